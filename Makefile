@@ -1,0 +1,43 @@
+# Needs only Python >= 3.10 (with venv) and make. `make demo` and `make test` do everything else.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+# The environment is kept for as long as the lock and the interpreter stay the same.
+STAMP := $(VENV)/made-from-$(shell { $(PYTHON) --version; cat requirements.lock; } 2>&1 | cksum | cut -d' ' -f1)
+
+.PHONY: help env lint format test demo test-backends lock clean
+
+help:
+	@echo "make demo           run the main job on a rendered clip, from nothing"
+	@echo "make test           lint, layering and tests"
+	@echo "make test-backends  the network on TensorFlow, JAX and PyTorch, in its own environment"
+	@echo "make lock           resolve requirements.lock anew (needs uv)"
+
+env: $(STAMP)
+
+$(STAMP): requirements.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
+	  { echo "Python >= 3.10 is needed; $(PYTHON) is `$(PYTHON) --version`. Try: make PYTHON=python3.12"; exit 1; }
+	rm -rf "$(VENV)"
+	$(PYTHON) -m venv "$(VENV)"
+	$(BIN)/python -m pip install --quiet --require-hashes --requirement requirements.lock
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	touch "$@"
+
+lint: env
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: env
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+test: lint
+	$(BIN)/python -m pytest tests
+
+lock:
+	uv pip compile --universal --python-version 3.10 --generate-hashes --no-annotate --no-header \
+	  --extra dev setup.py --constraint requirements.in --output-file requirements.lock
+
+clean:
+	rm -rf "$(VENV)" "$(VENV)-backends" build *.egg-info

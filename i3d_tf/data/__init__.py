@@ -1,0 +1,1 @@
+"""Annotation files and videos to tf.data batches."""

@@ -1,0 +1,10 @@
+"""Keras layers and blocks; they run on every Keras backend.
+
+Importing this package registers the layers with Keras, so that `keras.models.load_model` knows them.
+"""
+
+from i3d_tf.layers.head import HeadPool, Logits
+from i3d_tf.layers.inception import InceptionBlock
+from i3d_tf.layers.unit3d import Unit3D
+
+__all__ = ["HeadPool", "InceptionBlock", "Logits", "Unit3D"]

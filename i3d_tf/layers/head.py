@@ -1,0 +1,80 @@
+"""The classification head of I3D: average pool, then a 1x1x1 convolution averaged over time."""
+
+import keras
+from keras import ops
+
+from i3d_tf.layers.unit3d import Unit3D
+from i3d_tf.specs.inception_v1 import HEAD_CONV, HEAD_POOL_KERNEL, MIN_FRAMES
+
+
+@keras.saving.register_keras_serializable(package="i3d_tf")
+class HeadPool(keras.layers.Layer):
+    """Averages two neighbouring time steps over the whole frame.
+
+    At 224 x 224 the frame has 7 x 7 positions here and this is the released average pool of 2x7x7,
+    stride 1, VALID. At other sizes the window covers all positions there are, so that each counts
+    alike; time keeps its sliding window of 2. (N, T', H', W', C) -> (N, T' - 1, 1, 1, C).
+    """
+
+    def call(self, inputs):
+        """Averages; a clip with a single time step left raises ValueError."""
+        if inputs.shape[1] is not None and inputs.shape[1] < HEAD_POOL_KERNEL[0]:
+            raise ValueError(
+                f"The clip is too short: {HEAD_POOL_KERNEL[0]} time steps must reach the average "
+                f"pool; received inputs of shape {tuple(inputs.shape)}. Feed at least {MIN_FRAMES} "
+                "frames (shorter clips are looped)."
+            )
+        frames = ops.mean(inputs, axis=(2, 3), keepdims=True)
+        return (frames[:, :-1] + frames[:, 1:]) / 2
+
+    def compute_output_shape(self, input_shape):
+        """(N, T', H', W', C) -> (N, T' - 1, 1, 1, C)."""
+        batch, time, _, _, channels = input_shape
+        return (batch, None if time is None else time - 1, 1, 1, channels)
+
+
+@keras.saving.register_keras_serializable(package="i3d_tf")
+class Logits(keras.layers.Layer):
+    """A 1x1x1 convolution with bias, averaged over time: (N, T', 1, 1, C) -> (N, classes).
+
+    The average is taken in the variables' precision, so that logits stay float32 under mixed
+    precision.
+
+    Args:
+        classes: Number of logits.
+        **kwargs: As of `keras.layers.Layer`.
+    """
+
+    def __init__(self, classes, **kwargs):
+        super().__init__(**kwargs)
+        self.classes = classes
+        self.conv = Unit3D(
+            classes,
+            (1, 1, 1),
+            activation=None,
+            use_batch_norm=False,
+            use_bias=True,
+            dtype=self.dtype_policy,
+            name=HEAD_CONV,
+        )
+
+    def build(self, input_shape):
+        """Creates the kernel and the bias."""
+        self.conv.build(input_shape)
+
+    def call(self, inputs):
+        """(N, T', 1, 1, C) -> (N, classes)."""
+        return ops.mean(ops.cast(self.conv(inputs), self.variable_dtype), axis=(1, 2, 3))
+
+    def compute_output_shape(self, input_shape):
+        """(N, T', 1, 1, C) -> (N, classes)."""
+        return (input_shape[0], self.classes)
+
+    def compute_output_spec(self, inputs):
+        """Like the shape, with the variables' precision."""
+        shape = self.compute_output_shape(inputs.shape)
+        return keras.KerasTensor(shape, dtype=self.variable_dtype)
+
+    def get_config(self):
+        """The constructor's arguments."""
+        return {**super().get_config(), "classes": self.classes}

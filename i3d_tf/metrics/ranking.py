@@ -1,0 +1,65 @@
+"""Logits to ranked class names."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from i3d_tf.specs.labels import read_labels
+
+
+class Prediction(NamedTuple):
+    """One class of a ranking.
+
+    Attributes:
+        label: The class name.
+        index: Its place in the logits.
+        probability: Softmax of the logits at that place, in [0, 1].
+        logit: The logit.
+    """
+
+    label: str
+    index: int
+    probability: float
+    logit: float
+
+
+def softmax(logits):
+    """Probabilities over the last axis, in float64; exact for logits of any size."""
+    logits = np.asarray(logits, np.float64)
+    exponentials = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    return exponentials / exponentials.sum(axis=-1, keepdims=True)
+
+
+def decode_predictions(logits, top=5, labels="kinetics400"):
+    """The best classes of each clip.
+
+    Args:
+        logits: (N, classes), finite.
+        top: How many classes to return of each clip.
+        labels: A label set ("kinetics400", "kinetics600") or the class names in logit order.
+
+    Returns:
+        N lists of `top` `Prediction`s, best first; equal logits keep their order.
+
+    Raises:
+        ValueError: The logits are not (N, classes) with one label a class, or are not finite.
+    """
+    logits = np.asarray(logits)
+    names = read_labels(labels) if isinstance(labels, str) else tuple(labels)
+    if logits.ndim != 2 or logits.shape[1] != len(names):
+        raise ValueError(
+            f"`logits` must be (N, {len(names)}), one for each label; received {logits.shape}."
+        )
+    if not np.isfinite(logits).all():
+        raise ValueError("`logits` must be finite; received NaN or infinite values.")
+    if top < 1:
+        raise ValueError(f"`top` must be at least 1; received {top!r}.")
+    probabilities = softmax(logits)
+    order = np.argsort(-logits, axis=-1, kind="stable")[:, :top]
+    return [
+        [
+            Prediction(names[index], int(index), float(p[index]), float(clip[index]))
+            for index in best
+        ]
+        for clip, p, best in zip(logits, probabilities, order, strict=True)
+    ]

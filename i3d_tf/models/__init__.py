@@ -1,0 +1,1 @@
+"""Networks: clips to logits and named endpoints."""

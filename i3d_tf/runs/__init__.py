@@ -1,0 +1,1 @@
+"""Whole jobs as functions; the binaries in tools/ only read flags and call one."""

@@ -1,0 +1,89 @@
+"""Predictions on the terminal: a table a video, or JSON lines; failures by name; progress."""
+
+import json
+import sys
+
+from i3d_tf.runs.console import progress_bar
+from i3d_tf.runs.inputs import find_videos
+from i3d_tf.runs.predict import annotated_path, predict, write_annotated
+from i3d_tf.video.media import VideoError
+
+
+def answer_videos(arguments, predictor, top=5, as_json=False, output_video=None) -> int:
+    """Answers every video that the arguments name, and prints each answer as it comes.
+
+    Args:
+        arguments: Files, folders and glob patterns.
+        predictor: A `Predictor`.
+        top: Classes to show of each.
+        as_json: One JSON record a line, failures too, instead of tables.
+        output_video: Where copies with the top classes drawn go, or None.
+
+    Returns:
+        How many videos could not be answered.
+
+    Raises:
+        ValueError: The arguments name no video, or a copy would replace something.
+    """
+    videos = find_videos(arguments)
+    targets = _targets(videos, output_video)
+    failed = 0
+    with progress_bar() as bar:
+        task = bar.add_task("videos", total=len(videos))
+        for answer in predict(videos, predictor, top):
+            if answer.error is None and answer.path in targets:
+                _copy(answer, targets[answer.path])
+            failed += answer.error is not None
+            bar.console.file.flush()
+            _show(answer, as_json)
+            bar.advance(task)
+    if failed and not as_json:
+        print(f"{len(videos) - failed} answered, {failed} failed", file=sys.stderr)
+    return failed
+
+
+def _targets(videos, output_video):
+    """Video to the copy to write; two videos never share one."""
+    if output_video is None:
+        return {}
+    targets = {video: annotated_path(output_video, video, len(videos)) for video in videos}
+    owners = {}
+    for video, target in targets.items():
+        if target in owners:
+            raise ValueError(
+                f"{owners[target]} and {video} would both be written to {target}; rename one, or "
+                "run them one at a time."
+            )
+        owners[target] = video
+    return targets
+
+
+def _copy(answer, target):
+    try:
+        write_annotated(answer, target)
+    except VideoError as error:
+        answer.error = f"answered, but its copy could not be written: {error}"
+
+
+def _show(answer, as_json):
+    if as_json:
+        print(json.dumps(answer.as_json(), ensure_ascii=False), flush=True)
+    elif answer.error is not None:
+        print(f"error: {answer.path}: {answer.error}", file=sys.stderr, flush=True)
+    else:
+        print("\n".join(table(answer)), flush=True)
+
+
+def table(answer) -> list[str]:
+    """The lines that show an answer: a heading, one line a class, where the time went."""
+    width = max(len("class"), *(len(prediction.label) for prediction in answer.top))
+    lines = [
+        f"{answer.path}  ({answer.stream}, {answer.frames} frames, {answer.seconds:.2f} s)",
+        f"  {'class':<{width}}  probability    logit",
+    ]
+    lines += [
+        f"  {prediction.label:<{width}}  {prediction.probability:>11.4f}  {prediction.logit:>7.3f}"
+        for prediction in answer.top
+    ]
+    stages = ", ".join(f"{stage} {seconds:.2f} s" for stage, seconds in answer.timing.items())
+    return [*lines, f"  {stages}", ""]

@@ -1,0 +1,196 @@
+"""Videos to ranked actions: decode, resize, flow, crop, networks, ranking."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from i3d_tf.metrics.ranking import Prediction, decode_predictions
+from i3d_tf.specs.inception_v1 import MIN_FRAMES
+from i3d_tf.specs.streams import CHANNELS, CROP_SIZE, FRAME_RATE, TEST_FRAMES
+from i3d_tf.video.decode import read_clip
+from i3d_tf.video.flow import compute_flow
+from i3d_tf.video.media import VideoError
+from i3d_tf.video.sample import first_frames
+from i3d_tf.video.transform import centre_crop, preprocess_input, resize_short_side
+from i3d_tf.weights.store import read_manifest
+from i3d_tf.zoo import load
+
+STREAMS_OF = {"rgb": ("rgb",), "flow": ("flow",), "joint": ("rgb", "flow")}
+
+
+@dataclass
+class Answer:
+    """What is known of one video.
+
+    Attributes:
+        path: The video.
+        stream: "rgb", "flow" or "joint".
+        frames: Frames at 25 per second that were used; fewer than 250 are looped.
+        seconds: The same in seconds.
+        top: The best classes, best first.
+        error: Why there is no answer, or None.
+        timing: Seconds spent on each stage.
+    """
+
+    path: str
+    stream: str
+    frames: int = 0
+    seconds: float = 0.0
+    top: list[Prediction] = field(default_factory=list)
+    error: str | None = None
+    timing: dict[str, float] = field(default_factory=dict)
+
+    def as_json(self) -> dict:
+        """A record of plain values."""
+        if self.error is not None:
+            return {"path": self.path, "stream": self.stream, "error": self.error}
+        return {
+            "path": self.path,
+            "stream": self.stream,
+            "frames": self.frames,
+            "seconds": self.seconds,
+            "top": [
+                {
+                    "class": p.label,
+                    "index": p.index,
+                    "probability": p.probability,
+                    "logit": p.logit,
+                }
+                for p in self.top
+            ],
+            "timing": {stage: round(seconds, 3) for stage, seconds in self.timing.items()},
+        }
+
+
+class Predictor:
+    """The networks of one or two streams, ready to answer.
+
+    The protocol is the paper's: 25 frames per second, short side 256, the first 250 frames, shorter
+    videos looped, centre crop of 224, and for two streams the sum of the logits.
+
+    Args:
+        stream: "rgb", "flow" or "joint".
+        weights: Stream to a name in the checkpoint directory.
+        checkpoint_dir: Where the weights are.
+        engine: Optical flow engine, see `i3d_tf.compute_flow`.
+
+    Raises:
+        FileNotFoundError: Weights are not there.
+        ValueError: The weights are of another stream, or do not share their classes.
+    """
+
+    def __init__(self, stream, weights, checkpoint_dir="checkpoints", engine="auto"):
+        if stream not in STREAMS_OF:
+            raise ValueError(f"`stream` must be one of {tuple(STREAMS_OF)}; received {stream!r}.")
+        self.stream = stream
+        self.engine = engine
+        self.networks = {}
+        label_sets = {}
+        for part in STREAMS_OF[stream]:
+            shape = (TEST_FRAMES, CROP_SIZE, CROP_SIZE, CHANNELS[part])
+            model = load(weights[part], checkpoint_dir, shape)
+            row = read_manifest(checkpoint_dir)[weights[part]]
+            label_sets[weights[part]] = row["labels"]
+            self.networks[part] = tf.function(model, autograph=False)
+        if len(set(map(str, label_sets.values()))) > 1:
+            raise ValueError(f"both streams must have the same classes; received {label_sets}.")
+        self.labels = next(iter(label_sets.values()))
+
+    def answer(self, path, top=5) -> Answer:
+        """The best classes of one video; a video that cannot be answered says why in `error`."""
+        answer = Answer(str(path), self.stream)
+        try:
+            self._fill(answer, path, top)
+        except VideoError as error:
+            answer.error = error.reason
+        return answer
+
+    def _fill(self, answer, path, top):
+        with _stage(answer, "decode"):
+            # One frame more than is shown to the network, so that the last flow is a real one.
+            frames = read_clip(path, end=(TEST_FRAMES + 1) / FRAME_RATE)
+        if len(frames) < MIN_FRAMES:
+            raise VideoError(
+                path,
+                f"it has {len(frames)} frames at {FRAME_RATE:g} per second; at least {MIN_FRAMES} are "
+                "needed",
+            )
+        answer.frames = min(len(frames), TEST_FRAMES)
+        answer.seconds = answer.frames / FRAME_RATE
+        with _stage(answer, "resize"):
+            frames = resize_short_side(frames)
+        logits = 0.0
+        for part, network in self.networks.items():
+            clip = self._clip(answer, part, frames)
+            with _stage(answer, f"{part} network"):
+                logits = logits + network(clip[np.newaxis], training=False).numpy()
+        if not np.isfinite(logits).all():
+            raise VideoError(path, "the network's output is not finite: its weights are damaged")
+        answer.top = decode_predictions(logits, top, self.labels)[0]
+
+    def _clip(self, answer, part, frames):
+        """(250, 224, 224, C) float32 in [-1, 1]."""
+        shown = frames[: answer.frames]
+        if part == "flow":
+            with _stage(answer, "flow"):
+                following = frames[answer.frames] if len(frames) > answer.frames else None
+                shown = compute_flow(shown, engine=self.engine, next_frame=following)
+        with _stage(answer, "crop"):
+            clip = preprocess_input(centre_crop(shown), stream=part)
+            return clip[first_frames(answer.frames, TEST_FRAMES)]
+
+
+@contextmanager
+def _stage(answer, name):
+    begin = time.perf_counter()
+    yield
+    answer.timing[name] = answer.timing.get(name, 0.0) + time.perf_counter() - begin
+
+
+def predict(videos, predictor, top=5) -> Iterator[Answer]:
+    """Answers videos one after the other.
+
+    Args:
+        videos: Paths.
+        predictor: A `Predictor`.
+        top: How many classes to return of each.
+
+    Yields:
+        One `Answer` a video, in order, also for those that cannot be read.
+    """
+    for path in videos:
+        yield predictor.answer(path, top)
+
+
+def annotated_path(output_video, video, number_of_videos) -> Path:
+    """Where the copy of a video with its labels goes.
+
+    Args:
+        output_video: A file where there is one video and the name ends in .mp4, else a folder.
+        video: The video.
+        number_of_videos: How many there are.
+
+    Raises:
+        ValueError: Something is there already; nothing is replaced.
+    """
+    target = Path(output_video)
+    if number_of_videos > 1 or target.suffix.lower() != ".mp4":
+        target = target / f"{Path(video).stem}_predicted.mp4"
+    if target.exists():
+        raise ValueError(f"{target}: exists already; name another --output_video or remove it.")
+    return target
+
+
+def write_annotated(answer, target):
+    """Writes a copy of an answered video, at 25 frames per second, with its top classes drawn."""
+    from i3d_tf.video.encode import write_video
+    from i3d_tf.viz.annotate import annotate_frames
+
+    target.parent.mkdir(parents=True, exist_ok=True)
+    lines = [(f"{p.label}  {p.probability:.1%}", p.probability) for p in answer.top]
+    write_video(target, annotate_frames(read_clip(answer.path), lines), FRAME_RATE)

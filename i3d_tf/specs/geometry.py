@@ -1,0 +1,141 @@
+"""What follows from the rows of a network: shapes, receptive fields, parameters, multiply-adds.
+
+Everything is counted from the same table that builds the network, in integers.
+"""
+
+from collections.abc import Iterator, Sequence
+from math import prod
+from typing import NamedTuple
+
+from i3d_tf.specs.inception_v1 import (
+    HEAD,
+    HEAD_CONV,
+    HEAD_POOL_KERNEL,
+    Conv,
+    MaxPool,
+    Mixed,
+    Row,
+    branches,
+)
+
+
+class Span(NamedTuple):
+    """How far one output step looks into the input, along (time, height, width).
+
+    Attributes:
+        field: Receptive field, in input steps.
+        jump: Input steps between two neighbouring output steps.
+    """
+
+    field: tuple[int, int, int]
+    jump: tuple[int, int, int]
+
+
+def halve(size: int, stride: int) -> int:
+    """Output length of SAME padding: the size over the stride, rounded up."""
+    return -(-size // stride)
+
+
+def filters_out(row: Row, filters_in: int) -> int:
+    """Channels after a row."""
+    if isinstance(row, Conv):
+        return row.filters
+    if isinstance(row, MaxPool):
+        return filters_in
+    return row.branch_0 + row.branch_1[1] + row.branch_2[1] + row.branch_3
+
+
+def endpoint_shapes(rows: Sequence[Row], clip_shape: Sequence[int]) -> dict[str, tuple[int, ...]]:
+    """The shape after every row for one clip.
+
+    Args:
+        rows: The network.
+        clip_shape: (T, H, W, C).
+
+    Returns:
+        Endpoint name to (T', H', W', filters), in order.
+    """
+    *size, channels = clip_shape
+    shapes = {}
+    for row in rows:
+        stride = getattr(row, "stride", (1, 1, 1))
+        size = [halve(length, step) for length, step in zip(size, stride, strict=True)]
+        channels = filters_out(row, channels)
+        shapes[row.name] = (*size, channels)
+    return shapes
+
+
+def _wider(span: Span, kernel: Sequence[int], stride: Sequence[int]) -> Span:
+    grown = zip(span.field, span.jump, kernel, strict=True)
+    return Span(
+        field=tuple(field + (taps - 1) * jump for field, jump, taps in grown),
+        jump=tuple(jump * step for jump, step in zip(span.jump, stride, strict=True)),
+    )
+
+
+def receptive_fields(rows: Sequence[Row]) -> dict[str, Span]:
+    """The receptive field after every row, with `"head"` for the average pool at the end.
+
+    An Inception block sees as far as its 3x3x3 convolution.
+
+    Note:
+        The rows give 67 x 251 x 251 after `MaxPool3d_5a_2x2` and 107 x 571 x 571 at the end. Figure 3
+        of arXiv:1705.07750 prints 59 x 219 x 219 and 99 x 539 x 539: what the same rows give when one
+        of the five blocks between the third and the fourth max-pool is left out. The figure draws
+        five, and so has the released network; its first three figures agree with the rows.
+    """
+    span = Span((1, 1, 1), (1, 1, 1))
+    spans = {}
+    for row in rows:
+        if isinstance(row, Mixed):
+            span = _wider(span, (3, 3, 3), (1, 1, 1))
+        else:
+            span = _wider(span, row.kernel, row.stride)
+        spans[row.name] = span
+    spans["head"] = _wider(span, HEAD_POOL_KERNEL, (1, 1, 1))
+    return spans
+
+
+def convolutions(rows: Sequence[Row], channels: int) -> Iterator[tuple[str, Conv, int]]:
+    """Every convolution: (its path such as `Mixed_3b/Branch_0/Conv3d_0a_1x1`, its row, channels in)."""
+    for row in rows:
+        if isinstance(row, Conv):
+            yield row.name, row, channels
+        elif isinstance(row, Mixed):
+            for index, branch in enumerate(branches(row)):
+                inside = channels
+                for unit in branch:
+                    if isinstance(unit, Conv):
+                        yield f"{row.name}/Branch_{index}/{unit.name}", unit, inside
+                        inside = unit.filters
+        channels = filters_out(row, channels)
+
+
+def variable_shapes(rows: Sequence[Row], channels: int, classes: int) -> dict[str, tuple[int, ...]]:
+    """The path and the shape of every variable: kernels, batch norm and its statistics, the head."""
+    shapes = {}
+    for path, conv, filters_in in convolutions(rows, channels):
+        shapes[f"{path}/conv_3d/kernel"] = (*conv.kernel, filters_in, conv.filters)
+        for statistic in ("beta", "moving_mean", "moving_variance"):
+            shapes[f"{path}/batch_norm/{statistic}"] = (conv.filters,)
+    for row in rows:
+        channels = filters_out(row, channels)
+    shapes[f"{HEAD}/{HEAD_CONV}/conv_3d/kernel"] = (1, 1, 1, channels, classes)
+    shapes[f"{HEAD}/{HEAD_CONV}/conv_3d/bias"] = (classes,)
+    return shapes
+
+
+def count_parameters(rows: Sequence[Row], channels: int, classes: int) -> int:
+    """Values in all variables, batch-norm statistics included."""
+    return sum(prod(shape) for shape in variable_shapes(rows, channels, classes).values())
+
+
+def count_multiply_adds(rows: Sequence[Row], clip_shape: Sequence[int], classes: int) -> int:
+    """Multiply-adds of all convolutions for one clip of (T, H, W, C); padding counts as work."""
+    shapes = endpoint_shapes(rows, clip_shape)
+    total = 0
+    for path, conv, filters_in in convolutions(rows, clip_shape[-1]):
+        positions = prod(shapes[path.partition("/")[0]][:3])
+        total += positions * prod(conv.kernel) * filters_in * conv.filters
+    time, _, _, filters = shapes[rows[-1].name]
+    return total + (time - 1) * filters * classes

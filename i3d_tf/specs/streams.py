@@ -1,0 +1,12 @@
+"""The two streams of a two-stream network and how their values are laid out."""
+
+STREAMS = ("rgb", "flow")
+CHANNELS = {"rgb": 3, "flow": 2}
+
+# Protocol constants of the released models (arXiv:1705.07750, section 3; FACTS of the release).
+FRAME_RATE = 25.0  # frames per second after resampling
+SHORT_SIDE = 256  # pixels, before the crop
+CROP_SIZE = 224  # pixels
+TRAIN_FRAMES = 64
+TEST_FRAMES = 250
+FLOW_BOUND = 20.0  # pixels per frame; larger displacements are truncated

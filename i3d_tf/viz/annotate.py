@@ -1,0 +1,39 @@
+"""Draws the top classes onto frames."""
+
+import cv2
+import numpy as np
+
+FONT = cv2.FONT_HERSHEY_DUPLEX
+LINE_HEIGHT = 1 / 18  # of the frame's shorter side
+SMALLEST_LINE = 14  # pixels
+
+
+def annotate_frames(frames, lines):
+    """Writes lines of text into the upper left corner of every frame.
+
+    Args:
+        frames: uint8 (T, H, W, 3), RGB.
+        lines: (text, fraction) pairs; the bar behind a text is that fraction of the width, in [0, 1].
+
+    Yields:
+        uint8 (H, W, 3), one frame after the other.
+    """
+    for frame in frames:
+        yield annotate_frame(frame, lines)
+
+
+def annotate_frame(frame, lines):
+    """The same for one frame: uint8 (H, W, 3) -> uint8 (H, W, 3)."""
+    height, width, _ = frame.shape
+    line = max(SMALLEST_LINE, round(min(height, width) * LINE_HEIGHT))
+    strip = min(height, line * len(lines) + line // 2)
+    picture = frame.copy()
+    picture[:strip] = (picture[:strip].astype(np.uint16) * 2 // 5).astype(np.uint8)
+    for row, (text, fraction) in enumerate(lines):
+        top = line // 4 + row * line
+        right = round(np.clip(fraction, 0, 1) * (width - 1))
+        cv2.rectangle(picture, (0, top + 1), (right, top + line - 2), (36, 110, 185), cv2.FILLED)
+        scale = cv2.getFontScaleFromHeight(FONT, max(6, round(line * 0.5)))
+        baseline = (line // 3, top + round(line * 0.75))
+        cv2.putText(picture, text, baseline, FONT, scale, (255, 255, 255), 1, cv2.LINE_AA)
+    return picture

@@ -1,0 +1,103 @@
+"""Fetches files of the upstream repository: resumable, and verified before they get their name."""
+
+import http.client
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+from i3d_tf.specs.releases import UPSTREAM_URL, UpstreamFile
+from i3d_tf.weights.files import BLOCK, git_blob_id
+from i3d_tf.weights.writer import WeightsError
+
+ATTEMPTS = 4
+SCHEMES = ("http://", "https://", "file://")
+
+
+def download(file: UpstreamFile, directory, base_url=UPSTREAM_URL, progress=None) -> Path:
+    """Downloads one upstream file, unless it is there already.
+
+    What has arrived stays in `<name>.part`, so that a broken download goes on where it stopped. The
+    file gets its name only when its size and its git blob id are the published ones.
+
+    Args:
+        file: What to fetch.
+        directory: Where it goes, under its own name; made where it does not exist.
+        base_url: What `file.path` is appended to: http, https or file.
+        progress: Called with (bytes so far, bytes in all or None) as they arrive.
+
+    Returns:
+        The verified file.
+
+    Raises:
+        WeightsError: It cannot be fetched, or is not what was published.
+    """
+    if not base_url.startswith(SCHEMES):
+        raise WeightsError(f"`base_url` must begin with one of {SCHEMES}; received {base_url!r}.")
+    target = Path(directory) / Path(file.path).name
+    if target.is_file() and git_blob_id(target) == file.blob:
+        return target
+    target.parent.mkdir(parents=True, exist_ok=True)
+    part = target.with_name(target.name + ".part")
+    url = f"{base_url.rstrip('/')}/{file.path}"
+    _fetch_with_retries(url, part, file, progress or (lambda done, total: None))
+    _verify(part, file, url)
+    part.replace(target)
+    return target
+
+
+def _fetch_with_retries(url, part, file, progress):
+    for attempt in range(ATTEMPTS):
+        try:
+            _fetch(url, part, file, progress)
+            return
+        except urllib.error.HTTPError as error:
+            if error.code == 416:  # nothing is left to send
+                return
+            if error.code < 500 or attempt == ATTEMPTS - 1:
+                raise WeightsError(f"{url}: the server answered {error.code} {error.reason}.") from error
+        except (urllib.error.URLError, http.client.HTTPException, ConnectionError, TimeoutError) as error:
+            if attempt == ATTEMPTS - 1:
+                reason = getattr(error, "reason", error)
+                raise WeightsError(
+                    f"{url}: cannot be fetched ({reason}). Run the command again to go on where it "
+                    "stopped, name another place with --base_url, or fetch the files yourself and "
+                    "name their folder with --source."
+                ) from error
+        time.sleep(2**attempt / 4)
+
+
+def _fetch(url, part, file, progress):
+    """Appends what is missing of `url` to `part`."""
+    done = part.stat().st_size if part.exists() else 0
+    request = urllib.request.Request(url)  # noqa: S310 - the scheme was checked
+    if done:
+        request.add_header("Range", f"bytes={done}-")
+    with urllib.request.urlopen(request, timeout=60) as reply:  # noqa: S310
+        if getattr(reply, "status", None) != http.client.PARTIAL_CONTENT:
+            done = 0  # the server sends everything
+        length = reply.headers.get("Content-Length")
+        total = file.size or (int(length) + done if length else None)
+        with open(part, "ab" if done else "wb") as output:
+            while block := reply.read(BLOCK):
+                done += len(block)
+                if file.size is not None and done > file.size:
+                    break  # not this file: the check that follows says so
+                output.write(block)
+                progress(done, total)
+        if total is not None and done < total:
+            raise ConnectionError(f"the connection ended after {done:,} of {total:,} bytes")
+
+
+def _verify(part, file, url):
+    size = part.stat().st_size
+    if file.size is not None and size != file.size:
+        part.unlink()
+        raise WeightsError(f"{url}: {size:,} bytes; {file.size:,} were published. Nothing was kept.")
+    found = git_blob_id(part)
+    if found != file.blob:
+        part.unlink()
+        raise WeightsError(
+            f"{url}: not the published file (git blob id {found}, published {file.blob}). "
+            "Nothing was kept; run the command again."
+        )

@@ -1,0 +1,113 @@
+"""The checkpoint directory: weights by name, and a manifest that says what they are.
+
+`manifest.json` has one row a file: its SHA-256, what it was made from, and what is needed to build
+the model it belongs to. A file without a row, or with another hash, is not loaded.
+"""
+
+import contextlib
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from i3d_tf.specs.releases import RELEASES
+from i3d_tf.weights.files import replaced_when_whole, sha256
+from i3d_tf.weights.writer import WeightsError
+
+MANIFEST = "manifest.json"
+SUFFIX = ".weights.h5"
+
+
+def read_manifest(checkpoint_dir) -> dict[str, dict]:
+    """The rows of a checkpoint directory's manifest by name; empty where there is none.
+
+    Raises:
+        WeightsError: The manifest is not JSON of the expected form.
+    """
+    path = Path(checkpoint_dir) / MANIFEST
+    try:
+        rows = json.loads(path.read_text("utf-8"))["weights"]
+    except FileNotFoundError:
+        return {}
+    except (ValueError, KeyError, TypeError) as error:
+        raise WeightsError(f"{path}: not a manifest ({error}). Mend or remove it.") from error
+    if not isinstance(rows, dict) or not all(isinstance(row, dict) for row in rows.values()):
+        raise WeightsError(f"{path}: not a manifest (`weights` must map names to rows).")
+    return rows
+
+
+def save_weights(model, name: str, checkpoint_dir, row: Mapping) -> Path:
+    """Writes a model's weights and their row; what was there before stays until both are whole.
+
+    Args:
+        model: The Keras model.
+        name: What the weights will be loaded by; the file is `<name>.weights.h5`.
+        checkpoint_dir: Made where it does not exist.
+        row: What the manifest shall say besides `file` and `sha256`.
+
+    Returns:
+        The path of the weights.
+    """
+    directory = Path(checkpoint_dir)
+    directory.mkdir(parents=True, exist_ok=True)
+    path = directory / f"{name}{SUFFIX}"
+    with _only_writer(directory):
+        rows = read_manifest(directory)
+        with replaced_when_whole(path, SUFFIX) as temporary:
+            model.save_weights(temporary)
+            rows[name] = {"file": path.name, "sha256": sha256(temporary), **row}
+            _write_manifest(directory, rows)
+    return path
+
+
+def find_weights(name: str, checkpoint_dir) -> tuple[Path, dict]:
+    """The file of named weights and its row, after comparing the file with the row's hash.
+
+    Raises:
+        FileNotFoundError: The weights are not there; the message names the command that makes them.
+        WeightsError: The file is not the one that the manifest speaks of.
+    """
+    directory = Path(checkpoint_dir)
+    rows = read_manifest(directory)
+    path = directory / f"{name}{SUFFIX}"
+    if name not in rows or not path.is_file():
+        raise FileNotFoundError(
+            f"No weights named {name!r} in {directory} (there: {', '.join(sorted(rows)) or 'none'})."
+            f" {_remedy(name, directory)}"
+        )
+    if sha256(path) != rows[name].get("sha256"):
+        raise WeightsError(
+            f"{path}: not the file that {MANIFEST} speaks of (its SHA-256 differs). "
+            f"{_remedy(name, directory)}"
+        )
+    return path, rows[name]
+
+
+def _remedy(name, directory):
+    if name not in RELEASES:
+        return f"The releases are {', '.join(RELEASES)}."
+    return (
+        f"Make them: python tools/convert.py --release={name} --download --output_dir={directory}"
+    )
+
+
+def _write_manifest(directory, rows):
+    text = json.dumps({"weights": dict(sorted(rows.items()))}, indent=2, ensure_ascii=False)
+    with replaced_when_whole(directory / MANIFEST) as temporary:
+        temporary.write_text(text + "\n", "utf-8")
+
+
+@contextlib.contextmanager
+def _only_writer(directory):
+    """Two conversions into one directory take turns, so that neither loses the other's row."""
+    try:
+        import fcntl
+    except ImportError:  # not on Windows: there, the last writer wins
+        yield
+        return
+    handle = os.open(directory, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)

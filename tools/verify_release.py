@@ -1,0 +1,40 @@
+"""Checks converted weights against the output that DeepMind published for its sample clip.
+
+python tools/verify_release.py --download
+"""
+
+from absl import app, flags
+
+from i3d_tf.runs.console import one_line_errors, quiet_tensorflow
+from i3d_tf.specs.releases import UPSTREAM_URL
+
+_STREAMS = flags.DEFINE_list("streams", ["rgb", "flow", "joint"], "What to compare.")
+_CHECKPOINT_DIR = flags.DEFINE_string("checkpoint_dir", "checkpoints", "Where the weights are.")
+_SAMPLE_DIR = flags.DEFINE_string(
+    "sample_dir", "checkpoints/upstream", "Where v_CricketShot_g04_c01_{rgb,flow}.npy are, or go."
+)
+_DOWNLOAD = flags.DEFINE_bool("download", False, "Fetch the arrays (48 and 32 MB) and verify them.")
+_BASE_URL = flags.DEFINE_string("base_url", UPSTREAM_URL, "Where --download finds `data/`.")
+
+
+def main(argv):
+    """Reads the flags and makes one call."""
+    with one_line_errors():
+        if len(argv) > 1:
+            raise ValueError(f"unexpected arguments {argv[1:]}; every option is a --flag.")
+        quiet_tensorflow()
+        from i3d_tf.runs.verify import verify_release
+
+        lines = verify_release(
+            _STREAMS.value,
+            _CHECKPOINT_DIR.value,
+            _SAMPLE_DIR.value,
+            _DOWNLOAD.value,
+            _BASE_URL.value,
+        )
+        print("\n".join(lines))
+        print("Norm and top 20 agree with the published output.")
+
+
+if __name__ == "__main__":
+    app.run(main)
