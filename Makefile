@@ -32,6 +32,21 @@ format: env
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+# JAX and PyTorch, which nothing else here needs, live in an environment of their own.
+BACKENDS := $(VENV)-backends
+BACKENDS_STAMP := $(BACKENDS)/made-from-$(shell { $(PYTHON) --version; cat requirements-backends.txt; } 2>&1 | cksum | cut -d' ' -f1)
+
+$(BACKENDS_STAMP): requirements-backends.txt
+	rm -rf "$(BACKENDS)"
+	$(PYTHON) -m venv "$(BACKENDS)"
+	$(BACKENDS)/bin/python -m pip install --quiet --requirement requirements-backends.txt
+	touch "$@"
+
+test-backends: env $(BACKENDS_STAMP)
+	KERAS_BACKEND=tensorflow $(BIN)/python tests/backends/compare_backends.py write build/backends
+	KERAS_BACKEND=jax PYTHONPATH=. $(BACKENDS)/bin/python tests/backends/compare_backends.py compare build/backends
+	KERAS_BACKEND=torch PYTHONPATH=. $(BACKENDS)/bin/python tests/backends/compare_backends.py compare build/backends
+
 test: lint
 	$(BIN)/python -m pytest tests
 

@@ -15,7 +15,7 @@ _PUBLIC = {
     "two_stream": "i3d_tf.models.two_stream",
 }
 
-__all__ = sorted(_PUBLIC)
+__all__ = list(_PUBLIC)
 __version__ = "0.1.0"
 
 

@@ -51,8 +51,8 @@ def InceptionI3D(  # noqa: N802 - a model family's name, as in keras.application
     Inputs are float in [-1, 1], shape (N, T, H, W, C); see `i3d_tf.preprocess_input`. Outputs are
     logits, (N, classes): the mean over the T' - 1 steps left of time, where T' = ceil(T / 8). At
     224 x 224 the head is the released one, an average pool of 2x7x7 before the last convolution; at
-    other sizes it averages over the whole frame, however many positions that has, and time keeps its
-    window of 2. `model.get_layer("Mixed_4f").output` is an endpoint.
+    other sizes it averages over the whole frame, however many positions that has, and time keeps
+    its window of 2. `model.get_layer("Mixed_4f").output` is an endpoint.
 
     Args:
         include_top: Whether the head follows `Mixed_5c`.
@@ -60,8 +60,8 @@ def InceptionI3D(  # noqa: N802 - a model family's name, as in keras.application
             "rgb_imagenet", or the path of a `.weights.h5` or `.keras` file of this network. Where
             they have another number of classes, everything but the head is loaded, with a warning.
         input_tensor: A symbolic Keras tensor to build on, (N, T, H, W, C).
-        input_shape: (T, H, W, C); T >= 9, H and W >= 32, each of the three may be None (any). C is 3
-            for RGB and 2 for flow. Default: any size, and the channels of `weights`, else 3.
+        input_shape: (T, H, W, C); T >= 9, H and W >= 32, each of the three may be None (any). C is
+            3 for RGB and 2 for flow. Default: any size, and the channels of `weights`, else 3.
         pooling: Without the head: None for `Mixed_5c` as it is, (N, T', H', W', 1024), or "avg" or
             "max" over time and space, (N, 1024).
         classes: Number of logits.
@@ -131,8 +131,8 @@ def _weights_file(weights, checkpoint_dir):
     if not text.endswith((SUFFIX, ".keras")):
         if text not in RELEASES and Path(text).suffix:
             raise ValueError(
-                f"`weights` must be None, a name in {checkpoint_dir} (such as {tuple(RELEASES)}), or "
-                f"the path of a .weights.h5 or .keras file; received {text!r}."
+                f"`weights` must be None, a name in {checkpoint_dir} (such as {tuple(RELEASES)}), "
+                f"or the path of a .weights.h5 or .keras file; received {text!r}."
             )
         return find_weights(text, checkpoint_dir)[0]
     if not Path(text).is_file():
@@ -177,6 +177,6 @@ def _write_fitting_head(model, source, path):
         classes = {shape[-1] for shape in theirs.values()}
         warnings.warn(
             f"{path.name} has {classes.pop() if classes else 'no'} classes and the model has "
-            f"{next(iter(ours.values()))[-1]}: everything was loaded but the head, which is untrained.",
+            f"{next(iter(ours.values()))[-1]}: all was loaded but the head, which is untrained.",
             stacklevel=3,
         )

@@ -27,8 +27,8 @@ def main(argv):
     """Reads the flags and makes one call."""
     with one_line_errors():
         quiet_tensorflow()
-        from i3d_tf.runs.predict import Predictor
         from i3d_tf.runs.answering import answer_videos
+        from i3d_tf.runs.predict import Predictor
 
         weights = {"rgb": _RGB.value, "flow": _FLOW.value}
         predictor = Predictor(_STREAM.value, weights, _CHECKPOINT_DIR.value, _ENGINE.value)

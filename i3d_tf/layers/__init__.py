@@ -1,6 +1,6 @@
 """Keras layers and blocks; they run on every Keras backend.
 
-Importing this package registers the layers with Keras, so that `keras.models.load_model` knows them.
+Importing this package registers the layers with Keras: `keras.models.load_model` then knows them.
 """
 
 from i3d_tf.layers.head import HeadPool, Logits

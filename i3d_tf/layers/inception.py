@@ -28,7 +28,7 @@ def layer_for(row, **kwargs):
 
 
 class Branch(keras.layers.Layer):
-    """Layers one after the other, under one name. Not serialised by itself: a block makes its own."""
+    """Layers one after the other, under one name; an `InceptionBlock` makes its own."""
 
     def __init__(self, rows, **kwargs):
         super().__init__(**kwargs)

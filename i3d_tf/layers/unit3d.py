@@ -10,8 +10,8 @@ class Unit3D(keras.layers.Layer):
     """3D convolution -> batch norm (beta only) -> activation, with the released variable names.
 
     Its variables are `conv_3d/kernel`, `conv_3d/bias` where there is a bias, and `batch_norm/beta`,
-    `batch_norm/moving_mean`, `batch_norm/moving_variance` where there is batch norm. Input and output
-    are (N, T, H, W, C). Padding is SAME, as TensorFlow defines it.
+    `batch_norm/moving_mean`, `batch_norm/moving_variance` where there is batch norm. Input and
+    output are (N, T, H, W, C). Padding is SAME, as TensorFlow defines it.
 
     Args:
         filters: Output channels.

@@ -50,8 +50,8 @@ def inception_i3d(
         outputs = keras.layers.GlobalAveragePooling3D("channels_last", name="avg_pool")(outputs)
     elif pooling == "max":
         outputs = keras.layers.GlobalMaxPooling3D("channels_last", name="max_pool")(outputs)
-    inputs = clip if input_tensor is None else keras.utils.get_source_inputs(clip)
-    return keras.Model(inputs, outputs, name=name)
+    sources = keras.utils.get_source_inputs(clip)
+    return keras.Model(sources[0] if len(sources) == 1 else sources, outputs, name=name)
 
 
 def _clip_tensor(input_tensor, input_shape):

@@ -3,17 +3,20 @@
 import glob
 from pathlib import Path
 
-VIDEO_SUFFIXES = frozenset(
-    ".3gp .avi .flv .gif .m2ts .m4v .mkv .mov .mp4 .mpeg .mpg .mts .ogv .ts .webm .wmv".split()
+# fmt: off
+VIDEO_SUFFIXES = (
+    ".3gp", ".avi", ".flv", ".gif", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg",
+    ".mts", ".ogv", ".ts", ".webm", ".wmv",
 )
+# fmt: on
 
 
 def find_videos(arguments) -> list[str]:
     """Expands files, folders and glob patterns into a list of videos.
 
-    A folder means every video below it, by the ending of its name, hidden files left out. A name that
-    exists is taken as it is, so that brackets and stars in real names do no harm. A name that does not
-    exist stays in the list: opening it says what is wrong.
+    A folder means every video below it, by the ending of its name, hidden files left out. A name
+    that exists is taken as it is, so that brackets and stars in real names do no harm. A name that
+    does not exist stays in the list: opening it says what is wrong.
 
     Args:
         arguments: Paths, folders, patterns, or addresses with `://`.
@@ -49,7 +52,7 @@ def _videos_below(folder):
         and not any(part.startswith(".") for part in path.relative_to(folder).parts)
     )
     if not found:
-        endings = " ".join(sorted(VIDEO_SUFFIXES))
+        endings = " ".join(VIDEO_SUFFIXES)
         raise ValueError(f"{folder}: no videos in this folder (files ending in {endings}).")
     return found
 

@@ -117,8 +117,8 @@ class Predictor:
         if len(frames) < MIN_FRAMES:
             raise VideoError(
                 path,
-                f"it has {len(frames)} frames at {FRAME_RATE:g} per second; at least {MIN_FRAMES} are "
-                "needed",
+                f"it has {len(frames)} frames at {FRAME_RATE:g} per second; at least {MIN_FRAMES} "
+                "are needed",
             )
         answer.frames = min(len(frames), TEST_FRAMES)
         answer.seconds = answer.frames / FRAME_RATE

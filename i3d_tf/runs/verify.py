@@ -38,7 +38,9 @@ def verify_release(streams, checkpoint_dir, sample_dir, download=False, base_url
     """
     unknown = set(streams) - set(PUBLISHED_OUTPUT)
     if unknown:
-        raise ValueError(f"`streams` must be some of {tuple(PUBLISHED_OUTPUT)}; received {streams}.")
+        raise ValueError(
+            f"`streams` must be some of {tuple(PUBLISHED_OUTPUT)}; received {streams}."
+        )
     parts = [part for part in WEIGHTS if part in streams or "joint" in streams]
     clips = {part: read_sample(part, sample_dir, download, base_url) for part in parts}
     models = {part: load(WEIGHTS[part], checkpoint_dir) for part in parts}

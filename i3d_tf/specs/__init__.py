@@ -1,1 +1,1 @@
-"""Facts as data: architecture tables, releases, recipes, datasets, labels. Standard library only."""
+"""Facts as data: architectures, releases, recipes, datasets, labels. Standard library only."""

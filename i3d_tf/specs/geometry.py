@@ -18,6 +18,16 @@ from i3d_tf.specs.inception_v1 import (
     branches,
 )
 
+# Receptive fields (time, height, width) as printed in figure 3 of arXiv:1705.07750; see
+# `receptive_fields` for the last two.
+FIGURE_3 = {
+    "MaxPool3d_2a_3x3": (7, 11, 11),
+    "MaxPool3d_3a_3x3": (11, 27, 27),
+    "MaxPool3d_4a_3x3": (23, 75, 75),
+    "MaxPool3d_5a_2x2": (59, 219, 219),
+    "head": (99, 539, 539),
+}
+
 
 class Span(NamedTuple):
     """How far one output step looks into the input, along (time, height, width).
@@ -79,10 +89,10 @@ def receptive_fields(rows: Sequence[Row]) -> dict[str, Span]:
     An Inception block sees as far as its 3x3x3 convolution.
 
     Note:
-        The rows give 67 x 251 x 251 after `MaxPool3d_5a_2x2` and 107 x 571 x 571 at the end. Figure 3
-        of arXiv:1705.07750 prints 59 x 219 x 219 and 99 x 539 x 539: what the same rows give when one
-        of the five blocks between the third and the fourth max-pool is left out. The figure draws
-        five, and so has the released network; its first three figures agree with the rows.
+        The rows give 67 x 251 x 251 after `MaxPool3d_5a_2x2` and 107 x 571 x 571 at the end. Figure
+        3 of arXiv:1705.07750 prints 59 x 219 x 219 and 99 x 539 x 539 (`FIGURE_3`): what the same
+        rows give when one of the five blocks between the third and the fourth max-pool is left
+        out. The released network has five; the figure's first three numbers agree with the rows.
     """
     span = Span((1, 1, 1), (1, 1, 1))
     spans = {}
@@ -97,7 +107,7 @@ def receptive_fields(rows: Sequence[Row]) -> dict[str, Span]:
 
 
 def convolutions(rows: Sequence[Row], channels: int) -> Iterator[tuple[str, Conv, int]]:
-    """Every convolution: (its path such as `Mixed_3b/Branch_0/Conv3d_0a_1x1`, its row, channels in)."""
+    """Every convolution: (path, row, channels in)."""
     for row in rows:
         if isinstance(row, Conv):
             yield row.name, row, channels
@@ -112,7 +122,7 @@ def convolutions(rows: Sequence[Row], channels: int) -> Iterator[tuple[str, Conv
 
 
 def variable_shapes(rows: Sequence[Row], channels: int, classes: int) -> dict[str, tuple[int, ...]]:
-    """The path and the shape of every variable: kernels, batch norm and its statistics, the head."""
+    """The path and the shape of every variable: kernels, batch norm with its statistics, head."""
     shapes = {}
     for path, conv, filters_in in convolutions(rows, channels):
         shapes[f"{path}/conv_3d/kernel"] = (*conv.kernel, filters_in, conv.filters)

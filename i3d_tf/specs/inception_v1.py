@@ -1,7 +1,7 @@
 """Inception-v1 inflated to three dimensions, as rows.
 
-One row is one endpoint: its name, what it computes, and, beside it, the shape it gives for a clip of
-64 x 224 x 224 (time x height x width x channels). Source: arXiv:1705.07750, figure 3, and the
+One row is one endpoint: its name, what it computes, and, beside it, the shape it gives for a clip
+of 64 x 224 x 224 (time x height x width x channels). Source: arXiv:1705.07750, figure 3, and the
 released graph. Kernels and strides are (time, height, width); the 2D network is the same rows with
 the first number left out.
 """
@@ -72,9 +72,9 @@ HEAD = "Logits"
 HEAD_CONV = "Conv3d_0c_1x1"
 PREDICTIONS = "Predictions"
 
-ENDPOINTS = tuple(row.name for row in I3D) + (HEAD,)
+ENDPOINTS = (*(row.name for row in I3D), HEAD)
 
-# Shortest clip with two time steps after Mixed_5c, and smallest frame that five halvings leave whole.
+# Shortest clip with two time steps after Mixed_5c; smallest frame that five halvings leave whole.
 MIN_FRAMES = 9
 MIN_SIZE = 32
 

@@ -1,7 +1,7 @@
 """The output that upstream publishes for its sample clip, ImageNet + Kinetics weights.
 
 Source: `out/imagenet_{rgb,flow,joint}.txt` of google-deepmind/kinetics-i3d. (The files
-`out/no_imagenet_*` there are byte-identical to these, so they say nothing about the scratch models.)
+`out/no_imagenet_*` there are byte-identical to these: they say nothing of the scratch models.)
 """
 
 from typing import NamedTuple

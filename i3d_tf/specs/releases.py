@@ -25,7 +25,7 @@ class UpstreamFile:
     Attributes:
         path: Within the repository.
         size: Bytes, or None where only the blob id is known.
-        blob: Git blob id: sha1 of `"blob <size>\\0"` and the content.
+        blob: Git blob id: sha1 of `"blob <size>" + a zero byte` and the content.
     """
 
     path: str
@@ -107,7 +107,7 @@ RELEASES = {
             (10_968, "193bc425100f3978c793da66bd9eb54baea8dc6a"),
             (50_730_368, "1d6a0b68f32544af11111342857e47e30d13afa9"),
         ),
-        # Written with its optimizer's slots, and with batch-norm variables of shape [1, 1, 1, 1, C].
+        # Written with its optimizer's slots; its batch-norm variables have shape [1, 1, 1, 1, C].
         _release(
             "rgb_scratch_kin600",
             "rgb",

@@ -13,7 +13,8 @@ def annotate_frames(frames, lines):
 
     Args:
         frames: uint8 (T, H, W, 3), RGB.
-        lines: (text, fraction) pairs; the bar behind a text is that fraction of the width, in [0, 1].
+        lines: (text, fraction) pairs; the bar behind a text is that fraction, in [0, 1], of the
+            width.
 
     Yields:
         uint8 (H, W, 3), one frame after the other.

@@ -55,8 +55,15 @@ def _fetch_with_retries(url, part, file, progress):
             if error.code == 416:  # nothing is left to send
                 return
             if error.code < 500 or attempt == ATTEMPTS - 1:
-                raise WeightsError(f"{url}: the server answered {error.code} {error.reason}.") from error
-        except (urllib.error.URLError, http.client.HTTPException, ConnectionError, TimeoutError) as error:
+                raise WeightsError(
+                    f"{url}: the server answered {error.code} {error.reason}."
+                ) from error
+        except (
+            urllib.error.URLError,
+            http.client.HTTPException,
+            ConnectionError,
+            TimeoutError,
+        ) as error:
             if attempt == ATTEMPTS - 1:
                 reason = getattr(error, "reason", error)
                 raise WeightsError(
@@ -93,7 +100,9 @@ def _verify(part, file, url):
     size = part.stat().st_size
     if file.size is not None and size != file.size:
         part.unlink()
-        raise WeightsError(f"{url}: {size:,} bytes; {file.size:,} were published. Nothing was kept.")
+        raise WeightsError(
+            f"{url}: {size:,} bytes; {file.size:,} were published. Nothing was kept."
+        )
     found = git_blob_id(part)
     if found != file.blob:
         part.unlink()

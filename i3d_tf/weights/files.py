@@ -16,7 +16,7 @@ def sha256(path) -> str:
 
 
 def git_blob_id(path) -> str:
-    """The id git gives a file's content: sha1 of `"blob <size>\\0"` and the content."""
+    """The id git gives a file's content: sha1 of `"blob <size>" + a zero byte` and the content."""
     header = f"blob {os.path.getsize(path)}\0".encode()
     return _hash(path, hashlib.sha1(header, usedforsecurity=False))
 

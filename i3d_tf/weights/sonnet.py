@@ -52,8 +52,8 @@ def identify(index: Path, data: Path) -> tuple[str | None, str | None]:
 def read_sonnet(source, release: Release) -> dict[str, np.ndarray]:
     """Reads every weight of a released checkpoint.
 
-    Names and shapes are compared with the release's before a value is read; each value's checksum is
-    verified while it is read.
+    Names and shapes are compared with the release's before a value is read; each value's checksum
+    is verified while it is read.
 
     Args:
         source: See `checkpoint_files`.
@@ -109,7 +109,7 @@ def _match_names(shapes, release, index):
         squeezed = tuple(shapes[name][-1:]) if "/batch_norm/" in name else tuple(shapes[name])
         if squeezed != ours[path] or np.prod(shapes[name]) != np.prod(ours[path]):
             raise WeightsError(
-                f"{index}: {name} has shape {tuple(shapes[name])}, {release.name} needs {ours[path]}."
+                f"{index}: {name} has shape {tuple(shapes[name])}; {release.name} has {ours[path]}."
             )
     return {path: (name, ours[path]) for path, name in names.items()}
 

@@ -72,8 +72,8 @@ def find_weights(name: str, checkpoint_dir) -> tuple[Path, dict]:
     path = directory / f"{name}{SUFFIX}"
     if name not in rows or not path.is_file():
         raise FileNotFoundError(
-            f"No weights named {name!r} in {directory} (there: {', '.join(sorted(rows)) or 'none'})."
-            f" {_remedy(name, directory)}"
+            f"No weights named {name!r} in {directory} (there: "
+            f"{', '.join(sorted(rows)) or 'none'}). {_remedy(name, directory)}"
         )
     if sha256(path) != rows[name].get("sha256"):
         raise WeightsError(

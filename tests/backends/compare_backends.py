@@ -1,0 +1,82 @@
+"""One weights file, the same logits on every Keras backend.
+
+Two steps, since the backends live in different environments:
+
+    KERAS_BACKEND=tensorflow python tests/backends/compare_backends.py write FOLDER
+    KERAS_BACKEND=jax        python tests/backends/compare_backends.py compare FOLDER
+"""
+
+import os
+import sys
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import keras
+import numpy as np
+
+from i3d_tf.models.inception_i3d import inception_i3d
+from i3d_tf.specs.inception_v1 import ENDPOINTS
+
+TOLERANCE = 1e-4  # of the norm: float32 sums in another order
+# The released size; odd lengths, where SAME padding is asymmetric; the smallest clip.
+CLIP_SHAPES = ((1, 20, 224, 224, 3), (2, 17, 65, 47, 3), (1, 9, 32, 32, 3))
+
+
+def clips():
+    generator = np.random.default_rng(0)
+    return [generator.uniform(-1, 1, shape).astype("float32") for shape in CLIP_SHAPES]
+
+
+def randomise(model):
+    """Weights under which batch norm is not trivial and activations keep their scale."""
+    generator = np.random.default_rng(1)
+    for variable in model.variables:
+        if variable.path.endswith("kernel"):
+            spread = (2 / np.prod(variable.shape[:-1])) ** 0.5
+            variable.assign(generator.normal(0, spread, variable.shape))
+        elif variable.path.endswith("moving_variance"):
+            variable.assign(generator.uniform(0.5, 1.5, variable.shape))
+        else:
+            variable.assign(generator.normal(0, 0.1, variable.shape))
+
+
+def write(folder):
+    """Writes the weights and what this backend answers with them."""
+    folder.mkdir(parents=True, exist_ok=True)
+    model = inception_i3d()
+    randomise(model)
+    model.save_weights(folder / "network.weights.h5")
+    model.save(folder / "network.keras")
+    np.savez(folder / "answers.npz", **answers(model))
+    print(f"{keras.backend.backend()}: wrote {len(CLIP_SHAPES)} answers")
+
+
+def answers(model):
+    """Names to arrays: the logits of every clip, and every endpoint of the odd one."""
+    found = {f"logits{i}": keras.ops.convert_to_numpy(model(c)) for i, c in enumerate(clips())}
+    endpoints = keras.Model(model.input, [model.get_layer(name).output for name in ENDPOINTS])
+    for name, output in zip(ENDPOINTS, endpoints(clips()[1]), strict=True):
+        found[name] = keras.ops.convert_to_numpy(output)
+    return found
+
+
+def compare(folder):
+    """Exits with an error unless this backend answers alike."""
+    model = inception_i3d()
+    model.load_weights(folder / "network.weights.h5")
+    whole = keras.models.load_model(folder / "network.keras")
+    worst = 0.0
+    expected = np.load(folder / "answers.npz", allow_pickle=False)
+    for network in (model, whole):
+        found = answers(network)
+        for name in expected.files:
+            distance = np.linalg.norm(found[name] - expected[name])
+            worst = max(worst, float(distance / np.linalg.norm(expected[name])))
+    print(f"{keras.backend.backend()}: largest difference {worst:.1e} of the norm")
+    if not worst <= TOLERANCE:
+        sys.exit(f"{keras.backend.backend()} differs from the reference by more than {TOLERANCE}")
+
+
+if __name__ == "__main__":
+    {"write": write, "compare": compare}[sys.argv[1]](Path(sys.argv[2]))
