@@ -47,6 +47,9 @@ test-backends: env $(BACKENDS_STAMP)
 	KERAS_BACKEND=jax PYTHONPATH=. $(BACKENDS)/bin/python tests/backends/compare_backends.py compare build/backends
 	KERAS_BACKEND=torch PYTHONPATH=. $(BACKENDS)/bin/python tests/backends/compare_backends.py compare build/backends
 
+demo: env
+	$(BIN)/python tools/demo.py
+
 test: lint
 	$(BIN)/python -m pytest tests
 

@@ -1,0 +1,28 @@
+"""Runs the main job on rendered clips: what `make demo` does.
+
+python tools/demo.py --output_dir=demo
+"""
+
+import sys
+
+from absl import app, flags
+
+from i3d_tf.runs.console import one_line_errors, quiet_tensorflow
+
+_OUTPUT_DIR = flags.DEFINE_string("output_dir", "demo", "Where the clips go.")
+_CHECKPOINT_DIR = flags.DEFINE_string("checkpoint_dir", "checkpoints", "Where weights are.")
+
+
+def main(argv):
+    """Reads the flags and makes one call."""
+    with one_line_errors():
+        if len(argv) > 1:
+            raise ValueError(f"unexpected arguments {argv[1:]}; every option is a --flag.")
+        quiet_tensorflow()
+        from i3d_tf.runs.demo import demo
+
+        sys.exit(1 if demo(_OUTPUT_DIR.value, _CHECKPOINT_DIR.value) else 0)
+
+
+if __name__ == "__main__":
+    app.run(main)
