@@ -1,14 +1,16 @@
 """Models by name, with their weights."""
 
 import warnings
+import zipfile
 from pathlib import Path
 
+import numpy as np
+
 from i3d_tf.models.inception_i3d import inception_i3d
-from i3d_tf.specs.inception_v1 import HEAD
+from i3d_tf.specs.inception_v1 import HEAD, I3D, widen
 from i3d_tf.specs.releases import RELEASES
-from i3d_tf.specs.streams import CHANNELS
 from i3d_tf.weights.keras_file import describe_weights
-from i3d_tf.weights.store import SUFFIX, find_weights
+from i3d_tf.weights.store import SUFFIX, find_weights, read_manifest
 from i3d_tf.weights.writer import WeightsError, read_weights, write_weights
 
 CHECKPOINT_DIR = "checkpoints"
@@ -113,23 +115,14 @@ def load(release, checkpoint_dir=CHECKPOINT_DIR, input_shape=None):
         ValueError: The file is not the one that the manifest speaks of.
     """
     path, row = find_weights(release, checkpoint_dir)
-    if input_shape is None:
-        input_shape = (None, None, None, CHANNELS[row["stream"]])
-    model = inception_i3d(
-        input_shape=input_shape,
-        classes=row["classes"],
-        width_multiplier=row.get("width_multiplier", 1.0),
-        name=release,
-    )
-    _load_weights(model, path)
-    return model
+    return _model_of(path, row.get("width_multiplier", 1.0), input_shape, release)
 
 
 def _weights_file(weights, checkpoint_dir):
     """The file that a `weights` argument means."""
     text = str(weights)
     if not text.endswith((SUFFIX, ".keras")):
-        if text not in RELEASES and Path(text).suffix:
+        if Path(text).suffix and text not in read_manifest(checkpoint_dir):
             raise ValueError(
                 f"`weights` must be None, a name in {checkpoint_dir} (such as {tuple(RELEASES)}), "
                 f"or the path of a .weights.h5 or .keras file; received {text!r}."
@@ -142,27 +135,59 @@ def _weights_file(weights, checkpoint_dir):
 
 def _read_weights_file(path, width_multiplier):
     """`variable.path` to value of a file's weights."""
+    model = _read_keras(path) if path.suffix == ".keras" else _model_of(path, width_multiplier)
+    source = read_weights(model)
+    if len(source.get(_FIRST_KERNEL, np.empty(0)).shape) != 5:
+        raise WeightsError(f"{path}: these are not the weights of an I3D.")
+    return source
+
+
+def _read_keras(path):
+    """The model of a `.keras` file; code in it is not run."""
     import keras
 
-    if path.suffix == ".keras":
-        return read_weights(keras.models.load_model(path, compile=False, safe_mode=True))
-    channels, classes = describe_weights(path)
+    if not zipfile.is_zipfile(path):
+        raise WeightsError(f"{path}: not a .keras file, or cut short.")
+    try:
+        return keras.models.load_model(path, compile=False, safe_mode=True)
+    except Exception as error:  # a damaged file fails anywhere, in any way
+        raise WeightsError(f"{path}: cannot be loaded ({_reason(error)}).") from error
+
+
+def _model_of(path, width_multiplier, input_shape=None, name="inception_i3d"):
+    """The network of a `.weights.h5` file, with its weights."""
+    found = describe_weights(path)
+    filters = widen(I3D[0], width_multiplier).filters
+    if found.filters != filters:
+        raise WeightsError(
+            f"{path}: its first layer has {found.filters} filters; with width_multiplier="
+            f"{width_multiplier} it would have {filters}."
+        )
     model = inception_i3d(
-        include_top=classes is not None,
-        classes=classes or 1,
-        input_shape=(None, None, None, channels),
+        include_top=found.classes is not None,
+        classes=found.classes or 1,
+        input_shape=(None, None, None, found.channels) if input_shape is None else input_shape,
         width_multiplier=width_multiplier,
+        name=name,
     )
-    _load_weights(model, path)
-    return read_weights(model)
-
-
-def _load_weights(model, path):
+    if model.input_shape[-1] != found.channels:
+        raise WeightsError(
+            f"{path}: these weights read {found.channels} channels (RGB has 3, flow 2), and "
+            f"`input_shape` has {model.input_shape[-1]}."
+        )
+    if len(model.weights) != found.variables:
+        raise WeightsError(
+            f"{path}: {found.variables} arrays; {name!r} has {len(model.weights)} variables."
+        )
     try:
         model.load_weights(path)
-    except (ValueError, OSError, KeyError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise WeightsError(f"{path}: does not fit {model.name!r} ({reason})") from error
+    except (ValueError, OSError, KeyError, RuntimeError) as error:
+        raise WeightsError(f"{path}: does not fit {name!r} ({_reason(error)}).") from error
+    return model
+
+
+def _reason(error):
+    return " ".join(str(error).split())[:200] or type(error).__name__
 
 
 def _write_fitting_head(model, source, path):

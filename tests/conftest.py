@@ -1,16 +1,124 @@
 """Fixtures that every room's tests share."""
 
+import shutil
+import zlib
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from i3d_tf.specs.geometry import variable_shapes
+from i3d_tf.specs.inception_v1 import I3D
+from i3d_tf.specs.releases import RELEASES, released_name
+from i3d_tf.specs.streams import CHANNELS
+
 REPOSITORY_ROOT = Path(__file__).resolve().parent.parent
+TINY = 1 / 16  # width multiplier of networks whose answers do not matter
+TINY_LABELS = ["one", "two", "three", "four", "five"]
 
 
 @pytest.fixture(scope="session")
 def shared_dir():
-    """The folder beside the repository with reference data and real clips; skips where it is absent."""
+    """The folder beside the repository with reference data and real clips, or a skip."""
     path = REPOSITORY_ROOT.parent / "shared"
     if not path.is_dir():
         pytest.skip(f"needs the reference data in {path}, which is not part of the project")
     return path
+
+
+@pytest.fixture(scope="session")
+def repository_root():
+    """The folder with `tools/`."""
+    return REPOSITORY_ROOT
+
+
+@pytest.fixture(scope="session")
+def released_shapes():
+    """Function: (release name, rows) -> names and shapes as released, irregularities included."""
+
+    def shapes(name, rows=I3D):
+        release = RELEASES[name]
+        named = {}
+        for path, shape in variable_shapes(rows, CHANNELS[release.stream], release.classes).items():
+            five_axes = name == "rgb_scratch_kin600" and "/batch_norm/" in path
+            named[release.prefix + released_name(path)] = (1,) * 4 * five_axes + shape
+        if name == "rgb_scratch_kin600":
+            trained = {key: shape for key, shape in named.items() if "moving_" not in key}
+            named |= {f"{key}/Momentum": shape for key, shape in trained.items()}
+        return named
+
+    return shapes
+
+
+@pytest.fixture(scope="session")
+def values_for():
+    """Function: names and shapes -> random float32 values, the same for a name at every call."""
+
+    def values(shapes):
+        arrays = {}
+        for name, shape in shapes.items():
+            generator = np.random.default_rng(zlib.crc32(name.encode()))
+            if name.endswith("moving_variance"):
+                array = generator.uniform(0.5, 1.5, shape)
+            else:
+                spread = (2 / np.prod(shape[:-1])) ** 0.5 if name.endswith("/w") else 0.1
+                array = spread * generator.standard_normal(shape)
+            arrays[name] = array.astype(np.float32)
+        return arrays
+
+    return values
+
+
+@pytest.fixture(scope="session")
+def write_checkpoint():
+    """Function: (folder, values by name) -> the folder, now with a TF1 checkpoint of one shard."""
+    import tensorflow as tf
+
+    def write(folder, values):
+        folder.mkdir(parents=True, exist_ok=True)
+        tf.raw_ops.SaveV2(
+            prefix=str(folder / "model.ckpt"),
+            tensor_names=list(values),
+            shape_and_slices=[""] * len(values),
+            tensors=list(values.values()),
+        )
+        return folder
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def released_checkpoint(released_shapes, values_for, write_checkpoint, tmp_path_factory):
+    """A folder with a whole checkpoint in the form of `rgb_imagenet`, with random values."""
+    folder = tmp_path_factory.mktemp("upstream")
+    yield write_checkpoint(folder, values_for(released_shapes("rgb_imagenet")))
+    shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def tiny_dir(tmp_path_factory):
+    """A checkpoint directory with `tiny_rgb` and `tiny_flow`: narrow networks of five classes."""
+    from i3d_tf.models.inception_i3d import inception_i3d
+    from i3d_tf.weights.store import save_weights
+
+    directory = tmp_path_factory.mktemp("tiny")
+    for stream, channels in CHANNELS.items():
+        model = inception_i3d(
+            input_shape=(None, None, None, channels), classes=5, width_multiplier=TINY
+        )
+        row = {"stream": stream, "classes": 5, "labels": TINY_LABELS, "width_multiplier": TINY}
+        save_weights(model, f"tiny_{stream}", directory, row)
+    return directory
+
+
+@pytest.fixture(scope="session")
+def write_grey_video():
+    """Function: (path, grey levels, one a frame) -> the path, now a video of plain grey frames."""
+    from i3d_tf.video.encode import write_video
+
+    def write(path, levels, size=(48, 64)):
+        frames = (np.full((*size, 3), level, np.uint8) for level in levels)
+        write_video(path, frames)
+        return path
+
+    return write

@@ -61,17 +61,30 @@ def _targets(videos, output_video):
 def _copy(answer, target):
     try:
         write_annotated(answer, target)
-    except VideoError as error:
+    except (VideoError, OSError) as error:
         answer.error = f"answered, but its copy could not be written: {error}"
 
 
 def _show(answer, as_json):
     if as_json:
-        print(json.dumps(answer.as_json(), ensure_ascii=False), flush=True)
-    elif answer.error is not None:
+        print(_spell(answer.as_json()), flush=True)
+        return
+    if answer.top:
+        print(_printable("\n".join(table(answer))), flush=True)
+    if answer.error is not None:
         print(f"error: {answer.path}: {answer.error}", file=sys.stderr, flush=True)
-    else:
-        print("\n".join(table(answer)), flush=True)
+
+
+def _spell(record):
+    """JSON that the output can carry: the names of files are not always text."""
+    text = json.dumps(record, ensure_ascii=False)
+    return text if _printable(text) == text else json.dumps(record)
+
+
+def _printable(text):
+    """The text with escapes for what the encoding of the output does not have."""
+    encoding = sys.stdout.encoding or "utf-8"
+    return text.encode(encoding, "backslashreplace").decode(encoding)
 
 
 def table(answer) -> list[str]:

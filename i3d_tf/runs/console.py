@@ -22,7 +22,7 @@ def quiet_tensorflow():
         os.dup2(messages.fileno(), 2)
         try:
             import tensorflow  # noqa: F401
-        except BaseException:
+        except Exception:
             messages.seek(0)
             os.write(stderr, messages.read())
             raise
@@ -42,7 +42,7 @@ def one_line_errors():
     try:
         yield
     except KeyboardInterrupt:
-        print("Stopped. Run the same command again to go on.", file=sys.stderr)
+        print("Stopped; what was finished is kept.", file=sys.stderr)
         sys.exit(STOPPED)
     except BrokenPipeError:  # the reader of our output went away, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -77,5 +77,7 @@ def progress_bar(unit=""):
         progress.TimeRemainingColumn(),
         console=console,
         disable=not console.is_terminal,
+        # Else lines printed for a file or a pipe would go to the terminal that shows the bar.
+        redirect_stdout=sys.stdout.isatty(),
         transient=True,
     )

@@ -1,6 +1,7 @@
 """Which videos a command line means."""
 
 import glob
+import os
 from pathlib import Path
 
 # fmt: off
@@ -34,13 +35,22 @@ def find_videos(arguments) -> list[str]:
         if "://" in argument:
             videos.append(argument)
             continue
-        if Path(argument).is_dir():
+        # Unlike pathlib's, os.path's answer is also No for names that the system refuses.
+        if os.path.isdir(argument):
             videos += _videos_below(Path(argument))
-        elif glob.has_magic(argument) and not Path(argument).exists():
+        elif glob.has_magic(argument) and not os.path.exists(argument):
             videos += _videos_like(argument)
         else:
             videos.append(argument)
-    return list(dict.fromkeys(videos))
+    by_place = {}
+    for video in videos:
+        by_place.setdefault(_place(video), video)
+    return list(by_place.values())
+
+
+def _place(video):
+    """The same for two spellings of one video."""
+    return video if "://" in video else os.path.abspath(video)
 
 
 def _videos_below(folder):
@@ -58,7 +68,7 @@ def _videos_below(folder):
 
 
 def _videos_like(pattern):
-    found = sorted(path for path in glob.glob(pattern, recursive=True) if not Path(path).is_dir())
+    found = sorted(path for path in glob.glob(pattern, recursive=True) if not os.path.isdir(path))
     if not found:
         raise ValueError(f"{pattern}: no file matches this pattern.")
     return found

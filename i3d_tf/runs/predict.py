@@ -1,5 +1,6 @@
 """Videos to ranked actions: decode, resize, flow, crop, networks, ranking."""
 
+import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +11,9 @@ import numpy as np
 import tensorflow as tf
 
 from i3d_tf.metrics.ranking import Prediction, decode_predictions
+from i3d_tf.runs.inputs import VIDEO_SUFFIXES
 from i3d_tf.specs.inception_v1 import MIN_FRAMES
+from i3d_tf.specs.labels import read_labels
 from i3d_tf.specs.streams import CHANNELS, CROP_SIZE, FRAME_RATE, TEST_FRAMES
 from i3d_tf.video.decode import read_clip
 from i3d_tf.video.flow import compute_flow
@@ -20,6 +23,8 @@ from i3d_tf.video.transform import centre_crop, preprocess_input, resize_short_s
 from i3d_tf.weights.store import read_manifest
 from i3d_tf.zoo import load
 
+# Resized to the protocol's short side, frames of any length would not fit into memory.
+LARGEST_ASPECT = 16
 STREAMS_OF = {"rgb": ("rgb",), "flow": ("flow",), "joint": ("rgb", "flow")}
 
 
@@ -33,7 +38,7 @@ class Answer:
         frames: Frames at 25 per second that were used; fewer than 250 are looped.
         seconds: The same in seconds.
         top: The best classes, best first.
-        error: Why there is no answer, or None.
+        error: Why there is no answer, or no copy of the video, or None.
         timing: Seconds spent on each stage.
     """
 
@@ -47,11 +52,13 @@ class Answer:
 
     def as_json(self) -> dict:
         """A record of plain values."""
+        record = {"path": self.path, "stream": self.stream}
         if self.error is not None:
-            return {"path": self.path, "stream": self.stream, "error": self.error}
+            record["error"] = self.error
+        if not self.top:
+            return record
         return {
-            "path": self.path,
-            "stream": self.stream,
+            **record,
             "frames": self.frames,
             "seconds": self.seconds,
             "top": [
@@ -81,7 +88,8 @@ class Predictor:
 
     Raises:
         FileNotFoundError: Weights are not there.
-        ValueError: The weights are of another stream, or do not share their classes.
+        ValueError: The weights are of another stream, their row does not name their classes, or
+            the streams do not share them.
     """
 
     def __init__(self, stream, weights, checkpoint_dir="checkpoints", engine="auto"):
@@ -90,16 +98,16 @@ class Predictor:
         self.stream = stream
         self.engine = engine
         self.networks = {}
-        label_sets = {}
+        label_sets = set()
         for part in STREAMS_OF[stream]:
             shape = (TEST_FRAMES, CROP_SIZE, CROP_SIZE, CHANNELS[part])
             model = load(weights[part], checkpoint_dir, shape)
             row = read_manifest(checkpoint_dir)[weights[part]]
-            label_sets[weights[part]] = row["labels"]
+            label_sets.add(_labels(weights[part], row, model.output_shape[-1]))
             self.networks[part] = tf.function(model, autograph=False)
-        if len(set(map(str, label_sets.values()))) > 1:
-            raise ValueError(f"both streams must have the same classes; received {label_sets}.")
-        self.labels = next(iter(label_sets.values()))
+        if len(label_sets) > 1:
+            raise ValueError(f"{' and '.join(weights.values())} do not have the same classes.")
+        self.labels = label_sets.pop()
 
     def answer(self, path, top=5) -> Answer:
         """The best classes of one video; a video that cannot be answered says why in `error`."""
@@ -108,6 +116,8 @@ class Predictor:
             self._fill(answer, path, top)
         except VideoError as error:
             answer.error = error.reason
+        except (MemoryError, tf.errors.ResourceExhaustedError):
+            answer.error = "there is not enough memory for it"
         return answer
 
     def _fill(self, answer, path, top):
@@ -120,6 +130,7 @@ class Predictor:
                 f"it has {len(frames)} frames at {FRAME_RATE:g} per second; at least {MIN_FRAMES} "
                 "are needed",
             )
+        _check_aspect(path, *frames.shape[1:3])
         answer.frames = min(len(frames), TEST_FRAMES)
         answer.seconds = answer.frames / FRAME_RATE
         with _stage(answer, "resize"):
@@ -143,6 +154,26 @@ class Predictor:
         with _stage(answer, "crop"):
             clip = preprocess_input(centre_crop(shown), stream=part)
             return clip[first_frames(answer.frames, TEST_FRAMES)]
+
+
+def _labels(name, row, classes):
+    """The class names of weights, in logit order, from their row."""
+    labels = row.get("labels")
+    names = read_labels(labels) if isinstance(labels, str) else tuple(labels or ())
+    if len(names) != classes:
+        raise ValueError(
+            f"{name} has {classes} classes, and its row in the manifest names {len(names)}."
+        )
+    return names
+
+
+def _check_aspect(path, height, width):
+    if max(height, width) > LARGEST_ASPECT * min(height, width):
+        raise VideoError(
+            path,
+            f"its frames of {width} x {height} pixels are too narrow: one side is more than "
+            f"{LARGEST_ASPECT} times the other",
+        )
 
 
 @contextmanager
@@ -171,17 +202,23 @@ def annotated_path(output_video, video, number_of_videos) -> Path:
     """Where the copy of a video with its labels goes.
 
     Args:
-        output_video: A file where there is one video and the name ends in .mp4, else a folder.
+        output_video: An .mp4 file where there is one video, else a folder.
         video: The video.
         number_of_videos: How many there are.
 
     Raises:
-        ValueError: Something is there already; nothing is replaced.
+        ValueError: It cannot be written there, or something is there already; nothing is replaced.
     """
     target = Path(output_video)
-    if number_of_videos > 1 or target.suffix.lower() != ".mp4":
+    if target.is_dir() or target.suffix.lower() not in VIDEO_SUFFIXES:
+        if target.exists() and not target.is_dir():
+            raise ValueError(f"{target}: not a folder; name a folder or a new .mp4 file.")
         target = target / f"{Path(video).stem}_predicted.mp4"
-    if target.exists():
+    elif target.suffix.lower() != ".mp4":
+        raise ValueError(f"{target}: copies are .mp4 files; name one, or a folder.")
+    elif number_of_videos > 1:
+        raise ValueError(f"{target}: one file for {number_of_videos} videos; name a folder.")
+    if os.path.lexists(target):
         raise ValueError(f"{target}: exists already; name another --output_video or remove it.")
     return target
 

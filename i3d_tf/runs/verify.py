@@ -37,7 +37,7 @@ def verify_release(streams, checkpoint_dir, sample_dir, download=False, base_url
         ValueError: An array is not the published file, or an output differs.
     """
     unknown = set(streams) - set(PUBLISHED_OUTPUT)
-    if unknown:
+    if unknown or not streams:
         raise ValueError(
             f"`streams` must be some of {tuple(PUBLISHED_OUTPUT)}; received {streams}."
         )

@@ -88,10 +88,10 @@ def _fetch(url, part, file, progress):
         with open(part, "ab" if done else "wb") as output:
             while block := reply.read(BLOCK):
                 done += len(block)
-                if file.size is not None and done > file.size:
-                    break  # not this file: the check that follows says so
                 output.write(block)
                 progress(done, total)
+                if file.size is not None and done > file.size:
+                    break  # not this file: the check that follows says so
         if total is not None and done < total:
             raise ConnectionError(f"the connection ended after {done:,} of {total:,} bytes")
 
@@ -101,7 +101,8 @@ def _verify(part, file, url):
     if file.size is not None and size != file.size:
         part.unlink()
         raise WeightsError(
-            f"{url}: {size:,} bytes; {file.size:,} were published. Nothing was kept."
+            f"{url}: {size:,} bytes{' or more' if size > file.size else ''}; {file.size:,} were "
+            "published. Nothing was kept."
         )
     found = git_blob_id(part)
     if found != file.blob:

@@ -71,21 +71,22 @@ def read_sonnet(source, release: Release) -> dict[str, np.ndarray]:
             raise WeightsError(
                 f"{file}: this is {found}, not {release.name}. Use --release={found}."
             )
-    reader = _open(index, data)
-    shapes = reader.get_variable_to_shape_map()
+    reader, shapes = _open(index, data)
     names = _match_names(shapes, release, index)
     _check_values_present(shapes, data, index)
     return {path: _read(reader, name, data).reshape(shape) for path, (name, shape) in names.items()}
 
 
 def _open(index, data):
+    """A reader of the checkpoint, and the shape of each name in it."""
     import tensorflow as tf
 
     if index.stat().st_size == 0 or data.stat().st_size == 0:
         empty = index if index.stat().st_size == 0 else data
         raise WeightsError(f"{empty}: the file is empty.")
     try:
-        return tf.train.load_checkpoint(os.fspath(index).removesuffix(INDEX_SUFFIX))
+        reader = tf.train.load_checkpoint(os.fspath(index).removesuffix(INDEX_SUFFIX))
+        return reader, reader.get_variable_to_shape_map()
     except (tf.errors.OpError, ValueError, RuntimeError) as error:
         raise WeightsError(
             f"{index}: not a readable checkpoint index ({_first_line(error)})."

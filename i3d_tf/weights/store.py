@@ -7,15 +7,21 @@ the model it belongs to. A file without a row, or with another hash, is not load
 import contextlib
 import json
 import os
+import re
 from collections.abc import Mapping
+from math import prod
 from pathlib import Path
 
 from i3d_tf.specs.releases import RELEASES
-from i3d_tf.weights.files import replaced_when_whole, sha256
+from i3d_tf.weights.files import check_room, replaced_when_whole, sha256
 from i3d_tf.weights.writer import WeightsError
 
 MANIFEST = "manifest.json"
 SUFFIX = ".weights.h5"
+
+# A name is part of a file's name, so it must not lead out of the directory.
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
+_HDF5_BYTES_PER_VARIABLE = 8192  # what the format adds to the values; I3D's files have 2,600
 
 
 def read_manifest(checkpoint_dir) -> dict[str, dict]:
@@ -29,10 +35,16 @@ def read_manifest(checkpoint_dir) -> dict[str, dict]:
         rows = json.loads(path.read_text("utf-8"))["weights"]
     except FileNotFoundError:
         return {}
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise WeightsError(f"{path}: not a manifest ({error}). Mend or remove it.") from error
     if not isinstance(rows, dict) or not all(isinstance(row, dict) for row in rows.values()):
-        raise WeightsError(f"{path}: not a manifest (`weights` must map names to rows).")
+        raise WeightsError(
+            f"{path}: not a manifest (`weights` must map names to rows). Mend or remove it."
+        )
+    if strange := [name for name in rows if not _NAME.fullmatch(name)]:
+        raise WeightsError(
+            f"{path}: {strange[0]!r} cannot be the name of weights. Mend or remove it."
+        )
     return rows
 
 
@@ -41,22 +53,39 @@ def save_weights(model, name: str, checkpoint_dir, row: Mapping) -> Path:
 
     Args:
         model: The Keras model.
-        name: What the weights will be loaded by; the file is `<name>.weights.h5`.
+        name: What the weights will be loaded by, of letters, digits, `_`, `-` and `.`; the file is
+            `<name>.weights.h5`.
         checkpoint_dir: Made where it does not exist.
         row: What the manifest shall say besides `file` and `sha256`.
 
     Returns:
         The path of the weights.
+
+    Raises:
+        OSError: The directory cannot be written, or is full; nothing has changed.
+        ValueError: The name cannot be part of a file's name.
     """
+    if not _NAME.fullmatch(name):
+        raise ValueError(
+            f"`name` must be made of letters, digits, `_`, `-` and `.`; received {name!r}."
+        )
     directory = Path(checkpoint_dir)
-    directory.mkdir(parents=True, exist_ok=True)
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OSError(f"{directory}: cannot be made ({error.strerror}). Name another.") from error
     path = directory / f"{name}{SUFFIX}"
     with _only_writer(directory):
         rows = read_manifest(directory)
-        with replaced_when_whole(path, SUFFIX) as temporary:
-            model.save_weights(temporary)
-            rows[name] = {"file": path.name, "sha256": sha256(temporary), **row}
-            _write_manifest(directory, rows)
+        check_room(directory, _largest_size(model))
+        # The weights get their name first: if that fails, the manifest stays as it was.
+        with (
+            replaced_when_whole(directory / MANIFEST) as manifest,
+            replaced_when_whole(path, SUFFIX) as weights,
+        ):
+            model.save_weights(weights)
+            rows[name] = {"file": path.name, "sha256": sha256(weights), **row}
+            manifest.write_text(_spell(rows), "utf-8")
     return path
 
 
@@ -91,10 +120,16 @@ def _remedy(name, directory):
     )
 
 
-def _write_manifest(directory, rows):
+def _spell(rows):
     text = json.dumps({"weights": dict(sorted(rows.items()))}, indent=2, ensure_ascii=False)
-    with replaced_when_whole(directory / MANIFEST) as temporary:
-        temporary.write_text(text + "\n", "utf-8")
+    return text + "\n"
+
+
+def _largest_size(model):
+    """Bytes that a model's weights file has at most; a compiled model's optimizer is in it."""
+    optimizer = getattr(model, "optimizer", None)
+    variables = [*model.variables, *(optimizer.variables if optimizer else ())]
+    return sum(4 * prod(variable.shape) + _HDF5_BYTES_PER_VARIABLE for variable in variables)
 
 
 @contextlib.contextmanager

@@ -24,16 +24,19 @@ def write_weights(
     Args:
         model: A built Keras model (or layer).
         arrays: `variable.path` to values.
-        ignore_source: Patterns (as in `fnmatch`) of arrays that may stay unused.
-        ignore_target: Patterns of variables that may keep the value they have.
+        ignore_source: List of patterns (as in `fnmatch`) of arrays that may stay unused.
+        ignore_target: List of patterns of variables that may keep the value they have.
 
     Returns:
         How many variables were assigned.
 
     Raises:
-        WeightsError: A variable has no array, an array no variable, or a shape differs; the message
-            names the first of each. The model is then as it was.
+        WeightsError: A variable has no array, an array no variable, a shape differs, or values are
+            not numbers; the message names the first of each. The model is then as it was.
+        ValueError: The patterns are a bare string, whose every letter would be a pattern.
     """
+    ignore_source = _pattern_list("ignore_source", ignore_source)
+    ignore_target = _pattern_list("ignore_target", ignore_target)
     targets = _weights_by_path(model)
     wanted = {path for path in targets if not _matches(path, ignore_target)}
     offered = {path for path in arrays if not _matches(path, ignore_source)}
@@ -49,6 +52,8 @@ def write_weights(
     ]
     if misfits:
         problems.append(f"{len(misfits)} shapes differ ({_some(misfits)})")
+    if strange := sorted(path for path in wanted & offered if not _is_numeric(arrays[path])):
+        problems.append(f"{len(strange)} arrays are not numbers ({_some(strange)})")
     if problems:
         raise WeightsError(f"Nothing was assigned to {model.name!r}: {'; '.join(problems)}.")
     for path in wanted:
@@ -58,7 +63,7 @@ def write_weights(
 
 def read_weights(model) -> dict[str, np.ndarray]:
     """The inverse of `write_weights`: `variable.path` to a copy of its value."""
-    return {path: np.array(variable) for path, variable in _weights_by_path(model).items()}
+    return {path: np.asarray(variable).copy() for path, variable in _weights_by_path(model).items()}
 
 
 def _weights_by_path(model):
@@ -68,6 +73,17 @@ def _weights_by_path(model):
     if repeated:
         raise WeightsError(f"{model.name!r} has variables of the same path: {_some(repeated)}.")
     return {variable.path: variable for variable in variables}
+
+
+def _pattern_list(name, patterns):
+    if isinstance(patterns, str):
+        raise ValueError(f"`{name}` must be a list of patterns; received {patterns!r}.")
+    return tuple(patterns)
+
+
+def _is_numeric(array):
+    """Whether an array holds bool, whole or real numbers, so that assigning it cannot fail."""
+    return array.dtype.kind in "biuf" or array.dtype.name == "bfloat16"
 
 
 def _matches(path, patterns):

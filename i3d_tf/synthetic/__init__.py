@@ -1,0 +1,1 @@
+"""The embedded dataset's puppeteer: scripted stick people to frames."""

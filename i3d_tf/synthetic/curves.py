@@ -1,0 +1,110 @@
+"""How far along an action is at each frame, and the curves that its scripts are made of."""
+
+import numpy as np
+
+from i3d_tf.specs.stick_actions import CLIP_FRAMES
+
+HOLD_FRAMES = (3, 9)  # frames at rest before the action, and after it: drawn alike for both
+EASE = (0.35, 0.85)  # 0 is constant speed, 1 comes to rest at both ends
+SKEW = 0.22  # largest absolute logarithm of the exponent that makes one half faster than the other
+
+
+def action_phase(rng):
+    """Draws a clip's length and the action's progress over it.
+
+    Args:
+        rng: numpy.random.Generator.
+
+    Returns:
+        float64 (T,), T within CLIP_FRAMES, from 0 (the first pose, held) to 1 (the last, held).
+    """
+    num_frames = int(rng.integers(CLIP_FRAMES[0], CLIP_FRAMES[1] + 1))
+    before, after = rng.integers(HOLD_FRAMES[0], HOLD_FRAMES[1] + 1, size=2)
+    skew = np.exp(rng.uniform(-SKEW, SKEW))
+    ease = rng.uniform(*EASE)
+    progress = (np.arange(num_frames) - before) / (num_frames - 1 - before - after)
+    progress = np.clip(progress, 0, 1) ** skew
+    return progress - ease * np.sin(2 * np.pi * progress) / (2 * np.pi)
+
+
+def ramp(phase, start, end):
+    """A smooth step from 0 (up to `start`) to 1 (from `end` on), at rest at both ends.
+
+    Args:
+        phase: float64 (T,), in [0, 1].
+        start: Phase at which it leaves 0.
+        end: Phase at which it reaches 1.
+
+    Returns:
+        float64 (T,).
+    """
+    progress = np.clip((phase - start) / (end - start), 0, 1)
+    return progress * progress * (3 - 2 * progress)
+
+
+def mix(first, second, share):
+    """Goes from one track to another.
+
+    Args:
+        first: float64 (T, 2), or one point (2,).
+        second: As first.
+        share: float64 (T,); 0 is the first track and 1 the second.
+
+    Returns:
+        float64 (T, 2).
+    """
+    share = share[:, None]
+    return (1 - share) * np.asarray(first) + share * np.asarray(second)
+
+
+def shift(track, x, y):
+    """A track, float64 (T, 2), moved by (x, y)."""
+    return track + np.array([x, y])
+
+
+def through(phase, *keys):
+    """A smooth curve through key poses, at rest in the first and in the last.
+
+    Cubic Hermite pieces; the slope at an inner key is that of its two neighbours (Catmull-Rom).
+
+    Args:
+        phase: float64 (T,), in [0, 1].
+        *keys: Pairs (phase, value), by rising phase from 0 to 1; a value is a number or (x, y).
+
+    Returns:
+        float64 (T,) or (T, 2).
+    """
+    times = np.array([time for time, _ in keys], np.float64)
+    values = np.array([value for _, value in keys], np.float64)
+    column = (slice(None),) + (None,) * (values.ndim - 1)
+    slopes = np.zeros_like(values)
+    slopes[1:-1] = (values[2:] - values[:-2]) / (times[2:] - times[:-2])[column]
+    piece = np.clip(np.searchsorted(times, phase, side="right") - 1, 0, len(times) - 2)
+    width = (times[piece + 1] - times[piece])[column]
+    u = (phase - times[piece])[column] / width
+    return (
+        (1 + 2 * u) * (1 - u) ** 2 * values[piece]
+        + u * (1 - u) ** 2 * width * slopes[piece]
+        + u**2 * (3 - 2 * u) * values[piece + 1]
+        + u**2 * (u - 1) * width * slopes[piece + 1]
+    )
+
+
+def strides(phase, num_strides, leads):
+    """A foot or hand that moves by strides while its partner rests, and rests while it moves.
+
+    Args:
+        phase: float64 (T,), in [0, 1].
+        num_strides: How many strides the action takes.
+        leads: Whether this one moves in the first half of every stride, or in the second.
+
+    Returns:
+        Two float64 (T,): strides completed, from 0 to num_strides; and how high it is lifted, 0..1.
+    """
+    completed, lifted = np.zeros_like(phase), np.zeros_like(phase)
+    for stride in range(num_strides):
+        start = (stride + (0 if leads else 0.5)) / num_strides
+        step = ramp(phase, start, start + 0.5 / num_strides)
+        completed += step
+        lifted += 4 * step * (1 - step)
+    return completed, lifted

@@ -1,0 +1,1 @@
+"""Clips and flow: decode, sample, transform, optical flow. Never Keras."""

@@ -1,0 +1,213 @@
+"""Video file -> RGB frames at the protocol's frame rate.
+
+Time is counted in seconds from the first video frame of the file, exactly, by the time stamps of
+the frames. Only frames that are returned are converted to RGB.
+"""
+
+import itertools
+import math
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import NamedTuple
+
+import av
+
+from i3d_tf.specs.streams import FRAME_RATE
+from i3d_tf.video.media import MAXIMUM_PIXELS, VideoError, open_media
+from i3d_tf.video.packets import Packets
+from i3d_tf.video.picture import Clip, Upright
+from i3d_tf.video.timeline import Timed, as_fraction, between, resample
+
+__all__ = ["VideoError", "VideoInfo", "probe", "read_clip"]
+
+# Formats with an index, whose time stamps are the same after a seek. Others are decoded from their
+# start: they are searched by guessed position, or count time from wherever reading began.
+SEEKABLE_FORMATS = ("mov", "matroska")
+# How many seconds before `start` to seek: further back where the nearest key frame proves unusable.
+SEEK_MARGINS = (0, 1, 5)
+
+
+class Decoded(NamedTuple):
+    """A decoded frame.
+
+    Attributes:
+        frame: av.VideoFrame.
+        damaged: Whether it, or a frame it is made from, was damaged.
+    """
+
+    frame: av.VideoFrame
+    damaged: bool
+
+
+@dataclass(frozen=True)
+class VideoInfo:
+    """What a video says about itself.
+
+    Attributes:
+        duration: Seconds, or None where the file does not say.
+        frame_rate: Average frames per second, or None where the file does not say.
+        num_frames: Frames the file says it holds, or None.
+        height: Pixels, as shown (after rotation).
+        width: Pixels, as shown (after rotation).
+    """
+
+    duration: float | None
+    frame_rate: float | None
+    num_frames: int | None
+    height: int
+    width: int
+
+
+def read_clip(source, frame_rate=FRAME_RATE, start=None, end=None):
+    """Reads a video, or a part of it, as RGB frames at a fixed rate.
+
+    Output frame k is the source frame nearest in time to start + k / frame_rate, the earlier of two
+    equally near, for every k whose time lies before `end` and before the end of the last frame.
+    Rotation and mirroring stored with the video are applied; a stored pixel aspect ratio,
+    interlacing and transparency are not. Colour follows the matrix and range that the video names
+    (BT.601 where it names none). Where the frame size changes, all frames are scaled to the first
+    one's.
+
+    Args:
+        source: Path (str or os.PathLike; a name with "://" is read through tf.io.gfile), or the
+            bytes of a video file.
+        frame_rate: Output frames per second, > 0 (25 in arXiv:1705.07750); None returns the frames
+            from `start` to `end` as they are.
+        start: Seconds after the first frame, >= 0; None means 0.
+        end: Seconds after the first frame, > start; None, or more than there is, means the end.
+
+    Returns:
+        uint8 (T, H, W, 3), RGB, T >= 1.
+
+    Raises:
+        VideoError: The video cannot be read, is damaged or cut short within the requested part, or
+            ends before `start`.
+        ValueError: An argument is not as above.
+    """
+    rate = None if frame_rate is None else as_fraction("frame_rate", frame_rate, positive=True)
+    start = as_fraction("start", 0 if start is None else start)
+    end = None if end is None else as_fraction("end", end)
+    if end is not None and end <= start:
+        raise ValueError(
+            f"`end` must be greater than `start`, {float(start):g}; received {float(end):g}."
+        )
+    with open_media(source) as media:
+        first, timed = _frames_from(media, start)
+        clip = Clip(media.path, Upright(first.item.frame))
+        chosen = resample(timed, rate, start, end) if rate else between(timed, start, end)
+        for shown, count in chosen:
+            if shown.item.damaged:
+                raise VideoError(media.path, f"it is damaged at {float(shown.time):.2f} s")
+            clip.append(shown.item.frame, count)
+    if not clip.num_frames:
+        until = "" if end is None else f" and before {float(end):g} s"
+        raise VideoError(media.path, f"it has no frame from {float(start):g} s on{until}")
+    return clip.frames()
+
+
+def probe(source):
+    """Reads what a video says about itself: its header and its first frame, nothing more.
+
+    Args:
+        source: Path or bytes, as for `read_clip`.
+
+    Returns:
+        VideoInfo.
+
+    Raises:
+        VideoError: The video cannot be read.
+    """
+    with open_media(source) as media:
+        stream, container = media.stream, media.container
+        if stream.duration is not None:
+            duration = float(stream.duration * stream.time_base)
+        else:
+            duration = None if container.duration is None else container.duration / av.time_base
+        first, _ = _frames_from(media, Fraction(0))
+        upright = Upright(first.item.frame)
+        return VideoInfo(
+            duration=duration,
+            frame_rate=float(stream.average_rate) if stream.average_rate else None,
+            num_frames=stream.frames or None,
+            height=upright.height,
+            width=upright.width,
+        )
+
+
+def _frames_from(media, start):
+    """The file's first frame, and frames from one at or before `start`, timed from the first."""
+    decoded = _decode(media)
+    first = next(decoded, None)
+    if first is None:
+        sized = media.stream.codec_context.width > 0
+        hint = "" if sized else f": its frame size is unknown or above {MAXIMUM_PIXELS} pixels"
+        raise VideoError(media.path, f"no frame of it can be decoded{hint}")
+    if start > 0 and media.container.format.name.startswith(SEEKABLE_FORMATS):
+        decoded = _seek(media, first.time + start)
+    else:
+        decoded = itertools.chain([first], decoded)
+    return first, (shown._replace(time=shown.time - first.time) for shown in decoded)
+
+
+def _seek(media, wanted):
+    """Frames from a key frame at or before `wanted` (file's own clock), else from the start."""
+    for margin in SEEK_MARGINS:
+        target = math.floor((wanted - margin) / media.stream.time_base)
+        try:
+            media.container.seek(target, stream=media.stream)
+        except av.error.FFmpegError:
+            break
+        decoded = _decode(media, wanted)
+        landed = next(decoded, None)
+        # A file may be wrong about its key frames; the decoder is not.
+        if landed is not None and landed.time <= wanted and landed.item.frame.key_frame:
+            return itertools.chain([landed], decoded)
+    media.rewind()
+    return _decode(media, wanted)
+
+
+def _decode(media, wanted=None):
+    """Yields Timed frames from where the container stands, on the file's own clock.
+
+    Damage raises VideoError once the frames before it have been used up; damage to what is shown
+    before `wanted` (seconds) is passed over.
+    """
+    packets = Packets(media)
+    latest, damaged = None, False
+    for packet in packets:
+        try:
+            frames = media.stream.decode(packet)
+        except av.error.FFmpegError as error:
+            # A recording may begin between key frames, with nothing to show yet.
+            if latest is None or (wanted is not None and latest.time < wanted - 1):
+                continue
+            raise _cut_short(media, latest) from error
+        for frame in frames:
+            # Frames that follow a damaged one are made from it, until the next key frame.
+            damaged = frame.is_corrupt or (damaged and not frame.key_frame)
+            shown = _timed(Decoded(frame, damaged), latest, media)
+            # A frame that goes back in time is near to nothing that is still to come.
+            if latest is None or shown.time > latest.time:
+                yield shown
+                latest = shown
+    if packets.ended_early():
+        raise _cut_short(media, latest)
+
+
+def _timed(decoded, previous, media):
+    frame = decoded.frame
+    time_base = frame.time_base or media.stream.time_base
+    # An AVI stores no presentation times. What FFmpeg makes up for them is out of order where there
+    # are B-frames (most of UCF-101); the time of the packet that released the frame is not.
+    stamp = frame.dts if media.container.format.name == "avi" else frame.pts
+    if stamp is not None:
+        time = stamp * time_base
+    else:
+        time = Fraction(0) if previous is None else previous.time + previous.duration
+    duration = frame.duration * time_base if frame.duration else media.frame_interval
+    return Timed(time, duration, decoded)
+
+
+def _cut_short(media, latest):
+    where = "at its start" if latest is None else f"after {float(latest.time):.2f} s"
+    return VideoError(media.path, f"it is damaged or cut short {where}")

@@ -1,0 +1,69 @@
+"""Flow in 8 bits: code = (flow + 20) * 255 / 40, the form in which flow is stored, and its inverse.
+
+One code spans 40 / 255 = 0.157 pixels, so what is unpacked is within 0.0785 pixels of what was
+packed (and within +-20). Zero flow lies halfway between codes 127 and 128:
+
+rounding   code of zero   unpacked to
+nearest    128            20 / 255 = 0.0784 pixels, as near as codes that reach both ends can come
+floor      127            0, since a code that was truncated stands for the middle of its span
+
+Codes that another program truncated must be unpacked as "floor": read as "nearest" they are half a
+code, 0.0784 pixels, too low everywhere.
+"""
+
+import numpy as np
+
+from i3d_tf.specs.streams import FLOW_BOUND
+
+ROUNDINGS = ("nearest", "floor")
+CODES_PER_PIXEL = 255 / (2 * FLOW_BOUND)
+
+
+def quantise(flow, rounding="nearest"):
+    """Packs flow into 8 bits.
+
+    Args:
+        flow: float array of any shape, pixels per frame; what exceeds +-20 is truncated
+            (arXiv:1705.07750).
+        rounding: "nearest" (halves up), or "floor", as some public pipelines do.
+
+    Returns:
+        uint8 of the same shape; zero flow is 128 ("nearest") or 127 ("floor").
+    """
+    _check_rounding(rounding)
+    flow = np.asarray(flow)
+    if not np.issubdtype(flow.dtype, np.floating):
+        raise ValueError(f"`flow` must be float, in pixels per frame; received dtype {flow.dtype}.")
+    if not np.isfinite(flow).all():
+        raise ValueError("`flow` must be finite; received infinite values or NaN.")
+    codes = np.clip(flow, -FLOW_BOUND, FLOW_BOUND).astype(np.float32)
+    codes += np.float32(FLOW_BOUND)
+    codes *= np.float32(CODES_PER_PIXEL)
+    if rounding == "nearest":
+        codes += np.float32(0.5)
+    return codes.astype(np.uint8)  # towards zero, which is down: no code is negative
+
+
+def dequantise(codes, rounding="nearest"):
+    """Unpacks 8-bit flow; packing the result again gives the same codes.
+
+    Args:
+        codes: uint8 array of any shape, from `quantise` or a pipeline that stores flow in its way.
+        rounding: How the codes were rounded, "nearest" or "floor".
+
+    Returns:
+        float32 of the same shape, pixels per frame, within [-20, 20].
+    """
+    _check_rounding(rounding)
+    codes = np.asarray(codes)
+    if codes.dtype != np.uint8:
+        raise ValueError(f"`codes` must be uint8; received dtype {codes.dtype}.")
+    offset = 0.5 if rounding == "floor" else 0.0
+    flow = (np.arange(256) + offset) / CODES_PER_PIXEL - FLOW_BOUND
+    # Only +20 itself is truncated to code 255, which therefore has no span of its own.
+    return np.minimum(flow, FLOW_BOUND).astype(np.float32)[codes]
+
+
+def _check_rounding(rounding):
+    if rounding not in ROUNDINGS:
+        raise ValueError(f"`rounding` must be one of {ROUNDINGS}; received {rounding!r}.")

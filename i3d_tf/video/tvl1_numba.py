@@ -1,0 +1,127 @@
+"""TV-L1 optical flow on the CPU: OpenCV's algorithm, compiled, with one pair of frames per thread.
+
+Parallelism is over pairs because a pair alone keeps little of its work in a core's cache when other
+cores work on it too. The result does not depend on the number of threads.
+"""
+
+import hashlib
+import os
+import queue
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
+from pathlib import Path
+
+import numba
+import numpy as np
+
+from i3d_tf.video import (
+    median_network,
+    tvl1_numba_planes,
+    tvl1_numba_solver,
+    tvl1_numba_vector,
+    tvl1_numba_warp,
+)
+from i3d_tf.video.tvl1 import TVL1Parameters, check_pairs, pyramid_sizes
+from i3d_tf.video.tvl1_numba_planes import HERE, MARGIN, OPTIONS, plane_shape
+from i3d_tf.video.tvl1_numba_solver import Level, Settings, Workspace, solve
+from i3d_tf.video.tvl1_numba_warp import table_size
+
+# For the working memory of all threads together; one thread takes about 90 bytes per pixel.
+MEMORY_LIMIT = 2**31
+
+
+def flow_between(previous, following, parameters=TVL1Parameters(), num_threads=None):
+    """Optical flow of each pair of frames.
+
+    The first call on a machine compiles for about ten seconds; later ones, in any process, find the
+    result on disk (in NUMBA_CACHE_DIR, beside this file or in the user's cache, wherever writable).
+
+    Args:
+        previous: Grey (N, H, W), uint8 or float within [0, 255], H and W at least 16.
+        following: Like `previous`: the frame after each of them.
+        parameters: TVL1Parameters.
+        num_threads: Pairs to work on at once; None means one per core.
+
+    Returns:
+        float32 (N, H, W, 2), x then y, pixels per frame.
+    """
+    previous, following = np.asarray(previous), np.asarray(following)
+    check_pairs(previous, following)
+    sizes = pyramid_sizes(*previous.shape[1:], parameters)
+    settings = Settings(**asdict(parameters))
+    flow = np.empty((*previous.shape, 2), np.float32)
+    idle = queue.SimpleQueue()  # of workspaces
+
+    def solve_one(index):
+        workspace = idle.get()
+        _load(previous[index], workspace.previous)
+        _load(following[index], workspace.following)
+        _solve_pair(workspace, settings, flow[index])
+        idle.put(workspace)
+
+    workers = _worker_count(num_threads, len(previous), sizes[0])
+    for _ in range(workers):
+        idle.put(_make_workspace(sizes))
+    if workers:
+        with ThreadPoolExecutor(workers) as pool:
+            for _ in pool.map(solve_one, range(len(previous))):
+                pass  # an exception in a thread is raised here
+    return flow
+
+
+def _worker_count(num_threads, pairs, size):
+    if num_threads is None:
+        num_threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    elif num_threads < 1:
+        raise ValueError(f"`num_threads` must be at least 1, or None; received {num_threads!r}.")
+    affordable = MEMORY_LIMIT // (90 * size[0] * size[1])
+    return min(pairs, num_threads, max(1, affordable))
+
+
+def _make_workspace(sizes):
+    lengths = [int(np.prod(plane_shape(*size))) for size in sizes]
+    return Workspace(
+        sizes=np.array(sizes, np.int64),
+        starts=np.cumsum([0, *lengths[:-1]], dtype=np.int64),
+        previous=_aligned_zeros(sum(lengths)),
+        following=_aligned_zeros(sum(lengths)),
+        fields=_aligned_zeros(len(Level._fields), lengths[0]),
+        coarse=_aligned_zeros(2, lengths[0]),
+        table=_aligned_zeros(table_size(*sizes[0])),
+    )
+
+
+def _aligned_zeros(*shape):
+    """Zeros that start on a cache line, so that every row of a plane does."""
+    memory = np.zeros(int(np.prod(shape)) + MARGIN, np.float32)
+    start = -(memory.ctypes.data // memory.itemsize) % MARGIN
+    return memory[start : start + memory.size - MARGIN].reshape(shape)
+
+
+def _load(frame, pyramid):
+    height, width = frame.shape
+    rows, columns = plane_shape(height, width)
+    image = pyramid[: rows * columns].reshape(rows, columns)
+    image[1 : 1 + height, HERE : HERE + width] = frame
+
+
+def _compile_solve():
+    """The compiled `solve`, from the cache on disk where there is one.
+
+    numba recompiles when this file changes, and when what the cached function closes over does: so it
+    closes over a digest of all the files that it is made from.
+    """
+    sources = (median_network, tvl1_numba_planes, tvl1_numba_solver, tvl1_numba_vector, tvl1_numba_warp)
+    try:
+        digest = hashlib.sha256(b"".join(Path(file.__file__).read_bytes() for file in sources)).hexdigest()
+        
+        def solve_pair(workspace, settings, flow):
+            _ = digest
+            solve(workspace, settings, flow)
+
+        return numba.njit(cache=True, **OPTIONS)(solve_pair)
+    except (OSError, RuntimeError):
+        return solve
+
+
+_solve_pair = _compile_solve()

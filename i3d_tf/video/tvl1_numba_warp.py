@@ -1,0 +1,112 @@
+"""The warp of the numba engine: the second frame, moved by the flow, and linearised around it.
+
+What bicubic interpolation reads lies side by side: a pixel of the warp table holds the image and its
+two derivatives, and a fourth number that makes four pixels one vector.
+"""
+
+import numpy as np
+
+from i3d_tf.video.tvl1_numba_planes import HERE, compiled, compiled_inline, compiled_row
+from i3d_tf.video.tvl1_numba_vector import CHANNELS, TAPS, interpolate
+
+BORDER = 4  # zero pixels around the table, so that whatever lies outside the image reads zeros
+
+# In grey levels squared: flatter than this, a pixel says nothing about the flow (OpenCV's rule).
+_FLAT = np.float32(np.finfo(np.float32).eps)
+
+
+def table_size(height, width):
+    """Number of float32 in the warp table of an image."""
+    return (height + 2 * BORDER) * (width + 2 * BORDER) * CHANNELS
+
+
+@compiled
+def fill_table(image, size, buffer):
+    """Fills the warp table of an image: central differences, the image repeating its edge.
+
+    Args:
+        image: Plane of the image.
+        size: (height, width) of the image.
+        buffer: Flat float32, of at least `table_size` numbers.
+    """
+    height, width = size[0], size[1]
+    rows, columns = height + 2 * BORDER, width + 2 * BORDER
+    table = buffer[: rows * columns * CHANNELS].reshape(rows, columns, CHANNELS)
+    table[:] = 0
+    for y in range(height):
+        above, below = max(y - 1, 0) + 1, min(y + 1, height - 1) + 1
+        for x in range(width):
+            left, right = max(x - 1, 0) + HERE, min(x + 1, width - 1) + HERE
+            pixel = table[y + BORDER, x + BORDER]
+            pixel[0] = image[y + 1, x + HERE]
+            pixel[1] = np.float32(0.5) * (image[y + 1, right] - image[y + 1, left])
+            pixel[2] = np.float32(0.5) * (image[below, x + HERE] - image[above, x + HERE])
+
+
+@compiled
+def linearise(level, previous, table, size):
+    """Fills a level's data term: rho(u) = constant + gradient . u (IPOL 2013, equation 8).
+
+    Args:
+        level: A `Level`; its flow says where the warp reads.
+        previous: Plane of the first image.
+        table: The warp table of the second image.
+        size: (height, width) of the images.
+    """
+    height, width = size[0], size[1]
+    offsets = np.empty(width, np.int64)
+    weights = np.empty((2 * TAPS, width), np.float32)
+    samples = np.empty((3, width), np.float32)
+    for y in range(height):
+        _locate_row(level, y, height, width, offsets, weights)
+        _sample_row(table, offsets, weights, (width + 2 * BORDER) * CHANNELS, samples)
+        _linearise_row(level, previous, y + 1, samples)
+
+
+@compiled_row
+def _locate_row(level, y, height, width, offsets, weights):
+    """Where in the table each pixel starts to read, and with which weights along x and y."""
+    columns = width + 2 * BORDER
+    # One pixel outside its image, interpolation of a zero border reads zeros only; so may it there.
+    low, right, bottom = np.float32(-3), np.float32(width + 1), np.float32(height + 1)
+    for x in range(width):
+        position_x = min(max(np.float32(x) + level.u1[y + 1, x + HERE], low), right)
+        position_y = min(max(np.float32(y) + level.u2[y + 1, x + HERE], low), bottom)
+        before_x, before_y = np.floor(position_x), np.floor(position_y)
+        row, column = np.int32(before_y) + BORDER - 1, np.int32(before_x) + BORDER - 1
+        offsets[x] = (row * columns + column) * CHANNELS
+        of_x, of_y = _cubic(position_x - before_x), _cubic(position_y - before_y)
+        weights[0, x], weights[1, x], weights[2, x], weights[3, x] = of_x
+        weights[4, x], weights[5, x], weights[6, x], weights[7, x] = of_y
+
+
+@compiled_inline
+def _cubic(t):
+    """Weights of cubic convolution with A = -0.75 (OpenCV's INTER_CUBIC), at 0 <= t < 1."""
+    one, s = np.float32(1), np.float32(1) - t
+    outer, inner_cube, inner_square = np.float32(-0.75), np.float32(1.25), np.float32(2.25)
+    first = outer * t * s * s
+    second = (inner_cube * t - inner_square) * t * t + one
+    third = (inner_cube * s - inner_square) * s * s + one
+    return first, second, third, one - first - second - third
+
+
+@compiled_row
+def _sample_row(table, offsets, weights, row, samples):
+    for x in range(len(offsets)):
+        weights_x = (weights[0, x], weights[1, x], weights[2, x], weights[3, x])
+        weights_y = (weights[4, x], weights[5, x], weights[6, x], weights[7, x])
+        sample = interpolate(table, offsets[x], row, weights_x, weights_y)
+        samples[0, x], samples[1, x], samples[2, x] = sample
+
+
+@compiled_row
+def _linearise_row(level, previous, y, samples):
+    for x in range(samples.shape[1]):
+        gradient_x, gradient_y = samples[1, x], samples[2, x]
+        norm = gradient_x * gradient_x + gradient_y * gradient_y
+        along = gradient_x * level.u1[y, x + HERE] + gradient_y * level.u2[y, x + HERE]
+        level.gradient_x[y, x + HERE] = gradient_x
+        level.gradient_y[y, x + HERE] = gradient_y
+        level.inverse_norm[y, x + HERE] = np.float32(1) / norm if norm > _FLAT else np.float32(0)
+        level.constant[y, x + HERE] = samples[0, x] - previous[y, x + HERE] - along

@@ -1,0 +1,206 @@
+import numpy as np
+import pytest
+
+from i3d_tf.specs.inception_v1 import I3D, widen
+from i3d_tf.specs.releases import RELEASES
+from i3d_tf.weights import sonnet
+from i3d_tf.weights.files import git_blob_id
+from i3d_tf.weights.sonnet import checkpoint_files, identify, read_sonnet
+from i3d_tf.weights.writer import WeightsError
+
+NARROW = tuple(widen(row, 1 / 16) for row in I3D)
+RGB = RELEASES["rgb_imagenet"]
+RELEASED = {
+    "Conv3d_1a_7x7/conv_3d/kernel": "Conv3d_1a_7x7/conv_3d/w",
+    "Mixed_4f/Branch_2/Conv3d_0b_3x3/conv_3d/kernel": "Mixed_4f/Branch_2/Conv3d_0b_3x3/conv_3d/w",
+    # The one unit whose released name breaks the rule.
+    "Mixed_5b/Branch_2/Conv3d_0b_3x3/conv_3d/kernel": "Mixed_5b/Branch_2/Conv3d_0a_3x3/conv_3d/w",
+    "Logits/Conv3d_0c_1x1/conv_3d/bias": "Logits/Conv3d_0c_1x1/conv_3d/b",
+    "Conv3d_2b_1x1/batch_norm/moving_variance": "Conv3d_2b_1x1/batch_norm/moving_variance",
+}
+INDEX, DATA = "model.ckpt.index", "model.ckpt.data-00000-of-00001"
+
+
+@pytest.fixture
+def narrow_release(monkeypatch):
+    """Releases are a sixteenth as wide as they are, so that a checkpoint has under a megabyte."""
+    monkeypatch.setattr(sonnet, "I3D", NARROW)
+
+
+@pytest.fixture
+def narrow(narrow_release, released_shapes, values_for, write_checkpoint, tmp_path):
+    """Function: (release, **changes of shapes; None removes) -> a checkpoint's folder."""
+
+    def write(name="rgb_imagenet", **changes):
+        shapes = released_shapes(name, NARROW) | changes
+        shapes = {key: shape for key, shape in shapes.items() if shape is not None}
+        return write_checkpoint(tmp_path / name, values_for(shapes))
+
+    return write
+
+
+def flip(path, position):
+    """Changes one bit of a file."""
+    content = bytearray(path.read_bytes())
+    content[position] ^= 1
+    path.write_bytes(content)
+
+
+def refusal(folder, release=RGB):
+    """The message with which a checkpoint is refused, which must be a single line."""
+    with pytest.raises(WeightsError) as error:
+        read_sonnet(folder, release)
+    message = str(error.value)
+    assert "\n" not in message
+    return message
+
+
+@pytest.mark.parametrize("name", RELEASES)
+def test_reads_every_release_by_our_names(narrow, values_for, released_shapes, name):
+    arrays = read_sonnet(narrow(name), RELEASES[name])
+    assert len(arrays) == 230
+    released = values_for(released_shapes(name, NARROW))
+    for ours, theirs in RELEASED.items():
+        expected = released[RELEASES[name].prefix + theirs]
+        if "/batch_norm/" in ours:
+            expected = expected.reshape(-1)
+        np.testing.assert_array_equal(arrays[ours], expected)
+
+
+@pytest.mark.parametrize("name", RELEASES)
+def test_the_form_tested_here_is_that_of_the_real_index_file(shared_dir, released_shapes, name):
+    import tensorflow as tf
+
+    prefix = str(shared_dir / "golden/release_index" / name / "model.ckpt")
+    real = tf.train.load_checkpoint(prefix).get_variable_to_shape_map()
+    assert {key: tuple(shape) for key, shape in real.items()} == released_shapes(name)
+
+
+@pytest.mark.parametrize("name", RELEASES)
+def test_real_index_files_are_known_byte_for_byte(shared_dir, tmp_path, name):
+    index = shared_dir / "golden/release_index" / name / INDEX
+    other = tmp_path / "other"
+    other.write_bytes(b"")
+    assert identify(index, other) == (name, None)
+
+
+def test_a_source_is_a_folder_a_prefix_or_an_index_file(tmp_path):
+    files = tuple(tmp_path / name for name in (INDEX, DATA))
+    for file in files:
+        file.write_bytes(b"x")
+    for source in (tmp_path, str(tmp_path), tmp_path / "model.ckpt", files[0]):
+        assert checkpoint_files(source) == files
+
+
+@pytest.mark.parametrize("absent", [INDEX, DATA])
+def test_a_missing_file_is_named(narrow, absent):
+    folder = narrow()
+    (folder / absent).unlink()
+    assert f"{absent}: no such file. `source` must be a folder with" in refusal(folder)
+
+
+@pytest.mark.parametrize("empty", [INDEX, DATA])
+def test_an_empty_file_is_named(narrow, empty):
+    folder = narrow()
+    (folder / empty).write_bytes(b"")
+    assert refusal(folder) == f"{folder / empty}: the file is empty."
+
+
+def test_truncated_data(narrow):
+    folder = narrow()
+    content = (folder / DATA).read_bytes()
+    (folder / DATA).write_bytes(content[:-1])
+    assert f"{DATA}: truncated: {len(content) - 1:,} bytes" in refusal(folder)
+
+
+@pytest.mark.parametrize("kept", [1, 40, 0.5, 0.999])
+def test_truncated_index(narrow, kept):
+    folder = narrow()
+    content = (folder / INDEX).read_bytes()
+    length = kept if isinstance(kept, int) else int(len(content) * kept)
+    (folder / INDEX).write_bytes(content[:length])
+    assert f"{INDEX}: not a readable checkpoint index" in refusal(folder)
+
+
+def test_text_instead_of_an_index(narrow):
+    folder = narrow()
+    (folder / INDEX).write_text("version https://git-lfs.github.com/spec/v1\n" * 3)
+    assert "not a readable checkpoint index" in refusal(folder)
+
+
+@pytest.mark.parametrize("place", [0, 0.3, 0.7, 0.9999])
+def test_one_changed_bit_in_the_data(narrow, place):
+    folder = narrow()
+    flip(folder / DATA, int((folder / DATA).stat().st_size * place))
+    message = refusal(folder)
+    assert message.startswith(f"{folder / DATA}: RGB/inception_i3d/")
+    assert "cannot be read: corrupt" in message
+
+
+@pytest.mark.parametrize("place", [0, 0.3, 0.7])
+def test_one_changed_bit_in_the_index(narrow, place):
+    folder = narrow()
+    flip(folder / INDEX, int((folder / INDEX).stat().st_size * place))
+    assert f"{INDEX}: not a readable checkpoint index" in refusal(folder)
+
+
+def test_flow_given_as_rgb(narrow):
+    message = refusal(narrow("flow_imagenet"))
+    assert "these are not the names of rgb_imagenet: 230 missing, 230 unknown" in message
+
+
+def test_600_classes_given_as_400(narrow):
+    folder = narrow("rgb_scratch_kin600")
+    assert "names of rgb_scratch: 230 missing" in refusal(folder, RELEASES["rgb_scratch"])
+
+
+@pytest.mark.parametrize("which", ["index", "data"])
+def test_a_file_known_to_be_of_another_release(narrow, monkeypatch, which):
+    folder = narrow()
+    # rgb_scratch has the same names and shapes: only its bytes tell it from rgb_imagenet.
+    file = folder / {"index": INDEX, "data": DATA}[which]
+    release = RELEASES["rgb_scratch"]
+    published = getattr(release, which).__class__(file.name, None, git_blob_id(file))
+    twin = release.__class__(**{**vars(release), which: published})
+    monkeypatch.setitem(sonnet.RELEASES, "rgb_scratch", twin)
+    assert refusal(folder) == (
+        f"{file}: this is rgb_scratch, not rgb_imagenet. Use --release=rgb_scratch."
+    )
+    assert len(read_sonnet(folder, twin)) == 230
+
+
+BIAS = "RGB/inception_i3d/Logits/Conv3d_0c_1x1/conv_3d/b"
+BETA = "RGB/inception_i3d/Conv3d_1a_7x7/batch_norm/beta"
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({BIAS: None}, f"1 missing, 0 unknown (such as missing {BIAS})"),
+        ({"RGB/extra": (1,)}, "0 missing, 1 unknown (such as unknown RGB/extra)"),
+        # Slots are training state in one release only; elsewhere they are unknown names.
+        ({f"{BIAS}/Momentum": (400,)}, "0 missing, 1 unknown"),
+        ({BIAS: (399,)}, f"{BIAS} has shape (399,); rgb_imagenet has (400,)"),
+        ({BETA: (1, 1, 1, 1, 3)}, "has shape (1, 1, 1, 1, 3); rgb_imagenet has (4,)"),
+        ({BETA: (2, 4)}, "has shape (2, 4); rgb_imagenet has (4,)"),
+    ],
+)
+def test_names_and_shapes_are_those_of_the_release(narrow, changes, expected):
+    folder = narrow(**changes)
+    message = refusal(folder)
+    assert message.startswith(str(folder / INDEX))
+    assert expected in message
+
+
+def test_batch_norm_variables_may_keep_their_five_axes(narrow):
+    folder = narrow(**{BETA: (1, 1, 1, 1, 4)})
+    assert read_sonnet(folder, RGB)["Conv3d_1a_7x7/batch_norm/beta"].shape == (4,)
+
+
+def test_values_of_another_type_are_refused(
+    narrow_release, released_shapes, values_for, write_checkpoint, tmp_path
+):
+    values = values_for(released_shapes("rgb_imagenet", NARROW))
+    values[BIAS] = values[BIAS].astype(np.float64)
+    folder = write_checkpoint(tmp_path, values)
+    assert refusal(folder) == f"{folder / DATA}: {BIAS} is float64, not float32."

@@ -1,0 +1,258 @@
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from i3d_tf.weights.store import MANIFEST, find_weights, read_manifest, save_weights
+from i3d_tf.weights.writer import WeightsError
+
+
+class Words:
+    """Stands in for a Keras model whose weights file is a few words."""
+
+    variables = ()
+
+    def __init__(self, words):
+        self.words = words
+
+    def save_weights(self, path):
+        path.write_text(self.words)
+
+
+class HalfWritten(Words):
+    """Fails after some of the file has been written, as on a disk that has become full."""
+
+    def save_weights(self, path):
+        path.write_text(self.words)
+        raise OSError(28, "No space left on device")
+
+
+def contents(directory):
+    """Name to content of every file, hidden ones too."""
+    return {path.name: path.read_bytes() for path in directory.iterdir()}
+
+
+@pytest.fixture
+def directory(tmp_path):
+    """A checkpoint directory that holds `old`."""
+    save_weights(Words("old words"), "old", tmp_path, {"classes": 1})
+    return tmp_path
+
+
+def test_saves_weights_and_their_row(directory):
+    path = save_weights(Words("abc"), "new", directory, {"classes": 2})
+    assert path == directory / "new.weights.h5"
+    assert path.read_text() == "abc"
+    digest = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"  # of "abc"
+    assert json.loads((directory / MANIFEST).read_text())["weights"]["new"] == {
+        "file": "new.weights.h5",
+        "sha256": digest,
+        "classes": 2,
+    }
+    assert list(read_manifest(directory)) == ["new", "old"]
+    assert set(contents(directory)) == {"new.weights.h5", "old.weights.h5", MANIFEST}
+
+
+def test_finds_what_was_saved(directory):
+    path, row = find_weights("old", directory)
+    assert path.read_text() == "old words"
+    assert row["classes"] == 1
+
+
+def test_saving_again_replaces(directory):
+    save_weights(Words("new words"), "old", directory, {"classes": 3})
+    path, row = find_weights("old", directory)
+    assert (path.read_text(), row["classes"]) == ("new words", 3)
+
+
+def test_makes_the_directory(tmp_path):
+    save_weights(Words("abc"), "new", tmp_path / "a/b", {})
+    assert list(read_manifest(tmp_path / "a/b")) == ["new"]
+
+
+def test_a_directory_without_a_manifest_has_no_rows(tmp_path):
+    assert read_manifest(tmp_path) == {}
+
+
+def test_other_bytes_are_not_loaded(directory):
+    (directory / "old.weights.h5").write_text("old Words")
+    with pytest.raises(WeightsError, match=r"old\.weights\.h5: not the file that manifest\.json"):
+        find_weights("old", directory)
+
+
+def test_a_damaged_release_names_the_command_that_makes_it(directory):
+    path = save_weights(Words("abc"), "rgb_scratch", directory, {})
+    path.write_text("abd")
+    with pytest.raises(WeightsError, match="--release=rgb_scratch --download --output_dir="):
+        find_weights("rgb_scratch", directory)
+
+
+def test_a_missing_release_names_the_command_that_makes_it(directory):
+    command = f"python tools/convert.py --release=flow_imagenet --download --output_dir={directory}"
+    with pytest.raises(FileNotFoundError) as error:
+        find_weights("flow_imagenet", directory)
+    assert str(error.value) == (
+        f"No weights named 'flow_imagenet' in {directory} (there: old). Make them: {command}"
+    )
+
+
+@pytest.mark.parametrize("name", ["rgb", "../old", "old.weights.h5", "", None])
+def test_a_name_that_is_not_there_lists_what_is(directory, name):
+    with pytest.raises(FileNotFoundError, match=r"\(there: old\)\. The releases are rgb_imagenet"):
+        find_weights(name, directory)
+
+
+def test_a_row_without_its_file(directory):
+    (directory / "old.weights.h5").unlink()
+    with pytest.raises(FileNotFoundError, match="No weights named 'old'"):
+        find_weights("old", directory)
+
+
+def test_a_file_without_its_row(directory):
+    (directory / "stray.weights.h5").write_text("abc")
+    with pytest.raises(FileNotFoundError, match="No weights named 'stray'"):
+        find_weights("stray", directory)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{",
+        "[]",
+        "null",
+        '{"rows": {}}',
+        '{"weights": []}',
+        '{"weights": {"old": 5}}',
+        '{"weights": {"../outside": {}}}',
+        '{"weights": {"/etc/passwd": {}}}',
+        "[" * 100_000,
+        "\x00\xff",
+    ],
+    ids=lambda text: text[:24] or "empty",
+)
+def test_a_broken_manifest_is_named_and_kept(directory, text):
+    (directory / MANIFEST).write_text(text, "latin-1")
+    before = contents(directory)
+    for attempt in (
+        lambda: find_weights("old", directory),
+        lambda: save_weights(Words("abc"), "new", directory, {}),
+    ):
+        with pytest.raises(WeightsError, match=r"manifest\.json: .*Mend or remove it\."):
+            attempt()
+    assert contents(directory) == before
+
+
+@pytest.mark.parametrize("name", ["", "../x", "a/b", ".hidden", "a b", "/x", "x\n"])
+def test_a_name_that_cannot_be_a_file_name(directory, name):
+    before = contents(directory)
+    with pytest.raises(ValueError, match="`name` must be made of letters"):
+        save_weights(Words("abc"), name, directory, {})
+    assert contents(directory) == before
+
+
+@pytest.mark.parametrize("name", ["old", "new"])
+def test_a_disk_that_becomes_full_leaves_all_as_it_was(directory, name):
+    before = contents(directory)
+    with pytest.raises(OSError, match="No space left on device"):
+        save_weights(HalfWritten("half"), name, directory, {})
+    assert contents(directory) == before
+
+
+def test_a_manifest_that_cannot_be_written_leaves_all_as_it_was(directory):
+    before = contents(directory)
+    with pytest.raises(TypeError):
+        save_weights(Words("abc"), "old", directory, {"classes": object()})
+    assert contents(directory) == before
+
+
+def test_weights_that_cannot_get_their_name_leave_the_manifest_as_it_was(directory):
+    (directory / "new.weights.h5").mkdir()
+    before = (directory / MANIFEST).read_bytes()
+    with pytest.raises(OSError, match=r"new\.weights\.h5"):
+        save_weights(Words("abc"), "new", directory, {})
+    assert (directory / MANIFEST).read_bytes() == before
+    assert sorted(os.listdir(directory)) == [MANIFEST, "new.weights.h5", "old.weights.h5"]
+
+
+def test_room_is_asked_for_before_hdf5_is_written(directory):
+    resource = pytest.importorskip("resource", reason="limits are set with POSIX's setrlimit")
+
+    class Large(Words):
+        class Variable:
+            shape = (10**6,)
+
+        variables = (Variable,)
+
+        def save_weights(self, path):
+            pytest.fail("HDF5 would have crashed the process")
+
+    before = contents(directory)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4 * 10**6, hard))
+    try:
+        with pytest.raises(OSError, match=r"a file of 4\.0 MB cannot be written there"):
+            save_weights(Large(""), "large", directory, {})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert contents(directory) == before
+
+
+@pytest.mark.parametrize("below", [".", "folder"])
+def test_a_directory_that_cannot_be_made(tmp_path, below):
+    (tmp_path / "file").write_text("not a folder")
+    with pytest.raises(OSError, match=r"file.*: cannot be made \(.*\)\. Name another\."):
+        save_weights(Words("abc"), "new", tmp_path / "file" / below, {})
+    assert (tmp_path / "file").read_text() == "not a folder"
+
+
+def test_a_directory_that_cannot_be_written(directory):
+    if os.geteuid() == 0:
+        pytest.skip("the superuser may write anywhere")
+    directory.chmod(0o500)
+    with pytest.raises(OSError, match="cannot be written there"):
+        save_weights(Words("abc"), "new", directory, {})
+    directory.chmod(0o700)
+    assert sorted(os.listdir(directory)) == [MANIFEST, "old.weights.h5"]
+
+
+FIRST = """
+import pathlib, sys, time
+from i3d_tf.weights.store import save_weights
+
+class Slow:
+    variables = ()
+    def save_weights(self, path):
+        path.write_text("first")
+        pathlib.Path(sys.argv[1], "inside").touch()
+        time.sleep(0.5)  # long enough for the second to overtake, were it not made to wait
+
+save_weights(Slow(), "first", sys.argv[1], {})
+"""
+SECOND = """
+import pathlib, sys, time
+from i3d_tf.weights.store import save_weights
+
+class Quick:
+    variables = ()
+    def save_weights(self, path):
+        path.write_text("second")
+
+while not pathlib.Path(sys.argv[1], "inside").exists():
+    time.sleep(0.01)
+save_weights(Quick(), "second", sys.argv[1], {})
+"""
+
+
+def test_two_processes_lose_no_row(directory, repository_root):
+    pytest.importorskip("fcntl", reason="without POSIX locks the last writer wins")
+    writers = [
+        subprocess.Popen([sys.executable, "-c", code, directory], cwd=repository_root)
+        for code in (FIRST, SECOND)
+    ]
+    assert [writer.wait(timeout=60) for writer in writers] == [0, 0]
+    assert list(read_manifest(directory)) == ["first", "old", "second"]
+    for name in ("first", "second"):
+        assert find_weights(name, directory)[0].read_text() == name

@@ -1,0 +1,41 @@
+"""Renders the embedded dataset: twelve actions of stick people, told apart only by their motion.
+
+python tools/make_stick_actions.py --data_dir=stick_actions
+python tools/make_stick_actions.py --data_dir=stick_actions --train_clips=100 --test_clips=30
+"""
+
+from absl import app, flags
+
+from i3d_tf.runs.console import one_line_errors
+from i3d_tf.specs.stick_actions import CLIP_SIZE, CLIP_SIZES, TEST_CLIPS, TRAIN_CLIPS
+
+_DATA_DIR = flags.DEFINE_string("data_dir", None, "Where the dataset goes.", required=True)
+_TRAIN_CLIPS = flags.DEFINE_integer("train_clips", TRAIN_CLIPS, "Training clips per action.")
+_TEST_CLIPS = flags.DEFINE_integer("test_clips", TEST_CLIPS, "Test clips per action.")
+_SIZE = flags.DEFINE_integer(
+    "size", CLIP_SIZE, f"Side of a frame in pixels, {CLIP_SIZES[0]} to {CLIP_SIZES[1]}."
+)
+_SEED = flags.DEFINE_integer("seed", 0, "Another seed gives another dataset.")
+_PROCESSES = flags.DEFINE_integer("processes", None, "Processes; by default one per processor.")
+
+
+def main(argv):
+    """Reads the flags and makes one call."""
+    with one_line_errors():
+        if len(argv) > 1:
+            raise ValueError(f"unexpected arguments {argv[1:]}; every option is a --flag.")
+        from i3d_tf.runs.render import render_stick_actions
+
+        report = render_stick_actions(
+            _DATA_DIR.value,
+            train_clips=_TRAIN_CLIPS.value,
+            test_clips=_TEST_CLIPS.value,
+            size=_SIZE.value,
+            seed=_SEED.value,
+            processes=_PROCESSES.value,
+        )
+        print(f"{report.data_dir}: {report.rendered} clips rendered, {report.kept} already there")
+
+
+if __name__ == "__main__":
+    app.run(main)
