@@ -135,15 +135,19 @@ def _weights_file(weights, checkpoint_dir):
 
 def _read_weights_file(path, width_multiplier):
     """`variable.path` to value of a file's weights."""
-    model = _read_keras(path) if path.suffix == ".keras" else _model_of(path, width_multiplier)
+    model = load_keras(path) if path.suffix == ".keras" else _model_of(path, width_multiplier)
     source = read_weights(model)
     if len(source.get(_FIRST_KERNEL, np.empty(0)).shape) != 5:
         raise WeightsError(f"{path}: these are not the weights of an I3D.")
     return source
 
 
-def _read_keras(path):
-    """The model of a `.keras` file; code in it is not run."""
+def load_keras(path):
+    """The model of a `.keras` file, not compiled; code in it is not run.
+
+    Raises:
+        WeightsError: The file is not one, or is damaged.
+    """
     import keras
 
     if not zipfile.is_zipfile(path):

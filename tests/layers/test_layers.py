@@ -16,7 +16,7 @@ def test_unit_is_convolution_then_norm_then_relu():
     # (5 - 1) / 2 + 0.5, (3 - 1) / 1 + 0.5, negative -> 0, (1 - 1) / 1 + 0.5
     expected = np.array([[2.5, 2.5], [0.0, 0.5]], "float32").reshape(1, 1, 1, 2, 2)
     np.testing.assert_allclose(np.array(unit(inputs)), expected, rtol=1e-6)
-    assert [v.path for v in unit.variables][0] == "unit/conv_3d/kernel"
+    assert unit.conv_3d.kernel.path == "unit/conv_3d/kernel"
 
 
 @pytest.mark.parametrize("size", [4, 5, 6, 7])
