@@ -122,3 +122,33 @@ def write_grey_video():
         return path
 
     return write
+
+
+@pytest.fixture(scope="session")
+def write_bad_videos(write_grey_video):
+    """Function: folder -> what is said of each file in it; none of them can be answered."""
+    import av
+
+    def write(folder):
+        (folder / "empty.mp4").touch()
+        (folder / "text.mp4").write_text("This is not a video.\n" * 99)
+        whole = write_grey_video(folder / "truncated.mp4", range(0, 200, 10)).read_bytes()
+        (folder / "truncated.mp4").write_bytes(whole[: len(whole) // 2])
+        write_grey_video(folder / "one_frame.mp4", [99])
+        with av.open(str(folder / "sound.mp4"), "w") as output:
+            stream = output.add_stream("aac", rate=16000)
+            for index in range(20):
+                silence = np.zeros((1, 1024), np.float32)
+                frame = av.AudioFrame.from_ndarray(silence, "fltp", "mono")
+                frame.sample_rate, frame.pts = 16000, index * 1024
+                output.mux(stream.encode(frame))
+            output.mux(stream.encode(None))
+        return {
+            "empty.mp4": "it is empty (0 bytes)",
+            "one_frame.mp4": "it has 1 frames at 25 per second; at least 9 are needed",
+            "sound.mp4": "it has no video stream (audio only)",
+            "text.mp4": "it is not a video that FFmpeg can read",
+            "truncated.mp4": "it is cut short or damaged",
+        }
+
+    return write

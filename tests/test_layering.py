@@ -9,9 +9,6 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "i3d_tf"
 TOOLS = PACKAGE.parent / "tools"
 
-BELOW_RUNS = {
-    *("specs", "layers", "video", "metrics", "viz", "synthetic", "weights", "models", "data", "zoo"),
-}
 ALLOWED = {
     "specs": set(),
     "layers": {"specs"},
@@ -23,7 +20,10 @@ ALLOWED = {
     "models": {"specs", "layers"},
     "data": {"specs", "video", "synthetic"},
     "zoo": {"specs", "models", "weights"},
-    "runs": BELOW_RUNS,
+    "runs": {
+        *("specs", "layers", "video", "metrics", "viz"),
+        *("synthetic", "weights", "models", "data", "zoo"),
+    },
     "tools": {"runs", "specs", "zoo"},
 }
 # Library: the rooms that may import it.

@@ -1,4 +1,4 @@
-"""The main job on a machine that has nothing: checkpoint -> Keras weights, mp4 -> ranked actions."""
+"""The main job on a machine that has nothing: checkpoint to weights, mp4 to ranked actions."""
 
 from pathlib import Path
 
@@ -24,8 +24,8 @@ RELEASE = "rgb_imagenet"
 def demo(output_dir="demo", checkpoint_dir="checkpoints") -> int:
     """Renders three clips and recognises them with the released RGB network.
 
-    Where the released weights have not been converted yet, a checkpoint of the same form with random
-    values stands in for them: every step is the real one, and the classes mean nothing.
+    Where the released weights have not been converted yet, a checkpoint of the same form with
+    random values stands in for them: every step is the real one, the classes mean nothing.
 
     Args:
         output_dir: Where the clips, and the stand-in weights, go.

@@ -142,16 +142,14 @@ def _frames_from(media, start):
         sized = media.stream.codec_context.width > 0
         hint = "" if sized else f": its frame size is unknown or above {MAXIMUM_PIXELS} pixels"
         raise VideoError(media.path, f"no frame of it can be decoded{hint}")
-    if start > 0 and media.container.format.name.startswith(SEEKABLE_FORMATS):
-        decoded = _seek(media, first.time + start)
-    else:
-        decoded = itertools.chain([first], decoded)
+    decoded = _seek(media, first.time + start) if start else itertools.chain([first], decoded)
     return first, (shown._replace(time=shown.time - first.time) for shown in decoded)
 
 
 def _seek(media, wanted):
     """Frames from a key frame at or before `wanted` (file's own clock), else from the start."""
-    for margin in SEEK_MARGINS:
+    can_seek = media.container.format.name.startswith(SEEKABLE_FORMATS)
+    for margin in SEEK_MARGINS if can_seek else ():
         target = math.floor((wanted - margin) / media.stream.time_base)
         try:
             media.container.seek(target, stream=media.stream)
@@ -169,19 +167,20 @@ def _seek(media, wanted):
 def _decode(media, wanted=None):
     """Yields Timed frames from where the container stands, on the file's own clock.
 
-    Damage raises VideoError once the frames before it have been used up; damage to what is shown
-    before `wanted` (seconds) is passed over.
+    A frame that is missing raises VideoError once the frames before it have been used up, or marks
+    those made from it as damaged where it would be shown before `wanted` (seconds).
     """
     packets = Packets(media)
     latest, damaged = None, False
     for packet in packets:
         try:
             frames = media.stream.decode(packet)
-        except av.error.FFmpegError as error:
+        except av.error.FFmpegError:
             # A recording may begin between key frames, with nothing to show yet.
-            if latest is None or (wanted is not None and latest.time < wanted - 1):
-                continue
-            raise _cut_short(media, latest) from error
+            damaged = latest is not None
+            if damaged and (wanted is None or latest.time >= wanted):
+                packets.stop()
+            continue
         for frame in frames:
             # Frames that follow a damaged one are made from it, until the next key frame.
             damaged = frame.is_corrupt or (damaged and not frame.key_frame)

@@ -1,5 +1,6 @@
 """RGB frames -> an H.264 mp4 that every player opens."""
 
+import contextlib
 import io
 import itertools
 import os
@@ -47,17 +48,18 @@ def write_video(path, frames, frame_rate=FRAME_RATE):
     if first is None:
         raise ValueError("`frames` must hold at least one frame; received none.")
     _check_frame(first, np.shape(first))
-    try:
+    with _named_errors(path):
         handle = _open_temporary(path)
-        try:
+    try:
+        content = _encode(path, itertools.chain([first], frames), first.shape, rate)
+        with _named_errors(path):
             with handle:
-                handle.write(_encode(itertools.chain([first], frames), first.shape, rate))
+                handle.write(content)
             os.replace(handle.name, path)
-        except BaseException:
-            os.unlink(handle.name)
-            raise
-    except (OSError, av.error.FFmpegError) as error:
-        raise VideoError(path, f"it cannot be written: {reason_of(error)}") from error
+    except BaseException:
+        handle.close()
+        os.unlink(handle.name)
+        raise
 
 
 def _open_temporary(path):
@@ -67,26 +69,43 @@ def _open_temporary(path):
     return open(os.path.join(folder, f".{uuid.uuid4().hex}.part"), "xb")
 
 
-def _encode(frames, shape, rate):
+@contextlib.contextmanager
+def _named_errors(path):
+    try:
+        yield
+    except OSError as error:
+        raise VideoError(path, f"it cannot be written: {reason_of(error)}") from error
+
+
+def _encode(path, frames, shape, rate):
     # In memory, where compressed video is small: an mp4 is written back and forth, and FFmpeg hides
     # the reason why a file could not be written.
     file = io.BytesIO()
     height, width = shape[0] + shape[0] % 2, shape[1] + shape[1] % 2
     padding = ((0, height - shape[0]), (0, width - shape[1]), (0, 0))
-    with av.open(file, "w", format="mp4", container_options={"fflags": "+bitexact"}) as container:
-        stream = container.add_stream("libx264", rate=rate, options=X264_OPTIONS)
-        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
-        # Named in the file, so that no player has to guess them from the size.
-        stream.codec_context.colorspace = Colorspace.ITU601
-        stream.codec_context.color_range = ColorRange.MPEG
-        for index, frame in enumerate(frames):
-            _check_frame(frame, shape)
-            padded = np.pad(frame, padding, mode="edge")
-            picture = av.VideoFrame.from_ndarray(padded, "rgb24")
-            picture.pts, picture.time_base = index, 1 / rate
-            container.mux(stream.encode(picture))
-        container.mux(stream.encode(None))
+    try:
+        with av.open(
+            file, "w", format="mp4", container_options={"fflags": "+bitexact"}
+        ) as container:
+            stream = _add_stream(container, height, width, rate)
+            for index, frame in enumerate(frames):
+                _check_frame(frame, shape)
+                picture = av.VideoFrame.from_ndarray(np.pad(frame, padding, mode="edge"), "rgb24")
+                picture.pts, picture.time_base = index, 1 / rate
+                container.mux(stream.encode(picture))
+            container.mux(stream.encode(None))
+    except av.error.FFmpegError as error:
+        raise VideoError(path, f"it cannot be encoded: {reason_of(error)}") from error
     return file.getbuffer()
+
+
+def _add_stream(container, height, width, rate):
+    stream = container.add_stream("libx264", rate=rate, options=X264_OPTIONS)
+    stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+    # Named in the file, so that no player has to guess them from the size.
+    stream.codec_context.colorspace = Colorspace.ITU601
+    stream.codec_context.color_range = ColorRange.MPEG
+    return stream
 
 
 def _check_frame(frame, shape):

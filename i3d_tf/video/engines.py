@@ -1,4 +1,4 @@
-"""The engines of optical flow: where each one is, which algorithm it computes, and which to take."""
+"""The engines of optical flow: where they are, which algorithm they compute, which to take."""
 
 import glob
 import importlib
@@ -7,7 +7,7 @@ import warnings
 from functools import cache
 
 from i3d_tf.video.dis_opencv import DISParameters
-from i3d_tf.video.tvl1 import FAST, TVL1Parameters
+from i3d_tf.video.tvl1 import TVL1Parameters
 
 # Engine -> the module that holds its `flow_between(previous, following, parameters)`, imported when
 # it is first used.
@@ -19,7 +19,7 @@ ENGINES = {
 }
 ALGORITHMS = {"numba": "TV-L1", "graph": "TV-L1", "opencv": "TV-L1", "dis": "DIS"}
 PRESETS = {
-    "TV-L1": {"default": TVL1Parameters(), "fast": FAST},
+    "TV-L1": {"default": TVL1Parameters()},
     "DIS": {"default": DISParameters(), "fast": DISParameters("fast")},
 }
 
@@ -31,8 +31,8 @@ def choose_engine(engine="auto"):
     """The engine that a name means on this machine.
 
     Args:
-        engine: A name in `ENGINES`, or "auto": the graph where TensorFlow sees a GPU, else numba, else
-            OpenCV with a warning. "auto" is always TV-L1.
+        engine: A name in `ENGINES`, or "auto", which is always TV-L1: the graph where TensorFlow
+            sees a GPU, else numba, else OpenCV with a warning.
 
     Returns:
         A name in `ENGINES`.
@@ -61,8 +61,8 @@ def engine_parameters(engine, parameters=None):
 
     Args:
         engine: As for `choose_engine`.
-        parameters: TVL1Parameters, or DISParameters for "dis"; None means the defaults; "default" and
-            "fast" mean those of `PRESETS`.
+        parameters: TVL1Parameters, or DISParameters for "dis"; or the name of a preset in
+            `PRESETS`; None means "default".
 
     Returns:
         TVL1Parameters or DISParameters.
@@ -74,8 +74,8 @@ def engine_parameters(engine, parameters=None):
     if isinstance(parameters, str) and parameters in presets:
         return presets[parameters]
     raise ValueError(
-        f"`parameters` of engine {engine!r} must be {type(presets['default']).__name__}, None or one "
-        f"of {tuple(presets)}; received {parameters!r}."
+        f"`parameters` of engine {engine!r} must be {type(presets['default']).__name__} or one of "
+        f"{tuple(presets)}; received {parameters!r}."
     )
 
 

@@ -1,21 +1,10 @@
 """Optical flow of a clip: one contract, several engines."""
 
-import importlib
-
 import cv2
 import numpy as np
 
-from i3d_tf.video.tvl1 import TVL1Parameters
-
-# Engine -> the module that holds its `flow_between(previous, following, parameters)`, imported when
-# it is first used. "auto" takes the first whose module can be imported.
-ENGINES = {
-    "opencv": "i3d_tf.video.tvl1_opencv",
-}
-# In pixels. TV-L1 makes no pyramid level below it, and less is mostly border: with OpenCV a texture
-# shifted by one pixel is found within 0.1 pixels at 16 x 16, within 0.5 at 8 x 8, not at all at 2 x
-# 2.
-SMALLEST_SIDE = 16
+from i3d_tf.video.engines import engine_parameters, load_engine
+from i3d_tf.video.tvl1 import SMALLEST_SIDE
 
 
 def compute_flow(frames, engine="auto", parameters=None, next_frame=None):
@@ -27,8 +16,9 @@ def compute_flow(frames, engine="auto", parameters=None, next_frame=None):
     Args:
         frames: uint8 RGB (T, H, W, 3), or grey (T, H, W) of uint8 or of float within [0, 255]; T at
             least 1, H and W at least 16.
-        engine: "auto" or a name in `ENGINES`.
-        parameters: TVL1Parameters; None means OpenCV's defaults.
+        engine: "auto" or a name in `i3d_tf.video.engines.ENGINES`.
+        parameters: TVL1Parameters, or DISParameters for "dis", or the name of a preset; None means
+            OpenCV's defaults.
         next_frame: The frame after the clip, in the form of one of `frames`; None if there is none.
 
     Returns:
@@ -36,13 +26,13 @@ def compute_flow(frames, engine="auto", parameters=None, next_frame=None):
         frame t + 1. Without `next_frame` the last flow is that of the frame before it, repeated; a
         single frame then gets zero flow.
     """
-    flow_between = _load(engine)
+    flow_between, chosen = load_engine(engine), engine_parameters(engine, parameters)
     grey = to_grey(frames)
     if next_frame is not None:
         grey = np.concatenate([grey, _next_grey(next_frame, np.asarray(frames))])
     if len(grey) == 1:
         return np.zeros((*grey.shape, 2), np.float32)
-    flow = flow_between(grey[:-1], grey[1:], TVL1Parameters() if parameters is None else parameters)
+    flow = flow_between(grey[:-1], grey[1:], chosen)
     return flow if next_frame is not None else np.concatenate([flow, flow[-1:]])
 
 
@@ -89,15 +79,3 @@ def _next_grey(next_frame, frames):
             f"received {next_frame.dtype} {next_frame.shape}."
         )
     return to_grey(next_frame[np.newaxis])
-
-
-def _load(engine):
-    if engine == "auto":
-        for module in ENGINES.values():
-            try:
-                return importlib.import_module(module).flow_between
-            except ImportError:  # what this engine needs is not installed; another one will do
-                continue
-    if engine in ENGINES:
-        return importlib.import_module(ENGINES[engine]).flow_between
-    raise ValueError(f"`engine` must be one of {('auto', *ENGINES)}; received {engine!r}.")

@@ -114,8 +114,10 @@ def _write_frames(archive, flow, rounding):
         if frames == MAXIMUM_FRAMES:
             raise ValueError(f"`flow` must have at most {MAXIMUM_FRAMES} frames; received more.")
         codes = quantise(frame, rounding)
-        clipped += np.count_nonzero(np.abs(frame) > FLOW_BOUND)
-        _, content = cv2.imencode(".png", np.concatenate([codes[..., 0], codes[..., 1]]), PNG_OPTIONS)
+        clipped += int(np.count_nonzero(np.abs(frame) > FLOW_BOUND))
+        _, content = cv2.imencode(
+            ".png", np.concatenate([codes[..., 0], codes[..., 1]]), PNG_OPTIONS
+        )
         _write_entry(archive, _frame_name(frames), content.tobytes())
         frames += 1
     if not frames:
@@ -263,7 +265,8 @@ def _open_archive(path):
     """Opens a ZIP archive; what is wrong with it, now or while it is read, ends as a VideoError."""
     try:
         if not os.path.isfile(path):  # a pipe would wait for ever
-            raise VideoError(path, "there is no such file")
+            there = os.path.exists(path)
+            raise VideoError(path, "it is not a file" if there else "there is no such file")
         with zipfile.ZipFile(path) as archive:
             yield archive
     except zipfile.BadZipFile as error:

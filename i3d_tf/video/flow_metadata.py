@@ -40,8 +40,8 @@ def flow_metadata(
         rounding: "nearest" or "floor", see `flow_codec`.
 
     Returns:
-        Dictionary of plain values: `DECISIVE` names those that decide what the flow is; `source` has
-        the video's name without folders, and its bytes (None for one that is not on this machine).
+        Dictionary of plain values, of which `DECISIVE` decide what the flow is. Its `source` is the
+        video's name without folders, and its bytes (None for one that is not on this machine).
     """
     engine = choose_engine(engine)
     name = os.fspath(source)
@@ -75,15 +75,14 @@ def difference(metadata, wanted):
     """
     for field in DECISIVE:
         found, needed = metadata[field], wanted[field]
-        if found == needed:
-            continue
         if isinstance(found, dict) and isinstance(needed, dict):
-            field, found, needed = next(
-                (name, found.get(name), needed.get(name))
-                for name in sorted(found | needed)
-                if found.get(name) != needed.get(name)
-            )
-        return f"{field} {found}, not {needed}"
+            names = sorted(found | needed)
+            pairs = [(f"{field}: {name}", found.get(name), needed.get(name)) for name in names]
+        else:
+            pairs = [(field, found, needed)]
+        for name, value, other in pairs:
+            if value != other:
+                return f"{name} {value}, not {other}"
     return None
 
 

@@ -7,23 +7,26 @@ computed on its own, so that it does not matter in which pieces it is done.
 from fractions import Fraction
 from itertools import islice, repeat
 
+import av
+import cv2
 import numpy as np
 
 from i3d_tf.specs.streams import FRAME_RATE, SHORT_SIDE
 from i3d_tf.video.decode import _frames_from
-from i3d_tf.video.engines import choose_engine
-from i3d_tf.video.flow import compute_flow
+from i3d_tf.video.engines import choose_engine, engine_parameters, load_engine
+from i3d_tf.video.flow import to_grey
 from i3d_tf.video.flow_file import write_flow_file
 from i3d_tf.video.flow_metadata import MAXIMUM_FRAMES, flow_metadata
-from i3d_tf.video.media import VideoError, open_media
+from i3d_tf.video.media import VideoError, open_media, reason_of
 from i3d_tf.video.picture import Upright
 from i3d_tf.video.timeline import as_fraction, resample
 from i3d_tf.video.transform import resize_short_side, resized_shape
 
-# Pairs of frames that are computed at once: one for each core of a large machine, or as many as stay
-# within the memory (3 bytes a pixel for the frames, 8 for the flow, 90 for the fields of TV-L1).
+# Pairs of frames that are computed at once: enough for the cores of a large machine, or as many as
+# stay within the memory, at 8 bytes a pixel for the flow and 90 for what TV-L1 works with.
 MOST_PAIRS = 64
 PAIR_BYTES = 2**30
+PIXEL_BYTES = 98
 LARGEST_FRAME = 2**23  # pixels after resizing: 4096 x 2048
 
 
@@ -54,10 +57,18 @@ def read_frames(source, frame_rate=FRAME_RATE, short_side=SHORT_SIDE):
             total += count
             if total > MAXIMUM_FRAMES:  # a forged time stamp can make a video last for years
                 raise VideoError(media.path, f"it has more than {MAXIMUM_FRAMES} frames")
-            frame = upright.render(shown.item.frame)
+            frame = _render(media.path, upright, shown.item.frame)
             if short_side is not None:
                 frame = resize_short_side(frame[np.newaxis], short_side)[0]
             yield from repeat(frame, count)
+
+
+def _render(path, upright, frame):
+    try:
+        return upright.render(frame)
+    except av.error.FFmpegError as error:
+        reason = f"its frames cannot be converted to RGB ({reason_of(error)})"
+        raise VideoError(path, reason) from error
 
 
 def _check_size(path, height, width, short_side):
@@ -80,19 +91,20 @@ def flow_frames(frames, engine="auto", parameters=None):
     Yields:
         float32 (H, W, 2): what `compute_flow` returns for all frames together, frame by frame.
     """
-    frames = iter(frames)
-    piece = list(islice(frames, 1))
+    flow_between = load_engine(engine)
+    parameters = engine_parameters(engine, parameters)
+    grey = (to_grey(frame[np.newaxis])[0] for frame in frames)
+    piece = list(islice(grey, 1))
     if not piece:
         raise ValueError("`frames` must have at least one frame; received none.")
-    height, width = piece[0].shape[:2]
-    latest = np.zeros((height, width, 2), np.float32)
-    pairs = min(MOST_PAIRS, max(1, PAIR_BYTES // (101 * height * width)))
-    while following := list(islice(frames, pairs)):
-        piece += following
-        flow = compute_flow(np.stack(piece[:-1]), engine, parameters, next_frame=piece[-1])
+    latest = np.zeros((*piece[0].shape, 2), np.float32)
+    pairs = min(MOST_PAIRS, max(1, PAIR_BYTES // (PIXEL_BYTES * piece[0].size)))
+    while following := list(islice(grey, pairs)):
+        clip = np.stack(piece + following)
+        flow = flow_between(clip[:-1], clip[1:], parameters)
         yield from flow
-        latest, piece = flow[-1], piece[-1:]
-    yield latest  # the last frame has no next one
+        latest, piece = flow[-1], following[-1:]
+    yield latest  # nothing follows the last frame
 
 
 def write_video_flow(
@@ -125,3 +137,8 @@ def write_video_flow(
     metadata = flow_metadata(source, engine, parameters, frame_rate, short_side)
     frames = read_frames(source, frame_rate, short_side)
     return write_flow_file(path, flow_frames(frames, engine, parameters), metadata)
+
+
+def use_one_core():
+    """Keeps OpenCV to one thread, in a process that is one of as many as there are cores."""
+    cv2.setNumThreads(1)

@@ -24,6 +24,10 @@ def verify_clip(source, start=None, end=None):
     """
     start = as_fraction("start", 0 if start is None else start)
     end = None if end is None else as_fraction("end", end)
+    if end is not None and end <= start:
+        raise ValueError(
+            f"`end` must be greater than `start`, {float(start):g}; received {float(end):g}."
+        )
     num_frames = 0
     with open_media(source) as media:
         first, timed = _frames_from(media, start)
@@ -34,5 +38,6 @@ def verify_clip(source, start=None, end=None):
             upright.render(shown.item.frame)
             num_frames += 1
     if not num_frames:
-        raise VideoError(media.path, f"it has no frame from {float(start):g} s on")
+        until = "" if end is None else f" and before {float(end):g} s"
+        raise VideoError(media.path, f"it has no frame from {float(start):g} s on{until}")
     return num_frames

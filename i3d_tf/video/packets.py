@@ -24,6 +24,7 @@ class Packets:
         self._video_end = self._end = None  # seconds, on the file's own clock
 
     def __iter__(self):
+        ends_corrupt = False
         try:
             # All streams are read: whether a longer sound track goes on tells a short video from a
             # cut.
@@ -31,16 +32,21 @@ class Packets:
                 self._note(packet)
                 if packet.stream_index != self._media.stream.index or not packet.size:
                     continue  # an empty packet would tell the decoder that the video is over
-                if packet.is_corrupt and self._video_end is not None:
-                    self._broken = True
-                    break
                 yield packet
+                if self._broken:
+                    break
+                ends_corrupt = packet.is_corrupt
+            self._broken = self._broken or ends_corrupt
         except av.error.FFmpegError:
             self._broken = True
         except IndexError:
             # PyAV, which at the very end asks for streams that a damaged file added on the way.
             pass
         yield None
+
+    def stop(self):
+        """Ends the video here, because what follows cannot be used: only the last None remains."""
+        self._broken = True
 
     def ended_early(self):
         """Says whether the file ended before its time; to be asked after the last packet.

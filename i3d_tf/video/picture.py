@@ -88,9 +88,8 @@ class Clip:
             uint8 (num_frames, height, width, 3).
         """
         array, self._array = self._array, None
-        array.resize(
-            self._shape(self.num_frames), refcheck=False
-        )  # gives unused memory back, in place
+        # In place, so that the memory that was not used is given back without a copy.
+        array.resize(self._shape(self.num_frames), refcheck=False)
         return array
 
     def _grow(self, needed):

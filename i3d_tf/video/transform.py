@@ -79,10 +79,12 @@ def crop(frames, top, left, size=CROP_SIZE):
     """
     _check_fits(frames, size)
     height, width = frames.shape[1:3]
-    if not (0 <= top <= height - size and 0 <= left <= width - size):
+    whole = all(isinstance(offset, (int, np.integer)) for offset in (top, left))
+    if not (whole and 0 <= top <= height - size and 0 <= left <= width - size):
         raise ValueError(
-            f"`top` must be within [0, {height - size}] and `left` within [0, {width - size}] for "
-            f"a crop of {size} from {height} x {width}; received top={top!r}, left={left!r}."
+            f"`top` must be an int within [0, {height - size}] and `left` within "
+            f"[0, {width - size}] for a crop of {size} from {height} x {width}; "
+            f"received top={top!r}, left={left!r}."
         )
     return frames[:, top : top + size, left : left + size]
 

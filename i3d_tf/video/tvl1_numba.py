@@ -21,7 +21,7 @@ from i3d_tf.video import (
     tvl1_numba_vector,
     tvl1_numba_warp,
 )
-from i3d_tf.video.tvl1 import TVL1Parameters, check_pairs, pyramid_sizes
+from i3d_tf.video.tvl1 import DEFAULT, check_pairs, pyramid_sizes
 from i3d_tf.video.tvl1_numba_planes import HERE, MARGIN, OPTIONS, plane_shape
 from i3d_tf.video.tvl1_numba_solver import Level, Settings, Workspace, solve
 from i3d_tf.video.tvl1_numba_warp import table_size
@@ -30,7 +30,7 @@ from i3d_tf.video.tvl1_numba_warp import table_size
 MEMORY_LIMIT = 2**31
 
 
-def flow_between(previous, following, parameters=TVL1Parameters(), num_threads=None):
+def flow_between(previous, following, parameters=DEFAULT, num_threads=None):
     """Optical flow of each pair of frames.
 
     The first call on a machine compiles for about ten seconds; later ones, in any process, find the
@@ -71,7 +71,8 @@ def flow_between(previous, following, parameters=TVL1Parameters(), num_threads=N
 
 def _worker_count(num_threads, pairs, size):
     if num_threads is None:
-        num_threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+        has_affinity = hasattr(os, "sched_getaffinity")
+        num_threads = len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count()
     elif num_threads < 1:
         raise ValueError(f"`num_threads` must be at least 1, or None; received {num_threads!r}.")
     affordable = MEMORY_LIMIT // (90 * size[0] * size[1])
@@ -105,23 +106,33 @@ def _load(frame, pyramid):
     image[1 : 1 + height, HERE : HERE + width] = frame
 
 
-def _compile_solve():
-    """The compiled `solve`, from the cache on disk where there is one.
+def _compile(sources):
+    """The compiled `solve`, from the cache on disk where there can be one.
 
-    numba recompiles when this file changes, and when what the cached function closes over does: so it
-    closes over a digest of all the files that it is made from.
+    numba compiles anew when this file changes, or what the cached function closes over; so it
+    closes over a digest of the files that it is made from.
     """
-    sources = (median_network, tvl1_numba_planes, tvl1_numba_solver, tvl1_numba_vector, tvl1_numba_warp)
     try:
-        digest = hashlib.sha256(b"".join(Path(file.__file__).read_bytes() for file in sources)).hexdigest()
-        
-        def solve_pair(workspace, settings, flow):
+        contents = b"".join(Path(source.__file__).read_bytes() for source in sources)
+        digest = hashlib.sha256(contents).hexdigest()
+
+        @numba.njit(cache=True, **OPTIONS)
+        def solve_cached(workspace, settings, flow):
             _ = digest
             solve(workspace, settings, flow)
 
-        return numba.njit(cache=True, **OPTIONS)(solve_pair)
-    except (OSError, RuntimeError):
+        return solve_cached
+    except (OSError, RuntimeError):  # sources that cannot be read, or nowhere to write
         return solve
 
 
-_solve_pair = _compile_solve()
+_compiled_solve = _compile(
+    (median_network, tvl1_numba_planes, tvl1_numba_solver, tvl1_numba_vector, tvl1_numba_warp)
+)
+
+
+def _solve_pair(workspace, settings, flow):
+    try:
+        _compiled_solve(workspace, settings, flow)
+    except OSError:  # the cache could not be written, say on a full disk; but it is compiled by now
+        _compiled_solve(workspace, settings, flow)

@@ -1,8 +1,8 @@
 """Ground floor of the numba engine: how its functions are compiled, and the planes images live in.
 
 A plane is float32 (height + 2, MARGIN + width rounded up to whole MARGINs) with the image at
-[1:, MARGIN:] and zeros around it. So every pixel has neighbours, and every row of the image starts on
-a cache line and can be read in whole vectors.
+[1:, MARGIN:] and zeros around it. So every pixel has neighbours, and every row of the image starts
+on a cache line and can be read in whole vectors.
 """
 
 import numba
@@ -13,16 +13,19 @@ from numba.core.options import TargetOptions
 from i3d_tf.video.median_network import build_median_network
 
 MARGIN = 16  # float32 in a cache line, and in the widest vector
-# Loops over x count from zero and add these: so numba sees that no index is negative, and vectorises.
+# Loops over x count from zero and add these: numba then sees that no index is negative, and
+# vectorises.
 LEFT, HERE, RIGHT = MARGIN - 1, MARGIN, MARGIN + 1
 
-# numba can tell LLVM that arrays do not overlap, and does so in its own parallel loops; this lets the
-# decorator ask for it. Without it every row would start with a hundred comparisons of addresses.
+# numba can tell LLVM that arrays do not overlap, and does so in its own parallel loops; this lets
+# the decorator ask for it. Without, every row would start with a hundred comparisons of addresses.
 CPUTargetOptions.noalias = TargetOptions.Mapping("noalias")
 
 OPTIONS = {"nogil": True, "fastmath": True, "error_model": "numpy"}
 compiled = numba.njit(forceinline=True, **OPTIONS)
-compiled_row = numba.njit(forceinline=True, noalias=True, **OPTIONS)  # for functions whose arrays never overlap
+compiled_row = numba.njit(
+    forceinline=True, noalias=True, **OPTIONS
+)  # for functions whose arrays never overlap
 compiled_inline = numba.njit(forceinline=True, **OPTIONS)
 
 _sort_five, _median_of_columns = build_median_network(min, max, compiled_inline)

@@ -1,8 +1,8 @@
 """The numba engine's TV-L1 optical flow of one pair of frames, from pyramid to flow.
 
-The equations are those of Perez, Meinhardt-Llopis and Facciolo (IPOL 2013), the order of the steps is
-that of OpenCV's DualTVL1OpticalFlow: on every level of the pyramid, warp the second frame by the flow
-so far and linearise; then median filters and primal-dual steps until the flow stands still.
+The equations are those of Perez, Meinhardt-Llopis and Facciolo (IPOL 2013), the order of the steps
+is that of OpenCV's DualTVL1OpticalFlow: on every level of the pyramid, warp the second frame by the
+flow so far and linearise; then median filters and primal-dual steps until the flow stands still.
 """
 
 from typing import NamedTuple
@@ -134,7 +134,7 @@ def _start_level(workspace, index, step):
         above = sizes[index + 1]
         for axis in range(2):
             source, target = plane(workspace.coarse[axis], above), plane(fields[axis], size)
-            # The vectors grow by the nominal step, as in OpenCV, whatever the sizes were rounded to.
+            # The vectors grow by the nominal step, as in OpenCV, however the sizes were rounded.
             resize(source, above, target, size, above[0] / size[0], above[1] / size[1], step)
 
 
@@ -217,11 +217,11 @@ def _last_row(level, y, inside, step):
 
 @compiled_inline
 def _primal(level, y, x, bound, theta):
-    """Moves the flow by the data term's thresholding and by the divergence of the dual variables."""
+    """Moves the flow by thresholding the data term, and by the dual variables' divergence."""
     u1, u2 = level.u1[y, x + HERE], level.u2[y, x + HERE]
     gradient_x, gradient_y = level.gradient_x[y, x + HERE], level.gradient_y[y, x + HERE]
     rho = level.constant[y, x + HERE] + gradient_x * u1 + gradient_y * u2
-    # The three cases of the thresholding in one: to where rho is zero, but no further than the bound.
+    # The three cases of the thresholding in one: towards rho = 0, but no further than the bound.
     length = min(max(-rho * level.inverse_norm[y, x + HERE], -bound), bound)
     divergence1 = level.p11[y, x + HERE] - level.p11[y, x + LEFT]
     divergence1 += level.p12[y, x + HERE] - level.p12[y - 1, x + HERE]

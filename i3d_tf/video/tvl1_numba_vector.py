@@ -58,7 +58,9 @@ def _vector(builder, numbers):
     """A tuple of four floats as a vector."""
     vector = ir.Constant(ir.VectorType(ir.FloatType(), TAPS), ir.Undefined)
     for index in range(TAPS):
-        vector = builder.insert_element(vector, builder.extract_value(numbers, index), _index(index))
+        vector = builder.insert_element(
+            vector, builder.extract_value(numbers, index), _index(index)
+        )
     return vector
 
 

@@ -1,7 +1,7 @@
 """The warp of the numba engine: the second frame, moved by the flow, and linearised around it.
 
-What bicubic interpolation reads lies side by side: a pixel of the warp table holds the image and its
-two derivatives, and a fourth number that makes four pixels one vector.
+What bicubic interpolation reads lies side by side: a pixel of the warp table holds the image and
+its two derivatives, and a fourth number that makes four pixels one vector.
 """
 
 import numpy as np
@@ -13,6 +13,8 @@ BORDER = 4  # zero pixels around the table, so that whatever lies outside the im
 
 # In grey levels squared: flatter than this, a pixel says nothing about the flow (OpenCV's rule).
 _FLAT = np.float32(np.finfo(np.float32).eps)
+# The free parameter of cubic convolution (Keys 1981) as OpenCV's INTER_CUBIC has it: a = -0.75.
+_A, _A_PLUS_2, _A_PLUS_3 = np.float32(-0.75), np.float32(1.25), np.float32(2.25)
 
 
 def table_size(height, width):
@@ -45,7 +47,7 @@ def fill_table(image, size, buffer):
 
 @compiled
 def linearise(level, previous, table, size):
-    """Fills a level's data term: rho(u) = constant + gradient . u (IPOL 2013, equation 8).
+    """Fills a level's data term: rho(u) = constant + gradient . u, linear around the flow so far.
 
     Args:
         level: A `Level`; its flow says where the warp reads.
@@ -67,7 +69,7 @@ def linearise(level, previous, table, size):
 def _locate_row(level, y, height, width, offsets, weights):
     """Where in the table each pixel starts to read, and with which weights along x and y."""
     columns = width + 2 * BORDER
-    # One pixel outside its image, interpolation of a zero border reads zeros only; so may it there.
+    # Further outside there are only zeros, too.
     low, right, bottom = np.float32(-3), np.float32(width + 1), np.float32(height + 1)
     for x in range(width):
         position_x = min(max(np.float32(x) + level.u1[y + 1, x + HERE], low), right)
@@ -82,12 +84,11 @@ def _locate_row(level, y, height, width, offsets, weights):
 
 @compiled_inline
 def _cubic(t):
-    """Weights of cubic convolution with A = -0.75 (OpenCV's INTER_CUBIC), at 0 <= t < 1."""
+    """Weights of the four pixels around a position, the second of which is `t` before it."""
     one, s = np.float32(1), np.float32(1) - t
-    outer, inner_cube, inner_square = np.float32(-0.75), np.float32(1.25), np.float32(2.25)
-    first = outer * t * s * s
-    second = (inner_cube * t - inner_square) * t * t + one
-    third = (inner_cube * s - inner_square) * s * s + one
+    first = _A * t * s * s
+    second = (_A_PLUS_2 * t - _A_PLUS_3) * t * t + one
+    third = (_A_PLUS_2 * s - _A_PLUS_3) * s * s + one
     return first, second, third, one - first - second - third
 
 

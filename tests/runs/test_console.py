@@ -103,22 +103,6 @@ def test_quiet_tensorflow_leaves_stderr_as_it_was(capfd):
     assert capfd.readouterr().err == "after\n"
 
 
-@pytest.fixture
-def terminal(monkeypatch):
-    """Standard error on a terminal; a function that returns what has been written to it."""
-    master, slave = pty.openpty()
-    monkeypatch.setenv("TERM", "xterm")
-    with os.fdopen(slave, "w") as stderr:
-        monkeypatch.setattr(sys, "stderr", stderr)
-
-        def written():
-            stderr.flush()
-            return os.read(master, 1 << 16).decode()
-
-        yield written
-    os.close(master)
-
-
 def advance_past_a_line():
     with progress_bar() as bar:
         task = bar.add_task("videos", total=2)
@@ -126,10 +110,23 @@ def advance_past_a_line():
         bar.advance(task)
 
 
-def test_answers_for_a_file_do_not_go_to_the_terminal_with_the_bar(terminal, capsys):
-    advance_past_a_line()
+def on_a_terminal(monkeypatch, job):
+    """What a job writes to standard error when that is a terminal."""
+    master, slave = pty.openpty()
+    os.set_blocking(master, False)
+    monkeypatch.setenv("TERM", "xterm")
+    with os.fdopen(slave, "w") as stderr, monkeypatch.context() as patched:
+        patched.setattr(sys, "stderr", stderr)
+        job()
+        stderr.flush()
+        written = os.read(master, 1 << 16).decode()
+    os.close(master)
+    return written
+
+
+def test_answers_for_a_file_do_not_go_to_the_terminal_with_the_bar(capsys, monkeypatch):
+    seen = on_a_terminal(monkeypatch, advance_past_a_line)
     assert capsys.readouterr().out == "an answer\n"
-    seen = terminal()
     assert "videos" in seen
     assert "1/2" in seen
     assert "an answer" not in seen
@@ -140,7 +137,9 @@ def test_where_nobody_watches_there_is_no_bar(capsys):
     assert capsys.readouterr() == ("an answer\n", "")
 
 
-def test_a_bar_for_transfers_counts_bytes(terminal):
-    with progress_bar("bytes") as bar:
-        bar.update(bar.add_task("model.ckpt", total=50_000_000), completed=25_000_000)
-    assert "25.0/50.0 MB" in terminal()
+def test_a_bar_for_transfers_counts_bytes(monkeypatch):
+    def transfer():
+        with progress_bar("bytes") as bar:
+            bar.update(bar.add_task("model.ckpt", total=50_000_000), completed=25_000_000)
+
+    assert "25.0/50.0 MB" in on_a_terminal(monkeypatch, transfer)

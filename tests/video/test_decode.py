@@ -379,6 +379,30 @@ def test_what_is_made_from_a_damaged_frame_is_damaged(
     assert read_numbers(read_clip(damaged, start=1.6)) == list(range(40, 60))
 
 
+def test_damage_before_the_start_is_passed_over(numbered_frames, read_numbers, make_video):
+    # Of a format that is decoded from its start: the damage is met on the way.
+    video = make_video(numbered_frames(60), "mpegts", options={"g": "20"})
+    with av.open(io.BytesIO(video)) as container:
+        positions = [packet.pos for packet in container.demux() if packet.size]
+    lost = video[: positions[5]] + video[positions[8] :]
+    assert read_numbers(read_clip(lost, start=1.6)) == list(range(40, 60))
+
+
+def test_an_unreadable_packet_before_the_start_is_passed_over(
+    numbered_frames, read_numbers, make_video
+):
+    video = make_video(numbered_frames(60), "flv", options={"g": "20", "bf": "0"})
+    with av.open(io.BytesIO(video)) as container:
+        packet = [packet for packet in container.demux() if packet.size][5]
+    at = video.index(bytes(packet))
+    blank = video[:at] + bytes(packet.size) + video[at + packet.size :]
+    assert read_numbers(read_clip(blank, start=1.6)) == list(range(40, 60))
+    assert read_numbers(read_clip(blank, end=0.2)) == list(range(5))
+    for start in (None, 0.4):
+        with pytest.raises(VideoError, match="damaged"):
+            read_clip(blank, start=start)
+
+
 @pytest.mark.parametrize("codec", ["libx264", "mpeg4"])
 def test_false_key_frames_are_not_believed(numbered_frames, make_video, codec):
     video = make_video(numbered_frames(60), codec=codec, options={"g": "50"})

@@ -2,10 +2,10 @@ import cv2
 import numpy as np
 import pytest
 
-from i3d_tf.video import flow as flow_module
-from i3d_tf.video.flow import ENGINES, SMALLEST_SIDE, compute_flow, to_grey
+from i3d_tf.video.engines import ENGINES
+from i3d_tf.video.flow import compute_flow, to_grey
 from i3d_tf.video.transform import flip
-from i3d_tf.video.tvl1 import TVL1Parameters
+from i3d_tf.video.tvl1 import SMALLEST_SIDE, TVL1Parameters
 
 # Few iterations: these tests are about what goes in and out, not about how exact the engine is.
 QUICK = TVL1Parameters(scales=2, warps=1, outer_iterations=1, inner_iterations=5)
@@ -109,16 +109,6 @@ def test_parameters_reach_the_engine(texture):
     np.testing.assert_array_equal(
         compute_flow(frames, "opencv"), compute_flow(frames, "opencv", TVL1Parameters())
     )
-
-
-def test_auto_takes_the_first_engine_that_can_be_imported(texture, monkeypatch):
-    frames = np.stack([window(texture), window(texture, 1)])
-    monkeypatch.setattr(
-        flow_module, "ENGINES", {"absent": "i3d_tf.video.no_such_engine", **ENGINES}
-    )
-    assert compute_flow(frames, parameters=QUICK).shape == (2, 64, 64, 2)
-    with pytest.raises(ImportError, match="no_such_engine"):
-        compute_flow(frames, engine="absent")
 
 
 def test_every_engine_finds_a_shift(texture):

@@ -134,10 +134,10 @@ def test_a_crop_of_the_whole_frame_has_one_position():
     assert random_offsets(4, 4, 4, 0) == (0, 0)
 
 
-@pytest.mark.parametrize(("top", "left"), [(-1, 0), (0, -1), (7, 0), (0, 9)])
+@pytest.mark.parametrize(("top", "left"), [(-1, 0), (0, -1), (7, 0), (0, 9), (1.5, 0)])
 def test_a_crop_that_leaves_the_frame_is_refused(top, left):
     with pytest.raises(
-        ValueError, match=r"`top` must be within \[0, 6\] and `left` within \[0, 8\]"
+        ValueError, match=r"`top` must be an int within \[0, 6\] and `left` within \[0, 8\]"
     ):
         crop(np.zeros((1, 10, 12, 3)), top, left, 4)
 

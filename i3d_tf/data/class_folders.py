@@ -1,0 +1,82 @@
+"""A folder for each class: `<data_dir>/<class>/*.mp4`, or `<data_dir>/<split>/<class>/*.mp4`."""
+
+import unicodedata
+
+from i3d_tf.data.class_names import ClassNames
+from i3d_tf.data.listing import LEFT_OUT, Candidate, ListedVideo, collect
+from i3d_tf.data.report import SkippedRow
+from i3d_tf.data.storage import is_folder, join, walk
+from i3d_tf.data.video_files import is_video_name
+from i3d_tf.specs.datasets import SPLIT_SPELLINGS
+
+
+def read_class_folders(dataset, data_dir, split, classes, quarantine):
+    """Reads videos that lie in a folder for each class, at any depth.
+
+    Without `classes`, the classes are the folders, sorted by name; where there are splits, those of
+    all splits together, so that a class has the same label in each. Files that are not videos by
+    their ending are counted as skipped, hidden ones are passed over.
+
+    Args:
+        dataset: Dataset.
+        data_dir: Folder of the class folders, or of the splits' folders.
+        split: Name of a folder in data_dir, or None.
+        classes: Names of the classes in label order, or None. Other folders are left out.
+        quarantine: Quarantine.
+
+    Returns:
+        VideoDataset.
+
+    Raises:
+        FileNotFoundError: The split has no folder.
+        ValueError: There are no videos.
+    """
+    base = _split_folder(data_dir, split) if split else ""
+    folders = {unicodedata.normalize("NFC", name): name for name in _folders(data_dir, base)}
+    if classes is None:
+        bases = _all_splits(data_dir) | {base} if split else {base}
+        names = {name for place in bases for name in _folders(data_dir, place)}
+        classes = sorted({unicodedata.normalize("NFC", name) for name in names})
+    if not classes:
+        raise ValueError(f"{join(data_dir, base)}: there are no class folders in it.")
+    classes = ClassNames(classes)
+    others = [name for name in sorted(folders) if classes.find(name) is None]
+    notes = [f"folders that are not classes: {', '.join(others)}"] if others else []
+    rows = _rows(data_dir, base, folders, classes)
+    return collect(dataset, split, data_dir, classes, rows, quarantine, notes)
+
+
+def _rows(data_dir, base, folders, classes):
+    for class_folder, stored in sorted(folders.items()):
+        label = classes.find(class_folder)
+        top = join(data_dir, join(base, stored))
+        for place, _, names in walk(top):
+            folder = place[len(data_dir) :].lstrip("/\\") if data_dir else place
+            for name in names:
+                shown = join(folder, name)
+                if label is None:
+                    yield LEFT_OUT
+                elif not is_video_name(name):
+                    yield SkippedRow(shown, None, "its ending is not a video's")
+                else:
+                    yield ListedVideo(shown, None, shown, label, (folder,), (Candidate(name),))
+
+
+def _split_folder(data_dir, split):
+    for name in SPLIT_SPELLINGS.get(split, (split,)):
+        if is_folder(join(data_dir, name)):
+            return name
+    raise FileNotFoundError(
+        f"class_folders: {data_dir} has no folder {split!r}; give another `split`, or none if the "
+        "class folders lie in it directly."
+    )
+
+
+def _all_splits(data_dir):
+    known = {name for names in SPLIT_SPELLINGS.values() for name in names}
+    return known & set(_folders(data_dir, ""))
+
+
+def _folders(data_dir, base):
+    _, folders, _ = next(walk(join(data_dir, base)), ("", [], []))
+    return [name.rstrip("/") for name in folders]

@@ -1,0 +1,93 @@
+"""Class names and their order, which is the order of the labels."""
+
+import difflib
+import os
+import unicodedata
+
+from i3d_tf.data.storage import read_lines
+
+
+class ClassNames:
+    """Finds the label of a class name.
+
+    Annotations and folders spell one class differently: with underscores for spaces, or, in
+    Kinetics-600, "passing american football" beside "passing American football". An exact name
+    goes first; a name in another spelling is understood where it can mean only one class.
+    """
+
+    def __init__(self, names):
+        """Takes the names in label order."""
+        self.names = tuple(names)
+        self._exact = {name: label for label, name in enumerate(self.names)}
+        self._loose = {}
+        for label, name in enumerate(self.names):
+            spelling = _loosely(name)
+            self._loose[spelling] = None if spelling in self._loose else label
+
+    def __len__(self):
+        return len(self.names)
+
+    def find(self, name) -> int | None:
+        """The label of a class, or None where there is no such class."""
+        label = self._exact.get(name)
+        return self._loose.get(_loosely(name)) if label is None else label
+
+    def suggest(self, name) -> str:
+        """A hint for an error: the class that was perhaps meant, or nothing."""
+        close = difflib.get_close_matches(name, self.names, n=1)
+        return f" (did you mean {close[0]!r}?)" if close else ""
+
+    def subset(self, wanted) -> "ClassNames":
+        """Some of the classes, in the order they have here.
+
+        Args:
+            wanted: Names in any order, or None for all.
+
+        Raises:
+            ValueError: A name is not among them.
+        """
+        if wanted is None:
+            return self
+        labels = set()
+        for name in wanted:
+            label = self.find(name)
+            if label is None:
+                raise ValueError(
+                    f"`classes` must name classes of this dataset; received {name!r}"
+                    f"{self.suggest(name)}."
+                )
+            labels.add(label)
+        return ClassNames(self.names[label] for label in sorted(labels))
+
+
+def read_class_names(classes) -> tuple[str, ...] | None:
+    """The class names that a user gives.
+
+    Args:
+        classes: None, a sequence of names, or the path of a text file with a name on each line.
+
+    Returns:
+        The names in the order given, or None.
+
+    Raises:
+        ValueError: There are none, or one is there twice.
+    """
+    if classes is None:
+        return None
+    if isinstance(classes, (str, os.PathLike)):
+        source = os.fspath(classes)
+        names = [line.strip() for line in read_lines(source)]
+        names = [name for name in names if name]
+    else:
+        source, names = "`classes`", list(classes)
+    if not names or not all(isinstance(name, str) and name for name in names):
+        raise ValueError(f"{source} must hold at least one class name; received {names!r:.80}.")
+    names = [unicodedata.normalize("NFC", name) for name in names]
+    repeated = sorted({name for name in names if names.count(name) > 1})
+    if repeated:
+        raise ValueError(f"{source} must name every class once; {repeated[0]!r} is there twice.")
+    return tuple(names)
+
+
+def _loosely(name):
+    return " ".join(name.replace("_", " ").casefold().split())

@@ -1,0 +1,109 @@
+"""A list of videos: a CSV file with the columns `path,label`, or `path,label,start,end`."""
+
+import posixpath
+
+from i3d_tf.data.annotation import (
+    find_annotation,
+    folder_of,
+    in_order,
+    seconds,
+    table_rows,
+    unknown_label,
+)
+from i3d_tf.data.class_names import ClassNames
+from i3d_tf.data.listing import Candidate, ListedVideo, collect
+from i3d_tf.data.report import SkippedRow
+from i3d_tf.data.storage import file_names, is_file, join
+from i3d_tf.data.video_files import safe_name, safe_path
+
+REQUIRED = ("path", "label")
+OPTIONAL = ("start", "end")
+
+
+def read_csv_list(dataset, data_dir, split, annotation, classes, quarantine):
+    """Reads a list of videos.
+
+    Paths are relative to data_dir. Labels are class names, or numbers where `classes` gives the
+    names. Without `classes`, the classes are the labels of the list, sorted; where the list is
+    found by its split, those of all lists beside it, so that a class has the same label in each.
+    Rows with too many or too few cells, an impossible cut, or no path are counted as skipped. An
+    unknown label, and a path that leads out of data_dir, is an error: such a list is a wrong one.
+
+    Args:
+        dataset: Dataset.
+        data_dir: Folder of the videos.
+        split: Name of the list, `splits/<split>.csv`, where `annotation` is not a file.
+        annotation: The list, or its folder, or None.
+        classes: Names of the classes in label order, or None.
+        quarantine: Quarantine.
+
+    Returns:
+        VideoDataset.
+
+    Raises:
+        FileNotFoundError: There is no list.
+        ValueError: The list is not of this form.
+    """
+    if split is None and (annotation is None or not is_file(annotation)):
+        raise ValueError(
+            f"{dataset.name}: give `split`, for splits/<split>.csv, or a file as `annotation`."
+        )
+    path = find_annotation(dataset, data_dir, annotation, [f"{safe_name(split or '_')}.csv"])
+    if classes is None:
+        lists = [path] if path == annotation else _lists_beside(path)
+        classes = sorted({label for each in lists for label in _labels(each)})
+        if classes and all(label.isdecimal() for label in classes):
+            raise ValueError(
+                f"{path}: its labels are numbers; give the class names in label order with "
+                "`classes`, a list or a file with a name on each line."
+            )
+    classes = ClassNames(classes)
+    rows = _rows(path, classes)
+    return collect(dataset, split, data_dir, classes, rows, quarantine)
+
+
+def _lists_beside(path):
+    """All lists in the folder of this one: those of the other splits."""
+    folder = folder_of(path)
+    return [join(folder, name) for name in file_names(folder) if name.lower().endswith(".csv")]
+
+
+def _labels(path):
+    for _, row in table_rows(path, REQUIRED):
+        if not isinstance(row, SkippedRow) and row["label"]:
+            yield row["label"]
+
+
+def _rows(path, classes):
+    source = posixpath.basename(path)
+    for line, row in table_rows(path, REQUIRED, OPTIONAL):
+        if isinstance(row, SkippedRow):
+            yield row
+            continue
+        if not row["path"] or not row["label"]:
+            empty = "path" if not row["path"] else "label"
+            yield SkippedRow(source, line, f"column {empty}: it is empty")
+            continue
+        label = _label(row["label"], classes)
+        if label is None:
+            raise unknown_label(path, line, row["label"], classes, "correct it or give `classes`")
+        try:
+            video = safe_path(row["path"])
+        except ValueError as error:
+            raise ValueError(f"{path}: line {line}, column path: {error}.") from error
+        try:
+            start, end = seconds(row["start"], "start"), seconds(row["end"], "end")
+            in_order(start, end)
+        except ValueError as error:
+            yield SkippedRow(source, line, str(error))
+            continue
+        folder, name = posixpath.split(video)
+        yield ListedVideo(source, line, video, label, (folder,), (Candidate(name, start, end),))
+
+
+def _label(text, classes):
+    """A class by its name, else by its number."""
+    label = classes.find(text)
+    if label is None and text.isdecimal() and len(text) < 10 and int(text) < len(classes):
+        return int(text)
+    return label

@@ -1,0 +1,198 @@
+"""Examples to batches, in named phases: read, sample, decode, augment, batch.
+
+Everything about a clip follows from its position in the training run, and from the seed: which
+example it is, which window, crop and mirror image. So the batches are the same whatever the number
+of workers, and a run that was stopped goes on at any position.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+import numpy as np
+import tensorflow as tf
+
+from i3d_tf.data.clips import ClipFormat, count_frames, load_flow, load_rgb
+from i3d_tf.data.example import VideoExample
+from i3d_tf.data.views import evaluation_views, random_view
+from i3d_tf.specs.streams import CHANNELS, FLOW_BOUND
+from i3d_tf.video.media import VideoError
+
+LOADERS = {"rgb": load_rgb, "flow": load_flow}
+ORDER, VIEW = range(2)  # independent random numbers for each purpose
+
+
+@dataclass
+class Failures:
+    """Videos that could not be read while batches were made: path to reason."""
+
+    reasons: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Phases:
+    """What a pipeline does in each phase.
+
+    Attributes:
+        examples: The training set.
+        streams: ("rgb",), ("flow",) or both; with both, batches are dictionaries.
+        frames: Frames of a clip.
+        form: Frame rate, sizes, and where flow is.
+        batch_size: Clips of a batch.
+        seed: Of the order and of the views.
+        flip: Whether clips may be mirrored.
+        jitter: Strength of random colour changes.
+        class_weights: Weight of each class's clips, or None for 1.
+        freeze_time: Show the middle frame of every clip, repeated (of flow: no motion).
+    """
+
+    examples: Sequence[VideoExample]
+    streams: tuple[str, ...]
+    frames: int
+    form: ClipFormat
+    batch_size: int
+    seed: int
+    flip: bool = True
+    jitter: float = 0.0
+    class_weights: tuple[float, ...] | None = None
+    freeze_time: bool = False
+
+    def read(self, position: int) -> VideoExample:
+        """Phase 1: the example at a position; every epoch has an order of its own."""
+        epoch, place = divmod(position, len(self.examples))
+        return self.examples[_order(self.seed, epoch, len(self.examples))[place]]
+
+    def sample(self, position: int, example: VideoExample):
+        """Phase 2: the view of it, before anything is decoded."""
+        generator = np.random.default_rng([self.seed, VIEW, position])
+        available = count_frames(example, self.form.frame_rate)
+        return random_view(available, self.frames, generator, self.flip, self.jitter)
+
+    def decode(self, example: VideoExample, view):
+        """Phases 3 and 4, decode and augment: every stream's clip, cropped and mirrored alike."""
+        clips = [LOADERS[stream](example, view, self.form) for stream in self.streams]
+        return [self._frozen(clip) for clip in clips] if self.freeze_time else clips
+
+    def _frozen(self, clip):
+        """The middle frame repeated; between equal frames nothing moves."""
+        middle = np.repeat(clip[len(clip) // 2 :][:1], len(clip), axis=0)
+        return middle if clip.dtype == np.uint8 else np.zeros_like(middle)
+
+    def paths(self, step: int) -> list[str]:
+        """The videos of one batch."""
+        first = step * self.batch_size
+        return [self.read(first + place).path for place in range(self.batch_size)]
+
+
+@lru_cache(maxsize=4)
+def _order(seed, epoch, count):
+    return np.random.default_rng([seed, ORDER, epoch]).permutation(count)
+
+
+def train_batches(phases: Phases, first_step, last_step, failures: Failures, workers=None):
+    """The training batches of some steps.
+
+    Args:
+        phases: What to do.
+        first_step: First step.
+        last_step: One after the last.
+        failures: Filled with the videos that could not be read. Such a clip stays in its batch as
+            zeros with weight 0, so that it teaches nothing and moves no other clip.
+        workers: How many clips are made at once; by default, what tf.data finds best.
+
+    Returns:
+        tf.data.Dataset of (clips, labels, weights): float32 (N, T, S, S, C) in [-1, 1] or a
+        dictionary of them, int32 (N,), float32 (N,).
+    """
+
+    def load(position):
+        example = phases.read(int(position))
+        try:
+            view = phases.sample(int(position), example)
+            weight = phases.class_weights[example.label] if phases.class_weights else 1
+            return (*phases.decode(example, view), np.int32(example.label), np.float32(weight))
+        except VideoError as error:
+            failures.reasons[error.path] = error.reason
+            return (*_nothing(phases), np.int32(example.label), np.float32(0))
+
+    first, last = first_step * phases.batch_size, last_step * phases.batch_size
+    dataset = tf.data.Dataset.range(first, last)
+    return _batched(dataset, load, phases, workers, drop_remainder=True)
+
+
+def evaluation_clips(phases: Phases, windows, crops, failures: Failures, workers=None):
+    """The clips of a test set, in order, each with the number of its example.
+
+    Args:
+        phases: Examples, streams, frames, format, batch size; seed, flip and jitter have no use.
+        windows: Windows in time of each video, see `evaluation_views`.
+        crops: Crops of each window.
+        failures: Filled with the videos that could not be read; their clips have weight 0.
+        workers: As of `train_batches`.
+
+    Returns:
+        tf.data.Dataset of (clips, example numbers, weights).
+    """
+    views_per_video = windows * crops
+
+    def load(position):
+        number, view = divmod(int(position), views_per_video)
+        example = phases.examples[number]
+        try:
+            available = count_frames(example, phases.form.frame_rate)
+            chosen = evaluation_views(available, phases.frames, windows, crops)[view]
+            return (*phases.decode(example, chosen), np.int32(number), np.float32(1))
+        except VideoError as error:
+            failures.reasons[error.path] = error.reason
+            return (*_nothing(phases), np.int32(number), np.float32(0))
+
+    dataset = tf.data.Dataset.range(len(phases.examples) * views_per_video)
+    return _batched(dataset, load, phases, workers, drop_remainder=False)
+
+
+def _nothing(phases):
+    size = phases.form.crop_size
+    kinds = {"rgb": np.uint8, "flow": np.float32}
+    return [
+        np.zeros((phases.frames, size, size, CHANNELS[stream]), kinds[stream])
+        for stream in phases.streams
+    ]
+
+
+def _batched(dataset, load, phases, workers, drop_remainder):
+    """Phase 5: clips in parallel, in order, into batches that the network takes."""
+    kinds = {"rgb": tf.uint8, "flow": tf.float32}
+    types = [kinds[stream] for stream in phases.streams] + [tf.int32, tf.float32]
+    size = phases.form.crop_size
+
+    def as_tensors(position):
+        *clips, number, weight = tf.numpy_function(load, [position], types, stateful=False)
+        for clip, stream in zip(clips, phases.streams, strict=True):
+            clip.set_shape((phases.frames, size, size, CHANNELS[stream]))
+        number.set_shape(())
+        weight.set_shape(())
+        return (*clips, number, weight)
+
+    def normalised(*batch):
+        *clips, numbers, weights = batch
+        ready = {
+            stream: _in_range(clip, stream)
+            for stream, clip in zip(phases.streams, clips, strict=True)
+        }
+        return (ready if len(ready) > 1 else next(iter(ready.values()))), numbers, weights
+
+    dataset = dataset.map(as_tensors, workers or tf.data.AUTOTUNE, deterministic=True)
+    dataset = dataset.batch(phases.batch_size, drop_remainder=drop_remainder)
+    dataset = dataset.map(normalised, tf.data.AUTOTUNE, deterministic=True)
+    options = tf.data.Options()
+    # Batches are split by the strategy; files are chosen by position: nothing is to be sharded.
+    sharding = tf.data.experimental.AutoShardPolicy.OFF
+    options.experimental_distribute.auto_shard_policy = sharding
+    return dataset.with_options(options).prefetch(tf.data.AUTOTUNE)
+
+
+def _in_range(clip, stream):
+    """`preprocess_input` as TensorFlow operations, a whole batch at a time."""
+    if stream == "rgb":
+        return tf.cast(clip, tf.float32) / 127.5 - 1.0
+    return tf.clip_by_value(clip, -FLOW_BOUND, FLOW_BOUND) / FLOW_BOUND

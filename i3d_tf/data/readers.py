@@ -1,0 +1,73 @@
+"""Any dataset by its name: the one way in to all readers."""
+
+import os
+
+from i3d_tf.data.class_folders import read_class_folders
+from i3d_tf.data.class_names import read_class_names
+from i3d_tf.data.csv_list import read_csv_list
+from i3d_tf.data.example import VideoDataset
+from i3d_tf.data.hmdb51 import read_hmdb51
+from i3d_tf.data.kinetics import read_kinetics
+from i3d_tf.data.quarantine import Quarantine
+from i3d_tf.data.storage import is_folder
+from i3d_tf.data.ucf101 import read_ucf101
+from i3d_tf.specs.datasets import find_dataset
+from i3d_tf.specs.stick_actions import STICK_LABELS
+
+LISTED_FORMS = {
+    "csv": read_csv_list,
+    "hmdb51": read_hmdb51,
+    "kinetics": read_kinetics,
+    "ucf101": read_ucf101,
+}
+
+
+def read_dataset(
+    dataset, data_dir, split=None, annotation=None, classes=None, quarantine=None
+) -> VideoDataset:
+    """Reads which videos a split of a dataset has, and finds them; no video is opened.
+
+    Passing `class_names` of an earlier result as `classes` gives every class the label it had
+    there, which is how a model is evaluated on another split than it was trained on.
+
+    Args:
+        dataset: Name in `i3d_tf.specs.datasets.DATASETS`.
+        data_dir: Folder of its videos.
+        split: One of its splits; for "class_folders" and "csv" any name, or None.
+        annotation: Its annotation file, or their folder; None looks where they usually are.
+        classes: Class names, a sequence or a text file with one on each line; None for all. For
+            "class_folders" and "csv" they give the label order; for the others they choose among
+            the classes of the dataset, whose order stays.
+        quarantine: A list of unreadable videos to leave out, as check_videos writes it, or None.
+
+    Returns:
+        VideoDataset; its report accounts for every row.
+
+    Raises:
+        ValueError: An argument or an annotation file is not as it must be, or no video is there.
+        OSError: A file or a folder is not there or cannot be read.
+    """
+    spec = find_dataset(dataset)
+    if spec.splits and split not in spec.splits:
+        raise ValueError(f"`split` of {dataset} must be one of {spec.splits}; received {split!r}.")
+    data_dir = _folder("data_dir", data_dir)
+    annotation = None if annotation is None else os.fspath(annotation)
+    classes = read_class_names(classes)
+    if dataset == "stick_actions" and classes is None:
+        classes = STICK_LABELS
+    quarantine = Quarantine(quarantine)
+    if spec.form == "class_folders":
+        if annotation is not None:
+            raise ValueError(
+                f"`annotation` must be None, class_folders has none; received {annotation!r}."
+            )
+        return read_class_folders(spec, data_dir, split, classes, quarantine)
+    read = LISTED_FORMS[spec.form]
+    return read(spec, data_dir, split, annotation, classes, quarantine)
+
+
+def _folder(argument, path):
+    path = os.fspath(path)
+    if not is_folder(path):
+        raise FileNotFoundError(f"`{argument}` {path}: there is no such folder.")
+    return path

@@ -1,0 +1,126 @@
+"""Folders and text files, on this machine or, for a name with "://", through tf.io.gfile."""
+
+import os
+import re
+from typing import NamedTuple
+
+LARGEST_TEXT = 2**28  # bytes; the annotation of Kinetics-700 has about 2**24
+
+
+class FileState(NamedTuple):
+    """What tells a file from a later version of it.
+
+    Attributes:
+        size: Bytes.
+        mtime_ns: Time of its last change, nanoseconds since 1970.
+    """
+
+    size: int
+    mtime_ns: int
+
+
+def join(folder, name) -> str:
+    """`name` below `folder`, with forward slashes."""
+    if not folder or not name:
+        return folder or name
+    return f"{folder.rstrip('/')}/{name}" if folder != "/" else f"/{name}"
+
+
+def is_folder(path) -> bool:
+    """Whether there is a folder of this name."""
+    return _gfile().isdir(path) if "://" in path else os.path.isdir(path)
+
+
+def file_names(folder) -> list[str] | None:
+    """Names of the files in a folder, sorted; None where there is no such folder."""
+    if "://" in folder:
+        names = _gfile().listdir(folder) if _gfile().isdir(folder) else None
+        return names and sorted(name for name in names if not name.endswith("/"))
+    try:
+        with os.scandir(folder) as entries:
+            return sorted(entry.name for entry in entries if entry.is_file())
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
+def walk(folder):
+    """Yields (folder, names of its folders, names of its files), sorted, hidden ones left out.
+
+    Links to folders are listed and not entered, so that no walk is endless.
+    """
+    levels = _gfile().walk(folder) if "://" in folder else os.walk(folder, onerror=_raise)
+    for place, folders, files in levels:
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        yield place, folders, sorted(name for name in files if not name.startswith("."))
+
+
+def file_state(path) -> FileState:
+    """A file's size and time of change; OSError where there is none."""
+    if "://" in path:
+        found = _gfile_call(path, "stat")
+        return FileState(found.length, found.mtime_nsec)
+    found = os.stat(path)
+    return FileState(found.st_size, found.st_mtime_ns)
+
+
+def is_file(path) -> bool:
+    """Whether there is a file of this name."""
+    if "://" in path:
+        return _gfile().exists(path) and not _gfile().isdir(path)
+    return os.path.isfile(path)
+
+
+def read_lines(path) -> list[str]:
+    """The lines of a text file: UTF-8 with or without a byte order mark, any line ends.
+
+    Args:
+        path: The file.
+
+    Returns:
+        Its lines without their ends; line n is at index n - 1.
+
+    Raises:
+        ValueError: It is not text, or larger than LARGEST_TEXT.
+        OSError: It cannot be read.
+    """
+    if (size := file_state(path).size) > LARGEST_TEXT:
+        raise ValueError(f"{path}: {size} bytes are too many for a list; at most {LARGEST_TEXT}.")
+    content = _read(path)
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise ValueError(
+            f"{path}: line {line} is not UTF-8 text; save the file as UTF-8."
+        ) from error
+    # Not str.splitlines, which would also split at characters that a file's name may hold.
+    return re.split(r"\r\n|\n|\r", text)
+
+
+def _read(path):
+    if "://" in path:
+        import tensorflow as tf
+
+        with tf.io.gfile.GFile(path, "rb") as file:
+            return file.read(LARGEST_TEXT)
+    with open(path, "rb") as file:
+        return file.read(LARGEST_TEXT)
+
+
+def _gfile():
+    import tensorflow as tf  # slow to import, and local files do not need it
+
+    return tf.io.gfile
+
+
+def _gfile_call(path, name):
+    import tensorflow as tf
+
+    try:
+        return getattr(tf.io.gfile, name)(path)
+    except tf.errors.OpError as error:
+        raise OSError(f"{path}: {error.message or type(error).__name__}") from error
+
+
+def _raise(error):
+    raise error

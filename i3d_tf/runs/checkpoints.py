@@ -1,0 +1,112 @@
+"""A trained network with what is needed to use it: its stream, classes, protocol and origin."""
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from i3d_tf.specs.labels import LABEL_SETS, read_labels
+from i3d_tf.specs.protocol import Protocol
+from i3d_tf.specs.streams import CHANNELS
+from i3d_tf.weights.files import sha256
+from i3d_tf.weights.store import find_weights
+from i3d_tf.zoo import load, load_keras
+
+
+@dataclass(frozen=True, eq=False)
+class Checkpoint:
+    """A network and what is known of it.
+
+    Attributes:
+        name: What it was asked for by.
+        model: Clips to logits.
+        stream: "rgb" or "flow".
+        class_names: In the order of the logits.
+        protocol: How it expects to be shown videos.
+        sha256: Of its file.
+        history: Evaluations during its training, if known.
+    """
+
+    name: str
+    model: Any
+    stream: str
+    class_names: tuple[str, ...]
+    protocol: Protocol
+    sha256: str
+    history: list[dict] = field(default_factory=list)
+
+
+def open_checkpoint(name, checkpoint_dir="checkpoints") -> Checkpoint:
+    """Opens a network by the folder of its training run, its `.keras` file, or its name.
+
+    Args:
+        name: A run's folder (its best state is taken), a `.keras` file in one, or a release or
+            another name in the checkpoint directory.
+        checkpoint_dir: Where names are looked up.
+
+    Raises:
+        FileNotFoundError: It is not there.
+        ValueError: It is not a network of this project, or what it was trained with is not known.
+    """
+    path = Path(name)
+    if (path / "run.json").is_file():
+        path = path / "best.keras"
+    if path.suffix != ".keras":
+        return _from_manifest(name, checkpoint_dir)
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: no such checkpoint; the run has not evaluated yet.")
+    return _from_run(str(name), path)
+
+
+def class_names_of(labels) -> tuple[str, ...]:
+    """Class names of a manifest row: a label set's, or those that it lists."""
+    return read_labels(labels) if labels in LABEL_SETS else tuple(labels)
+
+
+def stream_of(model) -> str:
+    """Which stream a network reads, by its channels."""
+    streams = {channels: stream for stream, channels in CHANNELS.items()}
+    channels = model.input_shape[-1]
+    if channels not in streams:
+        raise ValueError(f"{model.name!r} reads {channels} channels; RGB has 3, flow 2.")
+    return streams[channels]
+
+
+def _from_manifest(name, checkpoint_dir):
+    path, row = find_weights(name, checkpoint_dir)
+    model = load(name, checkpoint_dir)
+    return Checkpoint(
+        name=name,
+        model=model,
+        stream=stream_of(model),
+        class_names=class_names_of(row["labels"]),
+        protocol=Protocol(**row.get("protocol", {})),
+        sha256=sha256(path),
+    )
+
+
+def _from_run(name, path):
+    record = path.parent / "run.json"
+    if not record.is_file():
+        raise FileNotFoundError(
+            f"{record}: no such file; {path.name} must lie in the folder of its training run."
+        )
+    run = json.loads(record.read_text("utf-8"))
+    settings = run["settings"]
+    history = path.parent / "history.jsonl"
+    lines = history.read_text("utf-8").splitlines() if history.is_file() else []
+    model = load_keras(path)
+    return Checkpoint(
+        name=name,
+        model=model,
+        stream=stream_of(model),
+        class_names=tuple(run["class_names"]),
+        protocol=Protocol(
+            frames=settings["test_frames"],
+            frame_rate=settings["frame_rate"],
+            short_side=settings["short_side"],
+            crop_size=settings["crop_size"],
+        ),
+        sha256=sha256(path),
+        history=[json.loads(line) for line in lines],
+    )

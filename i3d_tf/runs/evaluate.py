@@ -1,0 +1,170 @@
+"""Networks over a test set: logits, then the report."""
+
+import dataclasses
+from dataclasses import dataclass
+
+import numpy as np
+
+from i3d_tf.data.clips import ClipFormat
+from i3d_tf.data.pipeline import Phases
+from i3d_tf.data.readers import read_dataset
+from i3d_tf.runs.checkpoints import open_checkpoint
+from i3d_tf.runs.logits import compute_logits
+from i3d_tf.runs.report import Evaluation, write_report
+
+
+@dataclass(frozen=True)
+class EvaluateOptions:
+    """What to evaluate, and on what.
+
+    Attributes:
+        dataset: Name of the reader.
+        data_dir: The dataset.
+        split: Its split.
+        report_dir: Where the report goes.
+        rgb_checkpoint: RGB network, see `open_checkpoint`; None leaves the stream out.
+        flow_checkpoint: Flow network; None leaves the stream out.
+        checkpoint_dir: Where names are looked up.
+        flow_dir: Where flow files are, or go.
+        flow_engine: What computes flow that is not there yet.
+        fusion: "logits" or "probabilities".
+        protocol: Fields of `Protocol` that shall differ from the network's own.
+        batch_size: Clips at once.
+        annotation: Annotation file of the dataset, or their folder.
+        quarantine: Videos to leave out.
+        workers: Clips made at once.
+        freeze_time: Show the middle frame of every clip, repeated: what a network knows without
+            motion.
+    """
+
+    dataset: str
+    data_dir: str
+    split: str
+    report_dir: str
+    rgb_checkpoint: str | None = None
+    flow_checkpoint: str | None = None
+    checkpoint_dir: str = "checkpoints"
+    flow_dir: str | None = None
+    flow_engine: str = "auto"
+    fusion: str = "logits"
+    protocol: dict = dataclasses.field(default_factory=dict)
+    batch_size: int = 4
+    annotation: str | None = None
+    quarantine: str | None = None
+    workers: int | None = None
+    freeze_time: bool = False
+
+
+def evaluate(options: EvaluateOptions) -> dict:
+    """Evaluates one or two streams and writes the report.
+
+    Returns:
+        The record that report.json holds.
+
+    Raises:
+        ValueError: No network was named, or networks and data do not fit.
+    """
+    asked = {"rgb": options.rgb_checkpoint, "flow": options.flow_checkpoint}
+    networks = {
+        stream: open_checkpoint(name, options.checkpoint_dir)
+        for stream, name in asked.items()
+        if name is not None
+    }
+    if not networks:
+        raise ValueError("give --rgb_checkpoint, --flow_checkpoint or both.")
+    for stream, network in networks.items():
+        if network.stream != stream:
+            raise ValueError(f"{network.name}: is a network for {network.stream}, not {stream}.")
+    class_names = {network.class_names for network in networks.values()}
+    if len(class_names) > 1:
+        raise ValueError("both networks must have the same classes in the same order.")
+    (class_names,) = class_names
+    dataset = read_dataset(
+        options.dataset,
+        options.data_dir,
+        options.split,
+        annotation=options.annotation,
+        classes=class_names,
+        quarantine=options.quarantine,
+    )
+    if dataset.class_names != class_names:
+        raise ValueError(
+            f"{options.dataset} has {len(dataset.class_names)} classes in its own order; the "
+            f"networks have {len(class_names)} others."
+        )
+    logits, unreadable, protocol = {}, {}, None
+    for stream, network in networks.items():
+        protocol = dataclasses.replace(network.protocol, **options.protocol)
+        phases = _phases(options, protocol, stream, dataset.examples)
+        logits[stream], failures = compute_logits(
+            network.model, phases, protocol.windows, protocol.crops, options.workers, stream
+        )
+        unreadable |= failures.reasons
+    read = np.all([np.isfinite(values).all(axis=1) for values in logits.values()], axis=0)
+    examples = [e for e, seen in zip(dataset.examples, read, strict=True) if seen]
+    if not examples:
+        raise ValueError(f"{options.data_dir}: no video of {options.split} could be read.")
+    evaluation = Evaluation(
+        class_names=class_names,
+        paths=tuple(example.path for example in examples),
+        labels=np.array([example.label for example in examples]),
+        logits={stream: values[read] for stream, values in logits.items()},
+        protocol=_protocol_facts(options, protocol, networks),
+        data_report={**dataset.report.as_json(), "unreadable": sorted(unreadable.items())},
+        history={stream: n.history for stream, n in networks.items() if n.history} or None,
+        fusion=options.fusion,
+        cuts=tuple((example.start, example.end) for example in examples),
+    )
+    return write_report(evaluation, options.report_dir)
+
+
+def _phases(options, protocol, stream, examples):
+    form = ClipFormat(
+        frame_rate=protocol.frame_rate,
+        short_side=protocol.short_side,
+        crop_size=protocol.crop_size,
+        data_dir=options.data_dir,
+        flow_dir=options.flow_dir,
+        flow_engine=options.flow_engine,
+    )
+    return Phases(
+        examples=examples,
+        streams=(stream,),
+        frames=protocol.frames,
+        form=form,
+        batch_size=options.batch_size,
+        seed=0,
+        freeze_time=options.freeze_time,
+    )
+
+
+def _protocol_facts(options, protocol, networks):
+    facts = {
+        "dataset": options.dataset,
+        "split": options.split,
+        "frames": protocol.frames,
+        "frame_rate": round(protocol.frame_rate, 4),
+        "clips": protocol.windows,
+        "crops": protocol.crops,
+        "short_side": protocol.short_side,
+        "crop_size": protocol.crop_size,
+        "precision": "float32",
+        "checkpoints": {
+            stream: {"name": network.name, "sha256": network.sha256}
+            for stream, network in networks.items()
+        },
+    }
+    if "flow" in networks:
+        facts["flow_engine"] = options.flow_engine
+    if options.freeze_time:
+        facts["time"] = "frozen: the middle frame of every clip, repeated"
+    return facts
+
+
+def summary(record, report_dir) -> list[str]:
+    """The lines that show the outcome on a terminal."""
+    lines = [f"{record['videos']} videos, {len(record['classes'])} classes"]
+    for name, numbers in record["results"].items():
+        top_5 = "" if numbers["top_5"] is None else f", top-5 {numbers['top_5']:.1%}"
+        lines.append(f"  {name:<6} top-1 {numbers['top_1']:.1%}{top_5}")
+    return [*lines, f"report: {report_dir}/index.html"]

@@ -1,0 +1,130 @@
+"""Work shared among processes, of which any may die without the others' work being lost."""
+
+import contextlib
+import multiprocessing
+import os
+import signal
+import threading
+from collections import deque
+from multiprocessing.connection import wait
+
+MOST_PROCESSES = 1024
+ATTEMPTS = 2  # a process may be killed by chance once
+DEATHS = (EOFError, ConnectionError)  # what a pipe raises when there is nobody at its other end
+
+
+def available_processors() -> int:
+    """How many processors this process may use."""
+    if hasattr(os, "sched_getaffinity"):  # Linux
+        return min(len(os.sched_getaffinity(0)), MOST_PROCESSES)
+    return min(os.cpu_count() or 1, MOST_PROCESSES)
+
+
+def run_tasks(function, tasks, processes, died=None):
+    """Calls a function with each task, in parallel.
+
+    When a task's process dies, a new one tries the task again; a task that ends its process every
+    time is given up. So a file that crashes a library costs itself and no other. (The standard
+    library's pools lose all tasks under way, or hang.)
+
+    Args:
+        function: A module's function of one task. What it raises is raised here.
+        tasks: A sequence of arguments that can be pickled.
+        processes: How many processes, at least 1.
+        died: The result of a task that was given up.
+
+    Yields:
+        (task, result) as they are finished.
+
+    Raises:
+        OSError: No process can be started.
+    """
+    waiting = deque((task, ATTEMPTS) for task in tasks)
+    idle, busy = [], {}
+    try:
+        while waiting or busy:
+            while waiting and len(busy) < processes:
+                worker = idle.pop() if idle else _Worker(function)
+                busy[worker.connection] = worker
+                worker.begin(*waiting.popleft())
+            for connection in wait(list(busy)):
+                worker = busy.pop(connection)
+                try:
+                    result = worker.result()
+                except DEATHS:
+                    worker.end()
+                    if worker.attempts > 1:
+                        waiting.appendleft((worker.task, worker.attempts - 1))
+                    else:
+                        yield worker.task, died
+                else:
+                    idle.append(worker)
+                    yield worker.task, result
+    finally:
+        for worker in (*idle, *busy.values()):
+            worker.end()
+
+
+class _Worker:
+    """A process that works on one task at a time.
+
+    Attributes:
+        connection: Becomes readable when the task is finished or the process is dead.
+        task: What it was last given, or None.
+        attempts: How often that task may still be tried, this time included.
+    """
+
+    def __init__(self, function):
+        self.task, self.attempts = None, 0
+        # Spawned, not forked: a fork of a process that runs TensorFlow's threads can deadlock.
+        context = multiprocessing.get_context("spawn")
+        self.connection, other_end = context.Pipe()
+        self._process = context.Process(target=_work, args=(function, other_end), daemon=True)
+        self._process.start()
+        other_end.close()
+        try:
+            self.connection.recv()
+        except DEATHS as error:
+            self.end()
+            raise OSError(
+                "worker processes end as soon as they start: perhaps for want of memory, or "
+                'because the program that starts them lacks `if __name__ == "__main__":`.'
+            ) from error
+
+    def begin(self, task, attempts):
+        """Gives it a task."""
+        self.task, self.attempts = task, attempts
+        with contextlib.suppress(ConnectionError):  # killed while idle: `result` will find out
+            self.connection.send(task)
+
+    def result(self):
+        """What came of the task; what it raised, or one of DEATHS, is raised."""
+        raised, result = self.connection.recv()
+        if raised:
+            raise result
+        return result
+
+    def end(self):
+        """Ends the process, whatever it is doing."""
+        self._process.kill()
+        self._process.join()
+        self.connection.close()
+
+
+def _work(function, connection):
+    """What a process does: says that it has started, then answers tasks until nobody asks."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    connection.send("started")
+    while True:
+        task = connection.recv()
+        try:
+            answer = False, function(task)
+        except Exception as error:  # raised again in the parent
+            answer = True, error
+        connection.send(answer)
+
+
+def _end_with_parent():
+    multiprocessing.parent_process().join()
+    os._exit(1)

@@ -1,0 +1,258 @@
+"""From a folder of videos to a trained network; stopped at any moment, it goes on where it was."""
+
+import dataclasses
+import sys
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from i3d_tf.data.clips import ClipFormat
+from i3d_tf.data.pipeline import Failures, Phases, train_batches
+from i3d_tf.data.readers import read_dataset
+from i3d_tf.metrics.classification import top_k_accuracy
+from i3d_tf.runs import training_model
+from i3d_tf.runs.logits import compute_logits
+from i3d_tf.runs.watching import NanGuard, Profile, Scalars, write_pictures
+from i3d_tf.runs.workdir import Workdir
+from i3d_tf.specs.recipes import Recipe
+
+
+@dataclass(frozen=True)
+class TrainOptions:
+    """What a run needs besides its recipe.
+
+    Attributes:
+        data_dir: The dataset.
+        workdir: Folder of the run.
+        flow_dir: Where flow files are, or go.
+        flow_engine: What computes flow that is not there yet.
+        transfer: "scratch", "fixed" or "full".
+        init: Weights to begin with, for the last two.
+        checkpoint_dir: Where named weights are.
+        freeze_batch_norm: Keep batch norm as it is in the initial weights.
+        accumulate: Batches per update.
+        class_weights: Weigh classes by the inverse of their frequency.
+        precision: "float32", "mixed_bfloat16" or "mixed_float16".
+        deterministic: Same bits every time, at some cost in speed.
+        seed: Of weights, order and views.
+        workers: Clips made at once; by default what is best.
+        profile: Whether TensorBoard profiles the tenth to twentieth step.
+        annotation: Annotation file of the dataset, or their folder; None looks where they usually
+            are.
+        classes: File with the class names to use, one a line; None for all.
+        quarantine: List of unreadable videos to leave out, as check_videos writes it.
+    """
+
+    data_dir: str
+    workdir: str
+    flow_dir: str | None = None
+    flow_engine: str = "auto"
+    transfer: str = "scratch"
+    init: str | None = None
+    checkpoint_dir: str = "checkpoints"
+    freeze_batch_norm: bool = False
+    accumulate: int = 1
+    class_weights: bool = False
+    precision: str = "float32"
+    deterministic: bool = False
+    seed: int = 0
+    workers: int | None = None
+    profile: bool = False
+    annotation: str | None = None
+    classes: str | None = None
+    quarantine: str | None = None
+
+
+def train(recipe: Recipe, options: TrainOptions) -> Workdir:
+    """Trains one stream.
+
+    Args:
+        recipe: What to train, and how.
+        options: Where, and with what.
+
+    Returns:
+        The run's folder, with the best and the last state.
+
+    Raises:
+        ValueError: Recipe, options, data or an earlier run in the folder do not fit.
+        FloatingPointError: The loss is not finite; the message names the step and its videos.
+        KeyboardInterrupt: After the state was saved.
+    """
+    training_model.set_precision(options.precision)
+    keras.utils.set_random_seed(options.seed)
+    if options.deterministic:
+        tf.config.experimental.enable_op_determinism()
+    return _Run(recipe, options, choose_strategy()).train()
+
+
+def choose_strategy():
+    """All GPUs there are, or the one device."""
+    if len(tf.config.list_physical_devices("GPU")) > 1:
+        return tf.distribute.MirroredStrategy()
+    return tf.distribute.get_strategy()
+
+
+class _Run:
+    """A training run: what stays the same from its first step to its last."""
+
+    def __init__(self, recipe, options, strategy):
+        self.recipe, self.options, self.strategy = recipe, options, strategy
+        self.train_set = _read(recipe, options, recipe.train_split, options.classes)
+        self.test_set = _read(recipe, options, recipe.test_split, self.train_set.class_names)
+        self.batch_size = recipe.batch_size * strategy.num_replicas_in_sync
+        self.failures = Failures()
+        self.workdir = Workdir(options.workdir)
+        self.resumes = self.workdir.begin(self._settings(), self._facts())
+        self.writer = tf.summary.create_file_writer(str(self.workdir.tensorboard))
+
+    def train(self):
+        """Trains from the newest state to the last step."""
+        for line in (*self.train_set.report.lines(), *self.test_set.report.lines()):
+            print(line)
+        with self.strategy.scope():
+            step, model = self._model()
+        self._warn(model)
+        if step:
+            print(f"going on from step {step} of {self.recipe.steps}")
+            self._record(model, step)
+        while step < self.recipe.steps:
+            every = self.recipe.evaluate_every
+            stop = min(self.recipe.steps, (step // every + 1) * every)
+            self._fit(model, step, stop)
+            step = stop
+            self.workdir.save(model, step)
+            self._record(model, step)
+        if self.failures.reasons:
+            print(f"{len(self.failures.reasons)} videos could not be read and taught nothing:")
+            for path, reason in sorted(self.failures.reasons.items()):
+                print(f"  {path}: {reason}")
+        return self.workdir
+
+    def _settings(self):
+        """What must be the same when the run goes on."""
+        fixed = ("transfer", "init", "freeze_batch_norm", "accumulate", "class_weights")
+        fixed += ("precision", "deterministic", "seed")
+        chosen = {name: getattr(self.options, name) for name in fixed}
+        recipe = dataclasses.asdict(self.recipe)
+        del recipe["description"]
+        return {**recipe, **chosen, "replicas": self.strategy.num_replicas_in_sync}
+
+    def _facts(self):
+        sets = {"train": self.train_set, "test": self.test_set}
+        return {
+            "class_names": list(self.train_set.class_names),
+            "data": {name: found.report.as_json() for name, found in sets.items()},
+        }
+
+    def _model(self):
+        """(steps done, model), from the newest state or from the beginning."""
+        if self.resumes:
+            step, path = self.workdir.latest()
+            return step, keras.models.load_model(path)
+        model = training_model.build_model(
+            self.recipe,
+            len(self.train_set.class_names),
+            self.options.transfer,
+            self.options.init,
+            self.options.checkpoint_dir,
+        )
+        if self.options.freeze_batch_norm:
+            training_model.freeze_batch_norm(model)
+        training_model.compile_model(model, self.recipe, self.options.accumulate)
+        return 0, model
+
+    def _warn(self, model):
+        small = self.recipe.batch_size < training_model.SMALL_BATCH
+        trains = any(layer.trainable for layer in training_model.batch_norms(model))
+        if small and trains and self.options.transfer == "full":
+            print(
+                f"WARNING: batch norm trains on {self.recipe.batch_size} clips per replica, which "
+                "makes its statistics noisy. Consider --freeze_batch_norm.",
+                file=sys.stderr,
+            )
+
+    def _phases(self, examples, frames):
+        form = ClipFormat(
+            frame_rate=self.recipe.frame_rate,
+            short_side=self.recipe.short_side,
+            crop_size=self.recipe.crop_size,
+            data_dir=self.options.data_dir,
+            flow_dir=self.options.flow_dir,
+            flow_engine=self.options.flow_engine,
+        )
+        return Phases(
+            examples=examples,
+            streams=(self.recipe.stream,),
+            frames=frames,
+            form=form,
+            batch_size=self.batch_size,
+            seed=self.options.seed,
+            flip=self.recipe.flip,
+            jitter=self.recipe.jitter,
+            class_weights=self._class_weights() if self.options.class_weights else None,
+        )
+
+    def _class_weights(self):
+        """Weights inverse to the number of clips, 1 on average over clips."""
+        labels = [example.label for example in self.train_set.examples]
+        counts = np.bincount(labels, minlength=len(self.train_set.class_names))
+        return tuple((len(labels) / (np.count_nonzero(counts) * np.maximum(counts, 1))).tolist())
+
+    def _fit(self, model, step, stop):
+        """Trains steps `step` to `stop`; Ctrl-C saves what was done."""
+        phases = self._phases(self.train_set.examples, self.recipe.train_frames)
+        batches = train_batches(phases, step, stop, self.failures, self.options.workers)
+        watchers = [NanGuard(step, phases.paths), Scalars(self.writer, step)]
+        if step == 0:
+            first = next(iter(train_batches(phases, 0, 1, self.failures)))
+            write_pictures(self.writer, first[0], self.recipe.stream, 0)
+            if self.options.profile:
+                watchers.append(Profile(self.workdir.tensorboard))
+        every = self.recipe.evaluate_every
+        try:
+            model.fit(
+                batches,
+                initial_epoch=step // every,
+                epochs=step // every + 1,
+                steps_per_epoch=stop - step,
+                callbacks=watchers,
+            )
+        except KeyboardInterrupt:
+            # Counts batches also where several make one update.
+            done = int(model.optimizer._iterations.numpy())
+            self.workdir.save(model, done)
+            print(f"\nSaved step {done} in {self.workdir.path}.", file=sys.stderr)
+            raise
+
+    def _record(self, model, step):
+        """Evaluates a saved state, once."""
+        history = self.workdir.history()
+        if any(row["step"] == step for row in history) or step % self.recipe.evaluate_every:
+            return
+        phases = self._phases(self.test_set.examples, self.recipe.test_frames)
+        logits, failures = compute_logits(model, phases, workers=self.options.workers)
+        self.failures.reasons.update(failures.reasons)
+        labels = np.array([example.label for example in self.test_set.examples])
+        read = np.isfinite(logits).all(axis=1)
+        accuracy = float(top_k_accuracy(logits[read], labels[read], 1))
+        row = {"step": step, "test_accuracy": accuracy, "test_videos": int(read.sum())}
+        print(f"step {step}: test accuracy {accuracy:.1%} of {row['test_videos']} videos")
+        if all(accuracy > old["test_accuracy"] for old in history if old["step"] < step):
+            self.workdir.keep_as_best()
+        self.workdir.add_history(row)
+        with self.writer.as_default(step):
+            tf.summary.scalar("test/accuracy", accuracy)
+            self.writer.flush()
+
+
+def _read(recipe, options, split, classes):
+    return read_dataset(
+        recipe.dataset,
+        options.data_dir,
+        split,
+        annotation=options.annotation,
+        classes=classes,
+        quarantine=options.quarantine,
+    )

@@ -1,0 +1,160 @@
+"""Training recipes: published schedules, and the embedded dataset's, as data.
+
+A recipe says what the network sees, how it is optimised, and for how long. Every field can be
+overridden by a flag of the same name.
+"""
+
+from dataclasses import dataclass
+
+from i3d_tf.specs.streams import CROP_SIZE, FRAME_RATE, SHORT_SIDE, TEST_FRAMES, TRAIN_FRAMES
+
+OPTIMIZERS = ("sgd", "adamw")
+SCHEDULES = ("piecewise", "cosine")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How to train one network.
+
+    Attributes:
+        name: What it is called.
+        description: Its source, what it costs, and what to expect of it.
+        dataset: Name of the reader, see `i3d_tf.specs.datasets`.
+        stream: "rgb" or "flow".
+        train_split: The dataset's split to train on.
+        test_split: The dataset's split to evaluate on.
+        train_frames: Frames of a training clip, a random window.
+        test_frames: Frames of a test clip, the first ones; shorter videos are looped.
+        frame_rate: Frames per second after resampling.
+        short_side: Pixels, after resizing.
+        crop_size: Pixels, the square the network sees.
+        width_multiplier: Scales the number of filters everywhere.
+        dropout_rate: Before the last convolution.
+        batch_norm_momentum: Decay of the running statistics; short schedules need a small one.
+        batch_size: Clips per replica.
+        steps: Updates in all.
+        optimizer: One of `OPTIMIZERS`.
+        momentum: Of SGD.
+        weight_decay: Per unit of learning rate.
+        schedule: One of `SCHEDULES`.
+        boundaries: Steps at which a piecewise schedule changes.
+        learning_rates: One more than boundaries; for cosine, the peak alone.
+        label_smoothing: In [0, 1).
+        flip: Whether training clips are mirrored at random.
+        jitter: Strength of random brightness, contrast and saturation in [0, 1); RGB only.
+        evaluate_every: Steps between evaluations, each with a checkpoint.
+    """
+
+    name: str
+    description: str
+    dataset: str
+    stream: str
+    train_split: str = "train"
+    test_split: str = "test"
+    train_frames: int = TRAIN_FRAMES
+    test_frames: int = TEST_FRAMES
+    frame_rate: float = FRAME_RATE
+    short_side: int = SHORT_SIDE
+    crop_size: int = CROP_SIZE
+    width_multiplier: float = 1.0
+    dropout_rate: float = 0.5
+    batch_norm_momentum: float = 0.999
+    batch_size: int = 6
+    steps: int = 5_000
+    optimizer: str = "sgd"
+    momentum: float = 0.9
+    weight_decay: float = 1e-7
+    schedule: str = "piecewise"
+    boundaries: tuple[int, ...] = ()
+    learning_rates: tuple[float, ...] = (0.1,)
+    label_smoothing: float = 0.0
+    flip: bool = True
+    jitter: float = 0.0
+    evaluate_every: int = 1_000
+
+
+def _fine_tuning(name, dataset):
+    return Recipe(
+        name=name,
+        description=(
+            f"Fine-tuning on {dataset} after arXiv:1705.07750, section 5: up to 5k steps on 16 "
+            "replicas of 6 clips. The paper does not print its learning rates; these divide the "
+            "Kinetics schedule's by 10. Cost: some hours on 8 GPUs. Expected, ImageNet + Kinetics, "
+            "mean of three splits, RGB / flow / both: UCF-101 95.6 / 96.7 / 98.0, HMDB-51 74.8 / "
+            "77.1 / 80.7."
+        ),
+        dataset=dataset,
+        stream="rgb",
+        train_split="train1",
+        test_split="test1",
+        steps=5_000,
+        boundaries=(3_000, 4_000),
+        learning_rates=(0.01, 0.001, 0.0001),
+        evaluate_every=500,
+    )
+
+
+_STICK_STEPS = 1_440  # 32 epochs of 360 clips
+
+RECIPES = {
+    recipe.name: recipe
+    for recipe in (
+        Recipe(
+            name="kinetics_rgb",
+            description=(
+                "RGB on Kinetics-400, arXiv:1705.07750, section 3: SGD on 64 replicas of 6 "
+                "clips (384 a step), 115k steps. Cost: about 30 exaFLOP, days on 8 GPUs. Expected "
+                "top-1 / top-5 on the test set: 71.1 / 89.3 from inflated ImageNet weights, 68.4 / "
+                "88.0 from scratch."
+            ),
+            dataset="kinetics400",
+            stream="rgb",
+            test_split="val",
+            steps=115_000,
+            boundaries=(97_000, 108_000),
+            learning_rates=(0.1, 0.01, 0.001),
+        ),
+        Recipe(
+            name="kinetics_flow",
+            description=(
+                "Flow on Kinetics-400, arXiv:1705.07750, section 3, the release's schedule: "
+                "155k steps, the learning rate raised again at 115k. Expected top-1 / top-5: "
+                "63.4 / 84.9 from inflated ImageNet weights, 61.5 / 83.4 from scratch."
+            ),
+            dataset="kinetics400",
+            stream="flow",
+            test_split="val",
+            steps=155_000,
+            boundaries=(97_000, 104_500, 115_000, 140_000, 150_000),
+            learning_rates=(0.1, 0.01, 0.001, 0.1, 0.01, 0.001),
+        ),
+        _fine_tuning("ucf101", "ucf101"),
+        _fine_tuning("hmdb51", "hmdb51"),
+        Recipe(
+            name="stick_actions",
+            description=(
+                "The embedded dataset, from scratch: 12 actions that only motion tells apart, "
+                "360 clips, a quarter of the width, 16 frames at 25/3 per second, so that a clip "
+                "spans its whole action. Cost: minutes on 2 cores, see `make train`."
+            ),
+            dataset="stick_actions",
+            stream="rgb",
+            train_frames=16,
+            test_frames=16,
+            frame_rate=25 / 3,
+            short_side=96,
+            crop_size=80,
+            width_multiplier=0.25,
+            dropout_rate=0.3,
+            batch_norm_momentum=0.9,
+            batch_size=8,
+            steps=_STICK_STEPS,
+            optimizer="adamw",
+            weight_decay=1e-2,
+            schedule="cosine",
+            learning_rates=(2e-3,),
+            label_smoothing=0.1,
+            evaluate_every=_STICK_STEPS // 8,
+        ),
+    )
+}

@@ -1,0 +1,182 @@
+"""Training curves as SVG."""
+
+import math
+
+from i3d_tf.viz.markup import element
+
+WIDTH, HEIGHT = 440, 250  # pixels
+LEFT, RIGHT, TOP, BOTTOM = 48, 14, 34, 34  # margins
+TICKS = 5  # about as many on each axis
+MOST_POINTS = 600  # of a line; more than a picture of this width can show
+# The second line is also dashed and thinner, for those who do not see colours.
+STYLES = (
+    {"stroke": "var(--right,#2563b0)", "stroke_width": 2},
+    {"stroke": "var(--wrong,#b4480f)", "stroke_width": 1.6, "stroke_dasharray": "5 3"},
+    {"stroke": "var(--muted,#667)", "stroke_width": 1.6, "stroke_dasharray": "1.5 3"},
+)
+
+
+def curves_svg(lines, heading, share=False):
+    """Draws how some values went with the steps of a training.
+
+    The colours can be set from outside by the CSS variables --text, --muted, --line, --right and
+    --wrong.
+
+    Args:
+        lines: Name to [(step, value), ...], three names at most; where a value is None, NaN or
+            infinite the line has a gap.
+        heading: What the values are.
+        share: Whether the values are shares in [0, 1], which are shown in percent.
+
+    Returns:
+        Markup of one <svg> element.
+
+    Raises:
+        ValueError: There are too many lines.
+    """
+    if len(lines) > len(STYLES):
+        raise ValueError(f"`lines` must be {len(STYLES)} at most; received {sorted(lines)}.")
+    lines = {name: thinned(points) for name, points in lines.items()}
+    whole = [point for points in lines.values() for point in points if point[1] is not None]
+    steps = _axis([step for step, _ in whole], whole_numbers=True)
+    values = [0.0, 1.0] if share else [value for _, value in whole]
+    heights = _axis(values)
+    return element(
+        "svg",
+        element("title", f"{heading}: {_in_words(lines, share)}"),
+        _text(heading, LEFT, 18, fill="var(--text,#222)", font_size=13, font_weight=600),
+        [_horizontal(value, heights, share) for value in heights],
+        [_step(step, steps) for step in steps],
+        [
+            _line(points, steps, heights, style)
+            for points, style in zip(lines.values(), STYLES, strict=False)
+        ],
+        _legend(lines),
+        None if whole else _text("no finite values", WIDTH / 2, HEIGHT / 2, text_anchor="middle"),
+        viewBox=f"0 0 {WIDTH} {HEIGHT}",
+        role="img",
+        class_="curves",
+        style="font-family:inherit",
+        xmlns="http://www.w3.org/2000/svg",
+    )
+
+
+def thinned(points, most=MOST_POINTS):
+    """The points in order of their steps; of too many, each stretch keeps its extremes.
+
+    Args:
+        points: [(step, value), ...].
+        most: How many to keep, about.
+
+    Returns:
+        [(step, value or None), ...]; None for what is not a finite number.
+    """
+    points = sorted(((step, _finite(value)) for step, value in points), key=lambda p: p[0])
+    if len(points) <= most:
+        return points
+    stretch = math.ceil(4 * len(points) / most)  # each keeps four points at most
+    kept = []
+    for start in range(0, len(points), stretch):
+        part = range(start, min(start + stretch, len(points)))
+        ranked = sorted((k for k in part if points[k][1] is not None), key=lambda k: points[k][1])
+        kept += sorted({part[0], part[-1], *ranked[:1], *ranked[-1:]})
+    return [points[k] for k in kept]
+
+
+def ticks(low, high, count=TICKS):
+    """Round numbers, about `count`, of which the first is <= low and the last >= high."""
+    if math.isclose(low, high, rel_tol=1e-9):
+        low, high = low - (abs(low) or 1) / 2, high + (abs(high) or 1) / 2
+    raw = (high - low) / count
+    power = 10.0 ** math.floor(math.log10(raw))
+    spacing = next(m * power for m in (1, 2, 5, 10) if m * power >= raw * (1 - 1e-9))
+    first = math.floor(low / spacing + 1e-9)
+    last = math.ceil(high / spacing - 1e-9)
+    return [float(f"{k * spacing:.12g}") for k in range(first, last + 1)]
+
+
+def _finite(value):
+    return float(value) if value is not None and math.isfinite(value) else None
+
+
+def _axis(values, whole_numbers=False):
+    """Two ticks or more for the values; for steps, which are counted, none between two steps."""
+    if not values:
+        return [0, 1]
+    found = ticks(min(values), max(values))
+    if whole_numbers:
+        found = [tick for tick in found if tick == round(tick)]
+    return found if len(found) > 1 else [min(values), min(values) + 1]
+
+
+def _across(step, steps):
+    return LEFT + (step - steps[0]) / (steps[-1] - steps[0]) * (WIDTH - LEFT - RIGHT)
+
+
+def _down(value, heights):
+    share = (value - heights[0]) / (heights[-1] - heights[0])
+    return HEIGHT - BOTTOM - share * (HEIGHT - TOP - BOTTOM)
+
+
+def _text(words, x, y, **attributes):
+    style = {"fill": "var(--muted,#667)", "font_size": 11, **attributes}
+    return element("text", words, x=f"{x:.1f}", y=f"{y:.1f}", **style)
+
+
+def _shown(value, share):
+    return f"{100 * value:.4g}%" if share else f"{value:.4g}"
+
+
+def _horizontal(value, heights, share):
+    y = _down(value, heights)
+    line = f"M{LEFT} {y:.1f}H{WIDTH - RIGHT}"
+    return (
+        element("path", d=line, stroke="var(--line,#ddd)", fill="none"),
+        _text(_shown(value, share), LEFT - 6, y + 4, text_anchor="end"),
+    )
+
+
+def _step(step, steps):
+    last = step == steps[-1]
+    words = f"step {step:,.0f}" if step == steps[0] else f"{step:,.0f}"
+    anchor = "end" if last else "start" if step == steps[0] else "middle"
+    return _text(words, _across(step, steps), HEIGHT - BOTTOM + 18, text_anchor=anchor)
+
+
+def _line(points, steps, heights, style):
+    """A path with gaps where there is no value, and a dot where a value stands alone."""
+    path, dots = [], []
+    for k, (step, value) in enumerate(points):
+        if value is None:
+            continue
+        at = f"{_across(step, steps):.1f} {_down(value, heights):.1f}"
+        joined = k > 0 and points[k - 1][1] is not None
+        path.append(f"{'L' if joined else 'M'}{at}")
+        if not joined and (k + 1 == len(points) or points[k + 1][1] is None):
+            x, y = at.split()
+            dots.append(element("circle", cx=x, cy=y, r=3, fill=style["stroke"]))
+    line = element("path", d="".join(path), fill="none", stroke_linejoin="round", **style)
+    return (line if path else None), dots
+
+
+def _legend(lines):
+    """The names of the lines, from the right; a single line needs none."""
+    if len(lines) < 2:
+        return []
+    parts, right = [], WIDTH - RIGHT
+    for name, style in reversed(list(zip(lines, STYLES, strict=False))):
+        parts.append(_text(name, right, 18, text_anchor="end"))
+        right -= 6 * len(name) + 8
+        parts.append(element("path", d=f"M{right - 20} 14.5H{right}", fill="none", **style))
+        right -= 34
+    return parts
+
+
+def _in_words(lines, share):
+    """The last value of every line, for those who do not see the picture."""
+    words = []
+    for name, points in lines.items():
+        finite = [point for point in points if point[1] is not None]
+        last = f"{_shown(finite[-1][1], share)} at step {finite[-1][0]:,g}" if finite else "nothing"
+        words.append(f"{name} ends with {last}")
+    return "; ".join(words)

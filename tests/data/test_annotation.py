@@ -1,0 +1,100 @@
+import pytest
+
+from i3d_tf.data.annotation import find_annotation, in_order, seconds, table_rows, text_rows
+from i3d_tf.data.report import SkippedRow
+from i3d_tf.specs.datasets import DATASETS
+
+UCF101 = DATASETS["ucf101"]
+
+
+def test_where_an_annotation_is_looked_for(make_tree):
+    folder = str(make_tree(["ucfTrainTestlist/a.txt", "elsewhere/a.txt", "elsewhere/b.txt"]))
+    assert find_annotation(UCF101, folder, None, ["a.txt"]) == f"{folder}/ucfTrainTestlist/a.txt"
+    elsewhere = f"{folder}/elsewhere"
+    assert find_annotation(UCF101, folder, elsewhere, ["c.txt", "b.txt"]) == f"{elsewhere}/b.txt"
+    assert find_annotation(UCF101, folder, f"{elsewhere}/a.txt", ["b.txt"]) == f"{elsewhere}/a.txt"
+
+
+def test_an_annotation_that_is_not_there_is_named_with_the_places(make_tree):
+    folder = str(make_tree())
+    with pytest.raises(FileNotFoundError) as caught:
+        find_annotation(UCF101, folder, None, ["a.txt", "b.txt"])
+    assert str(caught.value).startswith(f"ucf101: there is no a.txt or b.txt in {folder} or ")
+    with pytest.raises(FileNotFoundError, match=r"`annotation` .*nothing: there is no such file"):
+        find_annotation(UCF101, folder, f"{folder}/nothing", ["a.txt"])
+
+
+def test_lines_with_their_numbers(make_tree):
+    folder = make_tree(texts={"a.txt": "\ufeff one \r\n\r\ntwo\r\n\r\n"})
+    assert list(text_rows(f"{folder}/a.txt")) == [(1, "one"), (3, "two")]
+
+
+def read(folder, required=("path", "label"), optional=("start",)):
+    return list(table_rows(f"{folder}/a.csv", required, optional))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "path,label\na b.mp4,x\n",
+        "\ufeffpath,label\r\na b.mp4,x\r\n\r\n\r\n",
+        'Label , Path\n"x",a b.mp4',
+        '"label","frames","path"\n"x","7","a b.mp4"\n,,\n',
+    ],
+)
+def test_a_table_in_any_dress(make_tree, text):
+    ((line, row),) = read(make_tree(texts={"a.csv": text}))
+    assert line == 2
+    assert row == {"path": "a b.mp4", "label": "x", "start": ""}
+
+
+def test_cells_with_commas_and_quotes(make_tree):
+    folder = make_tree(texts={"a.csv": 'path,label\n"a, ""b"".mp4",x\n'})
+    assert read(folder)[0][1]["path"] == 'a, "b".mp4'
+
+
+def test_too_many_and_too_few_cells(make_tree):
+    folder = make_tree(texts={"a.csv": "path,label\na\na,x\na,x,1\n"})
+    assert read(folder) == [
+        (2, SkippedRow("a.csv", 2, "it has 1 cells, the heading 2")),
+        (3, {"path": "a", "label": "x", "start": ""}),
+        (4, SkippedRow("a.csv", 4, "it has 3 cells, the heading 2")),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", r"a.csv: the file is empty; it must begin with path,label\."),
+        ("a.mp4,x\n", r"a.csv: line 1: no column 'path'; the heading must have path,label and is"),
+        ("path\na.mp4\n", r"a.csv: line 1: no column 'label'"),
+        ("path label\na.mp4 x\n", r"a.csv: line 1: no column 'path'"),
+        ("path,label,path\n", r"a.csv: line 1: more than one column 'path'"),
+        ('path,label\na,x\n"b,x\nc,x\n', r"a.csv: line 3 is not CSV"),
+        ("path,label\n" + "a" * 200_000 + ",x\n", r"a.csv: line 2 is not CSV: field larger than"),
+        (b"\xff\xfep\x00a\x00t\x00h\x00", r"a.csv: line 1 is not UTF-8 text"),
+    ],
+)
+def test_a_file_of_another_form(make_tree, text, message):
+    folder = make_tree(texts={"a.csv": text})
+    with pytest.raises(ValueError, match=message):
+        read(folder)
+
+
+def test_seconds():
+    assert seconds("", "start") is None
+    assert seconds("84", "start") == 84.0
+    assert seconds("0.04", "start") == 0.04
+    for text in ("-1", "nan", "inf", "1:24", "ten"):
+        with pytest.raises(ValueError, match=r"column start: .* is not a number of seconds >= 0"):
+            seconds(text, "start")
+
+
+def test_a_cut_ends_after_it_begins():
+    in_order(None, None)
+    in_order(3.0, None)
+    in_order(None, 3.0)
+    with pytest.raises(ValueError, match=r"must end after it begins; it is 3 to 3 s"):
+        in_order(3.0, 3.0)
+    with pytest.raises(ValueError, match=r"it is 0 to 0 s"):
+        in_order(None, 0.0)

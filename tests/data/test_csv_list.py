@@ -1,0 +1,127 @@
+import pytest
+
+from i3d_tf.data.readers import read_dataset
+from i3d_tf.specs.stick_actions import STICK_LABELS
+
+VIDEOS = ["videos/1.mp4", "videos/größe 2.MP4"]
+
+
+def read(folder, split="train", **arguments):
+    return read_dataset("csv", folder, split, **arguments)
+
+
+def test_names_as_labels(make_tree, found_in):
+    text = "\ufeffpath,label\r\nvideos/größe 2.mp4,walk\r\nvideos\\1.mp4,run\r\n\r\n"
+    folder = make_tree(VIDEOS, {"splits/train.csv": text})
+    dataset = read(folder)
+    assert dataset.class_names == ("run", "walk")
+    assert found_in(dataset, folder) == [("videos/größe 2.MP4", "walk"), ("videos/1.mp4", "run")]
+    assert dataset.report.rows == 2
+
+
+def test_a_label_is_the_same_in_every_split(make_tree):
+    lists = {
+        "splits/train.csv": "path,label\nvideos/1.mp4,walk\n",
+        "splits/test.csv": "path,label\nvideos/1.mp4,run\n",
+    }
+    folder = make_tree(VIDEOS, lists)
+    assert read(folder, "train").class_names == read(folder, "test").class_names == ("run", "walk")
+    alone = read(folder, "anything", annotation=folder / "splits/train.csv")
+    assert alone.class_names == ("walk",)
+    assert read(folder, "test", annotation=folder / "splits").class_names == ("run", "walk")
+
+
+def test_numbers_as_labels(make_tree):
+    text = "label,path\n1,videos/1.mp4\nwalk,videos/größe 2.mp4\n"
+    folder = make_tree(VIDEOS, {"splits/train.csv": text, "names.txt": "walk\nrun\n"})
+    dataset = read(folder, classes=folder / "names.txt")
+    assert dataset.class_names == ("walk", "run")
+    assert [example.class_name for example in dataset.examples] == ["run", "walk"]
+
+
+def test_numbers_without_names_are_refused(make_tree):
+    folder = make_tree(VIDEOS, {"splits/train.csv": "path,label\nvideos/1.mp4,0\n"})
+    with pytest.raises(
+        ValueError, match=r"train.csv: its labels are numbers; give the class names"
+    ):
+        read(folder)
+
+
+def test_cuts(make_tree):
+    text = "path,label,start,end\nvideos/1.mp4,run,0.5,2\nvideos/1.mp4,run,3,\nvideos/1.mp4,run,,\n"
+    examples = read(make_tree(VIDEOS, {"splits/train.csv": text})).examples
+    assert [(each.start, each.end) for each in examples] == [(0.5, 2.0), (3.0, None), (None, None)]
+
+
+def test_rows_that_give_no_example(make_tree):
+    text = (
+        "path,label,start,end\n"
+        "videos/1.mp4,run,,\n"
+        "videos/1.mp4,run,,\n"
+        "videos/1.mp4\n"
+        ",run,,\n"
+        "videos/1.mp4,,,\n"
+        "videos/1.mp4,run,2,1\n"
+        "videos/1.mp4,run,soon,\n"
+        "videos/9.mp4,run,,\n"
+        "a/../videos/größe 2.avi,run,,\n"
+    )
+    report = read(make_tree(VIDEOS, {"splits/train.csv": text})).report
+    assert (report.rows, report.found) == (9, 2)
+    assert report.missing == ("videos/9.mp4",)
+    assert [str(row).removeprefix("train.csv line ") for row in report.skipped] == [
+        "3: videos/1.mp4 is listed in train.csv line 2 already",
+        "4: it has 1 cells, the heading 4",
+        "5: column path: it is empty",
+        "6: column label: it is empty",
+        "7: the cut must end after it begins; it is 2 to 1 s",
+        "8: column start: 'soon' is not a number of seconds >= 0",
+    ]
+    assert report.notes == ("1 videos were found under another ending than listed",)
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        (
+            "videos/1.mp4,jump",
+            r"train.csv: line 3, column label: 'jump' is not one of the 2 classe",
+        ),
+        ("videos/1.mp4,2", r"train.csv: line 3, column label: '2' is not one of the 2 classes"),
+        ("videos/1.mp4,rum", r"\(did you mean 'run'\?\); correct it or give `classes`"),
+        ("../1.mp4,run", r"train.csv: line 3, column path: '../1.mp4' leads out of `data_dir`"),
+        ("/etc/passwd,run", r"train.csv: line 3, column path: '/etc/passwd' leads out"),
+    ],
+)
+def test_a_wrong_list_is_named_with_line_and_column(make_tree, row, message):
+    folder = make_tree(VIDEOS, {"splits/train.csv": f"path,label\nvideos/1.mp4,run\n{row}\n"})
+    with pytest.raises(ValueError, match=message):
+        read(folder, classes=["run", "walk"])
+
+
+def test_the_embedded_dataset_has_its_own_order(make_tree):
+    lists = {"splits/test.csv": "path,label\nvideos/1.mp4,sit_down\n"}
+    folder = make_tree(VIDEOS, lists)
+    dataset = read_dataset("stick_actions", folder, "test")
+    assert dataset.class_names == STICK_LABELS
+    assert dataset.examples[0].label == STICK_LABELS.index("sit_down")
+
+
+@pytest.mark.parametrize(
+    ("split", "error", "message"),
+    [
+        ("test", FileNotFoundError, r"csv: there is no test.csv in .*splits; name its file or"),
+        ("../train", ValueError, r"'../train' leads out"),
+        (None, ValueError, r"csv: give `split`, for splits/<split>.csv, or a file as `annotation`"),
+    ],
+)
+def test_a_list_that_is_not_there(make_tree, split, error, message):
+    folder = make_tree(VIDEOS, {"splits/train.csv": "path,label\nvideos/1.mp4,run\n"})
+    with pytest.raises(error, match=message):
+        read(folder, split)
+
+
+def test_an_empty_list(make_tree):
+    folder = make_tree(VIDEOS, {"splits/train.csv": "path,label\n"})
+    with pytest.raises(ValueError, match=r"csv train: the annotation has no rows"):
+        read(folder)

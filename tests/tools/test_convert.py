@@ -1,0 +1,77 @@
+import pytest
+
+from i3d_tf.specs.releases import DATA_FILE, INDEX_FILE, RELEASES
+from i3d_tf.weights.store import find_weights
+
+
+def test_converts_and_prints_the_path(run_tool, released_checkpoint, tmp_path):
+    output_dir = tmp_path / "with space"
+    status, out, err = run_tool(
+        "convert",
+        "--release=rgb_imagenet",
+        f"--source={released_checkpoint}/model.ckpt",
+        f"--output_dir={output_dir}",
+    )
+    assert (status, err) == (0, [])
+    path, row = find_weights("rgb_imagenet", output_dir)
+    assert out == [str(path)]
+    assert row["variables"] == 230
+
+
+def test_a_bad_source_is_one_line_and_leaves_nothing(run_tool, released_checkpoint, tmp_path):
+    source = tmp_path / "source"
+    source.mkdir()
+    (source / INDEX_FILE).write_bytes((released_checkpoint / INDEX_FILE).read_bytes())
+    with open(released_checkpoint / DATA_FILE, "rb") as data:
+        (source / DATA_FILE).write_bytes(data.read(10_000))
+    status, out, err = run_tool(
+        "convert",
+        "--release=rgb_imagenet",
+        f"--source={source}",
+        f"--output_dir={tmp_path / 'out'}",
+    )
+    assert (status, out) == (1, [])
+    assert err == [
+        f"error: {source / DATA_FILE}: truncated: 10,000 bytes, and {INDEX_FILE} promises "
+        "50,818,176. Download it again."
+    ]
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_download_that_is_not_there_is_one_line(run_tool, tmp_path):
+    (tmp_path / "mirror").mkdir()
+    status, out, err = run_tool(
+        "convert",
+        "--release=rgb_scratch",
+        "--download",
+        f"--base_url={(tmp_path / 'mirror').as_uri()}",
+        f"--output_dir={tmp_path / 'out'}",
+    )
+    assert (status, out, len(err)) == (1, [], 1)
+    assert err[0].startswith("error: file://")
+    assert "cannot be fetched" in err[0]
+    assert [path for path in (tmp_path / "out").rglob("*") if path.is_file()] == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--release=rgb_imagenet"], "give either --source=DIR_OR_PREFIX or --download"),
+        (["--release=flow_scratch", "--download", "--source=x"], "give either --source"),
+        (["--release=rgb_imagenet", "--download", "x"], "unexpected arguments ['x']"),
+        (["--release=rgb"], f"value should be one of <{'|'.join(RELEASES)}>"),
+        (["--source=x"], "Flag --release must have a value other than None"),
+    ],
+)
+def test_wrong_flags(run_tool, arguments, said):
+    status, out, err = run_tool("convert", *arguments)
+    assert (status, out) == (1, [])
+    assert said in "".join(err)
+    assert len(err) <= 3
+
+
+def test_help_shows_the_flags(run_tool):
+    _, out, err = run_tool("convert", "--help")
+    assert err == []
+    assert "python tools/convert.py --release=rgb_imagenet --download" in "\n".join(out)
+    assert "--base_url" in "\n".join(out)

@@ -1,0 +1,74 @@
+import json
+import signal
+import subprocess
+
+import pytest
+
+TINY = ("--rgb_weights=tiny_rgb", "--flow_weights=tiny_flow")
+
+
+@pytest.fixture
+def folder(write_grey_video, tmp_path):
+    """A folder with two videos, one with blanks and accents in its name."""
+    folder = tmp_path / "vidéos [raw]"
+    folder.mkdir()
+    for name in ("good.mp4", "ünï côdé.mp4"):
+        write_grey_video(folder / name, range(0, 200, 10))
+    return folder
+
+
+def test_a_folder_with_bad_videos(run_tool, tiny_dir, folder, write_bad_videos):
+    reasons = write_bad_videos(folder)
+    status, out, err = run_tool(
+        "predict", *TINY, f"--checkpoint_dir={tiny_dir}", "--json", "--top=2", folder
+    )
+    assert (status, err) == (1, [])
+    answers = {record["path"]: record for record in map(json.loads, out)}
+    assert list(answers) == sorted(str(path) for path in folder.iterdir())
+    for name, reason in reasons.items():
+        answer = answers.pop(str(folder / name))
+        assert set(answer) == {"path", "stream", "error"}
+        assert answer["error"].startswith(reason)
+    assert len(answers) == 2
+    for answer in answers.values():
+        assert (answer["stream"], answer["frames"], answer["seconds"]) == ("rgb", 20, 0.8)
+        assert len(answer["top"]) == 2
+        assert set(answer["top"][0]) == {"class", "index", "probability", "logit"}
+
+
+def test_both_streams_as_a_table(run_tool, tiny_dir, write_grey_video, tmp_path):
+    video = write_grey_video(tmp_path / "good.mp4", range(0, 90, 10))
+    status, out, err = run_tool(
+        "predict", *TINY, f"--checkpoint_dir={tiny_dir}", "--stream=joint", "--engine=opencv", video
+    )
+    assert (status, err) == (0, [])
+    assert out[0] == f"{video}  (joint, 9 frames, 0.36 s)"
+    assert sorted(line.split()[0] for line in out[2:7]) == sorted(
+        ["one", "two", "three", "four", "five"]
+    )
+    assert sum(float(line.split()[1]) for line in out[2:7]) == pytest.approx(1, abs=5e-4)
+
+
+def test_missing_weights_are_one_line(run_tool, tmp_path):
+    status, out, err = run_tool("predict", f"--checkpoint_dir={tmp_path}", "video.mp4")
+    assert (status, out, len(err)) == (1, [], 1)
+    assert err[0].startswith("error: No weights named 'rgb_imagenet' in")
+    assert "python tools/convert.py --release=rgb_imagenet --download" in err[0]
+
+
+def test_ctrl_c_is_one_line(tool_command, tiny_dir, folder):
+    # More videos than can be answered before the signal arrives; the first answer says it may come.
+    videos = []
+    for index in range(200):
+        videos.append(folder / f"{index}.mp4")
+        videos[-1].symlink_to(folder / "good.mp4")
+    command = tool_command("predict", *TINY, f"--checkpoint_dir={tiny_dir}", "--json", *videos)
+    with subprocess.Popen(**command) as process:
+        first = json.loads(process.stdout.readline())
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    assert first["path"] == str(videos[0])
+    assert len(out.splitlines()) < len(videos) - 1
+    assert all(json.loads(line)["top"] for line in out.splitlines())
+    assert err == "Stopped; what was finished is kept.\n"
+    assert process.returncode == 130

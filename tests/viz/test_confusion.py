@@ -1,0 +1,62 @@
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+
+from i3d_tf.viz.confusion import CELL, confusion_svg
+
+SVG = "{http://www.w3.org/2000/svg}"
+MATRIX = np.array([[3, 1, 0], [0, 0, 0], [0, 2, 2]])
+NAMES = ("run", "<sit> & stand", "jump")
+
+
+def test_every_filled_cell_says_what_it_counts():
+    groups = ElementTree.fromstring(confusion_svg(MATRIX, NAMES)).findall(SVG + "g")
+    assert [group.find(SVG + "title").text for group in groups] == [
+        "run: 3 of 4 recognised",
+        "run: 1 of 4 taken for <sit> & stand",
+        "jump: 2 of 4 taken for <sit> & stand",
+        "jump: 2 of 4 recognised",
+    ]
+    assert [group.find(SVG + "text").text for group in groups] == ["3", "1", "2", "2"]
+
+
+def test_rows_go_down_columns_go_right_and_shares_fill():
+    groups = ElementTree.fromstring(confusion_svg(MATRIX, NAMES)).findall(SVG + "g")
+    cells = [group.find(SVG + "rect") for group in groups]
+    x, y = ([float(cell.get(axis)) for cell in cells] for axis in ("x", "y"))
+    assert (x[1] - x[0], y[1] - y[0]) == pytest.approx((CELL, 0), abs=0.11)  # written to 0.1
+    assert (x[3] - x[0], y[3] - y[0]) == pytest.approx((2 * CELL, 2 * CELL), abs=0.11)
+    opacity = [float(cell.get("fill-opacity")) for cell in cells]
+    assert opacity[0] > opacity[2] == opacity[3] > opacity[1] > 0.1
+    assert ["right" in cell.get("fill") for cell in cells] == [True, False, False, True]
+
+
+def test_long_names_are_cut_and_whole_in_the_title():
+    name = "a very long name of a class that nobody can read"
+    svg = ElementTree.fromstring(confusion_svg([[1]], [name]))
+    (row, column) = (t for t in svg.iter(SVG + "text") if t.text.startswith("a very"))
+    assert row.text == column.text == "a very long name of a cla…"
+    assert row.find(SVG + "title").text == column.find(SVG + "title").text == name
+
+
+def test_the_picture_grows_with_the_classes():
+    sizes = []
+    for classes in (2, 40):
+        svg = confusion_svg(np.eye(classes, dtype=int), ["name"] * classes)
+        sizes.append(float(ElementTree.fromstring(svg).get("height")))
+    assert sizes[1] - sizes[0] == 38 * CELL
+
+
+@pytest.mark.parametrize(("shape", "names"), [((2, 3), "ab"), ((3, 3), "ab"), ((0, 0), "")])
+def test_one_name_a_class(shape, names):
+    with pytest.raises(ValueError, match=r"`matrix` must be"):
+        confusion_svg(np.zeros(shape), tuple(names))
+
+
+def test_names_of_wide_letters_have_room():
+    latin, chinese = (
+        ElementTree.fromstring(confusion_svg([[1]], [name]))
+        for name in ("swimming", "游泳游泳游泳游泳")
+    )
+    assert float(chinese.get("width")) > 1.5 * float(latin.get("width"))

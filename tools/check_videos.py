@@ -1,0 +1,51 @@
+"""Decodes every video before training does, and lists those that cannot be decoded.
+
+python tools/check_videos.py --data_dir=videos
+python tools/check_videos.py --data_dir=UCF-101 --dataset=ucf101 --split=train1,test1
+
+Stopped and run again it goes on; run again later it decodes what is new or has changed. Exit status
+1 if a video is unreadable or missing.
+"""
+
+import sys
+
+from absl import app, flags
+
+from i3d_tf.runs.console import one_line_errors
+from i3d_tf.specs.datasets import DATASETS
+
+_DATA_DIR = flags.DEFINE_string("data_dir", None, "Folder of the videos.", required=True)
+_DATASET = flags.DEFINE_enum(
+    "dataset", None, tuple(DATASETS), "Whose videos; by default all below the folder."
+)
+_SPLIT = flags.DEFINE_list("split", [], "Splits of the dataset; by default all.")
+_ANNOTATION = flags.DEFINE_string("annotation", None, "Its annotation file, or their folder.")
+_CLASSES = flags.DEFINE_string("classes", None, "Text file with the class names, one a line.")
+_QUARANTINE = flags.DEFINE_string(
+    "quarantine", None, "The list to write; by default quarantine.jsonl in the folder."
+)
+_PROCESSES = flags.DEFINE_integer("processes", None, "Processes; by default one per processor.")
+
+
+def main(argv):
+    """Reads the flags and makes one call."""
+    with one_line_errors():
+        if len(argv) > 1:
+            raise ValueError(f"unexpected arguments {argv[1:]}; every option is a --flag.")
+        from i3d_tf.runs.check_videos import check_videos
+
+        report = check_videos(
+            _DATA_DIR.value,
+            dataset=_DATASET.value,
+            splits=_SPLIT.value,
+            annotation=_ANNOTATION.value,
+            classes=_CLASSES.value,
+            quarantine=_QUARANTINE.value,
+            processes=_PROCESSES.value,
+        )
+        print("\n".join(report.lines()))
+        sys.exit(1 if report.faults else 0)
+
+
+if __name__ == "__main__":
+    app.run(main)
