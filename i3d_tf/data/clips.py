@@ -1,10 +1,8 @@
 """One view of one video as an array: decode, resize, crop, mirror."""
 
 import math
-import os
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 
 import numpy as np
 
@@ -13,11 +11,11 @@ from i3d_tf.data.views import View
 from i3d_tf.specs.streams import CROP_SIZE, FRAME_RATE, SHORT_SIDE
 from i3d_tf.video.colour import change_colours
 from i3d_tf.video.decode import probe, read_clip
-from i3d_tf.video.flow import compute_flow
+from i3d_tf.video.flow_file import flow_path, open_flow_file
+from i3d_tf.video.flow_stream import write_video_flow
 from i3d_tf.video.media import VideoError
 from i3d_tf.video.transform import crop, flip, resize_short_side
 
-FLOW_SUFFIX = ".flow.zip"
 ROUNDING_ERROR = 1e-6  # frames; durations in headers are decimal numbers
 
 
@@ -100,42 +98,35 @@ def load_flow(example: VideoExample, view: View, form: ClipFormat):
     return _arrange(_cut(window, view, form.crop_size), view, first, "flow")
 
 
-def flow_path(path, form: ClipFormat) -> Path:
-    """Where the flow of a video is, or goes."""
+def open_flow(example: VideoExample, form: ClipFormat):
+    """The flow file of an example, made on first use.
+
+    Raises:
+        VideoError: The video or its flow file cannot be read, or the file was made at another frame
+            rate or size.
+        ValueError: There is no place for flow.
+    """
     if form.flow_dir is None:
         raise ValueError("`flow_dir` must be given for flow; received None.")
-    relative = Path(os.path.relpath(path, form.data_dir)) if form.data_dir else Path(path).name
-    return (Path(form.flow_dir) / relative).with_suffix(FLOW_SUFFIX)
-
-
-def open_flow(example: VideoExample, form: ClipFormat):
-    """The flow file of an example, made on first use."""
-    from i3d_tf.video.flow_file import open_flow_file, write_flow_file
-
-    target = flow_path(example.path, form)
+    target = flow_path(example.path, form.flow_dir, form.data_dir)
     if not target.exists():
-        frames = resize_short_side(read_clip(example.path, form.frame_rate), form.short_side)
-        flow = compute_flow(frames, engine=form.flow_engine)
         target.parent.mkdir(parents=True, exist_ok=True)
-        write_flow_file(target, flow, _flow_facts(example, form))
+        write_video_flow(
+            example.path,
+            target,
+            engine=form.flow_engine,
+            frame_rate=form.frame_rate,
+            short_side=form.short_side,
+        )
     flows = open_flow_file(target)
-    made = (flows.metadata["frame_rate"], flows.metadata["short_side"])
-    if not np.allclose(made, (form.frame_rate, form.short_side)):
+    made = flows.metadata["frame_rate"], flows.metadata["short_side"]
+    if made[1] != form.short_side or not math.isclose(made[0], form.frame_rate, rel_tol=1e-6):
         raise VideoError(
             str(target),
-            f"made at {made[0]:g} frames/s and short side {made[1]}; needed: {form.frame_rate:g} "
-            f"and {form.short_side}. Name another flow folder",
+            f"made at {made[0]:g} frames per second and short side {made[1]}, not "
+            f"{form.frame_rate:g} and {form.short_side}; name another folder for the flow",
         )
     return flows
-
-
-def _flow_facts(example, form):
-    return {
-        "engine": form.flow_engine,
-        "frame_rate": form.frame_rate,
-        "short_side": form.short_side,
-        "source": Path(example.path).name,
-    }
 
 
 def _cut(frames, view, size):

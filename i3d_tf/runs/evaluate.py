@@ -110,7 +110,7 @@ def evaluate(options: EvaluateOptions) -> dict:
         labels=np.array([example.label for example in examples]),
         logits={stream: values[read] for stream, values in logits.items()},
         protocol=_protocol_facts(options, protocol, networks),
-        data_report={**dataset.report.as_json(), "unreadable": sorted(unreadable.items())},
+        data_report=_data_facts(dataset.report.as_json(), unreadable),
         history={stream: n.history for stream, n in networks.items() if n.history} or None,
         fusion=options.fusion,
         cuts=tuple((example.start, example.end) for example in examples),
@@ -138,12 +138,18 @@ def _phases(options, protocol, stream, examples):
     )
 
 
+def _data_facts(report, unreadable):
+    """The account of the data, with the videos that turned out unreadable."""
+    found = [{"path": path, "reason": reason} for path, reason in sorted(unreadable.items())]
+    return {**report, "unreadable": [*report["unreadable"], *found]}
+
+
 def _protocol_facts(options, protocol, networks):
     facts = {
         "dataset": options.dataset,
         "split": options.split,
         "frames": protocol.frames,
-        "frame_rate": round(protocol.frame_rate, 4),
+        "frame_rate": protocol.frame_rate,
         "clips": protocol.windows,
         "crops": protocol.crops,
         "short_side": protocol.short_side,

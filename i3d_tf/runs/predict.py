@@ -16,6 +16,7 @@ from i3d_tf.specs.inception_v1 import MIN_FRAMES
 from i3d_tf.specs.labels import read_labels
 from i3d_tf.specs.streams import CHANNELS, CROP_SIZE, FRAME_RATE, TEST_FRAMES
 from i3d_tf.video.decode import read_clip
+from i3d_tf.video.engines import ALGORITHMS, choose_engine
 from i3d_tf.video.flow import compute_flow
 from i3d_tf.video.media import VideoError
 from i3d_tf.video.sample import first_frames
@@ -40,6 +41,7 @@ class Answer:
         top: The best classes, best first.
         error: Why there is no answer, or no copy of the video, or None.
         timing: Seconds spent on each stage.
+        engine: What computed the flow, or None where there is none.
     """
 
     path: str
@@ -49,6 +51,7 @@ class Answer:
     top: list[Prediction] = field(default_factory=list)
     error: str | None = None
     timing: dict[str, float] = field(default_factory=dict)
+    engine: str | None = None
 
     def as_json(self) -> dict:
         """A record of plain values."""
@@ -57,6 +60,8 @@ class Answer:
             record["error"] = self.error
         if not self.top:
             return record
+        if self.engine is not None:
+            record["flow"] = {"algorithm": ALGORITHMS[self.engine], "engine": self.engine}
         return {
             **record,
             "frames": self.frames,
@@ -96,7 +101,7 @@ class Predictor:
         if stream not in STREAMS_OF:
             raise ValueError(f"`stream` must be one of {tuple(STREAMS_OF)}; received {stream!r}.")
         self.stream = stream
-        self.engine = engine
+        self.engine = choose_engine(engine) if "flow" in STREAMS_OF[stream] else None
         self.networks = {}
         label_sets = set()
         for part in STREAMS_OF[stream]:
@@ -111,7 +116,7 @@ class Predictor:
 
     def answer(self, path, top=5) -> Answer:
         """The best classes of one video; a video that cannot be answered says why in `error`."""
-        answer = Answer(str(path), self.stream)
+        answer = Answer(str(path), self.stream, engine=self.engine)
         try:
             self._fill(answer, path, top)
         except VideoError as error:
@@ -224,10 +229,18 @@ def annotated_path(output_video, video, number_of_videos) -> Path:
 
 
 def write_annotated(answer, target):
-    """Writes a copy of an answered video, at 25 frames per second, with its top classes drawn."""
+    """Writes a copy of an answered video, at 25 frames per second, with its top classes drawn.
+
+    It shows what the networks were shown: frames, flow, or for two streams frames beside flow.
+    """
+    from i3d_tf.runs.flow_pictures import flow_pictures
     from i3d_tf.video.encode import write_video
     from i3d_tf.viz.annotate import annotate_frames
 
     target.parent.mkdir(parents=True, exist_ok=True)
     lines = [(f"{p.label}  {p.probability:.1%}", p.probability) for p in answer.top]
-    write_video(target, annotate_frames(read_clip(answer.path), lines), FRAME_RATE)
+    if answer.stream == "rgb":
+        shown = read_clip(answer.path)
+    else:
+        shown = flow_pictures(answer.path, answer.engine, beside=answer.stream == "joint")
+    write_video(target, annotate_frames(shown, lines), FRAME_RATE)

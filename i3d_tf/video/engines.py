@@ -7,7 +7,7 @@ import warnings
 from functools import cache
 
 from i3d_tf.video.dis_opencv import DISParameters
-from i3d_tf.video.tvl1 import TVL1Parameters
+from i3d_tf.video.tvl1 import DEFAULT, FAST
 
 # Engine -> the module that holds its `flow_between(previous, following, parameters)`, imported when
 # it is first used.
@@ -19,7 +19,7 @@ ENGINES = {
 }
 ALGORITHMS = {"numba": "TV-L1", "graph": "TV-L1", "opencv": "TV-L1", "dis": "DIS"}
 PRESETS = {
-    "TV-L1": {"default": TVL1Parameters()},
+    "TV-L1": {"default": DEFAULT, "fast": FAST},
     "DIS": {"default": DISParameters(), "fast": DISParameters("fast")},
 }
 

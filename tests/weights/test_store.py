@@ -209,9 +209,9 @@ def test_a_directory_that_cannot_be_made(tmp_path, below):
 
 
 def test_a_directory_that_cannot_be_written(directory):
-    if os.geteuid() == 0:
-        pytest.skip("the superuser may write anywhere")
     directory.chmod(0o500)
+    if os.access(directory, os.W_OK):
+        pytest.skip("this user may write anywhere")
     with pytest.raises(OSError, match="cannot be written there"):
         save_weights(Words("abc"), "new", directory, {})
     directory.chmod(0o700)
