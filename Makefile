@@ -5,10 +5,11 @@ BIN := $(VENV)/bin
 # The environment is kept for as long as the lock and the interpreter stay the same.
 STAMP := $(VENV)/made-from-$(shell { $(PYTHON) --version; cat requirements.lock; } 2>&1 | cksum | cut -d' ' -f1)
 
-.PHONY: help env lint format test demo test-backends lock clean
+.PHONY: help env lint format test train demo test-backends lock clean
 
 help:
-	@echo "make demo           run the main job on a rendered clip, from nothing"
+	@echo "make demo           recognise rendered clips with the networks that ship"
+	@echo "make train          render the embedded dataset, train both streams, evaluate"
 	@echo "make test           lint, layering and tests"
 	@echo "make test-backends  the network on TensorFlow, JAX and PyTorch, in its own environment"
 	@echo "make lock           resolve requirements.lock anew (needs uv)"
@@ -46,6 +47,9 @@ test-backends: env $(BACKENDS_STAMP)
 	KERAS_BACKEND=tensorflow $(BIN)/python tests/backends/compare_backends.py write build/backends
 	KERAS_BACKEND=jax PYTHONPATH=. $(BACKENDS)/bin/python tests/backends/compare_backends.py compare build/backends
 	KERAS_BACKEND=torch PYTHONPATH=. $(BACKENDS)/bin/python tests/backends/compare_backends.py compare build/backends
+
+train: env
+	$(BIN)/python tools/train_stick_actions.py
 
 demo: env
 	$(BIN)/python tools/demo.py

@@ -20,7 +20,7 @@ _FIRST_KERNEL = "Conv3d_1a_7x7/conv_3d/kernel"
 _HEAD_WEIGHTS = (f"{HEAD}/*",)
 
 
-def build(name, **arguments):
+def build(name, /, **arguments):
     """Builds a network of the zoo with untrained weights.
 
     Args:

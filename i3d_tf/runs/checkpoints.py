@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from i3d_tf.specs.labels import LABEL_SETS, read_labels
+from i3d_tf.specs.labels import read_labels
 from i3d_tf.specs.protocol import Protocol
 from i3d_tf.specs.streams import CHANNELS
 from i3d_tf.weights.files import sha256
@@ -58,11 +58,6 @@ def open_checkpoint(name, checkpoint_dir="checkpoints") -> Checkpoint:
     return _from_run(str(name), path)
 
 
-def class_names_of(labels) -> tuple[str, ...]:
-    """Class names of a manifest row: a label set's, or those that it lists."""
-    return read_labels(labels) if labels in LABEL_SETS else tuple(labels)
-
-
 def stream_of(model) -> str:
     """Which stream a network reads, by its channels."""
     streams = {channels: stream for stream, channels in CHANNELS.items()}
@@ -75,11 +70,18 @@ def stream_of(model) -> str:
 def _from_manifest(name, checkpoint_dir):
     path, row = find_weights(name, checkpoint_dir)
     model = load(name, checkpoint_dir)
+    labels = row.get("labels")
+    class_names = read_labels(labels) if isinstance(labels, str) else tuple(labels or ())
+    if len(class_names) != model.output_shape[-1]:
+        raise ValueError(
+            f"{name} has {model.output_shape[-1]} classes, and its row in the manifest names "
+            f"{len(class_names)}."
+        )
     return Checkpoint(
         name=name,
         model=model,
         stream=stream_of(model),
-        class_names=class_names_of(row["labels"]),
+        class_names=class_names,
         protocol=Protocol(**row.get("protocol", {})),
         sha256=sha256(path),
     )

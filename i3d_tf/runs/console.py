@@ -21,7 +21,9 @@ def quiet_tensorflow():
     with tempfile.TemporaryFile() as messages:
         os.dup2(messages.fileno(), 2)
         try:
-            import tensorflow  # noqa: F401
+            import tensorflow as tf
+
+            tf.zeros(())  # the first operation has something to say, too
         except Exception:
             messages.seek(0)
             os.write(stderr, messages.read())
@@ -47,7 +49,7 @@ def one_line_errors():
     except BrokenPipeError:  # the reader of our output went away, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
-    except (ValueError, OSError, VideoError) as error:
+    except (ValueError, OSError, FloatingPointError, VideoError) as error:
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         sys.exit(1)
 

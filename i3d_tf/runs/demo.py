@@ -1,35 +1,30 @@
-"""The main job on a machine that has nothing: checkpoint to weights, mp4 to ranked actions."""
+"""The main job on rendered clips: networks that ship with the project name what people do."""
 
 from pathlib import Path
 
-import numpy as np
-import tensorflow as tf
-
 from i3d_tf.runs.answering import answer_videos
-from i3d_tf.runs.convert import convert
-from i3d_tf.runs.predict import Predictor
-from i3d_tf.specs.geometry import variable_shapes
-from i3d_tf.specs.inception_v1 import I3D
-from i3d_tf.specs.releases import RELEASES, Release, released_name
-from i3d_tf.specs.stick_actions import CLIP_SIZE, DEMO
-from i3d_tf.specs.streams import CHANNELS
+from i3d_tf.runs.predict import Predictor, predict
+from i3d_tf.runs.stick_actions import NAMES
+from i3d_tf.specs.stick_actions import DEMO, STICK_ACTIONS
 from i3d_tf.synthetic.clip import clip_seed, render_clip
+from i3d_tf.video.decode import read_clip
 from i3d_tf.video.encode import write_video
-from i3d_tf.weights.store import read_manifest
+from i3d_tf.viz.contact_sheet import contact_sheet, write_png
+from i3d_tf.weights.files import replaced_when_whole
 
-CLIPS = ("sit_down", "climb_up", "open_door")
-RELEASE = "rgb_imagenet"
+CLIPS = (*(action.name for action in STICK_ACTIONS[::2]), "stand_up")
+SEED = 0
+SIZE = 256  # pixels
 
 
 def demo(output_dir="demo", checkpoint_dir="checkpoints") -> int:
-    """Renders three clips and recognises them with the released RGB network.
+    """Renders clips that no network has seen, and recognises them with both streams.
 
-    Where the released weights have not been converted yet, a checkpoint of the same form with
-    random values stands in for them: every step is the real one, the classes mean nothing.
+    Leaves the clips, `labelled/` copies with the classes and the flow drawn, and `answers.png`.
 
     Args:
-        output_dir: Where the clips, and the stand-in weights, go.
-        checkpoint_dir: Where converted weights would be.
+        output_dir: Where everything goes; what an earlier demo left there is replaced.
+        checkpoint_dir: Where the networks that ship are.
 
     Returns:
         How many clips could not be answered.
@@ -37,42 +32,27 @@ def demo(output_dir="demo", checkpoint_dir="checkpoints") -> int:
     folder = Path(output_dir)
     folder.mkdir(parents=True, exist_ok=True)
     videos = [write_demo_clip(folder, action) for action in CLIPS]
-    if RELEASE not in read_manifest(checkpoint_dir):
-        print(
-            f"{RELEASE} has not been converted, so random values stand in for its weights and the "
-            f"classes below mean\nnothing. For the real ones: python tools/convert.py "
-            f"--release={RELEASE} --download\n"
-        )
-        checkpoint_dir = folder / "stand_in"
-        source = write_stand_in(RELEASES[RELEASE], checkpoint_dir / RELEASE)
-        convert(RELEASE, source, checkpoint_dir)
-    predictor = Predictor("rgb", {"rgb": RELEASE}, checkpoint_dir)
-    return answer_videos(videos, predictor)
+    for old in (folder / "labelled").glob("*_predicted.mp4"):
+        old.unlink()
+    predictor = Predictor("joint", NAMES, checkpoint_dir)
+    failed = answer_videos(videos, predictor, top=3, output_video=folder / "labelled")
+    answers = [answer for answer in predict(videos, predictor, top=1) if answer.error is None]
+    if answers:
+        picture = folder / "answers.png"
+        with replaced_when_whole(picture) as temporary:
+            write_png(
+                temporary,
+                contact_sheet(
+                    [read_clip(answer.path) for answer in answers],
+                    [f"{a.top[0].label} {a.top[0].probability:.0%}" for a in answers],
+                ),
+            )
+        print(f"Look at {picture} and at the videos in {folder / 'labelled'}.")
+    return failed
 
 
 def write_demo_clip(folder, action) -> Path:
     """Renders one clip of the embedded dataset that nobody trains on; returns its path."""
     path = folder / f"{action}.mp4"
-    write_video(path, render_clip(action, clip_seed(0, DEMO, action, 0), CLIP_SIZE))
+    write_video(path, render_clip(action, clip_seed(SEED, DEMO, action, 0), SIZE))
     return path
-
-
-def write_stand_in(release: Release, folder) -> Path:
-    """Writes a checkpoint of a release's form with random values; returns its folder."""
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    generator = np.random.default_rng(0)
-    values = {}
-    for path, shape in variable_shapes(I3D, CHANNELS[release.stream], release.classes).items():
-        spread = (2 / np.prod(shape[:-1])) ** 0.5 if path.endswith("kernel") else 0.1
-        value = generator.normal(0, spread, shape)
-        if path.endswith("moving_variance"):
-            value = 1 + np.abs(value)
-        values[release.prefix + released_name(path)] = value.astype(np.float32)
-    tf.raw_ops.SaveV2(
-        prefix=str(folder / "model.ckpt"),
-        tensor_names=list(values),
-        shape_and_slices=[""] * len(values),
-        tensors=list(values.values()),
-    )
-    return folder

@@ -11,18 +11,16 @@ import numpy as np
 import tensorflow as tf
 
 from i3d_tf.metrics.ranking import Prediction, decode_predictions
+from i3d_tf.runs.checkpoints import open_checkpoint
 from i3d_tf.runs.inputs import VIDEO_SUFFIXES
 from i3d_tf.specs.inception_v1 import MIN_FRAMES
-from i3d_tf.specs.labels import read_labels
-from i3d_tf.specs.streams import CHANNELS, CROP_SIZE, FRAME_RATE, TEST_FRAMES
+from i3d_tf.specs.streams import FRAME_RATE
 from i3d_tf.video.decode import read_clip
 from i3d_tf.video.engines import ALGORITHMS, choose_engine
 from i3d_tf.video.flow import compute_flow
 from i3d_tf.video.media import VideoError
 from i3d_tf.video.sample import first_frames
 from i3d_tf.video.transform import centre_crop, preprocess_input, resize_short_side
-from i3d_tf.weights.store import read_manifest
-from i3d_tf.zoo import load
 
 # Resized to the protocol's short side, frames of any length would not fit into memory.
 LARGEST_ASPECT = 16
@@ -82,19 +80,20 @@ class Answer:
 class Predictor:
     """The networks of one or two streams, ready to answer.
 
-    The protocol is the paper's: 25 frames per second, short side 256, the first 250 frames, shorter
-    videos looped, centre crop of 224, and for two streams the sum of the logits.
+    Videos are shown as the network's `Protocol` says, which for the releases is the paper's: 25
+    frames per second, short side 256, the first 250 frames, shorter videos looped, centre crop of
+    224; for two streams the logits are added.
 
     Args:
         stream: "rgb", "flow" or "joint".
-        weights: Stream to a name in the checkpoint directory.
+        weights: Stream to a name in the checkpoint directory, or the folder of a training run.
         checkpoint_dir: Where the weights are.
         engine: Optical flow engine, see `i3d_tf.compute_flow`.
 
     Raises:
         FileNotFoundError: Weights are not there.
-        ValueError: The weights are of another stream, their row does not name their classes, or
-            the streams do not share them.
+        ValueError: The weights are of another stream, their classes are not known, or the streams
+            do not share classes and protocol.
     """
 
     def __init__(self, stream, weights, checkpoint_dir="checkpoints", engine="auto"):
@@ -103,16 +102,18 @@ class Predictor:
         self.stream = stream
         self.engine = choose_engine(engine) if "flow" in STREAMS_OF[stream] else None
         self.networks = {}
-        label_sets = set()
+        label_sets, protocols = set(), set()
         for part in STREAMS_OF[stream]:
-            shape = (TEST_FRAMES, CROP_SIZE, CROP_SIZE, CHANNELS[part])
-            model = load(weights[part], checkpoint_dir, shape)
-            row = read_manifest(checkpoint_dir)[weights[part]]
-            label_sets.add(_labels(weights[part], row, model.output_shape[-1]))
-            self.networks[part] = tf.function(model, autograph=False)
-        if len(label_sets) > 1:
-            raise ValueError(f"{' and '.join(weights.values())} do not have the same classes.")
-        self.labels = label_sets.pop()
+            checkpoint = open_checkpoint(weights[part], checkpoint_dir)
+            if checkpoint.stream != part:
+                raise ValueError(f"{weights[part]}: is for {checkpoint.stream}, not for {part}.")
+            label_sets.add(checkpoint.class_names)
+            protocols.add(checkpoint.protocol)
+            self.networks[part] = tf.function(checkpoint.model, autograph=False)
+        for found, what in ((label_sets, "classes"), (protocols, "protocol")):
+            if len(found) > 1:
+                raise ValueError(f"{' and '.join(weights.values())} do not have the same {what}.")
+        self.labels, self.protocol = label_sets.pop(), protocols.pop()
 
     def answer(self, path, top=5) -> Answer:
         """The best classes of one video; a video that cannot be answered says why in `error`."""
@@ -126,20 +127,21 @@ class Predictor:
         return answer
 
     def _fill(self, answer, path, top):
+        rate, wanted = self.protocol.frame_rate, self.protocol.frames
         with _stage(answer, "decode"):
             # One frame more than is shown to the network, so that the last flow is a real one.
-            frames = read_clip(path, end=(TEST_FRAMES + 1) / FRAME_RATE)
+            frames = read_clip(path, rate, end=(wanted + 1) / rate)
         if len(frames) < MIN_FRAMES:
             raise VideoError(
                 path,
-                f"it has {len(frames)} frames at {FRAME_RATE:g} per second; at least {MIN_FRAMES} "
+                f"it has {len(frames)} frames at {rate:.4g} per second; at least {MIN_FRAMES} "
                 "are needed",
             )
         _check_aspect(path, *frames.shape[1:3])
-        answer.frames = min(len(frames), TEST_FRAMES)
-        answer.seconds = answer.frames / FRAME_RATE
+        answer.frames = min(len(frames), wanted)
+        answer.seconds = answer.frames / rate
         with _stage(answer, "resize"):
-            frames = resize_short_side(frames)
+            frames = resize_short_side(frames, self.protocol.short_side)
         logits = 0.0
         for part, network in self.networks.items():
             clip = self._clip(answer, part, frames)
@@ -150,26 +152,15 @@ class Predictor:
         answer.top = decode_predictions(logits, top, self.labels)[0]
 
     def _clip(self, answer, part, frames):
-        """(250, 224, 224, C) float32 in [-1, 1]."""
+        """What the network sees: float32 (T, crop size, crop size, C) in [-1, 1]."""
         shown = frames[: answer.frames]
         if part == "flow":
             with _stage(answer, "flow"):
                 following = frames[answer.frames] if len(frames) > answer.frames else None
                 shown = compute_flow(shown, engine=self.engine, next_frame=following)
         with _stage(answer, "crop"):
-            clip = preprocess_input(centre_crop(shown), stream=part)
-            return clip[first_frames(answer.frames, TEST_FRAMES)]
-
-
-def _labels(name, row, classes):
-    """The class names of weights, in logit order, from their row."""
-    labels = row.get("labels")
-    names = read_labels(labels) if isinstance(labels, str) else tuple(labels or ())
-    if len(names) != classes:
-        raise ValueError(
-            f"{name} has {classes} classes, and its row in the manifest names {len(names)}."
-        )
-    return names
+            clip = preprocess_input(centre_crop(shown, self.protocol.crop_size), stream=part)
+            return clip[first_frames(answer.frames, self.protocol.frames)]
 
 
 def _check_aspect(path, height, width):
@@ -235,12 +226,13 @@ def write_annotated(answer, target):
     """
     from i3d_tf.runs.flow_pictures import flow_pictures
     from i3d_tf.video.encode import write_video
+    from i3d_tf.video.flow_stream import read_frames
     from i3d_tf.viz.annotate import annotate_frames
 
     target.parent.mkdir(parents=True, exist_ok=True)
     lines = [(f"{p.label}  {p.probability:.1%}", p.probability) for p in answer.top]
     if answer.stream == "rgb":
-        shown = read_clip(answer.path)
+        shown = read_frames(answer.path, short_side=None)  # whole, in the memory of one frame
     else:
         shown = flow_pictures(answer.path, answer.engine, beside=answer.stream == "joint")
     write_video(target, annotate_frames(shown, lines), FRAME_RATE)

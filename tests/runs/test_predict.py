@@ -1,3 +1,4 @@
+import dataclasses
 import json
 from types import SimpleNamespace
 
@@ -5,7 +6,9 @@ import numpy as np
 import pytest
 
 from i3d_tf.metrics.ranking import Prediction
+from i3d_tf.runs import flow_pictures
 from i3d_tf.runs import predict as predict_module
+from i3d_tf.runs.checkpoints import open_checkpoint
 from i3d_tf.runs.predict import (
     Answer,
     Predictor,
@@ -13,6 +16,7 @@ from i3d_tf.runs.predict import (
     predict,
     write_annotated,
 )
+from i3d_tf.specs.protocol import Protocol
 from i3d_tf.video.decode import read_clip
 from i3d_tf.zoo import load
 
@@ -41,7 +45,7 @@ def rgb(tiny_dir):
 
 @pytest.fixture(scope="module")
 def joint(tiny_dir):
-    return Predictor("joint", WEIGHTS, tiny_dir)
+    return Predictor("joint", WEIGHTS, tiny_dir, engine="opencv")
 
 
 @pytest.fixture
@@ -146,7 +150,7 @@ def test_flow_is_computed_on_resized_frames(joint, two_networks, asked_flow, ram
     joint.answer(ramp)
     (asked,) = asked_flow
     assert asked.frames.shape == (20, 256, 341, 3)
-    assert asked.engine == "auto"
+    assert asked.engine == "opencv"
     assert asked.next_frame is None
 
 
@@ -188,10 +192,10 @@ def test_frames_that_would_not_fit_into_memory_when_resized(
 def test_too_little_memory_for_one_video_does_not_stop_the_others(rgb, network, ramp, monkeypatch):
     answers = iter([MemoryError(), None])
 
-    def read(path, end):
+    def read(*arguments, **keywords):
         if error := next(answers):
             raise error
-        return read_clip(path, end=end)
+        return read_clip(*arguments, **keywords)
 
     monkeypatch.setattr(predict_module, "read_clip", read)
     first, second = predict([ramp, ramp], rgb)
@@ -222,46 +226,37 @@ def test_weights_that_are_not_there(tmp_path):
 
 
 def test_weights_of_the_other_stream(tiny_dir):
-    with pytest.raises(ValueError, match=r"tiny_flow\.weights\.h5: these weights read 2 channels"):
+    with pytest.raises(ValueError, match=r"tiny_flow: is for flow, not for rgb\."):
         Predictor("rgb", {"rgb": "tiny_flow"}, tiny_dir)
 
 
-@pytest.fixture
-def rows(monkeypatch):
-    """A manifest's rows, to be filled; every network has five classes and no weights."""
-
-    class Untrained:
-        output_shape = (None, 5)
-
-        def __call__(self, clips, training):
-            """Is not asked."""
-
-    rows = {}
-    monkeypatch.setattr(predict_module, "load", lambda name, directory, shape: Untrained())
-    monkeypatch.setattr(predict_module, "read_manifest", lambda directory: rows)
-    return rows
-
-
 @pytest.mark.parametrize(
-    ("labels", "message"),
+    ("change", "what"),
     [
-        (None, "odd has 5 classes, and its row in the manifest names 0"),
-        (["one"], "odd has 5 classes, and its row in the manifest names 1"),
-        ("kinetics400", "odd has 5 classes, and its row in the manifest names 400"),
-        ("kinetics", "`label_set` must be one of"),
+        ({"class_names": ("one", "two", "three", "five", "four")}, "classes"),
+        ({"protocol": Protocol(frames=64)}, "protocol"),
     ],
 )
-def test_a_row_must_name_the_classes(rows, labels, message):
-    rows["odd"] = {"labels": labels}
-    with pytest.raises(ValueError, match=message):
-        Predictor("rgb", {"rgb": "odd"})
+def test_two_streams_must_agree(tiny_dir, monkeypatch, change, what):
+    def open_changed(name, checkpoint_dir):
+        checkpoint = open_checkpoint(name, checkpoint_dir)
+        return dataclasses.replace(checkpoint, **change) if name == "tiny_flow" else checkpoint
+
+    monkeypatch.setattr(predict_module, "open_checkpoint", open_changed)
+    with pytest.raises(ValueError, match=f"tiny_rgb and tiny_flow do not have the same {what}"):
+        Predictor("joint", WEIGHTS, tiny_dir)
 
 
-@pytest.mark.parametrize("labels", ["abcdf", "bacde"])
-def test_two_streams_must_have_the_same_classes(rows, labels):
-    rows["a"], rows["b"] = {"labels": list("abcde")}, {"labels": list(labels)}
-    with pytest.raises(ValueError, match="a and b do not have the same classes"):
-        Predictor("joint", {"rgb": "a", "flow": "b"})
+def test_a_network_trained_on_other_clips_is_shown_such_clips(rgb, network, ramp, monkeypatch):
+    # 12.5 frames per second are every second of the ramp's frames, each 20 brighter.
+    protocol = Protocol(frames=16, frame_rate=12.5, short_side=48, crop_size=32)
+    monkeypatch.setattr(rgb, "protocol", protocol)
+    answer = rgb.answer(ramp)
+    assert (answer.frames, answer.seconds) == (10, 0.8)
+    (clip,) = network.clips
+    assert clip.shape == (16, 32, 32, 3)
+    expected = (20 * (np.arange(16) % 10)) / 127.5 - 1
+    assert np.abs(clip - expected[:, None, None, None]).max() <= CODEC
 
 
 ANSWER = Answer(
@@ -279,6 +274,11 @@ def test_an_answer_as_json():
         "timing": {"decode": 0.123},
     }
     assert json.loads(json.dumps(ANSWER.as_json())) == record
+
+
+def test_where_flow_was_computed_json_says_how():
+    answer = dataclasses.replace(ANSWER, stream="joint", engine="opencv")
+    assert answer.as_json()["flow"] == {"algorithm": "TV-L1", "engine": "opencv"}
 
 
 def test_a_failure_as_json():
@@ -334,3 +334,19 @@ def test_a_copy_plays_and_shows_the_classes(ramp, tmp_path):
     assert (blue - red)[2:28].min() > 60
     assert np.abs(blue - red)[38:].max() < 40
     assert copy[10, 4:18].max() > 200  # letters
+
+
+@pytest.mark.parametrize(("stream", "width"), [("flow", 64), ("joint", 128)])
+def test_a_copy_shows_what_the_networks_saw(ramp, tmp_path, monkeypatch, stream, width):
+    asked = []
+
+    def pictures(video, engine, beside):
+        asked.append((video, engine))
+        return np.zeros((12, 48, 128 if beside else 64, 3), np.uint8)
+
+    monkeypatch.setattr(flow_pictures, "flow_pictures", pictures)
+    top = [Prediction("running", 7, 0.5, 2.5)]
+    answer = Answer(str(ramp), stream, 20, 0.8, top, engine="opencv")
+    write_annotated(answer, tmp_path / "copy.mp4")
+    assert asked == [(str(ramp), "opencv")]
+    assert read_clip(tmp_path / "copy.mp4").shape == (12, 48, width, 3)

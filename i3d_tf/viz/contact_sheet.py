@@ -1,0 +1,43 @@
+"""Clips as a picture: a row a clip, a few of its frames side by side."""
+
+import cv2
+import numpy as np
+
+from i3d_tf.viz.annotate import annotate_frame
+
+
+def contact_sheet(clips, captions, columns=6, height=160):
+    """Lays out frames of several clips in rows.
+
+    Args:
+        clips: N arrays uint8 (T, H, W, 3), RGB.
+        captions: N texts, drawn onto the first frame of each row.
+        columns: Frames of each clip, spread evenly from the first to the last.
+        height: Of a row, in pixels.
+
+    Returns:
+        uint8 (N * height, columns * widest row's frame, 3), RGB.
+    """
+    rows = []
+    for clip, caption in zip(clips, captions, strict=True):
+        chosen = clip[np.linspace(0, len(clip) - 1, columns).round().astype(int)]
+        width = round(height * clip.shape[2] / clip.shape[1])
+        frames = [cv2.resize(frame, (width, height)) for frame in chosen]
+        frames[0] = annotate_frame(frames[0], [(caption, 0.0)])
+        rows.append(np.concatenate(frames, axis=1))
+    widest = max(row.shape[1] for row in rows)
+    padded = [np.pad(row, ((0, 0), (0, widest - row.shape[1]), (0, 0))) for row in rows]
+    return np.concatenate(padded)
+
+
+def write_png(path, picture):
+    """Writes uint8 (H, W, 3), RGB, as a PNG file.
+
+    Raises:
+        OSError: The file cannot be written.
+    """
+    done, data = cv2.imencode(".png", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
+    if not done:
+        raise OSError(f"{path}: the picture cannot be encoded.")
+    with open(path, "wb") as file:
+        file.write(data.tobytes())

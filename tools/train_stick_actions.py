@@ -1,0 +1,40 @@
+"""Renders the embedded dataset, trains RGB and flow on it, evaluates both: what `make train` does.
+
+python tools/train_stick_actions.py --output_dir=runs/stick_actions
+"""
+
+from absl import app, flags
+
+from i3d_tf.runs.console import one_line_errors, quiet_tensorflow
+
+_OUTPUT_DIR = flags.DEFINE_string("output_dir", "runs/stick_actions", "Where everything goes.")
+_SEED = flags.DEFINE_integer("seed", 0, "Of training.", lower_bound=0)
+_STEPS = flags.DEFINE_integer("steps", None, "Fewer steps, to try things out.", lower_bound=2)
+_PUBLISH = flags.DEFINE_string("publish", None, "Checkpoint directory to put both networks into.")
+
+
+def main(argv):
+    """Reads the flags and makes one call."""
+    with one_line_errors():
+        if len(argv) > 1:
+            raise ValueError(f"unexpected arguments {argv[1:]}; every option is a --flag.")
+        quiet_tensorflow()
+        from i3d_tf.runs.evaluate import summary
+        from i3d_tf.runs.stick_actions import NAMES, publish, train_stick_actions
+
+        outcome = train_stick_actions(_OUTPUT_DIR.value, _SEED.value, _STEPS.value)
+        for name, record in outcome.reports.items():
+            folder = "report" if name == "test" else f"report_{name}"
+            report = outcome.folder / f"{folder}_seed{_SEED.value}"
+            print(f"{name}:", "\n".join(summary(record, report)))
+        if _PUBLISH.value:
+            command = (
+                f"python tools/train_stick_actions.py --seed={_SEED.value} --publish=checkpoints"
+            )
+            for stream, name in NAMES.items():
+                workdir = outcome.folder / f"{stream}_seed{_SEED.value}"
+                print(publish(workdir, name, _PUBLISH.value, command))
+
+
+if __name__ == "__main__":
+    app.run(main)
