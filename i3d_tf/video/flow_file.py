@@ -230,11 +230,13 @@ class FlowFile:
                 f"`stop` - `start` must be smaller for frames of {self.height} x {self.width}, to "
                 f"stay within {MAXIMUM_BYTES / 2**30:g} GiB; received {start!r} and {stop!r}."
             )
-        codes = np.empty(shape, np.uint8)
+        codes = None
         with _open_archive(self.path) as archive:
             for index in range(start, stop):
                 name = _frame_name(index)
                 picture = self._decode(name, _read_entry(archive, name, self._most_bytes()))
+                if codes is None:  # not before a picture has the size that the file speaks of
+                    codes = np.empty(shape, np.uint8)
                 codes[index - start, ..., 0] = picture[: self.height]
                 codes[index - start, ..., 1] = picture[self.height :]
         return codes
