@@ -1,6 +1,8 @@
 """One view of one video as an array: decode, resize, crop, mirror."""
 
 import math
+import threading
+import zlib
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -17,6 +19,8 @@ from i3d_tf.video.media import VideoError
 from i3d_tf.video.transform import crop, flip, resize_short_side
 
 ROUNDING_ERROR = 1e-6  # frames; durations in headers are decimal numbers
+# Several clips of one video may be wanted at once; its flow is computed by one of them.
+_MAKING = tuple(threading.Lock() for _ in range(64))
 
 
 @dataclass(frozen=True)
@@ -94,6 +98,8 @@ def load_flow(example: VideoExample, view: View, form: ClipFormat):
     flows = open_flow(example, form)
     offset = round((example.start or 0.0) * form.frame_rate)
     first, last = int(view.indices.min()), int(view.indices.max())
+    if offset + first >= flows.frames:
+        raise VideoError(flows.path, f"it ends before frame {offset + first}")
     window = flows.read(offset + first, min(offset + last + 1, flows.frames))
     return _arrange(_cut(window, view, form.crop_size), view, first, "flow")
 
@@ -109,15 +115,16 @@ def open_flow(example: VideoExample, form: ClipFormat):
     if form.flow_dir is None:
         raise ValueError("`flow_dir` must be given for flow; received None.")
     target = flow_path(example.path, form.flow_dir, form.data_dir)
-    if not target.exists():
-        target.parent.mkdir(parents=True, exist_ok=True)
-        write_video_flow(
-            example.path,
-            target,
-            engine=form.flow_engine,
-            frame_rate=form.frame_rate,
-            short_side=form.short_side,
-        )
+    with _MAKING[zlib.crc32(str(target).encode()) % len(_MAKING)]:
+        if not target.exists():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            write_video_flow(
+                example.path,
+                target,
+                engine=form.flow_engine,
+                frame_rate=form.frame_rate,
+                short_side=form.short_side,
+            )
     flows = open_flow_file(target)
     made = flows.metadata["frame_rate"], flows.metadata["short_side"]
     if made[1] != form.short_side or not math.isclose(made[0], form.frame_rate, rel_tol=1e-6):

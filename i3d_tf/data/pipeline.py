@@ -5,6 +5,7 @@ example it is, which window, crop and mirror image. So the batches are the same 
 of workers, and a run that was stopped goes on at any position.
 """
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -24,9 +25,34 @@ ORDER, VIEW = range(2)  # independent random numbers for each purpose
 
 @dataclass
 class Failures:
-    """Videos that could not be read while batches were made: path to reason."""
+    """What went wrong while batches were made.
+
+    Attributes:
+        reasons: Videos that could not be read, path to reason.
+        fault: What ended the pipeline, if anything.
+    """
 
     reasons: dict[str, str] = field(default_factory=dict)
+    fault: Exception | None = None
+
+    @contextlib.contextmanager
+    def raised_as_they_are(self):
+        """Raises a fault as itself: TensorFlow passes on its text, in an error of its own."""
+        try:
+            yield
+        except tf.errors.OpError as error:
+            if self.fault is None:
+                raise
+            raise self.fault from error
+
+    @contextlib.contextmanager
+    def noted(self):
+        """Keeps the error that leaves the block."""
+        try:
+            yield
+        except Exception as error:
+            self.fault = error
+            raise
 
 
 @dataclass(frozen=True)
@@ -97,7 +123,8 @@ def train_batches(phases: Phases, first_step, last_step, failures: Failures, wor
         first_step: First step.
         last_step: One after the last.
         failures: Filled with the videos that could not be read. Such a clip stays in its batch as
-            zeros with weight 0, so that it teaches nothing and moves no other clip.
+            zeros with weight 0: it teaches nothing and shifts no other clip's position; only batch
+            norm sees it, as black or as no motion.
         workers: How many clips are made at once; by default, what tf.data finds best.
 
     Returns:
@@ -117,7 +144,7 @@ def train_batches(phases: Phases, first_step, last_step, failures: Failures, wor
 
     first, last = first_step * phases.batch_size, last_step * phases.batch_size
     dataset = tf.data.Dataset.range(first, last)
-    return _batched(dataset, load, phases, workers, drop_remainder=True)
+    return _batched(dataset, load, phases, failures, workers, drop_remainder=True)
 
 
 def evaluation_clips(phases: Phases, windows, crops, failures: Failures, workers=None):
@@ -147,7 +174,7 @@ def evaluation_clips(phases: Phases, windows, crops, failures: Failures, workers
             return (*_nothing(phases), np.int32(number), np.float32(0))
 
     dataset = tf.data.Dataset.range(len(phases.examples) * views_per_video)
-    return _batched(dataset, load, phases, workers, drop_remainder=False)
+    return _batched(dataset, load, phases, failures, workers, drop_remainder=False)
 
 
 def _nothing(phases):
@@ -159,14 +186,18 @@ def _nothing(phases):
     ]
 
 
-def _batched(dataset, load, phases, workers, drop_remainder):
+def _batched(dataset, load, phases, failures, workers, drop_remainder):
     """Phase 5: clips in parallel, in order, into batches that the network takes."""
     kinds = {"rgb": tf.uint8, "flow": tf.float32}
     types = [kinds[stream] for stream in phases.streams] + [tf.int32, tf.float32]
     size = phases.form.crop_size
 
+    def noted(position):
+        with failures.noted():
+            return load(position)
+
     def as_tensors(position):
-        *clips, number, weight = tf.numpy_function(load, [position], types, stateful=False)
+        *clips, number, weight = tf.numpy_function(noted, [position], types, stateful=False)
         for clip, stream in zip(clips, phases.streams, strict=True):
             clip.set_shape((phases.frames, size, size, CHANNELS[stream]))
         number.set_shape(())

@@ -35,6 +35,11 @@ class Checkpoint:
     sha256: str
     history: list[dict] = field(default_factory=list)
 
+    @property
+    def precision(self) -> str:
+        """Name of the dtype policy of its layers: "float32" or "mixed_bfloat16"."""
+        return self.model.layers[-1].dtype_policy.name
+
 
 def open_checkpoint(name, checkpoint_dir="checkpoints") -> Checkpoint:
     """Opens a network by the folder of its training run, its `.keras` file, or its name.

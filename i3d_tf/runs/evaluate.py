@@ -9,8 +9,9 @@ from i3d_tf.data.clips import ClipFormat
 from i3d_tf.data.pipeline import Phases
 from i3d_tf.data.readers import read_dataset
 from i3d_tf.runs.checkpoints import open_checkpoint
-from i3d_tf.runs.logits import compute_logits
+from i3d_tf.runs.logits import compute_logits, forward_function
 from i3d_tf.runs.report import Evaluation, write_report
+from i3d_tf.video.engines import choose_engine
 
 
 @dataclass(frozen=True)
@@ -92,12 +93,17 @@ def evaluate(options: EvaluateOptions) -> dict:
             f"{options.dataset} has {len(dataset.class_names)} classes in its own order; the "
             f"networks have {len(class_names)} others."
         )
-    logits, unreadable, protocol = {}, {}, None
+    protocol = _protocol(options, networks)
+    logits, unreadable = {}, {}
     for stream, network in networks.items():
-        protocol = dataclasses.replace(network.protocol, **options.protocol)
         phases = _phases(options, protocol, stream, dataset.examples)
         logits[stream], failures = compute_logits(
-            network.model, phases, protocol.windows, protocol.crops, options.workers, stream
+            forward_function(network.model),
+            phases,
+            protocol.windows,
+            protocol.crops,
+            options.workers,
+            stream,
         )
         unreadable |= failures.reasons
     read = np.all([np.isfinite(values).all(axis=1) for values in logits.values()], axis=0)
@@ -116,6 +122,21 @@ def evaluate(options: EvaluateOptions) -> dict:
         cuts=tuple((example.start, example.end) for example in examples),
     )
     return write_report(evaluation, options.report_dir)
+
+
+def _protocol(options, networks):
+    """The one protocol that all networks are shown the videos by."""
+    first, *others = (
+        dataclasses.replace(n.protocol, **options.protocol) for n in networks.values()
+    )
+    for other in others:
+        for name, value in dataclasses.asdict(first).items():
+            if value != getattr(other, name):
+                raise ValueError(
+                    f"the networks expect {name} {value:g} and {getattr(other, name):g}; give "
+                    f"--{name}."
+                )
+    return first
 
 
 def _phases(options, protocol, stream, examples):
@@ -154,14 +175,14 @@ def _protocol_facts(options, protocol, networks):
         "crops": protocol.crops,
         "short_side": protocol.short_side,
         "crop_size": protocol.crop_size,
-        "precision": "float32",
+        "precision": ", ".join(sorted({n.precision for n in networks.values()})),
         "checkpoints": {
             stream: {"name": network.name, "sha256": network.sha256}
             for stream, network in networks.items()
         },
     }
     if "flow" in networks:
-        facts["flow_engine"] = options.flow_engine
+        facts["flow_engine"] = choose_engine(options.flow_engine)
     if options.freeze_time:
         facts["time"] = "frozen: the middle frame of every clip, repeated"
     return facts
@@ -173,4 +194,5 @@ def summary(record, report_dir) -> list[str]:
     for name, numbers in record["results"].items():
         top_5 = "" if numbers["top_5"] is None else f", top-5 {numbers['top_5']:.1%}"
         lines.append(f"  {name:<6} top-1 {numbers['top_1']:.1%}{top_5}")
+    lines += [f"  note: {note}" for note in record["data_report"]["notes"]]
     return [*lines, f"report: {report_dir}/index.html"]

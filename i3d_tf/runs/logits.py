@@ -7,11 +7,16 @@ from i3d_tf.data.pipeline import Failures, Phases, evaluation_clips
 from i3d_tf.runs.console import progress_bar
 
 
-def compute_logits(model, phases: Phases, windows=1, crops=1, workers=None, title="test"):
+def forward_function(model):
+    """A network as a function of clips, traced once for all calls."""
+    return tf.function(lambda clips: model(clips, training=False), reduce_retracing=True)
+
+
+def compute_logits(forward, phases: Phases, windows=1, crops=1, workers=None, title="test"):
     """The logits of every example, averaged over its windows and crops.
 
     Args:
-        model: Clips to logits.
+        forward: Clips to logits, see `forward_function`.
         phases: Examples and how their clips are made.
         windows: Windows in time of each video.
         crops: Crops of each window.
@@ -22,16 +27,15 @@ def compute_logits(model, phases: Phases, windows=1, crops=1, workers=None, titl
         (logits, failures): float32 (N, classes), NaN for videos that could not be read; Failures.
     """
     failures = Failures()
-    forward = tf.function(lambda clips: model(clips, training=False), reduce_retracing=True)
-    sums = np.zeros((len(phases.examples), model.output_shape[-1]))
-    counts = np.zeros(len(phases.examples))
-    with progress_bar() as bar:
+    batches = []
+    with progress_bar() as bar, failures.raised_as_they_are():
         task = bar.add_task(title, total=len(phases.examples) * windows * crops)
         for clips, numbers, weights in evaluation_clips(phases, windows, crops, failures, workers):
-            logits = forward(clips).numpy().astype(np.float64)
-            read = weights.numpy() > 0
-            np.add.at(sums, numbers.numpy()[read], logits[read])
-            np.add.at(counts, numbers.numpy()[read], 1)
-            bar.advance(task, len(read))
+            batches.append((forward(clips).numpy(), numbers.numpy(), weights.numpy() > 0))
+            bar.advance(task, len(numbers))
+    logits, numbers, read = (np.concatenate(part) for part in zip(*batches, strict=True))
+    sums = np.zeros((len(phases.examples), logits.shape[-1]))
+    np.add.at(sums, numbers[read], logits[read])
+    counts = np.bincount(numbers[read], minlength=len(sums))
     with np.errstate(invalid="ignore"):
         return (sums / counts[:, np.newaxis]).astype(np.float32), failures

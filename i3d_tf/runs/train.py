@@ -13,8 +13,8 @@ from i3d_tf.data.pipeline import Failures, Phases, train_batches
 from i3d_tf.data.readers import read_dataset
 from i3d_tf.metrics.classification import top_k_accuracy
 from i3d_tf.runs import training_model
-from i3d_tf.runs.logits import compute_logits
-from i3d_tf.runs.watching import NanGuard, Profile, Scalars, write_pictures
+from i3d_tf.runs.logits import compute_logits, forward_function
+from i3d_tf.runs.watching import NanGuard, Profile, Scalars, StopBetweenSteps, write_pictures
 from i3d_tf.runs.workdir import Workdir
 from i3d_tf.specs.recipes import Recipe
 
@@ -105,6 +105,8 @@ class _Run:
         self.failures = Failures()
         self.workdir = Workdir(options.workdir)
         self.resumes = self.workdir.begin(self._settings(), self._facts())
+        if self.resumes:
+            self.failures.reasons.update(self.workdir.unreadable())
         self.writer = tf.summary.create_file_writer(str(self.workdir.tensorboard))
 
     def train(self):
@@ -114,16 +116,17 @@ class _Run:
         with self.strategy.scope():
             step, model = self._model()
         self._warn(model)
+        self.forward = forward_function(model)
         if step:
             print(f"going on from step {step} of {self.recipe.steps}")
-            self._record(model, step)
+            self._record(step)
         while step < self.recipe.steps:
             every = self.recipe.evaluate_every
             stop = min(self.recipe.steps, (step // every + 1) * every)
             self._fit(model, step, stop)
             step = stop
-            self.workdir.save(model, step)
-            self._record(model, step)
+            self._save(model, step)
+            self._record(step)
         if self.failures.reasons:
             print(f"{len(self.failures.reasons)} videos could not be read and taught nothing:")
             for path, reason in sorted(self.failures.reasons.items()):
@@ -137,7 +140,13 @@ class _Run:
         chosen = {name: getattr(self.options, name) for name in fixed}
         recipe = dataclasses.asdict(self.recipe)
         del recipe["description"]
-        return {**recipe, **chosen, "replicas": self.strategy.num_replicas_in_sync}
+        return {
+            **recipe,
+            **chosen,
+            "replicas": self.strategy.num_replicas_in_sync,
+            "class_names": self.train_set.class_names,
+            "train_videos": len(self.train_set.examples),
+        }
 
     def _facts(self):
         sets = {"train": self.train_set, "test": self.test_set}
@@ -148,19 +157,27 @@ class _Run:
 
     def _model(self):
         """(steps done, model), from the newest state or from the beginning."""
+        options, classes = self.options, len(self.train_set.class_names)
         if self.resumes:
             step, path = self.workdir.latest()
-            return step, keras.models.load_model(path)
+            return step, training_model.restore_model(
+                path,
+                self.recipe,
+                classes,
+                options.transfer,
+                options.freeze_batch_norm,
+                options.accumulate,
+            )
         model = training_model.build_model(
-            self.recipe,
-            len(self.train_set.class_names),
-            self.options.transfer,
-            self.options.init,
-            self.options.checkpoint_dir,
+            self.recipe, classes, options.transfer, options.init, options.checkpoint_dir
         )
-        if self.options.freeze_batch_norm:
+        if options.freeze_batch_norm:
+            if options.init is None:
+                raise ValueError(
+                    "`freeze_batch_norm` needs an `init` to keep it of; received None."
+                )
             training_model.freeze_batch_norm(model)
-        training_model.compile_model(model, self.recipe, self.options.accumulate)
+        training_model.compile_model(model, self.recipe, options.accumulate)
         return 0, model
 
     def _warn(self, model):
@@ -173,7 +190,7 @@ class _Run:
                 file=sys.stderr,
             )
 
-    def _phases(self, examples, frames):
+    def _phases(self, examples, frames, batch_size):
         form = ClipFormat(
             frame_rate=self.recipe.frame_rate,
             short_side=self.recipe.short_side,
@@ -187,7 +204,7 @@ class _Run:
             streams=(self.recipe.stream,),
             frames=frames,
             form=form,
-            batch_size=self.batch_size,
+            batch_size=batch_size,
             seed=self.options.seed,
             flip=self.recipe.flip,
             jitter=self.recipe.jitter,
@@ -202,40 +219,59 @@ class _Run:
 
     def _fit(self, model, step, stop):
         """Trains steps `step` to `stop`; Ctrl-C saves what was done."""
-        phases = self._phases(self.train_set.examples, self.recipe.train_frames)
+        phases = self._phases(self.train_set.examples, self.recipe.train_frames, self.batch_size)
         batches = train_batches(phases, step, stop, self.failures, self.options.workers)
         watchers = [NanGuard(step, phases.paths), Scalars(self.writer, step)]
-        if step == 0:
-            first = next(iter(train_batches(phases, 0, 1, self.failures)))
-            write_pictures(self.writer, first[0], self.recipe.stream, 0)
-            if self.options.profile:
-                watchers.append(Profile(self.workdir.tensorboard))
+        if step == 0 and self.options.profile:
+            watchers.append(Profile(self.workdir.tensorboard))
         every = self.recipe.evaluate_every
-        try:
-            model.fit(
-                batches,
-                initial_epoch=step // every,
-                epochs=step // every + 1,
-                steps_per_epoch=stop - step,
-                callbacks=watchers,
-            )
-        except KeyboardInterrupt:
-            # Counts batches also where several make one update.
-            done = int(model.optimizer._iterations.numpy())
-            self.workdir.save(model, done)
-            print(f"\nSaved step {done} in {self.workdir.path}.", file=sys.stderr)
-            raise
+        training_model.seed_dropout(model, self.options.seed, step)
+        with self.failures.raised_as_they_are(), StopBetweenSteps(step) as stopping:
+            if step == 0:
+                first = next(iter(train_batches(phases, 0, 1, self.failures)))
+                write_pictures(self.writer, first[0], self.recipe.stream, 0)
+            try:
+                model.fit(
+                    batches,
+                    initial_epoch=step // every,
+                    epochs=step // every + 1,
+                    steps_per_epoch=stop - step,
+                    callbacks=[*watchers, stopping],
+                    shuffle=False,  # the batches have an order of their own
+                )
+            except KeyboardInterrupt:
+                if stopping.between_steps:
+                    self._save_stopped(model, stopping.steps_done)
+                raise
 
-    def _record(self, model, step):
-        """Evaluates a saved state, once."""
+    def _save(self, model, step):
+        self.workdir.keep_unreadable(self.failures.reasons)
+        self.workdir.save(model, step)
+
+    def _save_stopped(self, model, step):
+        self._save(model, step)
+        print(
+            f"Saved step {step} in {self.workdir.path}; the same command goes on from there.",
+            file=sys.stderr,
+        )
+
+    def _record(self, step):
+        """Evaluates a saved state, once, if it is one of those to be evaluated."""
         history = self.workdir.history()
-        if any(row["step"] == step for row in history) or step % self.recipe.evaluate_every:
+        due = step % self.recipe.evaluate_every == 0 or step == self.recipe.steps
+        if not due or any(row["step"] == step for row in history):
             return
-        phases = self._phases(self.test_set.examples, self.recipe.test_frames)
-        logits, failures = compute_logits(model, phases, workers=self.options.workers)
+        # Runs on one replica, with no more frames at once than that trains on.
+        recipe = self.recipe
+        batch_size = max(1, recipe.batch_size * recipe.train_frames // recipe.test_frames)
+        phases = self._phases(self.test_set.examples, recipe.test_frames, batch_size)
+        logits, failures = compute_logits(self.forward, phases, workers=self.options.workers)
         self.failures.reasons.update(failures.reasons)
+        self.workdir.keep_unreadable(self.failures.reasons)
         labels = np.array([example.label for example in self.test_set.examples])
         read = np.isfinite(logits).all(axis=1)
+        if not read.any():
+            raise ValueError(f"{self.options.data_dir}: no video of the test split gave numbers.")
         accuracy = float(top_k_accuracy(logits[read], labels[read], 1))
         row = {"step": step, "test_accuracy": accuracy, "test_videos": int(read.sum())}
         print(f"step {step}: test accuracy {accuracy:.1%} of {row['test_videos']} videos")

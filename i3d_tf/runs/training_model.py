@@ -1,10 +1,12 @@
 """The network of a training run: weights to begin with, what is frozen, how it is optimised."""
 
+import warnings
+
 import keras
 import tensorflow as tf
 
 from i3d_tf.specs.inception_v1 import HEAD
-from i3d_tf.specs.recipes import OPTIMIZERS, SCHEDULES, Recipe
+from i3d_tf.specs.recipes import Recipe
 from i3d_tf.specs.streams import CHANNELS
 from i3d_tf.zoo import InceptionI3D
 
@@ -48,6 +50,45 @@ def build_model(recipe: Recipe, classes: int, transfer="scratch", init=None, che
     if (transfer == "scratch") != (init is None):
         need = "takes no" if transfer == "scratch" else "needs an"
         raise ValueError(f"`transfer` {transfer!r} {need} `init`; received {init!r}.")
+    return _network(recipe, classes, transfer, init, checkpoint_dir)
+
+
+def restore_model(path, recipe: Recipe, classes, transfer="scratch", frozen=False, accumulate=1):
+    """A network as it was when it was saved: weights and optimizer; compiled.
+
+    What is frozen, and batch norm's decay, are not in the file: they are made anew. Nor are random
+    generators, see `seed_dropout`.
+
+    Args:
+        path: The `.keras` file.
+        recipe: The recipe it is trained with.
+        classes: Number of classes.
+        transfer: As of `build_model`; needs no `init` any more.
+        frozen: Whether `freeze_batch_norm` was called.
+        accumulate: As of `compile_model`.
+
+    Raises:
+        ValueError: The file holds the state of another network.
+    """
+    model = _network(recipe, classes, transfer)
+    if frozen:
+        freeze_batch_norm(model)
+    compile_model(model, recipe, accumulate)
+    with warnings.catch_warnings():
+        # Keras only warns of an optimizer whose variables do not fit.
+        warnings.simplefilter("error", UserWarning)
+        try:
+            model.load_weights(path)
+        except (ValueError, UserWarning, OSError, KeyError) as error:
+            reason = " ".join(str(error).split())[:200]
+            raise ValueError(
+                f"{path}: it is not the state of this run ({reason}). Name another --workdir."
+            ) from error
+    return model
+
+
+def _network(recipe, classes, transfer, init=None, checkpoint_dir=None):
+    """The network with its decays, and frozen where `transfer` says so."""
     model = InceptionI3D(
         weights=init,
         checkpoint_dir=checkpoint_dir,
@@ -77,14 +118,34 @@ def freeze_batch_norm(model):
         layer.trainable = False
 
 
+def seed_dropout(model, seed: int, step: int):
+    """Makes dropout follow from the seed and the step, because Keras does not save its generators.
+
+    A generator's state is (seed, calls so far), and every step calls it once: training that begins
+    here goes on as if it had never stopped.
+    """
+    states = [v for v in model.variables if v.path.endswith("seed_generator_state")]
+    for index, state in enumerate(states):
+        state.assign([(seed + index) % 2**32, step])
+
+
 def compile_model(model, recipe: Recipe, accumulate=1):
-    """Gives a model its optimizer, loss and metrics.
+    """Gives a model its optimizer, with all its variables, and its loss and metrics.
 
     Args:
         model: The network.
         recipe: The recipe.
         accumulate: Batches whose gradients are averaged before one update.
+
+    Raises:
+        ValueError: Gradients would be accumulated on several replicas, which Keras cannot.
     """
+    replicas = tf.distribute.get_strategy().num_replicas_in_sync
+    if accumulate > 1 and replicas > 1:
+        raise ValueError(
+            f"`accumulate` must be 1 on {replicas} replicas; received {accumulate}. Show one GPU "
+            "alone (CUDA_VISIBLE_DEVICES=0), or choose another `batch_size`."
+        )
     model.compile(
         optimizer=make_optimizer(recipe, accumulate),
         loss=SmoothedCrossentropy(recipe.label_smoothing),
@@ -92,6 +153,7 @@ def compile_model(model, recipe: Recipe, accumulate=1):
         weighted_metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
         jit_compile=bool(tf.config.list_physical_devices("GPU")),
     )
+    model.optimizer.build(model.trainable_variables)
 
 
 @keras.saving.register_keras_serializable(package="i3d_tf")
@@ -121,11 +183,9 @@ class SmoothedCrossentropy(keras.losses.Loss):
 
 def make_optimizer(recipe: Recipe, accumulate=1):
     """The optimizer and schedule of a recipe."""
-    if recipe.optimizer not in OPTIMIZERS:
-        raise ValueError(f"`optimizer` must be one of {OPTIMIZERS}; received {recipe.optimizer!r}.")
     options = {
         "learning_rate": learning_rate(recipe, accumulate),
-        "weight_decay": recipe.weight_decay or None,
+        "weight_decay": float(recipe.weight_decay),
         "gradient_accumulation_steps": accumulate if accumulate > 1 else None,
     }
     if recipe.optimizer == "sgd":
@@ -136,20 +196,14 @@ def make_optimizer(recipe: Recipe, accumulate=1):
 def learning_rate(recipe: Recipe, accumulate=1):
     """The learning rate by update: a step is `1 / accumulate` of an update."""
     rates = list(recipe.learning_rates)
-    if recipe.schedule not in SCHEDULES:
-        raise ValueError(f"`schedule` must be one of {SCHEDULES}; received {recipe.schedule!r}.")
     if recipe.schedule == "cosine":
         updates = max(1, recipe.steps // accumulate)
         warmup = updates // 10
         return keras.optimizers.schedules.CosineDecay(
             rates[0] / 10, updates - warmup, warmup_target=rates[0], warmup_steps=warmup
         )
-    if len(rates) != len(recipe.boundaries) + 1:
-        raise ValueError(
-            f"`learning_rates` must be one more than `boundaries`; received "
-            f"{recipe.learning_rates} and {recipe.boundaries}."
-        )
     if not recipe.boundaries:
         return rates[0]
-    boundaries = [boundary // accumulate for boundary in recipe.boundaries]
-    return keras.optimizers.schedules.PiecewiseConstantDecay(boundaries, rates)
+    # Keras names the last update of each rate; updates are counted from 0.
+    last = [-(-boundary // accumulate) - 1 for boundary in recipe.boundaries]
+    return keras.optimizers.schedules.PiecewiseConstantDecay(last, rates)

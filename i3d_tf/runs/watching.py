@@ -1,4 +1,8 @@
-"""What watches a training run: a guard against NaN; TensorBoard's scalars, pictures, profile."""
+"""What watches a training run: guards against NaN and Ctrl-C; TensorBoard's scalars and more."""
+
+import signal
+import sys
+import threading
 
 import keras
 import numpy as np
@@ -28,9 +32,53 @@ class NanGuard(keras.callbacks.Callback):
             step = self.first_step + batch
             raise FloatingPointError(
                 f"the loss is {loss} at step {step}; its videos are "
-                f"{', '.join(self.paths_of(step))}. The last saved state is from before it: look "
-                "at these videos, or lower --learning_rates and run the same command again."
+                f"{', '.join(self.paths_of(step))}. The last saved state is from before it. Look "
+                "at these videos, or begin in another --workdir with lower --learning_rates."
             )
+
+
+class StopBetweenSteps(keras.callbacks.Callback):
+    """Makes Ctrl-C wait for the end of the step, so that what is saved is a whole step's state.
+
+    Used as a context around `fit`; a second Ctrl-C does not wait.
+
+    Args:
+        first_step: Number of the step that training begins with.
+
+    Attributes:
+        steps_done: Number of the next step.
+        between_steps: Whether training was stopped, and between two steps.
+    """
+
+    def __init__(self, first_step):
+        super().__init__()
+        self.steps_done = first_step
+        self.between_steps = False
+        self._asked = False
+        self._before = None
+
+    def __enter__(self):
+        # Only the main thread gets signals, and only it may say what happens then.
+        if threading.current_thread() is threading.main_thread():
+            self._before = signal.signal(signal.SIGINT, self._ask)
+        return self
+
+    def __exit__(self, *_):
+        if self._before is not None:
+            signal.signal(signal.SIGINT, self._before)
+
+    def _ask(self, *_):
+        if self._asked:
+            raise KeyboardInterrupt
+        self._asked = True
+        print("\nStopping after this step ...", file=sys.stderr)
+
+    def on_train_batch_end(self, batch, logs=None):
+        """Counts, and stops where that was asked for."""
+        self.steps_done += 1
+        if self._asked:
+            self.between_steps = True
+            raise KeyboardInterrupt
 
 
 class Scalars(keras.callbacks.Callback):

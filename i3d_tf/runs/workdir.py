@@ -3,14 +3,19 @@
 import json
 import platform
 import re
+import reprlib
 import shutil
 import subprocess
 from importlib.metadata import version
 from pathlib import Path
 
-from i3d_tf.weights.files import replaced_when_whole
+from i3d_tf.weights.files import check_room, replaced_when_whole
 
 CHECKPOINT = re.compile(r"step_(\d{8})\.keras")
+LEFTOVER = re.compile(
+    r"\.((run|unreadable)\.json|history\.jsonl|(best|step_\d{8})\.keras)\.\w+\.part(\.keras)?"
+)
+ROOM = 2**20  # bytes for what a state holds besides its variables
 LIBRARIES = ("tensorflow", "keras", "numpy", "av", "opencv-contrib-python-headless")
 
 
@@ -19,9 +24,10 @@ class Workdir:
 
     ```
     run.json                    settings, versions, git commit, data report
-    step_00000180.keras         the newest state: weights, optimizer, random generators
+    step_00000180.keras         the newest state: weights and optimizer
     best.keras                  the state with the best test accuracy so far
     history.jsonl               one line an evaluation
+    unreadable.json             videos that could not be read so far, and why
     tensorboard/                scalars and pictures
     ```
 
@@ -31,12 +37,19 @@ class Workdir:
 
     def __init__(self, path):
         self.path = Path(path)
-        self.path.mkdir(parents=True, exist_ok=True)
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OSError(
+                f"`workdir` {path} cannot be made ({error.strerror}); name another folder."
+            ) from error
         self.best = self.path / "best.keras"
         self.tensorboard = self.path / "tensorboard"
 
     def begin(self, settings: dict, facts: dict) -> bool:
         """Records what the run is made with, or checks that it goes on with the same.
+
+        What a killed process left half-written goes.
 
         Args:
             settings: What must not change between a run and its continuation.
@@ -48,22 +61,27 @@ class Workdir:
         Raises:
             ValueError: The folder holds a run with other settings.
         """
+        for path in self.path.iterdir():
+            if LEFTOVER.fullmatch(path.name):
+                path.unlink()
         file = self.path / "run.json"
         settings = json.loads(json.dumps(settings))
-        if file.exists():
-            before = json.loads(file.read_text("utf-8"))["settings"]
-            differing = sorted(k for k in settings | before if settings.get(k) != before.get(k))
-            if differing:
-                name = differing[0]
-                raise ValueError(
-                    f"{self.path}: holds a run with {name}={before.get(name)!r}, not "
-                    f"{settings.get(name)!r}. Name another --workdir, or use the same flags."
-                )
-            return self.latest() is not None
+        if self.latest() is not None:
+            self._check_same(json.loads(file.read_text("utf-8"))["settings"], settings)
+            return True
         record = {"settings": settings, "versions": versions(), **facts}
         with replaced_when_whole(file) as temporary:
             temporary.write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", "utf-8")
         return False
+
+    def _check_same(self, before, now):
+        for name in sorted(now | before):
+            if now.get(name) != before.get(name):
+                raise ValueError(
+                    f"{self.path}: holds a run with {name}={reprlib.repr(before.get(name))}, not "
+                    f"{reprlib.repr(now.get(name))}. Name another --workdir, or use the same flags "
+                    "and videos."
+                )
 
     def latest(self) -> tuple[int, Path] | None:
         """The newest state: (steps done, file)."""
@@ -71,7 +89,16 @@ class Workdir:
         return max(found, default=None)
 
     def save(self, model, step: int):
-        """Writes the state after a step; older states go once it is whole."""
+        """Writes the state after a step; older states go once it is whole.
+
+        Raises:
+            OSError: There is no room for it; what was there before is kept.
+        """
+        variables = [*model.variables, *model.optimizer.variables]
+        check_room(
+            self.path,
+            ROOM + sum(v.value.dtype.size * v.value.shape.num_elements() for v in variables),
+        )
         target = self.path / f"step_{step:08d}.keras"
         with replaced_when_whole(target, ".keras") as temporary:
             model.save(temporary)
@@ -98,6 +125,18 @@ class Workdir:
         rows = [old for old in self.history() if old["step"] < row["step"]] + [row]
         with replaced_when_whole(self.path / "history.jsonl") as temporary:
             temporary.write_text("".join(json.dumps(old) + "\n" for old in rows), "utf-8")
+
+    def unreadable(self) -> dict[str, str]:
+        """Videos that could not be read so far: path to reason."""
+        file = self.path / "unreadable.json"
+        return json.loads(file.read_text("utf-8")) if file.exists() else {}
+
+    def keep_unreadable(self, reasons: dict[str, str]):
+        """Keeps the videos that could not be read so far, if there are any."""
+        if reasons:
+            with replaced_when_whole(self.path / "unreadable.json") as temporary:
+                text = json.dumps(dict(sorted(reasons.items())), indent=1, ensure_ascii=False)
+                temporary.write_text(text + "\n", "utf-8")
 
 
 def versions() -> dict:

@@ -6,10 +6,30 @@ overridden by a flag of the same name.
 
 from dataclasses import dataclass
 
-from i3d_tf.specs.streams import CROP_SIZE, FRAME_RATE, SHORT_SIDE, TEST_FRAMES, TRAIN_FRAMES
+from i3d_tf.specs.inception_v1 import MIN_FRAMES, MIN_SIZE
+from i3d_tf.specs.streams import (
+    CROP_SIZE,
+    FRAME_RATE,
+    SHORT_SIDE,
+    STREAMS,
+    TEST_FRAMES,
+    TRAIN_FRAMES,
+)
 
 OPTIMIZERS = ("sgd", "adamw")
 SCHEDULES = ("piecewise", "cosine")
+CHOICES = {"stream": STREAMS, "optimizer": OPTIMIZERS, "schedule": SCHEDULES}
+LEAST = {
+    "train_frames": MIN_FRAMES,
+    "test_frames": MIN_FRAMES,
+    "crop_size": MIN_SIZE,
+    "batch_size": 1,
+    "steps": 1,
+    "evaluate_every": 1,
+    "weight_decay": 0,
+}
+POSITIVE = ("frame_rate", "width_multiplier")
+SHARES = ("dropout_rate", "batch_norm_momentum", "momentum", "label_smoothing", "jitter")
 
 
 @dataclass(frozen=True)
@@ -37,12 +57,17 @@ class Recipe:
         momentum: Of SGD.
         weight_decay: Per unit of learning rate.
         schedule: One of `SCHEDULES`.
-        boundaries: Steps at which a piecewise schedule changes.
-        learning_rates: One more than boundaries; for cosine, the peak alone.
+        boundaries: Steps at which a piecewise schedule changes, counted from 0: with 10 as the
+            first, ten steps have the first rate.
+        learning_rates: One more than boundaries; for cosine, the peak alone, which is reached
+            from a tenth of it in the first tenth of the steps.
         label_smoothing: In [0, 1).
         flip: Whether training clips are mirrored at random.
         jitter: Strength of random brightness, contrast and saturation in [0, 1); RGB only.
         evaluate_every: Steps between evaluations, each with a checkpoint.
+
+    Raises:
+        ValueError: A field cannot be what it is.
     """
 
     name: str
@@ -71,6 +96,32 @@ class Recipe:
     flip: bool = True
     jitter: float = 0.0
     evaluate_every: int = 1_000
+
+    def __post_init__(self):
+        for name, choices in CHOICES.items():
+            self._check(name, f"one of {choices}", getattr(self, name) in choices)
+        for name, least in LEAST.items():
+            self._check(name, f"at least {least}", getattr(self, name) >= least)
+        for name in POSITIVE:
+            self._check(name, "positive", getattr(self, name) > 0)
+        for name in SHARES:
+            self._check(name, "in [0, 1)", 0 <= getattr(self, name) < 1)
+        fits = self.short_side >= self.crop_size
+        self._check("short_side", f"at least `crop_size`, {self.crop_size}", fits)
+        self._check_schedule()
+
+    def _check_schedule(self):
+        ascending = list(self.boundaries) == sorted({b for b in self.boundaries if b > 0})
+        self._check("boundaries", "positive and ascending", ascending)
+        fits = not self.boundaries or self.schedule == "piecewise"
+        self._check("boundaries", f"empty for `schedule` {self.schedule!r}", fits)
+        fits = len(self.learning_rates) == len(self.boundaries) + 1
+        wanted = f"{len(self.boundaries) + 1} positive rates, one more than `boundaries`"
+        self._check("learning_rates", wanted, fits and min(self.learning_rates) > 0)
+
+    def _check(self, name, allowed, fits):
+        if not fits:
+            raise ValueError(f"`{name}` must be {allowed}; received {getattr(self, name)!r}.")
 
 
 def _fine_tuning(name, dataset):

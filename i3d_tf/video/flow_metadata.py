@@ -116,8 +116,8 @@ def _short(value):
     return text if len(text) <= 80 else text[:77] + "..."
 
 
-def _is_count(value, most):
-    return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= most
+def _is_count(value, most, least=1):
+    return isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
 
 
 def _is_number(value):
@@ -128,7 +128,7 @@ def _is_source(value):
     return (
         isinstance(value, dict)
         and isinstance(value.get("name"), str)
-        and (value.get("bytes") is None or _is_count(value["bytes"], 2**63))
+        and (value.get("bytes") is None or _is_count(value["bytes"], 2**63, least=0))
     )
 
 

@@ -77,8 +77,8 @@ def flow_function(height, width, parameters=DEFAULT, schedule="early_stop", batc
         width: Width of the frames, at least 16.
         parameters: TVL1Parameters.
         schedule: One of `SCHEDULES`; "fixed" ignores the iterations and epsilon in `parameters`.
-        batch: Pairs to compute at once; memory grows with it and not with the number of pairs. None
-            means 16 where there is a GPU, and 1 otherwise.
+        batch: Pairs to compute at once, on a CPU per core; memory grows with it and not with the
+            number of pairs. None means 16 where there is a GPU, and 1 otherwise.
 
     Returns:
         tf.function of `previous` and `following`, float32 (N, height, width) within [0, 255], N any

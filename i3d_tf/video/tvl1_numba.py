@@ -48,16 +48,18 @@ def flow_between(previous, following, parameters=DEFAULT, num_threads=None):
     previous, following = np.asarray(previous), np.asarray(following)
     check_pairs(previous, following)
     sizes = pyramid_sizes(*previous.shape[1:], parameters)
-    settings = Settings(**asdict(parameters))
+    settings = _make_settings(parameters)
     flow = np.empty((*previous.shape, 2), np.float32)
     idle = queue.SimpleQueue()  # of workspaces
 
     def solve_one(index):
         workspace = idle.get()
-        _load(previous[index], workspace.previous)
-        _load(following[index], workspace.following)
-        _solve_pair(workspace, settings, flow[index])
-        idle.put(workspace)
+        try:
+            _load(previous[index], workspace.previous)
+            _load(following[index], workspace.following)
+            _solve_pair(workspace, settings, flow[index])
+        finally:  # or the next pair would wait for it forever
+            idle.put(workspace)
 
     workers = _worker_count(num_threads, len(previous), sizes[0])
     for _ in range(workers):
@@ -67,6 +69,12 @@ def flow_between(previous, following, parameters=DEFAULT, num_threads=None):
             for _ in pool.map(solve_one, range(len(previous))):
                 pass  # an exception in a thread is raised here
     return flow
+
+
+def _make_settings(parameters):
+    """The parameters, in the types of the defaults: for others, numba would compile anew."""
+    types = {name: type(value) for name, value in asdict(DEFAULT).items()}
+    return Settings(**{name: types[name](value) for name, value in asdict(parameters).items()})
 
 
 def _worker_count(num_threads, pairs, size):

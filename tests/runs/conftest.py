@@ -32,3 +32,65 @@ def six_clips():
         return Evaluation(**{**parts, **changes})
 
     return build
+
+
+SQUARES = {"down": (1, 0), "left": (0, -1), "right": (0, 1), "up": (-1, 0)}  # pixels a frame
+
+
+def moving_square(direction, start, frames=24, size=48):
+    """uint8 (T, size, size, 3): a white square of 16 pixels moves over black, around the edges."""
+    clip = np.zeros((frames, size, size, 3), np.uint8)
+    clip[:, 16:32, 16:32] = 255
+    for time, frame in enumerate(clip):
+        steps = (start + 2 * time) * np.array(SQUARES[direction])
+        clip[time] = np.roll(frame, steps, axis=(0, 1))
+    return clip
+
+
+@pytest.fixture(scope="session")
+def squares_dir(tmp_path_factory):
+    """A dataset of class folders: 3 training clips and 1 test clip of each of four directions."""
+    from i3d_tf.video.encode import write_video
+
+    folder = tmp_path_factory.mktemp("squares")
+    for split, count in (("train", 3), ("test", 1)):
+        for direction in SQUARES:
+            (folder / split / direction).mkdir(parents=True)
+            for number in range(count):
+                clip = moving_square(direction, 11 * number + (split == "test"))
+                write_video(folder / split / direction / f"{number}.mp4", clip)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_recipe():
+    """A recipe whose steps take milliseconds, for the dataset of `squares_dir`."""
+    from i3d_tf.specs.recipes import Recipe
+
+    return Recipe(
+        name="tiny",
+        description="Twelve steps of a narrow network.",
+        dataset="class_folders",
+        stream="rgb",
+        train_frames=9,
+        test_frames=9,
+        short_side=40,
+        crop_size=32,
+        width_multiplier=1 / 16,
+        batch_norm_momentum=0.9,
+        batch_size=2,
+        steps=12,
+        learning_rates=(0.02,),
+        evaluate_every=6,
+    )
+
+
+@pytest.fixture
+def restored_settings():
+    """Puts back what a training run sets for the whole process."""
+    import keras
+    from tensorflow.python.framework.config import disable_op_determinism
+
+    yield
+    disable_op_determinism()
+    keras.config.set_dtype_policy("float32")

@@ -93,5 +93,12 @@ def test_faults_are_named(video, changes, message):
     assert message in fault(flow_metadata(video, "dis") | changes, whole=False)
 
 
+def test_an_empty_video_has_a_size(video):
+    video.write_bytes(b"")
+    metadata = flow_metadata(video, "dis")
+    assert metadata["source"]["bytes"] == 0
+    assert fault(metadata, whole=False) is None
+
+
 def test_no_short_side_means_no_resizing(video):
     assert fault(flow_metadata(video, "dis", short_side=None), whole=False) is None

@@ -25,6 +25,13 @@ def test_settings_have_the_fields_of_the_parameters():
     assert Settings._fields == tuple(field.name for field in fields(TVL1Parameters))
 
 
+def test_settings_keep_their_types():
+    settings = tvl1_numba._make_settings(TVL1Parameters(lambda_=1, epsilon=np.float32(0.5)))
+    assert (settings.lambda_, settings.epsilon) == (1.0, 0.5)
+    expected = [type(value) for value in tvl1_numba._make_settings(DEFAULT)]
+    assert [type(value) for value in settings] == expected
+
+
 @pytest.mark.parametrize("num_threads", [2, 3, 16, None])
 def test_the_number_of_threads_changes_no_bit(pairs, num_threads):
     expected = flow_between(*pairs, num_threads=1)
@@ -68,7 +75,7 @@ def test_an_error_in_a_thread_is_raised(pairs, monkeypatch):
 
     monkeypatch.setattr(tvl1_numba, "_solve_pair", fail)
     with pytest.raises(MemoryError, match="no memory"):
-        flow_between(*pairs)
+        flow_between(*pairs, num_threads=1)
 
 
 def test_without_a_folder_to_write_it_is_compiled_without_a_cache(monkeypatch):

@@ -1,0 +1,68 @@
+import dataclasses
+
+import pytest
+
+from i3d_tf.specs.recipes import RECIPES
+
+KINETICS = RECIPES["kinetics_rgb"]
+
+
+@pytest.mark.parametrize(
+    ("name", "steps", "boundaries", "rates"),
+    [
+        ("kinetics_rgb", 115_000, (97_000, 108_000), (0.1, 0.01, 0.001)),
+        (
+            "kinetics_flow",
+            155_000,
+            (97_000, 104_500, 115_000, 140_000, 150_000),
+            (0.1, 0.01, 0.001, 0.1, 0.01, 0.001),
+        ),
+    ],
+)
+def test_the_published_schedules(name, steps, boundaries, rates):
+    recipe = RECIPES[name]
+    assert (recipe.steps, recipe.boundaries, recipe.learning_rates) == (steps, boundaries, rates)
+
+
+@pytest.mark.parametrize("name", ["kinetics_rgb", "kinetics_flow", "ucf101", "hmdb51"])
+def test_the_published_protocol(name):
+    recipe = RECIPES[name]
+    assert (recipe.optimizer, recipe.momentum, recipe.weight_decay) == ("sgd", 0.9, 1e-7)
+    assert (recipe.batch_size, recipe.dropout_rate, recipe.width_multiplier) == (6, 0.5, 1.0)
+    assert (recipe.train_frames, recipe.test_frames, recipe.frame_rate) == (64, 250, 25.0)
+    assert (recipe.short_side, recipe.crop_size, recipe.flip) == (256, 224, True)
+
+
+def test_every_recipe_says_where_it_is_from_and_what_to_expect():
+    for name, recipe in RECIPES.items():
+        assert recipe.name == name
+        assert len(recipe.description) > 100
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"stream": "both"}, r"`stream` must be one of \('rgb', 'flow'\); received 'both'"),
+        ({"optimizer": "adam"}, r"`optimizer` must be one of \('sgd', 'adamw'\); received 'adam'"),
+        ({"schedule": "linear"}, r"`schedule` must be one of .*; received 'linear'"),
+        ({"steps": 0}, "`steps` must be at least 1; received 0"),
+        ({"evaluate_every": 0}, "`evaluate_every` must be at least 1; received 0"),
+        ({"batch_size": 0}, "`batch_size` must be at least 1; received 0"),
+        ({"train_frames": 8}, "`train_frames` must be at least 9; received 8"),
+        ({"crop_size": 31}, "`crop_size` must be at least 32; received 31"),
+        ({"short_side": 223}, "`short_side` must be at least `crop_size`, 224; received 223"),
+        ({"frame_rate": 0.0}, "`frame_rate` must be positive; received 0.0"),
+        ({"dropout_rate": 1.0}, r"`dropout_rate` must be in \[0, 1\); received 1.0"),
+        ({"label_smoothing": -0.1}, r"`label_smoothing` must be in \[0, 1\); received -0.1"),
+        ({"weight_decay": -1.0}, "`weight_decay` must be at least 0; received -1.0"),
+        ({"boundaries": (5, 3)}, r"`boundaries` must be positive and ascending; received \(5, 3\)"),
+        (
+            {"boundaries": (5,)},
+            "`learning_rates` must be 2 positive rates, one more than `boundaries`; received",
+        ),
+        ({"schedule": "cosine"}, "`boundaries` must be empty for `schedule` 'cosine'"),
+    ],
+)
+def test_what_cannot_be_is_refused(changes, message):
+    with pytest.raises(ValueError, match=message):
+        dataclasses.replace(KINETICS, **changes)

@@ -1,1 +1,0 @@
-"""A package, so that its files may be named like those of other rooms."""

@@ -1,0 +1,62 @@
+"""Computes the optical flow of videos into flow files, one `.flow.zip` for each video.
+
+python tools/compute_flow.py --data_dir=videos --flow_dir=flow
+python tools/compute_flow.py --flow_dir=flow one.mp4 'more/*.avi' list.txt
+
+Run again, it goes on where it was: flow files that are whole are kept.
+"""
+
+import sys
+
+from absl import app, flags
+
+from i3d_tf.runs.console import one_line_errors, quiet_tensorflow
+from i3d_tf.specs.streams import FRAME_RATE, SHORT_SIDE
+
+_FLOW_DIR = flags.DEFINE_string("flow_dir", None, "Where the flow files go.", required=True)
+_DATA_DIR = flags.DEFINE_string(
+    "data_dir", None, "Folder of the videos; its structure is kept in --flow_dir."
+)
+_ENGINE = flags.DEFINE_enum(
+    "engine",
+    "auto",
+    ("auto", "numba", "graph", "opencv", "dis"),
+    "All compute TV-L1 but dis, which the released weights do not expect.",
+)
+_PRESET = flags.DEFINE_enum(
+    "preset", "default", ("default", "fast"), "Parameters: OpenCV's, or faster and less exact."
+)
+_FRAME_RATE = flags.DEFINE_float("frame_rate", FRAME_RATE, "Frames per second after resampling.")
+_SHORT_SIDE = flags.DEFINE_integer("short_side", SHORT_SIDE, "Pixels after resizing.")
+_PROCESSES = flags.DEFINE_integer(
+    "processes",
+    None,
+    "Videos at a time; by default what suits the engine (numba: 1, on all cores).",
+)
+_OVERWRITE = flags.DEFINE_bool("overwrite", False, "Replace flow files that were made otherwise.")
+
+
+def main(argv):
+    """Reads the flags and makes one call."""
+    with one_line_errors():
+        if _ENGINE.value == "graph":
+            quiet_tensorflow()
+        from i3d_tf.runs.compute_flow import compute_flow_files
+
+        report = compute_flow_files(
+            argv[1:],
+            _FLOW_DIR.value,
+            data_dir=_DATA_DIR.value,
+            engine=_ENGINE.value,
+            preset=_PRESET.value,
+            frame_rate=_FRAME_RATE.value,
+            short_side=_SHORT_SIDE.value,
+            processes=_PROCESSES.value,
+            overwrite=_OVERWRITE.value,
+        )
+        print(report.line())
+        sys.exit(1 if report.failed else 0)
+
+
+if __name__ == "__main__":
+    app.run(main)
