@@ -2,7 +2,8 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-# The environment is kept for as long as the lock and the interpreter stay the same.
+# The stamp is named after the lock and the interpreter: while both stay the same, so does the
+# environment, whatever the files' dates.
 STAMP := $(VENV)/made-from-$(shell { $(PYTHON) --version; cat requirements.lock; } 2>&1 | cksum | cut -d' ' -f1)
 
 .PHONY: help env lint format test train demo test-backends lock clean
@@ -16,7 +17,7 @@ help:
 
 env: $(STAMP)
 
-$(STAMP): requirements.lock
+$(STAMP):
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
 	  { echo "Python >= 3.10 is needed; $(PYTHON) is `$(PYTHON) --version`. Try: make PYTHON=python3.12"; exit 1; }
 	rm -rf "$(VENV)"
@@ -37,7 +38,7 @@ format: env
 BACKENDS := $(VENV)-backends
 BACKENDS_STAMP := $(BACKENDS)/made-from-$(shell { $(PYTHON) --version; cat requirements-backends.txt; } 2>&1 | cksum | cut -d' ' -f1)
 
-$(BACKENDS_STAMP): requirements-backends.txt
+$(BACKENDS_STAMP):
 	rm -rf "$(BACKENDS)"
 	$(PYTHON) -m venv "$(BACKENDS)"
 	$(BACKENDS)/bin/python -m pip install --quiet --requirement requirements-backends.txt

@@ -21,7 +21,7 @@ setup(
         "av>=14.0",
         "h5py>=3.10",
         "keras>=3.6",
-        "numba>=0.60",
+        "numba>=0.62",
         "numpy>=1.26",
         "opencv-contrib-python-headless>=4.10",
         "rich>=13.0",
