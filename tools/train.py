@@ -50,8 +50,10 @@ def _recipe():
     changes = {name: flags.FLAGS[name].value for name in _FIELDS}
     changes = {name: value for name, value in changes.items() if value is not None}
     for name, kind in (("boundaries", int), ("learning_rates", float)):
-        if name in changes:
-            changes[name] = tuple(map(kind, changes[name]))
+        try:
+            changes |= {name: tuple(map(kind, changes[name]))} if name in changes else {}
+        except ValueError as error:
+            raise ValueError(f"--{name} must be numbers with commas between: {error}.") from error
     return dataclasses.replace(RECIPES[_RECIPE.value], **changes)
 
 
@@ -60,6 +62,7 @@ def main(argv):
     with one_line_errors():
         if len(argv) > 1:
             raise ValueError(f"unexpected arguments {argv[1:]}; every option is a --flag.")
+        recipe = _recipe()
         quiet_tensorflow()
         from i3d_tf.runs.train import TrainOptions, train
 
@@ -67,7 +70,7 @@ def main(argv):
             field.name: flags.FLAGS[field.name].value for field in dataclasses.fields(TrainOptions)
         }
         chosen["flow_dir"] = chosen["flow_dir"] or f"{chosen['data_dir']}/flow"
-        workdir = train(_recipe(), TrainOptions(**chosen))
+        workdir = train(recipe, TrainOptions(**chosen))
         print(f"best: {workdir.best}\nlast: {workdir.latest()[1]}")
 
 

@@ -82,8 +82,7 @@ def load_rgb(example: VideoExample, view: View, form: ClipFormat):
         begin + (last + 1) / form.frame_rate,
     )
     frames = _cut(resize_short_side(frames, form.short_side), view, form.crop_size)
-    frames = change_colours(np.ascontiguousarray(frames), *view.jitter)
-    return _arrange(frames, view, first, "rgb")
+    return change_colours(_arrange(frames, view, first, "rgb"), *view.jitter)
 
 
 def load_flow(example: VideoExample, view: View, form: ClipFormat):
@@ -146,5 +145,7 @@ def _cut(frames, view, size):
 
 def _arrange(frames, view, first, stream):
     """The frames in the view's order, mirrored where it says so."""
-    clip = frames[(view.indices - first) % len(frames)]
-    return flip(clip, stream) if view.mirrored else np.ascontiguousarray(clip)
+    order = (view.indices - first) % len(frames)
+    if not np.array_equal(order, np.arange(len(frames))):
+        frames = frames[order]
+    return flip(frames, stream) if view.mirrored else np.ascontiguousarray(frames)

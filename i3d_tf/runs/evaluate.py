@@ -194,5 +194,5 @@ def summary(record, report_dir) -> list[str]:
     for name, numbers in record["results"].items():
         top_5 = "" if numbers["top_5"] is None else f", top-5 {numbers['top_5']:.1%}"
         lines.append(f"  {name:<6} top-1 {numbers['top_1']:.1%}{top_5}")
-    lines += [f"  note: {note}" for note in record["data_report"]["notes"]]
+    lines += [f"  note: {note}" for note in record["data"]["notes"]]
     return [*lines, f"report: {report_dir}/index.html"]

@@ -160,10 +160,17 @@ def flip(frames, stream="rgb"):
         A new array of the same shape and dtype.
     """
     _check_stream(frames, stream)
-    if stream == "rgb":
-        return np.ascontiguousarray(frames[:, :, ::-1])
-    _check_flow_dtype(frames)
-    return frames[:, :, ::-1] * np.array([-1, 1], frames.dtype)
+    if stream == "flow":
+        _check_flow_dtype(frames)
+    mirrored = np.empty(frames.shape, frames.dtype)
+    if frames.dtype in (np.uint8, np.float32):
+        for target, frame in zip(mirrored, frames, strict=True):
+            cv2.flip(frame, 1, dst=target)  # numpy takes 30 times as long for pixels of 3 bytes
+    else:
+        mirrored[:] = frames[:, :, ::-1]
+    if stream == "flow":
+        mirrored[..., 0] *= -1
+    return mirrored
 
 
 def preprocess_input(frames, stream="rgb"):

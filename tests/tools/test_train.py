@@ -1,0 +1,107 @@
+import io
+import secrets
+import signal
+import subprocess
+import time
+import zipfile
+
+import h5py
+import numpy as np
+import pytest
+
+from i3d_tf.video.encode import write_video
+
+TINY = (
+    "--recipe=stick_actions",
+    "--dataset=class_folders",
+    "--train_frames=9",
+    "--test_frames=9",
+    "--frame_rate=25",
+    "--short_side=32",
+    "--crop_size=32",
+    "--width_multiplier=0.0625",
+    "--batch_size=2",
+    "--steps=20",
+    "--evaluate_every=4",
+    "--deterministic",
+)
+
+
+@pytest.fixture(scope="module")
+def data_dir(tmp_path_factory):
+    """A dataset of two classes: clips that grow brighter, and clips that grow darker."""
+    folder = tmp_path_factory.mktemp("grey")
+    for split in ("train", "test"):
+        for name, levels in (("brighter", range(20, 220, 10)), ("darker", range(220, 20, -10))):
+            (folder / split / name).mkdir(parents=True)
+            for number in range(3):
+                frames = (np.full((32, 40, 3), level + number, np.uint8) for level in levels)
+                write_video(folder / split / name / f"{number}.mp4", frames)
+    return folder
+
+
+def state(workdir):
+    """Name and bytes of every array of the newest state, the optimizer's too."""
+    (path,) = workdir.glob("step_*.keras")
+    found = {}
+
+    def note(name, item):
+        if isinstance(item, h5py.Dataset):
+            found[name] = item[()].tobytes()
+
+    with h5py.File(io.BytesIO(zipfile.ZipFile(path).read("model.weights.h5"))) as file:
+        file.visititems(note)
+    return path.name, found
+
+
+def test_a_killed_run_ends_as_one_that_was_not(tool_command, data_dir, tmp_path):
+    def begin(name):
+        return subprocess.Popen(
+            **tool_command("train", *TINY, f"--data_dir={data_dir}", f"--workdir={tmp_path / name}")
+        )
+
+    whole, killed = begin("whole"), begin("killed")
+    while not list((tmp_path / "killed").glob("step_*.keras")):
+        assert killed.poll() is None, killed.communicate()[1]
+        time.sleep(0.02)
+    delay = secrets.randbelow(1500) / 1000  # seconds; another moment every time
+    time.sleep(delay)
+    killed.send_signal(signal.SIGKILL)
+    killed.communicate()
+    resumed = begin("killed")
+    for process in (whole, resumed):
+        out, err = process.communicate(timeout=300)
+        assert process.returncode == 0, err
+    assert "going on from step" in out
+
+    name, expected = state(tmp_path / "whole")
+    assert name == "step_00000020.keras"
+    found_name, found = state(tmp_path / "killed")
+    assert (found_name, set(found)) == (name, set(expected))
+    differing = [key for key, value in expected.items() if found[key] != value]
+    assert differing == [], f"killed {delay} s after its first state"
+    assert any(key.startswith("optimizer/") for key in expected)
+    histories = [(tmp_path / run / "history.jsonl").read_text() for run in ("whole", "killed")]
+    assert histories[0] == histories[1]
+    assert len(histories[0].splitlines()) == 5
+    names = {path.name for path in (tmp_path / "killed").iterdir()}
+    wanted = {"run.json", "history.jsonl", "best.keras", name, "tensorboard"}
+    assert names == wanted  # nothing half-written is left
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--steps=0"], "`steps` must be at least 1; received 0."),
+        (["--learning_rates=0.1,x"], "--learning_rates must be numbers with commas between"),
+        (["--stream=both"], "`stream` must be one of ('rgb', 'flow'); received 'both'."),
+    ],
+)
+def test_flags_that_cannot_be_are_one_line(run_tool, data_dir, tmp_path, flags, message):
+    status, out, err = run_tool(
+        "train", f"--data_dir={data_dir}", f"--workdir={tmp_path / 'run'}", *flags
+    )
+    assert (status, out, len(err)) == (1, [], 1)
+    assert err[0].startswith("error: ")
+    assert message in err[0]
+    assert not (tmp_path / "run").exists()
