@@ -73,6 +73,10 @@ def load_rgb(example: VideoExample, view: View, form: ClipFormat):
     Raises:
         VideoError: The video cannot be read.
     """
+
+    def shown(frame):
+        return _shown(resize_short_side(frame[np.newaxis], form.short_side), view, form, "rgb")[0]
+
     first, last = int(view.indices.min()), int(view.indices.max())
     begin = example.start or 0.0
     frames = read_clip(
@@ -80,9 +84,9 @@ def load_rgb(example: VideoExample, view: View, form: ClipFormat):
         form.frame_rate,
         begin + first / form.frame_rate,
         begin + (last + 1) / form.frame_rate,
+        change=shown,  # at once, while a frame is in the processor's cache
     )
-    frames = _cut(resize_short_side(frames, form.short_side), view, form.crop_size)
-    return change_colours(_arrange(frames, view, first, "rgb"), *view.jitter)
+    return change_colours(_in_order(frames, view, first), *view.jitter)
 
 
 def load_flow(example: VideoExample, view: View, form: ClipFormat):
@@ -100,7 +104,7 @@ def load_flow(example: VideoExample, view: View, form: ClipFormat):
     if offset + first >= flows.frames:
         raise VideoError(flows.path, f"it ends before frame {offset + first}")
     window = flows.read(offset + first, min(offset + last + 1, flows.frames))
-    return _arrange(_cut(window, view, form.crop_size), view, first, "flow")
+    return _in_order(_shown(window, view, form, "flow"), view, first)
 
 
 def open_flow(example: VideoExample, form: ClipFormat):
@@ -135,17 +139,18 @@ def open_flow(example: VideoExample, form: ClipFormat):
     return flows
 
 
-def _cut(frames, view, size):
-    """The square of the view, (T, size, size, C)."""
+def _shown(frames, view, form, stream):
+    """The square of the view, mirrored where it says so: (T, crop_size, crop_size, C)."""
     height, width = frames.shape[1:3]
+    size = form.crop_size
     top = round(view.top * (height - size))
     left = round(view.left * (width - size))
-    return crop(frames, top, left, size)
+    frames = crop(frames, top, left, size)
+    return flip(frames, stream) if view.mirrored else frames
 
 
-def _arrange(frames, view, first, stream):
-    """The frames in the view's order, mirrored where it says so."""
+def _in_order(frames, view, first):
+    """The frames in the view's order; those that are missing at the end begin anew."""
     order = (view.indices - first) % len(frames)
-    if not np.array_equal(order, np.arange(len(frames))):
-        frames = frames[order]
-    return flip(frames, stream) if view.mirrored else np.ascontiguousarray(frames)
+    whole = np.array_equal(order, np.arange(len(frames)))
+    return np.ascontiguousarray(frames if whole else frames[order])

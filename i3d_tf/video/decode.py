@@ -58,7 +58,7 @@ class VideoInfo:
     width: int
 
 
-def read_clip(source, frame_rate=FRAME_RATE, start=None, end=None):
+def read_clip(source, frame_rate=FRAME_RATE, start=None, end=None, change=None):
     """Reads a video, or a part of it, as RGB frames at a fixed rate.
 
     Output frame k is the source frame nearest in time to start + k / frame_rate, the earlier of two
@@ -75,6 +75,8 @@ def read_clip(source, frame_rate=FRAME_RATE, start=None, end=None):
             from `start` to `end` as they are.
         start: Seconds after the first frame, >= 0; None means 0.
         end: Seconds after the first frame, > start; None, or more than there is, means the end.
+        change: Function of a frame, uint8 (H, W, 3), to what is kept of it, uint8 (H', W', 3) of
+            one size. It is called once for a frame that is returned several times.
 
     Returns:
         uint8 (T, H, W, 3), RGB, T >= 1.
@@ -93,7 +95,7 @@ def read_clip(source, frame_rate=FRAME_RATE, start=None, end=None):
         )
     with open_media(source) as media:
         first, timed = _frames_from(media, start)
-        clip = Clip(media.path, Upright(first.item.frame))
+        clip = Clip(media.path, Upright(first.item.frame), change)
         chosen = resample(timed, rate, start, end) if rate else between(timed, start, end)
         for shown, count in chosen:
             if shown.item.damaged:

@@ -51,18 +51,19 @@ class Clip:
         num_frames: Frames so far.
     """
 
-    def __init__(self, path, upright):
-        """Makes room.
+    def __init__(self, path, upright, change=None):
+        """Begins without frames.
 
         Args:
             path: The file as it is called in errors.
             upright: Upright, which renders the frames.
+            change: What is done to each frame before it is kept, or None.
         """
         self.num_frames = 0
         self._path = path
         self._upright = upright
-        self._frame_bytes = upright.height * upright.width * 3
-        self._array = np.empty(self._shape(max(1, INITIAL_BYTES // self._frame_bytes)), np.uint8)
+        self._change = change
+        self._array = None
 
     def append(self, frame, count):
         """Adds a frame.
@@ -71,42 +72,46 @@ class Clip:
             frame: av.VideoFrame.
             count: How many times to add it, at least 1.
         """
-        needed = self.num_frames + count
-        if needed > len(self._array):
-            self._grow(needed)
         try:
-            self._array[self.num_frames : needed] = self._upright.render(frame)
+            picture = self._upright.render(frame)
         except av.error.FFmpegError as error:
             reason = f"its frames cannot be converted to RGB ({reason_of(error)})"
             raise VideoError(self._path, reason) from error
+        picture = self._change(picture) if self._change else picture
+        if self._array is None:
+            room = max(1, INITIAL_BYTES // picture.nbytes)
+            self._array = np.empty((room, *picture.shape), np.uint8)
+        needed = self.num_frames + count
+        if needed > len(self._array):
+            self._grow(needed)
+        self._array[self.num_frames : needed] = picture
         self.num_frames = needed
 
     def frames(self):
-        """Gives the array away; nothing can be added afterwards.
+        """Gives the array away; there must be frames, and none can be added afterwards.
 
         Returns:
             uint8 (num_frames, height, width, 3).
         """
         array, self._array = self._array, None
         # In place, so that the memory that was not used is given back without a copy.
-        array.resize(self._shape(self.num_frames), refcheck=False)
+        array.resize((self.num_frames, *array.shape[1:]), refcheck=False)
         return array
 
     def _grow(self, needed):
-        most = MAXIMUM_BYTES // self._frame_bytes
+        height, width = self._array.shape[1:3]
+        most = MAXIMUM_BYTES // self._array[0].nbytes
         if needed > most:
             raise VideoError(
                 self._path,
-                f"a clip of {needed} or more frames of {self._upright.height} x "
-                f"{self._upright.width} exceeds {MAXIMUM_BYTES / 2**30:g} GiB; "
+                f"a clip of {needed} or more frames of {height} x {width} exceeds "
+                f"{MAXIMUM_BYTES / 2**30:g} GiB; "
                 "shorten it with `start` and `end`",
             )
-        larger = np.empty(self._shape(min(max(needed, 2 * len(self._array)), most)), np.uint8)
+        room = min(max(needed, 2 * len(self._array)), most)
+        larger = np.empty((room, height, width, 3), np.uint8)
         larger[: self.num_frames] = self._array[: self.num_frames]
         self._array = larger
-
-    def _shape(self, num_frames):
-        return num_frames, self._upright.height, self._upright.width, 3
 
 
 def orientation(matrix):

@@ -80,9 +80,9 @@ def test_only_the_window_is_decoded(examples, monkeypatch):
 
     asked = []
 
-    def spy(path, rate, start, end):
+    def spy(path, rate, start, end, change):
         asked.append(round((end - start) * rate))
-        return real(path, rate, start, end)
+        return real(path, rate, start, end, change)
 
     real = clips.read_clip
     monkeypatch.setattr(clips, "read_clip", spy)

@@ -123,3 +123,10 @@ def test_a_folder_that_cannot_be_made(tmp_path):
 
 def test_versions_name_what_a_run_depends_on():
     assert {"python", "tensorflow", "keras", "av", "git_commit"} <= set(versions())
+
+
+def test_videos_that_could_not_be_read_are_remembered(workdir):
+    workdir.keep_unreadable({})
+    assert (names(workdir), workdir.unreadable()) == (["run.json"], {})
+    workdir.keep_unreadable({"ü.mp4": "it is empty (0 bytes)"})
+    assert Workdir(workdir.path).unreadable() == {"ü.mp4": "it is empty (0 bytes)"}
