@@ -13,6 +13,7 @@ from i3d_tf.data.views import View
 from i3d_tf.specs.streams import CROP_SIZE, FRAME_RATE, SHORT_SIDE
 from i3d_tf.video.colour import change_colours
 from i3d_tf.video.decode import probe, read_clip
+from i3d_tf.video.engines import ALGORITHMS, choose_engine
 from i3d_tf.video.flow_file import flow_path, open_flow_file
 from i3d_tf.video.flow_stream import write_video_flow
 from i3d_tf.video.media import VideoError
@@ -67,8 +68,8 @@ def _duration(path):
 def load_rgb(example: VideoExample, view: View, form: ClipFormat):
     """Decodes one view: uint8 (T, crop_size, crop_size, 3), RGB.
 
-    Only the window of the view is decoded. Where the video turns out shorter than its header says,
-    the frames there are get looped.
+    Only the window of the view is decoded, and only frames of it are kept. Where the video turns
+    out shorter than its header says, the frames there are get looped.
 
     Raises:
         VideoError: The video cannot be read.
@@ -77,16 +78,16 @@ def load_rgb(example: VideoExample, view: View, form: ClipFormat):
     def shown(frame):
         return _shown(resize_short_side(frame[np.newaxis], form.short_side), view, form, "rgb")[0]
 
-    first, last = int(view.indices.min()), int(view.indices.max())
+    first, last, step = int(view.indices.min()), int(view.indices.max()), _step(view.indices)
     begin = example.start or 0.0
     frames = read_clip(
         example.path,
-        form.frame_rate,
+        form.frame_rate / step,
         begin + first / form.frame_rate,
         begin + (last + 1) / form.frame_rate,
         change=shown,  # at once, while a frame is in the processor's cache
     )
-    return change_colours(_in_order(frames, view, first), *view.jitter)
+    return change_colours(_in_order(frames, (view.indices - first) // step), *view.jitter)
 
 
 def load_flow(example: VideoExample, view: View, form: ClipFormat):
@@ -104,7 +105,7 @@ def load_flow(example: VideoExample, view: View, form: ClipFormat):
     if offset + first >= flows.frames:
         raise VideoError(flows.path, f"it ends before frame {offset + first}")
     window = flows.read(offset + first, min(offset + last + 1, flows.frames))
-    return _in_order(_shown(window, view, form, "flow"), view, first)
+    return _in_order(_shown(window, view, form, "flow"), view.indices - first)
 
 
 def open_flow(example: VideoExample, form: ClipFormat):
@@ -112,7 +113,7 @@ def open_flow(example: VideoExample, form: ClipFormat):
 
     Raises:
         VideoError: The video or its flow file cannot be read, or the file was made at another frame
-            rate or size.
+            rate or size, or by another algorithm than the engine's.
         ValueError: There is no place for flow.
     """
     if form.flow_dir is None:
@@ -129,12 +130,14 @@ def open_flow(example: VideoExample, form: ClipFormat):
                 short_side=form.short_side,
             )
     flows = open_flow_file(target)
-    made = flows.metadata["frame_rate"], flows.metadata["short_side"]
-    if made[1] != form.short_side or not math.isclose(made[0], form.frame_rate, rel_tol=1e-6):
+    made, wanted = flows.metadata, ALGORITHMS[choose_engine(form.flow_engine)]
+    same_rate = math.isclose(made["frame_rate"], form.frame_rate, rel_tol=1e-6)
+    if not same_rate or (made["short_side"], made["algorithm"]) != (form.short_side, wanted):
         raise VideoError(
             str(target),
-            f"made at {made[0]:g} frames per second and short side {made[1]}, not "
-            f"{form.frame_rate:g} and {form.short_side}; name another folder for the flow",
+            f"made by {made['algorithm']} at {made['frame_rate']:g} frames per second and short "
+            f"side {made['short_side']}, not by {wanted} at {form.frame_rate:g} and "
+            f"{form.short_side}; name another folder for the flow",
         )
     return flows
 
@@ -149,8 +152,15 @@ def _shown(frames, view, form, stream):
     return flip(frames, stream) if view.mirrored else frames
 
 
-def _in_order(frames, view, first):
-    """The frames in the view's order; those that are missing at the end begin anew."""
-    order = (view.indices - first) % len(frames)
+def _step(indices):
+    """The distance of frames from one to the next, where it is always the same; else 1."""
+    steps = set(np.diff(indices).tolist())
+    step = steps.pop() if len(steps) == 1 else 1
+    return max(1, step)
+
+
+def _in_order(frames, order):
+    """Frames by their numbers; those that are missing at the end begin anew."""
+    order = order % len(frames)
     whole = np.array_equal(order, np.arange(len(frames)))
     return np.ascontiguousarray(frames if whole else frames[order])

@@ -7,7 +7,7 @@ of workers, and a run that was stopped goes on at any position.
 
 import contextlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
 import numpy as np
@@ -62,7 +62,7 @@ class Phases:
     Attributes:
         examples: The training set.
         streams: ("rgb",), ("flow",) or both; with both, batches are dictionaries.
-        frames: Frames of a clip.
+        frames: Frames of a clip's window in time.
         form: Frame rate, sizes, and where flow is.
         batch_size: Clips of a batch.
         seed: Of the order and of the views.
@@ -70,6 +70,8 @@ class Phases:
         jitter: Strength of random colour changes.
         class_weights: Weight of each class's clips, or None for 1.
         freeze_time: Show the middle frame of every clip, repeated (of flow: no motion).
+        rgb_step: RGB shows one of so many frames of the window, the middle one of them; flow shows
+            all.
     """
 
     examples: Sequence[VideoExample]
@@ -82,6 +84,7 @@ class Phases:
     jitter: float = 0.0
     class_weights: tuple[float, ...] | None = None
     freeze_time: bool = False
+    rgb_step: int = 1
 
     def read(self, position: int) -> VideoExample:
         """Phase 1: the example at a position; every epoch has an order of its own."""
@@ -96,8 +99,20 @@ class Phases:
 
     def decode(self, example: VideoExample, view):
         """Phases 3 and 4, decode and augment: every stream's clip, cropped and mirrored alike."""
-        clips = [LOADERS[stream](example, view, self.form) for stream in self.streams]
+        views = [replace(view, indices=view.indices[self._seen(s)]) for s in self.streams]
+        clips = [
+            LOADERS[stream](example, seen, self.form)
+            for stream, seen in zip(self.streams, views, strict=True)
+        ]
         return [self._frozen(clip) for clip in clips] if self.freeze_time else clips
+
+    def shape(self, stream: str) -> tuple[int, int, int, int]:
+        """(T, S, S, C) of a stream's clips."""
+        frames = len(range(self.frames)[self._seen(stream)])
+        return frames, self.form.crop_size, self.form.crop_size, CHANNELS[stream]
+
+    def _seen(self, stream):
+        return slice(self.rgb_step // 2, None, self.rgb_step) if stream == "rgb" else slice(None)
 
     def _frozen(self, clip):
         """The middle frame repeated; between equal frames nothing moves."""
@@ -128,8 +143,8 @@ def train_batches(phases: Phases, first_step, last_step, failures: Failures, wor
         workers: How many clips are made at once; by default, what tf.data finds best.
 
     Returns:
-        tf.data.Dataset of (clips, labels, weights): float32 (N, T, S, S, C) in [-1, 1] or a
-        dictionary of them, int32 (N,), float32 (N,).
+        tf.data.Dataset of (clips, labels, weights): float32 (N, T, S, S, C) in [-1, 1], or a
+        dictionary of them by stream; int32 (N,); float32 (N,).
     """
 
     def load(position):
@@ -178,19 +193,14 @@ def evaluation_clips(phases: Phases, windows, crops, failures: Failures, workers
 
 
 def _nothing(phases):
-    size = phases.form.crop_size
     kinds = {"rgb": np.uint8, "flow": np.float32}
-    return [
-        np.zeros((phases.frames, size, size, CHANNELS[stream]), kinds[stream])
-        for stream in phases.streams
-    ]
+    return [np.zeros(phases.shape(stream), kinds[stream]) for stream in phases.streams]
 
 
 def _batched(dataset, load, phases, failures, workers, drop_remainder):
     """Phase 5: clips in parallel, in order, into batches that the network takes."""
     kinds = {"rgb": tf.uint8, "flow": tf.float32}
     types = [kinds[stream] for stream in phases.streams] + [tf.int32, tf.float32]
-    size = phases.form.crop_size
 
     def noted(position):
         with failures.noted():
@@ -199,7 +209,7 @@ def _batched(dataset, load, phases, failures, workers, drop_remainder):
     def as_tensors(position):
         *clips, number, weight = tf.numpy_function(noted, [position], types, stateful=False)
         for clip, stream in zip(clips, phases.streams, strict=True):
-            clip.set_shape((phases.frames, size, size, CHANNELS[stream]))
+            clip.set_shape(phases.shape(stream))
         number.set_shape(())
         weight.set_shape(())
         return (*clips, number, weight)

@@ -5,13 +5,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from i3d_tf.data.clips import ClipFormat
+from i3d_tf.data.clips import ClipFormat, open_flow
 from i3d_tf.data.pipeline import Phases
 from i3d_tf.data.readers import read_dataset
 from i3d_tf.runs.checkpoints import open_checkpoint
 from i3d_tf.runs.logits import compute_logits, forward_function
 from i3d_tf.runs.report import Evaluation, write_report
-from i3d_tf.video.engines import choose_engine
 
 
 @dataclass(frozen=True)
@@ -95,8 +94,9 @@ def evaluate(options: EvaluateOptions) -> dict:
         )
     protocol = _protocol(options, networks)
     logits, unreadable = {}, {}
+    form = _form(options, protocol)
     for stream, network in networks.items():
-        phases = _phases(options, protocol, stream, dataset.examples)
+        phases = _phases(options, protocol, form, stream, dataset.examples)
         logits[stream], failures = compute_logits(
             forward_function(network.model),
             phases,
@@ -110,12 +110,17 @@ def evaluate(options: EvaluateOptions) -> dict:
     examples = [e for e, seen in zip(dataset.examples, read, strict=True) if seen]
     if not examples:
         raise ValueError(f"{options.data_dir}: no video of {options.split} could be read.")
+    facts = _protocol_facts(options, protocol, networks)
+    if "flow" in networks:
+        facts["flow_engine"] = ", ".join(
+            sorted({open_flow(e, form).metadata["engine"] for e in examples})
+        )
     evaluation = Evaluation(
         class_names=class_names,
         paths=tuple(example.path for example in examples),
         labels=np.array([example.label for example in examples]),
         logits={stream: values[read] for stream, values in logits.items()},
-        protocol=_protocol_facts(options, protocol, networks),
+        protocol=facts,
         data_report=_data_facts(dataset.report.as_json(), unreadable),
         history={stream: n.history for stream, n in networks.items() if n.history} or None,
         fusion=options.fusion,
@@ -139,8 +144,8 @@ def _protocol(options, networks):
     return first
 
 
-def _phases(options, protocol, stream, examples):
-    form = ClipFormat(
+def _form(options, protocol):
+    return ClipFormat(
         frame_rate=protocol.frame_rate,
         short_side=protocol.short_side,
         crop_size=protocol.crop_size,
@@ -148,6 +153,9 @@ def _phases(options, protocol, stream, examples):
         flow_dir=options.flow_dir,
         flow_engine=options.flow_engine,
     )
+
+
+def _phases(options, protocol, form, stream, examples):
     return Phases(
         examples=examples,
         streams=(stream,),
@@ -181,8 +189,6 @@ def _protocol_facts(options, protocol, networks):
             for stream, network in networks.items()
         },
     }
-    if "flow" in networks:
-        facts["flow_engine"] = choose_engine(options.flow_engine)
     if options.freeze_time:
         facts["time"] = "frozen: the middle frame of every clip, repeated"
     return facts

@@ -156,8 +156,9 @@ def test_flow_is_computed_where_there_is_none(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"frame_rate": 12.5}, "made at 25 frames per second and short side 32, not 12.5 and 32"),
-        ({"short_side": 36}, "not 25 and 36; name another folder for the flow"),
+        ({"frame_rate": 12.5}, "at 25 frames per second and short side 32, not by DIS at 12.5 and"),
+        ({"short_side": 36}, "not by DIS at 25 and 36; name another folder for the flow"),
+        ({"flow_engine": "opencv"}, "made by DIS at .*, not by TV-L1 at 25 and 32"),
     ],
 )
 def test_flow_made_otherwise_is_refused(example, form, numbered, changes, message):
@@ -177,3 +178,18 @@ def test_colours_change_in_rgb_alone(example, form, numbered):
         1.5 * load_rgb(example, plain, form).mean(), rel=0.01
     )
     assert (load_flow(example, bright, form) == load_flow(example, plain, form)).all()
+
+
+def test_a_sparse_view_decodes_only_its_frames(example, form, monkeypatch):
+    asked = []
+
+    def spy(path, rate, start, end, change):
+        asked.append(round((end - start) * rate, 6))
+        return read_clip(path, rate, start, end, change)
+
+    read_clip = clips.read_clip
+    monkeypatch.setattr(clips, "read_clip", spy)
+    sparse = load_rgb(example, View(np.array([1, 4, 7, 10])), form)
+    assert rgb_numbers(sparse, 8) == pytest.approx([1, 4, 7, 10], abs=0.6)
+    assert load_rgb(example, View(np.array([6])), form).shape == (1, SIZE, SIZE, 3)
+    assert asked == [pytest.approx(10 / 3, abs=1e-3), 1]

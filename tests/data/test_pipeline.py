@@ -106,6 +106,22 @@ def test_evaluation_shows_first_frames_in_order_and_the_last_batch_whole(example
         assert numbers(batch)[0].tolist() == [list(range(8))] * len(batch[1])
 
 
+def test_rgb_may_show_one_of_several_frames_of_the_window(examples):
+    sparse = phases(examples, frames=20, rgb_step=5)
+    for batch in evaluation_clips(sparse, 1, 1, Failures()):
+        assert numbers(batch)[0].tolist() == [[2, 7, 12, 17]] * len(batch[1])
+    (batch,) = train_batches(sparse, 0, 1, Failures())
+    frames, _ = numbers(batch)
+    assert (np.diff(frames, axis=1) == 5).all()
+    assert frames.shape == (3, 4)
+
+
+def test_sparse_frames_of_a_short_video_are_looped_with_it(examples):
+    longer = phases(examples, frames=FRAMES + 20, rgb_step=10)
+    batch = next(iter(evaluation_clips(longer, 1, 1, Failures())))
+    assert numbers(batch)[0].tolist() == [[5, 15, 25, 35, 5, 15]] * 3
+
+
 def test_frozen_time_shows_one_frame(examples):
     (batch, _) = evaluation_clips(phases(examples, freeze_time=True), 1, 1, Failures())
     assert numbers(batch)[0].tolist() == [[4] * 8] * 3

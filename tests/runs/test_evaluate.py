@@ -58,6 +58,13 @@ def options(networks, data_dir, tmp_path):
     )
 
 
+def test_the_engine_is_the_one_that_made_the_flow(options):
+    both = dataclasses.replace(options, flow_checkpoint="flow", flow_engine="opencv")
+    evaluate(both)
+    record = evaluate(dataclasses.replace(both, flow_engine="numba"))  # computes nothing any more
+    assert record["protocol"]["flow_engine"] == "opencv"
+
+
 def test_both_streams_and_their_sum(options, tmp_path, data_dir):
     both = dataclasses.replace(options, flow_checkpoint="flow")
     record = evaluate(both)
