@@ -1,4 +1,4 @@
-"""Videos to ranked actions: decode, resize, flow, crop, networks, ranking."""
+"""Videos to ranked actions: decode and resize, flow, crop, networks, ranking."""
 
 import os
 import time
@@ -128,20 +128,22 @@ class Predictor:
 
     def _fill(self, answer, path, top):
         rate, wanted = self.protocol.frame_rate, self.protocol.frames
+
+        def resized(frame):
+            _check_aspect(path, *frame.shape[:2])
+            return resize_short_side(frame[np.newaxis], self.protocol.short_side)[0]
+
         with _stage(answer, "decode"):
             # One frame more than is shown to the network, so that the last flow is a real one.
-            frames = read_clip(path, rate, end=(wanted + 1) / rate)
+            frames = read_clip(path, rate, end=(wanted + 1) / rate, change=resized)
         if len(frames) < MIN_FRAMES:
             raise VideoError(
                 path,
                 f"it has {len(frames)} frames at {rate:.4g} per second; at least {MIN_FRAMES} "
                 "are needed",
             )
-        _check_aspect(path, *frames.shape[1:3])
         answer.frames = min(len(frames), wanted)
         answer.seconds = answer.frames / rate
-        with _stage(answer, "resize"):
-            frames = resize_short_side(frames, self.protocol.short_side)
         logits = 0.0
         for part, network in self.networks.items():
             clip = self._clip(answer, part, frames)

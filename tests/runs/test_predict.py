@@ -98,7 +98,7 @@ def test_the_best_classes_come_first(rgb, network, ramp):
 
 
 def test_where_the_time_went(rgb, network, ramp):
-    assert list(rgb.answer(ramp).timing) == ["decode", "resize", "crop", "rgb network"]
+    assert list(rgb.answer(ramp).timing) == ["decode", "crop", "rgb network"]
 
 
 def test_the_real_network_answers_as_if_called_by_hand(rgb, tiny_dir, ramp):
@@ -142,7 +142,7 @@ def test_two_streams_are_the_sum_of_their_logits(joint, two_networks, asked_flow
     assert clip.shape == (250, 224, 224, 2)
     assert (clip == [0.5, 0]).all()  # 10 of 20 pixels
     assert two_networks["rgb"].clips[0].shape == (250, 224, 224, 3)
-    stages = ["decode", "resize", "crop", "rgb network", "flow", "flow network"]
+    stages = ["decode", "crop", "rgb network", "flow", "flow network"]
     assert list(answer.timing) == stages
 
 
