@@ -23,7 +23,7 @@ setup(
         "keras>=3.6",
         "numba>=0.62",
         "numpy>=1.26",
-        "opencv-contrib-python-headless>=4.10",
+        "opencv-contrib-python-headless>=4.12",
         "rich>=13.0",
         "tensorboard>=2.16",
         "tensorflow>=2.16",

@@ -9,6 +9,8 @@ _PUBLIC = {
     "InceptionI3D": "i3d_tf.zoo",
     "compute_flow": "i3d_tf.video.flow",
     "decode_predictions": "i3d_tf.metrics.ranking",
+    "fuse_for_inference": "i3d_tf.models.inference",
+    "inflate": "i3d_tf.zoo",
     "load": "i3d_tf.zoo",
     "preprocess_input": "i3d_tf.video.transform",
     "read_clip": "i3d_tf.video.decode",

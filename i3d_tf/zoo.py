@@ -1,20 +1,37 @@
 """Models by name, with their weights."""
 
+import inspect
 import warnings
 import zipfile
 from pathlib import Path
 
 import numpy as np
 
+from i3d_tf.models.c3d import c3d
+from i3d_tf.models.convnet_lstm import convnet_lstm
+from i3d_tf.models.fused_3d import fused_3d
 from i3d_tf.models.inception_i3d import inception_i3d
+from i3d_tf.models.inception_v1 import inception_v1
+from i3d_tf.models.inflated import inflated
+from i3d_tf.models.two_stream_2d import two_stream_2d
+from i3d_tf.models.two_stream_i3d import two_stream_i3d
 from i3d_tf.specs.inception_v1 import HEAD, I3D, widen
 from i3d_tf.specs.releases import RELEASES
-from i3d_tf.weights.keras_file import describe_weights
+from i3d_tf.weights.inflation import INITS, inflate_arrays
+from i3d_tf.weights.keras_file import RANKS, describe_weights
 from i3d_tf.weights.store import SUFFIX, find_weights, read_manifest
 from i3d_tf.weights.writer import WeightsError, read_weights, write_weights
 
 CHECKPOINT_DIR = "checkpoints"
-MODELS = {"inception_i3d": inception_i3d}
+MODELS = {
+    "inception_i3d": inception_i3d,
+    "inception_v1": inception_v1,
+    "convnet_lstm": convnet_lstm,
+    "c3d": c3d,
+    "two_stream": two_stream_2d,
+    "fused_3d": fused_3d,
+    "two_stream_i3d": two_stream_i3d,
+}
 
 _FIRST_KERNEL = "Conv3d_1a_7x7/conv_3d/kernel"
 _HEAD_WEIGHTS = (f"{HEAD}/*",)
@@ -28,10 +45,13 @@ def build(name, /, **arguments):
         **arguments: As of the network's function.
 
     Raises:
-        ValueError: The name is unknown.
+        ValueError: The name is unknown, or the network has no such argument.
     """
     if name not in MODELS:
         raise ValueError(f"`name` must be one of {tuple(MODELS)}; received {name!r}.")
+    known = tuple(inspect.signature(MODELS[name]).parameters)
+    if unknown := [argument for argument in arguments if argument not in known]:
+        raise ValueError(f"{name!r} takes the arguments {known}; received {unknown}.")
     return MODELS[name](**arguments)
 
 
@@ -105,17 +125,92 @@ def load(release, checkpoint_dir=CHECKPOINT_DIR, input_shape=None):
     Args:
         release: A release's name, or any other name in the directory's manifest.
         checkpoint_dir: Where `tools/convert.py` has put the weights.
-        input_shape: (T, H, W, C), default any size; a fixed size runs a little faster.
+        input_shape: (T, H, W, C), or (H, W, C) of a 2D network, default any size; a fixed size runs
+            a little faster.
 
     Returns:
-        A functional `keras.Model` named like the release: clips -> logits.
+        A functional `keras.Model` named like the release: clips, or images where the manifest names
+        a 2D architecture, -> logits.
 
     Raises:
         FileNotFoundError: The weights are not there; the message names the command that makes them.
         ValueError: The file is not the one that the manifest speaks of.
     """
     path, row = find_weights(release, checkpoint_dir)
-    return _model_of(path, row.get("width_multiplier", 1.0), input_shape, release)
+    architecture = row.get("architecture", "inception_i3d")
+    if architecture not in RANKS:
+        raise WeightsError(
+            f"{path}: the manifest's `architecture` must be one of {tuple(RANKS)}; it is "
+            f"{architecture!r}."
+        )
+    return _model_of(path, row.get("width_multiplier", 1.0), input_shape, release, architecture)
+
+
+def inflate(
+    model_2d,
+    temporal="i3d",
+    init="repeat",
+    padding="zero",
+    time="mean",
+    frames=None,
+    channels=None,
+    rules=None,
+    name=None,
+):
+    """Turns a 2D network and its weights into a 3D network (arXiv:1705.07750, section 2.4).
+
+    Every tensor of the 3D network is the 2D network's with time after the batch: (N, H, W, C)
+    becomes (N, T, H, W, C), and whatever the 2D network does to an image without looking along time
+    is done to each time step. Layers keep their names. A frozen video, one picture repeated, gets
+    the 2D network's answer at every step: with padding "edge" and "valid" exactly, with "zero" at
+    the steps that the padding does not reach; `i3d_tf.models.inflation_border.border` counts the
+    others (ResNet50 with "i3d": the first and the last 8, each step being 8 frames). With
+    init="centre" and zero padding there is no such border.
+
+    Depthwise and separable convolutions are inflated like others, and computed as a sum of 2D ones
+    over the kernel's time steps, which runs on a CPU too. Pools are over the steps there are,
+    whatever the padding. Layers between which time would have to go (recurrent, attention), and
+    such as are not Keras's own, have no 3D form: `rules` gives them one.
+
+    Args:
+        model_2d: A functional or sequential Keras model over images with its channels last, such as
+            of keras.applications, with the weights it is to begin with; it stays as it is. Models
+            within it are dissolved into their layers.
+        temporal: Which layers look along time and shorten it: "i3d", the paper's; "every_other",
+            half of the residual blocks; or a function, `Spot` -> (extent, stride). They are read in
+            `i3d_tf.models.inflation_schedules`, whose `temporal_schedule` lists them for a network.
+        init: "repeat", each kernel copied along time and divided by its extent; or "centre", the
+            kernel in the middle of zeros, so that frames are at first seen one by one.
+        padding: What stands before the first and after the last step: "zero", as in the paper;
+            "edge", copies of the outermost step; "valid", nothing: the clip gets shorter, and
+            branches are cut to the time that they have in common.
+        time: "mean", outputs without space, (N, C), are the mean over time of what the head says of
+            each step (where it ends in a softmax, of probabilities); "steps", they are
+            (N, T', C). Outputs with space always keep their time.
+        frames: T, or None for any.
+        channels: Channels of the input, where not those of the 2D network: its first kernels are
+            adapted (`i3d_tf.weights.inflation.adapt_channels`), such as to 2 for optical flow.
+        rules: Dictionary: class of a layer -> function from the 2D layer to a layer over
+            (N, T, ...) with the same weights; see `i3d_tf.layers.PerFrame`.
+        name: The model's name; that of the 2D network with "_3d" where None.
+
+    Returns:
+        A functional `keras.Model`, its inputs and outputs structured like the 2D network's.
+
+    Raises:
+        ValueError: An argument cannot work, or a layer has no 3D form; the message names it and
+            says what to do.
+    """
+    if init not in INITS:
+        raise ValueError(f"`init` must be one of {INITS}; received {init!r}.")
+    inflation = inflated(model_2d, temporal, padding, time, frames, channels, rules, name)
+    sources = {path: np.asarray(variable) for path, variable in inflation.sources.items()}
+    shapes = {variable.path: tuple(variable.shape) for variable in inflation.model.weights}
+    write_weights(inflation.model, inflate_arrays(sources, shapes, init))
+    for layer in inflation.model.layers:
+        if hasattr(layer, "finalize_state"):  # Normalization computes with copies
+            layer.finalize_state()
+    return inflation.model
 
 
 def _weights_file(weights, checkpoint_dir):
@@ -158,19 +253,22 @@ def load_keras(path):
         raise WeightsError(f"{path}: cannot be loaded ({_reason(error)}).") from error
 
 
-def _model_of(path, width_multiplier, input_shape=None, name="inception_i3d"):
+def _model_of(
+    path, width_multiplier, input_shape=None, name="inception_i3d", architecture="inception_i3d"
+):
     """The network of a `.weights.h5` file, with its weights."""
-    found = describe_weights(path)
+    found = describe_weights(path, architecture)
     filters = widen(I3D[0], width_multiplier).filters
     if found.filters != filters:
         raise WeightsError(
             f"{path}: its first layer has {found.filters} filters; with width_multiplier="
             f"{width_multiplier} it would have {filters}."
         )
-    model = inception_i3d(
+    any_size = (*(None,) * RANKS[architecture], found.channels)
+    model = MODELS[architecture](
         include_top=found.classes is not None,
         classes=found.classes or 1,
-        input_shape=(None, None, None, found.channels) if input_shape is None else input_shape,
+        input_shape=any_size if input_shape is None else input_shape,
         width_multiplier=width_multiplier,
         name=name,
     )

@@ -7,6 +7,7 @@ import pytest
 
 import i3d_tf
 from i3d_tf import zoo
+from i3d_tf.specs.architectures import ARCHITECTURES
 from i3d_tf.weights.store import save_weights
 from i3d_tf.weights.writer import WeightsError, read_weights
 
@@ -50,6 +51,35 @@ def test_build_by_name():
 def test_build_names_the_choices():
     with pytest.raises(ValueError, match=r"`name` must be one of \('inception_i3d',.*'resnet'"):
         zoo.build("resnet")
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_the_papers_architectures_build_by_name_for_what_they_see(name):
+    architecture = ARCHITECTURES[name]
+    shapes = {stream: architecture.clip_shape(stream, size=32) for stream in ("rgb", "flow")}
+    joint = "joint" in architecture.streams
+    model = zoo.build(
+        name, input_shape=shapes if joint else shapes["rgb"], width_multiplier=TINY, classes=3
+    )
+    assert model.output_shape == (None, 3)
+    assert model.name == name
+    seen = {stream: (None, *shape) for stream, shape in shapes.items()}
+    assert model.input_shape == ([seen["flow"], seen["rgb"]] if joint else seen["rgb"])
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "message"),
+    [
+        ("c3d", {"stream": "flow"}, r"'c3d' takes the arguments \('input_shape',.*\['stream'\]"),
+        ("two_stream", {"stream": "sound"}, r"one of \('rgb', 'flow', 'joint'\).*'sound'"),
+        ("c3d", {"input_shape": (9, 112, 112, 3)}, "T >= 16"),
+        ("convnet_lstm", {"input_shape": (9, 112, 112, 1)}, "C = 3 for rgb, 2 for flow"),
+        ("inception_i3d", {"input_shape": (8, 112, 112, 3)}, "T >= 9"),
+    ],
+)
+def test_build_with_wrong_inputs_names_the_choices(name, arguments, message):
+    with pytest.raises(ValueError, match=message):
+        zoo.build(name, **arguments)
 
 
 def test_load_gives_the_saved_network(tiny, tiny_dir):

@@ -1,7 +1,8 @@
-"""Trains or fine-tunes I3D on a folder of videos.
+"""Trains or fine-tunes I3D, or one of the paper's baselines, on a folder of videos.
 
 python tools/train.py --recipe=stick_actions --data_dir=stick --workdir=runs/rgb
 python tools/train.py --recipe=ucf101 --data_dir=UCF --init=rgb_imagenet --transfer=full --workdir=r
+python tools/train.py --recipe=hmdb51 --model=fused_3d --data_dir=HMDB --workdir=runs/fused
 
 Stopped at any moment, the same command goes on from the last checkpoint.
 """
@@ -11,7 +12,7 @@ import dataclasses
 from absl import app, flags
 
 from i3d_tf.runs.console import one_line_errors, quiet_tensorflow
-from i3d_tf.specs.recipes import RECIPES, Recipe
+from i3d_tf.specs.recipes import I3D_MODEL, RECIPES, Recipe, for_model
 
 _RECIPE = flags.DEFINE_enum("recipe", "stick_actions", tuple(RECIPES), "Published schedule.")
 flags.DEFINE_string("data_dir", None, "Folder of the dataset.", required=True)
@@ -54,7 +55,8 @@ def _recipe():
             changes |= {name: tuple(map(kind, changes[name]))} if name in changes else {}
         except ValueError as error:
             raise ValueError(f"--{name} must be numbers with commas between: {error}.") from error
-    return dataclasses.replace(RECIPES[_RECIPE.value], **changes)
+    recipe = for_model(RECIPES[_RECIPE.value], changes.pop("model", I3D_MODEL))
+    return dataclasses.replace(recipe, **changes)
 
 
 def main(argv):

@@ -1,10 +1,15 @@
-"""The classification head of I3D: average pool, then a 1x1x1 convolution averaged over time."""
+"""The classification head: average pool, then a 1x1x1 convolution averaged over time."""
 
 import keras
 from keras import ops
 
-from i3d_tf.layers.unit3d import Unit3D
-from i3d_tf.specs.inception_v1 import HEAD_CONV, HEAD_POOL_KERNEL, MIN_FRAMES
+from i3d_tf.layers.unit import UNITS
+from i3d_tf.specs.inception_v1 import (
+    HEAD_CONV,
+    HEAD_POOL_KERNEL,
+    MIN_FRAMES,
+    name_without_time,
+)
 
 
 @keras.saving.register_keras_serializable(package="i3d_tf")
@@ -35,27 +40,29 @@ class HeadPool(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="i3d_tf")
 class Logits(keras.layers.Layer):
-    """A 1x1x1 convolution with bias, averaged over time: (N, T', 1, 1, C) -> (N, classes).
+    """A 1x1x1 convolution with bias, averaged over what is left: (N, T', 1, 1, C) -> (N, classes).
 
     The average is taken in the variables' precision, so that logits stay float32 under mixed
     precision.
 
     Args:
         classes: Number of logits.
+        rank: 3 after a clip, or 2 after an image, (N, 1, 1, C) -> (N, classes).
         **kwargs: As of `keras.layers.Layer`.
     """
 
-    def __init__(self, classes, **kwargs):
+    def __init__(self, classes, rank=3, **kwargs):
         super().__init__(**kwargs)
         self.classes = classes
-        self.conv = Unit3D(
+        self.rank = rank
+        self.conv = UNITS[rank](
             classes,
-            (1, 1, 1),
+            (1,) * rank,
             activation=None,
             use_batch_norm=False,
             use_bias=True,
             dtype=self.dtype_policy,
-            name=HEAD_CONV,
+            name=HEAD_CONV if rank == 3 else name_without_time(HEAD_CONV),
         )
 
     def build(self, input_shape):
@@ -64,7 +71,8 @@ class Logits(keras.layers.Layer):
 
     def call(self, inputs):
         """(N, T', 1, 1, C) -> (N, classes)."""
-        return ops.mean(ops.cast(self.conv(inputs), self.variable_dtype), axis=(1, 2, 3))
+        positions = tuple(range(1, self.rank + 1))
+        return ops.mean(ops.cast(self.conv(inputs), self.variable_dtype), axis=positions)
 
     def compute_output_shape(self, input_shape):
         """(N, T', 1, 1, C) -> (N, classes)."""
@@ -77,4 +85,4 @@ class Logits(keras.layers.Layer):
 
     def get_config(self):
         """The constructor's arguments."""
-        return {**super().get_config(), "classes": self.classes}
+        return {**super().get_config(), "classes": self.classes, "rank": self.rank}

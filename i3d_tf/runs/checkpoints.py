@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from i3d_tf.specs.architectures import JOINT
 from i3d_tf.specs.labels import read_labels
 from i3d_tf.specs.protocol import Protocol
 from i3d_tf.specs.streams import CHANNELS
@@ -20,7 +21,7 @@ class Checkpoint:
     Attributes:
         name: What it was asked for by.
         model: Clips to logits.
-        stream: "rgb" or "flow".
+        stream: "rgb" or "flow", or "joint" for a network that sees both.
         class_names: In the order of the logits.
         protocol: How it expects to be shown videos.
         sha256: Of its file.
@@ -64,7 +65,9 @@ def open_checkpoint(name, checkpoint_dir="checkpoints") -> Checkpoint:
 
 
 def stream_of(model) -> str:
-    """Which stream a network reads, by its channels."""
+    """Which stream a network reads, by its channels; "joint" where it has two inputs."""
+    if isinstance(model.input_shape, dict | list):
+        return JOINT
     streams = {channels: stream for stream, channels in CHANNELS.items()}
     channels = model.input_shape[-1]
     if channels not in streams:
@@ -113,6 +116,8 @@ def _from_run(name, path):
             frame_rate=settings["frame_rate"],
             short_side=settings["short_side"],
             crop_size=settings["crop_size"],
+            windows=settings["test_windows"],
+            rgb_step=settings["rgb_step"],
         ),
         sha256=sha256(path),
         history=[json.loads(line) for line in lines],

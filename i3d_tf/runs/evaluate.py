@@ -11,6 +11,8 @@ from i3d_tf.data.readers import read_dataset
 from i3d_tf.runs.checkpoints import open_checkpoint
 from i3d_tf.runs.logits import compute_logits, forward_function
 from i3d_tf.runs.report import Evaluation, write_report
+from i3d_tf.specs.architectures import JOINT
+from i3d_tf.specs.streams import STREAMS
 
 
 @dataclass(frozen=True)
@@ -24,6 +26,7 @@ class EvaluateOptions:
         report_dir: Where the report goes.
         rgb_checkpoint: RGB network, see `open_checkpoint`; None leaves the stream out.
         flow_checkpoint: Flow network; None leaves the stream out.
+        joint_checkpoint: A network that sees both streams, instead of one for each.
         checkpoint_dir: Where names are looked up.
         flow_dir: Where flow files are, or go.
         flow_engine: What computes flow that is not there yet.
@@ -43,6 +46,7 @@ class EvaluateOptions:
     report_dir: str
     rgb_checkpoint: str | None = None
     flow_checkpoint: str | None = None
+    joint_checkpoint: str | None = None
     checkpoint_dir: str = "checkpoints"
     flow_dir: str | None = None
     flow_engine: str = "auto"
@@ -64,14 +68,17 @@ def evaluate(options: EvaluateOptions) -> dict:
     Raises:
         ValueError: No network was named, or networks and data do not fit.
     """
-    asked = {"rgb": options.rgb_checkpoint, "flow": options.flow_checkpoint}
-    networks = {
-        stream: open_checkpoint(name, options.checkpoint_dir)
-        for stream, name in asked.items()
-        if name is not None
+    asked = {
+        "rgb": options.rgb_checkpoint,
+        "flow": options.flow_checkpoint,
+        JOINT: options.joint_checkpoint,
     }
-    if not networks:
-        raise ValueError("give --rgb_checkpoint, --flow_checkpoint or both.")
+    asked = {stream: name for stream, name in asked.items() if name is not None}
+    if not asked:
+        raise ValueError("give --rgb_checkpoint, --flow_checkpoint or both, or --joint_checkpoint.")
+    if JOINT in asked and len(asked) > 1:
+        raise ValueError("--joint_checkpoint sees both streams; give no other beside it.")
+    networks = {s: open_checkpoint(name, options.checkpoint_dir) for s, name in asked.items()}
     for stream, network in networks.items():
         if network.stream != stream:
             raise ValueError(f"{network.name}: is a network for {network.stream}, not {stream}.")
@@ -111,7 +118,7 @@ def evaluate(options: EvaluateOptions) -> dict:
     if not examples:
         raise ValueError(f"{options.data_dir}: no video of {options.split} could be read.")
     facts = _protocol_facts(options, protocol, networks)
-    if "flow" in networks:
+    if networks.keys() & {"flow", JOINT}:
         facts["flow_engine"] = ", ".join(
             sorted({open_flow(e, form).metadata["engine"] for e in examples})
         )
@@ -158,12 +165,13 @@ def _form(options, protocol):
 def _phases(options, protocol, form, stream, examples):
     return Phases(
         examples=examples,
-        streams=(stream,),
+        streams=STREAMS if stream == JOINT else (stream,),
         frames=protocol.frames,
         form=form,
         batch_size=options.batch_size,
         seed=0,
         freeze_time=options.freeze_time,
+        rgb_step=protocol.rgb_step,
     )
 
 
@@ -183,6 +191,7 @@ def _protocol_facts(options, protocol, networks):
         "crops": protocol.crops,
         "short_side": protocol.short_side,
         "crop_size": protocol.crop_size,
+        "rgb_step": protocol.rgb_step,
         "precision": ", ".join(sorted({n.precision for n in networks.values()})),
         "checkpoints": {
             stream: {"name": network.name, "sha256": network.sha256}

@@ -8,8 +8,16 @@ from i3d_tf.runs.console import progress_bar
 
 
 def forward_function(model):
-    """A network as a function of clips, traced once for all calls."""
-    return tf.function(lambda clips: model(clips, training=False), reduce_retracing=True)
+    """A network as a function of clips, traced once for all calls: (N, classes).
+
+    Of a network that answers at every step, the last answer is taken.
+    """
+
+    def answer(clips):
+        logits = model(clips, training=False)
+        return logits[:, -1] if len(logits.shape) == 3 else logits
+
+    return tf.function(answer, reduce_retracing=True)
 
 
 def compute_logits(forward, phases: Phases, windows=1, crops=1, workers=None, title="test"):

@@ -19,6 +19,7 @@ import numpy as np
 from i3d_tf.metrics.classification import FUSIONS
 from i3d_tf.runs.report_numbers import FILE, report_numbers
 from i3d_tf.runs.report_page import report_page
+from i3d_tf.specs.architectures import STREAM_CHOICES
 from i3d_tf.specs.streams import STREAMS
 from i3d_tf.video.decode import VideoError, probe, read_clip
 from i3d_tf.weights.files import replaced_when_whole
@@ -36,7 +37,8 @@ class Evaluation:
         class_names: One name a class, in the order of the logits.
         paths: The clips' video files, N of them.
         labels: Integers (N,), the clips' classes.
-        logits: Stream, "rgb" or "flow" or both, to its logits (N, classes); kept as float32.
+        logits: Stream, "rgb" or "flow" or both, to its logits (N, classes), or "joint" alone to
+            those of a network that sees both; kept as float32.
         protocol: How the clips were shown, as plain values. The page knows frames, frame_rate,
             clips, crops, short_side, crop_size, time, flow_engine and precision; checkpoints maps
             each stream to its name and sha256; whatever else is there is listed too.
@@ -68,14 +70,17 @@ class Evaluation:
             # float32 also for the numbers, so that they can be had again from the file.
             "logits": {
                 stream: np.asarray(self.logits[stream], np.float32)
-                for stream in STREAMS
+                for stream in STREAM_CHOICES
                 if stream in self.logits
             },
             "cuts": tuple(self.cuts or [(None, None)] * len(self.paths)),
         }
-        if not self.logits or (strange := set(self.logits) - set(STREAMS)):
-            found = sorted(strange) if self.logits else "none"
-            raise ValueError(f"`logits` must be of streams among {STREAMS}; received {found}.")
+        allowed = ({"rgb"}, {"flow"}, {"rgb", "flow"}, {"joint"})
+        if set(self.logits) not in allowed:
+            raise ValueError(
+                f"`logits` must be of streams among {STREAMS}, or of joint alone; received "
+                f"{sorted(self.logits) or 'none'}."
+            )
         if self.fusion not in FUSIONS:
             raise ValueError(f"`fusion` must be one of {FUSIONS}; received {self.fusion!r}.")
         for name, value in parts.items():

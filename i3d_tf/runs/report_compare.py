@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from i3d_tf.data.report import printable
-from i3d_tf.runs.report_numbers import FILE, FORMAT, JOINT, TOP, VERSION
+from i3d_tf.runs.report_numbers import FILE, FORMAT, TOP, VERSION
 from i3d_tf.runs.report_words import NOTHING, RESULT_NAMES, counted, flattened, percent, spelt
+from i3d_tf.specs.architectures import JOINT
 
 LARGEST_REPORT = 2**30  # bytes; a report of a million videos has about half of it
 MEASURES = {"top_1": "top-1", "top_5": f"top-{TOP}", "mean_class": "class mean"}

@@ -14,11 +14,12 @@ from i3d_tf.metrics.classification import (
     top_k_accuracy,
 )
 from i3d_tf.metrics.ranking import softmax
+from i3d_tf.specs.architectures import JOINT
+from i3d_tf.specs.streams import STREAMS
 
 FILE = "report.json"
 FORMAT = "i3d_tf evaluation"
 VERSION = 1
-JOINT = "joint"  # the result of both streams, beside those called "rgb" and "flow"
 TOP = 5  # classes kept of each prediction, and the k of the second accuracy
 WORST = 12  # clips shown
 DIGITS = 6  # of a probability
@@ -33,7 +34,7 @@ def report_numbers(evaluation) -> dict:
     Returns:
         A record of plain values, none of them NaN:
           format, version, classes, videos, protocol, data, history;
-          results: "rgb", "flow" and, of two streams, "joint", to their numbers;
+          results: "rgb", "flow" and, of both streams, "joint", to their numbers;
           headline: the name of the last of them;
           predictions: a record a video;
           worst: which of them are wrong with the highest probability, in the headline's result.
@@ -53,8 +54,8 @@ def report_numbers(evaluation) -> dict:
         "headline": headline,
         "results": {
             name: {
-                "streams": list(evaluation.logits) if name == JOINT else [name],
-                "fusion": evaluation.fusion if name == JOINT else None,
+                "streams": list(STREAMS) if name == JOINT else [name],
+                "fusion": evaluation.fusion if name not in evaluation.logits else None,
                 **_numbers(values, evaluation.labels),
             }
             for name, values in scores.items()
@@ -110,7 +111,7 @@ def _scores(evaluation):
 
 
 def _probabilities(name, scores, evaluation):
-    if name == JOINT and evaluation.fusion == "probabilities":
+    if name not in evaluation.logits and evaluation.fusion == "probabilities":
         return scores[name]
     return softmax(scores[name])
 

@@ -1,6 +1,6 @@
 """How a report spells its numbers, and the protocol that stands beside them."""
 
-from i3d_tf.runs.report_numbers import JOINT
+from i3d_tf.specs.architectures import JOINT
 
 RESULT_NAMES = {"rgb": "RGB", "flow": "Optical flow", JOINT: "Two-stream"}
 FUSION_WORDS = {"logits": "sum of the logits", "probabilities": "mean of the probabilities"}
@@ -8,6 +8,7 @@ NOTHING = "-"
 # Protocol entry, how it reads in a sentence, and its name in the table.
 PROTOCOL_WORDS = (
     ("frames", "{} frames", "Frames of a clip"),
+    ("rgb_step", "RGB 1 of {}", "RGB shows one frame of"),
     ("frame_rate", "{} frames/s", "Frames per second"),
     ("clips", "{} clip(s) a video", "Clips of a video"),
     ("crops", "{} crop(s)", "Crops of a clip"),
@@ -44,6 +45,8 @@ def protocol_line(record, result=None) -> str:
     for key, words, _ in PROTOCOL_WORDS:
         value = record["protocol"].get(key)
         if value is None or (key == "flow_engine" and "flow" not in streams):
+            continue
+        if key == "rgb_step" and (value == 1 or "rgb" not in streams):
             continue
         plural = "" if value == 1 else "s"
         parts.append(words.replace("(s)", plural).format(spelt(value)))

@@ -201,7 +201,7 @@ class _Run:
         )
         return Phases(
             examples=examples,
-            streams=(self.recipe.stream,),
+            streams=self.recipe.streams,
             frames=frames,
             form=form,
             batch_size=batch_size,
@@ -209,6 +209,7 @@ class _Run:
             flip=self.recipe.flip,
             jitter=self.recipe.jitter,
             class_weights=self._class_weights() if self.options.class_weights else None,
+            rgb_step=self.recipe.rgb_step,
         )
 
     def _class_weights(self):
@@ -228,8 +229,9 @@ class _Run:
         training_model.seed_dropout(model, self.options.seed, step)
         with self.failures.raised_as_they_are(), StopBetweenSteps(step) as stopping:
             if step == 0:
-                first = next(iter(train_batches(phases, 0, 1, self.failures)))
-                write_pictures(self.writer, first[0], self.recipe.stream, 0)
+                clips, *_ = next(iter(train_batches(phases, 0, 1, self.failures)))
+                seen = clips if isinstance(clips, dict) else {self.recipe.stream: clips}
+                write_pictures(self.writer, seen, 0)
             try:
                 model.fit(
                     batches,
@@ -265,7 +267,9 @@ class _Run:
         recipe = self.recipe
         batch_size = max(1, recipe.batch_size * recipe.train_frames // recipe.test_frames)
         phases = self._phases(self.test_set.examples, recipe.test_frames, batch_size)
-        logits, failures = compute_logits(self.forward, phases, workers=self.options.workers)
+        logits, failures = compute_logits(
+            self.forward, phases, recipe.test_windows, workers=self.options.workers
+        )
         self.failures.reasons.update(failures.reasons)
         self.workdir.keep_unreadable(self.failures.reasons)
         labels = np.array([example.label for example in self.test_set.examples])

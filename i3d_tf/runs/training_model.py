@@ -1,14 +1,16 @@
 """The network of a training run: weights to begin with, what is frozen, how it is optimised."""
 
 import warnings
+from functools import partial
 
 import keras
 import tensorflow as tf
 
+from i3d_tf.runs.initial_weights import write_initial_weights
 from i3d_tf.specs.inception_v1 import HEAD
 from i3d_tf.specs.recipes import Recipe
 from i3d_tf.specs.streams import CHANNELS
-from i3d_tf.zoo import InceptionI3D
+from i3d_tf.zoo import build
 
 TRANSFERS = ("scratch", "fixed", "full")
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
@@ -39,7 +41,7 @@ def build_model(recipe: Recipe, classes: int, transfer="scratch", init=None, che
         classes: Number of classes.
         transfer: "scratch" trains everything from random weights, "full" everything from `init`,
             and "fixed" only the last layer on top of `init`, with batch norm as it was.
-        init: A release, another name in the checkpoint directory, or a weights file.
+        init: Weights to begin with, see `write_initial_weights`.
         checkpoint_dir: Where names are looked up.
 
     Raises:
@@ -89,21 +91,54 @@ def restore_model(path, recipe: Recipe, classes, transfer="scratch", frozen=Fals
 
 def _network(recipe, classes, transfer, init=None, checkpoint_dir=None):
     """The network with its decays, and frozen where `transfer` says so."""
-    model = InceptionI3D(
-        weights=init,
-        checkpoint_dir=checkpoint_dir,
-        input_shape=(None, recipe.crop_size, recipe.crop_size, CHANNELS[recipe.stream]),
+    model = NETWORKS[recipe.model](
+        recipe,
         classes=classes,
         dropout_rate=recipe.dropout_rate,
         width_multiplier=recipe.width_multiplier,
-        name=f"{recipe.stream}_i3d",
+        name=f"{recipe.stream}_{recipe.model}",
     )
+    if init is not None:
+        write_initial_weights(model, init, checkpoint_dir, recipe.width_multiplier)
     for layer in batch_norms(model):
         layer.momentum = recipe.batch_norm_momentum
     if transfer == "fixed":
         for layer in model.layers:
             layer.trainable = layer.name == HEAD
     return model
+
+
+def _any_length(recipe, **arguments):
+    """A network of one stream that takes any number of frames."""
+    shape = (None, recipe.crop_size, recipe.crop_size, CHANNELS[recipe.stream])
+    return build(recipe.model, input_shape=shape, **arguments)
+
+
+def _clip_shape(recipe, stream):
+    frames = recipe.frames_seen(stream, recipe.train_frames)
+    return (frames, recipe.crop_size, recipe.crop_size, CHANNELS[stream])
+
+
+def _fixed_length(recipe, **arguments):
+    """The same of a network whose number of frames is part of it."""
+    return build(recipe.model, input_shape=_clip_shape(recipe, recipe.stream), **arguments)
+
+
+def _both_streams(recipe, **arguments):
+    shapes = {stream: _clip_shape(recipe, stream) for stream in recipe.streams}
+    return build(recipe.model, input_shape=shapes, **arguments)
+
+
+# How a recipe's network is built; see `i3d_tf.specs.recipes.TRAINED_STREAMS`.
+NETWORKS = {
+    "inception_i3d": _any_length,
+    "convnet_lstm": partial(_any_length, all_steps=True),
+    "c3d": _fixed_length,
+    "two_stream": lambda recipe, **arguments: _fixed_length(
+        recipe, stream=recipe.stream, **arguments
+    ),
+    "fused_3d": _both_streams,
+}
 
 
 def batch_norms(model):
@@ -150,7 +185,7 @@ def compile_model(model, recipe: Recipe, accumulate=1):
         optimizer=make_optimizer(recipe, accumulate),
         loss=SmoothedCrossentropy(recipe.label_smoothing),
         # Weighted, so that clips that could not be read (weight 0) do not count.
-        weighted_metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
+        weighted_metrics=[keras.metrics.MeanMetricWrapper(right, name="accuracy")],
         jit_compile=bool(tf.config.list_physical_devices("GPU")),
     )
     model.optimizer.build(model.trainable_variables)
@@ -170,15 +205,33 @@ class SmoothedCrossentropy(keras.losses.Loss):
         self.label_smoothing = label_smoothing
 
     def call(self, labels, logits):
-        """Labels, int (N,), and logits, float (N, classes) -> float (N,)."""
+        """Labels, int (N,), and logits, float (N, classes) or (N, T, classes) -> float (N,)."""
         targets = keras.ops.one_hot(keras.ops.cast(labels, "int32"), logits.shape[-1])
-        return keras.losses.categorical_crossentropy(
+        if len(logits.shape) == 3:  # answers at every step, each as good as the others
+            targets = keras.ops.broadcast_to(targets[:, None], keras.ops.shape(logits))
+        losses = keras.losses.categorical_crossentropy(
             targets, logits, from_logits=True, label_smoothing=self.label_smoothing
         )
+        return keras.ops.mean(losses, axis=1) if len(losses.shape) == 2 else losses
 
     def get_config(self):
         """The constructor's arguments."""
         return {**super().get_config(), "label_smoothing": self.label_smoothing}
+
+
+@keras.saving.register_keras_serializable(package="i3d_tf")
+def right(labels, logits):
+    """Whether answers are right, the last ones where a network gives one at every step.
+
+    Args:
+        labels: int (N,).
+        logits: float (N, classes) or (N, T, classes).
+
+    Returns:
+        float32 (N,) of 0 and 1.
+    """
+    last = logits[:, -1] if len(logits.shape) == 3 else logits
+    return keras.metrics.sparse_categorical_accuracy(labels, last)
 
 
 def make_optimizer(recipe: Recipe, accumulate=1):

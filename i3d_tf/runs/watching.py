@@ -138,19 +138,24 @@ class Profile(keras.callbacks.Callback):
         self.running = False
 
 
-def write_pictures(writer, batch, stream, step):
+def write_pictures(writer, batch, step):
     """Shows what the network sees: first, middle and last frame of a batch's clips.
 
     Args:
         writer: A `tf.summary` writer.
-        batch: float32 (N, T, S, S, C) in [-1, 1].
-        stream: "rgb" or "flow"; of flow, x is shown as red and y as green.
+        batch: Stream, "rgb" or "flow", to float32 (N, T, S, S, C) in [-1, 1]; of flow, x is shown
+            as red and y as green.
         step: Where on TensorBoard's time line.
     """
-    clips = np.asarray(batch)
+    with writer.as_default(step):
+        for stream, clips in batch.items():
+            title = f"what the network sees: {stream}"
+            tf.summary.image(title, _strip(np.asarray(clips), stream), max_outputs=8)
+
+
+def _strip(clips, stream):
+    """Three frames of each clip side by side: (N, S, 3 S, 3) in [0, 1]."""
     chosen = clips[:, [0, clips.shape[1] // 2, -1]]  # (N, 3, S, S, C)
     if stream == "flow":
         chosen = np.concatenate([chosen, np.zeros_like(chosen[..., :1])], axis=-1)
-    rows = np.concatenate(list(chosen.swapaxes(0, 1)), axis=2)  # (N, S, 3 S, 3)
-    with writer.as_default(step):
-        tf.summary.image("what the network sees", (rows + 1) / 2, max_outputs=8)
+    return (np.concatenate(list(chosen.swapaxes(0, 1)), axis=2) + 1) / 2

@@ -16,6 +16,7 @@ from i3d_tf.specs.inception_v1 import (
     Mixed,
     Row,
     branches,
+    name_without_time,
 )
 
 # Receptive fields (time, height, width) as printed in figure 3 of arXiv:1705.07750; see
@@ -60,7 +61,7 @@ def endpoint_shapes(rows: Sequence[Row], clip_shape: Sequence[int]) -> dict[str,
 
     Args:
         rows: The network.
-        clip_shape: (T, H, W, C).
+        clip_shape: (T, H, W, C), or (H, W, C) for rows without time.
 
     Returns:
         Endpoint name to (T', H', W', filters), in order.
@@ -68,7 +69,7 @@ def endpoint_shapes(rows: Sequence[Row], clip_shape: Sequence[int]) -> dict[str,
     *size, channels = clip_shape
     shapes = {}
     for row in rows:
-        stride = getattr(row, "stride", (1, 1, 1))
+        stride = getattr(row, "stride", (1,) * len(size))
         size = [halve(length, step) for length, step in zip(size, stride, strict=True)]
         channels = filters_out(row, channels)
         shapes[row.name] = (*size, channels)
@@ -124,14 +125,16 @@ def convolutions(rows: Sequence[Row], channels: int) -> Iterator[tuple[str, Conv
 def variable_shapes(rows: Sequence[Row], channels: int, classes: int) -> dict[str, tuple[int, ...]]:
     """The path and the shape of every variable: kernels, batch norm with its statistics, head."""
     shapes = {}
+    rank = _rank(rows)
     for path, conv, filters_in in convolutions(rows, channels):
-        shapes[f"{path}/conv_3d/kernel"] = (*conv.kernel, filters_in, conv.filters)
+        shapes[f"{path}/conv_{rank}d/kernel"] = (*conv.kernel, filters_in, conv.filters)
         for statistic in ("beta", "moving_mean", "moving_variance"):
             shapes[f"{path}/batch_norm/{statistic}"] = (conv.filters,)
     for row in rows:
         channels = filters_out(row, channels)
-    shapes[f"{HEAD}/{HEAD_CONV}/conv_3d/kernel"] = (1, 1, 1, channels, classes)
-    shapes[f"{HEAD}/{HEAD_CONV}/conv_3d/bias"] = (classes,)
+    head = f"{HEAD}/{HEAD_CONV if rank == 3 else name_without_time(HEAD_CONV)}/conv_{rank}d"
+    shapes[f"{head}/kernel"] = (*(1,) * rank, channels, classes)
+    shapes[f"{head}/bias"] = (classes,)
     return shapes
 
 
@@ -141,11 +144,20 @@ def count_parameters(rows: Sequence[Row], channels: int, classes: int) -> int:
 
 
 def count_multiply_adds(rows: Sequence[Row], clip_shape: Sequence[int], classes: int) -> int:
-    """Multiply-adds of all convolutions for one clip of (T, H, W, C); padding counts as work."""
+    """Multiply-adds of all convolutions for one clip of (T, H, W, C), or one image of (H, W, C).
+
+    Padding counts as work.
+    """
     shapes = endpoint_shapes(rows, clip_shape)
     total = 0
     for path, conv, filters_in in convolutions(rows, clip_shape[-1]):
-        positions = prod(shapes[path.partition("/")[0]][:3])
+        positions = prod(shapes[path.partition("/")[0]][:-1])
         total += positions * prod(conv.kernel) * filters_in * conv.filters
-    time, _, _, filters = shapes[rows[-1].name]
-    return total + (time - 1) * filters * classes
+    *size, filters = shapes[rows[-1].name]
+    head_steps = size[0] - 1 if _rank(rows) == 3 else 1
+    return total + head_steps * filters * classes
+
+
+def _rank(rows):
+    """3 for rows with time, 2 without."""
+    return len(rows[0].kernel)

@@ -2,8 +2,8 @@
 
 One row is one endpoint: its name, what it computes, and, beside it, the shape it gives for a clip
 of 64 x 224 x 224 (time x height x width x channels). Source: arXiv:1705.07750, figure 3, and the
-released graph. Kernels and strides are (time, height, width); the 2D network is the same rows with
-the first number left out.
+released graph. Kernels and strides are (time, height, width); the 2D network (arXiv:1409.4842, as
+TF-Slim builds it) is the same rows with the first number left out, see `without_time`.
 """
 
 from typing import NamedTuple
@@ -14,16 +14,16 @@ class Conv(NamedTuple):
 
     name: str
     filters: int
-    kernel: tuple[int, int, int]
-    stride: tuple[int, int, int] = (1, 1, 1)
+    kernel: tuple[int, ...]
+    stride: tuple[int, ...] = (1, 1, 1)
 
 
 class MaxPool(NamedTuple):
     """Max-pooling with SAME padding."""
 
     name: str
-    kernel: tuple[int, int, int]
-    stride: tuple[int, int, int]
+    kernel: tuple[int, ...]
+    stride: tuple[int, ...]
 
 
 class Mixed(NamedTuple):
@@ -34,6 +34,7 @@ class Mixed(NamedTuple):
         branch_1: Filters of a 1x1x1 convolution and of the 3x3x3 convolution after it.
         branch_2: The same again.
         branch_3: Filters of the 1x1x1 convolution after a 3x3x3 max-pool of stride 1.
+        rank: 3 for kernels of (time, height, width), 2 for (height, width).
     """
 
     name: str
@@ -41,6 +42,7 @@ class Mixed(NamedTuple):
     branch_1: tuple[int, int]
     branch_2: tuple[int, int]
     branch_3: int
+    rank: int = 3
 
 
 Row = Conv | MaxPool | Mixed
@@ -74,6 +76,13 @@ PREDICTIONS = "Predictions"
 
 ENDPOINTS = (*(row.name for row in I3D), HEAD)
 
+# What the rows and the head are called without time; variables change in the same way.
+_NAMES_WITHOUT_TIME = (
+    ("Conv3d_", "Conv2d_"),
+    ("MaxPool3d_", "MaxPool_"),
+    ("AvgPool3d_", "AvgPool_"),
+)
+
 # Shortest clip with two time steps after Mixed_5c; smallest frame that five halvings leave whole.
 MIN_FRAMES = 9
 MIN_SIZE = 32
@@ -81,6 +90,21 @@ MIN_SIZE = 32
 BATCH_NORM_EPSILON = 1e-3
 BATCH_NORM_MOMENTUM = 0.999
 MIN_WIDTH = 1  # filters a convolution keeps, however small the width multiplier
+
+
+def name_without_time(name: str) -> str:
+    """The name that an endpoint, or a layer of one, has in the 2D network."""
+    for with_time, without in _NAMES_WITHOUT_TIME:
+        name = name.replace(with_time, without)
+    return name
+
+
+def without_time(row: Row) -> Row:
+    """A row of the 2D network: the same without the first number, named as TF-Slim names it."""
+    row = row._replace(name=name_without_time(row.name))
+    if isinstance(row, Mixed):
+        return row._replace(rank=2)
+    return row._replace(kernel=row.kernel[1:], stride=row.stride[1:])
 
 
 def widen(row: Row, width_multiplier: float) -> Row:
@@ -104,7 +128,7 @@ def widen(row: Row, width_multiplier: float) -> Row:
 def branches(row: Mixed) -> tuple[tuple[Conv | MaxPool, ...], ...]:
     """The four branches of an Inception block as rows of their own, named as released."""
     one, three, unit = (1, 1, 1), (3, 3, 3), (1, 1, 1)
-    return (
+    with_time = (
         (Conv("Conv3d_0a_1x1", row.branch_0, one),),
         (
             Conv("Conv3d_0a_1x1", row.branch_1[0], one),
@@ -116,3 +140,11 @@ def branches(row: Mixed) -> tuple[tuple[Conv | MaxPool, ...], ...]:
         ),
         (MaxPool("MaxPool3d_0a_3x3", three, unit), Conv("Conv3d_0b_1x1", row.branch_3, one)),
     )
+    if row.rank == 3:
+        return with_time
+    return tuple(tuple(without_time(unit) for unit in branch) for branch in with_time)
+
+
+# The 2D network; its shapes for an image of 224 x 224 are those beside `I3D`, without the first.
+INCEPTION_V1: tuple[Row, ...] = tuple(without_time(row) for row in I3D)
+INCEPTION_V1_ENDPOINTS = (*(row.name for row in INCEPTION_V1), HEAD)

@@ -10,12 +10,13 @@ class Protocol:
     """What clips of a video a network sees at test time; the defaults are arXiv:1705.07750's.
 
     Attributes:
-        frames: Frames of a clip; the first ones, shorter videos are looped.
+        frames: Frames of a clip; the first ones of a single clip. Shorter videos are looped.
         frame_rate: Frames per second after resampling.
         short_side: Pixels, after resizing.
         crop_size: Pixels, the square the network sees.
         windows: Clips of one video, spread evenly in time.
         crops: Crops of one clip, spread evenly along the longer side; 1 is the centre.
+        rgb_step: RGB shows one of so many frames of a clip, flow all.
     """
 
     frames: int = TEST_FRAMES
@@ -24,3 +25,4 @@ class Protocol:
     crop_size: int = CROP_SIZE
     windows: int = 1
     crops: int = 1
+    rgb_step: int = 1

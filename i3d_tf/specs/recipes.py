@@ -4,8 +4,9 @@ A recipe says what the network sees, how it is optimised, and for how long. Ever
 overridden by a flag of the same name.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from i3d_tf.specs.architectures import ARCHITECTURES, JOINT
 from i3d_tf.specs.inception_v1 import MIN_FRAMES, MIN_SIZE
 from i3d_tf.specs.streams import (
     CROP_SIZE,
@@ -18,10 +19,19 @@ from i3d_tf.specs.streams import (
 
 OPTIMIZERS = ("sgd", "adamw")
 SCHEDULES = ("piecewise", "cosine")
-CHOICES = {"stream": STREAMS, "optimizer": OPTIMIZERS, "schedule": SCHEDULES}
+I3D_MODEL = "inception_i3d"
+# What one training run can be of; streams that are fused late are trained apart.
+TRAINED_STREAMS = {
+    I3D_MODEL: STREAMS,
+    "convnet_lstm": ("rgb",),
+    "c3d": ("rgb",),
+    "two_stream": STREAMS,
+    "fused_3d": (JOINT,),
+}
+CHOICES = {"model": tuple(TRAINED_STREAMS), "optimizer": OPTIMIZERS, "schedule": SCHEDULES}
 LEAST = {
-    "train_frames": MIN_FRAMES,
-    "test_frames": MIN_FRAMES,
+    "rgb_step": 1,
+    "test_windows": 1,
     "crop_size": MIN_SIZE,
     "batch_size": 1,
     "steps": 1,
@@ -29,6 +39,14 @@ LEAST = {
     "weight_decay": 0,
 }
 POSITIVE = ("frame_rate", "width_multiplier")
+SAMPLING = (
+    "train_frames",
+    "test_frames",
+    "test_windows",
+    "rgb_step",
+    "short_side",
+    "crop_size",
+)
 SHARES = ("dropout_rate", "batch_norm_momentum", "momentum", "label_smoothing", "jitter")
 
 
@@ -40,11 +58,14 @@ class Recipe:
         name: What it is called.
         description: Its source, what it costs, and what to expect of it.
         dataset: Name of the reader, see `i3d_tf.specs.datasets`.
-        stream: "rgb" or "flow".
+        stream: "rgb" or "flow", or "joint" where one network sees both; see `TRAINED_STREAMS`.
+        model: The network, one of `TRAINED_STREAMS`.
         train_split: The dataset's split to train on.
         test_split: The dataset's split to evaluate on.
         train_frames: Frames of a training clip, a random window.
-        test_frames: Frames of a test clip, the first ones; shorter videos are looped.
+        test_frames: Frames of a test clip; shorter videos are looped.
+        test_windows: Clips of a test video, spread evenly; one is the first frames.
+        rgb_step: RGB shows one of so many frames of a clip, flow all.
         frame_rate: Frames per second after resampling.
         short_side: Pixels, after resizing.
         crop_size: Pixels, the square the network sees.
@@ -74,10 +95,13 @@ class Recipe:
     description: str
     dataset: str
     stream: str
+    model: str = I3D_MODEL
     train_split: str = "train"
     test_split: str = "test"
     train_frames: int = TRAIN_FRAMES
     test_frames: int = TEST_FRAMES
+    test_windows: int = 1
+    rgb_step: int = 1
     frame_rate: float = FRAME_RATE
     short_side: int = SHORT_SIDE
     crop_size: int = CROP_SIZE
@@ -100,6 +124,11 @@ class Recipe:
     def __post_init__(self):
         for name, choices in CHOICES.items():
             self._check(name, f"one of {choices}", getattr(self, name) in choices)
+        allowed = TRAINED_STREAMS[self.model]
+        self._check("stream", f"one of {allowed} for {self.model}", self.stream in allowed)
+        least = max(MIN_FRAMES if self.model == I3D_MODEL else 1, self.rgb_step // 2 + 1)
+        for name in ("train_frames", "test_frames"):
+            self._check(name, f"at least {least}", getattr(self, name) >= least)
         for name, least in LEAST.items():
             self._check(name, f"at least {least}", getattr(self, name) >= least)
         for name in POSITIVE:
@@ -109,6 +138,15 @@ class Recipe:
         fits = self.short_side >= self.crop_size
         self._check("short_side", f"at least `crop_size`, {self.crop_size}", fits)
         self._check_schedule()
+
+    @property
+    def streams(self) -> tuple[str, ...]:
+        """What the network sees."""
+        return STREAMS if self.stream == JOINT else (self.stream,)
+
+    def frames_seen(self, stream: str, frames: int) -> int:
+        """How many frames of a clip's window a stream shows."""
+        return len(range(self.rgb_step // 2, frames, self.rgb_step)) if stream == "rgb" else frames
 
     def _check_schedule(self):
         ascending = list(self.boundaries) == sorted({b for b in self.boundaries if b > 0})
@@ -122,6 +160,29 @@ class Recipe:
     def _check(self, name, allowed, fits):
         if not fits:
             raise ValueError(f"`{name}` must be {allowed}; received {getattr(self, name)!r}.")
+
+
+def for_model(recipe: Recipe, model: str) -> Recipe:
+    """A recipe for another network: with the sampling that its inputs need.
+
+    Args:
+        recipe: The recipe; its stream stays where the network has it.
+        model: One of `TRAINED_STREAMS`.
+
+    Raises:
+        ValueError: There is no such network.
+    """
+    if model not in TRAINED_STREAMS:
+        raise ValueError(f"`model` must be one of {tuple(TRAINED_STREAMS)}; received {model!r}.")
+    if model == recipe.model:
+        return recipe
+    streams = TRAINED_STREAMS[model]
+    stream = recipe.stream if recipe.stream in streams else streams[0]
+    if recipe.dataset == STICK_ACTIONS:
+        return replace(recipe, model=model, stream=stream, **STICK_SAMPLING[model])
+    paper = ARCHITECTURES["two_stream_i3d" if model == I3D_MODEL else model]
+    sampling = {name: getattr(paper, name) for name in SAMPLING}
+    return replace(recipe, model=model, stream=stream, **sampling)
 
 
 def _fine_tuning(name, dataset):
@@ -145,7 +206,24 @@ def _fine_tuning(name, dataset):
     )
 
 
+STICK_ACTIONS = "stick_actions"
 _STICK_STEPS = 1_440  # 32 epochs of 360 clips
+# The paper's sampling for clips of 2 s instead of 10 s: what is a whole action there is one here.
+# At 25/3 frames per second, 16 frames span it; networks that look at ten flow fields at a time keep
+# the paper's 25, and so its distance between two frames of flow.
+STICK_SAMPLING = {
+    I3D_MODEL: {"train_frames": 16, "test_frames": 16, "frame_rate": 25 / 3},
+    "convnet_lstm": {"train_frames": 16, "test_frames": 16, "frame_rate": 25 / 3},
+    "c3d": {"train_frames": 16, "test_frames": 16, "frame_rate": 25 / 3},
+    "two_stream": {
+        "train_frames": 10,
+        "test_frames": 10,
+        "test_windows": 5,
+        "rgb_step": 10,
+        "frame_rate": 25.0,
+    },
+    "fused_3d": {"train_frames": 50, "test_frames": 50, "rgb_step": 10, "frame_rate": 25.0},
+}
 
 RECIPES = {
     recipe.name: recipe
@@ -182,17 +260,15 @@ RECIPES = {
         _fine_tuning("ucf101", "ucf101"),
         _fine_tuning("hmdb51", "hmdb51"),
         Recipe(
-            name="stick_actions",
+            name=STICK_ACTIONS,
             description=(
                 "The embedded dataset, from scratch: 12 actions that only motion tells apart, "
                 "360 clips, a quarter of the width, 16 frames at 25/3 per second, so that a clip "
                 "spans its whole action. Cost: minutes on 2 cores, see `make train`."
             ),
-            dataset="stick_actions",
+            dataset=STICK_ACTIONS,
             stream="rgb",
-            train_frames=16,
-            test_frames=16,
-            frame_rate=25 / 3,
+            **STICK_SAMPLING[I3D_MODEL],
             short_side=96,
             crop_size=80,
             width_multiplier=0.25,

@@ -1,4 +1,4 @@
-"""What a `.weights.h5` file of I3D holds, looked up without building a network."""
+"""What a `.weights.h5` file of an Inception holds, looked up without building a network."""
 
 import os
 from math import prod
@@ -8,6 +8,9 @@ from i3d_tf.weights.writer import WeightsError
 
 FIRST_KERNEL = "layers/unit3d/conv_3d/vars/0"  # (7, 7, 7, channels, filters)
 LAST_KERNEL = "layers/logits/conv/conv_3d/vars/0"  # (1, 1, 1, filters, classes)
+
+RANKS = {"inception_i3d": 3, "inception_v1": 2}  # axes of a network's kernels, without channels
+_NAMES = {2: "a 2D Inception-v1", 3: "an I3D"}
 
 
 class KerasFile(NamedTuple):
@@ -26,12 +29,51 @@ class KerasFile(NamedTuple):
     variables: int
 
 
-def describe_weights(path) -> KerasFile:
+def describe_weights(path, architecture="inception_i3d") -> KerasFile:
     """Looks at the shapes in a weights file; reads no values.
 
+    Args:
+        path: The file.
+        architecture: Whose weights they should be, one of `RANKS`.
+
     Raises:
-        WeightsError: The file is not HDF5, or not the weights of an I3D.
+        WeightsError: The file is not HDF5, or not the weights of that network.
     """
+    shapes = _shapes_of_layers(path)
+    rank = RANKS[architecture]
+    first, last = map(shapes.get, _places(rank))
+    found = [shape for shape in (first, last) if shape is not None]
+    if first is None or any(len(shape) != rank + 2 for shape in found):
+        is_flat = rank == 3 and _places(2)[0] in shapes
+        hint = " They are a 2D network's: `tools/convert.py --inflate` makes 3D ones." * is_flat
+        raise WeightsError(f"{path}: these are not the weights of {_NAMES[rank]}.{hint}")
+    # A few bytes of HDF5 can declare any shape; the network is built, and memory taken, by these.
+    if sum(map(prod, found)) > os.path.getsize(path):
+        raise WeightsError(f"{path}: damaged: it declares more values than it holds.")
+    return KerasFile(first[-2], first[-1], None if last is None else last[-1], len(shapes))
+
+
+def read_first_kernel(path):
+    """The first convolution's kernel in a weights file of I3D or of Inception-v1.
+
+    Returns:
+        float32 (t, h, w, channels, filters), without t in a 2D network.
+
+    Raises:
+        WeightsError: The file is not HDF5, or of neither network.
+    """
+    import h5py
+
+    shapes = _shapes_of_layers(path)
+    present = [name for name, rank in RANKS.items() if _places(rank)[0] in shapes]
+    architecture = present[0] if present else "inception_i3d"
+    describe_weights(path, architecture)
+    with h5py.File(path, "r") as file:
+        return file[_places(RANKS[architecture])[0]][()]
+
+
+def _shapes_of_layers(path):
+    """The shape of every array under `layers/`, by its place in the file."""
     import h5py
 
     shapes = {}
@@ -47,10 +89,9 @@ def describe_weights(path) -> KerasFile:
     except (OSError, RuntimeError, KeyError) as error:  # h5py raises them all for damaged files
         reason = str(error).strip("'\"")
         raise WeightsError(f"{path}: not a readable HDF5 file ({reason}).") from error
-    first, last = shapes.get(FIRST_KERNEL, ()), shapes.get(LAST_KERNEL)
-    if len(first) != 5 or (last is not None and len(last) != 5):
-        raise WeightsError(f"{path}: these are not the weights of an I3D.")
-    # A few bytes of HDF5 can declare any shape; the network is built, and memory taken, by these.
-    if sum(prod(shape) for shape in (first, last or (0,))) > os.path.getsize(path):
-        raise WeightsError(f"{path}: damaged: it declares more values than it holds.")
-    return KerasFile(first[3], first[4], None if last is None else last[4], len(shapes))
+    return shapes
+
+
+def _places(rank):
+    """Where the first and the last kernel are in a file."""
+    return tuple(place.replace("3d", f"{rank}d") for place in (FIRST_KERNEL, LAST_KERNEL))

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from math import prod
 from pathlib import Path
 
+from i3d_tf.specs import slim
 from i3d_tf.specs.releases import RELEASES
 from i3d_tf.weights.files import check_room, replaced_when_whole, sha256
 from i3d_tf.weights.writer import WeightsError
@@ -113,6 +114,12 @@ def find_weights(name: str, checkpoint_dir) -> tuple[Path, dict]:
 
 
 def _remedy(name, directory):
+    if str(name).startswith(slim.NAME):
+        inflate = "" if name == slim.NAME else " --inflate"
+        return (
+            f"Make them: unpack {slim.ARCHIVE_URL}, then python tools/convert.py --release="
+            f"{slim.NAME}{inflate} --source=FOLDER --output_dir={directory}"
+        )
     if name not in RELEASES:
         return f"The releases are {', '.join(RELEASES)}."
     return (

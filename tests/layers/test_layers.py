@@ -2,7 +2,7 @@ import keras
 import numpy as np
 import pytest
 
-from i3d_tf.layers import HeadPool, InceptionBlock, Logits, Unit3D
+from i3d_tf.layers import HeadPool, InceptionBlock, Logits, Unit2D, Unit3D
 
 
 def test_unit_is_convolution_then_norm_then_relu():
@@ -17,6 +17,25 @@ def test_unit_is_convolution_then_norm_then_relu():
     expected = np.array([[2.5, 2.5], [0.0, 0.5]], "float32").reshape(1, 1, 1, 2, 2)
     np.testing.assert_allclose(np.array(unit(inputs)), expected, rtol=1e-6)
     assert unit.conv_3d.kernel.path == "unit/conv_3d/kernel"
+
+
+def test_unit_over_images_is_the_unit_over_one_frame():
+    generator = np.random.default_rng(0)
+    flat, deep = Unit2D(4, (3, 3), (2, 2)), Unit3D(4, (1, 3, 3), (1, 2, 2))
+    flat.build((None, 5, 6, 2))
+    deep.build((None, 1, 5, 6, 2))
+    for ours, theirs in zip(flat.weights, deep.weights, strict=True):
+        value = generator.uniform(0.1, 1, ours.shape)
+        ours.assign(value)
+        theirs.assign(value.reshape(theirs.shape))
+    image = generator.normal(size=(1, 5, 6, 2)).astype("float32")
+    # The same sums of 18 products, in float32.
+    np.testing.assert_allclose(
+        np.array(flat(image)), np.array(deep(image[:, None]))[:, 0], rtol=1e-5, atol=1e-6
+    )
+    assert [variable.path.replace("unit2d", "unit3d") for variable in flat.weights] == [
+        variable.path.replace("conv_3d", "conv_2d") for variable in deep.weights
+    ]
 
 
 @pytest.mark.parametrize("size", [4, 5, 6, 7])
@@ -44,6 +63,14 @@ def test_block_concatenates_its_branches_in_order():
     ]
 
 
+def test_block_over_images_has_the_same_variables_without_time():
+    block = InceptionBlock(1, (1, 2), (1, 3), 4, rank=2, name="Mixed_1a")
+    assert np.array(block(np.ones((2, 4, 4, 5), "float32"))).shape == (2, 4, 4, 1 + 2 + 3 + 4)
+    kernels = {v.path: tuple(v.shape) for v in block.variables if v.path.endswith("kernel")}
+    assert kernels["Mixed_1a/Branch_1/Conv2d_0b_3x3/conv_2d/kernel"] == (3, 3, 1, 2)
+    assert len(kernels) == 6
+
+
 def test_head_pool_averages_frames_and_neighbouring_steps():
     steps = np.arange(3, dtype="float32").reshape(1, 3, 1, 1, 1)
     space = np.array([[-1.0, 1.0]], "float32").reshape(1, 1, 1, 2, 1)  # averages to nothing
@@ -66,6 +93,15 @@ def test_logits_are_the_mean_over_time():
     assert np.array(layer(steps)).tolist() == [[2.0 * 3.0 + 1.0]]
 
 
+def test_logits_of_an_image_are_those_of_its_only_position():
+    layer = Logits(1, rank=2, name="Logits")
+    layer.build((None, 1, 1, 1))
+    layer.conv.conv_2d.kernel.assign(np.full((1, 1, 1, 1), 2.0))
+    layer.conv.conv_2d.bias.assign([1.0])
+    assert np.array(layer(np.full((1, 1, 1, 1), 3.0, "float32"))).tolist() == [[7.0]]
+    assert layer.conv.conv_2d.kernel.path == "Logits/Conv2d_0c_1x1/conv_2d/kernel"
+
+
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
 def test_logits_stay_float32_under_mixed_precision(policy):
     layer = Logits(2, dtype=keras.dtype_policies.get(policy))
@@ -78,8 +114,11 @@ def test_logits_stay_float32_under_mixed_precision(policy):
     "layer",
     [
         Unit3D(3, (1, 3, 3), (1, 2, 2), activation=None, use_bias=True, name="u"),
+        Unit2D(3, (1, 3), (2, 1), name="u2"),
         InceptionBlock(1, (2, 3), (4, 5), 6, name="b"),
+        InceptionBlock(1, (2, 3), (4, 5), 6, rank=2, name="b2"),
         Logits(7, name="l"),
+        Logits(7, rank=2, name="l2"),
         HeadPool(name="p"),
     ],
     ids=lambda layer: layer.name,

@@ -40,6 +40,19 @@ def test_it_saves_and_loads(streams, tmp_path):
     np.testing.assert_array_equal(np.array(loaded(clips)), np.array(model(clips)))
 
 
+def test_loaded_variables_begin_with_their_stream(streams, tmp_path):
+    rgb, flow, _ = streams
+    model = two_stream(rgb, flow, name="both")
+    model.save(tmp_path / "both.keras")
+    loaded = keras.models.load_model(tmp_path / "both.keras", safe_mode=True)
+    assert loaded.name == "both"
+    assert [v.path for v in loaded.weights] == [
+        f"{name}/{v.path}"
+        for name, part in (("rgb_stream", rgb), ("flow_stream", flow))
+        for v in part.weights
+    ]
+
+
 def test_wrong_arguments_are_named(streams):
     rgb, flow, _ = streams
     with pytest.raises(ValueError, match="'sum'"):

@@ -1,7 +1,50 @@
-"""What the tests of the report share."""
+"""What the tests of whole jobs share."""
+
+import importlib.util
 
 import numpy as np
 import pytest
+
+
+@pytest.fixture(scope="session")
+def recipe(shared_dir):
+    """The module that makes the references' weights and inputs from names alone."""
+    spec = importlib.util.spec_from_file_location("recipe", shared_dir / "golden/recipe.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="session")
+def assert_meets():
+    """Function: (model, inputs, reference) -> asserts that logits and endpoints agree."""
+    import keras
+
+    # Both sides compute in float32, perhaps in another order: 5e-7 of the logits and 7e-6 of an
+    # endpoint were measured, and other processors may add a digit. A batch-norm epsilon of 1e-5 for
+    # 1e-3, a small mistake, moves the logits by 1e-2.
+    tolerance = 1e-4  # of the norm of the logits; of the standard deviation of an endpoint
+
+    def compare(model, inputs, reference):
+        names = [key.removeprefix("mean/") for key in reference if key.startswith("mean/")]
+        assert len(names) == 16
+        outputs = {name: model.get_layer(name).output for name in names}
+        answer = keras.Model(model.input, {"logits": model.output, **outputs})(inputs)
+        logits = np.array(answer["logits"])
+        norm = np.linalg.norm(reference["logits"])
+        assert np.linalg.norm(logits - reference["logits"]) <= tolerance * norm
+        for name in names:
+            value = np.array(answer[name])
+            if f"shape/{name}" in reference:
+                assert value.shape == tuple(reference[f"shape/{name}"])
+            allowed = tolerance * reference[f"std/{name}"]
+            assert abs(value.mean(dtype=np.float64) - reference[f"mean/{name}"]) <= allowed, name
+            assert abs(value.std(dtype=np.float64) - reference[f"std/{name}"]) <= allowed, name
+            places = np.linspace(0, value.size - 1, 64).astype(int)
+            error = np.abs(value.reshape(-1)[places] - reference[f"sample/{name}"])
+            assert error.max() <= allowed, name
+
+    return compare
 
 
 @pytest.fixture

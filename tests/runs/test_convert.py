@@ -1,10 +1,8 @@
 import dataclasses
-import importlib.util
 import json
 import shutil
 from functools import cache
 
-import keras
 import numpy as np
 import pytest
 
@@ -19,19 +17,6 @@ from i3d_tf.weights.store import MANIFEST, read_manifest
 from i3d_tf.weights.writer import WeightsError, read_weights
 
 NARROW = tuple(widen(row, 1 / 16) for row in I3D)
-
-# Both sides compute in float32, perhaps in another order: 2e-7 was measured, and other processors
-# may add a digit or two. A batch-norm epsilon of 1e-5 for 1e-3, a small mistake, moves it by 1e-2.
-TOLERANCE = 1e-4  # of the norm of the logits; of the standard deviation of an endpoint
-
-
-@pytest.fixture(scope="module")
-def recipe(shared_dir):
-    """The module that makes the references' weights and inputs from names alone."""
-    spec = importlib.util.spec_from_file_location("recipe", shared_dir / "golden/recipe.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture(scope="module")
@@ -79,35 +64,15 @@ def test_converts_the_names_and_shapes_of_every_real_index_file(converted, recip
         np.testing.assert_array_equal(weights[ours], recipe.weight(release.prefix + theirs, shape))
 
 
-def assert_meets(model, clip, reference):
-    """Logits within 1e-4 of their norm; each endpoint's mean, deviation and 64 samples."""
-    names = [key.removeprefix("mean/") for key in reference if key.startswith("mean/")]
-    assert len(names) == 16
-    outputs = {name: model.get_layer(name).output for name in names}
-    answer = keras.Model(model.input, {"logits": model.output, **outputs})(clip)
-    logits = np.array(answer["logits"])
-    norm = np.linalg.norm(reference["logits"])
-    assert np.linalg.norm(logits - reference["logits"]) <= TOLERANCE * norm
-    for name in names:
-        value = np.array(answer[name])
-        assert value.shape == tuple(reference[f"shape/{name}"])
-        allowed = TOLERANCE * reference[f"std/{name}"]
-        assert abs(value.mean(dtype=np.float64) - reference[f"mean/{name}"]) <= allowed, name
-        assert abs(value.std(dtype=np.float64) - reference[f"std/{name}"]) <= allowed, name
-        places = np.linspace(0, value.size - 1, 64).astype(int)
-        error = np.abs(value.reshape(-1)[places] - reference[f"sample/{name}"])
-        assert error.max() <= allowed, name
-
-
 @pytest.mark.parametrize("stream", ["rgb", "flow"])
-def test_meets_the_reference_for_random_clips(converted, recipe, shared_dir, stream):
+def test_meets_the_reference_for_random_clips(converted, recipe, shared_dir, assert_meets, stream):
     model = i3d_tf.load(f"{stream}_imagenet", converted(f"{stream}_imagenet"))
     clip = recipe.clip(20, {"rgb": 3, "flow": 2}[stream])
     with np.load(shared_dir / f"golden/{stream}_imagenet_random20.npz") as reference:
         assert_meets(model, clip, reference)
 
 
-def test_meets_the_reference_for_a_real_clip(converted, shared_dir):
+def test_meets_the_reference_for_a_real_clip(converted, shared_dir, assert_meets):
     model = i3d_tf.load("rgb_imagenet", converted("rgb_imagenet"))
     path = shared_dir / "videos/v_CricketShot_g04_c01_rgb.gif"
     clip = i3d_tf.preprocess_input(i3d_tf.read_clip(path, frame_rate=None), stream="rgb")

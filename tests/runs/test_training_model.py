@@ -150,7 +150,7 @@ def test_batches_that_are_accumulated_equal_one_large_batch(tiny_recipe):
 
 
 def test_fixed_trains_the_last_layer_alone(tiny_recipe, tiny_dir):
-    with pytest.warns(UserWarning, match="5 classes and the model has 4"):
+    with pytest.warns(UserWarning, match="all was loaded but Logits, untrained"):
         model = compiled(tiny_recipe, transfer="fixed", init="tiny_rgb", checkpoint_dir=tiny_dir)
     before = values(model)
     model.train_on_batch(CLIPS, LABELS)
@@ -162,7 +162,7 @@ def test_fixed_trains_the_last_layer_alone(tiny_recipe, tiny_dir):
 def test_full_begins_with_the_weights_and_trains_all_of_them(tiny_recipe, tiny_dir):
     from i3d_tf import zoo
 
-    with pytest.warns(UserWarning, match="all was loaded but the head"):
+    with pytest.warns(UserWarning, match="all was loaded but Logits, untrained"):
         model = compiled(tiny_recipe, transfer="full", init="tiny_rgb", checkpoint_dir=tiny_dir)
     source = values(zoo.load("tiny_rgb", tiny_dir))
     before = values(model)

@@ -102,10 +102,10 @@ def test_pictures_show_three_frames_of_each_clip(stream, tmp_path):
     clips = np.zeros((2, 5, 4, 4, 3 if stream == "rgb" else 2), np.float32)
     clips[1, [0, 2, 4], ..., 0] = np.array([-1.0, 0.0, 1.0])[:, None, None]
     writer = tf.summary.create_file_writer(str(tmp_path))
-    write_pictures(writer, clips, stream, 0)
+    write_pictures(writer, {stream: clips}, 0)
     writer.flush()
-    ((_, step, value),) = scalars(tmp_path)
-    assert step == 0
+    ((tag, step, value),) = scalars(tmp_path)
+    assert (tag, step) == (f"what the network sees: {stream}", 0)
     assert value[:2].tolist() == [b"12", b"4"]  # width and height
     picture = tf.io.decode_png(value[3]).numpy()
     assert picture[0, [0, 4, 8], 0].tolist() == [0, 127, 255]

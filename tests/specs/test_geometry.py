@@ -7,7 +7,7 @@ from i3d_tf.specs.geometry import (
     endpoint_shapes,
     receptive_fields,
 )
-from i3d_tf.specs.inception_v1 import I3D, Conv, MaxPool, Mixed, widen
+from i3d_tf.specs.inception_v1 import I3D, INCEPTION_V1, Conv, MaxPool, Mixed, widen, without_time
 
 
 @pytest.mark.parametrize(
@@ -32,6 +32,24 @@ def test_one_convolution_by_hand():
     assert count_parameters(rows, 3, 10) == 54 + 6 + 30
     # 4 x 3 x 3 positions x 54; 3 head positions x 2 x 10.
     assert count_multiply_adds(rows, (4, 5, 6, 3), 10) == 36 * 54 + 60
+
+
+def test_one_convolution_without_time_by_hand():
+    rows = (without_time(Conv("Conv3d_a", 2, (7, 3, 3), (2, 2, 2))),)
+    assert rows == (Conv("Conv2d_a", 2, (3, 3), (2, 2)),)
+    assert endpoint_shapes(rows, (5, 6, 3)) == {"Conv2d_a": (3, 3, 2)}
+    assert count_parameters(rows, 3, 10) == 54 + 6 + 30
+    # 3 x 3 positions x 54; the one head position x 2 x 10.
+    assert count_multiply_adds(rows, (5, 6, 3), 10) == 9 * 54 + 20
+
+
+def test_inception_v1_has_the_published_size():
+    # arXiv:1409.4842, introduction: a budget of 1.5 billion multiply-adds for an image.
+    assert count_multiply_adds(INCEPTION_V1, (224, 224, 3), 1000) / 1e9 == pytest.approx(
+        1.5, abs=0.1
+    )
+    # The values in TF-Slim's checkpoint.
+    assert count_parameters(INCEPTION_V1, 3, 1001) == 6_633_209
 
 
 @pytest.mark.parametrize("endpoint", ["MaxPool3d_2a_3x3", "MaxPool3d_3a_3x3", "MaxPool3d_4a_3x3"])

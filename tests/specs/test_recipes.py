@@ -2,7 +2,7 @@ import dataclasses
 
 import pytest
 
-from i3d_tf.specs.recipes import RECIPES
+from i3d_tf.specs.recipes import RECIPES, TRAINED_STREAMS, for_model
 
 KINETICS = RECIPES["kinetics_rgb"]
 
@@ -42,7 +42,7 @@ def test_every_recipe_says_where_it_is_from_and_what_to_expect():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"stream": "both"}, r"`stream` must be one of \('rgb', 'flow'\); received 'both'"),
+        ({"stream": "both"}, r"`stream` must be one of \('rgb', 'flow'\) for inception_i3d; rec"),
         ({"optimizer": "adam"}, r"`optimizer` must be one of \('sgd', 'adamw'\); received 'adam'"),
         ({"schedule": "linear"}, r"`schedule` must be one of .*; received 'linear'"),
         ({"steps": 0}, "`steps` must be at least 1; received 0"),
@@ -66,3 +66,45 @@ def test_every_recipe_says_where_it_is_from_and_what_to_expect():
 def test_what_cannot_be_is_refused(changes, message):
     with pytest.raises(ValueError, match=message):
         dataclasses.replace(KINETICS, **changes)
+
+
+@pytest.mark.parametrize(
+    ("model", "stream", "frames", "test_clips"),
+    [
+        ("convnet_lstm", "rgb", {"rgb": 25}, (50, 1)),
+        ("c3d", "rgb", {"rgb": 16}, (16, 15)),
+        ("two_stream", "rgb", {"rgb": 1, "flow": 10}, (1, 25)),
+        ("fused_3d", "joint", {"rgb": 5, "flow": 50}, (5, 5)),
+        ("inception_i3d", "rgb", {"rgb": 64, "flow": 64}, (250, 1)),
+    ],
+)
+def test_a_recipe_for_another_network_has_the_paper_sampling(model, stream, frames, test_clips):
+    recipe = for_model(KINETICS, model)
+    assert (recipe.model, recipe.stream) == (model, stream)
+    for name, count in frames.items():
+        assert recipe.frames_seen(name, recipe.train_frames) == count
+    seen = recipe.frames_seen("rgb", recipe.test_frames)
+    assert (seen, recipe.test_windows) == test_clips
+    assert (recipe.steps, recipe.learning_rates) == (KINETICS.steps, KINETICS.learning_rates)
+
+
+def test_a_stream_that_the_network_has_is_kept():
+    assert for_model(RECIPES["kinetics_flow"], "two_stream").stream == "flow"
+    assert for_model(RECIPES["kinetics_flow"], "c3d").stream == "rgb"
+
+
+def test_a_clip_of_the_embedded_dataset_spans_about_two_seconds_for_every_network():
+    for model in TRAINED_STREAMS:
+        recipe = for_model(RECIPES["stick_actions"], model)
+        seconds = recipe.test_frames * recipe.test_windows / recipe.frame_rate
+        assert 1.9 <= seconds <= 2.0
+
+
+def test_an_unknown_network_is_named_with_the_choices():
+    with pytest.raises(ValueError, match=r"`model` must be one of \('inception_i3d', .*'r3d'"):
+        for_model(KINETICS, "r3d")
+
+
+def test_a_joint_recipe_sees_both_streams():
+    assert for_model(KINETICS, "fused_3d").streams == ("rgb", "flow")
+    assert KINETICS.streams == ("rgb",)

@@ -1,5 +1,7 @@
 import pytest
 
+from i3d_tf.specs import slim
+from i3d_tf.specs.geometry import variable_shapes
 from i3d_tf.specs.releases import DATA_FILE, INDEX_FILE, RELEASES
 from i3d_tf.weights.store import find_weights
 
@@ -16,6 +18,22 @@ def test_converts_and_prints_the_path(run_tool, released_checkpoint, tmp_path):
     path, row = find_weights("rgb_imagenet", output_dir)
     assert out == [str(path)]
     assert row["variables"] == 230
+
+
+def test_inflates_tf_slims_network(run_tool, values_for, write_v1_checkpoint, tmp_path):
+    shapes = variable_shapes(slim.ROWS, 3, slim.CLASSES)
+    values = values_for({slim.slim_name(path): shape for path, shape in shapes.items()})
+    source = write_v1_checkpoint(tmp_path / "inception_v1.ckpt", values)
+    status, out, err = run_tool(
+        "convert",
+        f"--release={slim.NAME}",
+        f"--source={source}",
+        f"--output_dir={tmp_path}",
+        "--inflate",
+    )
+    assert (status, err) == (0, [])
+    names = [f"{slim.NAME}_inflated_{stream}" for stream in ("rgb", "flow")]
+    assert out == [str(find_weights(name, tmp_path)[0]) for name in names]
 
 
 def test_a_bad_source_is_one_line_and_leaves_nothing(run_tool, released_checkpoint, tmp_path):
@@ -59,8 +77,12 @@ def test_a_download_that_is_not_there_is_one_line(run_tool, tmp_path):
         (["--release=rgb_imagenet"], "give either --source=DIR_OR_PREFIX or --download"),
         (["--release=flow_scratch", "--download", "--source=x"], "give either --source"),
         (["--release=rgb_imagenet", "--download", "x"], "unexpected arguments ['x']"),
-        (["--release=rgb"], f"value should be one of <{'|'.join(RELEASES)}>"),
-        (["--source=x"], "Flag --release must have a value other than None"),
+        (["--release=rgb"], f"value should be one of <{'|'.join(RELEASES)}|slim_inception_v1>"),
+        (["--source=x"], "Exactly one of (release, keras_application) must have a value"),
+        (["--release=rgb_scratch", "--source=x", "--inflate"], "rgb_scratch is inflated already"),
+        (["--release=slim_inception_v1", "--download"], "inception_v1_2016_08_28.tar.gz and give"),
+        (["--keras_application=VGG16", "--source=x"], "--keras_application goes with --inflate"),
+        (["--keras_application=VGG", "--inflate"], "`application` must be one of ('ConvNeXtBase'"),
     ],
 )
 def test_wrong_flags(run_tool, arguments, said):

@@ -94,7 +94,9 @@ def test_a_killed_run_ends_as_one_that_was_not(tool_command, data_dir, tmp_path)
     [
         (["--steps=0"], "`steps` must be at least 1; received 0."),
         (["--learning_rates=0.1,x"], "--learning_rates must be numbers with commas between"),
-        (["--stream=both"], "`stream` must be one of ('rgb', 'flow'); received 'both'."),
+        (["--stream=both"], "`stream` must be one of ('rgb', 'flow') for inception_i3d; received"),
+        (["--model=r3d"], "`model` must be one of ('inception_i3d', 'convnet_lstm', 'c3d', 'two"),
+        (["--model=c3d", "--stream=flow"], "`stream` must be one of ('rgb',) for c3d; received"),
     ],
 )
 def test_flags_that_cannot_be_are_one_line(run_tool, data_dir, tmp_path, flags, message):

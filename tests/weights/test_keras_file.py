@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 
 from i3d_tf.models.inception_i3d import inception_i3d
-from i3d_tf.weights.keras_file import FIRST_KERNEL, LAST_KERNEL, KerasFile, describe_weights
+from i3d_tf.models.inception_v1 import inception_v1
+from i3d_tf.weights.keras_file import (
+    FIRST_KERNEL,
+    LAST_KERNEL,
+    KerasFile,
+    describe_weights,
+    read_first_kernel,
+)
 from i3d_tf.weights.writer import WeightsError
 
 
@@ -76,3 +83,38 @@ def test_shapes_that_the_file_has_no_room_for(path, huge):
             file.create_dataset(name, shape, "f", chunks=(1, 1, 1, 1, 4))
     with pytest.raises(WeightsError, match="declares more values than it holds"):
         describe_weights(path)
+
+
+@pytest.fixture
+def flat(path):
+    """A 2D network of twenty channels, saved at `path`."""
+    model = inception_v1(input_shape=(None, None, 20), classes=5, width_multiplier=1 / 16)
+    model.save_weights(path)
+    return model
+
+
+def test_describes_a_2d_network(flat, path):
+    assert describe_weights(path, "inception_v1") == KerasFile(20, 4, 5, 230)
+
+
+def test_a_2d_network_is_not_an_i3d_nor_the_other_way_round(flat, path, tiny_dir):
+    with pytest.raises(
+        WeightsError, match=r"not the weights of an I3D\. They are a 2D .*--inflate"
+    ):
+        describe_weights(path)
+    with pytest.raises(WeightsError, match=r"not the weights of a 2D Inception-v1\.$"):
+        describe_weights(tiny_dir / "tiny_rgb.weights.h5", "inception_v1")
+
+
+def test_first_kernel_of_either_network(flat, path, tiny_dir):
+    np.testing.assert_array_equal(
+        read_first_kernel(path), np.array(flat.get_layer("Conv2d_1a_7x7").convolution().kernel)
+    )
+    assert read_first_kernel(tiny_dir / "tiny_flow.weights.h5").shape == (7, 7, 7, 2, 4)
+
+
+def test_first_kernel_of_another_network(path):
+    clip = keras.Input((2,))
+    keras.Model(clip, keras.layers.Dense(1)(clip)).save_weights(path)
+    with pytest.raises(WeightsError, match="not the weights of an I3D"):
+        read_first_kernel(path)

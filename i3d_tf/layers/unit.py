@@ -1,0 +1,119 @@
+"""The unit that Inception is made of, in 3D and in 2D: convolution, batch norm, ReLU."""
+
+import keras
+
+from i3d_tf.specs.inception_v1 import BATCH_NORM_EPSILON, BATCH_NORM_MOMENTUM
+
+CONVOLUTIONS = {2: keras.layers.Conv2D, 3: keras.layers.Conv3D}
+
+
+class Unit(keras.layers.Layer):
+    """Convolution -> batch norm (beta only) -> activation; the kernel's rank makes it 2D or 3D.
+
+    Input and output are (N, *positions, C). Padding is SAME, as TensorFlow defines it.
+
+    Args:
+        filters: Output channels.
+        kernel_size: Extent along each axis; (time, height, width) or (height, width).
+        strides: Steps along each axis; 1 along all of them where None.
+        activation: Name of an activation, or None.
+        use_batch_norm: Whether batch norm follows the convolution.
+        use_bias: Whether the convolution has a bias.
+        **kwargs: As of `keras.layers.Layer`.
+    """
+
+    rank = None  # axes of the kernel; a subclass's own
+
+    def __init__(
+        self,
+        filters,
+        kernel_size,
+        strides=None,
+        activation="relu",
+        use_batch_norm=True,
+        use_bias=False,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.filters = filters
+        self.kernel_size = tuple(kernel_size)
+        self.strides = (1,) * self.rank if strides is None else tuple(strides)
+        self.activation = keras.activations.get(activation)
+        self.use_batch_norm = use_batch_norm
+        self.use_bias = use_bias
+        # The attribute's name is part of the weights files; it is the released variable's.
+        self._convolution_name = f"conv_{self.rank}d"
+        convolution = CONVOLUTIONS[self.rank](
+            filters,
+            self.kernel_size,
+            self.strides,
+            padding="same",
+            data_format="channels_last",
+            use_bias=use_bias,
+            dtype=self.dtype_policy,
+            name=self._convolution_name,
+        )
+        setattr(self, self._convolution_name, convolution)
+        self.batch_norm = None
+        if use_batch_norm:
+            self.batch_norm = keras.layers.BatchNormalization(
+                scale=False,
+                epsilon=BATCH_NORM_EPSILON,
+                momentum=BATCH_NORM_MOMENTUM,
+                dtype=self.dtype_policy,
+                name="batch_norm",
+            )
+
+    def convolution(self):
+        """The layer that holds the kernel: `conv_3d` or `conv_2d`."""
+        return getattr(self, self._convolution_name)
+
+    def build(self, input_shape):
+        """Creates the variables for inputs of (N, *positions, C)."""
+        self.convolution().build(input_shape)
+        if self.batch_norm is not None:
+            self.batch_norm.build(self.convolution().compute_output_shape(input_shape))
+
+    def call(self, inputs, training=None):
+        """(N, *positions, C) -> (N, *fewer positions, filters)."""
+        outputs = self.convolution()(inputs)
+        if self.batch_norm is not None:
+            outputs = self.batch_norm(outputs, training=training)
+        return self.activation(outputs)
+
+    def compute_output_shape(self, input_shape):
+        """(N, *positions, C) -> (N, *fewer positions, filters)."""
+        return self.convolution().compute_output_shape(input_shape)
+
+    def get_config(self):
+        """The constructor's arguments."""
+        return {
+            **super().get_config(),
+            "filters": self.filters,
+            "kernel_size": self.kernel_size,
+            "strides": self.strides,
+            "activation": keras.activations.serialize(self.activation),
+            "use_batch_norm": self.use_batch_norm,
+            "use_bias": self.use_bias,
+        }
+
+
+@keras.saving.register_keras_serializable(package="i3d_tf")
+class Unit3D(Unit):
+    """A unit over (N, T, H, W, C), with the released variable names.
+
+    Its variables are `conv_3d/kernel`, `conv_3d/bias` where there is a bias, and `batch_norm/beta`,
+    `batch_norm/moving_mean`, `batch_norm/moving_variance` where there is batch norm.
+    """
+
+    rank = 3
+
+
+@keras.saving.register_keras_serializable(package="i3d_tf")
+class Unit2D(Unit):
+    """A unit over (N, H, W, C); its variables are those of `Unit3D`, with `conv_2d`."""
+
+    rank = 2
+
+
+UNITS = {2: Unit2D, 3: Unit3D}

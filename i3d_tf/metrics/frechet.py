@@ -1,0 +1,296 @@
+"""Two sets of features to the Fréchet distance between the Gaussians that describe them.
+
+d^2 = |m1 - m2|^2 + tr(S1) + tr(S2) - 2 tr((S1 S2)^(1/2)), with means m and covariances S: the
+Fréchet inception distance of Heusel et al. 2017 (arXiv:1706.08500, equation 6), which is the
+Fréchet video distance, FVD, where the features are I3D's (Unterthiner et al. 2018,
+arXiv:1812.01717).
+
+The matrix square root is never taken. With any factors S = F F^T, the trace of it is the sum of the
+singular values of F1^T F2, which are found to about 1e-16 of the largest. A square root of the
+product S1 S2, which is not symmetric, has no such bound: where a covariance is singular (fewer
+samples than features) it comes out complex or needs something added to the diagonal. The
+eigenvalues of S1^(1/2) S2 S1^(1/2) are the squares of those singular values: errors of 1e-16 in
+them are errors of 1e-8 after the root, one for each of hundreds of features.
+"""
+
+import json
+import zipfile
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+
+# Below so many samples FID is known to be too large by more than models differ; the number that
+# the authors of FID name on the page of their code, and the size of FVD's usual sets.
+ENOUGH_SAMPLES = 2048
+LARGEST_FILE = 2**32  # bytes of statistics: 23,000 features
+_MEMBERS = {"mean.npy", "covariance.npy", "count.npy", "about.npy"}
+
+
+class FeatureStatistics:
+    """Count, mean and covariance of features, in float64, gathered in pieces of any size.
+
+    Pieces are merged by the formula of Chan, Golub and LeVeque (1979), which keeps the digits that
+    the difference of sums of squares would lose. Memory: one matrix of features x features.
+
+    Args:
+        about: What the features are (names to plain values), kept with them in files.
+
+    Attributes:
+        count: Samples so far.
+        mean: float64 (D,), or None while there are none.
+        about: Dictionary.
+    """
+
+    def __init__(self, about: Mapping | None = None):
+        self.count = 0
+        self.mean = None
+        self.about = dict(about or {})
+        self._scatter = None  # sum of the outer products of the deviations from the mean
+
+    @classmethod
+    def of(cls, features, about=None):
+        """The statistics of one array, float (N, D)."""
+        statistics = cls(about)
+        statistics.add(features)
+        return statistics
+
+    @property
+    def covariance(self):
+        """float64 (D, D), divided by count - 1; at least 2 samples are needed."""
+        if self.count < 2:
+            raise ValueError(f"a covariance needs at least 2 samples; there are {self.count}.")
+        return self._scatter / (self.count - 1)
+
+    def add(self, features):
+        """Takes in samples.
+
+        Args:
+            features: float (N, D), finite; N may be 0, D is the same every time.
+        """
+        features = np.asarray(features, np.float64)
+        if features.ndim != 2 or not features.shape[1]:
+            raise ValueError(f"`features` must be (N, D), D >= 1; received {features.shape}.")
+        if not np.isfinite(features).all():
+            raise ValueError("`features` must be finite; received NaN or infinite values.")
+        if len(features):
+            mean = features.mean(axis=0)
+            centred = features - mean
+            self._merge(len(features), mean, centred.T @ centred)
+
+    def merge(self, other):
+        """Takes in the samples that another FeatureStatistics has seen."""
+        if other.count:
+            self._merge(other.count, other.mean, other._scatter)
+
+    def _merge(self, count, mean, scatter):
+        if self.count == 0:
+            self.count, self.mean, self._scatter = count, mean.copy(), scatter.copy()
+            return
+        if mean.shape != self.mean.shape:
+            raise ValueError(
+                f"`features` must be (N, {len(self.mean)}), as before; received {len(mean)} each."
+            )
+        total = self.count + count
+        shift = mean - self.mean
+        self._scatter = (
+            self._scatter + scatter + np.outer(shift, shift) * (self.count * count / total)
+        )
+        self.mean = self.mean + shift * (count / total)
+        self.count = total
+
+    def save(self, file):
+        """Writes an .npz with `mean`, `covariance`, `count` and `about`, which is JSON.
+
+        Args:
+            file: A path that ends in .npz, or a file open for writing.
+        """
+        np.savez(
+            file,
+            mean=self.mean,
+            covariance=self.covariance,
+            count=np.int64(self.count),
+            about=np.array(json.dumps(self.about, ensure_ascii=True)),
+        )
+
+    @classmethod
+    def load(cls, path):
+        """Reads a file that `save` has written.
+
+        Raises:
+            ValueError: It is not such a file, or is damaged.
+            OSError: It cannot be opened.
+        """
+        try:
+            with zipfile.ZipFile(path) as archive:
+                size = sum(member.file_size for member in archive.infolist())
+            if size > LARGEST_FILE:
+                raise ValueError(f"{size} bytes, more than {LARGEST_FILE}")
+            with np.load(path, allow_pickle=False) as arrays:
+                mean, covariance = arrays["mean"], arrays["covariance"]
+                count, about = int(arrays["count"]), json.loads(str(arrays["about"]))
+            _check_loaded(mean, covariance, count, about)
+        except OSError:
+            raise
+        except Exception as error:  # a damaged file fails anywhere, in any way
+            raise ValueError(
+                f"{path}: not a file of feature statistics, or damaged ({error}). Make it anew."
+            ) from error
+        statistics = cls(about)
+        statistics._merge(count, mean, covariance * (count - 1))
+        return statistics
+
+
+def _check_loaded(mean, covariance, count, about):
+    if not (mean.dtype == covariance.dtype == np.float64 and mean.ndim == 1 and mean.size):
+        raise ValueError("`mean` and `covariance` must be float64")
+    if covariance.shape != (len(mean), len(mean)) or count < 2 or not isinstance(about, dict):
+        raise ValueError(f"mean {mean.shape}, covariance {covariance.shape}, count {count}")
+    if not (np.isfinite(mean).all() and np.isfinite(covariance).all()):
+        raise ValueError("values that are not finite")
+
+
+def is_statistics_file(path) -> bool:
+    """Whether a file is an .npz with the arrays of FeatureStatistics; it may still be damaged."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return set(archive.namelist()) >= _MEMBERS
+    except (OSError, zipfile.BadZipFile):
+        return False
+
+
+def frechet_distance(a, b) -> float:
+    """The squared Fréchet distance of two Gaussians, which is what FID and FVD report.
+
+    Args:
+        a: FeatureStatistics of at least 2 samples.
+        b: The same, of as many features.
+
+    Returns:
+        A float >= 0; of a set with itself, 0 to about 1e-13 of the sum of its variances.
+    """
+    for statistics in (a, b):
+        if statistics.count < 2:
+            raise ValueError(
+                f"a Fréchet distance needs at least 2 samples of each set; received "
+                f"{a.count} and {b.count}."
+            )
+    if a.mean.shape != b.mean.shape:
+        raise ValueError(
+            f"both sets must have the same features; received {len(a.mean)} and {len(b.mean)}."
+        )
+    common = np.linalg.svd(_factor(a.covariance).T @ _factor(b.covariance), compute_uv=False).sum()
+    variances = np.trace(a.covariance) + np.trace(b.covariance)
+    return max(0.0, float(np.sum((a.mean - b.mean) ** 2) + variances - 2 * common))
+
+
+def _factor(covariance):
+    """F (D, rank) with F F^T = covariance; what rounding alone has made is left out."""
+    values, vectors = np.linalg.eigh(covariance)
+    # Of an exact 0, eigh makes up to D x epsilon of the largest, whose root would be 1e-7 of it.
+    real = values > max(values[-1], 0.0) * len(values) * np.finfo(np.float64).eps
+    return vectors[:, real] * np.sqrt(values[real])
+
+
+class Interval(NamedTuple):
+    """A confidence interval.
+
+    Attributes:
+        low: Its lower end, >= 0.
+        high: Its upper end.
+        confidence: How often such intervals hold the value they are for, in (0, 1).
+        repeats: Subsamples it was made from.
+    """
+
+    low: float
+    high: float
+    confidence: float
+    repeats: int
+
+
+def frechet_interval(a, b, confidence=0.95, repeats=100, seed=0, progress=None) -> Interval:
+    """A confidence interval of the Fréchet distance, from random halves of the samples.
+
+    Each repeat takes one half of each set, without replacement, and computes their distance. Halves
+    spread around their mean as the whole sets do around theirs: drawing m of N changes a variance
+    of v / N to v (1 / m - 1 / N), which for m = N / 2 is the same (the delete-half jackknife, Shao
+    and Wu 1989; subsampling, Politis and Romano 1994). The spread is put around the distance of
+    the whole sets, reflected, as a basic interval is.
+
+    It says how much the distance would change with other samples, as many as these. That a distance
+    of few samples is too large (see `sample_warning`) is not in it.
+
+    Args:
+        a: Features, float (N, D), N >= 4, which therefore have to be kept (1.6 KB a video for
+            400 features in float32); or FeatureStatistics, which are taken as exact.
+        b: The same.
+        confidence: Within (0, 1).
+        repeats: Subsamples, at least 10.
+        seed: Integer >= 0; the same seed gives the same interval.
+        progress: Called without arguments after each repeat, or None.
+
+    Returns:
+        An Interval.
+    """
+    if not 0 < confidence < 1:
+        raise ValueError(f"`confidence` must be within (0, 1); received {confidence!r}.")
+    if repeats < 10:
+        raise ValueError(f"`repeats` must be at least 10; received {repeats!r}.")
+    sets = [_checked_set(a), _checked_set(b)]
+    generator = np.random.default_rng(seed)
+    halves = []
+    for _ in range(repeats):
+        halves.append(frechet_distance(*(_half(samples, generator) for samples in sets)))
+        if progress:
+            progress()
+    whole = frechet_distance(*(_whole(samples) for samples in sets))
+    outside = (1 - confidence) / 2
+    below, above = np.quantile(halves - np.mean(halves), [outside, 1 - outside])
+    return Interval(max(0.0, float(whole - above)), float(whole - below), confidence, repeats)
+
+
+def _checked_set(samples):
+    if isinstance(samples, FeatureStatistics):
+        return samples
+    samples = np.asarray(samples)
+    if samples.ndim != 2 or len(samples) < 4:
+        raise ValueError(
+            f"halves need features of (N, D), N >= 4; received {samples.shape}. Give more videos, "
+            "or go without an interval."
+        )
+    return samples
+
+
+def _whole(samples):
+    return samples if isinstance(samples, FeatureStatistics) else FeatureStatistics.of(samples)
+
+
+def _half(samples, generator):
+    if isinstance(samples, FeatureStatistics):
+        return samples
+    chosen = generator.permutation(len(samples))[: len(samples) // 2]
+    return FeatureStatistics.of(samples[chosen])
+
+
+def sample_warning(count, features) -> str | None:
+    """What to know of a Fréchet distance of few samples: it is too large, and the more so the less.
+
+    Args:
+        count: Samples of the smaller set.
+        features: D.
+
+    Returns:
+        A sentence, or None where there are enough.
+    """
+    if count < features + 1:
+        return (
+            f"{count} samples of {features} features: below {features + 1} the covariance is "
+            "singular, and the distance is mostly an error of the sample's size; compare it only "
+            "with distances of equally many samples."
+        )
+    if count < ENOUGH_SAMPLES:
+        return (
+            f"{count} samples, fewer than {ENOUGH_SAMPLES}: the distance is too large; compare it "
+            "only with distances of equally many samples."
+        )
+    return None

@@ -1,0 +1,74 @@
+"""The ConvNet+LSTM of the comparison as a functional Keras model."""
+
+import keras
+
+from i3d_tf.layers.frames import FoldTime, LastStep, UnfoldTime
+from i3d_tf.models.arguments import check_clip_shape, check_network
+from i3d_tf.models.inception_v1 import inception_v1
+from i3d_tf.specs.baselines import LSTM_UNITS, widen_units
+from i3d_tf.specs.inception_v1 import BATCH_NORM_EPSILON, BATCH_NORM_MOMENTUM, HEAD
+from i3d_tf.specs.streams import CHANNELS
+
+LAST_STEP = "last_step"
+
+
+def convnet_lstm(
+    input_shape=None,
+    classes=400,
+    dropout_rate=0.0,
+    width_multiplier=1.0,
+    all_steps=False,
+    name="convnet_lstm",
+):
+    """Builds Inception-v1 on every frame and an LSTM over them (arXiv:1705.07750, section 2.1).
+
+    Inputs are float in [-1, 1], (N, T, H, W, C): frames that are five apart in the paper. Inception
+    ends with its average pool; the LSTM of 512 units has batch norm on its inputs and on its
+    outputs, with statistics over clips and steps alike. (The paper cites arXiv:1603.09025, whose
+    batch norm stands inside the recurrence and keeps statistics for every step, which ties a
+    network to the length of its training clips.) A fully connected layer answers at every step.
+
+    The steps' answers are the endpoint `Logits`, (N, T, classes), and the last one's is
+    `last_step`, (N, classes). Training sees all of them, testing the last. Both have the same
+    variables, and `keras.Model(model.input, model.get_layer("Logits").output)` shares them.
+
+    Args:
+        input_shape: (T, H, W, C); T >= 1, H and W >= 32, each of the three may be None (any). C is
+            3 for RGB, as in the paper, or 2 for flow. Default: any size, RGB.
+        classes: Number of logits.
+        dropout_rate: Dropout between the LSTM and the fully connected layer.
+        width_multiplier: Scales filters and LSTM units.
+        all_steps: Whether the model ends at `Logits` instead of `last_step`.
+        name: The model's name.
+
+    Raises:
+        ValueError: An argument cannot work; the message names what is allowed.
+    """
+    shape = check_clip_shape(
+        (None, None, None, CHANNELS["rgb"]) if input_shape is None else input_shape,
+        channels=tuple(CHANNELS.values()),
+    )
+    check_network(classes, dropout_rate, width_multiplier)
+    clip = keras.Input(shape, name="clip")
+    frames = FoldTime(name="fold_time")(clip)  # (N * T, H, W, C)
+    features = inception_v1(
+        include_top=False, input_tensor=frames, pooling="avg", width_multiplier=width_multiplier
+    ).output
+    steps = UnfoldTime(name="unfold_time")([features, clip])  # (N, T, 1024)
+    units = widen_units(LSTM_UNITS, width_multiplier)
+    steps = _batch_norm("lstm_input_norm")(steps)
+    steps = keras.layers.LSTM(units, return_sequences=True, name="lstm")(steps)  # (N, T, 512)
+    steps = _batch_norm("lstm_output_norm")(steps)
+    steps = keras.layers.Dropout(dropout_rate, name="dropout")(steps)
+    # In float32 whatever the policy, as the logits of all networks.
+    outputs = keras.layers.Dense(classes, dtype="float32", name=HEAD)(steps)
+    if not all_steps:
+        outputs = LastStep(dtype="float32", name=LAST_STEP)(outputs)
+    return keras.Model(clip, outputs, name=name)
+
+
+def _batch_norm(name):
+    """Batch norm over clips and steps, beta only: a linear layer that has a scale follows it."""
+    return keras.layers.BatchNormalization(
+        scale=False, epsilon=BATCH_NORM_EPSILON, momentum=BATCH_NORM_MOMENTUM, name=name
+    )

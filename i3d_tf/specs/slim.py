@@ -1,0 +1,45 @@
+"""TF-Slim's Inception-v1 checkpoint: where it is, what is irregular, what may be left unread.
+
+Source: the model zoo of TF-Slim (tensorflow/models, research/slim). The same network trained with
+the same tools gives checkpoints of the same names.
+"""
+
+from i3d_tf.specs.inception_v1 import INCEPTION_V1
+from i3d_tf.specs.releases import RELEASED_NAMES
+
+NAME = "slim_inception_v1"
+ARCHIVE_URL = "http://download.tensorflow.org/models/inception_v1_2016_08_28.tar.gz"
+CLASSES = 1001  # ImageNet's 1000 after one for "background"
+PREFIX = "InceptionV1/"
+ROWS = INCEPTION_V1
+
+# What the checkpoint is called in its folder: in the archive, and where a training wrote it.
+FILE_STEMS = ("inception_v1.ckpt", "model.ckpt")
+
+# Endings of names that are training state, not weights.
+IGNORED = (
+    "/Momentum",
+    "/RMSProp",
+    "/RMSProp_1",
+    "/ExponentialMovingAverage",
+    "global_step",
+)
+
+# Our name -> TF-Slim's, for the end of a variable's name and for the layer in front of it.
+ENDS = {
+    "conv_2d/kernel": "weights",
+    "conv_2d/bias": "biases",
+    "batch_norm/beta": "BatchNorm/beta",
+    "batch_norm/moving_mean": "BatchNorm/moving_mean",
+    "batch_norm/moving_variance": "BatchNorm/moving_variance",
+}
+# The released I3D inherited its one irregular name from here.
+LAYERS = {
+    ours.replace("3d_", "2d_"): sic.replace("3d_", "2d_") for ours, sic in RELEASED_NAMES.items()
+}
+
+
+def slim_name(variable: str) -> str:
+    """TF-Slim's name of one of our variables, given by its path."""
+    layer, kind, last = variable.rsplit("/", 2)
+    return f"{PREFIX}{LAYERS.get(layer, layer)}/{ENDS[f'{kind}/{last}']}"

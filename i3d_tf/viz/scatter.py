@@ -1,0 +1,176 @@
+"""Accuracy against what it costs, as SVG: points with their spread, on a logarithmic axis."""
+
+import math
+from typing import NamedTuple
+
+from i3d_tf.viz.markup import element
+
+WIDTH, HEIGHT = 420, 300  # pixels of one panel
+LEFT, RIGHT, TOP, BOTTOM = 48, 22, 54, 44  # margins
+GRID = 5  # lines between 0 and 100 %
+RADIUS = 5
+COLOURS = ("#2563b0", "#b4480f")  # of the groups; the second is also hollow
+MOST_GROUPS = len(COLOURS)
+
+
+class Point(NamedTuple):
+    """One network.
+
+    Attributes:
+        name: What stands beside it; short.
+        group: Which of the groups it belongs to.
+        costs: One value for each panel, positive.
+        accuracies: Shares in [0, 1]; the point is at their mean, the line from least to most.
+    """
+
+    name: str
+    group: str
+    costs: tuple[float, ...]
+    accuracies: tuple[float, ...]
+
+
+def scatter_svg(points, panels, title):
+    """Draws accuracies against costs, one panel beside the other.
+
+    Args:
+        points: List of `Point`, of two groups at most.
+        panels: What each panel's costs are, with their unit.
+        title: What the picture shows.
+
+    Returns:
+        Markup of one <svg> element, with a white background.
+
+    Raises:
+        ValueError: There are no points, too many groups, or a cost is not positive.
+    """
+    groups = list(dict.fromkeys(point.group for point in points))
+    if not points or len(groups) > MOST_GROUPS:
+        raise ValueError(f"`points` must be of 1..{MOST_GROUPS} groups; received {groups}.")
+    for point in points:
+        if len(point.costs) != len(panels) or min(point.costs) <= 0 or not point.accuracies:
+            raise ValueError(f"`points` must have a positive cost a panel; received {point}.")
+    width = WIDTH * len(panels)
+    return element(
+        "svg",
+        element("title", f"{title}. {_in_words(points)}"),
+        element("rect", width=width, height=HEIGHT, fill="white"),
+        _text(title, LEFT, 20, font_size=14, font_weight=600, fill="#222"),
+        [_key(group, number) for number, group in enumerate(groups)],
+        [
+            element(
+                "g",
+                _panel(points, groups, number, label),
+                transform=f"translate({number * WIDTH} 0)",
+            )
+            for number, label in enumerate(panels)
+        ],
+        viewBox=f"0 0 {width} {HEIGHT}",
+        role="img",
+        xmlns="http://www.w3.org/2000/svg",
+        font_family="system-ui, sans-serif",
+    )
+
+
+def decades(low, high):
+    """The powers of ten, and their halves where there are few, from <= low to >= high."""
+    first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
+    last = max(last, first + 1)
+    marks = [10.0**power for power in range(first, last + 1)]
+    if len(marks) > 3:
+        return marks
+    between = [mark * part for mark in marks[:-1] for part in (2.0, 5.0)]
+    marks = sorted((*marks, *between))
+    inside = [mark for mark in marks if low / 2.6 <= mark <= high * 2.6]
+    return inside if len(inside) > 1 else marks
+
+
+def _panel(points, groups, panel, label):
+    costs = [point.costs[panel] for point in points]
+    marks = decades(min(costs), max(costs))
+    low, high = min(marks[0], *costs), max(marks[-1], *costs)
+
+    def across(cost):
+        share = math.log(cost / low) / math.log(high / low)
+        return LEFT + 10 + share * (WIDTH - LEFT - RIGHT - 20)
+
+    return [
+        [_horizontal(k / GRID) for k in range(GRID + 1)],
+        [_mark(mark, across(mark)) for mark in marks],
+        _text(label, (LEFT + WIDTH - RIGHT) / 2, HEIGHT - 8, text_anchor="middle", fill="#222"),
+        [_dot(point, groups.index(point.group), across(point.costs[panel])) for point in points],
+    ]
+
+
+def _dot(point, group, x):
+    """A point, its spread, and its name: to the right of the first group, left of the second."""
+    colour = COLOURS[group]
+    x += (-3, 3)[group]  # so that groups of one cost do not hide each other
+    mean = sum(point.accuracies) / len(point.accuracies)
+    spread = f"M{x:.1f} {_down(min(point.accuracies)):.1f}V{_down(max(point.accuracies)):.1f}"
+    return (
+        element("path", d=spread, stroke=colour, stroke_width=2),
+        element(
+            "circle",
+            cx=f"{x:.1f}",
+            cy=f"{_down(mean):.1f}",
+            r=RADIUS,
+            fill=(colour, "white")[group],
+            stroke=colour,
+            stroke_width=2,
+        ),
+        _text(
+            point.name,
+            x + (-9, 9)[group],
+            _down(mean) + 4,
+            text_anchor=("end", "start")[group],
+            fill=colour,
+        ),
+    )
+
+
+def _key(group, number):
+    x = LEFT + 4 + 170 * number
+    colour = COLOURS[number]
+    return (
+        element(
+            "circle",
+            cx=x,
+            cy=36,
+            r=RADIUS,
+            fill=(colour, "white")[number],
+            stroke=colour,
+            stroke_width=2,
+        ),
+        _text(group, x + 10, 40, fill=colour),
+    )
+
+
+def _down(share):
+    return HEIGHT - BOTTOM - share * (HEIGHT - TOP - BOTTOM)
+
+
+def _horizontal(share):
+    y = _down(share)
+    return (
+        element("path", d=f"M{LEFT} {y:.1f}H{WIDTH - RIGHT}", stroke="#ddd", fill="none"),
+        _text(f"{100 * share:.0f}%", LEFT - 6, y + 4, text_anchor="end"),
+    )
+
+
+def _mark(value, x):
+    return (
+        element("path", d=f"M{x:.1f} {HEIGHT - BOTTOM}v4", stroke="#999", fill="none"),
+        _text(f"{value:g}", x, HEIGHT - BOTTOM + 17, text_anchor="middle"),
+    )
+
+
+def _text(words, x, y, **attributes):
+    style = {"fill": "#667", "font_size": 11, **attributes}
+    return element("text", words, x=f"{x:.1f}", y=f"{y:.1f}", **style)
+
+
+def _in_words(points):
+    """The points' means, for those who do not see the picture."""
+    return "; ".join(
+        f"{p.name} {p.group}: {100 * sum(p.accuracies) / len(p.accuracies):.1f}%" for p in points
+    )

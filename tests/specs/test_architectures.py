@@ -1,0 +1,82 @@
+import pytest
+
+from i3d_tf.specs.architectures import ARCHITECTURES, DATASETS, STREAM_CHOICES
+from i3d_tf.specs.streams import FRAME_RATE
+
+# Table 1: RGB frames and flow fields, and the seconds they span, in training and at test time.
+TABLE_1 = {
+    "convnet_lstm": ((25, 0, 5.0), (50, 0, 10.0)),
+    "c3d": ((16, 0, 0.64), (240, 0, 9.6)),
+    "two_stream": ((1, 10, 0.4), (25, 250, 10.0)),
+    "fused_3d": ((5, 50, 2.0), (25, 250, 10.0)),
+    "two_stream_i3d": ((64, 64, 2.56), (250, 250, 10.0)),
+}
+
+
+@pytest.mark.parametrize("name", TABLE_1)
+def test_what_is_seen_is_table_1(name):
+    architecture = ARCHITECTURES[name]
+
+    def seen(frames, windows):
+        rgb = windows * len(architecture.rgb_frames(frames))
+        flow = windows * frames if "flow" in architecture.streams else 0
+        return rgb, flow, windows * frames / FRAME_RATE
+
+    training, test = TABLE_1[name]
+    assert seen(architecture.train_frames, 1) == pytest.approx(training)
+    assert seen(architecture.test_frames, architecture.test_windows) == pytest.approx(test)
+
+
+def test_they_are_in_the_papers_order():
+    assert list(ARCHITECTURES) == list(TABLE_1)
+    assert [a.published_parameters for a in ARCHITECTURES.values()] == [9, 79, 12, 39, 25]
+    assert all(name == a.name for name, a in ARCHITECTURES.items())
+
+
+def test_the_rgb_frames_of_a_window_are_in_its_middle_and_a_step_apart():
+    fused = ARCHITECTURES["fused_3d"]
+    assert list(fused.rgb_frames(50)) == [5, 15, 25, 35, 45]
+    assert list(ARCHITECTURES["convnet_lstm"].rgb_frames(12)) == [2, 7]
+    assert list(ARCHITECTURES["c3d"].rgb_frames(3)) == [0, 1, 2]
+
+
+def test_clip_shapes():
+    assert ARCHITECTURES["convnet_lstm"].clip_shape("rgb") == (25, 224, 224, 3)
+    assert ARCHITECTURES["c3d"].clip_shape("rgb") == (16, 112, 112, 3)
+    assert ARCHITECTURES["two_stream"].clip_shape("rgb") == (1, 224, 224, 3)
+    assert ARCHITECTURES["fused_3d"].clip_shape("flow", 30, 80) == (30, 80, 80, 2)
+    with pytest.raises(ValueError, match=r"`stream` must be one of \('rgb', 'flow'\).*'joint'"):
+        ARCHITECTURES["fused_3d"].clip_shape("joint")
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES.values(), ids=list(ARCHITECTURES))
+def test_every_row_makes_sense(architecture):
+    assert architecture.min_frames <= architecture.train_frames <= architecture.test_frames
+    assert len(architecture.rgb_frames(architecture.min_frames)) >= 1
+    assert architecture.short_side >= architecture.crop_size
+    assert set(architecture.streams) <= set(STREAM_CHOICES)
+    assert {row.dataset for row in architecture.published} == set(DATASETS)
+    for row in architecture.published:
+        given = [value for value in row[2:] if value is not None]
+        assert given
+        assert all(0 < value < 100 for value in given)
+        # Published is only what the architecture has a stream for.
+        assert all(getattr(row, s) is None for s in set(STREAM_CHOICES) - set(architecture.streams))
+
+
+def test_the_papers_conclusion():
+    """I3D is best on every dataset, with both streams, from images (table 2)."""
+    best = {
+        dataset: max(
+            (max(v for v in row[2:] if v is not None), architecture.name)
+            for architecture in ARCHITECTURES.values()
+            for row in architecture.published
+            if row.dataset == dataset and row.from_images
+        )
+        for dataset in DATASETS
+    }
+    assert best == {
+        "ucf101": (93.4, "two_stream_i3d"),
+        "hmdb51": (66.4, "two_stream_i3d"),
+        "kinetics400": (74.2, "two_stream_i3d"),
+    }

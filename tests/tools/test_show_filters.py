@@ -1,0 +1,25 @@
+from i3d_tf.runs.filter_pictures import ANIMATION, SHEET
+
+
+def test_prints_the_paths(run_tool, tiny_dir, tmp_path):
+    status, out, err = run_tool(
+        "show_filters",
+        f"--output_dir={tmp_path}",
+        f"--checkpoint_dir={tiny_dir}",
+        "tiny_rgb",
+        "tiny_flow",
+    )
+    assert (status, err) == (0, [])
+    assert out == [str(tmp_path / SHEET), str(tmp_path / ANIMATION)]
+
+
+def test_bad_input_is_one_line(run_tool, tiny_dir, tmp_path):
+    options = [f"--output_dir={tmp_path / 'out'}", f"--checkpoint_dir={tiny_dir}"]
+    for names, said in (
+        ([], "error: name at least one network."),
+        (["tiny"], f"error: No weights named 'tiny' in {tiny_dir} (there: tiny_flow, tiny_rgb)."),
+    ):
+        status, out, err = run_tool("show_filters", *options, *names)
+        assert (status, out, len(err)) == (1, [], 1)
+        assert err[0].startswith(said)
+    assert not (tmp_path / "out").exists()

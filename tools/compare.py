@@ -1,0 +1,33 @@
+"""Trains the paper's five architectures alike on the embedded dataset: what `make table` does.
+
+python tools/compare.py --output_dir=runs/comparison
+python tools/compare.py --output_dir=runs/comparison --seeds=1 --budget=120
+
+Stopped at any moment, the same command goes on where it was.
+"""
+
+from absl import app, flags
+
+from i3d_tf.runs.console import one_line_errors, quiet_tensorflow
+from i3d_tf.specs.comparison import SEEDS, STEPS
+
+_OUTPUT_DIR = flags.DEFINE_string("output_dir", "runs/comparison", "Where everything goes.")
+_SEEDS = flags.DEFINE_integer("seeds", SEEDS, "How often all is trained.", lower_bound=1)
+_BUDGET = flags.DEFINE_integer("budget", STEPS, "Updates of every network.", lower_bound=1)
+
+
+def main(argv):
+    """Reads the flags and makes one call."""
+    with one_line_errors():
+        if len(argv) > 1:
+            raise ValueError(f"unexpected arguments {argv[1:]}; every option is a --flag.")
+        quiet_tensorflow()
+        from i3d_tf.runs.compare_architectures import compare_architectures
+        from i3d_tf.runs.comparison_table import write_comparison
+
+        rows = compare_architectures(_OUTPUT_DIR.value, _SEEDS.value, _BUDGET.value)
+        print("\n".join(write_comparison(rows, _OUTPUT_DIR.value)))
+
+
+if __name__ == "__main__":
+    app.run(main)

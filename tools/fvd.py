@@ -1,0 +1,65 @@
+"""Computes the Fréchet video distance (FVD) between real and generated videos.
+
+python tools/fvd.py --real=real/ --generated=generated/
+python tools/fvd.py --real=real/ --save_statistics=real.npz
+python tools/fvd.py --real=real.npz --generated='samples/*.mp4' --generated=more.npy --interval
+
+Each set is videos, folders, patterns, or .npy and .npz files of clips, uint8 (N, T, H, W, 3); give a
+flag several times to name several. Every video is one clip, its first frames.
+"""
+
+import sys
+
+from absl import app, flags
+
+from i3d_tf.runs.console import one_line_errors, quiet_tensorflow
+from i3d_tf.specs.streams import CROP_SIZE
+
+_REAL = flags.DEFINE_multi_string("real", [], "Reference videos, or a file of their statistics.")
+_GENERATED = flags.DEFINE_multi_string("generated", [], "Videos to judge, or their statistics.")
+_SAVE = flags.DEFINE_string(
+    "save_statistics", None, "Write the statistics of --real here, an .npz, to be used as --real."
+)
+_WEIGHTS = flags.DEFINE_string("weights", "rgb_imagenet", "Name of the RGB weights.")
+_CHECKPOINT_DIR = flags.DEFINE_string("checkpoint_dir", "checkpoints", "Where the weights are.")
+_FEATURES = flags.DEFINE_enum(
+    "features", "logits", ("logits", "pooled"), "The network's output, or what its head sees."
+)
+_FRAMES = flags.DEFINE_integer("frames", 16, "Frames of a clip, at least 9.")
+_FRAME_RATE = flags.DEFINE_float(
+    "frame_rate", None, "Resample to so many frames per second. Default: the frames as they are."
+)
+_SIZE = flags.DEFINE_integer("size", CROP_SIZE, "Pixels; frames become squares of this side.")
+_BATCH_SIZE = flags.DEFINE_integer("batch_size", 8, "Clips at once.")
+_INTERVAL = flags.DEFINE_bool("interval", False, "Add a confidence interval, by subsampling.")
+_CONFIDENCE = flags.DEFINE_float("confidence", 0.95, "Of the interval.")
+_SEED = flags.DEFINE_integer("seed", 0, "Of the interval's subsamples.", lower_bound=0)
+_JSON = flags.DEFINE_bool("json", False, "Print a JSON record.")
+
+
+def main(argv):
+    """Reads the flags and makes one call."""
+    with one_line_errors():
+        if len(argv) > 1:
+            raise ValueError(f"unexpected arguments {argv[1:]}; every option is a --flag.")
+        quiet_tensorflow()
+        from i3d_tf.runs.fvd import FvdOptions, frechet_video_distance, print_result
+        from i3d_tf.runs.fvd_features import ClipRules
+
+        options = FvdOptions(
+            real=tuple(_REAL.value),
+            generated=tuple(_GENERATED.value),
+            weights=_WEIGHTS.value,
+            checkpoint_dir=_CHECKPOINT_DIR.value,
+            rules=ClipRules(_FRAMES.value, _FRAME_RATE.value, _SIZE.value, _FEATURES.value),
+            batch_size=_BATCH_SIZE.value,
+            save_statistics=_SAVE.value,
+            interval=_INTERVAL.value,
+            confidence=_CONFIDENCE.value,
+            seed=_SEED.value,
+        )
+        sys.exit(1 if print_result(frechet_video_distance(options), _JSON.value) else 0)
+
+
+if __name__ == "__main__":
+    app.run(main)

@@ -1,0 +1,34 @@
+"""Paints the first layer's filters over time, as a picture and as an animation.
+
+python tools/show_filters.py --output_dir=pictures stick_actions_rgb stick_actions_flow
+python tools/show_filters.py --output_dir=pictures slim_inception_v1 rgb_imagenet runs/mine
+
+Networks are names in --checkpoint_dir, .weights.h5 or .keras files, or folders of training runs.
+"""
+
+from absl import app, flags
+
+from i3d_tf.runs.console import one_line_errors, quiet_tensorflow
+
+_OUTPUT_DIR = flags.DEFINE_string("output_dir", None, "Where the pictures go.", required=True)
+_CHECKPOINT_DIR = flags.DEFINE_string("checkpoint_dir", "checkpoints", "Where names are looked up.")
+_SCALE = flags.DEFINE_integer("scale", 4, "Pixels per tap of a filter.", lower_bound=1)
+
+
+def main(argv):
+    """Reads the flags and makes one call."""
+    with one_line_errors():
+        if len(argv) < 2:
+            raise ValueError("name at least one network.")
+        quiet_tensorflow()
+        from i3d_tf.runs.filter_pictures import write_filter_pictures
+
+        paths = write_filter_pictures(
+            argv[1:], _OUTPUT_DIR.value, _CHECKPOINT_DIR.value, _SCALE.value
+        )
+        for path in paths:
+            print(path)
+
+
+if __name__ == "__main__":
+    app.run(main)
