@@ -168,9 +168,9 @@ def inflate(
     init="centre" and zero padding there is no such border.
 
     Depthwise and separable convolutions are inflated like others, and computed as a sum of 2D ones
-    over the kernel's time steps, which runs on a CPU too. Pools are over the steps there are,
-    whatever the padding. Layers between which time would have to go (recurrent, attention), and
-    such as are not Keras's own, have no 3D form: `rules` gives them one.
+    over the kernel's time steps, which runs on a CPU too. Pools do not see the padding: they are
+    over the steps there are. Layers between which time would have to go (recurrent, attention),
+    and such as are not Keras's own, have no 3D form: `rules` gives them one.
 
     Args:
         model_2d: A functional or sequential Keras model over images with its channels last, such as

@@ -149,7 +149,7 @@ class _Flattening:
         args, kwargs = node.arguments.convert(slot_of)
         kwargs = {key: value for key, value in kwargs.items() if value is not None}
         if training is not None and isinstance(operation, _TRAINING_LAYERS):
-            kwargs = {"training": training, **kwargs}
+            kwargs["training"] = training
         outputs = self._new_slots(len(node.outputs))
         name = self._name(operation, scope)
         self.calls.append(Call(operation, name, args, kwargs, found, outputs))
@@ -206,7 +206,8 @@ def _training_of(node, training):
             f"The model {node.operation.name!r} within `model_2d` is called with {others}; only "
             "`inputs` and `training` have a 3D form."
         )
-    return kwargs.get("training", training)
+    # As Keras has it: what is said to an outer model goes before what is said within it.
+    return kwargs.get("training") if training is None else training
 
 
 def _open_unit(unit, inputs):

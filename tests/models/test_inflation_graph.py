@@ -28,6 +28,14 @@ def test_inner_models_are_dissolved(random_weights):
         np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
+def test_what_an_inner_model_is_told_of_training_is_kept():
+    """Dropout that the 2D network always applies, the 3D one always applies too."""
+    image = keras.Input((8, 8, 3))
+    noise = keras.Sequential([keras.Input((8, 8, 3)), layers.Dropout(0.5)])
+    model = inflate(keras.Model(image, noise(image, training=True)))
+    assert set(np.array(model(np.ones((1, 2, 8, 8, 3)))).ravel()) == {0, 2}
+
+
 def test_names_that_occur_twice_get_their_models_name():
     def branch(name):
         return keras.Sequential(
