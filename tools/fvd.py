@@ -4,8 +4,8 @@ python tools/fvd.py --real=real/ --generated=generated/
 python tools/fvd.py --real=real/ --save_statistics=real.npz
 python tools/fvd.py --real=real.npz --generated='samples/*.mp4' --generated=more.npy --interval
 
-Each set is videos, folders, patterns, or .npy and .npz files of clips, uint8 (N, T, H, W, 3); give a
-flag several times to name several. Every video is one clip, its first frames.
+Each set is videos, folders, patterns, or .npy and .npz files of clips, uint8 (N, T, H, W, 3); to
+name several, give the flag several times. Every video is one clip, its first frames.
 """
 
 import sys
@@ -15,8 +15,8 @@ from absl import app, flags
 from i3d_tf.runs.console import one_line_errors, quiet_tensorflow
 from i3d_tf.specs.streams import CROP_SIZE
 
-_REAL = flags.DEFINE_multi_string("real", [], "Reference videos, or a file of their statistics.")
-_GENERATED = flags.DEFINE_multi_string("generated", [], "Videos to judge, or their statistics.")
+_REAL = flags.DEFINE_multi_string("real", [], "Reference videos, or a file of statistics.")
+_GENERATED = flags.DEFINE_multi_string("generated", [], "Videos to judge, or a file of statistics.")
 _SAVE = flags.DEFINE_string(
     "save_statistics", None, "Write the statistics of --real here, an .npz, to be used as --real."
 )
@@ -31,7 +31,9 @@ _FRAME_RATE = flags.DEFINE_float(
 )
 _SIZE = flags.DEFINE_integer("size", CROP_SIZE, "Pixels; frames become squares of this side.")
 _BATCH_SIZE = flags.DEFINE_integer("batch_size", 8, "Clips at once.")
-_INTERVAL = flags.DEFINE_bool("interval", False, "Add a confidence interval, by subsampling.")
+_INTERVAL = flags.DEFINE_bool(
+    "interval", False, "Add a confidence interval, by subsampling; keeps all features."
+)
 _CONFIDENCE = flags.DEFINE_float("confidence", 0.95, "Of the interval.")
 _SEED = flags.DEFINE_integer("seed", 0, "Of the interval's subsamples.", lower_bound=0)
 _JSON = flags.DEFINE_bool("json", False, "Print a JSON record.")

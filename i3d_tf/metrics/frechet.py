@@ -20,8 +20,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-# Below so many samples FID is known to be too large by more than models differ; the number that
-# the authors of FID name on the page of their code, and the size of FVD's usual sets.
+# The number of videos that FVD is commonly reported for (fvd2048_16f of arXiv:2112.14683); of fewer
+# samples it is too large by as much as models may differ.
 ENOUGH_SAMPLES = 2048
 LARGEST_FILE = 2**32  # bytes of statistics: 23,000 features
 _MEMBERS = {"mean.npy", "covariance.npy", "count.npy", "about.npy"}

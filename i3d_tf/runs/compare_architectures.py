@@ -2,11 +2,12 @@
 
 import dataclasses
 import json
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
+from multiprocessing import get_context
 from pathlib import Path
 
-import keras
-
+from i3d_tf.runs.console import quiet_tensorflow
 from i3d_tf.runs.evaluate import EvaluateOptions, evaluate
 from i3d_tf.runs.render import render_stick_actions
 from i3d_tf.runs.report_numbers import FILE
@@ -93,7 +94,8 @@ class _Job:
             trained = {s: self._trained(contender, s, start, seed) for s in contender.streams}
             recipe = contender.recipe(contender.streams[0])
             print(f"\n{contender.architecture.title}, {start}, seed {seed}: evaluation", flush=True)
-            evaluate(
+            _apart(
+                evaluate,
                 EvaluateOptions(
                     dataset=STICK_ACTIONS,
                     data_dir=str(self.data_dir),
@@ -102,7 +104,7 @@ class _Job:
                     flow_dir=self._flow_dir(recipe),
                     batch_size=BATCH_SIZE,
                     **{f"{stream}_checkpoint": str(path) for stream, path in trained.items()},
-                )
+                ),
             )
         record = json.loads((report_dir / FILE).read_text("utf-8"))
         return {name: numbers["top_1"] for name, numbers in record["results"].items()}
@@ -120,8 +122,8 @@ class _Job:
             (images,) = (c for c in CONTENDERS if c.name == FROM_IMAGES)
             init = str(self._workdir(images, "rgb", SCRATCH, seed))
         recipe = contender.recipe(stream, self.steps)
-        keras.backend.clear_session()  # else every network of the table stays in memory
-        train(
+        _apart(
+            train,
             recipe,
             TrainOptions(
                 data_dir=str(self.data_dir),
@@ -140,6 +142,17 @@ class _Job:
     def _flow_dir(self, recipe):
         """Flow depends on the frame rate."""
         return str(self.output_dir / f"flow_{recipe.frame_rate:.3g}")
+
+
+def _apart(function, *arguments):
+    """Calls a function in a process of its own: TensorFlow keeps the memory of every network."""
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        pool.submit(_call_quietly, function, arguments).result()
+
+
+def _call_quietly(function, arguments):
+    quiet_tensorflow()
+    function(*arguments)
 
 
 def _write(path, rows, steps):

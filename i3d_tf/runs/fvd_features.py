@@ -1,7 +1,9 @@
 """Videos to one feature vector each, as the Fréchet video distance takes them.
 
 Every video is one clip: its first frames, each resized to a square without keeping its aspect, in
-[-1, 1] (Unterthiner et al. 2018, arXiv:1812.01717, and the code that came with it).
+[-1, 1] (Unterthiner et al. 2018, arXiv:1812.01717, and the code that came with it). That code
+resizes at other pixel centres, TensorFlow 1's, and other programs crop or keep the aspect, so that
+distances compare only with those of the same program and protocol.
 """
 
 import math

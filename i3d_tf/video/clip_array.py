@@ -123,10 +123,13 @@ def _streams(path):
 
 
 def _read_header(stream, name):
-    version = np.lib.format.read_magic(stream)
-    if version not in _HEADERS:
-        raise ValueError(f"{name or 'it'} is in version {version} of the format; save it again")
-    shape, fortran_order, dtype = _HEADERS[version](stream)
+    try:
+        read = _HEADERS[np.lib.format.read_magic(stream)]
+        shape, fortran_order, dtype = read(stream)
+    except Exception as error:  # a damaged header fails anywhere, in any way
+        raise ValueError(
+            f"{name or 'it'} is not an array as NumPy writes them, or damaged"
+        ) from error
     if dtype != np.uint8 or len(shape) != 5 or shape[-1] != 3:
         raise ValueError(
             f"{name or 'it'} must be uint8 (N, T, H, W, 3), RGB within 0..255; it is {dtype} "
@@ -141,6 +144,8 @@ def _read_header(stream, name):
 
 def _check_shape(shape, name, num_frames):
     _, frames, height, width, _ = shape
+    if min(shape) < 0:
+        raise ValueError(f"{name or 'it'} cannot have a negative side: {shape}")
     if height < 1 or width < 1 or height * width > MAXIMUM_PIXELS:
         raise ValueError(f"{name or 'it'} has frames of {width} x {height} pixels")
     if frames < num_frames:

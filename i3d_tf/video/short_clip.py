@@ -1,4 +1,4 @@
-"""The first frames of a video, all put to one square: what networks that judge generated video see."""
+"""The first frames of a video, and frames made square: what Fréchet video distances look at."""
 
 from fractions import Fraction
 from itertools import islice

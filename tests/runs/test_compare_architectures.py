@@ -1,6 +1,7 @@
 """The order of the work and what is done again after an interruption; training itself is faked."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,7 @@ def done(monkeypatch):
         (report / "report.json").write_text(json.dumps({"results": results}))
 
     monkeypatch.setattr(job, "render_stick_actions", lambda folder: None)
+    monkeypatch.setattr(job, "_apart", lambda function, *arguments: function(*arguments))
     monkeypatch.setattr(job, "train", train)
     monkeypatch.setattr(job, "evaluate", evaluate)
     return calls
@@ -86,3 +88,10 @@ def test_the_results_say_what_they_are_of(done, tmp_path):
 def test_nothing_to_do(seeds, steps, tmp_path):
     with pytest.raises(ValueError, match="`seeds` and `steps` must be at least 1"):
         compare_architectures(tmp_path, seeds, steps)
+
+
+def test_work_is_done_in_another_process_and_its_errors_are_ours(tmp_path):
+    job._apart(os.mkdir, tmp_path / "made")
+    assert (tmp_path / "made").is_dir()
+    with pytest.raises(FileExistsError):
+        job._apart(os.mkdir, tmp_path / "made")
