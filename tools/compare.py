@@ -22,11 +22,12 @@ def main(argv):
         if len(argv) > 1:
             raise ValueError(f"unexpected arguments {argv[1:]}; every option is a --flag.")
         quiet_tensorflow()
-        from i3d_tf.runs.compare_architectures import compare_architectures
+        from i3d_tf.runs.compare_architectures import compare_architectures, comparison_folder
         from i3d_tf.runs.comparison_table import write_comparison
 
         rows = compare_architectures(_OUTPUT_DIR.value, _SEEDS.value, _BUDGET.value)
-        print("\n".join(write_comparison(rows, _OUTPUT_DIR.value)))
+        folder = comparison_folder(_OUTPUT_DIR.value, _BUDGET.value)
+        print("\n".join(write_comparison(rows, folder)), f"\n\n{folder}")
 
 
 if __name__ == "__main__":

@@ -78,13 +78,18 @@ def compare_architectures(output_dir, seeds=SEEDS, steps=STEPS) -> list[Row]:
     return rows
 
 
+def comparison_folder(output_dir, steps) -> Path:
+    """Where the runs and the results of one budget are; those of others are not touched."""
+    return Path(output_dir) / f"steps_{steps}"
+
+
 class _Job:
     """The folder of a comparison; runs of other lengths are kept apart."""
 
     def __init__(self, output_dir, steps):
         self.data_dir = output_dir / "data"
         self.output_dir = output_dir
-        self.folder = output_dir / f"steps_{steps}"
+        self.folder = comparison_folder(output_dir, steps)
         self.steps = steps
 
     def accuracies(self, contender, start, seed):
