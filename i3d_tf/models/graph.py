@@ -1,10 +1,10 @@
-"""What a functional or sequential Keras model is made of: the calls, and how its tensors are packed."""
+"""What a functional or sequential Keras model is made of: its calls, and how tensors are packed."""
 
 import keras
 
 
 def nodes_of(model):
-    """The nodes of a model's graph, one for each call of a layer, each after those that it needs."""
+    """The nodes of a model's graph, one for each call, each after those that it needs."""
     if isinstance(model, keras.Sequential):
         model = keras.Model(model.inputs, model.outputs)
     # Keras has no public way to see which call made which tensor, except to write the model's

@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from i3d_tf.metrics.ranking import Prediction, decode_predictions
+from i3d_tf.models.inference import fuse_for_inference
 from i3d_tf.runs.checkpoints import open_checkpoint
 from i3d_tf.runs.inputs import VIDEO_SUFFIXES
 from i3d_tf.specs.inception_v1 import MIN_FRAMES
@@ -27,6 +28,32 @@ LARGEST_ASPECT = 16
 STREAMS_OF = {"rgb": ("rgb",), "flow": ("flow",), "joint": ("rgb", "flow")}
 
 
+@dataclass(frozen=True)
+class Window:
+    """A part of a video.
+
+    Attributes:
+        start: Seconds.
+        end: Seconds.
+        top: The best classes, best first.
+    """
+
+    start: float
+    end: float
+    top: list[Prediction]
+
+    def as_json(self) -> dict:
+        """A record of plain values."""
+        return {"start": round(self.start, 3), "end": round(self.end, 3), "top": _plain(self.top)}
+
+
+def _plain(predictions):
+    return [
+        {"class": p.label, "index": p.index, "probability": p.probability, "logit": p.logit}
+        for p in predictions
+    ]
+
+
 @dataclass
 class Answer:
     """What is known of one video.
@@ -40,6 +67,7 @@ class Answer:
         error: Why there is no answer, or no copy of the video, or None.
         timing: Seconds spent on each stage.
         engine: What computed the flow, or None where there is none.
+        timeline: What was seen when, of a whole video, where that was asked for.
     """
 
     path: str
@@ -50,6 +78,7 @@ class Answer:
     error: str | None = None
     timing: dict[str, float] = field(default_factory=dict)
     engine: str | None = None
+    timeline: list[Window] = field(default_factory=list)
 
     def as_json(self) -> dict:
         """A record of plain values."""
@@ -64,15 +93,12 @@ class Answer:
             **record,
             "frames": self.frames,
             "seconds": self.seconds,
-            "top": [
-                {
-                    "class": p.label,
-                    "index": p.index,
-                    "probability": p.probability,
-                    "logit": p.logit,
-                }
-                for p in self.top
-            ],
+            "top": _plain(self.top),
+            **(
+                {"timeline": [window.as_json() for window in self.timeline]}
+                if self.timeline
+                else {}
+            ),
             "timing": {stage: round(seconds, 3) for stage, seconds in self.timing.items()},
         }
 
@@ -89,6 +115,7 @@ class Predictor:
         weights: Stream to a name in the checkpoint directory, or the folder of a training run.
         checkpoint_dir: Where the weights are.
         engine: Optical flow engine, see `i3d_tf.compute_flow`.
+        precision: "float32" or "bfloat16", see `i3d_tf.fuse_for_inference`.
 
     Raises:
         FileNotFoundError: Weights are not there.
@@ -96,12 +123,14 @@ class Predictor:
             do not share classes and protocol.
     """
 
-    def __init__(self, stream, weights, checkpoint_dir="checkpoints", engine="auto"):
+    def __init__(
+        self, stream, weights, checkpoint_dir="checkpoints", engine="auto", precision="float32"
+    ):
         if stream not in STREAMS_OF:
             raise ValueError(f"`stream` must be one of {tuple(STREAMS_OF)}; received {stream!r}.")
         self.stream = stream
         self.engine = choose_engine(engine) if "flow" in STREAMS_OF[stream] else None
-        self.networks = {}
+        self.models, self.networks = {}, {}
         label_sets, protocols = set(), set()
         for part in STREAMS_OF[stream]:
             checkpoint = open_checkpoint(weights[part], checkpoint_dir)
@@ -109,7 +138,8 @@ class Predictor:
                 raise ValueError(f"{weights[part]}: is for {checkpoint.stream}, not for {part}.")
             label_sets.add(checkpoint.class_names)
             protocols.add(checkpoint.protocol)
-            self.networks[part] = tf.function(checkpoint.model, autograph=False)
+            self.models[part] = fuse_for_inference(checkpoint.model, precision)
+            self.networks[part] = tf.function(self.models[part], autograph=False)
         for found, what in ((label_sets, "classes"), (protocols, "protocol")):
             if len(found) > 1:
                 raise ValueError(f"{' and '.join(weights.values())} do not have the same {what}.")

@@ -16,6 +16,7 @@ import keras
 import numpy as np
 
 from i3d_tf.models.inception_i3d import inception_i3d
+from i3d_tf.models.inference import fuse_for_inference
 from i3d_tf.specs.inception_v1 import ENDPOINTS
 
 TOLERANCE = 1e-4  # of the norm: float32 sums in another order
@@ -68,7 +69,7 @@ def compare(folder):
     whole = keras.models.load_model(folder / "network.keras")
     worst = 0.0
     expected = np.load(folder / "answers.npz", allow_pickle=False)
-    for network in (model, whole):
+    for network in (model, whole, fuse_for_inference(model)):
         found = answers(network)
         for name in expected.files:
             distance = np.linalg.norm(found[name] - expected[name])

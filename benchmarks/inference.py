@@ -1,0 +1,206 @@
+"""Arithmetic per second of I3D's answers, against a large matrix product of the same precision.
+
+python benchmarks/inference.py
+python benchmarks/inference.py --precisions=bfloat16 --rounds=9 --output=inference.json
+
+The network as it is trained, the same fused for inference, and the product take turns, round after
+round, so that whatever else the machine does meets them all alike. Medians over the rounds are
+shown; a share is the median of the rounds' shares. That of the processors' time, which all threads
+of a turn took together, stays true where other programs share the processors; on a GPU it says
+nothing. A clip's multiply-adds are counted as the network is written, two operations each, whatever
+a variant computes. In bfloat16 the network as it is trained has float32 weights, as in mixed
+precision.
+"""
+
+import json
+import platform
+import statistics
+import sys
+import time
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+from absl import app, flags
+
+from i3d_tf.runs.console import one_line_errors, quiet_tensorflow
+from i3d_tf.runs.processes import available_processors
+
+_OUTPUT = flags.DEFINE_string("output", None, "JSON file for the numbers.")
+_ROUNDS = flags.DEFINE_integer("rounds", 5, "How often each has its turn.", lower_bound=1)
+_PRECISIONS = flags.DEFINE_list("precisions", ["float32", "bfloat16"], "What to measure.")
+_FRAMES = flags.DEFINE_integer("frames", 64, "Frames of a clip.", lower_bound=9)
+_SIZE = flags.DEFINE_integer("size", 224, "Height and width of a clip.", lower_bound=32)
+_BATCH_SIZE = flags.DEFINE_integer("batch_size", 1, "Clips answered at once.", lower_bound=1)
+_WIDTH = flags.DEFINE_float("width_multiplier", 1.0, "Scales the number of filters everywhere.")
+_MATRIX = flags.DEFINE_integer("matrix", 4096, "Rows and columns of the product.", lower_bound=1)
+
+CLASSES = 400
+POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
+VARIANTS = ("original", "fused")
+PRODUCT = "product"
+LIBRARIES = ("numpy", "tensorflow", "keras")
+
+
+def main(argv):
+    """Measures, prints the table, writes the file."""
+    with one_line_errors():
+        if len(argv) > 1:
+            raise ValueError(f"unexpected arguments {argv[1:]}; every option is a --flag.")
+        if unknown := set(_PRECISIONS.value) - set(POLICIES):
+            raise ValueError(
+                f"`precisions` must be some of {tuple(POLICIES)}; received {sorted(unknown)}."
+            )
+        quiet_tensorflow()
+        results = _measure(_PRECISIONS.value)
+        _print_table(results)
+        if _OUTPUT.value is not None:
+            _write(Path(_OUTPUT.value), results)
+
+
+def _measure(precisions):
+    """Lets all take turns; the first turns, which compile, are not counted."""
+    turns = {}
+    for precision in precisions:
+        model = _model(precision)
+        turns[precision, "original"] = _answer_function(model)
+        turns[precision, "fused"] = _answer_function(_fused(model, precision))
+        turns[precision, PRODUCT] = _product_function(precision)
+    seconds = {name: [] for name in turns}
+    for round_number in range(_ROUNDS.value + 1):
+        for name, turn in turns.items():
+            begin = time.perf_counter(), time.process_time()
+            turn()
+            end = time.perf_counter(), time.process_time()
+            if round_number:
+                seconds[name].append(tuple(np.subtract(end, begin).tolist()))
+    return [
+        _result(precision, variant, seconds[precision, variant], seconds[precision, PRODUCT])
+        for precision in precisions
+        for variant in VARIANTS
+    ]
+
+
+def _result(precision, variant, turns, product_turns):
+    """A row; turns are (seconds, processor seconds)."""
+    seconds, processor_seconds = zip(*turns, strict=True)
+    product_seconds, product_processor_seconds = zip(*product_turns, strict=True)
+    return {
+        "precision": precision,
+        "variant": variant,
+        "clip_seconds": statistics.median(seconds) / _BATCH_SIZE.value,
+        "gflops": _operations() / statistics.median(seconds) / 1e9,
+        "product_gflops": _product_operations() / statistics.median(product_seconds) / 1e9,
+        "share": _share(seconds, product_seconds),
+        "processor_share": _share(processor_seconds, product_processor_seconds),
+        "seconds": seconds,
+        "processor_seconds": processor_seconds,
+        "product_seconds": product_seconds,
+        "product_processor_seconds": product_processor_seconds,
+    }
+
+
+def _share(ours, products):
+    """The answers' operations per second over the product's."""
+    ratios = [theirs / mine for mine, theirs in zip(ours, products, strict=True)]
+    return _operations() / _product_operations() * statistics.median(ratios)
+
+
+def _product_operations():
+    return 2 * _MATRIX.value**3
+
+
+def _operations():
+    """Of one answer to a batch."""
+    from i3d_tf.specs.geometry import count_multiply_adds
+    from i3d_tf.specs.inception_v1 import I3D, widen
+
+    rows = [widen(row, _WIDTH.value) for row in I3D]
+    clip_shape = (_FRAMES.value, _SIZE.value, _SIZE.value, 3)
+    return 2 * _BATCH_SIZE.value * count_multiply_adds(rows, clip_shape, CLASSES)
+
+
+def _model(precision):
+    import keras
+
+    from i3d_tf.zoo import build
+
+    keras.config.set_dtype_policy(POLICIES[precision])
+    return build(
+        "inception_i3d",
+        input_shape=(_FRAMES.value, _SIZE.value, _SIZE.value, 3),
+        classes=CLASSES,
+        width_multiplier=_WIDTH.value,
+    )
+
+
+def _fused(model, precision):
+    from i3d_tf.models.inference import fuse_for_inference
+
+    return fuse_for_inference(model, precision)
+
+
+def _answer_function(model):
+    """A function that answers a batch of noise."""
+    import tensorflow as tf
+
+    shape = (_BATCH_SIZE.value, _FRAMES.value, _SIZE.value, _SIZE.value, 3)
+    generator = np.random.default_rng(0)
+    clips = tf.constant(generator.uniform(-1, 1, shape).astype(np.float32))
+    answer = tf.function(lambda: model(clips, training=False))
+    return lambda: answer().numpy()
+
+
+def _product_function(precision):
+    import tensorflow as tf
+
+    matrix = tf.cast(tf.random.uniform([_MATRIX.value] * 2, seed=0), precision)
+    product = tf.function(lambda: tf.reduce_max(tf.matmul(matrix, matrix)))
+    return lambda: product().numpy()
+
+
+def _print_table(results):
+    from rich.console import Console
+    from rich.table import Table
+
+    shape = f"{_FRAMES.value} frames of {_SIZE.value} x {_SIZE.value}"
+    title = f"Answers of RGB I3D, {_BATCH_SIZE.value} clips of {shape}"
+    table = Table("precision", "network", title=title)
+    for heading in ("s/clip", "GFLOP/s", "product", "share", "of processor time"):
+        table.add_column(heading, justify="right")
+    for result in results:
+        table.add_row(
+            result["precision"],
+            result["variant"],
+            f"{result['clip_seconds']:.3f}",
+            f"{result['gflops']:.1f}",
+            f"{result['product_gflops']:.1f}",
+            f"{result['share']:.0%}",
+            f"{result['processor_share']:.1%}",
+            end_section=result["variant"] == VARIANTS[-1],
+        )
+    Console(width=None if sys.stdout.isatty() else 100).print(table)
+
+
+def _write(path, results):
+    from i3d_tf.weights.files import replaced_when_whole
+
+    record = {
+        "machine": platform.machine(),
+        "processors": available_processors(),
+        "python": platform.python_version(),
+        "versions": {library: version(library) for library in LIBRARIES},
+        "frames": _FRAMES.value,
+        "size": _SIZE.value,
+        "batch_size": _BATCH_SIZE.value,
+        "width_multiplier": _WIDTH.value,
+        "matrix": _MATRIX.value,
+        "rounds": _ROUNDS.value,
+        "results": results,
+    }
+    with replaced_when_whole(path) as temporary:
+        temporary.write_text(json.dumps(record, indent=1) + "\n", "utf-8")
+
+
+if __name__ == "__main__":
+    app.run(main)
