@@ -16,6 +16,7 @@ import numpy as np
 import tensorflow as tf
 
 from i3d_tf.metrics.frechet import FeatureStatistics
+from i3d_tf.models.inference import fuse_for_inference
 from i3d_tf.runs.checkpoints import open_checkpoint
 from i3d_tf.runs.console import progress_bar
 from i3d_tf.runs.inputs import find_videos
@@ -117,6 +118,7 @@ def _network(model, weights, rules):
     fixed = model.input_shape[1:4]
     if any(has not in (None, want) for has, want in zip(fixed, wanted, strict=True)):
         raise ValueError(f"{weights}: only reads clips of {fixed} (T, H, W); asked for {wanted}.")
+    model = fuse_for_inference(model)
     if rules.features == "logits":
         return model
     if POOL not in {layer.name for layer in model.layers}:

@@ -163,7 +163,7 @@ class Predictor:
             _check_aspect(path, *frame.shape[:2])
             return resize_short_side(frame[np.newaxis], self.protocol.short_side)[0]
 
-        with _stage(answer, "decode"):
+        with stage(answer, "decode"):
             # One frame more than is shown to the network, so that the last flow is a real one.
             frames = read_clip(path, rate, end=(wanted + 1) / rate, change=resized)
         if len(frames) < MIN_FRAMES:
@@ -177,7 +177,7 @@ class Predictor:
         logits = 0.0
         for part, network in self.networks.items():
             clip = self._clip(answer, part, frames)
-            with _stage(answer, f"{part} network"):
+            with stage(answer, f"{part} network"):
                 logits = logits + network(clip[np.newaxis], training=False).numpy()
         if not np.isfinite(logits).all():
             raise VideoError(path, "the network's output is not finite: its weights are damaged")
@@ -187,10 +187,10 @@ class Predictor:
         """What the network sees: float32 (T, crop size, crop size, C) in [-1, 1]."""
         shown = frames[: answer.frames]
         if part == "flow":
-            with _stage(answer, "flow"):
+            with stage(answer, "flow"):
                 following = frames[answer.frames] if len(frames) > answer.frames else None
                 shown = compute_flow(shown, engine=self.engine, next_frame=following)
-        with _stage(answer, "crop"):
+        with stage(answer, "crop"):
             clip = preprocess_input(centre_crop(shown, self.protocol.crop_size), stream=part)
             return clip[first_frames(answer.frames, self.protocol.frames)]
 
@@ -205,7 +205,8 @@ def _check_aspect(path, height, width):
 
 
 @contextmanager
-def _stage(answer, name):
+def stage(answer, name):
+    """Notes in an answer's timing how long the block takes."""
     begin = time.perf_counter()
     yield
     answer.timing[name] = answer.timing.get(name, 0.0) + time.perf_counter() - begin

@@ -1,0 +1,93 @@
+"""What is seen when: the best classes of every window of a video of any length."""
+
+import numpy as np
+
+from i3d_tf.metrics.ranking import decode_predictions
+from i3d_tf.runs.predict import STREAMS_OF, Predictor, Window, stage
+from i3d_tf.runs.streaming import LAST, Streamer, step_logits
+from i3d_tf.runs.video_streams import VideoStreams
+from i3d_tf.specs.inception_v1 import I3D, MIN_FRAMES
+from i3d_tf.specs.time_steps import time_steps
+from i3d_tf.video.media import VideoError
+
+WINDOW_FRAMES = 64  # the clips that the networks were trained on
+
+
+class WindowPredictor(Predictor):
+    """Answers whole videos, however long, and every window of them.
+
+    The networks see the video in one piece, as far as they see, but never hold more of it than some
+    chunks; their answers at every eighth frame are averaged over each window, and over the whole
+    video, and for two streams added.
+
+    Args:
+        stream: As all that follow but the last, an argument of `Predictor`.
+        weights: Stream to name.
+        checkpoint_dir: Where the weights are.
+        engine: Optical flow engine.
+        precision: "float32" or "bfloat16".
+        window: Frames of a window, at least 8; windows follow each other.
+    """
+
+    def __init__(
+        self,
+        stream,
+        weights,
+        checkpoint_dir="checkpoints",
+        engine="auto",
+        precision="float32",
+        window=WINDOW_FRAMES,
+    ):
+        super().__init__(stream, weights, checkpoint_dir, engine, precision)
+        self.window = window
+        self.streamers = {part: Streamer(model) for part, model in self.models.items()}
+        jump = next(iter(self.streamers.values())).span.jump[0]
+        if window < jump:
+            raise ValueError(
+                f"`window` must be at least {jump} frames, a step of the network; received "
+                f"{window}."
+            )
+
+    def _fill(self, answer, path, top):
+        with stage(answer, "count frames"):
+            video = VideoStreams(path, self.protocol, self.engine or "auto")
+            frames = video.num_frames
+        if frames < MIN_FRAMES:
+            raise VideoError(
+                path,
+                f"it has {frames} frames at {self.protocol.frame_rate:.4g} per second; at "
+                f"least {MIN_FRAMES} are needed",
+            )
+        rate = self.protocol.frame_rate
+        answer.frames, answer.seconds = frames, frames / rate
+        logits = 0.0
+        for part in STREAMS_OF[self.stream]:
+            with stage(answer, f"{part} stream"):
+                steps = self.streamers[part].run(video.frames(part), frames)
+                logits = logits + step_logits(self.models[part], np.concatenate(list(steps)))
+        if not np.isfinite(logits).all():
+            raise VideoError(path, "the network's output is not finite: its weights are damaged")
+        answer.top = decode_predictions(logits.mean(0, keepdims=True), top, self.labels)[0]
+        windows = window_of_steps(frames, self.window)
+        for start in range(0, frames, self.window):
+            own = logits[windows == start // self.window]
+            if not len(own):
+                continue  # the last frames, too few for a step of their own
+            best = decode_predictions(own.mean(0, keepdims=True), top, self.labels)[0]
+            end = min(start + self.window, frames)
+            answer.timeline.append(Window(start / rate, end / rate, best))
+
+
+def window_of_steps(num_frames, window):
+    """The window that each of the head's steps belongs to: that which its middle lies in.
+
+    Args:
+        num_frames: Of the video.
+        window: Frames of a window.
+
+    Returns:
+        int (T' - 1,): numbers of windows, in ascending order.
+    """
+    count, first, jump = time_steps(I3D, LAST, num_frames)
+    middles = first + jump * (np.arange(count - 1) + 0.5)  # the head averages two neighbours
+    return np.floor(np.clip(middles, 0, num_frames - 1) / window).astype(int)
