@@ -6,12 +6,13 @@ BIN := $(VENV)/bin
 # environment, whatever the files' dates.
 STAMP := $(VENV)/made-from-$(shell { $(PYTHON) --version; cat requirements.lock; } 2>&1 | cksum | cut -d' ' -f1)
 
-.PHONY: help env lint format test train table demo test-backends lock clean
+.PHONY: help env lint format test train table bench demo test-backends lock clean
 
 help:
 	@echo "make demo           recognise rendered clips with the networks that ship"
 	@echo "make train          render the embedded dataset, train both streams, evaluate"
 	@echo "make table          train the paper's five architectures alike, and compare them"
+	@echo "make bench          measure everything, as ratios, in one run"
 	@echo "make test           lint, layering and tests"
 	@echo "make test-backends  the network on TensorFlow, JAX and PyTorch, in its own environment"
 	@echo "make lock           resolve requirements.lock anew (needs uv)"
@@ -55,6 +56,9 @@ train: env
 
 table: env
 	$(BIN)/python tools/compare.py
+
+bench: env
+	$(BIN)/python benchmarks/all.py
 
 demo: env
 	$(BIN)/python tools/demo.py

@@ -1,0 +1,86 @@
+"""Every benchmark, one after the other, as one table, one file and one picture: `make bench`.
+
+python benchmarks/all.py --output_dir=build/bench
+
+Each runs in a process of its own and compares what it measures with something in the same run; so
+ratios can be compared between machines, and seconds cannot.
+"""
+
+import json
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+
+from absl import app, flags
+
+from i3d_tf.runs.console import one_line_errors
+from i3d_tf.weights.files import replaced_when_whole
+
+_OUTPUT_DIR = flags.DEFINE_string("output_dir", "build/bench", "Where everything goes.")
+
+BENCHMARKS = ("inference", "train_step", "pipeline", "flow", "end_to_end")
+TITLE = "Measured against something in the same run; the line is what it shall reach"
+
+
+def main(argv):
+    """Runs them, prints the table, writes the files."""
+    with one_line_errors():
+        if len(argv) > 1:
+            raise ValueError(f"unexpected arguments {argv[1:]}; every option is a --flag.")
+        folder = Path(_OUTPUT_DIR.value)
+        folder.mkdir(parents=True, exist_ok=True)
+        found = {name: _run(name, folder / f"{name}.json") for name in BENCHMARKS}
+        rows = _ratios(found)
+        _print_table(rows)
+        from i3d_tf.viz.bars import bars_svg
+
+        texts = {"bench.json": json.dumps(found, indent=1), "bench.svg": bars_svg(rows, TITLE)}
+        for name, text in texts.items():
+            with replaced_when_whole(folder / name) as temporary:
+                temporary.write_text(text + "\n", "utf-8")
+
+
+def _run(name, output):
+    """The numbers of one benchmark, whose own table is shown as it comes."""
+    script = Path(__file__).with_name(f"{name}.py")
+    command = [sys.executable, str(script), f"--output={output}"]
+    done = subprocess.run(command, check=False)
+    if done.returncode:
+        raise ValueError(f"{script.name} ended with status {done.returncode}; see above.")
+    return json.loads(output.read_text("utf-8"))
+
+
+def _ratios(found):
+    """(what, ratio, what it shall reach)."""
+    rows = [
+        (f"network, {r['variant']}, {r['precision']} / product", r["share"], 0.95)
+        for r in found["inference"]["results"]
+        if r["variant"] == "fused"
+    ]
+    rows += [
+        (f"training step, {r['precision']} / product", r["gflops"] / r["product_gflops"], None)
+        for r in found["train_step"]["results"]
+    ]
+    rows.append(("pipeline / decoder", found["pipeline"]["ratio"], 0.85))
+    marks = {"numba": 20, "graph": 3.5, "graph fixed": 8}
+    for engine, mark in marks.items():
+        ratios = [r["ratio"] for r in found["flow"]["results"] if r["engine"] == engine]
+        rows.append((f"flow, {engine} / OpenCV", statistics.median(ratios), mark))
+    return rows
+
+
+def _print_table(rows):
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("ratio", title=TITLE)
+    table.add_column("measured", justify="right")
+    table.add_column("at least", justify="right")
+    for name, value, mark in rows:
+        table.add_row(name, f"{value:.2f}", "" if mark is None else f"{mark:g}")
+    Console(width=None if sys.stdout.isatty() else 100).print(table)
+
+
+if __name__ == "__main__":
+    app.run(main)

@@ -1,0 +1,216 @@
+"""Arithmetic per second of a training step, against a large matrix product, and Keras's overhead.
+
+python benchmarks/train_step.py
+python benchmarks/train_step.py --precisions=float32 --rounds=5 --output=train_step.json
+
+The same step is made by `fit`, as training does, and by a bare `tf.function` with the same network,
+loss and optimizer. They and the product take turns, round after round, so that whatever else the
+machine does meets them all alike; medians over the rounds are shown. What `fit` does once for all
+its steps is not counted. A step is counted as three
+times the multiply-adds of its forward pass: once forward, once for the gradient of the inputs, once
+for that of the kernels. A multiply-add is two operations.
+"""
+
+import json
+import platform
+import statistics
+import sys
+import time
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+from absl import app, flags
+
+from i3d_tf.runs.console import one_line_errors, quiet_tensorflow
+from i3d_tf.runs.processes import available_processors
+
+_OUTPUT = flags.DEFINE_string("output", None, "JSON file for the numbers.")
+_ROUNDS = flags.DEFINE_integer("rounds", 3, "How often each has its turn.", lower_bound=1)
+_STEPS = flags.DEFINE_integer("steps", 1, "Training steps of a turn.", lower_bound=1)
+_PRECISIONS = flags.DEFINE_list("precisions", ["float32", "mixed_bfloat16"], "What to measure.")
+_FRAMES = flags.DEFINE_integer("frames", 16, "Frames of a clip.", lower_bound=9)
+_SIZE = flags.DEFINE_integer("size", 224, "Height and width of a clip.", lower_bound=32)
+_BATCH_SIZE = flags.DEFINE_integer("batch_size", 2, "Clips of a step.", lower_bound=1)
+_WIDTH = flags.DEFINE_float("width_multiplier", 1.0, "Scales the number of filters everywhere.")
+_MATRIX = flags.DEFINE_integer("matrix", 4096, "Rows and columns of the product.", lower_bound=1)
+
+CLASSES = 400
+DTYPES = {"float32": "float32", "mixed_bfloat16": "bfloat16", "mixed_float16": "float16"}
+LIBRARIES = ("numpy", "tensorflow", "keras")
+
+
+def main(argv):
+    """Measures, prints the table, writes the file."""
+    with one_line_errors():
+        if len(argv) > 1:
+            raise ValueError(f"unexpected arguments {argv[1:]}; every option is a --flag.")
+        quiet_tensorflow()
+        results = [_measure(precision) for precision in _PRECISIONS.value]
+        _print_table(results)
+        if _OUTPUT.value is not None:
+            _write(Path(_OUTPUT.value), results)
+
+
+def _measure(precision):
+    """Lets all take turns in one precision; the first turns, which compile, are not counted."""
+    from i3d_tf.runs.training_model import set_precision
+
+    set_precision(precision)
+    turns = {
+        "fit": _fit_function(_model()),
+        "bare": _bare_function(_model()),
+        "product": _product_function(DTYPES[precision]),
+    }
+    seconds = {name: [] for name in turns}
+    for round_number in range(_ROUNDS.value + 1):
+        for name, turn in turns.items():
+            taken = turn()
+            if round_number:
+                seconds[name].append(taken)
+    step = {name: statistics.median(seconds[name]) / _STEPS.value for name in ("fit", "bare")}
+    ratios = [fit / bare for fit, bare in zip(seconds["fit"], seconds["bare"], strict=True)]
+    product_rate = 2 * _MATRIX.value**3 / statistics.median(seconds["product"]) / 1e9
+    return {
+        "precision": precision,
+        "step_seconds": step["fit"],
+        "bare_step_seconds": step["bare"],
+        "overhead": statistics.median(ratios) - 1,
+        "gflops": _step_operations() / step["fit"] / 1e9,
+        "product_gflops": product_rate,
+        "seconds": seconds,
+    }
+
+
+def _step_operations():
+    from i3d_tf.specs.geometry import count_multiply_adds
+    from i3d_tf.specs.inception_v1 import I3D, widen
+
+    rows = [widen(row, _WIDTH.value) for row in I3D]
+    clip_shape = (_FRAMES.value, _SIZE.value, _SIZE.value, 3)
+    return 3 * 2 * _BATCH_SIZE.value * count_multiply_adds(rows, clip_shape, CLASSES)
+
+
+def _model():
+    from dataclasses import replace
+
+    from i3d_tf.runs.training_model import build_model, compile_model
+    from i3d_tf.specs.recipes import RECIPES
+
+    recipe = replace(
+        RECIPES["kinetics_rgb"],
+        crop_size=_SIZE.value,
+        short_side=max(256, _SIZE.value),
+        width_multiplier=_WIDTH.value,
+    )
+    model = build_model(recipe, CLASSES)
+    compile_model(model, recipe)
+    return model
+
+
+def _batch():
+    """(clips, labels) of noise."""
+    generator = np.random.default_rng(0)
+    shape = (_BATCH_SIZE.value, _FRAMES.value, _SIZE.value, _SIZE.value, 3)
+    clips = generator.uniform(-1, 1, shape).astype(np.float32)
+    return clips, generator.integers(CLASSES, size=_BATCH_SIZE.value).astype(np.int32)
+
+
+def _fit_function(model):
+    import keras
+    import tensorflow as tf
+
+    data = tf.data.Dataset.from_tensors(_batch()).repeat()
+    begun = []
+    watch = keras.callbacks.LambdaCallback(
+        on_train_batch_begin=lambda batch, logs: begun.append(time.perf_counter())
+    )
+
+    def turn():
+        begun.clear()
+        steps = _STEPS.value + 1  # from the beginning of the first to that of the last
+        model.fit(data, steps_per_epoch=steps, verbose=0, shuffle=False, callbacks=[watch])
+        return begun[-1] - begun[0]
+
+    return turn
+
+
+def _bare_function(model):
+    """The same step without Keras's training loop and metrics."""
+    import tensorflow as tf
+
+    clips, labels = map(tf.constant, _batch())
+
+    @tf.function(jit_compile=model.jit_compile)
+    def step():
+        with tf.GradientTape() as tape:
+            loss = model.loss(labels, model(clips, training=True))
+            scaled = model.optimizer.scale_loss(loss)
+        gradients = tape.gradient(scaled, [v.value for v in model.trainable_variables])
+        model.optimizer.apply(gradients, model.trainable_variables)
+        return loss
+
+    def turn():
+        begin = time.perf_counter()
+        for _ in range(_STEPS.value):
+            step().numpy()
+        return time.perf_counter() - begin
+
+    return turn
+
+
+def _product_function(dtype):
+    import tensorflow as tf
+
+    matrix = tf.cast(tf.random.uniform([_MATRIX.value] * 2, seed=0), dtype)
+    product = tf.function(lambda: tf.reduce_max(tf.matmul(matrix, matrix)))
+
+    def turn():
+        begin = time.perf_counter()
+        product().numpy()
+        return time.perf_counter() - begin
+
+    return turn
+
+
+def _print_table(results):
+    from rich.console import Console
+    from rich.table import Table
+
+    shape = f"{_FRAMES.value} frames of {_SIZE.value} x {_SIZE.value}"
+    table = Table("precision", title=f"Training step, {_BATCH_SIZE.value} clips of {shape}")
+    for heading in ("s/step", "GFLOP/s", "product", "share", "over bare step"):
+        table.add_column(heading, justify="right")
+    for result in results:
+        table.add_row(
+            result["precision"],
+            f"{result['step_seconds']:.3f}",
+            f"{result['gflops']:.1f}",
+            f"{result['product_gflops']:.1f}",
+            f"{result['gflops'] / result['product_gflops']:.0%}",
+            f"{result['overhead']:+.1%}",
+        )
+    Console(width=None if sys.stdout.isatty() else 100).print(table)
+
+
+def _write(path, results):
+    from i3d_tf.weights.files import replaced_when_whole
+
+    record = {
+        "machine": platform.machine(),
+        "processors": available_processors(),
+        "python": platform.python_version(),
+        "versions": {library: version(library) for library in LIBRARIES},
+        "frames": _FRAMES.value,
+        "size": _SIZE.value,
+        "batch_size": _BATCH_SIZE.value,
+        "width_multiplier": _WIDTH.value,
+        "steps": _STEPS.value,
+        "results": results,
+    }
+    with replaced_when_whole(path) as temporary:
+        temporary.write_text(json.dumps(record, indent=1) + "\n", "utf-8")
+
+
+if __name__ == "__main__":
+    app.run(main)
