@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 # environment, whatever the files' dates.
 STAMP := $(VENV)/made-from-$(shell { $(PYTHON) --version; cat requirements.lock; } 2>&1 | cksum | cut -d' ' -f1)
 
-.PHONY: help env lint format test train table bench demo test-backends lock clean
+.PHONY: help env lint format test train table bench demo test-backends test-export lock clean
 
 help:
 	@echo "make demo           recognise rendered clips with the networks that ship"
@@ -15,6 +15,7 @@ help:
 	@echo "make bench          measure everything, as ratios, in one run"
 	@echo "make test           lint, layering and tests"
 	@echo "make test-backends  the network on TensorFlow, JAX and PyTorch, in its own environment"
+	@echo "make test-export    the ONNX export against ONNX Runtime, in a folder of its own"
 	@echo "make lock           resolve requirements.lock anew (needs uv)"
 
 env: $(STAMP)
@@ -51,6 +52,18 @@ test-backends: env $(BACKENDS_STAMP)
 	KERAS_BACKEND=jax PYTHONPATH=. $(BACKENDS)/bin/python tests/backends/compare_backends.py compare build/backends
 	KERAS_BACKEND=torch PYTHONPATH=. $(BACKENDS)/bin/python tests/backends/compare_backends.py compare build/backends
 
+# The export extra, beside the environment and not in it.
+EXPORT := $(VENV)-export
+EXPORT_STAMP := $(EXPORT)/made-from-$(shell { $(PYTHON) --version; cat requirements-export.txt; } 2>&1 | cksum | cut -d' ' -f1)
+
+$(EXPORT_STAMP): | $(STAMP)
+	rm -rf "$(EXPORT)"
+	$(BIN)/python -m pip install --quiet --no-deps --target="$(EXPORT)" --requirement requirements-export.txt
+	touch "$@"
+
+test-export: env $(EXPORT_STAMP)
+	PYTHONPATH="$(abspath $(EXPORT))" $(BIN)/python -m pytest tests/runs/test_export_onnx.py
+
 train: env
 	$(BIN)/python tools/train_stick_actions.py
 
@@ -71,4 +84,4 @@ lock:
 	  --extra dev setup.py --constraint requirements.in --output-file requirements.lock
 
 clean:
-	rm -rf "$(VENV)" "$(VENV)-backends" build *.egg-info
+	rm -rf "$(VENV)" "$(VENV)-backends" "$(VENV)-export" build *.egg-info

@@ -47,9 +47,20 @@ class VideoStreams:
 
     @property
     def num_frames(self) -> int:
-        """Frames at the protocol's rate; the first who asks waits until all is decoded once."""
+        """Frames at the protocol's rate; the first who asks waits until all is decoded once.
+
+        Raises:
+            VideoError: The video cannot be read, or has not as many frames as its flow file.
+        """
         if self._num_frames is None:
-            self._num_frames = count_frames(self._source, self._protocol.frame_rate)
+            number = count_frames(self._source, self._protocol.frame_rate)
+            if self._flows is not None and self._flows.frames != number:
+                raise VideoError(
+                    self._flows.path,
+                    f"it has {self._flows.frames} frames of flow, and the video {number}: it is "
+                    "another's",
+                )
+            self._num_frames = number
         return self._num_frames
 
     def frames(self, stream):

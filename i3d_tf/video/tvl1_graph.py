@@ -15,7 +15,7 @@ import tensorflow as tf
 
 from i3d_tf.video.median_network import build_median_network
 from i3d_tf.video.tvl1 import DEFAULT, check_pairs, pyramid_sizes
-from i3d_tf.video.tvl1_graph_warp import linearise, repeat_edge, resize, warp_table
+from i3d_tf.video.tvl1_graph_warp import linearise, repeat_edge, resize, sides, warp_table
 
 # early_stop: each pair stops when its flow stands still, as in OpenCV, so the result is OpenCV's.
 # fixed: the steps below, whatever the frames; mean end-point error 0.02 to 0.05 pixels.
@@ -69,16 +69,20 @@ def flow_between(previous, following, parameters=DEFAULT, schedule="early_stop")
     return compute(previous.astype(np.float32), following.astype(np.float32)).numpy()
 
 
-def flow_function(height, width, parameters=DEFAULT, schedule="early_stop", batch=None):
+def flow_function(
+    height, width, parameters=DEFAULT, schedule="early_stop", batch=None, short_side=None
+):
     """Builds a TensorFlow function that computes flow, to be called, nested or exported.
 
     Args:
-        height: Height of the frames, at least 16.
-        width: Width of the frames, at least 16.
+        height: Height of the frames, at least 16; None for any.
+        width: Width of the frames, at least 16; None for any.
         parameters: TVL1Parameters.
         schedule: One of `SCHEDULES`; "fixed" ignores the iterations and epsilon in `parameters`.
         batch: Pairs to compute at once, on a CPU per core; memory grows with it and not with the
             number of pairs. None means 16 where there is a GPU, and 1 otherwise.
+        short_side: Where height or width is None: the smaller of the two, which says how many
+            levels the pyramid has.
 
     Returns:
         tf.function of `previous` and `following`, float32 (N, height, width) within [0, 255], N any
@@ -88,26 +92,29 @@ def flow_function(height, width, parameters=DEFAULT, schedule="early_stop", batc
         raise ValueError(f"`schedule` must be one of {SCHEDULES}; received {schedule!r}.")
     on_gpu = bool(tf.config.list_physical_devices("GPU"))
     batch = (16 if on_gpu else 1) if batch is None else batch
-    sizes = pyramid_sizes(height, width, parameters)
+    levels = len(pyramid_sizes(*_square(height, width, short_side), parameters))
     frames = tf.TensorSpec([None, height, width], tf.float32)
 
     @tf.function(jit_compile=True, autograph=False)
     def solve(pairs):
-        return _solve(*pairs, sizes, parameters, schedule)
+        return _solve(*pairs, levels, parameters, schedule)
 
     @tf.function(input_signature=[frames, frames], autograph=False)
     def flow(previous, following):
-        number = tf.shape(previous)[0]
+        number, height, width = tf.unstack(tf.shape(previous))
         # Zero frames fill up the last batch: their flow is zero, and found at once.
         padding = [[0, -number % batch], [0, 0], [0, 0]]
         batches = [
-            tf.reshape(tf.pad(frames, padding), [-1, batch, height, width])
-            for frames in (previous, following)
+            tf.ensure_shape(
+                tf.reshape(tf.pad(images, padding), [-1, batch, height, width]),
+                [None, batch, *frames.shape[1:]],
+            )
+            for images in (previous, following)
         ]
         flows = tf.map_fn(
             solve,
             batches,
-            fn_output_signature=tf.TensorSpec([batch, height, width, 2], tf.float32),
+            fn_output_signature=tf.TensorSpec([batch, *frames.shape[1:], 2], tf.float32),
             parallel_iterations=1 if on_gpu else os.cpu_count(),
         )
         return tf.reshape(flows, [-1, height, width, 2])[:number]
@@ -118,16 +125,26 @@ def flow_function(height, width, parameters=DEFAULT, schedule="early_stop", batc
 _kept_flow_function = functools.lru_cache(maxsize=8)(flow_function)
 
 
-def _solve(previous, following, sizes, parameters, schedule):
+def _square(height, width, short_side):
+    """Frames with as many levels as those of unknown size."""
+    if None not in (height, width):
+        return height, width
+    if short_side is None:
+        raise ValueError("`short_side` must be given where `height` or `width` is None.")
+    return short_side, short_side
+
+
+def _solve(previous, following, levels, parameters, schedule):
     step = 1 / parameters.scale_step
     pyramid = [(previous, following)]
-    for size in sizes[1:]:
+    for _ in range(levels - 1):
+        size = [_rounded(side, parameters.scale_step) for side in sides(pyramid[-1][0])]
         pyramid.append(tuple(resize(image, size, (step, step)) for image in pyramid[-1]))
     u1 = u2 = tf.zeros_like(pyramid[-1][0])
-    for index in range(len(sizes) - 1, -1, -1):
-        coarsest = index + 1 == len(sizes)
+    for index in range(levels - 1, -1, -1):
+        coarsest = index + 1 == levels
         if not coarsest:
-            above, size = sizes[index + 1], sizes[index]
+            above, size = sides(pyramid[index + 1][0]), sides(pyramid[index][0])
             # The vectors grow by the nominal step, as in OpenCV, however the sizes were rounded.
             steps = (above[0] / size[0], above[1] / size[1])
             u1, u2 = (resize(u, size, steps) * np.float32(step) for u in (u1, u2))
@@ -135,6 +152,13 @@ def _solve(previous, following, sizes, parameters, schedule):
         threshold = parameters.epsilon**2 if schedule == "early_stop" else None
         u1, u2 = _solve_level(*pyramid[index], u1, u2, parameters, steps, threshold)
     return tf.stack([u1, u2], axis=-1)
+
+
+def _rounded(side, scale):
+    """As `pyramid_sizes`: halves to the even integer."""
+    if isinstance(side, int):
+        return round(side * scale)
+    return tf.cast(tf.round(tf.cast(side, tf.float64) * scale), tf.int32)
 
 
 def _steps(parameters, schedule, coarsest):
@@ -243,7 +267,7 @@ def _dual(u, p_x, p_y, step):
     u_y = tf.pad(u[:, 1:] - u[:, :-1], [[0, 0], [0, 1], [0, 0]])
     # The same once more, in other words: XLA stores what is used twice, and reading it back takes
     # longer than computing it.
-    _, height, width = u.shape
+    height, width = sides(u)
     again_x = (tf.pad(u[:, :, 1:], [[0, 0], [0, 0], [0, 1]]) - u) * _all_but_last(width)
     again_y = (tf.pad(u[:, 1:], [[0, 0], [0, 1], [0, 0]]) - u) * _all_but_last(height)[
         :, np.newaxis
@@ -253,12 +277,12 @@ def _dual(u, p_x, p_y, step):
 
 
 def _all_but_last(length):
-    return (np.arange(length) < length - 1).astype(np.float32)
+    return tf.cast(tf.range(length) < length - 1, tf.float32)
 
 
 def _median_filter(image):
     """The 5x5 median of (B, H, W); beyond the edge, the edge is repeated."""
-    _, height, width = image.shape
+    height, width = sides(image)
     padded = repeat_edge(image, 2)
     ranks = _median.sort_five(*(padded[:, y : y + height] for y in range(5)))
     columns = ([rank[:, :, x : x + width] for rank in ranks] for x in range(5))

@@ -27,26 +27,33 @@ class DataTerm(NamedTuple):
     constant: tf.Tensor
 
 
+def sides(image):
+    """Height and width of images (B, H, W): integers where known, else tensors."""
+    dynamic = tf.shape(image)
+    return tuple(image.shape[axis] or dynamic[axis] for axis in (1, 2))
+
+
 def resize(image, size, steps):
     """Bilinear resize as OpenCV's INTER_LINEAR: centres at half pixels, no antialiasing.
 
     Args:
         image: float32 (B, H, W).
-        size: (height, width) of the result.
+        size: (height, width) of the result, integers or int32 tensors.
         steps: Rows of `image` per row of the result, and columns per column.
 
     Returns:
         float32 (B, height, width).
     """
-    for axis in (1, 2):
-        last = image.shape[axis] - 1
-        position = (np.arange(size[axis - 1]) + 0.5) * steps[axis - 1] - 0.5
-        position = np.clip(position, 0, last)
-        before = np.floor(position).astype(np.int32)
-        share = (position - before).astype(np.float32)
-        share = share[:, np.newaxis] if axis == 1 else share
+    for axis, length, count, step in zip((1, 2), sides(image), size, steps, strict=True):
+        # In float64, so that positions are the same wherever the size is known.
+        position = (tf.range(count, dtype=tf.float64) + 0.5) * step - 0.5
+        position = tf.clip_by_value(position, 0.0, tf.cast(length - 1, tf.float64))
+        before = tf.floor(position)
+        share = tf.cast(position - before, tf.float32)
+        share = share[:, tf.newaxis] if axis == 1 else share
+        before = tf.cast(before, tf.int32)
         here = tf.gather(image, before, axis=axis)
-        after = tf.gather(image, np.minimum(before + 1, last), axis=axis)
+        after = tf.gather(image, tf.minimum(before + 1, length - 1), axis=axis)
         image = here + share * (after - here)
     return image
 
@@ -98,10 +105,11 @@ def linearise(previous, table, u1, u2):
 
 def _sample(table, u1, u2):
     """Image and derivatives where the flow leads, by cubic interpolation."""
-    batch, height, width = u1.shape
+    batch, (height, width) = u1.shape[0], sides(u1)
     # Further outside there are only zeros, too.
-    x = tf.clip_by_value(tf.range(width, dtype=tf.float32) + u1, -3.0, width + 1.0)
-    y = tf.clip_by_value(tf.range(height, dtype=tf.float32)[:, tf.newaxis] + u2, -3.0, height + 1.0)
+    x, y = (tf.range(side, dtype=tf.float32) for side in (width, height))
+    x = tf.clip_by_value(x + u1, -3.0, tf.cast(width + 1, tf.float32))
+    y = tf.clip_by_value(y[:, tf.newaxis] + u2, -3.0, tf.cast(height + 1, tf.float32))
     before_x, before_y = tf.floor(x), tf.floor(y)
     weights_x, weights_y = _cubic(x - before_x), _cubic(y - before_y)
     rows, columns = height + 2 * _BORDER, width + 2 * _BORDER

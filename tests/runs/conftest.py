@@ -137,3 +137,47 @@ def restored_settings():
     yield
     disable_op_determinism()
     keras.config.set_dtype_policy("float32")
+
+
+@pytest.fixture(scope="session")
+def small_dir(tmp_path_factory, random_weights):
+    """A checkpoint directory with `small_rgb` and `small_flow`, which see 32 x 32 of short side 40.
+
+    All their weights are random, so that what comes out depends on what goes in.
+    """
+    from i3d_tf.models.inception_i3d import inception_i3d
+    from i3d_tf.weights.store import save_weights
+
+    directory = tmp_path_factory.mktemp("small")
+    for seed, (stream, channels) in enumerate((("rgb", 3), ("flow", 2))):
+        model = inception_i3d(
+            input_shape=(None, None, None, channels), classes=5, width_multiplier=1 / 16
+        )
+        row = {
+            "stream": stream,
+            "classes": 5,
+            "labels": ["one", "two", "three", "four", "five"],
+            "width_multiplier": 1 / 16,
+            "protocol": {"short_side": 40, "crop_size": 32},
+        }
+        save_weights(random_weights(model, seed), f"small_{stream}", directory, row)
+    return directory
+
+
+@pytest.fixture(scope="session")
+def moving_video(tmp_path_factory):
+    """Function: number of frames -> path of a video, 48 x 64: a texture that moves about."""
+    from i3d_tf.video.encode import write_video
+
+    folder = tmp_path_factory.mktemp("moving")
+    texture = np.random.default_rng(0).integers(0, 256, (16, 40, 3)).astype(np.uint8)
+    texture = np.kron(texture, np.ones((4, 4, 1), np.uint8))  # blocks, so that the codec keeps them
+
+    def write(num_frames):
+        path = folder / f"{num_frames}.mp4"
+        if not path.exists():
+            steps = [int(40 + 40 * np.sin(frame / 9)) for frame in range(num_frames)]
+            write_video(path, (texture[8:56, step : step + 64] for step in steps))
+        return path
+
+    return write

@@ -81,6 +81,21 @@ assert not any(name.startswith("i3d_tf") for name in sys.modules)
     np.testing.assert_allclose(np.load(tmp_path / "result.npy"), flow, atol=1e-4)
 
 
+def test_frames_of_any_size_are_one_trace(pairs, flow):
+    any_size = flow_function(None, None, QUICK, batch=1, short_side=min(SIZE))
+    # The same steps on the same numbers; only how they are compiled may differ.
+    np.testing.assert_allclose(any_size(*pairs), flow, atol=1e-4)
+    transposed = [images.swapaxes(1, 2) for images in pairs]
+    swapped = any_size(*transposed).numpy().swapaxes(1, 2)[..., ::-1]
+    np.testing.assert_allclose(swapped[:, 10:-10, 10:-10], flow[:, 10:-10, 10:-10], atol=0.1)
+    assert any_size.experimental_get_tracing_count() == 1
+
+
+def test_any_size_needs_the_short_side():
+    with pytest.raises(ValueError, match="`short_side` must be given where `height` or"):
+        flow_function(None, 64)
+
+
 def test_the_fixed_schedule_finds_the_motion_too(pairs, flow):
     fixed = flow_between(*pairs, QUICK, schedule="fixed")
     # Neither has quite converged, by about 0.05 pixels (epsilon for each of five last steps).

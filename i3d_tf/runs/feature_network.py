@@ -1,0 +1,243 @@
+"""Networks as makers of features: a video's frames in, rows and their account out."""
+
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import fields
+from importlib import import_module
+from itertools import chain, islice
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from i3d_tf.data.feature_file import MOST_BYTES, VideoFeatures
+from i3d_tf.models.inference import fuse_for_inference
+from i3d_tf.runs.checkpoints import open_checkpoint
+from i3d_tf.runs.feature_rows import (
+    LAST,
+    FeatureOptions,
+    means_of,
+    receptive_field,
+    row_times,
+    windows_of,
+)
+from i3d_tf.runs.overlap import working_ahead
+from i3d_tf.runs.streaming import Streamer, step_logits
+from i3d_tf.runs.video_streams import VideoStreams, flow_origin
+from i3d_tf.specs.architectures import JOINT
+from i3d_tf.specs.inception_v1 import HEAD, HEAD_POOL, MIN_FRAMES
+from i3d_tf.specs.streams import STREAMS
+from i3d_tf.video.engines import choose_engine
+from i3d_tf.video.media import VideoError
+from i3d_tf.video.transform import preprocess_input
+
+RANGES = {
+    "rgb": "[-1, 1]: value / 127.5 - 1",
+    "flow": "[-1, 1]: pixels per frame, truncated to +-20, / 20",
+}
+
+
+class FeatureExtractor:
+    """The networks of one or two streams, ready to make features of videos.
+
+    Args:
+        options: FeatureOptions.
+
+    Raises:
+        FileNotFoundError: Weights are not there.
+        ValueError: The weights are of another stream, or have no such endpoint, or the streams do
+            not share a protocol.
+    """
+
+    def __init__(self, options: FeatureOptions):
+        self.options, self.networks = options, {}
+        streams = STREAMS if options.stream == JOINT else (options.stream,)
+        self._has_flow = "flow" in streams
+        self.engine = choose_engine(options.engine) if self._has_flow else None
+        self._weights, protocols = {}, set()
+        for stream in streams:
+            name = {"rgb": options.rgb_weights, "flow": options.flow_weights}[stream]
+            checkpoint = open_checkpoint(name, options.checkpoint_dir)
+            if checkpoint.stream != stream:
+                raise ValueError(f"{name}: is for {checkpoint.stream}, not for {stream}.")
+            _check_network(checkpoint.model, name, options.rules, checkpoint.protocol)
+            model = fuse_for_inference(checkpoint.model, options.precision)
+            self.networks[stream] = _StreamNetwork(model, stream, options)
+            self._weights[stream] = {"name": checkpoint.name, "sha256": checkpoint.sha256}
+            protocols.add(_shown_by(checkpoint.protocol))
+        if len(protocols) > 1:
+            names = f"{options.rgb_weights} and {options.flow_weights}"
+            raise ValueError(f"{names} do not have the same frame rate, short side and crop.")
+        self.protocol = checkpoint.protocol
+
+    def account(self, source, flow_file=None) -> dict:
+        """What is known of a video's features before they are computed, in plain values.
+
+        Args:
+            source: `{"name", "bytes"}` of the video.
+            flow_file: As for `extract`.
+
+        Raises:
+            VideoError: The flow file cannot be read.
+        """
+        rules, protocol = self.options.rules, self.protocol
+        preprocessing = {
+            "frame_rate": float(protocol.frame_rate),
+            "short_side": protocol.short_side,
+            "resize": "bilinear, aspect kept",
+            "crop": f"centre, {protocol.crop_size} x {protocol.crop_size}",
+            "range": {stream: RANGES[stream] for stream in self.networks},
+        }
+        if self._has_flow:
+            preprocessing["flow"] = flow_origin(self.engine, flow_file)
+        return {
+            "stream": self.options.stream,
+            **{field.name: getattr(rules, field.name) for field in fields(rules)},
+            "receptive_field": receptive_field(rules.endpoint),
+            "frame_rate": float(protocol.frame_rate),
+            "weights": self._weights,
+            "precision": self.options.precision,
+            "preprocessing": preprocessing,
+            "source": source,
+        }
+
+    def extract(self, video, source, flow_file=None) -> VideoFeatures:
+        """The features of one video, in the memory of some frames and of the features.
+
+        Args:
+            video: Path.
+            source: `{"name", "bytes"}` of the video.
+            flow_file: Path of its flow file, or None: flow is computed where it is needed.
+
+        Raises:
+            VideoError: The video or its flow cannot be read, or gives no features.
+            MemoryError: There is too little memory for it.
+        """
+        try:
+            return self._extract(video, source, flow_file)
+        except tf.errors.ResourceExhaustedError as error:
+            raise MemoryError("there is not enough memory for the network") from error
+
+    def _extract(self, video, source, flow_file):
+        rules = self.options.rules
+        account = self.account(source, flow_file)
+        shown = VideoStreams(video, self.protocol, self.engine or "auto", flow_file)
+        if rules.window is None:
+            self._check_length(video, shown.num_frames, MIN_FRAMES)
+        parts = [
+            _gathered(network.rows(shown), video) for network in self.networks.values()
+        ]  # two streams follow each other; their frames never wait for one another
+        self._check_length(video, shown.num_frames, rules.window or MIN_FRAMES)
+        features = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=-1)
+        if not np.isfinite(features).all():
+            raise VideoError(video, "the network's output is not finite: its weights are damaged")
+        channels = np.cumsum([0, *(part.shape[-1] for part in parts)]).tolist()
+        found = {
+            "channels": {stream: channels[at : at + 2] for at, stream in enumerate(self.networks)},
+            "frames": shown.num_frames,
+            "project_version": import_module("i3d_tf").__version__,
+        }
+        times = row_times(rules, shown.num_frames) / self.protocol.frame_rate
+        return VideoFeatures(features, times, account | found)
+
+    def _check_length(self, video, num_frames, needed):
+        if num_frames < needed:
+            rate = self.protocol.frame_rate
+            raise VideoError(
+                video,
+                f"it has {num_frames} frames at {rate:.4g} per second; at least {needed} are "
+                "needed",
+            )
+
+
+class _StreamNetwork:
+    """The network of one stream: a video's frames to rows."""
+
+    def __init__(self, model, stream, options):
+        self._model, self._stream, self._batch_size = model, stream, options.batch_size
+        self._rules = rules = options.rules
+        if rules.window is None:
+            of_head = rules.endpoint in (HEAD_POOL, HEAD)
+            endpoint = LAST if of_head else rules.endpoint
+            self._streamer = Streamer(model, endpoint, of_head or rules.pool != "none")
+        else:
+            self._answer = _window_function(model, rules)
+
+    def rows(self, shown: VideoStreams) -> Iterator[np.ndarray]:
+        """The rows of a video, one after the other."""
+        frames = shown.frames(self._stream)
+        if self._rules.window is None:
+            yield from means_of(self._steps(frames, shown.num_frames), self._rules.row_steps)
+            return
+        windows = windows_of(frames, self._rules.window, self._rules.stride)
+        with working_ahead(_batches(windows, self._batch_size), 1) as batches:
+            for batch in batches:
+                yield from self._answer(preprocess_input(batch, self._stream)).numpy()
+
+    def _steps(self, frames, num_frames):
+        with closing(self._streamer.run(frames, num_frames)) as chunks:
+            if self._rules.endpoint not in (HEAD_POOL, HEAD):
+                yield from chain.from_iterable(chunks)
+                return
+            latest = None
+            for chunk in chunks:
+                steps = chunk if latest is None else np.concatenate([latest, chunk])
+                latest = steps[-1:]
+                if len(steps) > 1:
+                    yield from self._of_head(steps)
+
+    def _of_head(self, steps):
+        """The head's answers to each two neighbouring steps."""
+        if self._rules.endpoint == HEAD_POOL:
+            return (steps[:-1] + steps[1:]) / 2
+        return step_logits(self._model, steps)
+
+
+def _window_function(model, rules):
+    """Clips, float32 (N, T, H, W, C) in [-1, 1] -> a row for each."""
+    output = model.get_layer(rules.endpoint).output
+    network = keras.Model(model.input, output)
+    axes = {"space": (2, 3), "space_time": (1, 2, 3), "none": ()}[rules.pool]
+    has_positions = len(output.shape) == 5
+
+    @tf.function(reduce_retracing=True, autograph=False)
+    def answer(clips):
+        found = tf.cast(network(clips, training=False), tf.float32)
+        return tf.reduce_mean(found, axes) if axes and has_positions else found
+
+    return answer
+
+
+def _batches(windows, size):
+    while batch := list(islice(windows, size)):
+        yield np.stack(batch)
+
+
+def _gathered(rows, video):
+    """Rows as an array (N, ...); an error where there are none, or too many for memory."""
+    kept, size = [], 0
+    with closing(rows):
+        for row in rows:
+            kept.append(row)
+            size += row.nbytes
+            if size > MOST_BYTES:
+                raise VideoError(
+                    video,
+                    f"its features would take more than {MOST_BYTES / 2**30:g} GiB; pool them, or "
+                    "take a later endpoint or a larger stride",
+                )
+    return np.stack(kept) if kept else np.zeros((0, 1), np.float32)
+
+
+def _check_network(model, name, rules, protocol):
+    """Refuses networks that are not I3D, or take clips of another size only."""
+    if rules.endpoint not in {layer.name for layer in model.layers}:
+        raise ValueError(f"{name}: has no endpoint {rules.endpoint}; networks of I3D have.")
+    wanted = (rules.window, protocol.crop_size, protocol.crop_size)
+    fixed = model.input_shape[1:4]
+    if any(has not in (None, want) for has, want in zip(fixed, wanted, strict=True)):
+        raise ValueError(f"{name}: only reads clips of {fixed} (T, H, W); asked for {wanted}.")
+
+
+def _shown_by(protocol):
+    return protocol.frame_rate, protocol.short_side, protocol.crop_size

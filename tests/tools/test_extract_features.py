@@ -1,0 +1,95 @@
+import random
+import signal
+import subprocess
+import time
+
+import numpy as np
+import pytest
+
+import i3d_tf
+
+STICK = ("--rgb_weights=stick_actions_rgb", "--flow_weights=stick_actions_flow")
+
+
+@pytest.fixture
+def videos(write_grey_video, tmp_path):
+    """A folder with five videos, two of them below it, of 9 to 17 frames at 8 1/3 a second."""
+    folder = tmp_path / "vidéos [raw]"
+    (folder / "more").mkdir(parents=True)
+    for number, name in enumerate(("a.mp4", "b.mp4", "ünï côdé.mp4", "more/a.mp4", "more/b.mp4")):
+        write_grey_video(folder / name, range(0, 81 + 18 * number, 3))
+    return folder
+
+
+def contents(folder):
+    return {
+        p.relative_to(folder).as_posix(): p.is_file() and p.read_bytes() for p in folder.rglob("*")
+    }
+
+
+def test_killed_and_started_again_it_leaves_what_an_undisturbed_run_leaves(
+    run_tool, tool_command, videos, tmp_path
+):
+    for name in ("c", "d", "e"):
+        (videos / f"{name}.mp4").write_bytes((videos / "ünï côdé.mp4").read_bytes())
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    status, out, err = run_tool("extract_features", *STICK, f"--output_dir={whole}", videos)
+    assert (status, out, err) == (0, [f"{whole}: 8 extracted, 0 already there, 0 failed"], [])
+    assert len(contents(whole)) == 17  # and the folder "more"
+    command = tool_command("extract_features", *STICK, f"--output_dir={broken}", videos)
+    there = random.randint(1, 7)  # another moment each time: what follows must always hold
+    with subprocess.Popen(**command) as job:
+        while job.poll() is None and len(list(broken.rglob("*.npy"))) < there:
+            time.sleep(0.002)
+        time.sleep(random.uniform(0, 0.05))
+        job.send_signal(signal.SIGKILL)
+    status, out, err = run_tool("extract_features", *STICK, f"--output_dir={broken}", videos)
+    assert (status, err) == (0, [])
+    assert " already there, 0 failed" in out[0]
+    assert " 0 already there" not in out[0]
+    assert contents(broken) == contents(whole)
+
+
+def test_windows_of_flow_and_bad_videos(run_tool, videos, write_bad_videos, tmp_path):
+    reasons = write_bad_videos(videos)
+    status, out, err = run_tool(
+        "extract_features",
+        *(*STICK, "--stream=flow", "--engine=dis", "--window=9", "--stride=1", "--format=npz"),
+        *("--batch_size=3", "--precision=bfloat16", f"--output_dir={tmp_path / 'out'}", videos),
+    )
+    assert status == 1
+    assert out == [f"{tmp_path / 'out'}: 5 extracted, 0 already there, {len(reasons)} failed"]
+    assert len(err) == len(reasons)
+    assert all(line.startswith(f"error: {videos}/") for line in err)
+    found = i3d_tf.read_features(tmp_path / "out" / "more" / "b.npz")
+    assert found.features.shape == (9, 256)  # a quarter of 1024
+    np.testing.assert_allclose(found.times[:2] * 25, [[0, 13.5, 27], [3, 16.5, 30]])
+    assert found.metadata["precision"] == "bfloat16"
+
+
+def test_what_cannot_work_is_one_line(run_tool, tmp_path):
+    target = tmp_path / "out"
+    status, out, err = run_tool("extract_features", f"--output_dir={target}", "--stride=9", "x.mp4")
+    assert (status, out, len(err)) == (1, [], 1)
+    assert err[0].startswith("error: `stride` must be a multiple of 8, the stride of Mixed_5c")
+    assert not target.exists()
+
+
+def test_ctrl_c_is_one_line(tool_command, videos, tmp_path):
+    # Jobs that a shell starts in the background ignore the signal, and so would their children.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    for number in range(2000):
+        (videos / f"link{number}.mp4").symlink_to(videos / "a.mp4")
+    output_dir = tmp_path / "out"
+    command = tool_command("extract_features", *STICK, f"--output_dir={output_dir}", videos)
+    with subprocess.Popen(**command) as job:
+        signal.signal(signal.SIGINT, before)
+        while job.poll() is None and not list(output_dir.glob("*.npy")):
+            time.sleep(0.01)
+        job.send_signal(signal.SIGINT)
+        out, err = job.communicate(timeout=60)
+    assert (out, err) == ("", "Stopped; what was finished is kept.\n")
+    assert job.returncode == 130
+    names = set(contents(output_dir))
+    assert not any(name.startswith(".") for name in names)
+    assert {f"{name}.json" for name in names if name.endswith(".npy")} <= names

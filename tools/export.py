@@ -1,0 +1,51 @@
+"""Exports a trained network for services and other programs; the folder needs no i3d_tf.
+
+python tools/export.py --checkpoint=rgb_imagenet --output_dir=exports/rgb
+python tools/export.py --checkpoint=rgb_imagenet --flow_checkpoint=flow_imagenet --output_dir=both
+python tools/export.py --checkpoint=runs/mine --format=onnx --output_dir=exports/mine
+
+A SavedModel has the signatures serving_default (float clip -> logits), classify (uint8 frames of
+any size -> class names and probabilities), features, labels and record. ONNX needs the extra
+i3d_tf[export].
+"""
+
+from absl import app, flags, logging
+
+from i3d_tf.runs.console import one_line_errors, quiet_tensorflow
+
+_CHECKPOINT = flags.DEFINE_string(
+    "checkpoint", None, "A name in the checkpoint directory, a run's folder, or its .keras file."
+)
+_FLOW = flags.DEFINE_string("flow_checkpoint", None, "With an RGB one: exports the sum of both.")
+_CHECKPOINT_DIR = flags.DEFINE_string("checkpoint_dir", "checkpoints", "Where names are looked up.")
+_FORMAT = flags.DEFINE_enum("format", "saved_model", ("saved_model", "onnx"), "What to write.")
+_OUTPUT_DIR = flags.DEFINE_string("output_dir", None, "The folder to make.")
+_PRECISION = flags.DEFINE_enum(
+    "precision", "float32", ("float32", "bfloat16"), "What the network computes in."
+)
+
+
+def main(argv):
+    """Reads the flags and makes one call."""
+    with one_line_errors():
+        if len(argv) > 1:
+            raise ValueError(f"unexpected arguments {argv[1:]}; every option is a --flag.")
+        if not _CHECKPOINT.value or not _OUTPUT_DIR.value:
+            raise ValueError("--checkpoint and --output_dir must be given; see --help.")
+        logging.set_verbosity(logging.WARNING)
+        quiet_tensorflow()
+        from i3d_tf.runs.export import export
+
+        folder = export(
+            _CHECKPOINT.value,
+            _OUTPUT_DIR.value,
+            flow_checkpoint=_FLOW.value,
+            form=_FORMAT.value,
+            precision=_PRECISION.value,
+            checkpoint_dir=_CHECKPOINT_DIR.value,
+        )
+        print(f"{folder}: exported as {_FORMAT.value}, {_PRECISION.value}")
+
+
+if __name__ == "__main__":
+    app.run(main)

@@ -1,0 +1,72 @@
+"""Extracts features of videos: one .npy, .npz or .h5 file for each, with times, for localisation.
+
+python tools/extract_features.py --output_dir=features videos/
+python tools/extract_features.py --stream=joint --window=16 --stride=16 --output_dir=f videos/
+python tools/extract_features.py --endpoint=Mixed_4f --pool=none --format=h5 --output_dir=f a.mp4
+
+Without --window the network sees each video whole, and there is a row each 8 frames. With it, every
+window is a clip of its own and gives a row. Run again, it goes on where it was.
+"""
+
+import sys
+
+from absl import app, flags
+
+from i3d_tf.runs.console import one_line_errors, quiet_tensorflow
+
+_OUTPUT_DIR = flags.DEFINE_string("output_dir", None, "Where the files go.", required=True)
+_STREAM = flags.DEFINE_enum(
+    "stream", "rgb", ("rgb", "flow", "joint"), "joint: RGB's features, then flow's, in one row."
+)
+_ENDPOINT = flags.DEFINE_string("endpoint", "Mixed_5c", "Which layer's output, by its name.")
+_POOL = flags.DEFINE_enum(
+    "pool",
+    None,
+    ("space", "space_time", "none"),
+    "What is averaged; by default space, and with --window time, too.",
+)
+_WINDOW = flags.DEFINE_integer("window", None, "Frames of a clip for each row, at least 9.")
+_STRIDE = flags.DEFINE_integer(
+    "stride",
+    None,
+    "Frames from row to row. Without --window a multiple of the endpoint's own (8; rows are then "
+    "means). Default: the endpoint's own; with --window, without overlap.",
+)
+_FORMAT = flags.DEFINE_enum("format", "npy", ("npy", "npz", "h5"), "Of the files.")
+_CHECKPOINT_DIR = flags.DEFINE_string("checkpoint_dir", "checkpoints", "Where the weights are.")
+_RGB = flags.DEFINE_string("rgb_weights", "rgb_imagenet", "Name, or folder of a training run.")
+_FLOW = flags.DEFINE_string("flow_weights", "flow_imagenet", "The same for flow.")
+_ENGINE = flags.DEFINE_enum(
+    "engine", "auto", ("auto", "numba", "graph", "opencv", "dis"), "What computes optical flow."
+)
+_FLOW_DIR = flags.DEFINE_string("flow_dir", None, "Flow files of compute_flow.py, to be used.")
+_PRECISION = flags.DEFINE_enum("precision", "float32", ("float32", "bfloat16"), "To compute in.")
+_BATCH_SIZE = flags.DEFINE_integer("batch_size", 8, "Windows at once.")
+_PROCESSES = flags.DEFINE_integer("processes", 1, "Videos at a time, each in its own process.")
+_OVERWRITE = flags.DEFINE_bool("overwrite", False, "Replace files that were made otherwise.")
+
+
+def main(argv):
+    """Reads the flags and makes one call."""
+    with one_line_errors():
+        from i3d_tf.runs.extract_features import extract_feature_files
+        from i3d_tf.runs.feature_rows import FeatureOptions, feature_rules
+
+        options = FeatureOptions(
+            feature_rules(_ENDPOINT.value, _POOL.value, _WINDOW.value, _STRIDE.value),
+            *(_STREAM.value, _RGB.value, _FLOW.value, _CHECKPOINT_DIR.value),
+            *(_ENGINE.value, _PRECISION.value, _BATCH_SIZE.value),
+        )
+        quiet_tensorflow()
+        report = extract_feature_files(
+            *(argv[1:], _OUTPUT_DIR.value, options, _FORMAT.value),
+            flow_dir=_FLOW_DIR.value,
+            processes=_PROCESSES.value,
+            overwrite=_OVERWRITE.value,
+        )
+        print(report.line())
+        sys.exit(1 if report.failed else 0)
+
+
+if __name__ == "__main__":
+    app.run(main)
