@@ -1,7 +1,7 @@
-"""The numba engine's TV-L1 optical flow of one pair of frames, from pyramid to flow.
+"""The numba engine's TV-L1 optical flow on one level of the pyramid.
 
 The equations are those of Perez, Meinhardt-Llopis and Facciolo (IPOL 2013), the order of the steps
-is that of OpenCV's DualTVL1OpticalFlow: on every level of the pyramid, warp the second frame by the
+and of every sum and product is that of OpenCV's DualTVL1OpticalFlow: warp the second frame by the
 flow so far and linearise; then median filters and primal-dual steps until the flow stands still.
 """
 
@@ -14,14 +14,17 @@ from i3d_tf.video.tvl1_numba_planes import (
     LEFT,
     MARGIN,
     RIGHT,
+    add_in_any_order,
     compiled,
     compiled_inline,
     compiled_row,
     median_filter,
-    plane,
-    resize,
 )
 from i3d_tf.video.tvl1_numba_warp import fill_table, linearise
+
+# In grey levels squared: flatter than this, a pixel says nothing about the flow (OpenCV's rule).
+_FLAT = np.float32(np.finfo(np.float32).eps)
+_ROUNDING = 2.0**-24  # of one float32 operation, relative
 
 
 class Settings(NamedTuple):
@@ -39,28 +42,6 @@ class Settings(NamedTuple):
     median: int
 
 
-class Workspace(NamedTuple):
-    """Memory for one pair of frames at a time.
-
-    Attributes:
-        sizes: int64 (levels, 2), height and width of the pyramid's levels, the full size first.
-        starts: int64 (levels,), where in `previous` and `following` the planes of the levels start.
-        previous: float32, flat: the pyramid of the first frame; the frame itself comes first.
-        following: Like `previous`, of the second frame.
-        fields: float32 (10, numbers in a plane of the full size), for the planes of a `Level`.
-        coarse: Like `fields`, for the 2 planes of the flow of the level above.
-        table: float32, flat: the warp table.
-    """
-
-    sizes: np.ndarray
-    starts: np.ndarray
-    previous: np.ndarray
-    following: np.ndarray
-    fields: np.ndarray
-    coarse: np.ndarray
-    table: np.ndarray
-
-
 class Level(NamedTuple):
     """Unknowns and linearised data term on one level of the pyramid, each a plane.
 
@@ -73,8 +54,8 @@ class Level(NamedTuple):
         p22: Dual variable of the y derivative of u2.
         gradient_x: x derivative of the warped second frame, grey levels per pixel.
         gradient_y: y derivative of it.
-        inverse_norm: 1 / (gradient_x^2 + gradient_y^2), or 0 where there is no gradient.
         constant: The part of the residual rho that the flow does not change, grey levels.
+        squares: By how much the last step changed the flow, pixels squared.
     """
 
     u1: np.ndarray
@@ -85,83 +66,29 @@ class Level(NamedTuple):
     p22: np.ndarray
     gradient_x: np.ndarray
     gradient_y: np.ndarray
-    inverse_norm: np.ndarray
     constant: np.ndarray
+    squares: np.ndarray
 
 
 @compiled
-def solve(workspace, settings, flow):
-    """Computes the flow of the two frames in a workspace.
+def solve(level, previous, following, table, settings):
+    """Computes the flow on one level, from the flow of the level above.
 
     Args:
-        workspace: A `Workspace`; beside the frames, sizes and starts its contents do not matter.
+        level: A `Level`: zeros but for the flow to start from, which becomes the result.
+        previous: The first image, float32 (H, W).
+        following: The second image, like `previous`.
+        table: Memory for the warp table.
         settings: A `Settings`.
-        flow: float32 (H, W, 2), to be filled: x then y, pixels.
     """
-    sizes, starts = workspace.sizes, workspace.starts
-    step = 1 / settings.scale_step
-    _fill_pyramid(workspace.previous, sizes, starts, step)
-    _fill_pyramid(workspace.following, sizes, starts, step)
-    for index in range(len(sizes) - 1, -1, -1):
-        size = sizes[index]
-        _start_level(workspace, index, step)
-        level = _level(workspace.fields, size)
-        fill_table(plane(workspace.following[starts[index] :], size), size, workspace.table)
-        previous = plane(workspace.previous[starts[index] :], size)
-        _solve_level(level, previous, workspace.table, size, settings)
-        workspace.coarse[:, : level.u1.size] = workspace.fields[:2, : level.u1.size]
-    for y in range(flow.shape[0]):
-        for x in range(flow.shape[1]):
-            flow[y, x, 0] = level.u1[y + 1, x + HERE]
-            flow[y, x, 1] = level.u2[y + 1, x + HERE]
-
-
-@compiled
-def _fill_pyramid(pyramid, sizes, starts, step):
-    for index in range(1, len(sizes)):
-        source = plane(pyramid[starts[index - 1] :], sizes[index - 1])
-        target = plane(pyramid[starts[index] :], sizes[index])
-        resize(source, sizes[index - 1], target, sizes[index], step, step, 1.0)
-
-
-@compiled
-def _start_level(workspace, index, step):
-    """Clears the fields; the flow starts as that of the level above, if there is one, enlarged."""
-    sizes, fields = workspace.sizes, workspace.fields
-    size = sizes[index]
-    fields[:, : plane(fields[0], size).size] = 0
-    if index + 1 < len(sizes):
-        above = sizes[index + 1]
-        for axis in range(2):
-            source, target = plane(workspace.coarse[axis], above), plane(fields[axis], size)
-            # The vectors grow by the nominal step, as in OpenCV, however the sizes were rounded.
-            resize(source, above, target, size, above[0] / size[0], above[1] / size[1], step)
-
-
-@compiled
-def _level(fields, size):
-    return Level(
-        plane(fields[0], size),
-        plane(fields[1], size),
-        plane(fields[2], size),
-        plane(fields[3], size),
-        plane(fields[4], size),
-        plane(fields[5], size),
-        plane(fields[6], size),
-        plane(fields[7], size),
-        plane(fields[8], size),
-        plane(fields[9], size),
-    )
-
-
-@compiled
-def _solve_level(level, previous, table, size, settings):
+    height, width = size = previous.shape
     inside = np.zeros(level.u1.shape[1], np.float32)
-    inside[: size[1] - 1] = 1
-    threshold = settings.epsilon**2 * size[0] * size[1]
+    inside[: width - 1] = 1
+    threshold = np.float32(settings.epsilon * settings.epsilon * (height * width))
+    fill_table(following, table)
     for _ in range(settings.warps):
-        linearise(level, previous, table, size)
-        error = np.float64(1e30)
+        linearise(level, previous, table)
+        error = np.float32(np.inf)
         outer = 0
         while error > threshold and outer < settings.outer_iterations:
             if settings.median > 1:
@@ -169,50 +96,57 @@ def _solve_level(level, previous, table, size, settings):
                 median_filter(level.u2, size)
             inner = 0
             while error > threshold and inner < settings.inner_iterations:
-                error = _iterate(level, inside, size[0], settings)
+                error = _iterate(level, inside, size, threshold, settings)
                 inner += 1
             outer += 1
 
 
 @compiled
-def _iterate(level, inside, height, settings):
+def _iterate(level, inside, size, threshold, settings):
     """One primal-dual step; returns the sum of the squared changes of the flow.
 
     The dual variables follow one row behind the flow, while all they need is still at hand.
     """
+    height, width = size
     theta = np.float32(settings.theta)
     bound = np.float32(settings.lambda_ * settings.theta)
     step = np.float32(settings.tau / settings.theta)
-    error = np.float64(_first_row(level, bound, theta))
-    for y in range(2, height + 1):
-        error += _inner_row(level, y, inside, bound, theta, step)
-    _last_row(level, height, inside, step)
-    return error
+    error = np.float64(0)
+    for y in range(1, height + 1):
+        error += _primal_row(level, y, bound, theta)
+        if y > 1:
+            _dual_row(level, y - 1, y, inside, step)
+    _dual_row(level, height, height, inside, step)
+    # OpenCV adds up in float32, one pixel after the other, which is slow and rounds as often. Only
+    # where that could be on the other side of the threshold it has to be done.
+    doubt = (height + 1) * width * _ROUNDING
+    if abs(error - threshold) * (1 - doubt) <= error * doubt:
+        return _sum_in_order(level.squares, size)
+    return np.float32(error)
+
+
+@compiled
+def _sum_in_order(squares, size):
+    total = np.float32(0)
+    for y in range(size[0]):
+        for x in range(size[1]):
+            total += squares[y + 1, x + HERE]
+    return total
 
 
 @compiled_row
-def _first_row(level, bound, theta):
+def _primal_row(level, y, bound, theta):
     error = np.float32(0)
     for x in range(level.u1.shape[1] - MARGIN):
-        error += _primal(level, 1, x, bound, theta)
+        error = add_in_any_order(error, _primal(level, y, x, bound, theta))
     return error
 
 
 @compiled_row
-def _inner_row(level, y, inside, bound, theta, step):
-    error = np.float32(0)
+def _dual_row(level, y, below, inside, step):
     for x in range(level.u1.shape[1] - MARGIN):
-        error += _primal(level, y, x, bound, theta)
-        _dual(level.u1, level.p11, level.p12, y - 1, y, x, inside, step)
-        _dual(level.u2, level.p21, level.p22, y - 1, y, x, inside, step)
-    return error
-
-
-@compiled_row
-def _last_row(level, y, inside, step):
-    for x in range(level.u1.shape[1] - MARGIN):
-        _dual(level.u1, level.p11, level.p12, y, y, x, inside, step)
-        _dual(level.u2, level.p21, level.p22, y, y, x, inside, step)
+        _dual(level.u1, level.p11, level.p12, y, below, x, inside, step)
+        _dual(level.u2, level.p21, level.p22, y, below, x, inside, step)
 
 
 @compiled_inline
@@ -220,18 +154,26 @@ def _primal(level, y, x, bound, theta):
     """Moves the flow by thresholding the data term, and by the dual variables' divergence."""
     u1, u2 = level.u1[y, x + HERE], level.u2[y, x + HERE]
     gradient_x, gradient_y = level.gradient_x[y, x + HERE], level.gradient_y[y, x + HERE]
-    rho = level.constant[y, x + HERE] + gradient_x * u1 + gradient_y * u2
-    # The three cases of the thresholding in one: towards rho = 0, but no further than the bound.
-    length = min(max(-rho * level.inverse_norm[y, x + HERE], -bound), bound)
-    divergence1 = level.p11[y, x + HERE] - level.p11[y, x + LEFT]
-    divergence1 += level.p12[y, x + HERE] - level.p12[y - 1, x + HERE]
-    divergence2 = level.p21[y, x + HERE] - level.p21[y, x + LEFT]
-    divergence2 += level.p22[y, x + HERE] - level.p22[y - 1, x + HERE]
-    change1 = length * gradient_x + theta * divergence1
-    change2 = length * gradient_y + theta * divergence2
-    level.u1[y, x + HERE] = u1 + change1
-    level.u2[y, x + HERE] = u2 + change2
-    return change1 * change1 + change2 * change2
+    norm = gradient_x * gradient_x + gradient_y * gradient_y
+    rho = level.constant[y, x + HERE] + (gradient_x * u1 + gradient_y * u2)
+    # Towards rho = 0, but no further than the bound.
+    length = -rho / norm if norm > _FLAT else np.float32(0)
+    length = -bound if rho > bound * norm else length
+    length = bound if rho < -bound * norm else length
+    moved1 = u1 + length * gradient_x + theta * _divergence(level.p11, level.p12, y, x)
+    moved2 = u2 + length * gradient_y + theta * _divergence(level.p21, level.p22, y, x)
+    level.u1[y, x + HERE] = moved1
+    level.u2[y, x + HERE] = moved2
+    square = (moved1 - u1) * (moved1 - u1) + (moved2 - u2) * (moved2 - u2)
+    level.squares[y, x + HERE] = square
+    return square
+
+
+@compiled_inline
+def _divergence(p_x, p_y, y, x):
+    here_x, here_y, above = p_x[y, x + HERE], p_y[y, x + HERE], p_y[y - 1, x + HERE]
+    inner = (here_x - p_x[y, x + LEFT]) + (here_y - above)
+    return inner if x > 0 else here_x + here_y - above  # alike but for the order, which is OpenCV's
 
 
 @compiled_inline
@@ -243,6 +185,8 @@ def _dual(u, p_x, p_y, y, below, x, inside, step):
     here = u[y, x + HERE]
     u_x = (u[y, x + RIGHT] - here) * inside[x]
     u_y = u[below, x + HERE] - here
-    norm = np.float32(1) + step * np.sqrt(u_x * u_x + u_y * u_y)
+    # As the C library's hypotf: rounded once, from double precision.
+    square = np.float64(u_x) * np.float64(u_x) + np.float64(u_y) * np.float64(u_y)
+    norm = np.float32(1) + step * np.float32(np.sqrt(square))
     p_x[y, x + HERE] = (p_x[y, x + HERE] + step * u_x) / norm
     p_y[y, x + HERE] = (p_y[y, x + HERE] + step * u_y) / norm

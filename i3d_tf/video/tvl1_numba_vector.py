@@ -1,67 +1,104 @@
-"""The one step of the numba engine that numba does not vectorise: interpolation at any position."""
+"""What the numba engine writes in LLVM's own terms: interpolation and the fused multiply-add.
 
-from llvmlite import ir
+numba vectorises no loop that reads from anywhere, and never fuses a product into a sum unless it
+may everywhere. OpenCV's remap does both; these do it alike, bit for bit.
+"""
+
+from llvmlite import binding, ir
 from numba import types
+from numba.core import cgutils
 from numba.extending import intrinsic
 
 TAPS = 4  # pixels along each axis that cubic interpolation reads
 CHANNELS = 4  # numbers per pixel of the warp table: image, x derivative, y derivative, unused
 
 _LANES = TAPS * CHANNELS
-_FAST = ("fast",)  # the same arithmetic as numba's fastmath
+
+
+def _has_fused_multiply_add():
+    try:
+        features = binding.get_host_cpu_features()
+    except RuntimeError:  # LLVM cannot tell on this platform
+        return False
+    return any(features.get(name) for name in ("fma", "neon"))  # x86-64, ARM
+
+
+# OpenCV's remap fuses where the processor can, and rounds twice elsewhere.
+FUSED = _has_fused_multiply_add()
 
 
 @intrinsic
-def interpolate(_, table, offset, row, weights_x, weights_y):
+def multiply_add(_, a, b, c):
+    """Returns a * b + c of three float32, as OpenCV's remap rounds it."""
+
+    def generate(context, builder, signature, arguments):
+        return _multiply_add(builder, *arguments)
+
+    return types.float32(types.float32, types.float32, types.float32), generate
+
+
+@intrinsic
+def interpolate(_, table, offset, column, weights_x, weights_y):
     """Image and derivatives at a position between pixels.
 
-    A row of four pixels with four channels each is one vector: the sum of four of them times
-    `weights_y`, times `weights_x`, summed over the pixels.
+    A column of four pixels with four channels each is one vector: the sum of four of them times
+    `weights_x` holds the four rows, and the sum of these times `weights_y` is the result.
 
     Args:
         table: float32 array, flat: the warp table.
         offset: Where the upper left of the 4x4 pixels starts in it.
-        row: Numbers in a row of the table.
+        column: Numbers in a column of the table.
         weights_x: Tuple of 4 float32.
         weights_y: Tuple of 4 float32.
 
     Returns:
         Tuple of 3 float32: image, x derivative, y derivative.
     """
-    signature = types.UniTuple(types.float32, 3)(table, offset, row, weights_x, weights_y)
+    signature = types.UniTuple(types.float32, 3)(table, offset, column, weights_x, weights_y)
     return signature, _generate
 
 
 def _generate(context, builder, signature, arguments):
-    table, offset, row, weights_x, weights_y = arguments
+    table, offset, column, weights_x, weights_y = arguments
     table = context.make_array(signature.args[0])(context, builder, table)
-    pixels_type = ir.VectorType(ir.FloatType(), _LANES)
-    weights_y = _vector(builder, weights_y)
-    total = ir.Constant(pixels_type, [0.0] * _LANES)
-    for tap in range(TAPS):
-        address = builder.bitcast(builder.gep(table.data, [offset]), pixels_type.as_pointer())
-        pixels = builder.load(address, align=4)
-        weight = _pick(builder, weights_y, [tap] * _LANES)
-        total = builder.fadd(total, builder.fmul(pixels, weight, flags=_FAST), flags=_FAST)
-        offset = builder.add(offset, row)
-    weights_x = _pick(builder, _vector(builder, weights_x), [n // CHANNELS for n in range(_LANES)])
-    total = builder.fmul(total, weights_x, flags=_FAST)
-    while total.type.count > CHANNELS:
-        half = total.type.count // 2
-        upper = _pick(builder, total, range(half, 2 * half))
-        total = builder.fadd(_pick(builder, total, range(half)), upper, flags=_FAST)
-    sample = [builder.extract_element(total, _index(channel)) for channel in range(3)]
+    column_type = ir.VectorType(ir.FloatType(), _LANES)
+    columns = []
+    for _ in range(TAPS):
+        address = builder.bitcast(builder.gep(table.data, [offset]), column_type.as_pointer())
+        columns.append(builder.load(address, align=4))
+        offset = builder.add(offset, column)
+    rows = _weighted_sum(builder, columns, weights_x)
+    rows = [_pick(builder, rows, range(n, n + CHANNELS)) for n in range(0, _LANES, CHANNELS)]
+    sample = _weighted_sum(builder, rows, weights_y)
+    sample = [builder.extract_element(sample, _index(channel)) for channel in range(3)]
     return context.make_tuple(builder, signature.return_type, sample)
 
 
-def _vector(builder, numbers):
-    """A tuple of four floats as a vector."""
-    vector = ir.Constant(ir.VectorType(ir.FloatType(), TAPS), ir.Undefined)
-    for index in range(TAPS):
-        vector = builder.insert_element(
-            vector, builder.extract_value(numbers, index), _index(index)
-        )
-    return vector
+def _weighted_sum(builder, vectors, weights):
+    """The sum of four vectors times the four numbers of a tuple, the first one first."""
+    total = None
+    for tap, vector in enumerate(vectors):
+        weight = _repeat(builder, builder.extract_value(weights, tap), vector.type.count)
+        if total is None:
+            total = builder.fmul(vector, weight)
+        else:
+            total = _multiply_add(builder, vector, weight, total)
+    return total
+
+
+def _multiply_add(builder, a, b, c):
+    if not FUSED:
+        return builder.fadd(builder.fmul(a, b), c)
+    kind = f"v{a.type.count}f32" if isinstance(a.type, ir.VectorType) else "f32"
+    signature = ir.FunctionType(a.type, [a.type] * 3)
+    fused = cgutils.get_or_insert_function(builder.module, signature, f"llvm.fma.{kind}")
+    return builder.call(fused, [a, b, c])
+
+
+def _repeat(builder, number, lanes):
+    """A vector of the same number in every lane."""
+    vector = ir.Constant(ir.VectorType(number.type, 1), ir.Undefined)
+    return _pick(builder, builder.insert_element(vector, number, _index(0)), [0] * lanes)
 
 
 def _pick(builder, vector, lanes):

@@ -73,11 +73,14 @@ def test_a_change_of_a_plain_frame_is_no_motion(flow_between):
 
 def test_a_mirrored_clip_has_mirrored_flow_with_x_negated(flow_between):
     previous, following = texture(), texture(2, 1)
-    flow = flow_between(previous, following)[0]
-    mirrored = flow_between(previous[:, :, ::-1], following[:, :, ::-1])[0]
+    closer = TVL1Parameters(epsilon=0.003)
+    flow = flow_between(previous, following, closer)[0]
+    mirrored = flow_between(previous[:, :, ::-1], following[:, :, ::-1], closer)[0]
     difference = flow - mirrored[:, ::-1] * np.float32([-1, 1])
-    # Not exactly: the gradients of the flow look to the right and down, and not to the left.
-    assert np.abs(difference[INTERIOR]).max() < 0.05
+    # Not exactly: the gradients of the flow look to the right and down, and not to the left, and
+    # both stop a few epsilon short of the same flow. OpenCV's own differ by 0.008 pixels, and by
+    # 0.05 with its default epsilon of 0.01.
+    assert np.abs(difference[INTERIOR]).max() < 0.02
 
 
 def test_float_and_uint8_frames_give_the_same_flow(flow_between):

@@ -63,10 +63,34 @@ def test_large_frames_get_fewer_threads():
 @pytest.mark.parametrize("size", [(256, 340), (1080, 1920)])
 def test_a_workspace_takes_about_as_much_memory_as_it_is_counted_for(size):
     workspace = tvl1_numba._make_workspace(tvl1_numba.pyramid_sizes(*size, DEFAULT))
-    per_pixel = sum(array.nbytes for array in workspace) / (size[0] * size[1])
-    assert 80 < per_pixel < 95
-    for array in workspace[2:]:
+    arrays = [*workspace.previous, *workspace.following, workspace.fields, workspace.table]
+    per_pixel = sum(array.nbytes for array in arrays) / (size[0] * size[1])
+    assert 75 < per_pixel < 90
+    for array in (workspace.fields, workspace.table):
         assert array.ctypes.data % (MARGIN * array.itemsize) == 0
+
+
+@pytest.mark.parametrize("scale", [0.8, 0.5, 0.37])
+@pytest.mark.parametrize("size", [(256, 341), (131, 99)])
+def test_every_level_of_a_pyramid_is_filled(size, scale):
+    parameters = TVL1Parameters(scale_step=scale)
+    pyramid = [np.full(level, np.nan) for level in tvl1_numba.pyramid_sizes(*size, parameters)]
+    pyramid[0] = np.tile(np.arange(size[1], dtype=np.float64), (size[0], 1))
+    tvl1_numba._fill_pyramid(pyramid, scale)
+    assert len(pyramid) > 1
+    for index, level in enumerate(pyramid):
+        centres = (np.arange(level.shape[1]) + 0.5) / scale**index - 0.5
+        # A ramp stays a ramp, up to the last half pixel of each level.
+        np.testing.assert_allclose(level[:, 1:-2], np.broadcast_to(centres, level.shape)[:, 1:-2])
+
+
+def test_flow_grows_with_its_level():
+    above = [np.full((16, 20), value, np.float32) for value in (1, -3)]
+    planes = np.zeros((2, 40, 64), np.float32)
+    tvl1_numba._enlarge(above, [image[1:21, 16:41] for image in planes], 1.25)
+    np.testing.assert_array_equal(planes[:, 1:21, 16:41].mean(axis=(1, 2)), [1.25, -3.75])
+    planes[:, 1:21, 16:41] = 0
+    assert not planes.any()
 
 
 def test_an_error_in_a_thread_is_raised(pairs, monkeypatch):
@@ -118,5 +142,5 @@ def test_a_cache_that_cannot_be_written_does_not_matter(monkeypatch):
             raise OSError("No space left on device")
 
     monkeypatch.setattr(tvl1_numba, "_compiled_solve", compile_and_fail_to_save)
-    tvl1_numba._solve_pair("workspace", "settings", "flow")
-    assert calls == [("workspace", "settings", "flow")] * 2
+    tvl1_numba._solve_level("level", "previous", "following")
+    assert calls == [("level", "previous", "following")] * 2
