@@ -26,7 +26,7 @@ from i3d_tf.specs.streams import FLOW_BOUND, SHORT_SIDE
 
 _OUTPUT = flags.DEFINE_string("output", None, "JSON file for the numbers.")
 _ROUNDS = flags.DEFINE_integer("rounds", 3, "How often every engine has its turn.", lower_bound=1)
-_PAIRS = flags.DEFINE_integer("pairs", 4, "Pairs of frames of each clip.", lower_bound=1)
+_PAIRS = flags.DEFINE_integer("pairs", 12, "Pairs of frames of each clip.", lower_bound=1)
 _THREADS = flags.DEFINE_integer("threads", 2, "OpenCV's threads.", lower_bound=1)
 _ENGINES = flags.DEFINE_list("engines", None, "Rows to measure beside opencv; all by default.")
 
