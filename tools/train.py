@@ -2,9 +2,8 @@
 
 python tools/train.py --recipe=stick_actions --data_dir=stick --workdir=runs/rgb
 python tools/train.py --recipe=ucf101 --data_dir=UCF --init=rgb_imagenet --transfer=full --workdir=r
-python tools/train.py --recipe=hmdb51 --model=fused_3d --data_dir=HMDB --workdir=runs/fused
 
-Stopped at any moment, the same command goes on from the last checkpoint.
+Stopped at any moment, the same command goes on from the last checkpoint. `--model` names a baseline.
 """
 
 import dataclasses
