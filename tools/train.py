@@ -3,7 +3,7 @@
 python tools/train.py --recipe=stick_actions --data_dir=stick --workdir=runs/rgb
 python tools/train.py --recipe=ucf101 --data_dir=UCF --init=rgb_imagenet --transfer=full --workdir=r
 
-Stopped at any moment, the same command goes on from the last checkpoint. `--model` names a baseline.
+Stopped at any moment, the same command goes on where it was. `--model` names a baseline.
 """
 
 import dataclasses
