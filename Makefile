@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 # environment, whatever the files' dates.
 STAMP := $(VENV)/made-from-$(shell { $(PYTHON) --version; cat requirements.lock; } 2>&1 | cksum | cut -d' ' -f1)
 
-.PHONY: help env lint format test train table bench demo test-backends test-export lock clean
+.PHONY: help env lint format test train table bench demo test-slow test-backends test-export lock clean
 
 help:
 	@echo "make demo           recognise rendered clips with the networks that ship"
@@ -14,6 +14,7 @@ help:
 	@echo "make table          train the paper's five architectures alike, and compare them"
 	@echo "make bench          measure everything, as ratios, in one run"
 	@echo "make test           lint, layering and tests"
+	@echo "make test-slow      whole jobs that take longer: kills and restarts, exports, every application"
 	@echo "make test-backends  the network on TensorFlow, JAX and PyTorch, in its own environment"
 	@echo "make test-export    the ONNX export against ONNX Runtime, in a folder of its own"
 	@echo "make lock           resolve requirements.lock anew (needs uv)"
@@ -77,7 +78,10 @@ demo: env
 	$(BIN)/python tools/demo.py
 
 test: lint
-	$(BIN)/python -m pytest tests
+	$(BIN)/python -m pytest tests -m "not slow"
+
+test-slow: env
+	$(BIN)/python -m pytest tests -m slow
 
 lock:
 	uv pip compile --universal --python-version 3.10 --generate-hashes --no-annotate --no-header \

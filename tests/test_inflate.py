@@ -51,6 +51,7 @@ def assert_steps_are(found, expected):
     assert errors < TOLERANCE * scale
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", APPLICATIONS)
 def test_a_frozen_video_gets_the_2d_answer(name, random_weights):
     """Everywhere with edge padding, beyond the border with zero, on what is left with valid."""
@@ -71,6 +72,7 @@ def test_a_frozen_video_gets_the_2d_answer(name, random_weights):
     assert errors[0] > TOLERANCE
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["InceptionV3", "MobileNetV2", "ResNet50"])
 def test_a_frozen_video_gets_the_2d_answer_without_padding(name, random_weights):
     """With as many frames as one step of the output needs, and one step of the output."""
@@ -89,6 +91,7 @@ def single_steps(spot):
     return spot.size if spot.kind == "convolution" else 1, 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["MobileNetV3Small", "ResNet50V2", "VGG16"])
 def test_centred_kernels_see_each_frame_of_a_moving_video_by_itself(name, random_weights, tmp_path):
     model_2d = application(name, random_weights, include_top=False)

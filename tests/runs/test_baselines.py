@@ -36,6 +36,7 @@ def flow_dir(tmp_path_factory):
     return tmp_path_factory.mktemp("flow")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("model", "stream", "changes"),
     [

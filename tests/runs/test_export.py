@@ -18,6 +18,8 @@ from i3d_tf.video.decode import read_clip
 from i3d_tf.video.encode import write_video
 from i3d_tf.video.transform import centre_crop, preprocess_input, resize_short_side
 
+pytestmark = pytest.mark.slow  # two exports, and the first flow of each size compiles
+
 CHECKPOINTS = Path(__file__).parent.parent.parent / "checkpoints"
 # Of the norm of the logits. Both compute in float32, batch norm folded or not: 1e-6 was measured;
 # a frame shifted by one pixel moves the logits by 1e-2.

@@ -16,6 +16,7 @@ def test_a_published_network_answers_like_the_run_it_comes_from(tmp_path):
     run.mkdir()
     trained.save(run / "best.keras")
     settings = {"test_frames": 12, "frame_rate": 5.0, "short_side": 56, "crop_size": 48}
+    settings |= {"test_windows": 1, "rgb_step": 1}
     names = ["a", "b", "c"]
     (run / "run.json").write_text(json.dumps({"settings": settings, "class_names": names}))
     (run / "history.jsonl").write_text('{"step": 1, "test_accuracy": 0.5}\n')

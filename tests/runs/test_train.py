@@ -72,6 +72,7 @@ def interrupt_at(monkeypatch, step):
     monkeypatch.setattr(Scalars, "on_train_batch_end", press)
 
 
+@pytest.mark.slow
 def test_a_stopped_run_ends_as_one_that_was_not(
     tiny_recipe, broken_dir, tmp_path, monkeypatch, capsys
 ):
@@ -181,7 +182,7 @@ def test_small_batches_are_warned_of(
             checkpoint_dir=str(tiny_dir),
             freeze_batch_norm=frozen,
         )
-        with pytest.warns(UserWarning, match="but the head"), pytest.raises(BegunError):
+        with pytest.warns(UserWarning, match="but Logits, untrained"), pytest.raises(BegunError):
             train(tiny_recipe, options)
         warned = "Consider --freeze_batch_norm" in capsys.readouterr().err
         assert warned is not frozen
@@ -217,6 +218,7 @@ def test_flow_that_cannot_be_kept_is_one_clear_error(tiny_recipe, squares_dir, t
         train(recipe, options)
 
 
+@pytest.mark.slow
 def test_eight_clips_are_learned_by_heart(tiny_recipe, squares_dir, tmp_path, monkeypatch):
     monkeypatch.undo()  # in a graph, as people train
     folder = tmp_path / "squares"
@@ -277,6 +279,7 @@ except ValueError as error:
 """
 
 
+@pytest.mark.slow
 def test_two_replicas_share_a_batch_of_twice_the_size(tiny_recipe, squares_dir, tmp_path):
     recipe = dataclasses.replace(tiny_recipe, steps=2)
     arguments = [repr(dataclasses.asdict(recipe)), str(squares_dir), str(tmp_path)]

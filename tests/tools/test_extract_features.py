@@ -27,6 +27,7 @@ def contents(folder):
     }
 
 
+@pytest.mark.slow
 def test_killed_and_started_again_it_leaves_what_an_undisturbed_run_leaves(
     run_tool, tool_command, videos, tmp_path
 ):

@@ -54,6 +54,7 @@ def state(workdir):
     return path.name, found
 
 
+@pytest.mark.slow
 def test_a_killed_run_ends_as_one_that_was_not(tool_command, data_dir, tmp_path):
     def begin(name):
         return subprocess.Popen(
