@@ -53,6 +53,7 @@ def test_dropout_acts_in_training_only(small, random_clips):
     assert np.abs(first - second).max() > 0
 
 
+@pytest.mark.slow
 def test_it_overfits_eight_clips(accuracy_after_training):
     keras.utils.set_random_seed(0)
     shape = (16, 48, 48, 3)

@@ -90,6 +90,7 @@ def test_variables(small):
     )
 
 
+@pytest.mark.slow
 def test_it_overfits_eight_clips(accuracy_after_training):
     keras.utils.set_random_seed(0)
     shape = (4, 32, 32, 3)

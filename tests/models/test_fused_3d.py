@@ -82,6 +82,7 @@ def test_one_stream_alone(stream, random_clips, assert_saves):
     assert_saves(model, random_clips(SHAPES[stream], 2))
 
 
+@pytest.mark.slow
 def test_it_overfits_eight_clips(accuracy_after_training):
     keras.utils.set_random_seed(0)
     model = fused_3d(input_shape=shapes(3), classes=4, width_multiplier=1 / 16)

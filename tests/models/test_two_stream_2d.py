@@ -67,6 +67,7 @@ def test_weights_are_written_by_path(random_clips):
     np.testing.assert_array_equal(np.array(rgb(clips)), np.array(network(clips[:, 0])))
 
 
+@pytest.mark.slow
 def test_it_overfits_eight_clips(accuracy_after_training):
     keras.utils.set_random_seed(0)
     shapes = {"rgb": (1, 32, 32, 3), "flow": (10, 32, 32, 2)}

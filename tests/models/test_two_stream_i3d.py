@@ -47,6 +47,7 @@ def test_variables_begin_with_their_stream(joint):
     assert paths[half:] == [f"flow_stream/{path}" for path in i3d]
 
 
+@pytest.mark.slow
 def test_it_overfits_eight_clips(accuracy_after_training):
     keras.utils.set_random_seed(0)
     shapes = {"rgb": (9, 32, 32, 3), "flow": (9, 32, 32, 2)}

@@ -58,6 +58,7 @@ def options(networks, data_dir, tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_the_engine_is_the_one_that_made_the_flow(options):
     both = dataclasses.replace(options, flow_checkpoint="flow", flow_engine="opencv")
     evaluate(both)
