@@ -11,6 +11,7 @@ from absl import app, flags
 
 from i3d_tf.runs.console import one_line_errors, quiet_tensorflow
 from i3d_tf.specs.protocol import Protocol
+from i3d_tf.specs.streams import FUSIONS
 
 flags.DEFINE_string("dataset", "class_folders", "Which reader; a dataset's name, or csv.")
 flags.DEFINE_string("data_dir", None, "Folder of the dataset.")
@@ -21,7 +22,7 @@ flags.DEFINE_string("joint_checkpoint", None, "A network that sees both streams,
 flags.DEFINE_string("checkpoint_dir", "checkpoints", "Where releases are.")
 flags.DEFINE_string("flow_dir", None, "Where flow files are, or go. Default: <data_dir>/flow.")
 flags.DEFINE_string("flow_engine", "auto", "What computes flow that is not there yet.")
-flags.DEFINE_enum("fusion", "logits", ("logits", "probabilities"), "What is added.")
+flags.DEFINE_enum("fusion", "logits", FUSIONS, "What is added.")
 flags.DEFINE_string("report_dir", None, "Where the report goes.")
 flags.DEFINE_integer("batch_size", 4, "Clips at once.", lower_bound=1)
 flags.DEFINE_string("annotation", None, "Annotation file of the dataset, or their folder.")

@@ -9,8 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from i3d_tf.metrics.ranking import softmax
-
-FUSIONS = ("logits", "probabilities")
+from i3d_tf.specs.streams import FUSIONS
 
 
 class Confusion(NamedTuple):

@@ -4,8 +4,8 @@ import keras
 
 from i3d_tf.layers.stream import Stream
 from i3d_tf.specs.architectures import JOINT
+from i3d_tf.specs.streams import FUSIONS
 
-FUSIONS = ("logits", "probabilities")
 # Of the two networks within the joint one; in it, both may not have one name.
 STREAM_NAMES = {"rgb": "rgb_stream", "flow": "flow_stream"}
 

@@ -16,11 +16,10 @@ from typing import Any
 
 import numpy as np
 
-from i3d_tf.metrics.classification import FUSIONS
 from i3d_tf.runs.report_numbers import FILE, report_numbers
 from i3d_tf.runs.report_page import report_page
 from i3d_tf.specs.architectures import STREAM_CHOICES
-from i3d_tf.specs.streams import STREAMS
+from i3d_tf.specs.streams import FUSIONS, STREAMS
 from i3d_tf.video.decode import VideoError, probe, read_clip
 from i3d_tf.weights.files import replaced_when_whole
 

@@ -1,6 +1,7 @@
 """The two streams of a two-stream network and how their values are laid out."""
 
 STREAMS = ("rgb", "flow")
+FUSIONS = ("logits", "probabilities")  # what of two streams is added
 CHANNELS = {"rgb": 3, "flow": 2}
 
 # Protocol constants of the released models (arXiv:1705.07750, section 3; FACTS of the release).

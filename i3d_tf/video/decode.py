@@ -94,7 +94,7 @@ def read_clip(source, frame_rate=FRAME_RATE, start=None, end=None, change=None):
             f"`end` must be greater than `start`, {float(start):g}; received {float(end):g}."
         )
     with open_media(source) as media:
-        first, timed = _frames_from(media, start)
+        first, timed = frames_from(media, start)
         clip = Clip(media.path, Upright(first.item.frame), change)
         chosen = resample(timed, rate, start, end) if rate else between(timed, start, end)
         for shown, count in chosen:
@@ -125,7 +125,7 @@ def probe(source):
             duration = float(stream.duration * stream.time_base)
         else:
             duration = None if container.duration is None else container.duration / av.time_base
-        first, _ = _frames_from(media, Fraction(0))
+        first, _ = frames_from(media, Fraction(0))
         upright = Upright(first.item.frame)
         return VideoInfo(
             duration=duration,
@@ -136,8 +136,20 @@ def probe(source):
         )
 
 
-def _frames_from(media, start):
-    """The file's first frame, and frames from one at or before `start`, timed from the first."""
+def frames_from(media, start):
+    """Decodes a video, from near a time.
+
+    Args:
+        media: What `open_media` gives.
+        start: Fraction, seconds after the first frame.
+
+    Returns:
+        The first frame of the file, and an iterator of frames from one at or before `start`: Timed,
+        in seconds after the first frame.
+
+    Raises:
+        VideoError: There is no frame.
+    """
     decoded = _decode(media)
     first = next(decoded, None)
     if first is None:

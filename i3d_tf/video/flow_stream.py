@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from i3d_tf.specs.streams import FRAME_RATE, SHORT_SIDE
-from i3d_tf.video.decode import _frames_from
+from i3d_tf.video.decode import frames_from
 from i3d_tf.video.engines import choose_engine, engine_parameters, load_engine
 from i3d_tf.video.flow import to_grey
 from i3d_tf.video.flow_file import write_flow_file
@@ -47,7 +47,7 @@ def read_frames(source, frame_rate=FRAME_RATE, short_side=SHORT_SIDE):
     """
     rate = as_fraction("frame_rate", frame_rate, positive=True)
     with open_media(source) as media:
-        first, timed = _frames_from(media, Fraction(0))
+        first, timed = frames_from(media, Fraction(0))
         upright = Upright(first.item.frame)
         _check_size(media.path, upright.height, upright.width, short_side)
         total = 0

@@ -3,7 +3,7 @@
 from fractions import Fraction
 
 from i3d_tf.specs.streams import FRAME_RATE
-from i3d_tf.video.decode import _frames_from
+from i3d_tf.video.decode import frames_from
 from i3d_tf.video.flow_metadata import MAXIMUM_FRAMES
 from i3d_tf.video.media import VideoError, open_media
 from i3d_tf.video.timeline import as_fraction, resample
@@ -27,7 +27,7 @@ def count_frames(source, frame_rate=FRAME_RATE) -> int:
     rate = as_fraction("frame_rate", frame_rate, positive=True)
     total = 0
     with open_media(source) as media:
-        _, timed = _frames_from(media, Fraction(0))
+        _, timed = frames_from(media, Fraction(0))
         for shown, count in resample(timed, rate):
             if shown.item.damaged:
                 raise VideoError(media.path, f"it is damaged at {float(shown.time):.2f} s")

@@ -1,6 +1,6 @@
 """Decoding a video of any length to see whether it can be decoded, keeping no frame of it."""
 
-from i3d_tf.video.decode import _frames_from
+from i3d_tf.video.decode import frames_from
 from i3d_tf.video.media import VideoError, open_media
 from i3d_tf.video.picture import Upright
 from i3d_tf.video.timeline import as_fraction, between
@@ -30,7 +30,7 @@ def verify_clip(source, start=None, end=None):
         )
     num_frames = 0
     with open_media(source) as media:
-        first, timed = _frames_from(media, start)
+        first, timed = frames_from(media, start)
         upright = Upright(first.item.frame)
         for shown, _ in between(timed, start, end):
             if shown.item.damaged:

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 
 from i3d_tf.specs.streams import CROP_SIZE
-from i3d_tf.video.decode import _frames_from
+from i3d_tf.video.decode import frames_from
 from i3d_tf.video.media import VideoError, open_media
 from i3d_tf.video.picture import Clip, Upright
 from i3d_tf.video.timeline import as_fraction, between, resample
@@ -48,7 +48,7 @@ def read_first_frames(source, num_frames, frame_rate=None, change=None):
     """
     rate = None if frame_rate is None else as_fraction("frame_rate", frame_rate, positive=True)
     with open_media(source) as media:
-        first, timed = _frames_from(media, Fraction(0))
+        first, timed = frames_from(media, Fraction(0))
         clip = Clip(media.path, Upright(first.item.frame), change)
         if rate is None:
             chosen = islice(between(timed), num_frames)
