@@ -8,6 +8,7 @@ import pytest
 import i3d_tf
 from i3d_tf import zoo
 from i3d_tf.specs.architectures import ARCHITECTURES
+from i3d_tf.specs.protocol import clip_shape
 from i3d_tf.weights.store import save_weights
 from i3d_tf.weights.writer import WeightsError, read_weights
 
@@ -56,7 +57,10 @@ def test_build_names_the_choices():
 @pytest.mark.parametrize("name", ARCHITECTURES)
 def test_the_papers_architectures_build_by_name_for_what_they_see(name):
     architecture = ARCHITECTURES[name]
-    shapes = {stream: architecture.clip_shape(stream, size=32) for stream in ("rgb", "flow")}
+    shapes = {
+        stream: clip_shape(stream, architecture.train_frames, architecture.rgb_step, 32)
+        for stream in ("rgb", "flow")
+    }
     joint = "joint" in architecture.streams
     model = zoo.build(
         name, input_shape=shapes if joint else shapes["rgb"], width_multiplier=TINY, classes=3

@@ -16,7 +16,8 @@ import tensorflow as tf
 from i3d_tf.data.clips import ClipFormat, count_frames, load_flow, load_rgb
 from i3d_tf.data.example import VideoExample
 from i3d_tf.data.views import evaluation_views, random_view
-from i3d_tf.specs.streams import CHANNELS, FLOW_BOUND
+from i3d_tf.specs.protocol import clip_shape, frames_seen
+from i3d_tf.specs.streams import FLOW_BOUND
 from i3d_tf.video.media import VideoError
 
 LOADERS = {"rgb": load_rgb, "flow": load_flow}
@@ -104,20 +105,17 @@ class Phases:
         Returns:
             List of clips, one a stream: uint8 RGB, or float32 flow in pixels per frame.
         """
-        views = [replace(view, indices=view.indices[self._seen(s)]) for s in self.streams]
+        seen = [list(frames_seen(s, self.frames, self.rgb_step)) for s in self.streams]
+        views = [replace(view, indices=view.indices[frames]) for frames in seen]
         clips = [
-            LOADERS[stream](example, seen, self.form)
-            for stream, seen in zip(self.streams, views, strict=True)
+            LOADERS[stream](example, shown, self.form)
+            for stream, shown in zip(self.streams, views, strict=True)
         ]
         return [self._frozen(clip) for clip in clips] if self.freeze_time else clips
 
     def shape(self, stream: str) -> tuple[int, int, int, int]:
         """(T, S, S, C) of a stream's clips."""
-        frames = len(range(self.frames)[self._seen(stream)])
-        return frames, self.form.crop_size, self.form.crop_size, CHANNELS[stream]
-
-    def _seen(self, stream):
-        return slice(self.rgb_step // 2, None, self.rgb_step) if stream == "rgb" else slice(None)
+        return clip_shape(stream, self.frames, self.rgb_step, self.form.crop_size)
 
     def _frozen(self, clip):
         """The middle frame repeated; between equal frames nothing moves."""

@@ -1,4 +1,4 @@
-"""Checks of what the baselines' functions are given: each raises ValueError with the choices."""
+"""Checks of what the networks' functions are given: each raises ValueError with the choices."""
 
 from collections.abc import Mapping
 

@@ -114,18 +114,14 @@ def _any_length(recipe, **arguments):
     return build(recipe.model, input_shape=shape, **arguments)
 
 
-def _clip_shape(recipe, stream):
-    frames = recipe.frames_seen(stream, recipe.train_frames)
-    return (frames, recipe.crop_size, recipe.crop_size, CHANNELS[stream])
-
-
 def _fixed_length(recipe, **arguments):
     """The same of a network whose number of frames is part of it."""
-    return build(recipe.model, input_shape=_clip_shape(recipe, recipe.stream), **arguments)
+    shape = recipe.clip_shape(recipe.stream, recipe.train_frames)
+    return build(recipe.model, input_shape=shape, **arguments)
 
 
 def _both_streams(recipe, **arguments):
-    shapes = {stream: _clip_shape(recipe, stream) for stream in recipe.streams}
+    shapes = {s: recipe.clip_shape(s, recipe.train_frames) for s in recipe.streams}
     return build(recipe.model, input_shape=shapes, **arguments)
 
 

@@ -39,7 +39,7 @@ class Architecture:
     """One row of the comparison.
 
     A clip is a window of consecutive frames at 25 per second. Flow networks see all of them, RGB
-    networks every `rgb_step`-th, beginning with number `rgb_step // 2`.
+    networks those that `i3d_tf.specs.protocol.frames_seen` names.
 
     Attributes:
         name: What `i3d_tf.zoo.build` calls it.
@@ -53,7 +53,6 @@ class Architecture:
         crop_size: Pixels, the square the network sees.
         short_side: Pixels, after resizing.
         streams: Those that the paper reports.
-        trained_at_every_step: Whether the loss in training is that of all steps' logits.
         published: Tables 2 (from ImageNet's weights), 3 and 4 (from scratch).
     """
 
@@ -68,27 +67,7 @@ class Architecture:
     crop_size: int = CROP_SIZE
     short_side: int = SHORT_SIDE
     streams: tuple[str, ...] = STREAM_CHOICES
-    trained_at_every_step: bool = False
     published: tuple[Accuracy, ...] = ()
-
-    def rgb_frames(self, frames: int) -> range:
-        """Which frames of a window of `frames` an RGB network sees, counted from 0."""
-        return range(self.rgb_step // 2, frames, self.rgb_step)
-
-    def clip_shape(self, stream: str, frames: int | None = None, size: int | None = None):
-        """The shape (T, H, W, C) of what one stream's network sees of a window.
-
-        Args:
-            stream: "rgb" or "flow".
-            frames: Of the window; default `train_frames`.
-            size: Pixels, height and width; default `crop_size`.
-        """
-        if stream not in CHANNELS:
-            raise ValueError(f"`stream` must be one of {tuple(CHANNELS)}; received {stream!r}.")
-        frames = self.train_frames if frames is None else frames
-        size = self.crop_size if size is None else size
-        steps = len(self.rgb_frames(frames)) if stream == "rgb" else frames
-        return (steps, size, size, CHANNELS[stream])
 
 
 ARCHITECTURES = {
@@ -104,7 +83,6 @@ ARCHITECTURES = {
             min_frames=5,
             rgb_step=5,
             streams=("rgb",),
-            trained_at_every_step=True,
             published=(
                 Accuracy("ucf101", True, rgb=81.0),
                 Accuracy("hmdb51", True, rgb=36.0),

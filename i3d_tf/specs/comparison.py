@@ -14,7 +14,6 @@ from i3d_tf.specs.recipes import (
     for_model,
 )
 from i3d_tf.specs.stick_actions import STICK_LABELS
-from i3d_tf.specs.streams import CHANNELS
 
 SCRATCH, IMAGES = "scratch", "images"  # random weights; those of a network of single frames
 STARTS = (SCRATCH, IMAGES)
@@ -68,12 +67,7 @@ class Contender:
     def _clip_shapes(self):
         recipes = [self.recipe(stream) for stream in self.streams]
         return {
-            stream: (
-                recipe.frames_seen(stream, recipe.test_frames),
-                recipe.crop_size,
-                recipe.crop_size,
-                CHANNELS[stream],
-            )
+            stream: recipe.clip_shape(stream, recipe.test_frames)
             for recipe in recipes
             for stream in recipe.streams
         }

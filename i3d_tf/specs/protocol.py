@@ -2,7 +2,33 @@
 
 from dataclasses import dataclass
 
-from i3d_tf.specs.streams import CROP_SIZE, FRAME_RATE, SHORT_SIDE, TEST_FRAMES
+from i3d_tf.specs.streams import CHANNELS, CROP_SIZE, FRAME_RATE, SHORT_SIDE, TEST_FRAMES
+
+
+def frames_seen(stream: str, frames: int, rgb_step: int) -> range:
+    """Which frames of a window a network of one stream sees.
+
+    Args:
+        stream: "rgb", which sees the middle one of every `rgb_step` frames, or "flow", which sees
+            all.
+        frames: Of the window.
+        rgb_step: At least 1.
+    """
+    if stream not in CHANNELS:
+        raise ValueError(f"`stream` must be one of {tuple(CHANNELS)}; received {stream!r}.")
+    return range(rgb_step // 2, frames, rgb_step) if stream == "rgb" else range(frames)
+
+
+def clip_shape(stream: str, frames: int, rgb_step: int, size: int) -> tuple[int, int, int, int]:
+    """The shape (T, H, W, C) of what a network of one stream sees of a window.
+
+    Args:
+        stream: As all but the last, an argument of `frames_seen`.
+        frames: Of the window.
+        rgb_step: At least 1.
+        size: Pixels, height and width.
+    """
+    return len(frames_seen(stream, frames, rgb_step)), size, size, CHANNELS[stream]
 
 
 @dataclass(frozen=True)

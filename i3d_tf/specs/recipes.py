@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from i3d_tf.specs.architectures import ARCHITECTURES, JOINT
 from i3d_tf.specs.inception_v1 import MIN_FRAMES, MIN_SIZE
+from i3d_tf.specs.protocol import clip_shape
 from i3d_tf.specs.streams import (
     CROP_SIZE,
     FRAME_RATE,
@@ -144,9 +145,9 @@ class Recipe:
         """What the network sees."""
         return STREAMS if self.stream == JOINT else (self.stream,)
 
-    def frames_seen(self, stream: str, frames: int) -> int:
-        """How many frames of a clip's window a stream shows."""
-        return len(range(self.rgb_step // 2, frames, self.rgb_step)) if stream == "rgb" else frames
+    def clip_shape(self, stream: str, frames: int) -> tuple[int, int, int, int]:
+        """The shape (T, H, W, C) of what a stream's network sees of a window of `frames`."""
+        return clip_shape(stream, frames, self.rgb_step, self.crop_size)
 
     def _check_schedule(self):
         ascending = list(self.boundaries) == sorted({b for b in self.boundaries if b > 0})

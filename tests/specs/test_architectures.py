@@ -1,6 +1,7 @@
 import pytest
 
 from i3d_tf.specs.architectures import ARCHITECTURES, DATASETS, STREAM_CHOICES
+from i3d_tf.specs.protocol import frames_seen
 from i3d_tf.specs.streams import FRAME_RATE
 
 # Table 1: RGB frames and flow fields, and the seconds they span, in training and at test time.
@@ -18,7 +19,7 @@ def test_what_is_seen_is_table_1(name):
     architecture = ARCHITECTURES[name]
 
     def seen(frames, windows):
-        rgb = windows * len(architecture.rgb_frames(frames))
+        rgb = windows * len(frames_seen("rgb", frames, architecture.rgb_step))
         flow = windows * frames if "flow" in architecture.streams else 0
         return rgb, flow, windows * frames / FRAME_RATE
 
@@ -33,26 +34,10 @@ def test_they_are_in_the_papers_order():
     assert all(name == a.name for name, a in ARCHITECTURES.items())
 
 
-def test_the_rgb_frames_of_a_window_are_in_its_middle_and_a_step_apart():
-    fused = ARCHITECTURES["fused_3d"]
-    assert list(fused.rgb_frames(50)) == [5, 15, 25, 35, 45]
-    assert list(ARCHITECTURES["convnet_lstm"].rgb_frames(12)) == [2, 7]
-    assert list(ARCHITECTURES["c3d"].rgb_frames(3)) == [0, 1, 2]
-
-
-def test_clip_shapes():
-    assert ARCHITECTURES["convnet_lstm"].clip_shape("rgb") == (25, 224, 224, 3)
-    assert ARCHITECTURES["c3d"].clip_shape("rgb") == (16, 112, 112, 3)
-    assert ARCHITECTURES["two_stream"].clip_shape("rgb") == (1, 224, 224, 3)
-    assert ARCHITECTURES["fused_3d"].clip_shape("flow", 30, 80) == (30, 80, 80, 2)
-    with pytest.raises(ValueError, match=r"`stream` must be one of \('rgb', 'flow'\).*'joint'"):
-        ARCHITECTURES["fused_3d"].clip_shape("joint")
-
-
 @pytest.mark.parametrize("architecture", ARCHITECTURES.values(), ids=list(ARCHITECTURES))
 def test_every_row_makes_sense(architecture):
     assert architecture.min_frames <= architecture.train_frames <= architecture.test_frames
-    assert len(architecture.rgb_frames(architecture.min_frames)) >= 1
+    assert len(frames_seen("rgb", architecture.min_frames, architecture.rgb_step)) >= 1
     assert architecture.short_side >= architecture.crop_size
     assert set(architecture.streams) <= set(STREAM_CHOICES)
     assert {row.dataset for row in architecture.published} == set(DATASETS)

@@ -82,8 +82,8 @@ def test_a_recipe_for_another_network_has_the_paper_sampling(model, stream, fram
     recipe = for_model(KINETICS, model)
     assert (recipe.model, recipe.stream) == (model, stream)
     for name, count in frames.items():
-        assert recipe.frames_seen(name, recipe.train_frames) == count
-    seen = recipe.frames_seen("rgb", recipe.test_frames)
+        assert recipe.clip_shape(name, recipe.train_frames)[0] == count
+    seen, *_ = recipe.clip_shape("rgb", recipe.test_frames)
     assert (seen, recipe.test_windows) == test_clips
     assert (recipe.steps, recipe.learning_rates) == (KINETICS.steps, KINETICS.learning_rates)
 
