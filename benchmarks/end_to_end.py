@@ -7,22 +7,19 @@ The networks have the released shape and random weights: time does not depend on
 Medians over the rounds are shown; the first answer, which traces the graphs, is not counted.
 """
 
-import json
-import platform
 import resource
 import statistics
 import sys
 import tempfile
 import time
-from importlib.metadata import version
 from itertools import chain, islice
 from pathlib import Path
 
 import numpy as np
 from absl import app, flags
+from record import write_record
 
 from i3d_tf.runs.console import one_line_errors, quiet_tensorflow
-from i3d_tf.runs.processes import available_processors
 from i3d_tf.specs.streams import CHANNELS, CROP_SIZE, SHORT_SIDE, TEST_FRAMES
 
 _OUTPUT = flags.DEFINE_string("output", None, "JSON file for the numbers.")
@@ -50,8 +47,7 @@ def main(argv):
                 "peak_memory_mib": _peak_memory(),
             }
         _print_table(results)
-        if _OUTPUT.value is not None:
-            _write(Path(_OUTPUT.value), results)
+        write_record(_OUTPUT.value, LIBRARIES, **results)
 
 
 def _rendered(folder):
@@ -154,20 +150,6 @@ def _print_table(results):
     for size, seconds in results["batches"].items():
         table.add_row(f"a clip of {BATCH_FRAMES} frames, {size} at once", f"{1000 * seconds:.0f}")
     console.print(table)
-
-
-def _write(path, results):
-    from i3d_tf.weights.files import replaced_when_whole
-
-    record = {
-        "machine": platform.machine(),
-        "processors": available_processors(),
-        "python": platform.python_version(),
-        "versions": {library: version(library) for library in LIBRARIES},
-        **results,
-    }
-    with replaced_when_whole(path) as temporary:
-        temporary.write_text(json.dumps(record, indent=1) + "\n", "utf-8")
 
 
 if __name__ == "__main__":

@@ -8,20 +8,17 @@ machine does meets them all alike. Medians over the rounds are shown; compiling 
 Errors are distances to OpenCV's flow, both clipped to +-20 pixels as the networks see them.
 """
 
-import json
-import platform
 import statistics
 import sys
 import time
-from importlib.metadata import version
 from itertools import islice
 from pathlib import Path
 
 import numpy as np
 from absl import app, flags
+from record import write_record
 
 from i3d_tf.runs.console import one_line_errors, quiet_tensorflow
-from i3d_tf.runs.processes import available_processors
 from i3d_tf.specs.streams import FLOW_BOUND, SHORT_SIDE
 
 _OUTPUT = flags.DEFINE_string("output", None, "JSON file for the numbers.")
@@ -57,8 +54,13 @@ def main(argv):
             for result in _measure(name, pairs, functions, _ROUNDS.value)
         ]
         _print_table(results)
-        if _OUTPUT.value is not None:
-            _write(Path(_OUTPUT.value), results)
+        write_record(
+            _OUTPUT.value,
+            LIBRARIES,
+            opencv_threads=_THREADS.value,
+            rounds=_ROUNDS.value,
+            results=results,
+        )
 
 
 def _videos(paths):
@@ -163,22 +165,6 @@ def _print_table(results):
             end_section=last,
         )
     Console(width=None if sys.stdout.isatty() else 100).print(table)
-
-
-def _write(path, results):
-    from i3d_tf.weights.files import replaced_when_whole
-
-    record = {
-        "machine": platform.machine(),
-        "processors": available_processors(),
-        "opencv_threads": _THREADS.value,
-        "python": platform.python_version(),
-        "versions": {library: version(library) for library in LIBRARIES},
-        "rounds": _ROUNDS.value,
-        "results": results,
-    }
-    with replaced_when_whole(path) as temporary:
-        temporary.write_text(json.dumps(record, indent=1) + "\n", "utf-8")
 
 
 if __name__ == "__main__":

@@ -12,19 +12,15 @@ a variant computes. In bfloat16 the network as it is trained has float32 weights
 precision.
 """
 
-import json
-import platform
 import statistics
 import sys
 import time
-from importlib.metadata import version
-from pathlib import Path
 
 import numpy as np
 from absl import app, flags
+from record import write_record
 
 from i3d_tf.runs.console import one_line_errors, quiet_tensorflow
-from i3d_tf.runs.processes import available_processors
 
 _OUTPUT = flags.DEFINE_string("output", None, "JSON file for the numbers.")
 _ROUNDS = flags.DEFINE_integer("rounds", 5, "How often each has its turn.", lower_bound=1)
@@ -54,8 +50,17 @@ def main(argv):
         quiet_tensorflow()
         results = _measure(_PRECISIONS.value)
         _print_table(results)
-        if _OUTPUT.value is not None:
-            _write(Path(_OUTPUT.value), results)
+        write_record(
+            _OUTPUT.value,
+            LIBRARIES,
+            frames=_FRAMES.value,
+            size=_SIZE.value,
+            batch_size=_BATCH_SIZE.value,
+            width_multiplier=_WIDTH.value,
+            matrix=_MATRIX.value,
+            rounds=_ROUNDS.value,
+            results=results,
+        )
 
 
 def _measure(precisions):
@@ -180,26 +185,6 @@ def _print_table(results):
             end_section=result["variant"] == VARIANTS[-1],
         )
     Console(width=None if sys.stdout.isatty() else 100).print(table)
-
-
-def _write(path, results):
-    from i3d_tf.weights.files import replaced_when_whole
-
-    record = {
-        "machine": platform.machine(),
-        "processors": available_processors(),
-        "python": platform.python_version(),
-        "versions": {library: version(library) for library in LIBRARIES},
-        "frames": _FRAMES.value,
-        "size": _SIZE.value,
-        "batch_size": _BATCH_SIZE.value,
-        "width_multiplier": _WIDTH.value,
-        "matrix": _MATRIX.value,
-        "rounds": _ROUNDS.value,
-        "results": results,
-    }
-    with replaced_when_whole(path) as temporary:
-        temporary.write_text(json.dumps(record, indent=1) + "\n", "utf-8")
 
 
 if __name__ == "__main__":

@@ -10,18 +10,16 @@ frames; the pipeline resizes, crops, mirrors and batches them, as float32 in [-1
 the rounds are shown.
 """
 
-import json
 import os
-import platform
 import statistics
 import sys
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
-from importlib.metadata import version
 from pathlib import Path
 
 from absl import app, flags
+from record import write_record
 
 from i3d_tf.runs.console import one_line_errors, quiet_tensorflow
 from i3d_tf.runs.processes import available_processors
@@ -53,8 +51,7 @@ def main(argv):
             results = _measure(phases, workers)
             results["memory"] = _watch_memory(phases, workers, _MEMORY_CLIPS.value)
         _print_table(results)
-        if _OUTPUT.value is not None:
-            _write(Path(_OUTPUT.value), results)
+        write_record(_OUTPUT.value, LIBRARIES, **results)
 
 
 def _rendered(folder):
@@ -172,20 +169,6 @@ def _print_table(results):
     for clips, memory in results["memory"].items():
         table.add_row(f"memory after {clips} clips", f"{memory:.0f} MiB")
     Console(width=None if sys.stdout.isatty() else 100).print(table)
-
-
-def _write(path, results):
-    from i3d_tf.weights.files import replaced_when_whole
-
-    record = {
-        "machine": platform.machine(),
-        "processors": available_processors(),
-        "python": platform.python_version(),
-        "versions": {library: version(library) for library in LIBRARIES},
-        **results,
-    }
-    with replaced_when_whole(path) as temporary:
-        temporary.write_text(json.dumps(record, indent=1) + "\n", "utf-8")
 
 
 if __name__ == "__main__":

@@ -11,19 +11,15 @@ times the multiply-adds of its forward pass: once forward, once for the gradient
 for that of the kernels. A multiply-add is two operations.
 """
 
-import json
-import platform
 import statistics
 import sys
 import time
-from importlib.metadata import version
-from pathlib import Path
 
 import numpy as np
 from absl import app, flags
+from record import write_record
 
 from i3d_tf.runs.console import one_line_errors, quiet_tensorflow
-from i3d_tf.runs.processes import available_processors
 
 _OUTPUT = flags.DEFINE_string("output", None, "JSON file for the numbers.")
 _ROUNDS = flags.DEFINE_integer("rounds", 3, "How often each has its turn.", lower_bound=1)
@@ -48,8 +44,16 @@ def main(argv):
         quiet_tensorflow()
         results = [_measure(precision) for precision in _PRECISIONS.value]
         _print_table(results)
-        if _OUTPUT.value is not None:
-            _write(Path(_OUTPUT.value), results)
+        write_record(
+            _OUTPUT.value,
+            LIBRARIES,
+            frames=_FRAMES.value,
+            size=_SIZE.value,
+            batch_size=_BATCH_SIZE.value,
+            width_multiplier=_WIDTH.value,
+            steps=_STEPS.value,
+            results=results,
+        )
 
 
 def _measure(precision):
@@ -191,25 +195,6 @@ def _print_table(results):
             f"{result['overhead']:+.1%}",
         )
     Console(width=None if sys.stdout.isatty() else 100).print(table)
-
-
-def _write(path, results):
-    from i3d_tf.weights.files import replaced_when_whole
-
-    record = {
-        "machine": platform.machine(),
-        "processors": available_processors(),
-        "python": platform.python_version(),
-        "versions": {library: version(library) for library in LIBRARIES},
-        "frames": _FRAMES.value,
-        "size": _SIZE.value,
-        "batch_size": _BATCH_SIZE.value,
-        "width_multiplier": _WIDTH.value,
-        "steps": _STEPS.value,
-        "results": results,
-    }
-    with replaced_when_whole(path) as temporary:
-        temporary.write_text(json.dumps(record, indent=1) + "\n", "utf-8")
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ overridden by a flag of the same name.
 from dataclasses import dataclass, replace
 
 from i3d_tf.specs.architectures import ARCHITECTURES, JOINT
-from i3d_tf.specs.inception_v1 import MIN_FRAMES, MIN_SIZE
+from i3d_tf.specs.inception_v1 import MIN_SIZE
 from i3d_tf.specs.protocol import clip_shape
 from i3d_tf.specs.streams import (
     CROP_SIZE,
@@ -127,7 +127,7 @@ class Recipe:
             self._check(name, f"one of {choices}", getattr(self, name) in choices)
         allowed = TRAINED_STREAMS[self.model]
         self._check("stream", f"one of {allowed} for {self.model}", self.stream in allowed)
-        least = max(MIN_FRAMES if self.model == I3D_MODEL else 1, self.rgb_step // 2 + 1)
+        least = max(_architecture(self.model).min_frames, self.rgb_step // 2 + 1)
         for name in ("train_frames", "test_frames"):
             self._check(name, f"at least {least}", getattr(self, name) >= least)
         for name, least in LEAST.items():
@@ -181,9 +181,14 @@ def for_model(recipe: Recipe, model: str) -> Recipe:
     stream = recipe.stream if recipe.stream in streams else streams[0]
     if recipe.dataset == STICK_ACTIONS:
         return replace(recipe, model=model, stream=stream, **STICK_SAMPLING[model])
-    paper = ARCHITECTURES["two_stream_i3d" if model == I3D_MODEL else model]
+    paper = _architecture(model)
     sampling = {name: getattr(paper, name) for name in SAMPLING}
     return replace(recipe, model=model, stream=stream, **sampling)
+
+
+def _architecture(model):
+    """The row of the paper's comparison that a model belongs to."""
+    return ARCHITECTURES["two_stream_i3d" if model == I3D_MODEL else model]
 
 
 def _fine_tuning(name, dataset):

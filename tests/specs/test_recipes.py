@@ -100,6 +100,14 @@ def test_a_clip_of_the_embedded_dataset_spans_about_two_seconds_for_every_networ
         assert 1.9 <= seconds <= 2.0
 
 
+@pytest.mark.parametrize(("model", "least"), [("c3d", 16), ("fused_3d", 10), ("convnet_lstm", 5)])
+def test_windows_are_as_long_as_the_network_needs(model, least):
+    recipe = for_model(KINETICS, model)
+    assert dataclasses.replace(recipe, train_frames=least).train_frames == least
+    with pytest.raises(ValueError, match=f"`train_frames` must be at least {least}; received"):
+        dataclasses.replace(recipe, train_frames=least - 1)
+
+
 def test_an_unknown_network_is_named_with_the_choices():
     with pytest.raises(ValueError, match=r"`model` must be one of \('inception_i3d', .*'r3d'"):
         for_model(KINETICS, "r3d")
