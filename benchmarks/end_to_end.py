@@ -90,14 +90,14 @@ def _stages(predictor, video):
 
 def _lengths(predictor, lengths):
     """Frames of a clip to seconds a frame of the RGB network, chunk by chunk."""
-    from i3d_tf.runs.streaming import CHUNK_FRAMES, Streamer
+    from i3d_tf.runs.streaming import Streamer
 
     streamer = Streamer(predictor.models["rgb"])
     frame = np.zeros((CROP_SIZE, CROP_SIZE, 3), np.uint8)
 
     def turn(frames):
         begin = time.perf_counter()
-        for _ in streamer.run((frame for _ in range(frames)), frames, CHUNK_FRAMES):
+        for _ in streamer.run((frame for _ in range(frames)), frames):
             pass
         return (time.perf_counter() - begin) / frames
 

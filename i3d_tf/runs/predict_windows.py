@@ -41,7 +41,7 @@ class WindowPredictor(Predictor):
         super().__init__(stream, weights, checkpoint_dir, engine, precision)
         self.window = window
         self.streamers = {part: Streamer(model) for part, model in self.models.items()}
-        jump = next(iter(self.streamers.values())).span.jump[0]
+        jump = next(iter(self.streamers.values())).jump
         if window < jump:
             raise ValueError(
                 f"`window` must be at least {jump} frames, a step of the network; received "

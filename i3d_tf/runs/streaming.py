@@ -1,14 +1,17 @@
 """I3D over clips of any length in bounded memory: chunk by chunk, with the answers of the whole.
 
-A chunk is fed with a halo of frames before and after it, as far as the network sees, and what the
-halo gives is dropped. With SAME padding and strides, where the windows of a convolution lie depends
-on the length of its input; so every chunk with its halo begins at a multiple of all strides
-together, and its length leaves the same remainder as the whole clip's. Then each window of each
-layer sees the frames that it sees in the whole, and the zeros of the borders stand where they do.
+The network is cut behind its max-pools, and each part goes along the clip in chunks of its own: what
+a part answered is not computed again for the halo of the next. A chunk is fed with a halo of steps
+before and after it, as far as its part of the network sees, and what the halo gives is dropped. With SAME padding and strides, where the windows of a convolution
+lie depends on the length of its input; so every chunk with its halo begins at a multiple of the
+part's stride, and its length leaves the same remainder as the whole clip's. Then each window of
+each layer sees the steps that it sees in the whole, and the zeros of the borders stand where they
+do.
 """
 
 from collections.abc import Iterable, Iterator
 from itertools import islice
+from math import prod
 from typing import NamedTuple
 
 import keras
@@ -17,21 +20,21 @@ import tensorflow as tf
 
 from i3d_tf.layers.head import Logits
 from i3d_tf.runs.overlap import working_ahead
-from i3d_tf.specs.geometry import Span, receptive_fields
-from i3d_tf.specs.inception_v1 import HEAD, I3D, MIN_FRAMES
-from i3d_tf.specs.streams import FLOW_BOUND
+from i3d_tf.specs.geometry import Span, halve, receptive_fields
+from i3d_tf.specs.inception_v1 import HEAD, I3D, MIN_FRAMES, MaxPool
+from i3d_tf.specs.streams import CHANNELS, FLOW_BOUND
 
-CHUNK_FRAMES = 96  # by default; with the halo of the last endpoint, 2.5 times as many are computed
+CHUNK_STEPS = 32  # by default; with the halos, 1.3 times the multiply-adds of the clip at once
 LAST = I3D[-1].name  # the endpoint that the head stands on
 
 
 class Chunk(NamedTuple):
-    """A part of a clip.
+    """A stretch of the input of a part of the network.
 
     Attributes:
-        begin: First frame that is fed.
+        begin: First step that is fed: of the first part, a frame.
         end: One after the last.
-        first: First time step of the endpoint that is kept, counted in the whole clip.
+        first: First time step of the answer that is kept, counted in the whole clip.
         last: One after the last.
     """
 
@@ -41,35 +44,35 @@ class Chunk(NamedTuple):
     last: int
 
 
-def plan_chunks(num_frames: int, span: Span, chunk_frames: int = CHUNK_FRAMES) -> list[Chunk]:
+def plan_chunks(num_steps: int, span: Span, chunk_steps: int) -> list[Chunk]:
     """Divides a clip.
 
     Args:
-        num_frames: Of the clip.
-        span: What the endpoint sees, see `i3d_tf.specs.geometry.receptive_fields`.
-        chunk_frames: Frames of a chunk without its halo; it is rounded up to whole time steps.
+        num_steps: Of the input: frames, or what the part before answered.
+        span: What a step of the answer sees, see `i3d_tf.specs.geometry.receptive_fields`.
+        chunk_steps: Of a chunk without its halo; they are rounded up to whole steps of the answer.
 
     Returns:
-        Chunks whose time steps follow each other.
+        Chunks whose answers follow each other.
 
     Raises:
         ValueError: A number is not positive.
     """
-    if num_frames < 1 or chunk_frames < 1:
+    if num_steps < 1 or chunk_steps < 1:
         raise ValueError(
-            "`num_frames` and `chunk_frames` must be at least 1; received "
-            f"{num_frames} and {chunk_frames}."
+            "`num_steps` and `chunk_steps` must be at least 1; received "
+            f"{num_steps} and {chunk_steps}."
         )
     field, jump = span.field[0], span.jump[0]
-    # Half of the field, and one step: SAME padding may stand one more frame on one of both sides.
+    # Half of the field, and one step: SAME padding may stand one more step on one of both sides.
     halo = _up(field // 2, jump) + jump
-    steps, in_chunk = -(-num_frames // jump), -(-chunk_frames // jump)
+    steps, in_chunk = halve(num_steps, jump), halve(chunk_steps, jump)
     chunks = []
     for first in range(0, steps, in_chunk):
         last = min(first + in_chunk, steps)
         begin = max(0, first * jump - halo)
-        end = last * jump + halo + num_frames % jump
-        chunks.append(Chunk(begin, min(end, num_frames), first, last))
+        end = last * jump + halo + num_steps % jump
+        chunks.append(Chunk(begin, min(end, num_steps), first, last))
     return chunks
 
 
@@ -84,6 +87,9 @@ class Streamer:
         model: I3D, of any width, fused or not; its time axis is not fixed.
         endpoint: Name of one of its endpoints.
         pooled: Whether the mean over all positions of a time step is taken, as the head does.
+
+    Attributes:
+        jump: Frames from one time step to the next.
     """
 
     def __init__(self, model, endpoint=LAST, pooled=True):
@@ -95,26 +101,19 @@ class Streamer:
                 "`model` must take clips of any length, (N, None, H, W, C); its input shape is "
                 f"{model.input_shape}."
             )
-        self.span = receptive_fields(I3D)[endpoint]
-        output = model.get_layer(endpoint).output
-        network = keras.Model(model.input, output)
-        is_flow = model.input_shape[-1] == 2
-
-        @tf.function(reduce_retracing=True, autograph=False)
-        def answer(frames):
-            clip = tf.cast(frames, tf.float32)
-            if is_flow:
-                clip = tf.clip_by_value(clip, -FLOW_BOUND, FLOW_BOUND) / FLOW_BOUND
-            else:
-                clip = clip / 127.5 - 1.0
-            steps = network(clip[tf.newaxis], training=False)[0]
-            steps = tf.cast(steps, tf.float32)
-            return tf.reduce_mean(steps, (1, 2)) if pooled else steps
-
-        self._answer = answer
+        parts = parts_of(I3D[: names.index(endpoint) + 1])
+        self._parts, shown = [], model.input
+        for rows in parts:
+            answer = model.get_layer(rows[-1].name).output
+            function = _as_function(
+                keras.Model(shown, answer), rows is parts[0], pooled and rows is parts[-1]
+            )
+            self._parts.append((function, receptive_fields(rows)[rows[-1].name]))
+            shown = answer
+        self.jump = prod(span.jump[0] for _, span in self._parts)
 
     def run(
-        self, frames: Iterable, num_frames: int, chunk_frames: int = CHUNK_FRAMES
+        self, frames: Iterable, num_frames: int, chunk_steps: int = CHUNK_STEPS
     ) -> Iterator[np.ndarray]:
         """Yields the endpoint's time steps, some at a time, as float32 (steps, ...).
 
@@ -122,33 +121,73 @@ class Streamer:
             frames: One array a frame, as the network's stream has them: uint8 (H, W, 3), or flow in
                 pixels per frame, float (H, W, 2). They are taken ahead, in a thread.
             num_frames: How many they are.
-            chunk_frames: Frames of a chunk without its halo.
+            chunk_steps: Of a chunk of each part's input, without its halo.
 
         Raises:
             ValueError: There are fewer frames than were promised, or than the network needs.
         """
         if num_frames < MIN_FRAMES:
             raise ValueError(f"`frames` must be at least {MIN_FRAMES}; there are {num_frames}.")
-        chunks = plan_chunks(num_frames, self.span, chunk_frames)
-        with working_ahead(_windows(iter(frames), chunks), 1) as windows:
-            for chunk, window in zip(chunks, windows, strict=True):
-                steps = self._answer(window).numpy()
-                begin = chunk.begin // self.span.jump[0]
-                yield steps[chunk.first - begin : chunk.last - begin]
+        (function, span), *later = self._parts
+        chunks = plan_chunks(num_frames, span, chunk_steps)
+        with working_ahead(_windows(iter(frames), chunks, np.stack), 1) as windows:
+            answers = _answers(function, span, chunks, windows)
+            length = num_frames
+            for function, following in later:
+                length = halve(length, span.jump[0])
+                span, chunks = following, plan_chunks(length, following, chunk_steps)
+                steps = (step for answer in answers for step in answer)
+                answers = _answers(function, span, chunks, _windows(steps, chunks, tf.stack))
+            for answer in answers:
+                yield tf.cast(answer, tf.float32).numpy()
 
 
-def _windows(frames, chunks):
-    """The frames that each chunk is fed with, uint8 or float32 (T, H, W, C)."""
+def parts_of(rows) -> list[tuple]:
+    """Cuts the rows of a network behind each max-pool."""
+    ends = [n for n, row in enumerate(rows, 1) if isinstance(row, MaxPool) or n == len(rows)]
+    return [tuple(rows[a:b]) for a, b in zip([0, *ends], ends, strict=False)]
+
+
+def _as_function(network, of_frames, pooled):
+    """A part of the network: steps (T, ...) to steps."""
+    _, *shape = network.input_shape
+    dtype = network.input.dtype
+    if of_frames:
+        dtype = tf.float32 if shape[-1] == CHANNELS["flow"] else tf.uint8
+
+    @tf.function(input_signature=[tf.TensorSpec(shape, dtype)], autograph=False)
+    def answer(steps):
+        if of_frames:
+            steps = tf.cast(steps, tf.float32)
+            if dtype == tf.uint8:
+                steps = steps / 127.5 - 1.0
+            else:
+                steps = tf.clip_by_value(steps, -FLOW_BOUND, FLOW_BOUND) / FLOW_BOUND
+        steps = network(steps[tf.newaxis], training=False)[0]
+        return tf.reduce_mean(tf.cast(steps, tf.float32), (1, 2)) if pooled else steps
+
+    return answer
+
+
+def _windows(steps, chunks, stack):
+    """What each chunk is fed with: (T, ...)."""
     kept, start = [], 0
     for chunk in chunks:
         kept = kept[chunk.begin - start :]
         start = chunk.begin
-        kept += islice(frames, chunk.end - start - len(kept))
+        kept += islice(steps, chunk.end - start - len(kept))
         if len(kept) < chunk.end - start:
             raise ValueError(
                 f"the video has {start + len(kept)} frames; {chunks[-1].end} were counted before."
             )
-        yield np.stack(kept)
+        yield stack(kept)
+
+
+def _answers(function, span, chunks, windows):
+    """What is kept of a part's answer to each chunk."""
+    for chunk, window in zip(chunks, windows, strict=True):
+        begin = chunk.begin // span.jump[0]
+        yield function(window)[chunk.first - begin : chunk.last - begin]
 
 
 def step_logits(model, pooled) -> np.ndarray:

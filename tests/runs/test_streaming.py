@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from i3d_tf import zoo
-from i3d_tf.runs.streaming import Chunk, Streamer, plan_chunks, step_logits
+from i3d_tf.runs import streaming
+from i3d_tf.runs.streaming import Chunk, Streamer, parts_of, plan_chunks, step_logits
 from i3d_tf.specs.geometry import Span, receptive_fields
 from i3d_tf.specs.inception_v1 import I3D
 
-LAST = receptive_fields(I3D)["Mixed_5c"]
 # Sums in another order, where a window is longer: 1e-6 of the size was seen.
 TOLERANCE = 1e-5
 
@@ -87,18 +87,23 @@ def test_every_step_of_every_endpoint_the_borders_too(network, endpoint, frames)
     np.testing.assert_allclose(steps, expected, atol=TOLERANCE * np.abs(expected).max())
 
 
-def test_a_smaller_halo_would_not_do(network, streamer, monkeypatch):
-    """The plan's halo is needed: with the field of an earlier endpoint the answers differ."""
+def test_a_smaller_halo_would_not_do(network, monkeypatch):
+    """The plan's halo is needed: as if a step saw nothing but itself, the answers differ."""
     video = clip(network, 250)
-    right = np.concatenate(list(streamer.run(video, 250, 250)))
-    monkeypatch.setattr(streamer, "span", Span(receptive_fields(I3D)["Mixed_3c"].field, LAST.jump))
-    steps = np.concatenate(list(streamer.run(video, 250, 64)))
-    assert np.abs(steps - right).max() > 100 * TOLERANCE * np.abs(right).max()
+
+    def blind(rows):
+        return {name: Span((1, 1, 1), span.jump) for name, span in receptive_fields(rows).items()}
+
+    monkeypatch.setattr(streaming, "receptive_fields", blind)
+    streamer = Streamer(network)
+    right, wrong = (np.concatenate(list(streamer.run(video, 250, steps))) for steps in (250, 64))
+    assert np.abs(wrong - right).max() > 100 * TOLERANCE * np.abs(right).max()
 
 
 def test_chunks_begin_at_whole_steps_and_have_the_remainder_of_the_whole():
-    chunks = plan_chunks(1003, LAST, 96)
-    assert chunks[0] == Chunk(0, 96 + 64 + 3, 0, 12)
+    """A field of 59 and a jump of 8: 29 steps and one answer more are a halo of 40."""
+    chunks = plan_chunks(1003, Span((59, 1, 1), (8, 1, 1)), 96)
+    assert chunks[0] == Chunk(0, 96 + 40 + 3, 0, 12)
     assert [chunk.first for chunk in chunks] == list(range(0, 126, 12))
     assert chunks[-1].last == 126
     assert chunks[-1].end == 1003
@@ -107,8 +112,15 @@ def test_chunks_begin_at_whole_steps_and_have_the_remainder_of_the_whole():
         assert (chunk.end - chunk.begin) % 8 == 1003 % 8
 
 
-def test_memory_is_that_of_two_chunks(network, streamer):
-    """Frames are made at most one chunk ahead of what was answered."""
+def test_the_network_is_cut_behind_its_max_pools():
+    parts = parts_of(I3D[:-1])
+    assert [row for part in parts for row in part] == list(I3D[:-1])
+    assert [part[-1].name[:11] for part in parts[:-1]] == [f"MaxPool3d_{n}" for n in (2, 3, 4, 5)]
+    assert parts[-1][-1].name == "Mixed_5b"
+
+
+def test_memory_is_that_of_some_chunks(network, streamer):
+    """Frames are made as far ahead of the answers as the halos and three chunks of 8 reach."""
     made = 0
 
     def frames():
@@ -117,9 +129,11 @@ def test_memory_is_that_of_two_chunks(network, streamer):
             made += 1
             yield np.zeros(network.input_shape[2:], np.uint8)
 
-    chunks = plan_chunks(800, LAST, 96)
-    for number, _ in enumerate(streamer.run(frames(), 800, 96)):
-        assert made <= chunks[min(number + 3, len(chunks) - 1)].end
+    answered = 0
+    for steps in streamer.run(frames(), 800, 8):
+        answered += 8 * len(steps)
+        assert made <= answered + 300
+    assert made == answered == 800
 
 
 def test_what_cannot_be_streamed(network, streamer):
@@ -130,7 +144,7 @@ def test_what_cannot_be_streamed(network, streamer):
     with pytest.raises(ValueError, match="the video has 5 frames; 20 were counted before"):
         list(streamer.run(clip(network, 5), 20))
     with pytest.raises(ValueError, match="must be at least 1; received 0 and 8"):
-        plan_chunks(0, LAST, 8)
+        plan_chunks(0, receptive_fields(I3D)["Mixed_5c"], 8)
     fixed = zoo.build("inception_i3d", input_shape=(16, 32, 32, 3), width_multiplier=1 / 16)
     with pytest.raises(ValueError, match="must take clips of any length"):
         Streamer(fixed)
