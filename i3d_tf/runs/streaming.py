@@ -1,12 +1,12 @@
 """I3D over clips of any length in bounded memory: chunk by chunk, with the answers of the whole.
 
-The network is cut behind its max-pools, and each part goes along the clip in chunks of its own: what
-a part answered is not computed again for the halo of the next. A chunk is fed with a halo of steps
-before and after it, as far as its part of the network sees, and what the halo gives is dropped. With SAME padding and strides, where the windows of a convolution
-lie depends on the length of its input; so every chunk with its halo begins at a multiple of the
-part's stride, and its length leaves the same remainder as the whole clip's. Then each window of
-each layer sees the steps that it sees in the whole, and the zeros of the borders stand where they
-do.
+The network is cut behind its max-pools, and each part goes along the clip in chunks of its own:
+what a part answered is not computed again for the halo of the next. A chunk is fed with a halo of
+steps before and after it, as far as its part of the network sees, and what the halo gives is
+dropped. With SAME padding and strides, where the windows of a convolution lie depends on the length
+of its input; so every chunk with its halo begins at a multiple of the part's stride, and its length
+leaves the same remainder as the whole clip's. Then each window of each layer sees the steps that it
+sees in the whole, and the zeros of the borders stand where they do.
 """
 
 from collections.abc import Iterable, Iterator
