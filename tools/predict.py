@@ -11,12 +11,15 @@ import sys
 
 from absl import app, flags
 
-from i3d_tf.runs.console import one_line_errors, quiet_tensorflow
+from i3d_tf.runs.console import leave_out, one_line_errors, quiet_tensorflow
 
 _STREAM = flags.DEFINE_enum("stream", "rgb", ("rgb", "flow", "joint"), "What the network sees.")
 _CHECKPOINT_DIR = flags.DEFINE_string("checkpoint_dir", "checkpoints", "Where the weights are.")
 _RGB = flags.DEFINE_string("rgb_weights", "rgb_imagenet", "Name of the RGB weights there.")
 _FLOW = flags.DEFINE_string("flow_weights", "flow_imagenet", "Name of the flow weights there.")
+_JOINT = flags.DEFINE_string(
+    "joint_weights", None, "Name of one network that sees both streams, instead of these two."
+)
 _SAVED_MODEL = flags.DEFINE_string(
     "saved_model", None, "An exported folder (see tools/export.py), instead of weights."
 )
@@ -34,7 +37,7 @@ _OUTPUT_VIDEO = flags.DEFINE_string(
     "output_video", None, "Write a copy with the top classes drawn: an .mp4 file, or a folder."
 )
 
-_OF_WEIGHTS = (_STREAM, _RGB, _FLOW, _ENGINE, _PRECISION, _WINDOW)
+_OF_WEIGHTS = (_STREAM, _RGB, _FLOW, _JOINT, _ENGINE, _PRECISION, _WINDOW)
 
 
 def main(argv):
@@ -49,12 +52,14 @@ def main(argv):
         from i3d_tf.runs.saved_predictor import SavedPredictor
 
         if _SAVED_MODEL.value is not None:
-            if ignored := [f"--{f.name}" for f in _OF_WEIGHTS if f.present]:
-                raise ValueError(f"--saved_model says it all; leave out {' and '.join(ignored)}.")
+            leave_out(_SAVED_MODEL, _OF_WEIGHTS)
             predictor = SavedPredictor(_SAVED_MODEL.value)
         else:
-            weights = {"rgb": _RGB.value, "flow": _FLOW.value}
-            chosen = _STREAM.value, weights, _CHECKPOINT_DIR.value, _ENGINE.value, _PRECISION.value
+            stream, weights = _STREAM.value, {"rgb": _RGB.value, "flow": _FLOW.value}
+            if _JOINT.value is not None:
+                leave_out(_JOINT, (_STREAM, _RGB, _FLOW))
+                stream, weights = "joint", {"joint": _JOINT.value}
+            chosen = stream, weights, _CHECKPOINT_DIR.value, _ENGINE.value, _PRECISION.value
             if _WINDOW.value is None:
                 predictor = Predictor(*chosen)
             else:

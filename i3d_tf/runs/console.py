@@ -83,3 +83,17 @@ def progress_bar(unit=""):
         redirect_stdout=sys.stdout.isatty(),
         transient=True,
     )
+
+
+def leave_out(flag, others):
+    """Refuses absl flags that would have no effect beside another.
+
+    Args:
+        flag: FlagHolder of the one that was given.
+        others: FlagHolders.
+
+    Raises:
+        ValueError: One of the others was given, too.
+    """
+    if ignored := [f"--{other.name}" for other in others if other.present]:
+        raise ValueError(f"--{flag.name} says it all; leave out {' and '.join(ignored)}.")

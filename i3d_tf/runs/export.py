@@ -32,7 +32,8 @@ def export(
     """Writes a folder with a network, its classes, its protocol, and `export.json` about them.
 
     Args:
-        checkpoint: As of `open_checkpoint`: a network of one stream; RGB, where there are two.
+        checkpoint: As of `open_checkpoint`: a network of one stream, RGB where there are two, or
+            one that sees both.
         output_dir: The folder to make.
         flow_checkpoint: A flow network for the two-stream one, whose logits are the sum of both.
         form: One of `FORMATS`. A SavedModel has the signatures `serving_default`, `classify`,
@@ -71,17 +72,12 @@ def export(
 
 
 def open_streams(checkpoint, flow_checkpoint=None, checkpoint_dir="checkpoints") -> dict:
-    """The checkpoints to export by stream, of which two must belong together.
+    """The checkpoints to export by stream, "joint" for one that sees both.
 
     Raises:
         ValueError: A network is of another stream, or the two do not share classes and protocol.
     """
     opened = [open_checkpoint(checkpoint, checkpoint_dir)]
-    if opened[0].stream == JOINT:
-        raise ValueError(
-            f"{checkpoint}: one network that sees both streams; `checkpoint` must be for one of "
-            f"{STREAMS}."
-        )
     if flow_checkpoint is None:
         return {opened[0].stream: opened[0]}
     opened.append(open_checkpoint(flow_checkpoint, checkpoint_dir))
@@ -104,23 +100,32 @@ def describe(checkpoints, form, precision) -> dict:
     """
     first = next(iter(checkpoints.values()))
     protocol = first.protocol
+    which = f"the first {protocol.frames}"
+    if protocol.windows > 1:
+        which = (
+            f"{protocol.windows} windows of {protocol.frames}, spread evenly, whose logits are "
+            "averaged,"
+        )
     preprocessing = {
-        "frames": f"the first {protocol.frames} at {protocol.frame_rate:.6g} per second; fewer "
-        "are looped from the start",
+        "frames": f"{which} at {protocol.frame_rate:.6g} per second; fewer are looped from the "
+        "start",
         "resize": f"short side {protocol.short_side}, bilinear at half-pixel centres without "
         "antialiasing, rounded to 8 bits",
         "crop": f"{protocol.crop_size} x {protocol.crop_size}, centre",
     }
-    if "rgb" in checkpoints:
-        preprocessing["rgb"] = "value / 127.5 - 1"
-    if "flow" in checkpoints:
+    stream = JOINT if len(checkpoints) > 1 else first.stream
+    if stream != "flow":
+        step = protocol.rgb_step
+        sparse = f" of the middle one of every {step} frames" if step > 1 else ""
+        preprocessing["rgb"] = f"value / 127.5 - 1{sparse}"
+    if stream != "rgb":
         preprocessing["flow"] = (
             "TV-L1 with OpenCV's parameters on the resized frames, grey; x "
             f"then y, pixels per frame, truncated at +-{FLOW_BOUND:g}, / {FLOW_BOUND:g}"
         )
     return {
         "format": form,
-        "stream": JOINT if len(checkpoints) > 1 else first.stream,
+        "stream": stream,
         "sources": {
             stream: {"name": str(checkpoint.name), "sha256": checkpoint.sha256}
             for stream, checkpoint in checkpoints.items()

@@ -6,8 +6,10 @@ import json
 import numpy as np
 import tensorflow as tf
 
+from i3d_tf.runs.logits import last_answer
+from i3d_tf.runs.serving import answer_of, clip_specs, shapes_of
+from i3d_tf.specs.architectures import JOINT
 from i3d_tf.specs.inception_v1 import MIN_FRAMES
-from i3d_tf.specs.streams import STREAMS
 
 PACKAGES = ("tf2onnx", "onnx", "onnxruntime")
 OPSET = 17
@@ -36,7 +38,7 @@ def write_onnx(path, networks, record, shown) -> float:
 
     Args:
         path: The file to write.
-        networks: Stream to functional model, from clips to logits.
+        networks: As of `i3d_tf.runs.serving.ServedModel`.
         record: What goes with it, a dictionary with "class_names" and "protocol".
         shown: (T, H) of the clips that the networks are made for.
 
@@ -49,22 +51,20 @@ def write_onnx(path, networks, record, shown) -> float:
     import onnx
     import tf2onnx
 
-    streams = [stream for stream in STREAMS if stream in networks]
-    names = streams if len(streams) > 1 else ["clip"]
-
     def logits(*clips):
-        answers = [networks[s](c, training=False) for s, c in zip(streams, clips, strict=True)]
-        return {"logits": tf.add_n(answers)}
+        shown = [clips] if JOINT in networks else [[clip] for clip in clips]
+        answers = [answer_of(n, seen) for n, seen in zip(networks.values(), shown, strict=True)]
+        return {"logits": tf.add_n([last_answer(answer) for answer in answers])}
 
-    shapes = [networks[stream].input_shape for stream in streams]
-    specs = [tf.TensorSpec(s, tf.float32, name=n) for s, n in zip(shapes, names, strict=True)]
+    shapes = shapes_of(networks)
+    specs = clip_specs(shapes)
     function = tf.function(logits, input_signature=specs, autograph=False)
     model, _ = tf2onnx.convert.from_function(function, input_signature=specs, opset=OPSET)
     _name_axes(model)
     parts = {"labels": record["class_names"], "protocol": record["protocol"], "record": record}
     texts = {name: json.dumps(part, ensure_ascii=False) for name, part in parts.items()}
     onnx.helper.set_model_props(model, texts)
-    error = largest_error(model.SerializeToString(), function, names, _clip_shapes(shapes, shown))
+    error = largest_error(model.SerializeToString(), function, _clip_shapes(shapes, shown))
     if not error <= TOLERANCE:  # so worded, NaN fails too
         raise ValueError(
             f"{path.name} does not answer like the network: its logits are off by {error:.1e} of "
@@ -74,17 +74,17 @@ def write_onnx(path, networks, record, shown) -> float:
     return error
 
 
-def largest_error(serialized, function, names, shapes) -> float:
+def largest_error(serialized, function, shapes) -> float:
     """The largest difference to the networks, as a part of the norm of their logits.
 
     Args:
         serialized: The ONNX model, bytes.
         function: What it must equal: clips, positional, to {"logits"}.
-        names: Of its inputs.
         shapes: Shapes to compare at, each a list with the shape of every input.
     """
     import onnxruntime
 
+    names = [spec.name for spec in function.input_signature]
     session = onnxruntime.InferenceSession(serialized, providers=["CPUExecutionProvider"])
     generator = np.random.default_rng(0)
     errors = []
@@ -106,7 +106,7 @@ def _clip_shapes(shapes, shown):
     return [
         [
             tuple(own or other for own, other in zip(shape, (*tried, None), strict=True))
-            for shape in shapes
+            for shape in shapes.values()
         ]
         for tried in sizes
     ]

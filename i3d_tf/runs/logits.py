@@ -8,16 +8,17 @@ from i3d_tf.runs.console import progress_bar
 
 
 def forward_function(model):
-    """A network as a function of clips, traced once for all calls: (N, classes).
-
-    Of a network that answers at every step, the last answer is taken.
-    """
+    """A network as a function of clips, traced once for all calls: (N, classes)."""
 
     def answer(clips):
-        logits = model(clips, training=False)
-        return logits[:, -1] if len(logits.shape) == 3 else logits
+        return last_answer(model(clips, training=False))
 
     return tf.function(answer, reduce_retracing=True)
+
+
+def last_answer(logits):
+    """Logits, (N, classes): of a network that answers at every step, (N, T, classes), the last."""
+    return logits[:, -1] if len(logits.shape) == 3 else logits
 
 
 def compute_logits(forward, phases: Phases, windows=1, crops=1, workers=None, title="test"):

@@ -3,7 +3,8 @@
 import numpy as np
 
 from i3d_tf.metrics.ranking import decode_predictions
-from i3d_tf.runs.predict import STREAMS_OF, Predictor, Window, stage
+from i3d_tf.runs.answers import Window, stage
+from i3d_tf.runs.predict import Predictor
 from i3d_tf.runs.streaming import LAST, Streamer, step_logits
 from i3d_tf.runs.video_streams import VideoStreams
 from i3d_tf.specs.inception_v1 import I3D, MIN_FRAMES
@@ -40,7 +41,11 @@ class WindowPredictor(Predictor):
     ):
         super().__init__(stream, weights, checkpoint_dir, engine, precision)
         self.window = window
-        self.streamers = {part: Streamer(model) for part, model in self.models.items()}
+        try:
+            self.streamers = {part: Streamer(model) for part, model in self.models.items()}
+        except ValueError as error:
+            names = " and ".join(weights[part] for part in self.models)
+            raise ValueError(f"{names}: cannot be shown a video in one piece: {error}") from error
         jump = next(iter(self.streamers.values())).jump
         if window < jump:
             raise ValueError(
@@ -61,7 +66,7 @@ class WindowPredictor(Predictor):
         rate = self.protocol.frame_rate
         answer.frames, answer.seconds = frames, frames / rate
         logits = 0.0
-        for part in STREAMS_OF[self.stream]:
+        for part in self.streamers:
             with stage(answer, f"{part} stream"):
                 steps = self.streamers[part].run(video.frames(part), frames)
                 logits = logits + step_logits(self.models[part], np.concatenate(list(steps)))

@@ -1,23 +1,21 @@
 """Videos to ranked actions by an exported network: the counterpart of `Predictor`."""
 
 import json
-import time
 from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
 
 from i3d_tf.metrics.ranking import Prediction
+from i3d_tf.runs.answers import Answer, answered, stage
 from i3d_tf.runs.export import FORMATS, RECORD
-from i3d_tf.runs.predict import LARGEST_ASPECT, Answer
+from i3d_tf.runs.shown_frames import read_start
 from i3d_tf.specs.architectures import JOINT
-from i3d_tf.specs.inception_v1 import MIN_FRAMES
 from i3d_tf.specs.protocol import Protocol
-from i3d_tf.video.decode import read_clip
 from i3d_tf.video.media import VideoError
-from i3d_tf.video.transform import resize_short_side
 
 SAVED_MODEL = "saved_model.pb"
+MOST_FRAMES = 3000  # of a video that is shown in several windows: 0.8 GB of 256 x 340
 _NEEDED = ("format", "stream", "class_names", "protocol")
 _NUMBERS = ("indices", "probabilities", "logits")
 _REMEDY = "Make one: python tools/export.py --checkpoint=NAME --output_dir=FOLDER"
@@ -62,23 +60,16 @@ class SavedPredictor:
 
     def answer(self, path, top=5) -> Answer:
         """The best classes of one video; a video that cannot be answered says why in `error`."""
-        answer = Answer(str(path), self.stream, engine=self.engine)
-        try:
-            self._fill(answer, path, top)
-        except VideoError as error:
-            answer.error = error.reason
-        except (MemoryError, tf.errors.ResourceExhaustedError):
-            answer.error = "there is not enough memory for it"
-        return answer
+        return answered(path, self, lambda answer: self._fill(answer, path, top))
 
     def _fill(self, answer, path, top):
-        begin = time.perf_counter()
-        frames = self._read(path)
-        decoded = time.perf_counter()
-        found = self._classify(frames=tf.constant(frames))
+        with stage(answer, "decode"):
+            frames = self._read(path)
+        with stage(answer, "saved model"):
+            found = self._classify(frames=tf.constant(frames))
         labels, *numbers = (found[name].numpy()[:top] for name in ("labels", *_NUMBERS))
-        answer.timing = {"decode": decoded - begin, "saved model": time.perf_counter() - decoded}
-        answer.frames = min(len(frames), self.protocol.frames)
+        single = self.protocol.windows == 1
+        answer.frames = min(len(frames), self.protocol.frames) if single else len(frames)
         answer.seconds = answer.frames / self.protocol.frame_rate
         if not np.isfinite(found["logits"].numpy()).all():
             raise VideoError(path, "the network's output is not finite: its weights are damaged")
@@ -89,25 +80,14 @@ class SavedPredictor:
 
     def _read(self, path):
         """Frames for `classify`, which would resize them in the same way, but all at once."""
-        rate, short_side = self.protocol.frame_rate, self.protocol.short_side
-
-        def resized(frame):
-            height, width = frame.shape[:2]
-            if max(height, width) > LARGEST_ASPECT * min(height, width):
-                raise VideoError(
-                    path,
-                    f"its frames of {width} x {height} pixels are too narrow: one side is more "
-                    f"than {LARGEST_ASPECT} times the other",
-                )
-            return resize_short_side(frame[np.newaxis], short_side)[0]
-
-        # One frame more than is shown to the network, so that the last flow is a real one.
-        frames = read_clip(path, rate, end=(self.protocol.frames + 1) / rate, change=resized)
-        if len(frames) < MIN_FRAMES:
+        if self.protocol.windows == 1:  # one frame more, so that the last flow is a real one
+            return read_start(path, self.protocol, self.protocol.frames + 1)
+        frames = read_start(path, self.protocol, MOST_FRAMES + 1)
+        if len(frames) > MOST_FRAMES:
             raise VideoError(
                 path,
-                f"it has {len(frames)} frames at {rate:.4g} per second; at least {MIN_FRAMES} "
-                "are needed",
+                f"it has more than {MOST_FRAMES} frames, all of which `classify` would take at "
+                "once, to find its windows; cut it, or use the network that was exported",
             )
         return frames
 

@@ -1,15 +1,16 @@
-"""A network of one stream, or one of each, as TensorFlow functions: what a SavedModel holds."""
+"""Networks of one stream or of both as TensorFlow functions: what a SavedModel holds."""
 
 import keras
 import tensorflow as tf
 
+from i3d_tf.runs.logits import last_answer
+from i3d_tf.runs.shown_frames import LARGEST_ASPECT
+from i3d_tf.specs.architectures import JOINT
 from i3d_tf.specs.inception_v1 import HEAD, MIN_FRAMES
+from i3d_tf.specs.protocol import frames_seen
 from i3d_tf.specs.streams import STREAMS
 from i3d_tf.video import transform_graph
 from i3d_tf.video.tvl1_graph import flow_function
-
-# Resized to the short side, frames of any length would not fit into memory.
-LARGEST_ASPECT = 16
 
 
 class ServedModel(tf.Module):
@@ -19,7 +20,7 @@ class ServedModel(tf.Module):
     `clip` where there is one, else `rgb` and `flow`, and returns a dictionary of tensors.
 
     Args:
-        networks: Stream to functional model, from clips to logits.
+        networks: Stream to functional model, from clips to logits; or "joint" to one of both.
         class_names: In the order of the logits.
         protocol: `Protocol`, of both.
 
@@ -29,21 +30,23 @@ class ServedModel(tf.Module):
 
     def __init__(self, networks, class_names, protocol):
         super().__init__(name="i3d_tf")
-        self._streams = tuple(stream for stream in STREAMS if stream in networks)
-        for stream in self._streams:
-            _check_shown(networks[stream].input_shape[1:-1], stream, protocol)
+        shapes = shapes_of(networks)
+        self._streams = tuple(shapes)
+        for stream, shape in shapes.items():
+            _check_shown(shape[1:-1], stream, protocol)
         self._protocol = protocol
         self._flow = None
-        if "flow" in networks:
+        if "flow" in shapes:
             self._flow = flow_function(None, None, short_side=protocol.short_side)
         # Variables alone: of a Keras model, its classes would be saved too.
         self.weights = [v.value for n in networks.values() for v in n.variables]
         self._class_names = tf.constant(class_names)
-        self._apply = {stream: _applied(networks[stream]) for stream in self._streams}
-        specs = self.clip_specs(networks)
+        self._networks = [_applied(network) for network in networks.values()]
+        self._seen = [STREAMS if part == JOINT else (part,) for part in networks]
+        specs = clip_specs(shapes)
         self.logits = tf.function(self._logits, input_signature=specs, autograph=False)
         self.features = None
-        if all("pooled" in apply.structured_outputs for apply in self._apply.values()):
+        if all("pooled" in network.structured_outputs for network in self._networks):
             self.features = tf.function(self._features, input_signature=specs, autograph=False)
         frames = tf.TensorSpec([None, None, None, 3], tf.uint8, name="frames")
         self.classify = tf.function(self._classify, input_signature=[frames], autograph=False)
@@ -51,14 +54,6 @@ class ServedModel(tf.Module):
             lambda: {"labels": self._class_names}, input_signature=[], autograph=False
         )
         self.add_record("")
-
-    def clip_specs(self, networks):
-        """What `logits` and `features` take."""
-        names = self._streams if len(self._streams) > 1 else ("clip",)
-        return [
-            tf.TensorSpec(networks[stream].input_shape, tf.float32, name=name)
-            for stream, name in zip(self._streams, names, strict=True)
-        ]
 
     def signatures(self):
         """Name to function, as a SavedModel has them."""
@@ -77,7 +72,11 @@ class ServedModel(tf.Module):
         self.record = tf.function(lambda: {"record": text}, input_signature=[], autograph=False)
 
     def _answers(self, clips):
-        return [self._apply[s](clip) for s, clip in zip(self._streams, clips, strict=True)]
+        shown = dict(zip(self._streams, clips, strict=True))
+        return [
+            network(*(shown[stream] for stream in seen))
+            for network, seen in zip(self._networks, self._seen, strict=True)
+        ]
 
     def _logits(self, *clips):
         return {"logits": tf.add_n([answer["logits"] for answer in self._answers(clips)])}
@@ -91,8 +90,7 @@ class ServedModel(tf.Module):
         }
 
     def _classify(self, frames):
-        clips = [clip[tf.newaxis] for clip in self._clips(frames)]
-        logits = self.logits(*clips)["logits"][0]
+        logits = tf.reduce_mean(self.logits(*self._clips(frames))["logits"], axis=0)
         best = tf.math.top_k(logits, tf.size(logits))  # equal logits keep their order
         return {
             "labels": tf.gather(self._class_names, best.indices),
@@ -102,26 +100,48 @@ class ServedModel(tf.Module):
         }
 
     def _clips(self, frames):
-        """What each network sees of a video: float32 (T, crop size, crop size, C) in [-1, 1]."""
+        """What each network sees of a video: float32 (windows, T, crop size, crop size, C)."""
         protocol = self._protocol
         with tf.control_dependencies(_checks(frames)):
-            number = tf.minimum(tf.shape(frames)[0], protocol.frames)
-        # One frame more than is shown, so that the last flow is a real one.
-        frames = transform_graph.resize_short_side(
-            frames[: protocol.frames + 1], protocol.short_side
-        )
-        order = transform_graph.first_frames(number, protocol.frames)
+            number = tf.shape(frames)[0]
+        if protocol.windows == 1:
+            number = tf.minimum(number, protocol.frames)
+            # One frame more than is shown, so that the last flow is a real one.
+            frames = frames[: protocol.frames + 1]
+        frames = transform_graph.resize_short_side(frames, protocol.short_side)
+        order = transform_graph.uniform_windows(number, protocol.frames, protocol.windows)
         for stream in self._streams:
             shown = frames[:number] if stream == "rgb" else self._flow_of(frames, number)
             shown = transform_graph.centre_crop(shown, protocol.crop_size)
-            clip = tf.gather(transform_graph.preprocess_input(shown, stream), order)
-            yield clip[protocol.rgb_step // 2 :: protocol.rgb_step] if stream == "rgb" else clip
+            shown = transform_graph.preprocess_input(shown, stream)
+            seen = frames_seen(stream, protocol.frames, protocol.rgb_step)
+            yield tf.gather(shown, tf.gather(order, list(seen), axis=1))
 
     def _flow_of(self, frames, number):
         """Flow from each of the first frames to the next; the last repeats where there is none."""
         grey = transform_graph.to_grey(frames)
         flow = self._flow(grey[:-1], grey[1:])
         return tf.gather(flow, tf.minimum(tf.range(number), tf.shape(flow)[0] - 1))
+
+
+def shapes_of(networks) -> dict:
+    """Stream to the shape of the clips that the networks take of it.
+
+    Args:
+        networks: As of `ServedModel`.
+    """
+    inputs = {stream: network.input for stream, network in networks.items()}
+    inputs = inputs.get(JOINT, inputs)
+    return {stream: tuple(inputs[stream].shape) for stream in STREAMS if stream in inputs}
+
+
+def clip_specs(shapes) -> list[tf.TensorSpec]:
+    """What functions of clips take: `clip`, or `rgb` and `flow`."""
+    names = shapes if len(shapes) > 1 else ("clip",)
+    return [
+        tf.TensorSpec(shape, tf.float32, name=name)
+        for name, shape in zip(names, shapes.values(), strict=True)
+    ]
 
 
 def signature_shapes(served) -> dict:
@@ -141,6 +161,12 @@ def signature_shapes(served) -> dict:
     return shapes
 
 
+def answer_of(model, clips):
+    """What a model answers to its clips, (N, ...) each, in the order of `STREAMS`."""
+    (given,) = clips if len(clips) == 1 else (dict(zip(STREAMS, clips, strict=True)),)
+    return model(given, training=False)
+
+
 def _applied(model):
     """The model as one function from clips to `logits` and, where it has a head, its input."""
     outputs = {"logits": model.output}
@@ -148,8 +174,9 @@ def _applied(model):
         outputs["steps"] = model.get_layer(HEAD).input
     tapped = keras.Model(model.input, outputs)
 
-    def apply(clip):
-        answer = tapped(clip, training=False)
+    def apply(*clips):
+        answer = answer_of(tapped, clips)
+        answer["logits"] = last_answer(answer["logits"])
         if "steps" not in answer:
             return answer
         steps = tf.cast(answer.pop("steps"), tf.float32)
@@ -159,15 +186,14 @@ def _applied(model):
             steps = tf.reduce_mean(answer["steps"], axis=1)
         return {**answer, "pooled": steps}
 
-    spec = tf.TensorSpec(model.input_shape, tf.float32, name="clip")
-    function = tf.function(apply, input_signature=[spec], autograph=False)
+    specs = clip_specs(shapes_of({JOINT if isinstance(model.input, dict) else "rgb": model}))
+    function = tf.function(apply, input_signature=specs, autograph=False)
     return function.get_concrete_function()
 
 
 def _check_shown(takes, stream, protocol):
     """Compares (T, H, W) of a network, None for any, with what its protocol shows."""
-    step = protocol.rgb_step if stream == "rgb" else 1
-    frames = len(range(step // 2, protocol.frames, step))
+    frames = len(frames_seen(stream, protocol.frames, protocol.rgb_step))
     shown = (frames, protocol.crop_size, protocol.crop_size)
     if any(own not in (None, other) for own, other in zip(takes, shown, strict=True)):
         raise ValueError(

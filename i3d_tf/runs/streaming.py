@@ -101,6 +101,10 @@ class Streamer:
                 "`model` must take clips of any length, (N, None, H, W, C); its input shape is "
                 f"{model.input_shape}."
             )
+        if missing := set(names) - {layer.name for layer in model.layers}:
+            raise ValueError(
+                f"`model` must be I3D; {model.name!r} has no endpoint {min(missing)!r}."
+            )
         parts = parts_of(I3D[: names.index(endpoint) + 1])
         self._parts, shown = [], model.input
         for rows in parts:

@@ -105,6 +105,12 @@ def preprocess_input(frames, stream):
     return tf.clip_by_value(frames, -FLOW_BOUND, FLOW_BOUND) / FLOW_BOUND
 
 
-def first_frames(number, wanted):
-    """As `i3d_tf.video.sample.first_frames`: int32 (wanted,), each within [0, number)."""
-    return tf.range(wanted) % number
+def uniform_windows(number, wanted, windows):
+    """As `i3d_tf.video.sample.uniform_windows`, but a single window is that of the first frames.
+
+    Returns:
+        int32 (windows, wanted), each within [0, number).
+    """
+    last = tf.maximum(number - wanted, 0)
+    starts = last * tf.range(windows) // max(windows - 1, 1)
+    return (starts[:, tf.newaxis] + tf.range(wanted)) % number

@@ -9,7 +9,7 @@ import pytest
 from i3d_tf.metrics.ranking import Prediction
 from i3d_tf.runs import answering
 from i3d_tf.runs.answering import answer_videos, table
-from i3d_tf.runs.predict import Answer
+from i3d_tf.runs.answers import Answer
 from i3d_tf.video.decode import read_clip
 from i3d_tf.video.media import VideoError
 

@@ -3,8 +3,9 @@ import pytest
 
 from i3d_tf.metrics.ranking import Prediction
 from i3d_tf.runs import flow_pictures as module
+from i3d_tf.runs.answers import Answer
 from i3d_tf.runs.flow_pictures import flow_pictures
-from i3d_tf.runs.predict import Answer, write_annotated
+from i3d_tf.runs.predict import write_annotated
 from i3d_tf.video.decode import read_clip
 from i3d_tf.video.encode import write_video
 from i3d_tf.video.transform import resize_short_side

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from i3d_tf.metrics.ranking import Prediction
-from i3d_tf.runs import flow_pictures
+from i3d_tf.runs import flow_pictures, shown_frames
 from i3d_tf.runs import predict as predict_module
+from i3d_tf.runs.answers import Answer
 from i3d_tf.runs.checkpoints import open_checkpoint
 from i3d_tf.runs.predict import (
-    Answer,
     Predictor,
     annotated_path,
     predict,
@@ -31,8 +31,7 @@ class Network:
         self.logits = np.array([logits], np.float32)
         self.clips = []
 
-    def __call__(self, clips, training):
-        assert training is False
+    def __call__(self, clips):
         (clip,) = np.array(clips)
         self.clips.append(clip)
         return SimpleNamespace(numpy=lambda: self.logits)
@@ -197,7 +196,7 @@ def test_too_little_memory_for_one_video_does_not_stop_the_others(rgb, network, 
             raise error
         return read_clip(*arguments, **keywords)
 
-    monkeypatch.setattr(predict_module, "read_clip", read)
+    monkeypatch.setattr(shown_frames, "read_clip", read)
     first, second = predict([ramp, ramp], rgb)
     assert first.error == "there is not enough memory for it"
     assert second.error is None

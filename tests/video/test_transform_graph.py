@@ -69,5 +69,12 @@ def test_the_rest_of_the_preprocessing_is_the_same():
 @pytest.mark.parametrize(("number", "wanted"), [(3, 7), (9, 4), (5, 5)])
 def test_short_videos_are_looped(number, wanted):
     np.testing.assert_array_equal(
-        transform_graph.first_frames(number, wanted), sample.first_frames(number, wanted)
+        transform_graph.uniform_windows(number, wanted, 1), [sample.first_frames(number, wanted)]
+    )
+
+
+@pytest.mark.parametrize("number", [3, 4, 20, 23])
+def test_windows_are_spread_evenly(number):
+    np.testing.assert_array_equal(
+        transform_graph.uniform_windows(number, 4, 3), sample.uniform_windows(number, 4, 3)
     )
