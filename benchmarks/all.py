@@ -13,14 +13,16 @@ import sys
 from pathlib import Path
 
 from absl import app, flags
+from cost import row_name
 
 from i3d_tf.runs.console import one_line_errors
 from i3d_tf.weights.files import replaced_when_whole
 
 _OUTPUT_DIR = flags.DEFINE_string("output_dir", "build/bench", "Where everything goes.")
 
-BENCHMARKS = ("inference", "train_step", "pipeline", "flow", "end_to_end")
+BENCHMARKS = ("inference", "cost", "train_step", "decoder", "pipeline", "flow", "end_to_end")
 TITLE = "Measured against something in the same run; the line is what it shall reach"
+COST_TITLE = "Milliseconds that a frame costs the RGB network"
 
 
 def main(argv):
@@ -32,10 +34,14 @@ def main(argv):
         folder.mkdir(parents=True, exist_ok=True)
         found = {name: _run(name, folder / f"{name}.json") for name in BENCHMARKS}
         rows = _ratios(found)
-        _print_table(rows)
+        _print_table(rows, found["end_to_end"]["peak_memory_mib"])
         from i3d_tf.viz.bars import bars_svg
 
-        texts = {"bench.json": json.dumps(found, indent=1), "bench.svg": bars_svg(rows, TITLE)}
+        texts = {
+            "bench.json": json.dumps(found, indent=1),
+            "bench.svg": bars_svg(rows, TITLE),
+            "cost.svg": bars_svg(_costs(found["cost"]), COST_TITLE),
+        }
         for name, text in texts.items():
             with replaced_when_whole(folder / name) as temporary:
                 temporary.write_text(text + "\n", "utf-8")
@@ -52,7 +58,7 @@ def _run(name, output):
 
 
 def _ratios(found):
-    """(what, ratio, what it shall reach)."""
+    """(what, ratio, what it shall reach or None)."""
     rows = [
         (f"network, {r['variant']}, {r['precision']} / product", r["share"], 0.95)
         for r in found["inference"]["results"]
@@ -62,19 +68,35 @@ def _ratios(found):
         (f"training step, {r['precision']} / product", r["gflops"] / r["product_gflops"], None)
         for r in found["train_step"]["results"]
     ]
+    rows += [
+        (f"{row_name(r)} / product", r["share"], None)
+        for r in found["cost"]["results"]
+        if r in found["cost"]["results"][-1:] or r["frames"] == 1000
+    ]
+    rows.append(("decoder / OpenCV's", found["decoder"]["ratio"], None))
     rows.append(("pipeline / decoder", found["pipeline"]["ratio"], 0.85))
     marks = {"numba": 20, "graph": 3.5, "graph fixed": 8}
     for engine, mark in marks.items():
         ratios = [r["ratio"] for r in found["flow"]["results"] if r["engine"] == engine]
         rows.append((f"flow, {engine} / OpenCV", statistics.median(ratios), mark))
+    stages = dict(found["end_to_end"]["stages"])
+    whole = stages.pop("all")
+    rows.append(("clip / mp4 to top 5 of both", found["end_to_end"]["shown_seconds"] / whole, None))
+    rows += [(f"{name} / mp4 to top 5", seconds / whole, None) for name, seconds in stages.items()]
     return rows
 
 
-def _print_table(rows):
+def _costs(found):
+    """(length or batch, milliseconds a frame, no mark)."""
+    return [(row_name(row), 1000 * row["frame_seconds"], None) for row in found["results"]]
+
+
+def _print_table(rows, peak_memory):
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("ratio", title=TITLE)
+    caption = f"mp4 to the top 5 of both streams: at most {peak_memory:.0f} MiB of memory"
+    table = Table("ratio", title=TITLE, caption=caption)
     table.add_column("measured", justify="right")
     table.add_column("at least", justify="right")
     for name, value, mark in rows:

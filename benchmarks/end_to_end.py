@@ -1,4 +1,4 @@
-"""From an mp4 to the five best classes of both streams: where the time goes, and what length costs.
+"""From an mp4 to the five best classes of both streams: where the time goes.
 
 python benchmarks/end_to_end.py
 python benchmarks/end_to_end.py --output=end_to_end.json clip.mp4
@@ -15,20 +15,16 @@ import time
 from itertools import chain, islice
 from pathlib import Path
 
-import numpy as np
 from absl import app, flags
 from record import write_record
 
 from i3d_tf.runs.console import one_line_errors, quiet_tensorflow
-from i3d_tf.specs.streams import CHANNELS, CROP_SIZE, SHORT_SIDE, TEST_FRAMES
+from i3d_tf.specs.streams import CHANNELS, FRAME_RATE, SHORT_SIDE, TEST_FRAMES
 
 _OUTPUT = flags.DEFINE_string("output", None, "JSON file for the numbers.")
 _ROUNDS = flags.DEFINE_integer("rounds", 3, "How often each is measured.", lower_bound=1)
-_LENGTHS = flags.DEFINE_list("lengths", ["16", "64", "250", "1000"], "Frames, in one stream.")
-_BATCHES = flags.DEFINE_list("batches", ["1", "2", "4"], "Clips of 16 frames at once.")
 
 RENDERED = ("sit_down", "climb_up", "open_door", "stand_up", "put_on_hat", "take_off_hat")
-BATCH_FRAMES = 16
 LIBRARIES = ("numpy", "numba", "tensorflow", "keras", "av")
 
 
@@ -42,8 +38,7 @@ def main(argv):
             results = {
                 "video": Path(video).name,
                 "stages": _stages(predictor, video),
-                "lengths": _lengths(predictor, list(map(int, _LENGTHS.value))),
-                "batches": _batches(predictor, list(map(int, _BATCHES.value))),
+                "shown_seconds": TEST_FRAMES / FRAME_RATE,
                 "peak_memory_mib": _peak_memory(),
             }
         _print_table(results)
@@ -88,43 +83,6 @@ def _stages(predictor, video):
     return {stage: statistics.median(row[stage] for row in rows) for stage in rows[0]}
 
 
-def _lengths(predictor, lengths):
-    """Frames of a clip to seconds a frame of the RGB network, chunk by chunk."""
-    from i3d_tf.runs.streaming import Streamer
-
-    streamer = Streamer(predictor.models["rgb"])
-    frame = np.zeros((CROP_SIZE, CROP_SIZE, 3), np.uint8)
-
-    def turn(frames):
-        begin = time.perf_counter()
-        for _ in streamer.run((frame for _ in range(frames)), frames):
-            pass
-        return (time.perf_counter() - begin) / frames
-
-    return {frames: _median_of(lambda frames=frames: turn(frames)) for frames in lengths}
-
-
-def _batches(predictor, sizes):
-    """Clips at once to seconds a clip."""
-    network = predictor.networks["rgb"]
-
-    def turn(clips):
-        begin = time.perf_counter()
-        network(clips).numpy()
-        return (time.perf_counter() - begin) / len(clips)
-
-    found = {}
-    for size in sizes:
-        clips = np.zeros((size, BATCH_FRAMES, CROP_SIZE, CROP_SIZE, 3), np.float32)
-        found[size] = _median_of(lambda clips=clips: turn(clips))
-    return found
-
-
-def _median_of(turn):
-    turn()
-    return statistics.median(turn() for _ in range(_ROUNDS.value))
-
-
 def _peak_memory():
     most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return most / (2**20 if sys.platform == "darwin" else 2**10)
@@ -134,7 +92,6 @@ def _print_table(results):
     from rich.console import Console
     from rich.table import Table
 
-    console = Console(width=None if sys.stdout.isatty() else 100)
     stages = dict(results["stages"])
     whole = stages.pop("all")
     table = Table("stage", title=f"{results['video']} to the best classes of both streams")
@@ -142,14 +99,8 @@ def _print_table(results):
     table.add_column("share", justify="right")
     for stage, seconds in {**stages, "all": whole}.items():
         table.add_row(stage, f"{seconds:.2f}", f"{seconds / whole:.0%}")
-    console.print(table)
-    table = Table("RGB network", title=f"Peak memory: {results['peak_memory_mib']:.0f} MiB")
-    table.add_column("milliseconds", justify="right")
-    for frames, seconds in results["lengths"].items():
-        table.add_row(f"a frame of {frames}", f"{1000 * seconds:.1f}")
-    for size, seconds in results["batches"].items():
-        table.add_row(f"a clip of {BATCH_FRAMES} frames, {size} at once", f"{1000 * seconds:.0f}")
-    console.print(table)
+    table.add_row("peak memory", f"{results['peak_memory_mib']:.0f} MiB", end_section=True)
+    Console(width=None if sys.stdout.isatty() else 100).print(table)
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ import time
 
 import numpy as np
 from absl import app, flags
+from product import product_function
 from record import write_record
 
 from i3d_tf.runs.console import one_line_errors, quiet_tensorflow
@@ -70,7 +71,7 @@ def _measure(precisions):
         model = _model(precision)
         turns[precision, "original"] = _answer_function(model)
         turns[precision, "fused"] = _answer_function(_fused(model, precision))
-        turns[precision, PRODUCT] = _product_function(precision)
+        turns[precision, PRODUCT] = product_function(_MATRIX.value, precision)
     seconds = {name: [] for name in turns}
     for round_number in range(_ROUNDS.value + 1):
         for name, turn in turns.items():
@@ -154,14 +155,6 @@ def _answer_function(model):
     clips = tf.constant(generator.uniform(-1, 1, shape).astype(np.float32))
     answer = tf.function(lambda: model(clips, training=False))
     return lambda: answer().numpy()
-
-
-def _product_function(precision):
-    import tensorflow as tf
-
-    matrix = tf.cast(tf.random.uniform([_MATRIX.value] * 2, seed=0), precision)
-    product = tf.function(lambda: tf.reduce_max(tf.matmul(matrix, matrix)))
-    return lambda: product().numpy()
 
 
 def _print_table(results):

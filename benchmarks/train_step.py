@@ -17,6 +17,7 @@ import time
 
 import numpy as np
 from absl import app, flags
+from product import product_function
 from record import write_record
 
 from i3d_tf.runs.console import one_line_errors, quiet_tensorflow
@@ -64,7 +65,7 @@ def _measure(precision):
     turns = {
         "fit": _fit_function(_model()),
         "bare": _bare_function(_model()),
-        "product": _product_function(DTYPES[precision]),
+        "product": _timed_product(DTYPES[precision]),
     }
     seconds = {name: [] for name in turns}
     for round_number in range(_ROUNDS.value + 1):
@@ -163,15 +164,12 @@ def _bare_function(model):
     return turn
 
 
-def _product_function(dtype):
-    import tensorflow as tf
-
-    matrix = tf.cast(tf.random.uniform([_MATRIX.value] * 2, seed=0), dtype)
-    product = tf.function(lambda: tf.reduce_max(tf.matmul(matrix, matrix)))
+def _timed_product(dtype):
+    product = product_function(_MATRIX.value, dtype)
 
     def turn():
         begin = time.perf_counter()
-        product().numpy()
+        product()
         return time.perf_counter() - begin
 
     return turn

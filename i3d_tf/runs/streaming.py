@@ -159,7 +159,6 @@ def _as_function(network, of_frames, pooled):
     if of_frames:
         dtype = tf.float32 if shape[-1] == CHANNELS["flow"] else tf.uint8
 
-    @tf.function(input_signature=[tf.TensorSpec(shape, dtype)], autograph=False)
     def answer(steps):
         if of_frames:
             steps = tf.cast(steps, tf.float32)
@@ -170,7 +169,9 @@ def _as_function(network, of_frames, pooled):
         steps = network(steps[tf.newaxis], training=False)[0]
         return tf.reduce_mean(tf.cast(steps, tf.float32), (1, 2)) if pooled else steps
 
-    return answer
+    spec = tf.TensorSpec(shape, dtype)
+    function = tf.function(answer, input_signature=[spec], autograph=False).get_concrete_function()
+    return lambda steps: function(tf.cast(steps, dtype))
 
 
 def _windows(steps, chunks, stack):

@@ -5,6 +5,8 @@ import sys
 import numpy as np
 import pytest
 
+from i3d_tf import zoo
+from i3d_tf.models.inference import fuse_for_inference
 from i3d_tf.runs import export_onnx
 from i3d_tf.runs.checkpoints import open_checkpoint
 from i3d_tf.runs.export import export
@@ -72,6 +74,26 @@ def test_all_axes_but_the_channels_are_open(folder):
     session = onnxruntime.InferenceSession(folder / "both" / "model.onnx")
     shapes = {value.name: value.shape for value in session.get_inputs()}
     assert shapes == {"rgb": ["N", "T", "H", "W", 3], "flow": ["N", "T", "H", "W", 2]}
+
+
+@pytest.mark.parametrize(
+    ("model", "stream", "arguments"),
+    [
+        ("convnet_lstm", "rgb", {"all_steps": True}),
+        ("c3d", "rgb", {"input_shape": (16, 32, 32, 3), "width_multiplier": 1 / 32}),
+        ("two_stream", "flow", {"stream": "flow"}),
+        ("fused_3d", "joint", {"input_shape": {"rgb": (2, 32, 32, 3), "flow": (20, 32, 32, 2)}}),
+    ],
+)
+def test_the_other_architectures_are_exported_too(needs_onnx, tmp_path, model, stream, arguments):
+    network = zoo.build(model, **{"classes": 3, "width_multiplier": 1 / 16, **arguments})
+    record = {"class_names": ["run", "jump", "sit"], "protocol": {}}
+    path = tmp_path / "model.onnx"
+    error = export_onnx.write_onnx(
+        path, {stream: fuse_for_inference(network)}, record, shown=(20, 32)
+    )
+    assert 0 < error <= export_onnx.TOLERANCE
+    assert path.stat().st_size > 4 * network.count_params() * 0.9
 
 
 def test_a_file_that_answers_otherwise_is_not_written(needs_onnx, tiny_dir, tmp_path, monkeypatch):

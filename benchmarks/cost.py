@@ -1,0 +1,148 @@
+"""What a frame costs the RGB network: by the length of the clip, and by how many clips go together.
+
+python benchmarks/cost.py
+python benchmarks/cost.py --lengths=16,250 --batches=1 --output=cost.json
+
+Clips of each length go through the network chunk by chunk, as videos of any length do; batches are
+of clips of 16 frames. Every one takes turns with a large matrix product, whose operations per
+second are the measure: the network's count as those of the whole clip at once, so that what chunks
+compute twice is a loss. Medians over the rounds are shown; the first, which traces, is not counted.
+"""
+
+import statistics
+import sys
+import time
+from itertools import repeat
+
+import numpy as np
+from absl import app, flags
+from product import product_function
+from record import write_record
+
+from i3d_tf.runs.console import one_line_errors, quiet_tensorflow
+from i3d_tf.specs.streams import CHANNELS, CROP_SIZE
+
+_OUTPUT = flags.DEFINE_string("output", None, "JSON file for the numbers.")
+_ROUNDS = flags.DEFINE_integer("rounds", 3, "How often each has its turn.", lower_bound=1)
+_LENGTHS = flags.DEFINE_list("lengths", [16, 32, 64, 128, 250, 500, 1000], "Frames of a clip.")
+_BATCHES = flags.DEFINE_list("batches", [1, 2, 4, 8], "Clips of 16 frames at once.")
+_WIDTH = flags.DEFINE_float("width_multiplier", 1.0, "Scales the network's filters.")
+_MATRIX = flags.DEFINE_integer("matrix", 4096, "Rows and columns of the product.", lower_bound=1)
+
+BATCH_FRAMES = 16
+CLASSES = 400
+LIBRARIES = ("numpy", "tensorflow", "keras")
+
+
+def main(argv):
+    """Measures, prints the table, writes the file."""
+    with one_line_errors():
+        if len(argv) > 1:
+            raise ValueError(f"unexpected arguments {argv[1:]}; every option is a --flag.")
+        quiet_tensorflow()
+        results = _measure(list(map(int, _LENGTHS.value)), list(map(int, _BATCHES.value)))
+        _print_table(results)
+        write_record(
+            _OUTPUT.value,
+            LIBRARIES,
+            rounds=_ROUNDS.value,
+            matrix=_MATRIX.value,
+            width_multiplier=_WIDTH.value,
+            results=results,
+        )
+
+
+def _measure(lengths, batches):
+    """A row for each length and each batch."""
+    from i3d_tf.models.inference import fuse_for_inference
+    from i3d_tf.runs.streaming import Streamer
+    from i3d_tf.zoo import build
+
+    shape = (None, CROP_SIZE, CROP_SIZE, CHANNELS["rgb"])
+    model = fuse_for_inference(
+        build(
+            "inception_i3d",
+            input_shape=shape,
+            classes=CLASSES,
+            width_multiplier=_WIDTH.value,
+        )
+    )
+    product = product_function(_MATRIX.value, "float32")
+    streamer = Streamer(model)
+    turns = [(frames, None, _length_function(streamer, frames)) for frames in lengths]
+    turns += [(BATCH_FRAMES, size, _batch_function(model, size)) for size in batches]
+    return [_result(frames, clips, turn, product) for frames, clips, turn in turns]
+
+
+def _length_function(streamer, frames):
+    frame = np.zeros((CROP_SIZE, CROP_SIZE, CHANNELS["rgb"]), np.uint8)
+
+    def turn():
+        for _ in streamer.run(repeat(frame, frames), frames):
+            pass
+
+    return turn
+
+
+def _batch_function(model, size):
+    import tensorflow as tf
+
+    clips = tf.zeros((size, BATCH_FRAMES, CROP_SIZE, CROP_SIZE, CHANNELS["rgb"]))
+    answer = tf.function(lambda: model(clips, training=False))
+    return lambda: answer().numpy()
+
+
+def _result(frames, clips, turn, product):
+    seconds, shares = [], []
+    number = frames * (clips or 1)
+    work = (clips or 1) * _operations(frames) / (2 * _MATRIX.value**3)  # in products
+    for round_number in range(_ROUNDS.value + 1):
+        begin = time.perf_counter()
+        turn()
+        middle = time.perf_counter()
+        product()
+        end = time.perf_counter()
+        if round_number:
+            seconds.append((middle - begin) / number)
+            shares.append(work * (end - middle) / (middle - begin))
+    return {
+        "frames": frames,
+        "clips": clips,  # None: one clip, chunk by chunk
+        "frame_seconds": statistics.median(seconds),
+        "share": statistics.median(shares),
+        "seconds": seconds,
+    }
+
+
+def _operations(frames):
+    """Of one answer to a clip."""
+    from i3d_tf.specs.geometry import count_multiply_adds
+    from i3d_tf.specs.inception_v1 import I3D, widen
+
+    rows = [widen(row, _WIDTH.value) for row in I3D]
+    clip_shape = (frames, CROP_SIZE, CROP_SIZE, CHANNELS["rgb"])
+    return 2 * count_multiply_adds(rows, clip_shape, CLASSES)
+
+
+def row_name(result) -> str:
+    """What a row of the table and of the picture is called."""
+    if result["clips"] is None:
+        return f"{result['frames']:,} frames"
+    return f"{result['frames']} frames, {result['clips']} at once"
+
+
+def _print_table(results):
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("RGB network", title="What a frame costs")
+    for heading in ("ms/frame", "of the product"):
+        table.add_column(heading, justify="right")
+    for result in results:
+        milliseconds = f"{1000 * result['frame_seconds']:.2f}"
+        table.add_row(row_name(result), milliseconds, f"{result['share']:.0%}")
+    Console(width=None if sys.stdout.isatty() else 100).print(table)
+
+
+if __name__ == "__main__":
+    app.run(main)
