@@ -2,17 +2,15 @@
 
 import os
 import secrets
-import shutil
 import sys
-import time
-from contextlib import closing, suppress
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from i3d_tf.runs.console import progress_bar
-from i3d_tf.runs.inputs import find_videos
+from i3d_tf.runs.inputs import find_videos, is_list, listed_names
 from i3d_tf.runs.processes import MOST_PROCESSES, available_processors, run_tasks
+from i3d_tf.runs.unfinished import unfinished_folder
 from i3d_tf.specs.streams import FRAME_RATE, SHORT_SIDE
 from i3d_tf.video.engines import ALGORITHMS, choose_engine, engine_parameters
 from i3d_tf.video.flow_file import SUFFIX, flow_path, open_flow_file
@@ -24,9 +22,6 @@ from i3d_tf.video.tvl1 import SMALLEST_SIDE
 
 # These work on one pair of frames at a time with one core; the others use all cores for one video.
 ONE_CORE_ENGINES = ("dis",)
-LIST_SUFFIX = ".txt"
-UNFINISHED = ".unfinished-"  # how the folder for half-written files is called
-ABANDONED = 7 * 86400  # seconds after which such a folder is one that a killed job left behind
 DIED = "computing its flow ends the process: a crash, or more memory than there is"
 
 
@@ -144,11 +139,9 @@ def _expand(arguments, data_dir):
     """The arguments with lists replaced by what they list."""
     named = []
     for argument in map(str, arguments):
-        if argument.lower().endswith(LIST_SUFFIX) and os.path.isfile(argument):
-            # File names need not be text: what cannot be decoded is carried along.
-            lines = Path(argument).read_text("utf-8-sig", errors="surrogateescape").splitlines()
+        if is_list(argument):
             folder = os.path.dirname(argument) if data_dir is None else data_dir
-            named += [os.path.join(folder, line.strip()) for line in lines if line.strip()]
+            named += [os.path.join(folder, name) for name in listed_names(argument)]
         else:
             named.append(argument)
     return named if arguments or data_dir is None else [data_dir]
@@ -190,9 +183,7 @@ def _compute_all(todo, flow_dir, settings, processes):
     failed = []
     for folder in {flow_dir, *(target.parent for target in todo.values())}:
         folder.mkdir(parents=True, exist_ok=True)
-    _sweep(flow_dir)
-    # A process may be killed at any time; what it has half written goes with this folder.
-    with TemporaryDirectory(prefix=UNFINISHED, dir=flow_dir) as unfinished:
+    with unfinished_folder(flow_dir) as unfinished:
         tasks = [(video, target, unfinished, settings) for video, target in todo.items()]
         with progress_bar() as progress, closing(_outcomes(tasks, processes)) as outcomes:
             bar = progress.add_task("computing flow", total=len(tasks))
@@ -202,14 +193,6 @@ def _compute_all(todo, flow_dir, settings, processes):
                     print(f"error: {video}: {reason}", file=sys.stderr, flush=True)
                 progress.advance(bar)
     return tuple(failed)
-
-
-def _sweep(flow_dir):
-    """Removes what killed jobs left half-written, but nothing that a job may be writing."""
-    for leftover in flow_dir.glob(f"{UNFINISHED}*"):
-        with suppress(FileNotFoundError):
-            if leftover.stat().st_mtime < time.time() - ABANDONED:
-                shutil.rmtree(leftover)
 
 
 def _outcomes(tasks, processes):

@@ -4,12 +4,9 @@ import glob
 import os
 from pathlib import Path
 
-# fmt: off
-VIDEO_SUFFIXES = (
-    ".3gp", ".avi", ".flv", ".gif", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg",
-    ".mts", ".ogv", ".ts", ".webm", ".wmv",
-)
-# fmt: on
+from i3d_tf.data.video_files import VIDEO_SUFFIXES, is_video_name
+
+LIST_SUFFIX = ".txt"
 
 
 def find_videos(arguments) -> list[str]:
@@ -48,6 +45,20 @@ def find_videos(arguments) -> list[str]:
     return list(by_place.values())
 
 
+def is_list(argument) -> bool:
+    """Whether an argument is a text file that lists videos."""
+    return argument.lower().endswith(LIST_SUFFIX) and os.path.isfile(argument)
+
+
+def listed_names(path) -> list[str]:
+    """What a list names, a video a line; empty lines are left out.
+
+    File names need not be text: what cannot be decoded is carried along.
+    """
+    lines = Path(path).read_text("utf-8-sig", errors="surrogateescape").splitlines()
+    return [name for line in lines if (name := line.strip())]
+
+
 def _place(video):
     """The same for two spellings of one video."""
     return video if "://" in video else os.path.abspath(video)
@@ -57,7 +68,7 @@ def _videos_below(folder):
     found = sorted(
         str(path)
         for path in folder.rglob("*")
-        if path.suffix.lower() in VIDEO_SUFFIXES
+        if is_video_name(path.name)
         and not path.is_dir()
         and not any(part.startswith(".") for part in path.relative_to(folder).parts)
     )

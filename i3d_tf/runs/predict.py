@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
+from i3d_tf.data.video_files import VIDEO_SUFFIXES
 from i3d_tf.metrics.ranking import decode_predictions
 from i3d_tf.models.inference import fuse_for_inference
 from i3d_tf.runs.answers import Answer, answered, stage
 from i3d_tf.runs.checkpoints import open_checkpoint
-from i3d_tf.runs.inputs import VIDEO_SUFFIXES
 from i3d_tf.runs.logits import forward_function
 from i3d_tf.runs.shown_frames import read_shown
 from i3d_tf.specs.architectures import JOINT, STREAM_CHOICES

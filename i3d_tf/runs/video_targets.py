@@ -4,9 +4,7 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
-from i3d_tf.runs.inputs import find_videos
-
-LIST_SUFFIX = ".txt"
+from i3d_tf.runs.inputs import find_videos, is_list, listed_names
 
 
 class VideoTarget(NamedTuple):
@@ -62,7 +60,7 @@ def find_targets(arguments, output_dir, suffix) -> list[VideoTarget]:
 def _rooted(arguments):
     """(video, the folder it was found below, or None)."""
     for argument in map(str, arguments):
-        if argument.lower().endswith(LIST_SUFFIX) and os.path.isfile(argument):
+        if is_list(argument):
             yield from _listed(argument)
         else:
             root = argument if os.path.isdir(argument) else None
@@ -70,10 +68,8 @@ def _rooted(arguments):
 
 
 def _listed(path):
-    # File names need not be text: what cannot be decoded is carried along.
-    lines = Path(path).read_text("utf-8-sig", errors="surrogateescape").splitlines()
     folder = os.path.dirname(path)
-    for name in filter(None, (line.strip() for line in lines)):
+    for name in listed_names(path):
         leads_out = os.path.isabs(name) or "://" in name or os.path.normpath(name)[:2] == ".."
         yield (
             (name if os.path.isabs(name) or "://" in name else os.path.join(folder, name)),

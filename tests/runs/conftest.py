@@ -139,6 +139,20 @@ def restored_settings():
     keras.config.set_dtype_policy("float32")
 
 
+@pytest.fixture
+def eager_training(monkeypatch, restored_settings):
+    """No graphs: a step takes longer, and the seconds before the first one are saved."""
+    from i3d_tf.runs import training_model
+
+    compile_model = training_model.compile_model
+
+    def compiled(model, *arguments):
+        compile_model(model, *arguments)
+        model.run_eagerly = True
+
+    monkeypatch.setattr(training_model, "compile_model", compiled)
+
+
 @pytest.fixture(scope="session")
 def small_dir(tmp_path_factory, random_weights):
     """A checkpoint directory with `small_rgb` and `small_flow`, which see 32 x 32 of short side 40.

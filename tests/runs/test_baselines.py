@@ -15,18 +15,12 @@ from i3d_tf.runs.train import TrainOptions, train
 
 
 @pytest.fixture(autouse=True)
-def eager(monkeypatch, restored_settings):
-    """No graphs: a step takes longer, and the seconds before the first one are saved."""
-    compile_model = training_model.compile_model
-
-    def compiled(model, *arguments):
-        compile_model(model, *arguments)
-        model.run_eagerly = True
+def eager(monkeypatch, eager_training):
+    """No graphs where networks answer, either."""
 
     def forward(model):
         return forward_function(model).python_function
 
-    monkeypatch.setattr(training_model, "compile_model", compiled)
     monkeypatch.setattr(train_file, "forward_function", forward)
     monkeypatch.setattr(evaluate_file, "forward_function", forward)
 

@@ -10,6 +10,7 @@ import pytest
 from i3d_tf.runs import compute_flow as module
 from i3d_tf.runs.compute_flow import DIED, compute_flow_files
 from i3d_tf.runs.processes import available_processors
+from i3d_tf.runs.unfinished import unfinished_folder
 from i3d_tf.video.decode import read_clip
 from i3d_tf.video.encode import write_video
 from i3d_tf.video.flow import compute_flow
@@ -203,13 +204,14 @@ def test_two_videos_never_share_a_file(data_dir, flow_dir):
 
 
 def test_half_written_files_of_killed_jobs_are_removed(data_dir, flow_dir):
-    long_ago = time.time() - 8 * 86400
-    for name, when in ((".unfinished-old", long_ago), (".unfinished-new", time.time())):
-        (flow_dir / name).mkdir(parents=True)
-        (flow_dir / name / "half").write_bytes(b"half")
-        os.utime(flow_dir / name, (when, when))
-    compute_flow_files([data_dir / "run/a.mp4"], flow_dir, **QUICKLY)
-    assert files_below(flow_dir) == [".unfinished-new", ".unfinished-new/half", "a.flow.zip"]
+    flow_dir.mkdir()
+    (flow_dir / ".unfinished-killed").mkdir()
+    (flow_dir / ".unfinished-killed" / "half").write_bytes(b"half")
+    with unfinished_folder(flow_dir) as of_a_running_job:
+        (flow_dir / ".unfinished-late").mkdir()
+        compute_flow_files([data_dir / "run/a.mp4"], flow_dir, **QUICKLY)
+        names = [of_a_running_job.name, f"{of_a_running_job.name}/lock", "a.flow.zip"]
+        assert files_below(flow_dir) == names
 
 
 @pytest.mark.parametrize(

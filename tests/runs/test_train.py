@@ -12,23 +12,12 @@ import numpy as np
 import pytest
 
 from i3d_tf.runs import train as train_file
-from i3d_tf.runs import training_model
 from i3d_tf.runs.checkpoints import open_checkpoint
 from i3d_tf.runs.train import TrainOptions, train
 from i3d_tf.runs.watching import Scalars
 from i3d_tf.runs.workdir import Workdir
 
-
-@pytest.fixture(autouse=True)
-def eager(monkeypatch, restored_settings):
-    """No graphs: a step takes longer, and the seconds before the first one are saved."""
-    compile_model = training_model.compile_model
-
-    def compiled(model, *arguments):
-        compile_model(model, *arguments)
-        model.run_eagerly = True
-
-    monkeypatch.setattr(training_model, "compile_model", compiled)
+pytestmark = pytest.mark.usefixtures("eager_training")
 
 
 @pytest.fixture(scope="module")
