@@ -22,7 +22,7 @@ from i3d_tf.runs.feature_rows import (
     windows_of,
 )
 from i3d_tf.runs.overlap import working_ahead
-from i3d_tf.runs.streaming import Streamer, step_logits
+from i3d_tf.runs.streaming import Streamer, head_pool, step_logits
 from i3d_tf.runs.video_streams import VideoStreams, flow_origin
 from i3d_tf.specs.architectures import JOINT
 from i3d_tf.specs.inception_v1 import HEAD, HEAD_POOL, MIN_FRAMES
@@ -176,21 +176,13 @@ class _StreamNetwork:
 
     def _steps(self, frames, num_frames):
         with closing(self._streamer.run(frames, num_frames)) as chunks:
-            if self._rules.endpoint not in (HEAD_POOL, HEAD):
-                yield from chain.from_iterable(chunks)
-                return
-            latest = None
-            for chunk in chunks:
-                steps = chunk if latest is None else np.concatenate([latest, chunk])
-                latest = steps[-1:]
-                if len(steps) > 1:
-                    yield from self._of_head(steps)
-
-    def _of_head(self, steps):
-        """The head's answers to each two neighbouring steps."""
-        if self._rules.endpoint == HEAD_POOL:
-            return (steps[:-1] + steps[1:]) / 2
-        return step_logits(self._model, steps)
+            if self._rules.endpoint == HEAD_POOL:
+                steps = head_pool(chunks)
+            elif self._rules.endpoint == HEAD:
+                steps = step_logits(self._model, chunks)
+            else:
+                steps = chunks
+            yield from chain.from_iterable(steps)
 
 
 def _window_function(model, rules):

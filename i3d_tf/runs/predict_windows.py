@@ -1,5 +1,7 @@
 """What is seen when: the best classes of every window of a video of any length."""
 
+from contextlib import closing
+
 import numpy as np
 
 from i3d_tf.metrics.ranking import decode_predictions
@@ -68,8 +70,9 @@ class WindowPredictor(Predictor):
         logits = 0.0
         for part in self.streamers:
             with stage(answer, f"{part} stream"):
-                steps = self.streamers[part].run(video.frames(part), frames)
-                logits = logits + step_logits(self.models[part], np.concatenate(list(steps)))
+                with closing(self.streamers[part].run(video.frames(part), frames)) as chunks:
+                    steps = np.concatenate(list(step_logits(self.models[part], chunks)))
+                logits = logits + steps
         if not np.isfinite(logits).all():
             raise VideoError(path, "the network's output is not finite: its weights are damaged")
         answer.top = decode_predictions(logits.mean(0, keepdims=True), top, self.labels)[0]

@@ -195,16 +195,33 @@ def _answers(function, span, chunks, windows):
         yield function(window)[chunk.first - begin : chunk.last - begin]
 
 
-def step_logits(model, pooled) -> np.ndarray:
-    """The head's answer at every step: float32 (T' - 1, classes), whose mean are the logits.
+def head_pool(chunks: Iterable) -> Iterator[np.ndarray]:
+    """What the head pools over time: the mean of each two neighbouring steps, some at a time.
+
+    Args:
+        chunks: float32 (steps, C) each: what a `Streamer` yields for the last endpoint.
+    """
+    latest = None
+    for chunk in chunks:
+        steps = chunk if latest is None else np.concatenate([latest, chunk])
+        latest = steps[-1:]
+        if len(steps) > 1:
+            yield (steps[:-1] + steps[1:]) / 2
+
+
+def step_logits(model, chunks: Iterable) -> Iterator[np.ndarray]:
+    """The head's answers at every step, some at a time; the mean of all of them are the logits.
 
     Args:
         model: The network, with its head.
-        pooled: float32 (T', C), what a `Streamer` gives for the last endpoint.
+        chunks: As for `head_pool`.
+
+    Yields:
+        float32 (steps, classes), one step less in all than `chunks` have.
     """
     head = model.get_layer(HEAD)
     if not isinstance(head, Logits):
         raise ValueError(f"`model` must have the head of I3D; {HEAD!r} is {type(head).__name__}.")
     kernel, bias = (np.asarray(v, np.float32) for v in head.conv.conv_3d.weights)
-    pairs = (pooled[:-1] + pooled[1:]) / 2
-    return pairs @ kernel.reshape(kernel.shape[-2:]) + bias
+    for pooled in head_pool(chunks):
+        yield pooled @ kernel.reshape(kernel.shape[-2:]) + bias
