@@ -49,7 +49,11 @@ CASES = {
 }
 
 
-@pytest.fixture(scope="module", params=CASES)
+OF_FLOW = ("two_stream", "fused_3d")  # the flow of a size compiles first
+PARAMS = [pytest.param(n, marks=[pytest.mark.slow] if n in OF_FLOW else []) for n in CASES]
+
+
+@pytest.fixture(scope="module", params=PARAMS)
 def case(request, random_weights):
     """(checkpoint, stream to the frames of each window)."""
     arguments, stream, protocol, windows = CASES[request.param]
@@ -63,10 +67,13 @@ def video(moving_video):
 
 
 @pytest.fixture(scope="module")
-def shown(video):
-    """Stream to all that a network could see of the video, (45, 32, 32, C)."""
+def shown(case, video):
+    """Stream to all that the network could see of the video, (45, 32, 32, C)."""
     frames = resize_short_side(read_clip(video), 40)
-    parts = {"rgb": frames, "flow": compute_flow(frames, engine="graph")}
+    _, windows = case
+    parts = {"rgb": frames}
+    if "flow" in windows:
+        parts["flow"] = compute_flow(frames, engine="graph")
     return {s: preprocess_input(centre_crop(part, 32), stream=s) for s, part in parts.items()}
 
 
