@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from functools import lru_cache
@@ -9,6 +10,7 @@ from pathlib import Path
 
 from i3d_tf.data.feature_file import FORMATS, read_features, write_features
 from i3d_tf.runs.console import progress_bar, quiet_tensorflow
+from i3d_tf.runs.feature_rows import batched
 from i3d_tf.runs.processes import MOST_PROCESSES, available_processors, run_tasks
 from i3d_tf.runs.unfinished import unfinished_folder
 from i3d_tf.runs.video_targets import find_targets
@@ -171,7 +173,8 @@ def _extract_all(todo, output_dir, extractor, processes):
 def _outcomes(tasks, extractor, processes):
     """(video, reason or None) of each task."""
     if processes <= 1:
-        yield from ((task[0], extract_one(task, extractor)) for task in tasks)
+        for group in batched(tasks, extractor.videos_together):
+            yield from extract_together(group, extractor)
         return
     threads = max(1, available_processors() // processes)
     shared = [(task, extractor.options, threads) for task in tasks]
@@ -180,28 +183,31 @@ def _outcomes(tasks, extractor, processes):
             yield task[0], reason
 
 
-def extract_one(task, extractor) -> str | None:
-    """Makes the feature file of one video; returns why it could not.
+def extract_together(tasks, extractor) -> Iterator[tuple[str, str | None]]:
+    """Makes the feature files of some videos: (video, why it could not or None) of each.
 
     Args:
-        task: (video, feature file, flow file or None, folder for what is unfinished).
+        tasks: (video, feature file, flow file or None, folder for what is unfinished) each.
         extractor: FeatureExtractor.
     """
-    video, target, flow_file, unfinished = task
-    try:
-        features = extractor.extract(video, _source(video), flow_file)
-    except VideoError as error:
-        return error.reason if error.path == video else str(error)
-    except MemoryError:
-        return "there is not enough memory for it"
-    write_features(target, features, by_way_of=unfinished)
-    return None
+    jobs = [(video, _source(video), flow_file) for video, _, flow_file, _ in tasks]
+    outcomes = extractor.extract_several(jobs)
+    for (video, target, _, unfinished), found in zip(tasks, outcomes, strict=True):
+        reason = None
+        if isinstance(found, VideoError):
+            reason = found.reason if found.path == video else str(found)
+        elif isinstance(found, MemoryError):
+            reason = "there is not enough memory for it"
+        else:
+            write_features(target, found, by_way_of=unfinished)
+        yield video, reason
 
 
 def extract_in_worker(task) -> str | None:
     """Does the same in one of several processes: (task, FeatureOptions, threads)."""
     task, options, threads = task
-    return extract_one(task, _extractor(options, threads))
+    ((_, reason),) = extract_together([task], _extractor(options, threads))
+    return reason
 
 
 @lru_cache(maxsize=1)

@@ -1,36 +1,26 @@
 """Networks as makers of features: a video's frames in, rows and their account out."""
 
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import fields
 from importlib import import_module
-from itertools import chain, islice
 
-import keras
 import numpy as np
 import tensorflow as tf
 
 from i3d_tf.data.feature_file import MOST_BYTES, VideoFeatures
 from i3d_tf.models.inference import fuse_for_inference
 from i3d_tf.runs.checkpoints import open_checkpoint
-from i3d_tf.runs.feature_rows import (
-    LAST,
-    FeatureOptions,
-    means_of,
-    receptive_field,
-    row_times,
-    windows_of,
-)
-from i3d_tf.runs.overlap import working_ahead
-from i3d_tf.runs.streaming import Streamer, head_pool, step_logits
+from i3d_tf.runs.feature_rows import FeatureOptions, receptive_field, row_times
+from i3d_tf.runs.row_network import RowNetwork
 from i3d_tf.runs.video_streams import VideoStreams, flow_origin
 from i3d_tf.specs.architectures import JOINT
-from i3d_tf.specs.inception_v1 import HEAD, HEAD_POOL, MIN_FRAMES
+from i3d_tf.specs.inception_v1 import MIN_FRAMES
 from i3d_tf.specs.streams import STREAMS
 from i3d_tf.video.engines import choose_engine
 from i3d_tf.video.media import VideoError
-from i3d_tf.video.transform import preprocess_input
 
+MOST_VIDEOS = 8  # that share batches, and that a killed job loses
 RANGES = {
     "rgb": "[-1, 1]: value / 127.5 - 1",
     "flow": "[-1, 1]: pixels per frame, truncated to +-20, / 20",
@@ -62,7 +52,7 @@ class FeatureExtractor:
                 raise ValueError(f"{name}: is for {checkpoint.stream}, not for {stream}.")
             _check_network(checkpoint.model, name, options.rules, checkpoint.protocol)
             model = fuse_for_inference(checkpoint.model, options.precision)
-            self.networks[stream] = _StreamNetwork(model, stream, options)
+            self.networks[stream] = RowNetwork(model, stream, options)
             self._weights[stream] = {"name": checkpoint.name, "sha256": checkpoint.sha256}
             protocols.add(_shown_by(checkpoint.protocol))
         if len(protocols) > 1:
@@ -118,15 +108,78 @@ class FeatureExtractor:
         except tf.errors.ResourceExhaustedError as error:
             raise MemoryError("there is not enough memory for the network") from error
 
-    def _extract(self, video, source, flow_file):
+    def extract_several(self, jobs) -> Iterator[VideoFeatures | VideoError | MemoryError]:
+        """The features of some videos, whose windows share batches.
+
+        Args:
+            jobs: List of (video, source, flow_file), as for `extract`; as many as one cares to lose
+                when a job is killed, and `videos_together` at most.
+
+        Yields:
+            The features of each, in order; or why it has none.
+        """
+        outcomes = None
+        if len(jobs) > 1:
+            # Too little memory for all together may be enough for each.
+            with suppress(MemoryError, tf.errors.ResourceExhaustedError):
+                outcomes = self._together(jobs)
+        yield from (self._alone(job) for job in jobs) if outcomes is None else outcomes
+
+    @property
+    def videos_together(self) -> int:
+        """Videos whose windows share batches: 1 where rows are large, or a video is shown whole."""
         rules = self.options.rules
+        can_share = rules.window is not None and rules.pool != "none"
+        return min(self.options.batch_size, MOST_VIDEOS) if can_share else 1
+
+    def _alone(self, job):
+        try:
+            return self.extract(*job)
+        except (VideoError, MemoryError) as error:
+            return error
+
+    def _together(self, jobs):
+        """What `extract_several` yields."""
+        outcomes = [self._opened(*job) for job in jobs]
+        parts = [[] for _ in jobs]
+        for network in self.networks.values():
+            readable = [k for k, found in enumerate(outcomes) if isinstance(found, tuple)]
+            rows = network.rows_of_several([outcomes[k][1] for k in readable])
+            for k, found in zip(readable, rows, strict=True):
+                if isinstance(found, VideoError):
+                    outcomes[k] = found
+                parts[k].append(found)
+        for k, (video, *_) in enumerate(jobs):
+            if isinstance(outcomes[k], tuple):
+                try:
+                    arrays = [_gathered(iter(rows), video) for rows in parts[k]]
+                    outcomes[k] = self._assembled(video, *outcomes[k], arrays)
+                except VideoError as error:
+                    outcomes[k] = error
+        return outcomes
+
+    def _opened(self, video, source, flow_file):
+        """(account, VideoStreams), or why they cannot be had."""
+        try:
+            account = self.account(source, flow_file)
+            return account, VideoStreams(video, self.protocol, self.engine or "auto", flow_file)
+        except VideoError as error:
+            return error
+
+    def _extract(self, video, source, flow_file):
         account = self.account(source, flow_file)
         shown = VideoStreams(video, self.protocol, self.engine or "auto", flow_file)
-        if rules.window is None:
+        if self.options.rules.window is None:
             self._check_length(video, shown.num_frames, MIN_FRAMES)
-        parts = [
-            _gathered(network.rows(shown), video) for network in self.networks.values()
-        ]  # two streams follow each other; their frames never wait for one another
+        parts = []
+        for network in self.networks.values():  # their frames never wait for one another
+            with closing(network.rows(shown)) as rows:
+                parts.append(_gathered(rows, video))
+        return self._assembled(video, account, shown, parts)
+
+    def _assembled(self, video, account, shown, parts):
+        """Features and their account, of the rows of each stream."""
+        rules = self.options.rules
         self._check_length(video, shown.num_frames, rules.window or MIN_FRAMES)
         features = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=-1)
         if not np.isfinite(features).all():
@@ -150,74 +203,18 @@ class FeatureExtractor:
             )
 
 
-class _StreamNetwork:
-    """The network of one stream: a video's frames to rows."""
-
-    def __init__(self, model, stream, options):
-        self._model, self._stream, self._batch_size = model, stream, options.batch_size
-        self._rules = rules = options.rules
-        if rules.window is None:
-            of_head = rules.endpoint in (HEAD_POOL, HEAD)
-            endpoint = LAST if of_head else rules.endpoint
-            self._streamer = Streamer(model, endpoint, of_head or rules.pool != "none")
-        else:
-            self._answer = _window_function(model, rules)
-
-    def rows(self, shown: VideoStreams) -> Iterator[np.ndarray]:
-        """The rows of a video, one after the other."""
-        frames = shown.frames(self._stream)
-        if self._rules.window is None:
-            yield from means_of(self._steps(frames, shown.num_frames), self._rules.row_steps)
-            return
-        windows = windows_of(frames, self._rules.window, self._rules.stride)
-        with working_ahead(_batches(windows, self._batch_size), 1) as batches:
-            for batch in batches:
-                yield from self._answer(preprocess_input(batch, self._stream)).numpy()
-
-    def _steps(self, frames, num_frames):
-        with closing(self._streamer.run(frames, num_frames)) as chunks:
-            if self._rules.endpoint == HEAD_POOL:
-                steps = head_pool(chunks)
-            elif self._rules.endpoint == HEAD:
-                steps = step_logits(self._model, chunks)
-            else:
-                steps = chunks
-            yield from chain.from_iterable(steps)
-
-
-def _window_function(model, rules):
-    """Clips, float32 (N, T, H, W, C) in [-1, 1] -> a row for each."""
-    output = model.get_layer(rules.endpoint).output
-    network = keras.Model(model.input, output)
-    axes = {"space": (2, 3), "space_time": (1, 2, 3), "none": ()}[rules.pool]
-    has_positions = len(output.shape) == 5
-
-    @tf.function(reduce_retracing=True, autograph=False)
-    def answer(clips):
-        found = tf.cast(network(clips, training=False), tf.float32)
-        return tf.reduce_mean(found, axes) if axes and has_positions else found
-
-    return answer
-
-
-def _batches(windows, size):
-    while batch := list(islice(windows, size)):
-        yield np.stack(batch)
-
-
 def _gathered(rows, video):
     """Rows as an array (N, ...); an error where there are none, or too many for memory."""
     kept, size = [], 0
-    with closing(rows):
-        for row in rows:
-            kept.append(row)
-            size += row.nbytes
-            if size > MOST_BYTES:
-                raise VideoError(
-                    video,
-                    f"its features would take more than {MOST_BYTES / 2**30:g} GiB; pool them, or "
-                    "take a later endpoint or a larger stride",
-                )
+    for row in rows:
+        kept.append(row)
+        size += row.nbytes
+        if size > MOST_BYTES:
+            raise VideoError(
+                video,
+                f"its features would take more than {MOST_BYTES / 2**30:g} GiB; pool them, or "
+                "take a later endpoint or a larger stride",
+            )
     return np.stack(kept) if kept else np.zeros((0, 1), np.float32)
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 
@@ -191,6 +192,13 @@ def means_of(steps: Iterable, count: int | None) -> Iterator[np.ndarray]:
             total, number = 0.0, 0
     if number:
         yield total / np.float32(number)
+
+
+def batched(items, size) -> Iterator[list]:
+    """Lists of so many consecutive items each, and of what is left at the end."""
+    items = iter(items)
+    while batch := list(islice(items, size)):
+        yield batch
 
 
 def windows_of(frames: Iterable, window: int, stride: int) -> Iterator[np.ndarray]:

@@ -140,6 +140,50 @@ def test_what_is_said_of_features(extractor, moving_video, small_dir):
     assert "flow" not in extractor("rgb").account(SOURCE)["preprocessing"]
 
 
+@pytest.mark.parametrize("stream", ["rgb", "joint"])
+def test_windows_of_several_videos_share_batches(extractor, moving_video, tmp_path, stream):
+    """Five, none, three and two windows are three batches of four, and each as alone."""
+    maker = extractor(stream, feature_rules(window=16), batch_size=4)
+    assert maker.videos_together == 4
+    broken = tmp_path / "broken.mp4"
+    content = moving_video(FRAMES).read_bytes()
+    broken.write_bytes(content[: len(content) // 2])
+    videos = [moving_video(80), broken, moving_video(50), moving_video(40), moving_video(9)]
+    sizes = []
+    for network in maker.networks.values():
+        answer = network._answer
+        network._answer = lambda clips, answer=answer: (sizes.append(len(clips)), answer(clips))[1]
+    found = list(maker.extract_several([(video, SOURCE, None) for video in videos]))
+    assert sizes == [4, 4, 2] * len(maker.networks)
+    for k in (0, 2, 3):
+        alone = maker.extract(videos[k], SOURCE)
+        np.testing.assert_array_equal(found[k].features, alone.features)
+        np.testing.assert_array_equal(found[k].times, alone.times)
+        assert found[k].metadata == alone.metadata
+        assert len(found[k].features) == {0: 5, 2: 3, 3: 2}[k]
+    assert [type(found[k]) for k in (1, 4)] == [VideoError] * 2
+    assert "cut short" in found[1].reason
+    assert found[4].reason == "it has 9 frames at 25 per second; at least 16 are needed"
+
+
+def test_where_memory_is_not_enough_for_all_it_may_be_for_each(
+    extractor, moving_video, monkeypatch
+):
+    maker = extractor(rules=feature_rules(window=16))
+
+    def too_much(*_):
+        raise MemoryError
+
+    monkeypatch.setattr(maker, "_together", too_much)
+    jobs = [(moving_video(frames), SOURCE, None) for frames in (40, 50)]
+    assert [len(found.features) for found in maker.extract_several(jobs)] == [2, 3]
+
+
+def test_videos_shown_whole_and_large_rows_stand_alone(extractor):
+    assert extractor().videos_together == 1
+    assert extractor(rules=feature_rules(pool="none", window=16)).videos_together == 1
+
+
 def test_bfloat16_is_near(extractor, moving_video):
     exact = extractor().extract(moving_video(40), SOURCE).features
     found = extractor(precision="bfloat16").extract(moving_video(40), SOURCE)
