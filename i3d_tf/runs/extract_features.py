@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import islice
 from pathlib import Path
 
 from i3d_tf.data.feature_file import FORMATS, read_features, write_features
 from i3d_tf.runs.console import progress_bar, quiet_tensorflow
-from i3d_tf.runs.feature_rows import batched
 from i3d_tf.runs.processes import MOST_PROCESSES, available_processors, run_tasks
 from i3d_tf.runs.unfinished import unfinished_folder
 from i3d_tf.runs.video_targets import find_targets
@@ -173,8 +173,9 @@ def _extract_all(todo, output_dir, extractor, processes):
 def _outcomes(tasks, extractor, processes):
     """(video, reason or None) of each task."""
     if processes <= 1:
-        for group in batched(tasks, extractor.videos_together):
-            yield from extract_together(group, extractor)
+        remaining = iter(tasks)
+        for group in extractor.groups([video for video, *_ in tasks]):
+            yield from extract_together(list(islice(remaining, len(group))), extractor)
         return
     threads = max(1, available_processors() // processes)
     shared = [(task, extractor.options, threads) for task in tasks]

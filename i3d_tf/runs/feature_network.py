@@ -1,5 +1,6 @@
 """Networks as makers of features: a video's frames in, rows and their account out."""
 
+import math
 from collections.abc import Iterator
 from contextlib import closing, suppress
 from dataclasses import fields
@@ -17,10 +18,11 @@ from i3d_tf.runs.video_streams import VideoStreams, flow_origin
 from i3d_tf.specs.architectures import JOINT
 from i3d_tf.specs.inception_v1 import MIN_FRAMES
 from i3d_tf.specs.streams import STREAMS
+from i3d_tf.video.decode import probe
 from i3d_tf.video.engines import choose_engine
 from i3d_tf.video.media import VideoError
 
-MOST_VIDEOS = 8  # that share batches, and that a killed job loses
+BATCHES_TOGETHER = 4  # are filled by the windows of several videos, before these are finished
 RANGES = {
     "rgb": "[-1, 1]: value / 127.5 - 1",
     "flow": "[-1, 1]: pixels per frame, truncated to +-20, / 20",
@@ -112,8 +114,7 @@ class FeatureExtractor:
         """The features of some videos, whose windows share batches.
 
         Args:
-            jobs: List of (video, source, flow_file), as for `extract`; as many as one cares to lose
-                when a job is killed, and `videos_together` at most.
+            jobs: List of (video, source, flow_file), as for `extract`, of a group of `groups`.
 
         Yields:
             The features of each, in order; or why it has none.
@@ -125,12 +126,39 @@ class FeatureExtractor:
                 outcomes = self._together(jobs)
         yield from (self._alone(job) for job in jobs) if outcomes is None else outcomes
 
-    @property
-    def videos_together(self) -> int:
-        """Videos whose windows share batches: 1 where rows are large, or a video is shown whole."""
+    def groups(self, videos) -> Iterator[list]:
+        """Divides videos into those that `extract_several` is given at once.
+
+        Their windows fill some batches: few videos where they are long, so that little is lost when
+        a job is killed. A video that is shown whole, or whose rows are large, stands alone.
+
+        Args:
+            videos: Paths.
+
+        Yields:
+            Lists of consecutive videos.
+        """
         rules = self.options.rules
         can_share = rules.window is not None and rules.pool != "none"
-        return min(self.options.batch_size, MOST_VIDEOS) if can_share else 1
+        enough = BATCHES_TOGETHER * self.options.batch_size if can_share else 0
+        group, windows = [], 0.0
+        for video in videos:
+            group.append(video)
+            windows += self._expected_windows(video) if can_share else 1
+            if windows >= enough:
+                yield group
+                group, windows = [], 0.0
+        if group:
+            yield group
+
+    def _expected_windows(self, video):
+        """About how many; what cannot be read has none, and what does not say has many."""
+        try:
+            seconds = probe(video).duration
+        except (VideoError, MemoryError):
+            return 0
+        frames = math.inf if seconds is None else seconds * self.protocol.frame_rate
+        return frames / self.options.rules.stride
 
     def _alone(self, job):
         try:

@@ -144,7 +144,6 @@ def test_what_is_said_of_features(extractor, moving_video, small_dir):
 def test_windows_of_several_videos_share_batches(extractor, moving_video, tmp_path, stream):
     """Five, none, three and two windows are three batches of four, and each as alone."""
     maker = extractor(stream, feature_rules(window=16), batch_size=4)
-    assert maker.videos_together == 4
     broken = tmp_path / "broken.mp4"
     content = moving_video(FRAMES).read_bytes()
     broken.write_bytes(content[: len(content) // 2])
@@ -179,9 +178,19 @@ def test_where_memory_is_not_enough_for_all_it_may_be_for_each(
     assert [len(found.features) for found in maker.extract_several(jobs)] == [2, 3]
 
 
-def test_videos_shown_whole_and_large_rows_stand_alone(extractor):
-    assert extractor().videos_together == 1
-    assert extractor(rules=feature_rules(pool="none", window=16)).videos_together == 1
+def test_short_videos_fill_batches_together(extractor, moving_video, tmp_path):
+    """Windows of 16 frames, four batches of 2: eight windows are enough for a group."""
+    bad = tmp_path / "bad.mp4"
+    bad.write_text("no video")
+    videos = [moving_video(n) for n in (80, 50, 40, FRAMES)]
+    short = extractor(rules=feature_rules(window=16), batch_size=2)
+    assert list(short.groups([*videos[:2], bad, *videos[2:], videos[2]])) == [
+        [*videos[:2]],
+        [bad, *videos[2:]],
+        [videos[2]],
+    ]
+    for rules in (feature_rules(), feature_rules(pool="none", window=16)):
+        assert list(extractor(rules=rules).groups(videos)) == [[video] for video in videos]
 
 
 def test_bfloat16_is_near(extractor, moving_video):
