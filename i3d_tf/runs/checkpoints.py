@@ -90,7 +90,7 @@ def _from_manifest(name, checkpoint_dir):
         model=model,
         stream=stream_of(model),
         class_names=class_names,
-        protocol=Protocol(**row.get("protocol", {})),
+        protocol=_manifest_protocol(name, row.get("protocol", {})),
         sha256=sha256(path),
     )
 
@@ -101,24 +101,51 @@ def _from_run(name, path):
         raise FileNotFoundError(
             f"{record}: no such file; {path.name} must lie in the folder of its training run."
         )
-    run = json.loads(record.read_text("utf-8"))
-    settings = run["settings"]
+    class_names, protocol = _read_run(record)
     history = path.parent / "history.jsonl"
     lines = history.read_text("utf-8").splitlines() if history.is_file() else []
     model = load_keras(path)
+    if len(class_names) != model.output_shape[-1]:
+        raise ValueError(
+            f"{path} has {model.output_shape[-1]} classes, and {record.name} beside it names "
+            f"{len(class_names)}."
+        )
     return Checkpoint(
         name=name,
         model=model,
         stream=stream_of(model),
-        class_names=tuple(run["class_names"]),
-        protocol=Protocol(
+        class_names=class_names,
+        protocol=protocol,
+        sha256=sha256(path),
+        history=[json.loads(line) for line in lines],
+    )
+
+
+def _read_run(record):
+    """(class names, Protocol) of a training run."""
+    try:
+        run = json.loads(record.read_text("utf-8"))
+        settings = run["settings"]
+        protocol = Protocol(
             frames=settings["test_frames"],
             frame_rate=settings["frame_rate"],
             short_side=settings["short_side"],
             crop_size=settings["crop_size"],
             windows=settings["test_windows"],
             rgb_step=settings["rgb_step"],
-        ),
-        sha256=sha256(path),
-        history=[json.loads(line) for line in lines],
-    )
+        )
+        return tuple(run["class_names"]), protocol
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
+        raise ValueError(
+            f"{record}: not the record of a training run ({error}); it must be the one that "
+            "train.py wrote."
+        ) from error
+
+
+def _manifest_protocol(name, values):
+    try:
+        return Protocol(**values)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"{name}: the `protocol` in its row of the manifest is not one ({error})."
+        ) from error

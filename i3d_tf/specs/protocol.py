@@ -31,6 +31,17 @@ def clip_shape(stream: str, frames: int, rgb_step: int, size: int) -> tuple[int,
     return len(frames_seen(stream, frames, rgb_step)), size, size, CHANNELS[stream]
 
 
+MOST_FRAME_RATE = 1000
+_MOST = {
+    "frames": 1 << 16,
+    "short_side": 4096,
+    "crop_size": 4096,
+    "windows": 4096,
+    "crops": 4096,
+    "rgb_step": 1 << 16,
+}
+
+
 @dataclass(frozen=True)
 class Protocol:
     """What clips of a video a network sees at test time; the defaults are arXiv:1705.07750's.
@@ -43,6 +54,9 @@ class Protocol:
         windows: Clips of one video, spread evenly in time.
         crops: Crops of one clip, spread evenly along the longer side; 1 is the centre.
         rgb_step: RGB shows one of so many frames of a clip, flow all.
+
+    Raises:
+        ValueError: A number is not of its kind, or so large that no memory would do.
     """
 
     frames: int = TEST_FRAMES
@@ -52,3 +66,21 @@ class Protocol:
     windows: int = 1
     crops: int = 1
     rgb_step: int = 1
+
+    def __post_init__(self):
+        for name, most in _MOST.items():
+            value = getattr(self, name)
+            if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= most:
+                raise ValueError(
+                    f"`{name}` must be an integer within 1..{most}; received {value!r}."
+                )
+        rate = self.frame_rate
+        if not isinstance(rate, int | float) or not 0 < rate <= MOST_FRAME_RATE:
+            raise ValueError(
+                f"`frame_rate` must be a number within 0..{MOST_FRAME_RATE}; received {rate!r}."
+            )
+        if self.crop_size > self.short_side or self.rgb_step > self.frames:
+            raise ValueError(
+                f"`crop_size` must be at most `short_side`, and `rgb_step` at most `frames`; "
+                f"received {self}."
+            )

@@ -64,3 +64,32 @@ def test_a_network_of_neither_stream(row):
 
     with pytest.raises(ValueError, match="'grey' reads 1 channels; RGB has 3, flow 2"):
         stream_of(Grey())
+
+
+@pytest.mark.parametrize(
+    ("protocol", "message"),
+    [
+        ({"speed": 1}, "odd: the `protocol` in its row of the manifest is not one .*speed"),
+        ({"frames": 0}, r"`frames` must be an integer within 1\.\.65536; received 0"),
+        (
+            {"frame_rate": float("nan")},
+            "`frame_rate` must be a number .* received nan",
+        ),
+        ({"crop_size": 300}, "`crop_size` must be at most `short_side`"),
+        (["frames"], "is not one"),
+    ],
+)
+def test_a_protocol_that_is_none(row, protocol, message):
+    row["protocol"] = protocol
+    with pytest.raises(ValueError, match=message):
+        open_checkpoint("odd")
+
+
+@pytest.mark.parametrize(
+    "text", ["{", "[]", "{}", '{"settings": {}}', '{"settings": {"test_frames": 9}}', "\udcff"]
+)
+def test_a_damaged_record_of_a_run(tmp_path, text):
+    (tmp_path / "run.json").write_bytes(text.encode("utf-8", "surrogateescape"))
+    (tmp_path / "best.keras").touch()
+    with pytest.raises(ValueError, match=r"run\.json: not the record of a training run"):
+        open_checkpoint(tmp_path)
