@@ -85,7 +85,7 @@ def _features(stream, clip, width_multiplier):
         network = inception_v1(
             include_top=False, input_shape=images.shape[1:], width_multiplier=width_multiplier
         )
-    trunk = Stream(network.inputs, network.outputs[0], name=trunk_name)
+    trunk = Stream(network.input, network.output, name=trunk_name)
     return UnfoldTime(name=f"{stream}_unfold_time")([trunk(images), steps])
 
 

@@ -38,7 +38,7 @@ def two_stream(rgb_model, flow_model, fusion="logits", name="two_stream"):
         "flow": keras.Input(flow_model.input_shape[1:], name="flow"),
     }
     streams = [
-        Stream(model.inputs, model.outputs[0], name=STREAM_NAMES[stream])(inputs[stream])
+        Stream(model.input, model.output, name=STREAM_NAMES[stream])(inputs[stream])
         for stream, model in (("rgb", rgb_model), ("flow", flow_model))
     ]
     if fusion == "logits":
