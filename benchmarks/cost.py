@@ -16,7 +16,7 @@ from itertools import repeat
 
 import numpy as np
 from absl import app, flags
-from product import product_function
+from product import network_operations, product_function, product_operations
 from record import write_record
 
 from i3d_tf.runs.console import one_line_errors, quiet_tensorflow
@@ -95,7 +95,8 @@ def _batch_function(model, size):
 def _result(frames, clips, turn, product):
     seconds, shares = [], []
     number = frames * (clips or 1)
-    work = (clips or 1) * _operations(frames) / (2 * _MATRIX.value**3)  # in products
+    operations = network_operations(frames, CROP_SIZE, CLASSES, _WIDTH.value)
+    work = (clips or 1) * operations / product_operations(_MATRIX.value)  # in products
     for round_number in range(_ROUNDS.value + 1):
         begin = time.perf_counter()
         turn()
@@ -112,16 +113,6 @@ def _result(frames, clips, turn, product):
         "share": statistics.median(shares),
         "seconds": seconds,
     }
-
-
-def _operations(frames):
-    """Of one answer to a clip."""
-    from i3d_tf.specs.geometry import count_multiply_adds
-    from i3d_tf.specs.inception_v1 import I3D, widen
-
-    rows = [widen(row, _WIDTH.value) for row in I3D]
-    clip_shape = (frames, CROP_SIZE, CROP_SIZE, CHANNELS["rgb"])
-    return 2 * count_multiply_adds(rows, clip_shape, CLASSES)
 
 
 def row_name(result) -> str:

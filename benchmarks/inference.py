@@ -18,7 +18,7 @@ import time
 
 import numpy as np
 from absl import app, flags
-from product import product_function
+from product import network_operations, product_function, product_operations
 from record import write_record
 
 from i3d_tf.runs.console import one_line_errors, quiet_tensorflow
@@ -96,7 +96,9 @@ def _result(precision, variant, turns, product_turns):
         "variant": variant,
         "clip_seconds": statistics.median(seconds) / _BATCH_SIZE.value,
         "gflops": _operations() / statistics.median(seconds) / 1e9,
-        "product_gflops": _product_operations() / statistics.median(product_seconds) / 1e9,
+        "product_gflops": product_operations(_MATRIX.value)
+        / statistics.median(product_seconds)
+        / 1e9,
         "share": _share(seconds, product_seconds),
         "processor_share": _share(processor_seconds, product_processor_seconds),
         "seconds": seconds,
@@ -109,21 +111,13 @@ def _result(precision, variant, turns, product_turns):
 def _share(ours, products):
     """The answers' operations per second over the product's."""
     ratios = [theirs / mine for mine, theirs in zip(ours, products, strict=True)]
-    return _operations() / _product_operations() * statistics.median(ratios)
-
-
-def _product_operations():
-    return 2 * _MATRIX.value**3
+    return _operations() / product_operations(_MATRIX.value) * statistics.median(ratios)
 
 
 def _operations():
     """Of one answer to a batch."""
-    from i3d_tf.specs.geometry import count_multiply_adds
-    from i3d_tf.specs.inception_v1 import I3D, widen
-
-    rows = [widen(row, _WIDTH.value) for row in I3D]
-    clip_shape = (_FRAMES.value, _SIZE.value, _SIZE.value, 3)
-    return 2 * _BATCH_SIZE.value * count_multiply_adds(rows, clip_shape, CLASSES)
+    of_a_clip = network_operations(_FRAMES.value, _SIZE.value, CLASSES, _WIDTH.value)
+    return _BATCH_SIZE.value * of_a_clip
 
 
 def _model(precision):

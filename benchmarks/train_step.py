@@ -17,7 +17,7 @@ import time
 
 import numpy as np
 from absl import app, flags
-from product import product_function
+from product import network_operations, product_function, product_operations
 from record import write_record
 
 from i3d_tf.runs.console import one_line_errors, quiet_tensorflow
@@ -75,7 +75,7 @@ def _measure(precision):
                 seconds[name].append(taken)
     step = {name: statistics.median(seconds[name]) / _STEPS.value for name in ("fit", "bare")}
     ratios = [fit / bare for fit, bare in zip(seconds["fit"], seconds["bare"], strict=True)]
-    product_rate = 2 * _MATRIX.value**3 / statistics.median(seconds["product"]) / 1e9
+    product_rate = product_operations(_MATRIX.value) / statistics.median(seconds["product"]) / 1e9
     return {
         "precision": precision,
         "step_seconds": step["fit"],
@@ -88,12 +88,8 @@ def _measure(precision):
 
 
 def _step_operations():
-    from i3d_tf.specs.geometry import count_multiply_adds
-    from i3d_tf.specs.inception_v1 import I3D, widen
-
-    rows = [widen(row, _WIDTH.value) for row in I3D]
-    clip_shape = (_FRAMES.value, _SIZE.value, _SIZE.value, 3)
-    return 3 * 2 * _BATCH_SIZE.value * count_multiply_adds(rows, clip_shape, CLASSES)
+    of_a_clip = network_operations(_FRAMES.value, _SIZE.value, CLASSES, _WIDTH.value)
+    return 3 * _BATCH_SIZE.value * of_a_clip
 
 
 def _model():

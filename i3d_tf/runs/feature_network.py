@@ -14,6 +14,7 @@ from i3d_tf.models.inference import fuse_for_inference
 from i3d_tf.runs.checkpoints import open_checkpoint
 from i3d_tf.runs.feature_rows import FeatureOptions, receptive_field, row_times
 from i3d_tf.runs.row_network import RowNetwork
+from i3d_tf.runs.shown_frames import check_number
 from i3d_tf.runs.video_streams import VideoStreams, flow_origin
 from i3d_tf.specs.architectures import JOINT
 from i3d_tf.specs.inception_v1 import MIN_FRAMES
@@ -124,7 +125,9 @@ class FeatureExtractor:
             # Too little memory for all together may be enough for each.
             with suppress(MemoryError, tf.errors.ResourceExhaustedError):
                 outcomes = self._together(jobs)
-        yield from (self._alone(job) for job in jobs) if outcomes is None else outcomes
+        if outcomes is None:
+            outcomes = (_or_reason(self.extract, *job) for job in jobs)
+        yield from outcomes
 
     def groups(self, videos) -> Iterator[list]:
         """Divides videos into those that `extract_several` is given at once.
@@ -160,15 +163,9 @@ class FeatureExtractor:
         frames = math.inf if seconds is None else seconds * self.protocol.frame_rate
         return frames / self.options.rules.stride
 
-    def _alone(self, job):
-        try:
-            return self.extract(*job)
-        except (VideoError, MemoryError) as error:
-            return error
-
     def _together(self, jobs):
         """What `extract_several` yields."""
-        outcomes = [self._opened(*job) for job in jobs]
+        outcomes = [_or_reason(self._opened, *job) for job in jobs]
         parts = [[] for _ in jobs]
         for network in self.networks.values():
             readable = [k for k, found in enumerate(outcomes) if isinstance(found, tuple)]
@@ -179,26 +176,22 @@ class FeatureExtractor:
                 parts[k].append(found)
         for k, (video, *_) in enumerate(jobs):
             if isinstance(outcomes[k], tuple):
-                try:
-                    arrays = [_gathered(iter(rows), video) for rows in parts[k]]
-                    outcomes[k] = self._assembled(video, *outcomes[k], arrays)
-                except VideoError as error:
-                    outcomes[k] = error
+                outcomes[k] = _or_reason(self._finished, video, *outcomes[k], parts[k])
         return outcomes
 
+    def _finished(self, video, account, shown, rows):
+        parts = [_gathered(of_stream, video) for of_stream in rows]
+        return self._assembled(video, account, shown, parts)
+
     def _opened(self, video, source, flow_file):
-        """(account, VideoStreams), or why they cannot be had."""
-        try:
-            account = self.account(source, flow_file)
-            return account, VideoStreams(video, self.protocol, self.engine or "auto", flow_file)
-        except VideoError as error:
-            return error
+        """(account, VideoStreams)."""
+        account = self.account(source, flow_file)
+        return account, VideoStreams(video, self.protocol, self.engine or "auto", flow_file)
 
     def _extract(self, video, source, flow_file):
-        account = self.account(source, flow_file)
-        shown = VideoStreams(video, self.protocol, self.engine or "auto", flow_file)
+        account, shown = self._opened(video, source, flow_file)
         if self.options.rules.window is None:
-            self._check_length(video, shown.num_frames, MIN_FRAMES)
+            check_number(video, shown.num_frames, self.protocol)
         parts = []
         for network in self.networks.values():  # their frames never wait for one another
             with closing(network.rows(shown)) as rows:
@@ -208,7 +201,7 @@ class FeatureExtractor:
     def _assembled(self, video, account, shown, parts):
         """Features and their account, of the rows of each stream."""
         rules = self.options.rules
-        self._check_length(video, shown.num_frames, rules.window or MIN_FRAMES)
+        check_number(video, shown.num_frames, self.protocol, rules.window or MIN_FRAMES)
         features = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=-1)
         if not np.isfinite(features).all():
             raise VideoError(video, "the network's output is not finite: its weights are damaged")
@@ -221,14 +214,13 @@ class FeatureExtractor:
         times = row_times(rules, shown.num_frames) / self.protocol.frame_rate
         return VideoFeatures(features, times, account | found)
 
-    def _check_length(self, video, num_frames, needed):
-        if num_frames < needed:
-            rate = self.protocol.frame_rate
-            raise VideoError(
-                video,
-                f"it has {num_frames} frames at {rate:.4g} per second; at least {needed} are "
-                "needed",
-            )
+
+def _or_reason(function, *arguments):
+    """What a function returns, or the error that says why a video gives nothing."""
+    try:
+        return function(*arguments)
+    except (VideoError, MemoryError) as error:
+        return error
 
 
 def _gathered(rows, video):

@@ -7,9 +7,10 @@ import numpy as np
 from i3d_tf.metrics.ranking import decode_predictions
 from i3d_tf.runs.answers import Window, stage
 from i3d_tf.runs.predict import Predictor
+from i3d_tf.runs.shown_frames import check_number
 from i3d_tf.runs.streaming import LAST, Streamer, step_logits
 from i3d_tf.runs.video_streams import VideoStreams
-from i3d_tf.specs.inception_v1 import I3D, MIN_FRAMES
+from i3d_tf.specs.inception_v1 import I3D
 from i3d_tf.specs.time_steps import time_steps
 from i3d_tf.video.media import VideoError
 
@@ -59,12 +60,7 @@ class WindowPredictor(Predictor):
         with stage(answer, "count frames"):
             video = VideoStreams(path, self.protocol, self.engine or "auto")
             frames = video.num_frames
-        if frames < MIN_FRAMES:
-            raise VideoError(
-                path,
-                f"it has {frames} frames at {self.protocol.frame_rate:.4g} per second; at "
-                f"least {MIN_FRAMES} are needed",
-            )
+        check_number(path, frames, self.protocol)
         rate = self.protocol.frame_rate
         answer.frames, answer.seconds = frames, frames / rate
         logits = 0.0

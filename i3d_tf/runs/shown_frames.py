@@ -73,7 +73,7 @@ def read_shown(path, protocol: Protocol) -> ShownFrames:
         length = min(len(frames), protocol.frames)
         return ShownFrames(frames, (0,), length, length)
     number = count_frames(path, protocol.frame_rate)
-    _check_number(path, number, protocol)
+    check_number(path, number, protocol)
     shown = uniform_windows(number, protocol.frames, protocol.windows)
     starts, length = shown[:, 0], min(number, protocol.frames)
     ends = starts + length
@@ -104,17 +104,26 @@ def read_start(path, protocol: Protocol, most) -> np.ndarray:
 
     rate = protocol.frame_rate
     frames = read_clip(path, rate, end=most / rate, change=resized)
-    _check_number(path, len(frames), protocol)
+    check_number(path, len(frames), protocol)
     return frames
 
 
-def _check_number(path, number, protocol):
-    if number < MIN_FRAMES:
-        raise VideoError(
-            path,
-            f"it has {number} frames at {protocol.frame_rate:.4g} per second; at least "
-            f"{MIN_FRAMES} are needed",
-        )
+def check_number(path, number, protocol: Protocol, needed=MIN_FRAMES):
+    """Refuses a video that is too short.
+
+    Args:
+        path: The video.
+        number: Its frames.
+        protocol: At whose frame rate they are counted.
+        needed: The least number.
+
+    Raises:
+        VideoError: There are fewer.
+    """
+    if number < needed:
+        rate = protocol.frame_rate
+        reason = f"it has {number} frames at {rate:.4g} per second; at least {needed} are needed"
+        raise VideoError(path, reason)
 
 
 def _check_aspect(path, height, width):

@@ -165,6 +165,15 @@ def test_windows_of_several_videos_share_batches(extractor, moving_video, tmp_pa
     assert found[4].reason == "it has 9 frames at 25 per second; at least 16 are needed"
 
 
+def test_too_many_features_of_one_of_several(extractor, moving_video, monkeypatch):
+    maker = extractor(rules=feature_rules(window=16), batch_size=4)
+    monkeypatch.setattr(feature_network, "MOST_BYTES", 3 * 64 * 4)
+    jobs = [(moving_video(frames), SOURCE, None) for frames in (80, 50)]
+    too_many, enough = maker.extract_several(jobs)
+    assert "would take more than" in too_many.reason
+    assert enough.features.shape == (3, 64)
+
+
 def test_where_memory_is_not_enough_for_all_it_may_be_for_each(
     extractor, moving_video, monkeypatch
 ):
