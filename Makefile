@@ -63,7 +63,7 @@ $(EXPORT_STAMP): | $(STAMP)
 	touch "$@"
 
 test-export: env $(EXPORT_STAMP)
-	PYTHONPATH="$(abspath $(EXPORT))" $(BIN)/python -m pytest tests/runs/test_export_onnx.py
+	PYTHONPATH="$(abspath $(EXPORT))" $(BIN)/python -m pytest tests/export/test_onnx.py
 
 train: env
 	$(BIN)/python tools/train_stick_actions.py

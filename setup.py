@@ -5,10 +5,12 @@ from pathlib import Path
 from setuptools import find_packages, setup
 
 HERE = Path(__file__).parent
+version = {}
+exec((HERE / "i3d_tf/specs/version.py").read_text(encoding="utf-8"), version)  # noqa: S102
 
 setup(
     name="i3d_tf",
-    version="0.1.0",
+    version=version["__version__"],
     description="Inflated 3D ConvNets (I3D) for TensorFlow and Keras 3",
     long_description=(HERE / "README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",

@@ -15,8 +15,8 @@ from pathlib import Path
 from absl import app, flags
 from cost import row_name
 
-from i3d_tf.runs.console import one_line_errors
-from i3d_tf.weights.files import replaced_when_whole
+from i3d_tf.system.console import one_line_errors
+from i3d_tf.system.files import replaced_when_whole
 
 _OUTPUT_DIR = flags.DEFINE_string("output_dir", "build/bench", "Where everything goes.")
 

@@ -19,8 +19,8 @@ from absl import app, flags
 from product import network_operations, product_function, product_operations
 from record import write_record
 
-from i3d_tf.runs.console import one_line_errors, quiet_tensorflow
 from i3d_tf.specs.streams import CHANNELS, CROP_SIZE
+from i3d_tf.system.console import one_line_errors, quiet_tensorflow
 
 _OUTPUT = flags.DEFINE_string("output", None, "JSON file for the numbers.")
 _ROUNDS = flags.DEFINE_integer("rounds", 3, "How often each has its turn.", lower_bound=1)
@@ -54,8 +54,8 @@ def main(argv):
 
 def _measure(lengths, batches):
     """A row for each length and each batch."""
-    from i3d_tf.models.inference import fuse_for_inference
-    from i3d_tf.runs.streaming import Streamer
+    from i3d_tf.inference.streaming import Streamer
+    from i3d_tf.models.fold_batch_norm import fuse_for_inference
     from i3d_tf.zoo import build
 
     shape = (None, CROP_SIZE, CROP_SIZE, CHANNELS["rgb"])

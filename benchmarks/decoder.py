@@ -17,8 +17,8 @@ from pathlib import Path
 from absl import app, flags
 from record import write_record
 
-from i3d_tf.runs.console import one_line_errors
 from i3d_tf.specs.streams import SHORT_SIDE
+from i3d_tf.system.console import one_line_errors
 
 _OUTPUT = flags.DEFINE_string("output", None, "JSON file for the numbers.")
 _ROUNDS = flags.DEFINE_integer("rounds", 5, "How often each has its turn.", lower_bound=1)

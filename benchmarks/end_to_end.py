@@ -18,8 +18,8 @@ from pathlib import Path
 from absl import app, flags
 from record import write_record
 
-from i3d_tf.runs.console import one_line_errors, quiet_tensorflow
 from i3d_tf.specs.streams import CHANNELS, FRAME_RATE, SHORT_SIDE, TEST_FRAMES
+from i3d_tf.system.console import one_line_errors, quiet_tensorflow
 
 _OUTPUT = flags.DEFINE_string("output", None, "JSON file for the numbers.")
 _ROUNDS = flags.DEFINE_integer("rounds", 3, "How often each is measured.", lower_bound=1)
@@ -56,7 +56,7 @@ def _rendered(folder):
 
 
 def _predictor(folder):
-    from i3d_tf.runs.predict import Predictor
+    from i3d_tf.inference.predictor import Predictor
     from i3d_tf.specs.labels import read_labels
     from i3d_tf.weights.store import save_weights
     from i3d_tf.zoo import build

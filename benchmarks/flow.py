@@ -18,8 +18,8 @@ import numpy as np
 from absl import app, flags
 from record import write_record
 
-from i3d_tf.runs.console import one_line_errors, quiet_tensorflow
 from i3d_tf.specs.streams import FLOW_BOUND, SHORT_SIDE
+from i3d_tf.system.console import one_line_errors, quiet_tensorflow
 
 _OUTPUT = flags.DEFINE_string("output", None, "JSON file for the numbers.")
 _ROUNDS = flags.DEFINE_integer("rounds", 3, "How often every engine has its turn.", lower_bound=1)
@@ -66,7 +66,7 @@ def main(argv):
 def _videos(paths):
     """Name of each clip to (previous, following), uint8 grey (N, H, W), short side 256."""
     from i3d_tf.specs.streams import FRAME_RATE
-    from i3d_tf.video.flow_stream import read_frames
+    from i3d_tf.video.decode import read_frames
 
     most = round(MOST_SECONDS * FRAME_RATE)
     return {Path(path).name: _pairs(list(islice(read_frames(path), most))) for path in paths}
@@ -81,7 +81,7 @@ def _rendered():
 
 def _pairs(frames):
     """Pairs of neighbouring frames, spread evenly over a clip."""
-    from i3d_tf.video.flow import to_grey
+    from i3d_tf.flow.compute import to_grey
 
     # Resampling repeats frames, and no engine takes long to find that nothing moves.
     moving = [k for k in range(len(frames) - 1) if not np.array_equal(frames[k], frames[k + 1])]
@@ -94,7 +94,7 @@ def _pairs(frames):
 
 def _flow_function(row):
     """A function (previous, following) -> flow."""
-    from i3d_tf.video.engines import engine_parameters, load_engine
+    from i3d_tf.flow.engines import engine_parameters, load_engine
 
     engine, _, variant = row.partition(" ")
     between = load_engine(engine)

@@ -21,7 +21,7 @@ from absl import app, flags
 from product import network_operations, product_function, product_operations
 from record import write_record
 
-from i3d_tf.runs.console import one_line_errors, quiet_tensorflow
+from i3d_tf.system.console import one_line_errors, quiet_tensorflow
 
 _OUTPUT = flags.DEFINE_string("output", None, "JSON file for the numbers.")
 _ROUNDS = flags.DEFINE_integer("rounds", 5, "How often each has its turn.", lower_bound=1)
@@ -135,7 +135,7 @@ def _model(precision):
 
 
 def _fused(model, precision):
-    from i3d_tf.models.inference import fuse_for_inference
+    from i3d_tf.models.fold_batch_norm import fuse_for_inference
 
     return fuse_for_inference(model, precision)
 

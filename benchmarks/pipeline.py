@@ -21,9 +21,9 @@ from pathlib import Path
 from absl import app, flags
 from record import write_record
 
-from i3d_tf.runs.console import one_line_errors, quiet_tensorflow
-from i3d_tf.runs.processes import available_processors
 from i3d_tf.specs.streams import CROP_SIZE, FRAME_RATE, SHORT_SIDE
+from i3d_tf.system.console import one_line_errors, quiet_tensorflow
+from i3d_tf.system.worker_pool import available_processors
 
 _OUTPUT = flags.DEFINE_string("output", None, "JSON file for the numbers.")
 _ROUNDS = flags.DEFINE_integer("rounds", 5, "How often each has its turn.", lower_bound=1)

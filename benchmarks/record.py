@@ -5,8 +5,8 @@ import platform
 from importlib.metadata import version
 from pathlib import Path
 
-from i3d_tf.runs.processes import available_processors
-from i3d_tf.weights.files import replaced_when_whole
+from i3d_tf.system.files import replaced_when_whole
+from i3d_tf.system.worker_pool import available_processors
 
 
 def write_record(path, libraries, **numbers):

@@ -20,7 +20,7 @@ from absl import app, flags
 from product import network_operations, product_function, product_operations
 from record import write_record
 
-from i3d_tf.runs.console import one_line_errors, quiet_tensorflow
+from i3d_tf.system.console import one_line_errors, quiet_tensorflow
 
 _OUTPUT = flags.DEFINE_string("output", None, "JSON file for the numbers.")
 _ROUNDS = flags.DEFINE_integer("rounds", 3, "How often each has its turn.", lower_bound=1)
@@ -59,7 +59,7 @@ def main(argv):
 
 def _measure(precision):
     """Lets all take turns in one precision; the first turns, which compile, are not counted."""
-    from i3d_tf.runs.training_model import set_precision
+    from i3d_tf.training.model import set_precision
 
     set_precision(precision)
     turns = {
@@ -95,8 +95,8 @@ def _step_operations():
 def _model():
     from dataclasses import replace
 
-    from i3d_tf.runs.training_model import build_model, compile_model
     from i3d_tf.specs.recipes import RECIPES
+    from i3d_tf.training.model import build_model, compile_model
 
     recipe = replace(
         RECIPES["kinetics_rgb"],

@@ -5,21 +5,22 @@ The public names, each imported when it is first used, so that `import i3d_tf` i
 
 from importlib import import_module
 
+from i3d_tf.specs.version import __version__ as __version__
+
 _PUBLIC = {
     "InceptionI3D": "i3d_tf.zoo",
-    "compute_flow": "i3d_tf.video.flow",
+    "compute_flow": "i3d_tf.flow.compute",
     "decode_predictions": "i3d_tf.metrics.ranking",
-    "fuse_for_inference": "i3d_tf.models.inference",
-    "inflate": "i3d_tf.zoo",
+    "fuse_for_inference": "i3d_tf.models.fold_batch_norm",
+    "inflate": "i3d_tf.inflation.inflate",
     "load": "i3d_tf.zoo",
-    "preprocess_input": "i3d_tf.video.transform",
+    "preprocess_input": "i3d_tf.video.transforms",
     "read_clip": "i3d_tf.video.decode",
-    "read_features": "i3d_tf.data.feature_file",
+    "read_features": "i3d_tf.features.feature_file",
     "two_stream": "i3d_tf.models.two_stream",
 }
 
 __all__ = list(_PUBLIC)
-__version__ = "0.1.0"
 
 
 def __getattr__(name):

@@ -18,6 +18,14 @@ from i3d_tf.specs.inception_v1 import (
 from i3d_tf.specs.releases import RELEASES, released_name
 from i3d_tf.specs.streams import CHANNELS
 
+pytest_plugins = [
+    "fixtures.datasets",
+    "fixtures.jobs",
+    "fixtures.networks",
+    "fixtures.tools",
+    "fixtures.videos",
+]
+
 REPOSITORY_ROOT = Path(__file__).resolve().parent.parent
 TINY = 1 / 16  # width multiplier of networks whose answers do not matter
 TINY_LABELS = ["one", "two", "three", "four", "five"]
@@ -104,7 +112,7 @@ def released_checkpoint(released_shapes, values_for, write_checkpoint, tmp_path_
 @pytest.fixture(scope="session")
 def tiny_dir(tmp_path_factory):
     """A checkpoint directory with `tiny_rgb` and `tiny_flow`: narrow networks of five classes."""
-    from i3d_tf.models.inception_i3d import inception_i3d
+    from i3d_tf.models.inception import inception_i3d
     from i3d_tf.weights.store import save_weights
 
     directory = tmp_path_factory.mktemp("tiny")

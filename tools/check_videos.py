@@ -11,8 +11,8 @@ import sys
 
 from absl import app, flags
 
-from i3d_tf.runs.console import one_line_errors
 from i3d_tf.specs.datasets import DATASETS
+from i3d_tf.system.console import one_line_errors
 
 _DATA_DIR = flags.DEFINE_string("data_dir", None, "Folder of the videos.", required=True)
 _DATASET = flags.DEFINE_enum(
@@ -32,7 +32,7 @@ def main(argv):
     with one_line_errors():
         if len(argv) > 1:
             raise ValueError(f"unexpected arguments {argv[1:]}; every option is a --flag.")
-        from i3d_tf.runs.check_videos import check_videos
+        from i3d_tf.data.check_videos import check_videos
 
         report = check_videos(
             _DATA_DIR.value,

@@ -8,8 +8,8 @@ Stopped at any moment, the same command goes on where it was.
 
 from absl import app, flags
 
-from i3d_tf.runs.console import one_line_errors, quiet_tensorflow
-from i3d_tf.specs.comparison import SEEDS, STEPS
+from i3d_tf.experiments.contenders import SEEDS, STEPS
+from i3d_tf.system.console import one_line_errors, quiet_tensorflow
 
 _OUTPUT_DIR = flags.DEFINE_string("output_dir", "runs/comparison", "Where everything goes.")
 _SEEDS = flags.DEFINE_integer("seeds", SEEDS, "How often all is trained.", lower_bound=1)
@@ -22,8 +22,11 @@ def main(argv):
         if len(argv) > 1:
             raise ValueError(f"unexpected arguments {argv[1:]}; every option is a --flag.")
         quiet_tensorflow()
-        from i3d_tf.runs.compare_architectures import compare_architectures, comparison_folder
-        from i3d_tf.runs.comparison_table import write_comparison
+        from i3d_tf.experiments.compare_architectures import (
+            compare_architectures,
+            comparison_folder,
+        )
+        from i3d_tf.experiments.comparison_table import write_comparison
 
         rows = compare_architectures(_OUTPUT_DIR.value, _SEEDS.value, _BUDGET.value)
         folder = comparison_folder(_OUTPUT_DIR.value, _BUDGET.value)

@@ -10,8 +10,8 @@ import sys
 
 from absl import app, flags
 
-from i3d_tf.runs.console import one_line_errors, quiet_tensorflow
 from i3d_tf.specs.streams import FRAME_RATE, SHORT_SIDE
+from i3d_tf.system.console import one_line_errors, quiet_tensorflow
 
 _FLOW_DIR = flags.DEFINE_string("flow_dir", None, "Where the flow files go.", required=True)
 _DATA_DIR = flags.DEFINE_string(
@@ -41,7 +41,7 @@ def main(argv):
     with one_line_errors():
         if _ENGINE.value == "graph":
             quiet_tensorflow()
-        from i3d_tf.runs.compute_flow import compute_flow_files
+        from i3d_tf.flow.compute_files import compute_flow_files
 
         report = compute_flow_files(
             argv[1:],

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from absl import app, flags
 
-from i3d_tf.runs.console import one_line_errors, quiet_tensorflow
 from i3d_tf.specs import slim
 from i3d_tf.specs.releases import RELEASES, UPSTREAM_URL
+from i3d_tf.system.console import one_line_errors, quiet_tensorflow
 
 _RELEASE = flags.DEFINE_enum("release", None, (*RELEASES, slim.NAME), "Which checkpoint.")
 _APPLICATION = flags.DEFINE_string(
@@ -54,7 +54,7 @@ def _check_flags():
 
 
 def _convert():
-    from i3d_tf.runs import convert, convert_2d
+    from i3d_tf.zoo import convert, convert_2d
 
     source, output_dir = _SOURCE.value, _OUTPUT_DIR.value
     if _APPLICATION.value is not None:

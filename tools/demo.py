@@ -7,7 +7,7 @@ import sys
 
 from absl import app, flags
 
-from i3d_tf.runs.console import one_line_errors, quiet_tensorflow
+from i3d_tf.system.console import one_line_errors, quiet_tensorflow
 
 _OUTPUT_DIR = flags.DEFINE_string("output_dir", "demo", "Where the clips go.")
 _CHECKPOINT_DIR = flags.DEFINE_string("checkpoint_dir", "checkpoints", "Where weights are.")
@@ -19,7 +19,7 @@ def main(argv):
         if len(argv) > 1:
             raise ValueError(f"unexpected arguments {argv[1:]}; every option is a --flag.")
         quiet_tensorflow()
-        from i3d_tf.runs.demo import demo
+        from i3d_tf.experiments.demo import demo
 
         sys.exit(1 if demo(_OUTPUT_DIR.value, _CHECKPOINT_DIR.value) else 0)
 

@@ -9,9 +9,9 @@ import dataclasses
 
 from absl import app, flags
 
-from i3d_tf.runs.console import one_line_errors, quiet_tensorflow
 from i3d_tf.specs.protocol import Protocol
 from i3d_tf.specs.streams import FUSIONS
+from i3d_tf.system.console import one_line_errors, quiet_tensorflow
 
 flags.DEFINE_string("dataset", "class_folders", "Which reader; a dataset's name, or csv.")
 flags.DEFINE_string("data_dir", None, "Folder of the dataset.")
@@ -44,11 +44,11 @@ def main(argv):
             raise ValueError(f"unexpected arguments {argv[1:]}; every option is a --flag.")
         quiet_tensorflow()
         if _COMPARE.value:
-            from i3d_tf.runs.report_compare import compare_reports
+            from i3d_tf.evaluation.compare import compare_reports
 
             print("\n".join(compare_reports(*_COMPARE.value).lines()))
             return
-        from i3d_tf.runs.evaluate import EvaluateOptions, evaluate, summary
+        from i3d_tf.evaluation.evaluate import EvaluateOptions, evaluate, summary
 
         values = flags.FLAGS.flag_values_dict()
         for name in ("data_dir", "report_dir"):

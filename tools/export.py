@@ -11,7 +11,7 @@ i3d_tf[export].
 
 from absl import app, flags, logging
 
-from i3d_tf.runs.console import one_line_errors, quiet_tensorflow
+from i3d_tf.system.console import one_line_errors, quiet_tensorflow
 
 _CHECKPOINT = flags.DEFINE_string(
     "checkpoint", None, "A name in the checkpoint directory, a run's folder, or its .keras file."
@@ -34,7 +34,7 @@ def main(argv):
             raise ValueError("--checkpoint and --output_dir must be given; see --help.")
         logging.set_verbosity(logging.WARNING)
         quiet_tensorflow()
-        from i3d_tf.runs.export import export
+        from i3d_tf.export.export import export
 
         folder = export(
             _CHECKPOINT.value,

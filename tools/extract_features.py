@@ -12,7 +12,7 @@ import sys
 
 from absl import app, flags
 
-from i3d_tf.runs.console import one_line_errors, quiet_tensorflow
+from i3d_tf.system.console import one_line_errors, quiet_tensorflow
 
 _OUTPUT_DIR = flags.DEFINE_string("output_dir", None, "Where the files go.", required=True)
 _STREAM = flags.DEFINE_enum(
@@ -49,8 +49,8 @@ _OVERWRITE = flags.DEFINE_bool("overwrite", False, "Replace files that were made
 def main(argv):
     """Reads the flags and makes one call."""
     with one_line_errors():
-        from i3d_tf.runs.extract_features import extract_feature_files
-        from i3d_tf.runs.feature_rows import FeatureOptions, feature_rules
+        from i3d_tf.features.extract import extract_feature_files
+        from i3d_tf.features.options import FeatureOptions, feature_rules
 
         options = FeatureOptions(
             feature_rules(_ENDPOINT.value, _POOL.value, _WINDOW.value, _STRIDE.value),

@@ -12,8 +12,8 @@ import sys
 
 from absl import app, flags
 
-from i3d_tf.runs.console import one_line_errors, quiet_tensorflow
 from i3d_tf.specs.streams import CROP_SIZE
+from i3d_tf.system.console import one_line_errors, quiet_tensorflow
 
 _REAL = flags.DEFINE_multi_string("real", [], "Reference videos, or a file of statistics.")
 _GENERATED = flags.DEFINE_multi_string("generated", [], "Videos to judge, or a file of statistics.")
@@ -45,8 +45,8 @@ def main(argv):
         if len(argv) > 1:
             raise ValueError(f"unexpected arguments {argv[1:]}; every option is a --flag.")
         quiet_tensorflow()
-        from i3d_tf.runs.fvd import FvdOptions, frechet_video_distance, print_result
-        from i3d_tf.runs.fvd_features import ClipRules
+        from i3d_tf.features.fvd import FvdOptions, frechet_video_distance, print_result
+        from i3d_tf.features.fvd_clips import ClipRules
 
         options = FvdOptions(
             real=tuple(_REAL.value),

@@ -6,8 +6,8 @@ python tools/make_stick_actions.py --data_dir=stick_actions --train_clips=100 --
 
 from absl import app, flags
 
-from i3d_tf.runs.console import one_line_errors
 from i3d_tf.specs.stick_actions import CLIP_SIZE, CLIP_SIZES, TEST_CLIPS, TRAIN_CLIPS
+from i3d_tf.system.console import one_line_errors
 
 _DATA_DIR = flags.DEFINE_string("data_dir", None, "Where the dataset goes.", required=True)
 _TRAIN_CLIPS = flags.DEFINE_integer("train_clips", TRAIN_CLIPS, "Training clips per action.")
@@ -24,7 +24,7 @@ def main(argv):
     with one_line_errors():
         if len(argv) > 1:
             raise ValueError(f"unexpected arguments {argv[1:]}; every option is a --flag.")
-        from i3d_tf.runs.render import render_stick_actions
+        from i3d_tf.experiments.render import render_stick_actions
 
         report = render_stick_actions(
             _DATA_DIR.value,

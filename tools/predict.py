@@ -11,7 +11,7 @@ import sys
 
 from absl import app, flags
 
-from i3d_tf.runs.console import leave_out, one_line_errors, quiet_tensorflow
+from i3d_tf.system.console import leave_out, one_line_errors, quiet_tensorflow
 
 _STREAM = flags.DEFINE_enum("stream", "rgb", ("rgb", "flow", "joint"), "What the network sees.")
 _CHECKPOINT_DIR = flags.DEFINE_string("checkpoint_dir", "checkpoints", "Where the weights are.")
@@ -46,10 +46,10 @@ def main(argv):
         if _TIMELINE_DIR.value is not None and _WINDOW.value is None:
             raise ValueError("--timeline_dir needs --window, the frames of a window.")
         quiet_tensorflow()
-        from i3d_tf.runs.answering import answer_videos
-        from i3d_tf.runs.predict import Predictor
-        from i3d_tf.runs.predict_windows import WindowPredictor
-        from i3d_tf.runs.saved_predictor import SavedPredictor
+        from i3d_tf.export.load import SavedPredictor
+        from i3d_tf.inference.command_output import answer_videos
+        from i3d_tf.inference.predictor import Predictor
+        from i3d_tf.inference.sliding_window import WindowPredictor
 
         if _SAVED_MODEL.value is not None:
             leave_out(_SAVED_MODEL, _OF_WEIGHTS)

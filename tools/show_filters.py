@@ -8,7 +8,7 @@ Networks are names in --checkpoint_dir, .weights.h5 or .keras files, or folders 
 
 from absl import app, flags
 
-from i3d_tf.runs.console import one_line_errors, quiet_tensorflow
+from i3d_tf.system.console import one_line_errors, quiet_tensorflow
 
 _OUTPUT_DIR = flags.DEFINE_string("output_dir", None, "Where the pictures go.", required=True)
 _CHECKPOINT_DIR = flags.DEFINE_string("checkpoint_dir", "checkpoints", "Where names are looked up.")
@@ -21,7 +21,7 @@ def main(argv):
         if len(argv) < 2:
             raise ValueError("name at least one network.")
         quiet_tensorflow()
-        from i3d_tf.runs.filter_pictures import write_filter_pictures
+        from i3d_tf.experiments.first_layer_filters import write_filter_pictures
 
         paths = write_filter_pictures(
             argv[1:], _OUTPUT_DIR.value, _CHECKPOINT_DIR.value, _SCALE.value

@@ -10,8 +10,8 @@ import dataclasses
 
 from absl import app, flags
 
-from i3d_tf.runs.console import one_line_errors, quiet_tensorflow
 from i3d_tf.specs.recipes import I3D_MODEL, RECIPES, Recipe, for_model
+from i3d_tf.system.console import one_line_errors, quiet_tensorflow
 
 _RECIPE = flags.DEFINE_enum("recipe", "stick_actions", tuple(RECIPES), "Published schedule.")
 flags.DEFINE_string("data_dir", None, "Folder of the dataset.", required=True)
@@ -65,7 +65,7 @@ def main(argv):
             raise ValueError(f"unexpected arguments {argv[1:]}; every option is a --flag.")
         recipe = _recipe()
         quiet_tensorflow()
-        from i3d_tf.runs.train import TrainOptions, train
+        from i3d_tf.training.train import TrainOptions, train
 
         chosen = {
             field.name: flags.FLAGS[field.name].value for field in dataclasses.fields(TrainOptions)

@@ -5,7 +5,7 @@ python tools/train_stick_actions.py --output_dir=runs/stick_actions
 
 from absl import app, flags
 
-from i3d_tf.runs.console import one_line_errors, quiet_tensorflow
+from i3d_tf.system.console import one_line_errors, quiet_tensorflow
 
 _OUTPUT_DIR = flags.DEFINE_string("output_dir", "runs/stick_actions", "Where everything goes.")
 _SEED = flags.DEFINE_integer("seed", 0, "Of training.", lower_bound=0)
@@ -19,8 +19,8 @@ def main(argv):
         if len(argv) > 1:
             raise ValueError(f"unexpected arguments {argv[1:]}; every option is a --flag.")
         quiet_tensorflow()
-        from i3d_tf.runs.evaluate import summary
-        from i3d_tf.runs.stick_actions import NAMES, publish, train_stick_actions
+        from i3d_tf.evaluation.evaluate import summary
+        from i3d_tf.experiments.stick_actions import NAMES, publish, train_stick_actions
 
         outcome = train_stick_actions(_OUTPUT_DIR.value, _SEED.value, _STEPS.value)
         for name, record in outcome.reports.items():

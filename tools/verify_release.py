@@ -5,8 +5,8 @@ python tools/verify_release.py --download
 
 from absl import app, flags
 
-from i3d_tf.runs.console import one_line_errors, quiet_tensorflow
 from i3d_tf.specs.releases import UPSTREAM_URL
+from i3d_tf.system.console import one_line_errors, quiet_tensorflow
 
 _STREAMS = flags.DEFINE_list("streams", ["rgb", "flow", "joint"], "What to compare.")
 _CHECKPOINT_DIR = flags.DEFINE_string("checkpoint_dir", "checkpoints", "Where the weights are.")
@@ -23,7 +23,7 @@ def main(argv):
         if len(argv) > 1:
             raise ValueError(f"unexpected arguments {argv[1:]}; every option is a --flag.")
         quiet_tensorflow()
-        from i3d_tf.runs.verify import verify_release
+        from i3d_tf.zoo.verify import verify_release
 
         lines = verify_release(
             _STREAMS.value,

@@ -5,8 +5,8 @@ import io
 import os
 import posixpath
 
-from i3d_tf.data.report import SkippedRow
-from i3d_tf.data.storage import is_file, is_folder, join, read_lines
+from i3d_tf.data.dataset_report import SkippedRow
+from i3d_tf.system.storage import is_file, is_folder, join, read_lines
 
 
 def find_annotation(dataset, data_dir, annotation, names) -> str:

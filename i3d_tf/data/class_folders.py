@@ -3,11 +3,11 @@
 import unicodedata
 
 from i3d_tf.data.class_names import ClassNames
-from i3d_tf.data.listing import LEFT_OUT, Candidate, ListedVideo, collect
-from i3d_tf.data.report import SkippedRow
-from i3d_tf.data.storage import is_folder, join, walk
-from i3d_tf.data.video_files import is_video_name
+from i3d_tf.data.dataset_report import SkippedRow
+from i3d_tf.data.match_videos import LEFT_OUT, Candidate, ListedVideo, collect
 from i3d_tf.specs.datasets import SPLIT_SPELLINGS
+from i3d_tf.system.storage import is_folder, join, walk
+from i3d_tf.video.find import is_video_name
 
 
 def read_class_folders(dataset, data_dir, split, classes, quarantine):

@@ -4,7 +4,7 @@ import difflib
 import os
 import unicodedata
 
-from i3d_tf.data.storage import read_lines
+from i3d_tf.system.storage import read_lines
 
 
 class ClassNames:

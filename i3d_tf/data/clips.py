@@ -10,14 +10,13 @@ import numpy as np
 
 from i3d_tf.data.example import VideoExample
 from i3d_tf.data.views import View
+from i3d_tf.flow.engines import ALGORITHMS, choose_engine
+from i3d_tf.flow.flow_file import flow_path, open_flow_file
+from i3d_tf.flow.stream import write_video_flow
 from i3d_tf.specs.streams import CROP_SIZE, FRAME_RATE, SHORT_SIDE
-from i3d_tf.video.colour import change_colours
 from i3d_tf.video.decode import probe, read_clip
-from i3d_tf.video.engines import ALGORITHMS, choose_engine
-from i3d_tf.video.flow_file import flow_path, open_flow_file
-from i3d_tf.video.flow_stream import write_video_flow
-from i3d_tf.video.media import VideoError
-from i3d_tf.video.transform import crop, flip, resize_short_side
+from i3d_tf.video.errors import VideoError
+from i3d_tf.video.transforms import change_colours, crop, flip, resize_short_side
 
 ROUNDING_ERROR = 1e-6  # frames; durations in headers are decimal numbers
 # Several clips of one video may be wanted at once; its flow is computed by one of them.

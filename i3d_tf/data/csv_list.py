@@ -11,10 +11,10 @@ from i3d_tf.data.annotation import (
     unknown_label,
 )
 from i3d_tf.data.class_names import ClassNames
-from i3d_tf.data.listing import Candidate, ListedVideo, collect
-from i3d_tf.data.report import SkippedRow
-from i3d_tf.data.storage import file_names, is_file, join
-from i3d_tf.data.video_files import safe_name, safe_path
+from i3d_tf.data.dataset_report import SkippedRow
+from i3d_tf.data.match_videos import Candidate, ListedVideo, collect
+from i3d_tf.system.storage import file_names, is_file, join
+from i3d_tf.video.find import safe_name, safe_path
 
 REQUIRED = ("path", "label")
 OPTIONAL = ("start", "end")

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from i3d_tf.data.report import DataReport
+from i3d_tf.data.dataset_report import DataReport
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from i3d_tf.data.example import VideoExample
 from i3d_tf.data.views import evaluation_views, random_view
 from i3d_tf.specs.protocol import clip_shape, frames_seen
 from i3d_tf.specs.streams import FLOW_BOUND
-from i3d_tf.video.media import VideoError
+from i3d_tf.video.errors import VideoError
 
 LOADERS = {"rgb": load_rgb, "flow": load_flow}
 KINDS = {"rgb": tf.uint8, "flow": tf.float32}

@@ -9,7 +9,7 @@ import json
 import os
 from dataclasses import asdict, dataclass
 
-from i3d_tf.data.storage import FileState, file_state, read_lines
+from i3d_tf.system.storage import FileState, file_state, read_lines
 
 QUARANTINE_FILE = "quarantine.jsonl"
 _TYPES = {

@@ -9,10 +9,10 @@ from i3d_tf.data.example import VideoDataset
 from i3d_tf.data.hmdb51 import read_hmdb51
 from i3d_tf.data.kinetics import read_kinetics
 from i3d_tf.data.quarantine import Quarantine
-from i3d_tf.data.storage import is_folder
 from i3d_tf.data.ucf101 import read_ucf101
 from i3d_tf.specs.datasets import find_dataset
 from i3d_tf.specs.stick_actions import STICK_LABELS
+from i3d_tf.system.storage import is_folder
 
 LISTED_FORMS = {
     "csv": read_csv_list,

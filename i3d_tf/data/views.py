@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from i3d_tf.video.sample import first_frames, random_window, uniform_windows
+from i3d_tf.video.sampling import first_frames, random_window, uniform_windows
 
 JITTERED = ("brightness", "contrast", "saturation")
 

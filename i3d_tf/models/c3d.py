@@ -2,9 +2,9 @@
 
 import keras
 
-from i3d_tf.layers.dense_unit import DenseUnit
 from i3d_tf.layers.inception import layer_for
-from i3d_tf.models.arguments import check_clip_shape, check_network
+from i3d_tf.layers.unit import DenseUnit
+from i3d_tf.models.validation import check_clip_shape, check_network
 from i3d_tf.specs.baselines import C3D, C3D_CROP_SIZE, C3D_DENSE, C3D_FRAMES, widen_units
 from i3d_tf.specs.inception_v1 import HEAD, widen
 from i3d_tf.specs.streams import CHANNELS

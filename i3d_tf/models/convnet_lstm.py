@@ -3,8 +3,8 @@
 import keras
 
 from i3d_tf.layers.frames import FoldTime, LastStep, UnfoldTime
-from i3d_tf.models.arguments import check_clip_shape, check_network
-from i3d_tf.models.inception_v1 import inception_v1
+from i3d_tf.models.inception import inception_v1
+from i3d_tf.models.validation import check_clip_shape, check_network
 from i3d_tf.specs.baselines import LSTM_UNITS, widen_units
 from i3d_tf.specs.inception_v1 import BATCH_NORM_EPSILON, BATCH_NORM_MOMENTUM, HEAD
 from i3d_tf.specs.streams import CHANNELS

@@ -6,14 +6,14 @@ from i3d_tf.layers.frames import FoldTime, StackTime, UnfoldTime
 from i3d_tf.layers.head import Logits
 from i3d_tf.layers.inception import layer_for
 from i3d_tf.layers.stream import Stream
-from i3d_tf.models.arguments import (
+from i3d_tf.models.inception import inception_v1
+from i3d_tf.models.two_stream import STREAM_NAMES
+from i3d_tf.models.validation import (
     argument_of,
     check_clip_shape,
     check_network,
     shapes_of_streams,
 )
-from i3d_tf.models.inception_v1 import inception_v1
-from i3d_tf.models.two_stream import STREAM_NAMES
 from i3d_tf.specs.baselines import FLOW_PER_STEP, FUSED_STEPS, FUSION
 from i3d_tf.specs.inception_v1 import HEAD, HEAD_DROPOUT, widen
 from i3d_tf.specs.streams import CHANNELS

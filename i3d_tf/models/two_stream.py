@@ -2,9 +2,19 @@
 
 import keras
 
+from i3d_tf.layers.frames import FoldTime, StackTime
 from i3d_tf.layers.stream import Stream
+from i3d_tf.models.inception import inception_i3d, inception_v1
+from i3d_tf.models.validation import (
+    argument_of,
+    check_clip_shape,
+    check_network,
+    shapes_of_streams,
+)
 from i3d_tf.specs.architectures import JOINT
-from i3d_tf.specs.streams import FUSIONS
+from i3d_tf.specs.baselines import FLOW_PER_STEP
+from i3d_tf.specs.inception_v1 import MIN_FRAMES
+from i3d_tf.specs.streams import CHANNELS, FUSIONS
 
 # Of the two networks within the joint one; in it, both may not have one name.
 STREAM_NAMES = {"rgb": "rgb_stream", "flow": "flow_stream"}
@@ -74,3 +84,111 @@ def build_streams(network, stream, fusion, name):
 def _check_fusion(fusion):
     if fusion not in FUSIONS:
         raise ValueError(f"`fusion` must be one of {FUSIONS}; received {fusion!r}.")
+
+
+FRAMES_2D = {"rgb": 1, "flow": FLOW_PER_STEP}
+SHAPES_2D = {name: (FRAMES_2D[name], None, None, CHANNELS[name]) for name in FRAMES_2D}
+
+
+def two_stream_2d(
+    stream="joint",
+    input_shape=None,
+    classes=400,
+    dropout_rate=0.0,
+    width_multiplier=1.0,
+    fusion="logits",
+    name="two_stream",
+):
+    """Builds the 2D two-stream network (arXiv:1406.2199; arXiv:1705.07750, section 2.3).
+
+    Inputs are float in [-1, 1]: (N, 1, H, W, 3) for RGB and (N, 10, H, W, 2) for flow, whose fields
+    are stacked to images of 20 channels, x and y of the first field first. Outputs are logits,
+    (N, classes). Variables are those of `inception_v1`; in the joint network their paths begin with
+    `rgb_stream/` and `flow_stream/`.
+
+    Args:
+        stream: "rgb", "flow" or "joint", which has the inputs {"rgb", "flow"}.
+        input_shape: (T, H, W, C) of the stream, T and C as above, H and W >= 32 or None (any); for
+            "joint" a dictionary with both. Default: any size.
+        classes: Number of logits.
+        dropout_rate: Dropout between the average pool and the last layer.
+        width_multiplier: Scales the number of filters everywhere.
+        fusion: Of the joint network, see `i3d_tf.two_stream`.
+        name: The model's name.
+
+    Raises:
+        ValueError: An argument cannot work; the message names what is allowed.
+    """
+    shapes = shapes_of_streams(stream, input_shape, SHAPES_2D)
+    check_network(classes, dropout_rate, width_multiplier)
+
+    def network(stream_name, model_name):
+        shape = check_clip_shape(
+            shapes[stream_name],
+            channels=(CHANNELS[stream_name],),
+            frames=FRAMES_2D[stream_name],
+            argument=argument_of(stream_name, shapes),
+        )
+        clip = keras.Input(shape, name="clip")
+        stacked = StackTime(FRAMES_2D[stream_name], name="stack_time")(clip)  # (N, 1, H, W, T * C)
+        image = FoldTime(name="fold_time")(stacked)  # (N, H, W, T * C)
+        outputs = inception_v1(
+            input_tensor=image,
+            classes=classes,
+            dropout_rate=dropout_rate,
+            width_multiplier=width_multiplier,
+        ).output
+        return keras.Model(clip, outputs, name=model_name)
+
+    return build_streams(network, stream, fusion, name)
+
+
+SHAPES_I3D = {name: (None, None, None, channels) for name, channels in CHANNELS.items()}
+
+
+def two_stream_i3d(
+    stream="joint",
+    input_shape=None,
+    classes=400,
+    dropout_rate=0.0,
+    width_multiplier=1.0,
+    fusion="logits",
+    name="two_stream_i3d",
+):
+    """Builds I3D for one stream or for both (arXiv:1705.07750, section 2.4).
+
+    Inputs are float in [-1, 1]: (N, T, H, W, 3) for RGB and (N, T, H, W, 2) for flow. Outputs are
+    logits, (N, classes). Variables are those of `i3d_tf.InceptionI3D`; in the joint network their
+    paths begin with `rgb_stream/` and `flow_stream/`.
+
+    Args:
+        stream: "rgb", "flow" or "joint", which has the inputs {"rgb", "flow"}.
+        input_shape: (T, H, W, C) of the stream, T >= 9, H and W >= 32, each of the three may be
+            None (any); for "joint" a dictionary with both. Default: any size.
+        classes: Number of logits.
+        dropout_rate: Dropout between the average pool and the last convolution; the paper has 0.5.
+        width_multiplier: Scales the number of filters everywhere.
+        fusion: Of the joint network, see `i3d_tf.two_stream`.
+        name: The model's name.
+
+    Raises:
+        ValueError: An argument cannot work; the message names what is allowed.
+    """
+    shapes = shapes_of_streams(stream, input_shape, SHAPES_I3D)
+    check_network(classes, dropout_rate, width_multiplier)
+
+    def network(stream_name, model_name):
+        return inception_i3d(
+            input_shape=check_clip_shape(
+                shapes[stream_name],
+                channels=(CHANNELS[stream_name],),
+                min_frames=MIN_FRAMES,
+                argument=argument_of(stream_name, shapes),
+            ),
+            classes=classes,
+            dropout_rate=dropout_rate,
+            width_multiplier=width_multiplier,
+            name=model_name,
+        )
+
+    return build_streams(network, stream, fusion, name)

@@ -8,15 +8,18 @@ import itertools
 import math
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import islice, repeat
 from typing import NamedTuple
 
 import av
+import numpy as np
 
-from i3d_tf.specs.streams import FRAME_RATE
-from i3d_tf.video.media import MAXIMUM_PIXELS, VideoError, open_media
-from i3d_tf.video.packets import Packets
-from i3d_tf.video.picture import Clip, Upright
-from i3d_tf.video.timeline import Timed, as_fraction, between, resample
+from i3d_tf.specs.streams import FRAME_RATE, SHORT_SIDE
+from i3d_tf.video.container import MAXIMUM_FRAMES, MAXIMUM_PIXELS, Packets, open_media
+from i3d_tf.video.errors import VideoError, reason_of
+from i3d_tf.video.resample import Timed, as_fraction, between, resample
+from i3d_tf.video.rgb_frames import Clip, Upright
+from i3d_tf.video.transforms import resize_short_side, resized_shape
 
 __all__ = ["VideoError", "VideoInfo", "probe", "read_clip"]
 
@@ -224,3 +227,160 @@ def _timed(decoded, previous, media):
 def _cut_short(media, latest):
     where = "at its start" if latest is None else f"after {float(latest.time):.2f} s"
     return VideoError(media.path, f"it is damaged or cut short {where}")
+
+
+def count_frames(source, frame_rate=FRAME_RATE) -> int:
+    """Counts what `read_frames` yields: all is decoded, and nothing converted to RGB.
+
+    Args:
+        source: As for `read_clip`.
+        frame_rate: Frames per second after resampling, > 0.
+
+    Returns:
+        Frames, at least 1.
+
+    Raises:
+        VideoError: The video cannot be read, is damaged or cut short, or has more frames than
+            `read_frames` gives.
+        ValueError: An argument is not as above.
+    """
+    rate = as_fraction("frame_rate", frame_rate, positive=True)
+    total = 0
+    with open_media(source) as media:
+        _, timed = frames_from(media, Fraction(0))
+        for shown, count in resample(timed, rate):
+            if shown.item.damaged:
+                raise VideoError(media.path, f"it is damaged at {float(shown.time):.2f} s")
+            total += count
+            if total > MAXIMUM_FRAMES:
+                raise VideoError(media.path, f"it has more than {MAXIMUM_FRAMES} frames")
+    return total
+
+
+def verify_clip(source, start=None, end=None):
+    """Does all that `read_clip(source, None, start, end)` does, in the memory of one frame.
+
+    Args:
+        source: Path (str or os.PathLike) or the bytes of a video file.
+        start: Seconds after the first frame, >= 0; None means 0.
+        end: Seconds after the first frame, > start; None means the end of the video.
+
+    Returns:
+        How many frames there are, at least 1.
+
+    Raises:
+        VideoError: The video cannot be read, is damaged or cut short within the requested part, or
+            ends before `start`.
+        ValueError: An argument is not as above.
+    """
+    start = as_fraction("start", 0 if start is None else start)
+    end = None if end is None else as_fraction("end", end)
+    if end is not None and end <= start:
+        raise ValueError(
+            f"`end` must be greater than `start`, {float(start):g}; received {float(end):g}."
+        )
+    num_frames = 0
+    with open_media(source) as media:
+        first, timed = frames_from(media, start)
+        upright = Upright(first.item.frame)
+        for shown, _ in between(timed, start, end):
+            if shown.item.damaged:
+                raise VideoError(media.path, f"it is damaged at {float(shown.time):.2f} s")
+            upright.render(shown.item.frame)
+            num_frames += 1
+    if not num_frames:
+        until = "" if end is None else f" and before {float(end):g} s"
+        raise VideoError(media.path, f"it has no frame from {float(start):g} s on{until}")
+    return num_frames
+
+
+def read_first_frames(source, num_frames, frame_rate=None, change=None):
+    """Reads the first frames of a video; no more of it is decoded.
+
+    Args:
+        source: As for `read_clip`.
+        num_frames: Frames, at least 1.
+        frame_rate: Frames per second after resampling, as of `read_clip`; None takes the frames as
+            they are.
+        change: As for `read_clip`.
+
+    Returns:
+        uint8 (num_frames, H, W, 3), RGB.
+
+    Raises:
+        VideoError: The video cannot be read, is damaged, or has fewer frames.
+    """
+    rate = None if frame_rate is None else as_fraction("frame_rate", frame_rate, positive=True)
+    with open_media(source) as media:
+        first, timed = frames_from(media, Fraction(0))
+        clip = Clip(media.path, Upright(first.item.frame), change)
+        if rate is None:
+            chosen = islice(between(timed), num_frames)
+        else:
+            chosen = resample(timed, rate, end=num_frames / rate)
+        for shown, count in chosen:
+            if shown.item.damaged:
+                raise VideoError(media.path, f"it is damaged at {float(shown.time):.2f} s")
+            clip.append(shown.item.frame, count)
+    if clip.num_frames < num_frames:
+        raise VideoError(media.path, too_short(clip.num_frames, num_frames, frame_rate))
+    return clip.frames()
+
+
+def too_short(found, needed, frame_rate=None) -> str:
+    """Why a clip cannot be made of so few frames."""
+    at_rate = "" if frame_rate is None else f" at {frame_rate:.4g} per second"
+    return f"it has {found} frames{at_rate}; {needed} are needed"
+
+
+LARGEST_FRAME = 2**23  # pixels after resizing: 4096 x 2048
+
+
+def read_frames(source, frame_rate=FRAME_RATE, short_side=SHORT_SIDE):
+    """Reads a whole video as `read_clip` and `resize_short_side` do, one frame at a time.
+
+    Args:
+        source: As for `read_clip`.
+        frame_rate: Output frames per second, > 0.
+        short_side: Pixels, >= 1; None leaves the frames as they are.
+
+    Yields:
+        uint8 (H, W, 3), RGB.
+
+    Raises:
+        VideoError: The video cannot be read, is damaged or cut short, or its frames are too large.
+        ValueError: An argument is not as above.
+    """
+    rate = as_fraction("frame_rate", frame_rate, positive=True)
+    with open_media(source) as media:
+        first, timed = frames_from(media, Fraction(0))
+        upright = Upright(first.item.frame)
+        _check_size(media.path, upright.height, upright.width, short_side)
+        total = 0
+        for shown, count in resample(timed, rate):
+            if shown.item.damaged:
+                raise VideoError(media.path, f"it is damaged at {float(shown.time):.2f} s")
+            total += count
+            if total > MAXIMUM_FRAMES:  # a forged time stamp can make a video last for years
+                raise VideoError(media.path, f"it has more than {MAXIMUM_FRAMES} frames")
+            frame = _render(media.path, upright, shown.item.frame)
+            if short_side is not None:
+                frame = resize_short_side(frame[np.newaxis], short_side)[0]
+            yield from repeat(frame, count)
+
+
+def _render(path, upright, frame):
+    try:
+        return upright.render(frame)
+    except av.error.FFmpegError as error:
+        reason = f"its frames cannot be converted to RGB ({reason_of(error)})"
+        raise VideoError(path, reason) from error
+
+
+def _check_size(path, height, width, short_side):
+    if short_side is not None:
+        height, width = resized_shape(height, width, short_side)
+    if height * width > LARGEST_FRAME:
+        raise VideoError(
+            path, f"its frames would have {width} x {height} pixels, more than {LARGEST_FRAME}"
+        )

@@ -11,8 +11,9 @@ import numpy as np
 from av.video.reformatter import ColorRange, Colorspace
 
 from i3d_tf.specs.streams import FRAME_RATE
-from i3d_tf.video.media import MAXIMUM_PIXELS, VideoError, reason_of
-from i3d_tf.video.timeline import as_fraction
+from i3d_tf.video.container import MAXIMUM_PIXELS
+from i3d_tf.video.errors import VideoError, reason_of
+from i3d_tf.video.resample import as_fraction
 
 X264_OPTIONS = {
     "crf": "18",  # visually close to lossless

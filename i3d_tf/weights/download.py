@@ -7,8 +7,8 @@ import urllib.request
 from pathlib import Path
 
 from i3d_tf.specs.releases import UPSTREAM_URL, UpstreamFile
-from i3d_tf.weights.files import BLOCK, git_blob_id
-from i3d_tf.weights.writer import WeightsError
+from i3d_tf.system.files import BLOCK, git_blob_id
+from i3d_tf.weights.assign import WeightsError
 
 ATTEMPTS = 4
 SCHEMES = ("http://", "https://", "file://")

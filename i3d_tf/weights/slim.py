@@ -7,6 +7,7 @@ import numpy as np
 from i3d_tf.specs import slim
 from i3d_tf.specs.geometry import variable_shapes
 from i3d_tf.specs.streams import CHANNELS
+from i3d_tf.weights.assign import WeightsError
 from i3d_tf.weights.tf_checkpoint import (
     CheckpointFiles,
     Source,
@@ -14,7 +15,6 @@ from i3d_tf.weights.tf_checkpoint import (
     read_checkpoint,
     v2_files,
 )
-from i3d_tf.weights.writer import WeightsError
 
 
 def slim_files(source) -> CheckpointFiles:
@@ -52,7 +52,7 @@ def read_slim(source) -> dict[str, np.ndarray]:
         source: See `slim_files`.
 
     Returns:
-        Our `variable.path` (of `i3d_tf.models.inception_v1`) to float32 values.
+        Our `variable.path` (of `i3d_tf.models.inception`) to float32 values.
 
     Raises:
         WeightsError: The files are something else, incomplete or corrupt.

@@ -8,7 +8,8 @@ from i3d_tf.specs.geometry import variable_shapes
 from i3d_tf.specs.inception_v1 import I3D
 from i3d_tf.specs.releases import DATA_FILE, INDEX_FILE, RELEASES, Release, released_name
 from i3d_tf.specs.streams import CHANNELS
-from i3d_tf.weights.files import git_blob_id
+from i3d_tf.system.files import git_blob_id
+from i3d_tf.weights.assign import WeightsError
 from i3d_tf.weights.tf_checkpoint import (
     CheckpointFiles,
     Source,
@@ -16,7 +17,6 @@ from i3d_tf.weights.tf_checkpoint import (
     read_checkpoint,
     v2_files,
 )
-from i3d_tf.weights.writer import WeightsError
 
 
 def checkpoint_files(source) -> CheckpointFiles:

@@ -14,8 +14,8 @@ from pathlib import Path
 
 from i3d_tf.specs import slim
 from i3d_tf.specs.releases import RELEASES
-from i3d_tf.weights.files import check_room, replaced_when_whole, sha256
-from i3d_tf.weights.writer import WeightsError
+from i3d_tf.system.files import check_room, replaced_when_whole, sha256
+from i3d_tf.weights.assign import WeightsError
 
 MANIFEST = "manifest.json"
 SUFFIX = ".weights.h5"

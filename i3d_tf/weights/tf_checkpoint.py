@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from i3d_tf.specs.releases import DATA_FILE, INDEX_FILE
-from i3d_tf.weights.writer import WeightsError
+from i3d_tf.weights.assign import WeightsError
 
 INDEX_SUFFIX = INDEX_FILE.removeprefix("model.ckpt")
 DATA_SUFFIX = DATA_FILE.removeprefix("model.ckpt")

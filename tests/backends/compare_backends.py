@@ -15,8 +15,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import keras
 import numpy as np
 
-from i3d_tf.models.inception_i3d import inception_i3d
-from i3d_tf.models.inference import fuse_for_inference
+from i3d_tf.models.fold_batch_norm import fuse_for_inference
+from i3d_tf.models.inception import inception_i3d
 from i3d_tf.specs.inception_v1 import ENDPOINTS
 
 TOLERANCE = 1e-4  # of the norm: float32 sums in another order

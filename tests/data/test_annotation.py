@@ -1,7 +1,7 @@
 import pytest
 
 from i3d_tf.data.annotation import find_annotation, in_order, seconds, table_rows, text_rows
-from i3d_tf.data.report import SkippedRow
+from i3d_tf.data.dataset_report import SkippedRow
 from i3d_tf.specs.datasets import DATASETS
 
 UCF101 = DATASETS["ucf101"]

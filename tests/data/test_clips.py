@@ -10,10 +10,10 @@ from i3d_tf.data import clips
 from i3d_tf.data.clips import ClipFormat, count_frames, load_flow, load_rgb, open_flow
 from i3d_tf.data.example import VideoExample
 from i3d_tf.data.views import View
+from i3d_tf.flow.flow_file import write_flow_file
+from i3d_tf.flow.metadata import flow_metadata
 from i3d_tf.video.encode import write_video
-from i3d_tf.video.flow_file import write_flow_file
-from i3d_tf.video.flow_metadata import flow_metadata
-from i3d_tf.video.media import VideoError
+from i3d_tf.video.errors import VideoError
 
 FRAMES, WIDTH, SIZE = 16, 48, 32
 BRIGHTER = 4  # grey levels from frame to frame; from column to column it is 1

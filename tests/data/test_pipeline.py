@@ -7,7 +7,7 @@ from i3d_tf.data.clips import ClipFormat, count_frames
 from i3d_tf.data.example import VideoExample
 from i3d_tf.data.pipeline import Failures, Phases, evaluation_clips, in_range, train_batches
 from i3d_tf.video.encode import write_video
-from i3d_tf.video.transform import preprocess_input
+from i3d_tf.video.transforms import preprocess_input
 
 FRAMES = 40
 STEP = 5  # grey levels from one frame to the next

@@ -3,7 +3,7 @@ import os
 import pytest
 
 from i3d_tf.data.quarantine import Quarantine, VideoCheck, check_line, read_checks
-from i3d_tf.data.storage import file_state
+from i3d_tf.system.storage import file_state
 
 
 def check(path, start=None, end=None, reason="it is empty (0 bytes)"):

@@ -2,9 +2,9 @@ import pytest
 
 from i3d_tf.data.quarantine import VideoCheck, check_line
 from i3d_tf.data.readers import read_dataset
-from i3d_tf.data.storage import file_state
-from i3d_tf.runs.render import render_stick_actions
+from i3d_tf.experiments.render import render_stick_actions
 from i3d_tf.specs.stick_actions import STICK_LABELS
+from i3d_tf.system.storage import file_state
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 import keras
 import numpy as np
 
-from i3d_tf.layers.dense_unit import DenseUnit
+from i3d_tf.layers.unit import DenseUnit
 
 
 def test_unit_is_dense_then_norm_then_relu():

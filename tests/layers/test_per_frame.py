@@ -2,7 +2,7 @@ import keras
 import numpy as np
 import pytest
 
-from i3d_tf.layers.per_frame import PerFrame, SpacePool
+from i3d_tf.layers.frames import PerFrame, SpacePool
 
 
 def test_each_frame_is_an_image_of_its_own(tmp_path):

@@ -2,7 +2,7 @@ import keras
 import numpy as np
 import pytest
 
-from i3d_tf.layers.time_padding import AlignTime, CropStart, pad_time, padded_length, same_padding
+from i3d_tf.layers.padded_conv import AlignTime, CropStart, pad_time, padded_length, same_padding
 
 
 @pytest.mark.parametrize(

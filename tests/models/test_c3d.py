@@ -4,8 +4,8 @@ import pytest
 
 from i3d_tf.models.c3d import c3d
 from i3d_tf.specs.baselines import C3D, C3D_DENSE
+from i3d_tf.specs.complexity import count_parameters
 from i3d_tf.specs.geometry import endpoint_shapes
-from i3d_tf.specs.parameters import count_parameters
 
 SMALL = {"input_shape": (16, 32, 32, 3), "classes": 5, "width_multiplier": 1 / 16}
 

@@ -3,8 +3,8 @@ import numpy as np
 import pytest
 
 from i3d_tf.models.fused_3d import fused_3d
-from i3d_tf.models.inception_v1 import inception_v1
-from i3d_tf.specs.parameters import count_parameters
+from i3d_tf.models.inception import inception_v1
+from i3d_tf.specs.complexity import count_parameters
 
 SMALL = {"classes": 5, "width_multiplier": 1 / 16}
 SHAPES = {"rgb": (5, 33, 35, 3), "flow": (50, 33, 35, 2)}

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from i3d_tf.models.inception_i3d import inception_i3d
+from i3d_tf.models.inception import inception_i3d
 from i3d_tf.specs.geometry import endpoint_shapes, receptive_fields, variable_shapes
 from i3d_tf.specs.inception_v1 import ENDPOINTS, I3D
 

@@ -2,8 +2,7 @@ import keras
 import numpy as np
 import pytest
 
-from i3d_tf.models.inception_i3d import inception_i3d
-from i3d_tf.models.inception_v1 import inception_v1
+from i3d_tf.models.inception import inception_i3d, inception_v1
 from i3d_tf.specs.geometry import endpoint_shapes, variable_shapes
 from i3d_tf.specs.inception_v1 import (
     ENDPOINTS,

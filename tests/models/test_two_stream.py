@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from i3d_tf.metrics.ranking import softmax
-from i3d_tf.models.inception_i3d import inception_i3d
+from i3d_tf.models.inception import inception_i3d
 from i3d_tf.models.two_stream import two_stream
 
 

@@ -2,10 +2,10 @@ import keras
 import numpy as np
 import pytest
 
-from i3d_tf.models.inception_v1 import inception_v1
-from i3d_tf.models.two_stream_2d import two_stream_2d
-from i3d_tf.specs.parameters import count_parameters
-from i3d_tf.weights.writer import read_weights, write_weights
+from i3d_tf.models.inception import inception_v1
+from i3d_tf.models.two_stream import two_stream_2d
+from i3d_tf.specs.complexity import count_parameters
+from i3d_tf.weights.assign import read_weights, write_weights
 
 SMALL = {"classes": 5, "width_multiplier": 1 / 8}
 SHAPES = {"rgb": (1, 33, 35, 3), "flow": (10, 33, 35, 2)}

@@ -2,9 +2,9 @@ import keras
 import numpy as np
 import pytest
 
-from i3d_tf.models.inception_i3d import inception_i3d
-from i3d_tf.models.two_stream_i3d import two_stream_i3d
-from i3d_tf.specs.parameters import count_parameters
+from i3d_tf.models.inception import inception_i3d
+from i3d_tf.models.two_stream import two_stream_i3d
+from i3d_tf.specs.complexity import count_parameters
 
 SMALL = {"classes": 5, "width_multiplier": 1 / 16}
 SHAPES = {"rgb": (9, 33, 35, 3), "flow": (9, 33, 35, 2)}

@@ -1,6 +1,6 @@
 import pytest
 
-from i3d_tf.specs.costs import architecture_multiply_adds
+from i3d_tf.specs.complexity import architecture_multiply_adds
 
 IMAGE = (1, 224, 224, 3)
 

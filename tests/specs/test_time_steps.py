@@ -1,9 +1,8 @@
 import numpy as np
 import pytest
 
-from i3d_tf.specs.geometry import receptive_fields
+from i3d_tf.specs.geometry import TimeSteps, receptive_fields, time_steps
 from i3d_tf.specs.inception_v1 import I3D
-from i3d_tf.specs.time_steps import TimeSteps, time_steps
 
 
 def test_the_first_convolution_by_hand():
@@ -20,7 +19,7 @@ def test_as_many_steps_as_the_released_network_has(frames, steps):
 
 @pytest.fixture(scope="module")
 def network(random_weights):
-    from i3d_tf.models.inception_i3d import inception_i3d
+    from i3d_tf.models.inception import inception_i3d
 
     model = inception_i3d(input_shape=(None, 32, 32, 3), classes=5, width_multiplier=1 / 16)
     return random_weights(model)

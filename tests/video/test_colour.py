@@ -1,6 +1,6 @@
 import numpy as np
 
-from i3d_tf.video.colour import change_colours
+from i3d_tf.video.transforms import change_colours
 
 
 def one_pixel(*values):

@@ -7,9 +7,10 @@ import cv2
 import numpy as np
 import pytest
 
-from i3d_tf.video import decode, picture
+from i3d_tf.video import decode
+from i3d_tf.video import rgb_frames as picture
+from i3d_tf.video.container import Packets
 from i3d_tf.video.decode import VideoError, VideoInfo, probe, read_clip
-from i3d_tf.video.packets import Packets
 
 # Container, codec, options: with and without B-frames, indices and honest key frames.
 FORMATS = [

@@ -8,7 +8,7 @@ import pytest
 
 from i3d_tf.video.decode import probe, read_clip
 from i3d_tf.video.encode import write_video
-from i3d_tf.video.media import VideoError
+from i3d_tf.video.errors import VideoError
 
 
 def test_what_is_written_is_read_back(tmp_path, numbered_frames, read_numbers):

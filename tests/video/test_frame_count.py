@@ -3,10 +3,9 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from i3d_tf.video import frame_count
-from i3d_tf.video.flow_stream import read_frames
-from i3d_tf.video.frame_count import count_frames
-from i3d_tf.video.media import VideoError
+from i3d_tf.video import decode as frame_count
+from i3d_tf.video.decode import count_frames, read_frames
+from i3d_tf.video.errors import VideoError
 
 
 @pytest.mark.parametrize(("frame_rate", "count"), [(25, 10), (30, 12), (60, 24), (1, 1)])

@@ -2,9 +2,8 @@ import struct
 
 import pytest
 
-from i3d_tf.video.decode import read_clip
-from i3d_tf.video.intact import verify_clip
-from i3d_tf.video.media import VideoError
+from i3d_tf.video.decode import read_clip, verify_clip
+from i3d_tf.video.errors import VideoError
 
 NUM_FRAMES = 50
 

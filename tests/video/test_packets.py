@@ -1,7 +1,6 @@
 import pytest
 
-from i3d_tf.video.media import open_media
-from i3d_tf.video.packets import Packets
+from i3d_tf.video.container import Packets, open_media
 
 
 def read_all(video):

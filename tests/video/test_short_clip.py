@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from i3d_tf.video.decode import read_clip
-from i3d_tf.video.media import VideoError
-from i3d_tf.video.short_clip import read_first_frames, stretch
+from i3d_tf.video.decode import read_clip, read_first_frames
+from i3d_tf.video.errors import VideoError
+from i3d_tf.video.transforms import stretch
 
 
 @pytest.fixture(scope="module")

@@ -7,8 +7,8 @@ import pytest
 
 from i3d_tf.specs.releases import UpstreamFile
 from i3d_tf.weights import download as download_module
+from i3d_tf.weights.assign import WeightsError
 from i3d_tf.weights.download import download
-from i3d_tf.weights.writer import WeightsError
 
 CONTENT = bytes(range(256)) * 40
 BLOB = "c24b5240932db6bddd91a9aecd36e95ffb2e8f0e"  # git hash-object of CONTENT

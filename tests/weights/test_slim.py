@@ -4,8 +4,8 @@ import pytest
 from i3d_tf.specs import slim
 from i3d_tf.specs.geometry import variable_shapes
 from i3d_tf.specs.inception_v1 import INCEPTION_V1, widen
+from i3d_tf.weights.assign import WeightsError
 from i3d_tf.weights.slim import read_slim, slim_files
-from i3d_tf.weights.writer import WeightsError
 
 FORMATS = ["v1", "v2"]
 FIRST = "InceptionV1/Conv2d_1a_7x7/weights"

@@ -3,10 +3,10 @@ import pytest
 
 from i3d_tf.specs.inception_v1 import I3D, widen
 from i3d_tf.specs.releases import RELEASES
+from i3d_tf.system.files import git_blob_id
 from i3d_tf.weights import sonnet
-from i3d_tf.weights.files import git_blob_id
+from i3d_tf.weights.assign import WeightsError
 from i3d_tf.weights.sonnet import checkpoint_files, identify, read_sonnet
-from i3d_tf.weights.writer import WeightsError
 
 NARROW = tuple(widen(row, 1 / 16) for row in I3D)
 RGB = RELEASES["rgb_imagenet"]

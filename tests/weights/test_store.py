@@ -5,8 +5,8 @@ import sys
 
 import pytest
 
+from i3d_tf.weights.assign import WeightsError
 from i3d_tf.weights.store import MANIFEST, find_weights, read_manifest, save_weights
-from i3d_tf.weights.writer import WeightsError
 
 
 class Words:

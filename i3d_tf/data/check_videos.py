@@ -1,0 +1,227 @@
+"""Decodes every video of a dataset before training does, and lists those that cannot be decoded.
+
+```
+<data_dir>/quarantine.jsonl           a record of each video that cannot be decoded, for the readers
+<data_dir>/quarantine.jsonl.journal   a record of each video decoded so far, for going on later
+```
+"""
+
+import os
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from i3d_tf.data.dataset_report import DataReport
+from i3d_tf.data.quarantine import QUARANTINE_FILE, VideoCheck, absolute, check_line, read_checks
+from i3d_tf.data.readers import read_dataset
+from i3d_tf.specs.datasets import find_dataset
+from i3d_tf.system.console import printable, progress_bar
+from i3d_tf.system.files import replaced_when_whole
+from i3d_tf.system.storage import file_state, is_folder, join
+from i3d_tf.system.worker_pool import MOST_PROCESSES, available_processors, run_tasks
+from i3d_tf.video.find import videos_below
+
+DIED = "decoding it ends the process: a crash, or more memory than there is"
+
+
+@dataclass(frozen=True)
+class CheckReport:
+    """What checking came to.
+
+    Attributes:
+        quarantine: The list that was written.
+        decoded: Videos, or cuts of them, decoded now.
+        known: Those decoded by an earlier run, whose files have not changed since.
+        bad: (path, reason) of each that cannot be decoded, sorted.
+        datasets: DataReports of the splits that were read; none for a plain folder.
+    """
+
+    quarantine: Path
+    decoded: int
+    known: int
+    bad: tuple[tuple[str, str], ...]
+    datasets: tuple[DataReport, ...] = ()
+
+    @property
+    def faults(self) -> int:
+        """How many videos are unreadable or missing."""
+        return len(self.bad) + sum(len(report.missing) for report in self.datasets)
+
+    def lines(self) -> list[str]:
+        """The lines that show the report on a terminal: every bad video, then the sums."""
+        lines = [line for report in self.datasets for line in report.lines()]
+        lines += [printable(f"unreadable: {path}: {reason}") for path, reason in self.bad]
+        return [
+            *lines,
+            f"{self.decoded} decoded, {self.known} known from before, {len(self.bad)} unreadable; "
+            f"the list is {printable(str(self.quarantine))}",
+        ]
+
+
+def check_videos(
+    data_dir,
+    dataset=None,
+    splits=(),
+    annotation=None,
+    classes=None,
+    quarantine=None,
+    processes=None,
+):
+    """Decodes all videos of a dataset, or below a folder, completely.
+
+    Of a video that the dataset cuts by start and end, the cut is decoded: what training reads.
+    Killed and run again, it goes on where it was; run again later, it decodes what is new or has
+    changed. The list also keeps what earlier runs with the same list found, of other splits say.
+
+    Args:
+        data_dir: Folder of the videos.
+        dataset: A name in `i3d_tf.specs.datasets.DATASETS`, or None for all videos below data_dir.
+        splits: Splits of the dataset; none means all that it has.
+        annotation: See `read_dataset`.
+        classes: See `read_dataset`.
+        quarantine: The list to write; None for quarantine.jsonl in data_dir.
+        processes: How many processes decode; None for one per processor.
+
+    Returns:
+        CheckReport.
+
+    Raises:
+        ValueError: An argument is not as above, or there are no videos.
+        OSError: A folder cannot be read, or the list cannot be written.
+    """
+    data_dir = os.fspath(data_dir)
+    if processes is None:
+        processes = available_processors()
+    if not isinstance(processes, int) or not 1 <= processes <= MOST_PROCESSES:
+        raise ValueError(
+            f"`processes` must be an integer within 1..{MOST_PROCESSES}; received {processes!r}."
+        )
+    quarantine = os.fspath(quarantine or join(data_dir, QUARANTINE_FILE))
+    if "://" in quarantine:
+        raise ValueError(f"`quarantine` must be a file on this machine; received {quarantine}.")
+    cuts, reports = _find_cuts(data_dir, dataset, splits, annotation, classes)
+    with Journal(quarantine) as journal:
+        todo, gone = journal.missing_from(cuts)
+        with progress_bar() as progress:
+            bar = progress.add_task("decoding videos", total=len(todo))
+            for check, reason in run_tasks(decode_check, todo, processes, died=DIED):
+                journal.add(replace(check, reason=reason))
+                progress.advance(bar)
+        bad = gone + journal.bad_among(cuts)
+        _write_quarantine(Path(quarantine), journal.all_bad())
+    known = len(cuts) - len(todo) - len(gone)
+    return CheckReport(Path(quarantine), len(todo), known, tuple(sorted(bad)), tuple(reports))
+
+
+def decode_check(check) -> str | None:
+    """Decodes a VideoCheck's video or cut; returns what is wrong with it, or None."""
+    from i3d_tf.video.decode import verify_clip
+    from i3d_tf.video.errors import VideoError
+
+    try:
+        verify_clip(check.path, check.start, check.end)
+    except VideoError as error:
+        return error.reason
+    except MemoryError:
+        return "decoding it takes more memory than there is"
+    except Exception as error:  # whatever a decoder does with damage, the others are still checked
+        return f"decoding it fails: {type(error).__name__}: {error}"
+    return None
+
+
+def _find_cuts(data_dir, dataset, splits, annotation, classes):
+    """((path, start, end), ...) to decode, none twice, and the DataReports."""
+    if dataset is None:
+        if splits or annotation is not None or classes is not None:
+            raise ValueError("`splits`, `annotation` and `classes` need a `dataset`; give one.")
+        if not is_folder(data_dir):
+            raise FileNotFoundError(f"`data_dir` {data_dir}: there is no such folder.")
+        cuts = [(absolute(path), None, None) for path in videos_below(data_dir)]
+        if not cuts:
+            raise ValueError(f"{data_dir}: there are no videos below this folder.")
+        return cuts, []
+    splits = tuple(splits) or find_dataset(dataset).splits or (None,)
+    found = [read_dataset(dataset, data_dir, split, annotation, classes) for split in splits]
+    examples = (example for each in found for example in each.examples)
+    cuts = dict.fromkeys((absolute(each.path), each.start, each.end) for each in examples)
+    return list(cuts), [each.report for each in found]
+
+
+def _write_quarantine(path, checks):
+    with replaced_when_whole(path) as temporary:
+        lines = [check_line(check, path.parent.absolute()) + "\n" for check in checks]
+        temporary.write_text("".join(lines), "ascii")
+
+
+class Journal:
+    """All that was decoded so far: a line is added for each video, and nothing is rewritten."""
+
+    def __init__(self, quarantine):
+        """Reads what there is.
+
+        Args:
+            quarantine: The list beside which the journal lies.
+        """
+        self._path = Path(f"{quarantine}.journal").absolute()
+        self._file = None
+        self._checks = {}
+        if self._path.exists():
+            self._checks = {check.cut: check for check in read_checks(self._path, torn_end=True)}
+
+    def __enter__(self):
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = open(self._path, "a+b")
+        except OSError as error:
+            raise OSError(
+                f"{self._path} cannot be written ({error.strerror}); give another `quarantine`."
+            ) from error
+        self._cut_torn_end()
+        return self
+
+    def __exit__(self, *exception):
+        self._file.close()
+
+    def add(self, check):
+        """Writes a VideoCheck down, so that it outlives this process."""
+        line = check_line(check, self._path.parent)
+        self._file.write(line.encode("ascii") + b"\n")
+        self._file.flush()
+        self._checks[check.cut] = check
+
+    def missing_from(self, cuts):
+        """What is still to do.
+
+        Args:
+            cuts: (path, start, end) of what is wanted.
+
+        Returns:
+            ([VideoCheck without a result, ...], [(path, reason), ...]): what was not decoded as it
+            now is, and what has no file any more.
+        """
+        todo, gone = [], []
+        for path, start, end in cuts:
+            try:
+                state = file_state(path)
+            except OSError as error:
+                gone.append((path, (error.strerror or str(error)).lower()))
+                continue
+            check = VideoCheck(path, start, end, *state)
+            known = self._checks.get(check.cut)
+            if known is None or (known.size, known.mtime_ns) != tuple(state):
+                todo.append(check)
+        return todo, gone
+
+    def bad_among(self, cuts):
+        """[(path, reason), ...] of those cuts that could not be decoded."""
+        checks = filter(None, map(self._checks.get, cuts))
+        return [(check.path, check.reason) for check in checks if check.reason is not None]
+
+    def all_bad(self):
+        """VideoChecks of all files that could not be decoded and are still the same."""
+        bad = [check for check in self._checks.values() if check.reason is not None]
+        return sorted((each for each in bad if each.is_current()), key=lambda each: each.path)
+
+    def _cut_torn_end(self):
+        """Removes the part of a line that a killed run left."""
+        content = self._path.read_bytes()
+        self._file.truncate(content.rfind(b"\n") + 1)

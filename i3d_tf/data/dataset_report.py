@@ -1,0 +1,102 @@
+"""The account of a dataset that was read: every row of its annotation is in it exactly once."""
+
+from dataclasses import dataclass
+
+from i3d_tf.system.console import printable
+
+SHOWN = 5  # entries of each list on the terminal; the JSON record has them all
+
+
+@dataclass(frozen=True)
+class SkippedRow:
+    """A row of an annotation that gives no example.
+
+    Attributes:
+        source: Name of the annotation file, or the path of what is not a video.
+        line: Line number, from 1, or None where the row is not a line of a file.
+        reason: Why, in words.
+    """
+
+    source: str
+    line: int | None
+    reason: str
+
+    def __str__(self):
+        where = self.source if self.line is None else f"{self.source} line {self.line}"
+        return f"{where}: {self.reason}"
+
+
+@dataclass(frozen=True)
+class DataReport:
+    """What became of every row: rows = found + missing + quarantined + skipped + left_out.
+
+    Attributes:
+        name: The dataset.
+        split: The split, or None.
+        data_dir: Its folder.
+        rows: Rows read (of a dataset without annotation files: files seen).
+        found: Rows whose video is there: the examples.
+        missing: What is listed and is not there, by the names listed.
+        quarantined: (path, reason) of videos that are there and are known to be unreadable.
+        skipped: SkippedRows: malformed or repeated rows.
+        left_out: Rows of other splits or of classes that were not asked for.
+        classes: How many classes the labels count.
+        notes: Anything else that a person should know, a sentence each.
+    """
+
+    name: str
+    split: str | None
+    data_dir: str
+    rows: int
+    found: int
+    missing: tuple[str, ...] = ()
+    quarantined: tuple[tuple[str, str], ...] = ()
+    skipped: tuple[SkippedRow, ...] = ()
+    left_out: int = 0
+    classes: int = 0
+    notes: tuple[str, ...] = ()
+
+    def lines(self) -> list[str]:
+        """The lines that show the report on a terminal; long lists are shortened and say so."""
+        counts = (
+            (self.found, "found"),
+            (len(self.missing), "missing"),
+            (len(self.quarantined), "unreadable"),
+            (len(self.skipped), "skipped"),
+            (self.left_out, "left out"),
+        )
+        split = f" {self.split}" if self.split else ""
+        # What is not the case is not worth a word, but what was found is, even if nothing.
+        told = ", ".join(f"{count} {word}" for count, word in counts if count or word == "found")
+        lines = [f"{self.name}{split}: {self.rows} rows, {self.classes} classes; {told}"]
+        lines += [f"  note: {note}" for note in self.notes]
+        lines += _shortened("missing", self.missing)
+        lines += _shortened("unreadable", [f"{path}: {why}" for path, why in self.quarantined])
+        lines += _shortened("skipped", [str(row) for row in self.skipped])
+        return [printable(line) for line in lines]
+
+    def as_json(self) -> dict:
+        """A record of plain values, with every list complete."""
+        return {
+            "name": self.name,
+            "split": self.split,
+            "data_dir": self.data_dir,
+            "rows": self.rows,
+            "found": self.found,
+            "missing": list(self.missing),
+            "unreadable": [{"path": path, "reason": why} for path, why in self.quarantined],
+            "skipped": [
+                {"source": row.source, "line": row.line, "reason": row.reason}
+                for row in self.skipped
+            ],
+            "left_out": self.left_out,
+            "classes": self.classes,
+            "notes": list(self.notes),
+        }
+
+
+def _shortened(word, entries):
+    shown = [f"  {word}: {entry}" for entry in entries[:SHOWN]]
+    if len(entries) > SHOWN:
+        shown.append(f"  {word}: ... and {len(entries) - SHOWN} more")
+    return shown

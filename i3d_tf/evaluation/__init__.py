@@ -1,0 +1,1 @@
+"""Networks over a test set, and the report page."""

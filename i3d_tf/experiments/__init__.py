@@ -1,0 +1,1 @@
+"""Whole studies: the embedded dataset, the architectures compared."""

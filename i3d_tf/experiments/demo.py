@@ -1,0 +1,58 @@
+"""The main job on rendered clips: networks that ship with the project name what people do."""
+
+from pathlib import Path
+
+from i3d_tf.experiments.stick_actions import NAMES
+from i3d_tf.inference.command_output import answer_videos
+from i3d_tf.inference.predictor import Predictor, predict
+from i3d_tf.specs.stick_actions import DEMO, STICK_ACTIONS
+from i3d_tf.synthetic.clip import clip_seed, render_clip
+from i3d_tf.system.files import replaced_when_whole
+from i3d_tf.video.decode import read_clip
+from i3d_tf.video.encode import write_video
+from i3d_tf.viz.contact_sheet import contact_sheet, write_png
+
+CLIPS = (*(action.name for action in STICK_ACTIONS[::2]), "stand_up")
+SEED = 0
+SIZE = 256  # pixels
+
+
+def demo(output_dir="demo", checkpoint_dir="checkpoints") -> int:
+    """Renders clips that no network has seen, and recognises them with both streams.
+
+    Leaves the clips, `labelled/` copies with the classes and the flow drawn, and `answers.png`.
+
+    Args:
+        output_dir: Where everything goes; what an earlier demo left there is replaced.
+        checkpoint_dir: Where the networks that ship are.
+
+    Returns:
+        How many clips could not be answered.
+    """
+    folder = Path(output_dir)
+    folder.mkdir(parents=True, exist_ok=True)
+    videos = [write_demo_clip(folder, action) for action in CLIPS]
+    for old in (folder / "labelled").glob("*_predicted.mp4"):
+        old.unlink()
+    predictor = Predictor("joint", NAMES, checkpoint_dir)
+    failed = answer_videos(videos, predictor, top=3, output_video=folder / "labelled")
+    answers = [answer for answer in predict(videos, predictor, top=1) if answer.error is None]
+    if answers:
+        picture = folder / "answers.png"
+        with replaced_when_whole(picture) as temporary:
+            write_png(
+                temporary,
+                contact_sheet(
+                    [read_clip(answer.path) for answer in answers],
+                    [f"{a.top[0].label} {a.top[0].probability:.0%}" for a in answers],
+                ),
+            )
+        print(f"Look at {picture} and at the videos in {folder / 'labelled'}.")
+    return failed
+
+
+def write_demo_clip(folder, action) -> Path:
+    """Renders one clip of the embedded dataset that nobody trains on; returns its path."""
+    path = folder / f"{action}.mp4"
+    write_video(path, render_clip(action, clip_seed(SEED, DEMO, action, 0), SIZE))
+    return path

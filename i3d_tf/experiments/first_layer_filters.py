@@ -1,0 +1,82 @@
+"""The first layer's filters of some networks as a picture and as an animation."""
+
+from pathlib import Path
+
+from i3d_tf.system.files import replaced_when_whole
+from i3d_tf.viz.contact_sheet import write_png
+from i3d_tf.viz.filters import encode_animation, filter_frames, filter_sheet, paint_filters
+from i3d_tf.weights.assign import WeightsError, read_weights
+from i3d_tf.weights.store import SUFFIX, find_weights
+from i3d_tf.weights.weights_file import read_first_kernel
+
+SHEET = "filters.png"
+ANIMATION = "filters_over_time.png"
+
+
+def write_filter_pictures(names, output_dir, checkpoint_dir="checkpoints", scale=4):
+    """Paints the first layers of networks below each other and, moving, side by side.
+
+    Args:
+        names: List of names in the checkpoint directory, `.weights.h5` or `.keras` files, or
+            folders of training runs, whose best state is shown.
+        output_dir: Where `filters.png` and `filters_over_time.png` go; made if need be.
+        checkpoint_dir: Where names are looked up.
+        scale: Pixels per tap.
+
+    Returns:
+        The paths of the picture and of the animation.
+
+    Raises:
+        FileNotFoundError: One of the networks is not there.
+        ValueError: None was named, or one has no first layer that can be shown.
+    """
+    if not names:
+        raise ValueError("`names` must name at least one network; received none.")
+    rows = [
+        (caption_of(name), paint_filters(first_kernel(name, checkpoint_dir), scale))
+        for name in names
+    ]
+    sheet, animation = filter_sheet(rows), encode_animation(filter_frames(rows))
+    directory = Path(output_dir)
+    directory.mkdir(parents=True, exist_ok=True)
+    paths = directory / SHEET, directory / ANIMATION
+    with replaced_when_whole(paths[0]) as picture, replaced_when_whole(paths[1]) as moving:
+        write_png(picture, sheet)
+        moving.write_bytes(animation)
+    return paths
+
+
+def first_kernel(name, checkpoint_dir="checkpoints"):
+    """The kernel of a network's first convolution: (t, h, w, channels, filters), or without t.
+
+    Args:
+        name: As of `write_filter_pictures`.
+        checkpoint_dir: Where a name is looked up.
+    """
+    path = Path(name)
+    if (path / "run.json").is_file():
+        path = path / "best.keras"
+    if path.suffix != ".keras" and not str(name).endswith(SUFFIX):
+        return read_first_kernel(find_weights(str(name), checkpoint_dir)[0])
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: no such file.")
+    return _kernel_of_model(path) if path.suffix == ".keras" else read_first_kernel(path)
+
+
+def caption_of(name) -> str:
+    """What a network is called in the picture: its name, or that of its file or folder."""
+    return Path(name).name.removesuffix(SUFFIX).removesuffix(".keras")
+
+
+def _kernel_of_model(path):
+    from i3d_tf.zoo.pretrained import load_keras
+
+    weights = read_weights(load_keras(path))
+    kernels = [
+        value
+        for name, value in weights.items()
+        if name.endswith("/kernel") and value.ndim in (4, 5)
+    ]
+    if not kernels:
+        raise WeightsError(f"{path}: a network without a convolution.")
+    return kernels[0]

@@ -1,0 +1,119 @@
+"""The whole chain on the embedded dataset: render, train both streams, evaluate, publish."""
+
+import dataclasses
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from i3d_tf.evaluation.evaluate import EvaluateOptions, evaluate
+from i3d_tf.experiments.render import render_stick_actions
+from i3d_tf.specs.recipes import RECIPES
+from i3d_tf.specs.streams import STREAMS
+from i3d_tf.training.train import TrainOptions, train
+from i3d_tf.weights.assign import read_weights, write_weights
+from i3d_tf.weights.store import save_weights
+from i3d_tf.zoo.checkpoint import open_checkpoint
+from i3d_tf.zoo.pretrained import build
+
+RECIPE = "stick_actions"
+NAMES = {stream: f"stick_actions_{stream}" for stream in STREAMS}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What the chain found.
+
+    Attributes:
+        reports: "test" and "frozen" to the records of the evaluations; the second shows one frame
+            of every clip, repeated, to the RGB network.
+        folder: Where everything is.
+    """
+
+    reports: dict
+    folder: Path
+
+
+def train_stick_actions(output_dir, seed=0, steps=None) -> Outcome:
+    """Renders the dataset, trains RGB and flow, and evaluates them alone and together.
+
+    Stopped at any moment, the same call goes on where it was.
+
+    Args:
+        output_dir: Where everything goes.
+        seed: Of training; the dataset is the same for every seed.
+        steps: Fewer steps than the recipe's, for trying things out.
+    """
+    folder = Path(output_dir)
+    data_dir = folder / "data"
+    render_stick_actions(data_dir)
+    runs = {stream: folder / f"{stream}_seed{seed}" for stream in STREAMS}
+    for stream, workdir in runs.items():
+        recipe = dataclasses.replace(RECIPES[RECIPE], stream=stream)
+        if steps is not None:
+            recipe = dataclasses.replace(recipe, steps=steps, evaluate_every=max(1, steps // 2))
+        options = TrainOptions(
+            data_dir=str(data_dir), workdir=str(workdir), flow_dir=str(folder / "flow"), seed=seed
+        )
+        train(recipe, options)
+    common = {"dataset": RECIPE, "data_dir": str(data_dir), "split": "test", "batch_size": 8}
+    rgb, flow = str(runs["rgb"]), str(runs["flow"])
+    reports = {
+        "test": evaluate(
+            EvaluateOptions(
+                **common,
+                rgb_checkpoint=rgb,
+                flow_checkpoint=flow,
+                flow_dir=str(folder / "flow"),
+                report_dir=str(folder / f"report_seed{seed}"),
+            )
+        ),
+        "frozen": evaluate(
+            EvaluateOptions(
+                **common,
+                rgb_checkpoint=rgb,
+                freeze_time=True,
+                report_dir=str(folder / f"report_frozen_seed{seed}"),
+            )
+        ),
+    }
+    return Outcome(reports, folder)
+
+
+def publish(workdir, name, checkpoint_dir, command) -> Path:
+    """Puts the best state of a training run into a checkpoint directory, without its optimizer.
+
+    Args:
+        workdir: The run's folder.
+        name: What the weights will be loaded by.
+        checkpoint_dir: Where they go.
+        command: What made them, for the manifest.
+
+    Returns:
+        The path of the weights.
+    """
+    checkpoint = open_checkpoint(os.fspath(workdir))
+    trained = checkpoint.model
+    width = trained.get_layer("Conv3d_1a_7x7").filters / 64
+    model = build(
+        "inception_i3d",
+        input_shape=(None, None, None, trained.input_shape[-1]),
+        classes=len(checkpoint.class_names),
+        width_multiplier=width,
+        name=name,
+    )
+    count = write_weights(model, read_weights(trained))
+    row = {
+        "architecture": "inception_i3d",
+        "stream": checkpoint.stream,
+        "classes": len(checkpoint.class_names),
+        "labels": list(checkpoint.class_names),
+        "variables": count,
+        "width_multiplier": width,
+        "protocol": dataclasses.asdict(checkpoint.protocol),
+        "source": {"command": command, "test_accuracy": _best(checkpoint.history)},
+    }
+    return save_weights(model, name, checkpoint_dir, row)
+
+
+def _best(history):
+    return max((row["test_accuracy"] for row in history), default=None)

@@ -1,0 +1,1 @@
+"""Networks to SavedModel and ONNX, and back."""

@@ -1,0 +1,1 @@
+"""Feature files of videos, and Fréchet video distances."""

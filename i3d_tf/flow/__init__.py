@@ -1,0 +1,1 @@
+"""Optical flow: TV-L1 engines, flow files, quantization. Never Keras."""

@@ -1,0 +1,81 @@
+"""Optical flow of a clip: one contract, several engines."""
+
+import cv2
+import numpy as np
+
+from i3d_tf.flow.engines import engine_parameters, load_engine
+from i3d_tf.flow.tvl1 import SMALLEST_SIDE
+
+
+def compute_flow(frames, engine="auto", parameters=None, next_frame=None):
+    """Optical flow from every frame of a clip to the next.
+
+    For the released weights: TV-L1 with OpenCV's defaults on frames resized to short side 256
+    (arXiv:1705.07750), then `preprocess_input(flow, "flow")`.
+
+    Args:
+        frames: uint8 RGB (T, H, W, 3), or grey (T, H, W) of uint8 or of float within [0, 255]; T at
+            least 1, H and W at least 16.
+        engine: "auto" or a name in `i3d_tf.flow.engines.ENGINES`.
+        parameters: TVL1Parameters, or DISParameters for "dis", or the name of a preset; None means
+            OpenCV's defaults.
+        next_frame: The frame after the clip, in the form of one of `frames`; None if there is none.
+
+    Returns:
+        float32 (T, H, W, 2), x then y, pixels per frame, not truncated: flow t goes from frame t to
+        frame t + 1. Without `next_frame` the last flow is that of the frame before it, repeated; a
+        single frame then gets zero flow.
+    """
+    flow_between, chosen = load_engine(engine), engine_parameters(engine, parameters)
+    grey = to_grey(frames)
+    if next_frame is not None:
+        grey = np.concatenate([grey, _next_grey(next_frame, np.asarray(frames))])
+    if len(grey) == 1:
+        return np.zeros((*grey.shape, 2), np.float32)
+    flow = flow_between(grey[:-1], grey[1:], chosen)
+    return flow if next_frame is not None else np.concatenate([flow, flow[-1:]])
+
+
+def to_grey(frames):
+    """Grey frames, as the engines take them.
+
+    Args:
+        frames: uint8 RGB (T, H, W, 3), or grey (T, H, W) of uint8 or of float within [0, 255]; T at
+            least 1, H and W at least 16.
+
+    Returns:
+        (T, H, W): uint8 (RGB becomes .299 R + .587 G + .114 B, by OpenCV's COLOR_RGB2GRAY), or
+        float32 where `frames` are float.
+    """
+    frames = np.asarray(frames)
+    is_float = np.issubdtype(frames.dtype, np.floating)
+    is_rgb = frames.ndim == 4 and frames.shape[-1] == 3 and frames.dtype == np.uint8
+    is_grey = frames.ndim == 3 and (frames.dtype == np.uint8 or is_float)
+    if not is_rgb and not is_grey:
+        raise ValueError(
+            "`frames` must be uint8 RGB (T, H, W, 3), or grey (T, H, W) of uint8 or float; "
+            f"received {frames.dtype} {frames.shape}."
+        )
+    if len(frames) < 1 or min(frames.shape[1:3]) < SMALLEST_SIDE:
+        raise ValueError(
+            f"`frames` must be one or more of at least {SMALLEST_SIDE} x {SMALLEST_SIDE} pixels; "
+            f"resize them first (see `resize_short_side`); received shape {frames.shape}."
+        )
+    if is_rgb:
+        return np.stack([cv2.cvtColor(np.ascontiguousarray(f), cv2.COLOR_RGB2GRAY) for f in frames])
+    if is_float and not (frames.min() >= 0 and frames.max() <= 255):  # so worded, NaN fails too
+        raise ValueError(
+            "`frames` of float must lie within [0, 255]; received values from "
+            f"{frames.min():g} to {frames.max():g}."
+        )
+    return frames.astype(np.float32, copy=False) if is_float else frames
+
+
+def _next_grey(next_frame, frames):
+    next_frame = np.asarray(next_frame)
+    if next_frame.shape != frames.shape[1:] or next_frame.dtype != frames.dtype:
+        raise ValueError(
+            f"`next_frame` must be like one of `frames`, {frames.dtype} {frames.shape[1:]}; "
+            f"received {next_frame.dtype} {next_frame.shape}."
+        )
+    return to_grey(next_frame[np.newaxis])

@@ -1,0 +1,305 @@
+"""Flow files: the flow of one video in 8 bits, of which any window can be read alone.
+
+`<name>.flow.zip` is a ZIP archive whose entries are stored as they are:
+
+```
+000000.png   flow from frame 0 to frame 1: 8-bit grey, 2 H x W, the codes of x above those of y
+000001.png   and so on, one a frame
+flow.json    what it is, and what it was made from and with: see `flow_metadata`
+```
+
+The codes are those of `flow_codec`. A flow file may come from anywhere: whatever is wrong with one
+ends as a VideoError, before memory is taken for it.
+"""
+
+import contextlib
+import json
+import os
+import secrets
+import zipfile
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from i3d_tf.flow.metadata import fault
+from i3d_tf.flow.quantize import dequantise, quantise
+from i3d_tf.specs.streams import FLOW_BOUND
+from i3d_tf.video.container import MAXIMUM_BYTES, MAXIMUM_FRAMES, MAXIMUM_PIXELS
+from i3d_tf.video.errors import VideoError, reason_of
+
+SUFFIX = ".flow.zip"
+DESCRIPTION = "flow.json"
+MAXIMUM_DESCRIPTION = 2**16  # bytes
+# 21 kB and 1 ms a frame of 340 x 256; more effort makes it no smaller before it takes six times as
+# long.
+PNG_OPTIONS = (cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE)
+# A PNG begins with these bytes, its width and height, and: 8 bits, grey, deflate, not interlaced.
+PNG_START = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"
+PNG_GREY = b"\x08\0\0\0\0"
+# The same flow gives the same bytes: entries bear the earliest date that ZIP knows.
+DATE = (1980, 1, 1, 0, 0, 0)
+UNIX, READABLE = 3, 0o644 << 16  # system and permissions of the entries, for unzip
+
+
+def flow_path(video, flow_dir, data_dir=None):
+    """Where the flow file of a video is, or goes.
+
+    Args:
+        video: Path of the video.
+        flow_dir: The folder of flow files.
+        data_dir: A folder whose structure below it is kept below `flow_dir`; None puts all flow
+            files into `flow_dir` itself.
+
+    Returns:
+        pathlib.Path.
+
+    Raises:
+        ValueError: The video is not below `data_dir`.
+    """
+    video = os.fspath(video)
+    if data_dir is None:
+        return Path(flow_dir, Path(video).stem + SUFFIX)
+    relative = Path(os.path.relpath(video, data_dir))
+    if relative.is_absolute() or ".." in relative.parts:
+        raise ValueError(f"`video` must be below `data_dir`, {data_dir}; received {video}.")
+    return Path(flow_dir, relative.parent, relative.stem + SUFFIX)
+
+
+def write_flow_file(path, flow, metadata):
+    """Writes a flow file, or nothing if that fails.
+
+    The file appears under its name only when it is complete; one that was there before stays until
+    then. No more than one frame is kept in memory.
+
+    Args:
+        path: Where to write (str or os.PathLike), in a folder that exists.
+        flow: Float (T, H, W, 2), or an iterable of T frames (H, W, 2); x then y, pixels per frame,
+            1 <= T <= 1,000,000. What exceeds 20 pixels is clipped, and counted.
+        metadata: What `flow_metadata` returns.
+
+    Returns:
+        The metadata as written: now also `frames`, `height`, `width` and `clipped_share`, the share
+        of values that were clipped.
+
+    Raises:
+        ValueError: The flow or the metadata are not as above.
+        OSError: The file cannot be written.
+    """
+    path = os.fspath(path)
+    if wrong := fault(metadata, whole=False):
+        raise ValueError(f"`metadata` must be what `flow_metadata` returns; {wrong}.")
+    folder, name = os.path.split(path)
+    temporary = os.path.join(folder, f".{name}.{secrets.token_hex(4)}.part")
+    try:
+        try:
+            with zipfile.ZipFile(temporary, "x") as archive:
+                metadata = metadata | _write_frames(archive, flow, metadata["rounding"])
+                text = json.dumps(metadata, indent=1, allow_nan=False)
+                _write_entry(archive, DESCRIPTION, text.encode())
+            os.replace(temporary, path)
+        except BaseException:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(temporary)
+            raise
+    except OSError as error:
+        raise OSError(f"{path}: it cannot be written: {reason_of(error)}.") from error
+    return metadata
+
+
+def _write_frames(archive, flow, rounding):
+    """Writes the pictures; returns what is known when all are."""
+    shape, frames, clipped = None, 0, 0
+    for frame in flow:
+        shape = shape or _checked_shape(frame)
+        if np.shape(frame) != shape:
+            raise ValueError(f"`flow` must be {shape} in every frame; received {np.shape(frame)}.")
+        if frames == MAXIMUM_FRAMES:
+            raise ValueError(f"`flow` must have at most {MAXIMUM_FRAMES} frames; received more.")
+        codes = quantise(frame, rounding)
+        clipped += int(np.count_nonzero(np.abs(frame) > FLOW_BOUND))
+        _, content = cv2.imencode(
+            ".png", np.concatenate([codes[..., 0], codes[..., 1]]), PNG_OPTIONS
+        )
+        _write_entry(archive, _frame_name(frames), content.tobytes())
+        frames += 1
+    if not frames:
+        raise ValueError("`flow` must have at least one frame; received none.")
+    height, width, _ = shape
+    share = clipped / (frames * height * width * 2)
+    return {"frames": frames, "height": height, "width": width, "clipped_share": share}
+
+
+def _checked_shape(frame):
+    shape = np.shape(frame)
+    if len(shape) != 3 or shape[2] != 2 or 0 in shape or shape[0] * shape[1] * 2 > MAXIMUM_PIXELS:
+        raise ValueError(
+            f"`flow` must have frames (H, W, 2) of 1 to {MAXIMUM_PIXELS // 2} pixels; received "
+            f"shape {shape}."
+        )
+    return shape
+
+
+def _write_entry(archive, name, content):
+    entry = zipfile.ZipInfo(name, DATE)
+    entry.create_system, entry.external_attr = UNIX, READABLE
+    archive.writestr(entry, content)
+
+
+def _frame_name(index):
+    return f"{index:06d}.png"
+
+
+def open_flow_file(path):
+    """Reads and checks what a flow file says of itself, without decoding any flow.
+
+    Args:
+        path: str or os.PathLike.
+
+    Returns:
+        FlowFile.
+
+    Raises:
+        VideoError: It cannot be read, is damaged or cut short, or is not a flow file.
+    """
+    path = os.fspath(path)
+    with _open_archive(path) as archive:
+        metadata = _read_description(path, archive)
+        names = [_frame_name(index) for index in range(metadata["frames"])]
+        if missing := next((name for name in names if name not in archive.NameToInfo), None):
+            raise VideoError(path, f"{missing} is missing from it; it should have {len(names)}")
+        if len(archive.infolist()) != len(names) + 1:
+            raise VideoError(path, "it holds more than the flow it speaks of")
+    return FlowFile(path, metadata)
+
+
+class FlowFile:
+    """The flow of a video. No file is kept open, so it can be shared among threads and processes.
+
+    Attributes:
+        path: The file.
+        metadata: What it says, see `flow_metadata` and `write_flow_file`.
+        frames: T.
+        height: H, pixels.
+        width: W, pixels.
+    """
+
+    def __init__(self, path, metadata):
+        self.path = path
+        self.metadata = metadata
+        self.frames = metadata["frames"]
+        self.height = metadata["height"]
+        self.width = metadata["width"]
+
+    def read(self, start=0, stop=None):
+        """Reads a window of the flow.
+
+        Args:
+            start: First frame, 0 <= start < stop.
+            stop: Frame after the last one, <= frames; None means all there are.
+
+        Returns:
+            float32 (stop - start, H, W, 2), x then y, pixels per frame, within [-20, 20].
+
+        Raises:
+            ValueError: The window is not within the video, or too large for memory.
+            VideoError: The file cannot be read, or is damaged within the window.
+        """
+        return dequantise(self.codes(start, stop), self.metadata["rounding"])
+
+    def codes(self, start=0, stop=None):
+        """Reads a window as it is stored.
+
+        Args:
+            start: As for `read`.
+            stop: As for `read`.
+
+        Returns:
+            uint8 (stop - start, H, W, 2), to be unpacked by `flow_codec.dequantise`.
+
+        Raises:
+            ValueError: As for `read`.
+            VideoError: As for `read`.
+        """
+        stop = self.frames if stop is None else stop
+        if not 0 <= start < stop <= self.frames:
+            raise ValueError(
+                f"`start` and `stop` must be 0 <= start < stop <= {self.frames} for {self.path}; "
+                f"received {start!r} and {stop!r}."
+            )
+        shape = (stop - start, self.height, self.width, 2)
+        if 5 * np.prod(shape, dtype=object) > MAXIMUM_BYTES:  # as codes and as float32
+            raise ValueError(
+                f"`stop` - `start` must be smaller for frames of {self.height} x {self.width}, to "
+                f"stay within {MAXIMUM_BYTES / 2**30:g} GiB; received {start!r} and {stop!r}."
+            )
+        codes = None
+        with _open_archive(self.path) as archive:
+            for index in range(start, stop):
+                name = _frame_name(index)
+                picture = self._decode(name, _read_entry(archive, name, self._most_bytes()))
+                if codes is None:  # not before a picture has the size that the file speaks of
+                    codes = np.empty(shape, np.uint8)
+                codes[index - start, ..., 0] = picture[: self.height]
+                codes[index - start, ..., 1] = picture[self.height :]
+        return codes
+
+    def _most_bytes(self):
+        """Bytes of a picture that does not compress at all, and some for the format."""
+        pixels = 2 * self.height * self.width
+        return pixels + pixels // 8 + 2 * self.height + MAXIMUM_DESCRIPTION
+
+    def _decode(self, name, content):
+        size = self.width.to_bytes(4, "big") + (2 * self.height).to_bytes(4, "big")
+        if not content.startswith(PNG_START + size + PNG_GREY):
+            raise VideoError(
+                self.path,
+                f"{name} must be a grey 8-bit PNG of {self.width} x {2 * self.height} pixels",
+            )
+        try:
+            picture = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_GRAYSCALE)
+        except cv2.error:
+            picture = None
+        if picture is None or picture.shape != (2 * self.height, self.width):
+            raise VideoError(self.path, f"{name} is damaged")
+        return picture
+
+
+@contextlib.contextmanager
+def _open_archive(path):
+    """Opens a ZIP archive; what is wrong with it, now or while it is read, ends as a VideoError."""
+    try:
+        if not os.path.isfile(path):  # a pipe would wait for ever
+            there = os.path.exists(path)
+            raise VideoError(path, "it is not a file" if there else "there is no such file")
+        with zipfile.ZipFile(path) as archive:
+            yield archive
+    except zipfile.BadZipFile as error:
+        raise VideoError(path, f"it is not a whole ZIP archive ({error})") from error
+    except OSError as error:
+        raise VideoError(path, reason_of(error)) from error
+    except (EOFError, RuntimeError, ValueError, OverflowError) as error:
+        raise VideoError(path, f"it is damaged ({error})") from error
+
+
+def _read_entry(archive, name, most_bytes):
+    entry = archive.NameToInfo.get(name)
+    if entry is None:
+        raise zipfile.BadZipFile(f"{name} is missing")
+    # Stored, so that nothing grows when it is read; and the size is believed only up to a bound,
+    # because memory is taken for it.
+    stored = entry.compress_type == zipfile.ZIP_STORED and entry.file_size == entry.compress_size
+    if not stored or not 0 <= entry.file_size <= most_bytes:
+        raise zipfile.BadZipFile(f"{name} is compressed or too large")
+    return archive.read(entry)
+
+
+def _read_description(path, archive):
+    text = _read_entry(archive, DESCRIPTION, MAXIMUM_DESCRIPTION)
+    try:
+        metadata = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise VideoError(path, f"its {DESCRIPTION} is not JSON") from error
+    if wrong := fault(metadata):
+        raise VideoError(path, f"it is not a flow file: {wrong}")
+    return metadata

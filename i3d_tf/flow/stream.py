@@ -1,0 +1,87 @@
+"""Videos of any length -> flow, in the memory of a few frames.
+
+What comes out is what `compute_flow` gives for the whole clip, bit by bit: every pair of frames is
+computed on its own, so that it does not matter in which pieces it is done.
+"""
+
+from itertools import islice
+
+import cv2
+import numpy as np
+
+from i3d_tf.flow.compute import to_grey
+from i3d_tf.flow.engines import choose_engine, engine_parameters, load_engine
+from i3d_tf.flow.flow_file import write_flow_file
+from i3d_tf.flow.metadata import flow_metadata
+from i3d_tf.specs.streams import FRAME_RATE, SHORT_SIDE
+from i3d_tf.video.decode import read_frames
+
+# Pairs of frames that are computed at once: enough for the cores of a large machine, or as many as
+# stay within the memory, at 8 bytes a pixel for the flow and 90 for what TV-L1 works with.
+MOST_PAIRS = 64
+PAIR_BYTES = 2**30
+PIXEL_BYTES = 98
+
+
+def flow_frames(frames, engine="auto", parameters=None):
+    """Computes the flow of a stream of frames, in pieces.
+
+    Args:
+        frames: Iterable of uint8 RGB (H, W, 3), at least one, all of one size.
+        engine: As for `compute_flow`.
+        parameters: As for `compute_flow`.
+
+    Yields:
+        float32 (H, W, 2): what `compute_flow` returns for all frames together, frame by frame.
+    """
+    flow_between = load_engine(engine)
+    parameters = engine_parameters(engine, parameters)
+    grey = (to_grey(frame[np.newaxis])[0] for frame in frames)
+    piece = list(islice(grey, 1))
+    if not piece:
+        raise ValueError("`frames` must have at least one frame; received none.")
+    latest = np.zeros((*piece[0].shape, 2), np.float32)
+    pairs = min(MOST_PAIRS, max(1, PAIR_BYTES // (PIXEL_BYTES * piece[0].size)))
+    while following := list(islice(grey, pairs)):
+        clip = np.stack(piece + following)
+        flow = flow_between(clip[:-1], clip[1:], parameters)
+        yield from flow
+        latest, piece = flow[-1], following[-1:]
+    yield latest  # nothing follows the last frame
+
+
+def write_video_flow(
+    source,
+    path,
+    engine="auto",
+    parameters=None,
+    frame_rate=FRAME_RATE,
+    short_side=SHORT_SIDE,
+):
+    """Computes the flow of a whole video into a flow file, or writes nothing if that fails.
+
+    Args:
+        source: Path of the video.
+        path: Where to write, in a folder that exists; see `flow_path`.
+        engine: As for `compute_flow`.
+        parameters: As for `compute_flow`.
+        frame_rate: Frames per second after resampling.
+        short_side: Pixels after resizing, at least 16; None leaves the frames as they are.
+
+    Returns:
+        The metadata of the file, see `write_flow_file`.
+
+    Raises:
+        VideoError: The video cannot be read.
+        ValueError: An argument is not as above.
+        OSError: The file cannot be written.
+    """
+    engine = choose_engine(engine)
+    metadata = flow_metadata(source, engine, parameters, frame_rate, short_side)
+    frames = read_frames(source, frame_rate, short_side)
+    return write_flow_file(path, flow_frames(frames, engine, parameters), metadata)
+
+
+def use_one_core():
+    """Keeps OpenCV to one thread, in a process that is one of as many as there are cores."""
+    cv2.setNumThreads(1)

@@ -1,0 +1,1 @@
+"""Any 2D Keras network to a 3D network."""

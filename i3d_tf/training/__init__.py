@@ -1,0 +1,1 @@
+"""Training runs: model, callbacks, working directory."""

@@ -1,0 +1,254 @@
+"""Opening media files safely: whatever is wrong with a file ends as one VideoError."""
+
+import contextlib
+import io
+import os
+import stat
+from fractions import Fraction
+
+import av
+from av.stream import Disposition
+
+from i3d_tf.video.errors import VideoError, reason_of
+
+# What one frame may declare: 16K video (15360 x 8640) fits, a forged header does not. FFmpeg checks
+# it before it allocates, and then treats the size as unknown.
+MAXIMUM_PIXELS = 2**27
+# What one clip, or one remote file, may take in memory.
+MAXIMUM_BYTES = 2**34
+
+
+class Media:
+    """An open media file and its video stream.
+
+    Attributes:
+        path: How the file is called in errors.
+        container: av.container.InputContainer.
+        stream: av.VideoStream, the first one that is not a cover picture.
+    """
+
+    def __init__(self, path, handle):
+        self.path = path
+        self._handle = handle
+        self.container = None
+        self.rewind()
+
+    def rewind(self):
+        """Opens the file anew, at its start: seeking to the start is not exact in every format."""
+        self.close()
+        self._handle.seek(0)
+        self.container = _open_container(self.path, self._handle)
+        try:
+            self.stream = _video_stream(self.path, self.container)
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def frame_interval(self):
+        """Fraction, the average seconds from frame to frame; 1/25 where the file does not say."""
+        return 1 / Fraction(self.stream.average_rate or 25)
+
+    def close(self):
+        """Closes the container, not the file beneath it."""
+        if self.container is not None:
+            self.container.close()
+            self.container = None
+
+
+@contextlib.contextmanager
+def open_media(source):
+    """Opens a video for reading.
+
+    Args:
+        source: str or os.PathLike, where a name with "://" is read through tf.io.gfile, or the
+            bytes of a file.
+
+    Yields:
+        Media.
+
+    Raises:
+        VideoError: It cannot be opened or holds no video.
+        ValueError: `source` is of another type.
+    """
+    path, handle = _open_source(source)
+    with handle:
+        media = Media(path, handle)
+        try:
+            yield media
+        finally:
+            media.close()
+
+
+def _open_source(source):
+    if isinstance(source, bytes):
+        path, content = "<bytes>", source
+    else:
+        path = os.fspath(source) if isinstance(source, (str, os.PathLike)) else None
+        if not isinstance(path, str):
+            raise ValueError(
+                "`source` must be a path (str or os.PathLike) or the bytes of a file; received "
+                f"{type(source).__name__}."
+            )
+        content = _read_remote(path) if "://" in path else None
+    handle = _open_local(path) if content is None else io.BytesIO(content)
+    if handle.seek(0, io.SEEK_END) == 0:
+        handle.close()
+        raise VideoError(path, "it is empty (0 bytes)")
+    return path, handle
+
+
+def _open_local(path):
+    try:
+        mode = os.stat(path).st_mode
+        if stat.S_ISDIR(mode):
+            raise VideoError(path, "it is a folder, not a file")
+        if not stat.S_ISREG(mode):  # a pipe would wait for ever, a device has no end
+            raise VideoError(path, "it is not a regular file")
+        return open(path, "rb")
+    except (OSError, ValueError) as error:  # ValueError: a name with a zero byte
+        raise VideoError(path, reason_of(error)) from error
+
+
+def _read_remote(path):
+    import tensorflow as tf  # slow to import, and local files do not need it
+
+    try:
+        size = tf.io.gfile.stat(path).length
+        if size > MAXIMUM_BYTES:
+            raise VideoError(
+                path, f"it has {size} bytes; at most {MAXIMUM_BYTES} are read remotely"
+            )
+        with tf.io.gfile.GFile(path, "rb") as file:
+            return file.read()
+    except tf.errors.OpError as error:
+        # Some file systems leave the message empty.
+        reason = error.message or f"it cannot be read ({type(error).__name__})"
+        raise VideoError(path, reason) from error
+
+
+class _NamelessFile:
+    """A file whose name FFmpeg does not see.
+
+    By its name alone FFmpeg would render a .txt file as video, and look for a playlist's
+    neighbours.
+    """
+
+    def __init__(self, handle):
+        self.read, self.seek, self.tell = handle.read, handle.seek, handle.tell
+
+
+def _open_container(path, handle):
+    # No protocol is allowed, so a playlist cannot make FFmpeg open other files or addresses.
+    options = {"protocol_whitelist": "none", "max_pixels": str(MAXIMUM_PIXELS)}
+    try:
+        return av.open(_NamelessFile(handle), options=options, metadata_errors="replace")
+    except (OSError, ValueError, av.error.FFmpegError) as error:
+        handle.seek(4)
+        if handle.read(4) == b"ftyp":  # every mp4 and mov starts so
+            reason = "it is cut short or damaged: an mp4 file without a readable index (moov)"
+        elif isinstance(error, EOFError):
+            reason = "it ends before its first frame"
+        else:
+            reason = f"it is not a video that FFmpeg can read ({reason_of(error)})"
+        raise VideoError(path, reason) from error
+
+
+def _video_stream(path, container):
+    streams = [
+        stream
+        for stream in container.streams.video
+        if not stream.disposition & Disposition.attached_pic
+    ]
+    if not streams:
+        kind = "audio only" if container.streams.audio else "nothing that plays"
+        raise VideoError(path, f"it has no video stream ({kind})")
+    stream = streams[0]
+    if stream.codec_context is None:
+        raise VideoError(path, "FFmpeg has no decoder for its video stream")
+    stream.codec_context.options = {"max_pixels": str(MAXIMUM_PIXELS)}
+    stream.thread_type = "AUTO"
+    return stream
+
+
+# How much earlier than its header says a video may end, in seconds. Headers round, and count the
+# last frame's duration differently; a file cut short nearly always misses more, or ends in a half
+# packet, which counts whatever its length.
+TOLERANCE = Fraction(1, 2)
+
+
+class Packets:
+    """Gives the packets of a video stream, then None, which makes a decoder give what it holds."""
+
+    def __init__(self, media):
+        """Starts where the container stands.
+
+        Args:
+            media: Media.
+        """
+        self._media = media
+        self._broken = False
+        self._video_end = self._end = None  # seconds, on the file's own clock
+
+    def __iter__(self):
+        ends_corrupt = False
+        try:
+            # All streams are read: whether a longer sound track goes on tells a short video from a
+            # cut.
+            for packet in self._media.container.demux():
+                self._note(packet)
+                if packet.stream_index != self._media.stream.index or not packet.size:
+                    continue  # an empty packet would tell the decoder that the video is over
+                yield packet
+                if self._broken:
+                    break
+                ends_corrupt = packet.is_corrupt
+            self._broken = self._broken or ends_corrupt
+        except av.error.FFmpegError:
+            self._broken = True
+        except IndexError:
+            # PyAV, which at the very end asks for streams that a damaged file added on the way.
+            pass
+        yield None
+
+    def stop(self):
+        """Ends the video here, because what follows cannot be used: only the last None remains."""
+        self._broken = True
+
+    def ended_early(self):
+        """Says whether the file ended before its time; to be asked after the last packet.
+
+        Returns:
+            bool.
+        """
+        promised, seen = self._promised()
+        return self._broken or (
+            promised is not None and seen is not None and seen < promised - TOLERANCE
+        )
+
+    def _note(self, packet):
+        stamp = packet.pts if packet.pts is not None else packet.dts
+        if stamp is None or packet.time_base is None:
+            return
+        end = (stamp + (packet.duration or 0)) * packet.time_base
+        if packet.stream_index == self._media.stream.index:
+            self._video_end = end if self._video_end is None else max(self._video_end, end)
+        self._end = end if self._end is None else max(self._end, end)
+
+    def _promised(self):
+        """The end that the header promises, and the end that was seen, both in seconds or None."""
+        container, stream = self._media.container, self._media.stream
+        start = (stream.start_time or 0) * stream.time_base
+        name = container.format.name
+        if name.startswith("mov") and stream.duration:
+            return start + stream.duration * stream.time_base, self._video_end
+        # An AVI without its index has lost the duration, but not the number of frames.
+        if name == "avi" and stream.frames and stream.average_rate:
+            return start + stream.frames / stream.average_rate, self._video_end
+        if name.startswith(("matroska", "flv")) and container.duration:
+            # Writers disagree whether it counts from 0 or from the first frame; 0 promises less.
+            return Fraction(container.duration, av.time_base), self._end
+        return None, None  # other formats have no header that knows
+
+
+MAXIMUM_FRAMES = 10**6  # the names of the pictures have six digits

@@ -1,0 +1,32 @@
+"""The one error of everything that reads or writes a video."""
+
+from i3d_tf.system.errors import UserError
+
+
+class VideoError(UserError):
+    """A video that cannot be read or written.
+
+    Attributes:
+        path: The file as it was named; "<bytes>" for one given as bytes.
+        reason: What is wrong with it, in words.
+    """
+
+    def __init__(self, path, reason):
+        super().__init__(path, reason)
+        self.path = path
+        self.reason = reason
+
+    def __str__(self):
+        return f"{self.path}: {self.reason}"
+
+
+def reason_of(error):
+    """What an exception of the operating system or of FFmpeg says, without numbers and paths.
+
+    Args:
+        error: OSError or av.error.FFmpegError.
+
+    Returns:
+        str.
+    """
+    return (getattr(error, "strerror", None) or str(error) or type(error).__name__).lower()

@@ -1,0 +1,160 @@
+"""Files of clips as NumPy writes them, .npy and .npz, read frame by frame.
+
+A file is read in the memory of one clip, and what its headers promise is compared with its size
+before anything is allocated. Objects, which NumPy would unpickle, are refused like everything else
+that is not uint8 (N, T, H, W, 3).
+"""
+
+import contextlib
+import math
+import zipfile
+import zlib
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+
+import numpy as np
+
+from i3d_tf.video.container import MAXIMUM_PIXELS
+from i3d_tf.video.decode import too_short
+from i3d_tf.video.errors import VideoError, reason_of
+
+ARRAY_SUFFIXES = (".npy", ".npz")
+_HEADERS = {
+    (1, 0): np.lib.format.read_array_header_1_0,
+    (2, 0): np.lib.format.read_array_header_2_0,
+}
+_DAMAGE = (OSError, ValueError, EOFError, RuntimeError, zlib.error, zipfile.BadZipFile)
+
+
+class _Array(NamedTuple):
+    """An array in an open file.
+
+    Attributes:
+        name: Its name in an .npz, or "".
+        shape: (N, T, H, W, 3).
+        stream: Stands at its first value.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    stream: BinaryIO
+
+
+def is_clip_array(path) -> bool:
+    """Whether a name is that of a file of clips, by its ending."""
+    return Path(path).suffix.lower() in ARRAY_SUFFIXES
+
+
+def count_clips(path, num_frames) -> int:
+    """How many clips a file has.
+
+    Args:
+        path: The file.
+        num_frames: Frames that are wanted of each.
+
+    Raises:
+        VideoError: It is not a file of clips, is cut short, or its clips have fewer frames.
+    """
+    with _errors(path):
+        return sum(array.shape[0] for array in _arrays(path, num_frames))
+
+
+def read_array_clips(path, num_frames, change):
+    """Reads the first frames of every clip of a file.
+
+    Args:
+        path: The file.
+        num_frames: Frames, at least 1.
+        change: Function of a frame, uint8 (H, W, 3), to what is kept of it, of one size.
+
+    Yields:
+        uint8 (num_frames, H', W', 3).
+
+    Raises:
+        VideoError: As of `count_clips`.
+    """
+    with _errors(path):
+        for _, (clips, frames, *frame_shape), stream in _arrays(path, num_frames):
+            size = math.prod(frame_shape)
+            for _ in range(clips):
+                shown = [
+                    change(np.frombuffer(_read(stream, size), np.uint8).reshape(frame_shape))
+                    for _ in range(num_frames)
+                ]
+                stream.seek((frames - num_frames) * size, 1)
+                yield np.stack(shown)
+
+
+@contextlib.contextmanager
+def _errors(path):
+    """Whatever is wrong with a file ends as one VideoError."""
+    try:
+        yield
+    except _DAMAGE as error:
+        reason = reason_of(error) if isinstance(error, OSError) else str(error)
+        raise VideoError(str(path), f"{reason or 'it is damaged'}") from error
+
+
+def _arrays(path, num_frames):
+    """The arrays of a file, one open at a time."""
+    found = False
+    for name, stream, size in _streams(path):
+        shape = _read_header(stream, name)
+        _check_shape(shape, name, num_frames)
+        if stream.tell() + math.prod(shape) > size:
+            raise ValueError(f"it is cut short: {name or 'it'} promises clips of {shape}")
+        found = True
+        yield _Array(name, shape, stream)
+    if not found:
+        raise ValueError("it has no arrays")
+
+
+def _streams(path):
+    """(name, open file, bytes) of each array."""
+    if Path(path).suffix.lower() == ".npy":
+        with open(path, "rb") as file:
+            size = file.seek(0, 2)
+            file.seek(0)
+            yield "", file, size
+        return
+    with zipfile.ZipFile(path) as archive:
+        for member in archive.infolist():
+            with archive.open(member) as file:
+                yield f"array {member.filename.removesuffix('.npy')!r}", file, member.file_size
+
+
+def _read_header(stream, name):
+    try:
+        read = _HEADERS[np.lib.format.read_magic(stream)]
+        shape, fortran_order, dtype = read(stream)
+    except Exception as error:  # a damaged header fails anywhere, in any way
+        raise ValueError(
+            f"{name or 'it'} is not an array as NumPy writes them, or damaged"
+        ) from error
+    if dtype != np.uint8 or len(shape) != 5 or shape[-1] != 3:
+        raise ValueError(
+            f"{name or 'it'} must be uint8 (N, T, H, W, 3), RGB within 0..255; it is {dtype} "
+            f"{shape}"
+        )
+    if fortran_order:
+        raise ValueError(
+            f"{name or 'it'} is stored column by column; save numpy.ascontiguousarray of it"
+        )
+    return shape
+
+
+def _check_shape(shape, name, num_frames):
+    _, frames, height, width, _ = shape
+    if min(shape) < 0:
+        raise ValueError(f"{name or 'it'} cannot have a negative side: {shape}")
+    if height < 1 or width < 1 or height * width > MAXIMUM_PIXELS:
+        raise ValueError(f"{name or 'it'} has frames of {width} x {height} pixels")
+    if frames < num_frames:
+        raise ValueError(f"{name or 'a clip'}: {too_short(frames, num_frames)}")
+
+
+def _read(stream, size):
+    content = stream.read(size)
+    if len(content) < size:
+        raise EOFError("it is cut short")
+    return content

@@ -1,0 +1,116 @@
+"""The preprocessing of `transform.py`, `flow.py` and `sample.py` as TensorFlow operations.
+
+Frames get the values that they get there, to the last bit. OpenCV resizes uint8 in whole numbers,
+with weights of 11 bits; `tf.image.resize`, rounded, is one level off in every eighth value.
+"""
+
+import tensorflow as tf
+
+from i3d_tf.specs.streams import FLOW_BOUND
+
+_WEIGHT_ONE = 1 << 11  # OpenCV's INTER_RESIZE_COEF_SCALE
+_GREY_WEIGHTS = (9798, 19235, 3735)  # .299, .587 and .114 in 15 bits
+_GREY_SHIFT = 15
+
+
+def resize_short_side(frames, short_side):
+    """As `i3d_tf.video.transforms.resize_short_side`.
+
+    Args:
+        frames: uint8 (T, H, W, 3), of any size.
+        short_side: Pixels.
+
+    Returns:
+        uint8 (T, H', W', 3).
+    """
+    size = tf.shape(frames)[1:3]
+    short = tf.reduce_min(size)
+    wanted = (2 * size * short_side + short) // (2 * short)
+    resized = tf.cond(
+        tf.reduce_all(wanted == size), lambda: frames, lambda: _resize(frames, size, wanted)
+    )
+    return tf.ensure_shape(resized, [None, None, None, 3])
+
+
+def _resize(frames, size, wanted):
+    top, bottom, *row_weights = _rows(size[0], wanted[0])
+    left, right, *column_weights = _columns(size[1], wanted[1])
+    above, below = (weight[:, tf.newaxis, tf.newaxis] for weight in row_weights)
+    before, after = (weight[:, tf.newaxis] for weight in column_weights)
+
+    def resize(frame):
+        frame = tf.cast(frame, tf.int32)
+        frame = tf.gather(frame, left, axis=1) * before + tf.gather(frame, right, axis=1) * after
+        # OpenCV's vector code rounds down twice on the way, to stay within 16 bits.
+        frame = _shift(frame, 4)
+        rows = _shift(tf.gather(frame, top) * above, 16) + _shift(
+            tf.gather(frame, bottom) * below, 16
+        )
+        return tf.cast(_shift(rows + 2, 2), tf.uint8)
+
+    return tf.map_fn(resize, frames, fn_output_signature=tf.TensorSpec([None, None, 3], tf.uint8))
+
+
+def _shift(values, bits):
+    return tf.bitwise.right_shift(values, bits)
+
+
+def _positions(length, wanted):
+    """Between which pixels the new ones lie: the first, and how far after it, in float32."""
+    ratio = 1.0 / (tf.cast(wanted, tf.float64) / tf.cast(length, tf.float64))
+    centres = (tf.range(wanted, dtype=tf.float64) + 0.5) * ratio - 0.5
+    centres = tf.cast(centres, tf.float32)
+    first = tf.floor(centres)
+    return tf.cast(first, tf.int32), centres - first
+
+
+def _weights(share):
+    return [tf.cast(tf.round(part * _WEIGHT_ONE), tf.int32) for part in (1.0 - share, share)]
+
+
+def _rows(length, wanted):
+    """(row above, row below, weight of each): beyond the edge both are the last row."""
+    first, share = _positions(length, wanted)
+    above, below = (tf.clip_by_value(row, 0, length - 1) for row in (first, first + 1))
+    return above, below, *_weights(share)
+
+
+def _columns(length, wanted):
+    """(column before, column after, weight of each): beyond the edge the last has all weight."""
+    first, share = _positions(length, wanted)
+    inside = (first >= 0) & (first < length - 1)
+    first = tf.clip_by_value(first, 0, length - 1)
+    return first, tf.minimum(first + 1, length - 1), *_weights(tf.where(inside, share, 0.0))
+
+
+def to_grey(frames):
+    """As `i3d_tf.flow.compute.to_grey`: uint8 (T, H, W, 3) -> float32 (T, H, W), whole levels."""
+    weighted = tf.cast(frames, tf.int32) * tf.constant(_GREY_WEIGHTS)
+    rounded = tf.reduce_sum(weighted, axis=-1) + (1 << (_GREY_SHIFT - 1))
+    return tf.cast(_shift(rounded, _GREY_SHIFT), tf.float32)
+
+
+def centre_crop(frames, size):
+    """As `i3d_tf.video.transforms.centre_crop`: (T, H, W, C) -> (T, size, size, C)."""
+    height, width = tf.unstack(tf.shape(frames)[1:3])
+    top, left = (height - size) // 2, (width - size) // 2
+    cropped = frames[:, top : top + size, left : left + size]
+    return tf.ensure_shape(cropped, [None, size, size, frames.shape[-1]])
+
+
+def preprocess_input(frames, stream):
+    """As `i3d_tf.video.transforms.preprocess_input`: float32 of the same shape, within [-1, 1]."""
+    if stream == "rgb":
+        return tf.cast(frames, tf.float32) / 127.5 - 1.0
+    return tf.clip_by_value(frames, -FLOW_BOUND, FLOW_BOUND) / FLOW_BOUND
+
+
+def uniform_windows(number, wanted, windows):
+    """As `i3d_tf.video.sampling.uniform_windows`, but a single window is that of the first frames.
+
+    Returns:
+        int32 (windows, wanted), each within [0, number).
+    """
+    last = tf.maximum(number - wanted, 0)
+    starts = last * tf.range(windows) // max(windows - 1, 1)
+    return (starts[:, tf.newaxis] + tf.range(wanted)) % number

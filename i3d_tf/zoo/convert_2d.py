@@ -1,0 +1,173 @@
+"""From 2D networks' weights to ours: TF-Slim's Inception-v1, and inflated keras.applications."""
+
+import contextlib
+import inspect
+import sys
+import warnings
+from pathlib import Path
+
+import keras
+
+from i3d_tf import zoo
+from i3d_tf.inflation.kernels import inflate_inception
+from i3d_tf.models.inception import inception_i3d, inception_v1
+from i3d_tf.specs import slim
+from i3d_tf.specs.streams import CHANNELS
+from i3d_tf.system.files import check_room, replaced_when_whole, sha256
+from i3d_tf.weights.assign import WeightsError, write_weights
+from i3d_tf.weights.slim import read_slim, slim_files
+from i3d_tf.weights.store import save_weights
+
+# How the first layer comes to read another stream's channels, for the manifest.
+FIRST_LAYER = {
+    "rgb": "as it was",
+    "flow": "mean over the 3 input channels, for each of 2, times 3/2 (after arXiv:1608.00859)",
+}
+
+
+def inflated_name(stream: str) -> str:
+    """What the I3D weights made from TF-Slim's are called: `slim_inception_v1_inflated_rgb`."""
+    return f"{slim.NAME}_inflated_{stream}"
+
+
+def convert_slim(source, output_dir="checkpoints") -> Path:
+    """Converts TF-Slim's Inception-v1; nothing is written unless all of it fits.
+
+    Args:
+        source: The checkpoint, see `i3d_tf.weights.slim.slim_files`.
+        output_dir: Where `slim_inception_v1.weights.h5` and `manifest.json` go.
+
+    Returns:
+        The path of the weights, which `i3d_tf.load("slim_inception_v1")` loads.
+
+    Raises:
+        WeightsError: The source is something else, incomplete or corrupt.
+    """
+    arrays = read_slim(source)
+    model = inception_v1(classes=slim.CLASSES, name=slim.NAME)
+    count = write_weights(model, arrays)
+    row = _manifest_row("inception_v1", "rgb", count, source)
+    return save_weights(model, slim.NAME, output_dir, row)
+
+
+def inflate_slim(source, output_dir="checkpoints", init="repeat") -> list[Path]:
+    """Inflates TF-Slim's Inception-v1 to I3D, for RGB and for flow.
+
+    The head is inflated, too: on a video of one repeated picture the network answers as the 2D one.
+    Asked for another number of classes, `i3d_tf.InceptionI3D(weights=..., classes=...)` leaves it
+    out and says so.
+
+    Args:
+        source: The checkpoint, see `i3d_tf.weights.slim.slim_files`.
+        output_dir: Where the two files and `manifest.json` go.
+        init: One of `i3d_tf.inflation.kernels.INITS`.
+
+    Returns:
+        The paths of both streams' weights; their names are those of `inflated_name`.
+
+    Raises:
+        WeightsError: The source is something else, incomplete or corrupt.
+    """
+    arrays = read_slim(source)
+    paths = []
+    for stream, channels in CHANNELS.items():
+        name = inflated_name(stream)
+        model = inception_i3d(
+            input_shape=(None, None, None, channels), classes=slim.CLASSES, name=name
+        )
+        count = write_weights(model, inflate_inception(arrays, channels, init))
+        inflation = {"inflated": {"init": init, "first_layer": FIRST_LAYER[stream]}}
+        row = _manifest_row("inception_i3d", stream, count, source) | inflation
+        paths.append(save_weights(model, name, output_dir, row))
+    return paths
+
+
+def inflate_application(application: str, source=None, output_dir="checkpoints") -> Path:
+    """Inflates a network of `keras.applications` with its weights.
+
+    Args:
+        application: Its name there, such as "ResNet50".
+        source: A file with its weights (`.weights.h5`, `.h5`) or with the model (`.keras`); where
+            None, Keras downloads those of ImageNet, or takes them from its cache.
+        output_dir: Where `<application>_inflated.keras` goes.
+
+    Returns:
+        The path of the model, which `i3d_tf.zoo.load_keras` loads.
+
+    Raises:
+        ValueError: The application is unknown, or has a layer without a 3D form.
+        WeightsError: The weights cannot be fetched, or do not fit.
+    """
+    choices = applications()
+    if application not in choices:
+        raise ValueError(f"`application` must be one of {choices}; received {application!r}.")
+    model = zoo.inflate(_model_2d(application, source))
+    path = Path(output_dir) / f"{application}_inflated.keras"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    check_room(path.parent, 5 * model.count_params())  # four bytes each, and the description
+    with replaced_when_whole(path, ".keras") as temporary:
+        model.save(temporary)
+    return path
+
+
+def applications() -> tuple[str, ...]:
+    """The names of all networks of `keras.applications`."""
+    return tuple(sorted(dict(inspect.getmembers(keras.applications, inspect.isfunction))))
+
+
+def _model_2d(application, source):
+    """The application with ImageNet's weights, or with a file's."""
+    build = getattr(keras.applications, application)
+    if source is None:
+        try:
+            # Keras tells of its download on stdout, which is for results.
+            with contextlib.redirect_stdout(sys.stderr):
+                return build(weights="imagenet")
+        except Exception as error:  # Keras raises a bare Exception where the network fails
+            raise WeightsError(
+                f"{application}: ImageNet's weights cannot be downloaded ({_reason(error)}). Give "
+                "a file of them with --source=FILE (.weights.h5, .h5 or .keras)."
+            ) from error
+    if not Path(source).is_file():
+        raise FileNotFoundError(f"{source}: no such file; `source` must be a weights file.")
+    if Path(source).suffix == ".keras":
+        return zoo.load_keras(source)
+    return _with_weights_of(source, application, build)
+
+
+def _with_weights_of(source, application, build):
+    """The application with its head or, where the file has no such head, without."""
+    try:
+        return _load_quietly(build, source, include_top=True)
+    except Exception as error:  # a file that does not fit fails anywhere, in any way
+        reason = _reason(error)
+    try:
+        model = _load_quietly(build, source, include_top=False)
+    except Exception as error:
+        raise WeightsError(
+            f"{source}: not the weights of {application}, with its 1000 classes ({reason}) or "
+            f"without a head ({_reason(error)}). A network with another head: save it as .keras."
+        ) from error
+    warnings.warn(f"{source} has no head of 1000 classes: neither has the result.", stacklevel=4)
+    return model
+
+
+def _load_quietly(build, source, include_top):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # of what does not fit, before it is an error
+        return build(weights=str(source), include_top=include_top)
+
+
+def _reason(error):
+    return " ".join(str(error).split())[:120] or type(error).__name__
+
+
+def _manifest_row(architecture, stream, count, source):
+    files = dict.fromkeys(slim_files(source))  # a V1 checkpoint is one file
+    return {
+        "architecture": architecture,
+        "stream": stream,
+        "classes": slim.CLASSES,
+        "variables": count,
+        "source": {"release": slim.NAME, "sha256": {file.name: sha256(file) for file in files}},
+    }

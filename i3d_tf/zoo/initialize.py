@@ -1,0 +1,106 @@
+"""Weights to begin training with: of the same network, or of Inception-v1, copied or inflated."""
+
+import warnings
+from pathlib import Path
+
+from i3d_tf.inflation.kernels import adapt_channels, inflate_inception
+from i3d_tf.specs.inception_v1 import HEAD, I3D, INCEPTION_V1, INCEPTION_V1_ENDPOINTS
+from i3d_tf.weights.assign import WeightsError, read_weights, write_weights
+from i3d_tf.weights.store import SUFFIX
+from i3d_tf.weights.weights_file import describe_weights
+from i3d_tf.zoo.pretrained import InceptionI3D, load, load_keras
+
+FIRST_KERNEL_2D = f"{INCEPTION_V1[0].name}/conv_2d/kernel"
+FIRST_KERNEL_3D = f"{I3D[0].name}/conv_3d/kernel"
+TRUNKS = ("", "rgb_stream/", "flow_stream/")  # what the paths of a 2D trunk may begin with
+
+
+def write_initial_weights(model, init, checkpoint_dir="checkpoints", width_multiplier=1.0):
+    """Gives a network the weights to begin with, and says what stays untrained.
+
+    Weights of the same network are copied; where the number of classes differs, without the head.
+    Those of 2D Inception-v1 are inflated for I3D, and copied into every trunk of the networks that
+    look at single frames; a first layer that reads other channels gets the kernels of
+    `i3d_tf.inflation.kernels.adapt_channels`.
+
+    Args:
+        model: The network.
+        init: A release or another name in the checkpoint directory; the folder of a training run,
+            whose best state is taken; a `.keras` file; or a `.weights.h5` file of I3D.
+        checkpoint_dir: Where names are looked up.
+        width_multiplier: The network's.
+
+    Raises:
+        FileNotFoundError: The weights are not there.
+        WeightsError: They are of another network, or of another width; the model is as it was.
+    """
+    source = read_initial_weights(init, checkpoint_dir, width_multiplier)
+    targets = {variable.path: tuple(variable.shape) for variable in model.weights}
+    of_images = _is_inception_v1(source)
+    arrays = _from_images(source, targets, init, model.name) if of_images else source
+    arrays = {
+        path: value
+        for path, value in arrays.items()
+        if not path.startswith(f"{HEAD}/") or targets.get(path) == value.shape
+    }
+    untrained = [
+        path
+        for path in targets
+        if path not in arrays
+        and (path.startswith(f"{HEAD}/") or (of_images and not _in_trunk(path)))
+    ]
+    write_weights(model, arrays, ignore_target=untrained)
+    if untrained:
+        layers = ", ".join(dict.fromkeys(path.partition("/")[0] for path in untrained))
+        warnings.warn(f"{init}: all was loaded but {layers}, untrained.", stacklevel=2)
+
+
+def read_initial_weights(init, checkpoint_dir="checkpoints", width_multiplier=1.0):
+    """`variable.path` to value of the weights that `init` names; see `write_initial_weights`."""
+    path = Path(init)
+    if (path / "run.json").is_file():
+        path = path / "best.keras"
+    if path.suffix == ".keras":
+        if not path.is_file():
+            raise FileNotFoundError(f"{path}: no such file.")
+        return read_weights(load_keras(path))
+    if not str(init).endswith(SUFFIX):
+        return read_weights(load(str(init), checkpoint_dir))
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: no such weights file.")
+    classes = describe_weights(path).classes
+    model = InceptionI3D(
+        include_top=classes is not None,
+        weights=path,
+        classes=classes or 1,
+        width_multiplier=width_multiplier,
+    )
+    return read_weights(model)
+
+
+def _is_inception_v1(source):
+    layers = {path.partition("/")[0] for path in source}
+    return FIRST_KERNEL_2D in source and layers <= set(INCEPTION_V1_ENDPOINTS)
+
+
+def _in_trunk(path):
+    """Whether a variable belongs to an Inception-v1, in 2D or in 3D."""
+    for prefix in TRUNKS:
+        path = path.removeprefix(prefix)
+    return path.partition("/")[0] in {row.name for row in (*INCEPTION_V1, *I3D)}
+
+
+def _from_images(source, targets, init, name):
+    """What 2D Inception-v1 gives a network that it is a part of."""
+    if FIRST_KERNEL_3D in targets:
+        return inflate_inception(source, targets[FIRST_KERNEL_3D][-2])
+    trunks = [prefix for prefix in TRUNKS if prefix + FIRST_KERNEL_2D in targets]
+    if not trunks:
+        raise WeightsError(
+            f"Nothing was assigned: {init} holds Inception-v1, which is no part of {name!r}."
+        )
+    arrays = {prefix + path: value for prefix in trunks for path, value in source.items()}
+    for prefix in trunks:
+        first = prefix + FIRST_KERNEL_2D
+        arrays[first] = adapt_channels(source[FIRST_KERNEL_2D], targets[first][-2])
+    return {path: v for path, v in arrays.items() if HEAD not in path.split("/") or path in targets}

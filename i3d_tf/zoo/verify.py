@@ -1,0 +1,111 @@
+"""Checks converted weights against the output that upstream publishes for its sample clip."""
+
+from pathlib import Path
+
+import numpy as np
+
+from i3d_tf.metrics.ranking import decode_predictions
+from i3d_tf.models.two_stream import two_stream
+from i3d_tf.specs.published import PUBLISHED_OUTPUT
+from i3d_tf.specs.releases import SAMPLE_FILES, UPSTREAM_URL
+from i3d_tf.specs.streams import CHANNELS, CROP_SIZE
+from i3d_tf.system.files import git_blob_id
+from i3d_tf.weights.assign import WeightsError
+from i3d_tf.zoo.convert import fetch
+from i3d_tf.zoo.pretrained import load
+
+RELATIVE_TOLERANCE = 1e-3  # of the published norm and of each published logit
+SAMPLE_FRAMES = 79
+WEIGHTS = {"rgb": "rgb_imagenet", "flow": "flow_imagenet"}
+
+
+def verify_release(streams, checkpoint_dir, sample_dir, download=False, base_url=UPSTREAM_URL):
+    """Compares the norm and the top 20 of every stream's logits with what was published.
+
+    Args:
+        streams: Some of "rgb", "flow" and "joint".
+        checkpoint_dir: Where the converted weights are.
+        sample_dir: Where the two sample arrays are, or go.
+        download: Whether to fetch the arrays that are not there.
+        base_url: Where from.
+
+    Returns:
+        The lines of the comparison.
+
+    Raises:
+        FileNotFoundError: Weights or arrays are not there; the message says how to get them.
+        ValueError: An array is not the published file, or an output differs.
+    """
+    unknown = set(streams) - set(PUBLISHED_OUTPUT)
+    if unknown or not streams:
+        raise ValueError(
+            f"`streams` must be some of {tuple(PUBLISHED_OUTPUT)}; received {streams}."
+        )
+    parts = [part for part in WEIGHTS if part in streams or "joint" in streams]
+    clips = {part: read_sample(part, sample_dir, download, base_url) for part in parts}
+    models = {part: load(WEIGHTS[part], checkpoint_dir) for part in parts}
+    logits = {part: np.array(models[part](clips[part])) for part in parts}
+    if "joint" in streams:
+        logits["joint"] = np.array(two_stream(models["rgb"], models["flow"])(clips))
+    lines, differing = [], []
+    for stream in streams:
+        rows, agrees = compare(stream, logits[stream])
+        lines += rows
+        if not agrees:
+            differing.append(stream)
+    if differing:
+        print("\n".join(lines))
+        raise ValueError(f"the output differs from the published one for {', '.join(differing)}.")
+    return lines
+
+
+def read_sample(part, sample_dir, download, base_url=UPSTREAM_URL):
+    """The published sample clip of one stream: float32 (1, 79, 224, 224, C) in [-1, 1]."""
+    file = SAMPLE_FILES[part]
+    path = Path(sample_dir) / Path(file.path).name
+    if download:
+        path = fetch(file, sample_dir, base_url)
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"{path}: no such file. Add --download, or copy {file.path} of the upstream repository "
+            "there."
+        )
+    found = git_blob_id(path)
+    if found != file.blob:
+        raise WeightsError(
+            f"{path}: not the published file (git blob id {found}, published {file.blob})."
+        )
+    clip = np.load(path, allow_pickle=False)
+    expected = (1, SAMPLE_FRAMES, CROP_SIZE, CROP_SIZE, CHANNELS[part])
+    if clip.shape != expected:
+        raise WeightsError(f"{path}: has shape {clip.shape}, expected {expected}.")
+    return clip.astype(np.float32)
+
+
+def compare(stream, logits):
+    """The comparison of one stream.
+
+    Args:
+        stream: "rgb", "flow" or "joint".
+        logits: (1, 400).
+
+    Returns:
+        (lines to print, whether norm and top 20 agree within `RELATIVE_TOLERANCE`).
+    """
+    published = PUBLISHED_OUTPUT[stream]
+    norm = float(np.linalg.norm(logits))
+    agrees = _close(norm, published.norm)
+    lines = [f"{stream}: norm of logits {norm:.6f}, published {published.norm:.6f}"]
+    best = decode_predictions(logits, top=len(published.top))[0]
+    for place, (ours, (logit, label)) in enumerate(zip(best, published.top, strict=True), start=1):
+        same = ours.label == label and _close(ours.logit, logit)
+        agrees = agrees and same
+        mark = "" if same else "   <- differs"
+        lines.append(
+            f"  {place:>2}  {ours.logit:>10.6f} {ours.label:<32}{logit:>10.6f} {label}{mark}"
+        )
+    return lines, agrees
+
+
+def _close(ours, published):
+    return abs(ours - published) <= RELATIVE_TOLERANCE * abs(published)

@@ -1,0 +1,248 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from i3d_tf.data import check_videos as module
+from i3d_tf.data.check_videos import DIED, CheckReport, Journal, check_videos, decode_check
+from i3d_tf.data.readers import read_dataset
+
+EMPTY = "it is empty (0 bytes)"
+
+
+@pytest.fixture
+def videos(tmp_path, write_grey_video):
+    """A folder: two good videos, one cut short, one empty, one that is text."""
+    for folder in ("run", "walk"):
+        (tmp_path / folder).mkdir()
+    good = write_grey_video(tmp_path / "run" / "good 1.mp4", range(0, 250, 10))
+    whole = good.read_bytes()
+    (tmp_path / "run" / "größe.MP4").write_bytes(whole)
+    (tmp_path / "run" / "short.mp4").write_bytes(whole[: len(whole) // 2])
+    (tmp_path / "walk" / "empty.mp4").write_bytes(b"")
+    (tmp_path / "walk" / "text.avi").write_text("not a video")
+    return tmp_path
+
+
+def names(report, folder):
+    return [os.path.relpath(path, folder) for path, _ in report.bad]
+
+
+def records(path):
+    return [json.loads(line) for line in path.read_text("ascii").splitlines()]
+
+
+BAD = ["run/short.mp4", "walk/empty.mp4", "walk/text.avi"]
+
+
+def test_every_video_below_a_folder(videos):
+    report = check_videos(videos, processes=2)
+    assert (report.decoded, report.known, report.faults) == (5, 0, 3)
+    assert names(report, videos) == BAD
+    assert report.bad[1][1] == EMPTY
+    assert report.quarantine == videos / "quarantine.jsonl"
+    written = records(report.quarantine)
+    assert [record["path"] for record in written] == BAD
+    assert written[1]["reason"] == EMPTY
+    assert written[1]["size"] == 0
+    assert written[1]["mtime_ns"] == (videos / "walk/empty.mp4").stat().st_mtime_ns
+
+
+def test_the_readers_leave_out_what_was_found(videos):
+    report = check_videos(videos, processes=1)
+    dataset = read_dataset("class_folders", videos, quarantine=report.quarantine)
+    assert [os.path.basename(example.path) for example in dataset.examples] == [
+        "good 1.mp4",
+        "größe.MP4",
+    ]
+    assert [os.path.relpath(path, videos) for path, _ in dataset.report.quarantined] == BAD
+
+
+def test_run_again_it_decodes_only_what_changed(videos):
+    check_videos(videos, processes=1)
+    again = check_videos(videos, processes=1)
+    assert (again.decoded, again.known) == (0, 5)
+    assert names(again, videos) == BAD
+    (videos / "walk/empty.mp4").write_bytes((videos / "run/good 1.mp4").read_bytes())
+    (videos / "run/short.mp4").unlink()
+    (videos / "run/new.mp4").write_bytes(b"")
+    repaired = check_videos(videos, processes=1)
+    assert (repaired.decoded, repaired.known) == (2, 3)
+    assert names(repaired, videos) == ["run/new.mp4", "walk/text.avi"]
+    assert [record["path"] for record in records(repaired.quarantine)] == names(repaired, videos)
+
+
+def test_one_list_for_several_checks(videos):
+    listed = videos / "lists" / "bad.jsonl"
+    check_videos(videos / "run", quarantine=listed, processes=1)
+    report = check_videos(videos / "walk", quarantine=listed, processes=1)
+    assert names(report, videos) == ["walk/empty.mp4", "walk/text.avi"]
+    assert [record["path"] for record in records(listed)] == [f"../{name}" for name in BAD]
+    dataset = read_dataset("class_folders", videos, quarantine=listed)
+    assert len(dataset.report.quarantined) == 3
+
+
+def test_of_a_dataset_the_cuts_are_decoded(videos):
+    """The good video lasts a second; a cut that begins later is as bad as a damaged file."""
+    text = (
+        "path,label,start,end\n"
+        "run/good 1.mp4,run,0,0.5\n"
+        "run/good 1.mp4,walk,0.5,5\n"
+        "run/good 1.mp4,walk,2,5\n"
+        "run/missing.mp4,run,,\n"
+    )
+    (videos / "splits").mkdir()
+    (videos / "splits/train.csv").write_text(text)
+    report = check_videos(videos, "csv", ["train"], processes=1)
+    assert report.decoded == 3
+    assert [reason for _, reason in report.bad] == ["it has no frame from 2 s on and before 5 s"]
+    assert report.faults == 2  # the missing one too
+    dataset = read_dataset("csv", videos, "train", quarantine=report.quarantine)
+    assert [(each.start, each.end) for each in dataset.examples] == [(0, 0.5), (0.5, 5)]
+    assert len(dataset.report.missing) == len(dataset.report.quarantined) == 1
+
+
+def test_all_splits_unless_some_are_named(videos):
+    (videos / "splits").mkdir()
+    for split in ("train", "test"):
+        (videos / f"splits/{split}.csv").write_text("path,label\nrun/good 1.mp4,sit_down\n")
+    report = check_videos(videos, "stick_actions", processes=1)
+    assert [each.split for each in report.datasets] == ["train", "test"]
+    assert report.decoded == 1  # no video is decoded twice
+
+
+def test_a_video_that_ends_the_process_is_listed(videos, monkeypatch):
+    def all_die(function, tasks, processes, died):
+        return ((task, died) for task in tasks)
+
+    monkeypatch.setattr(module, "run_tasks", all_die)
+    report = check_videos(videos / "walk")
+    assert [reason for _, reason in report.bad] == [DIED, DIED]
+
+
+def test_whatever_a_decoder_does_is_a_reason(videos, monkeypatch):
+    def fail(error):
+        def verify(*arguments):
+            raise error
+
+        return verify
+
+    with Journal(videos / "list") as journal:
+        todo, _ = journal.missing_from([(str(videos / "run/good 1.mp4"), None, None)])
+    monkeypatch.setattr("i3d_tf.video.decode.verify_clip", fail(MemoryError()))
+    assert decode_check(todo[0]) == "decoding it takes more memory than there is"
+    monkeypatch.setattr("i3d_tf.video.decode.verify_clip", fail(RuntimeError("odd")))
+    assert decode_check(todo[0]) == "decoding it fails: RuntimeError: odd"
+
+
+def test_a_line_that_a_killed_run_tore_is_done_again(videos):
+    check_videos(videos, processes=1)
+    journal = videos / "quarantine.jsonl.journal"
+    journal.write_bytes(journal.read_bytes()[:-9])
+    report = check_videos(videos, processes=1)
+    assert (report.decoded, report.known) == (1, 4)
+    assert len(records(journal)) == 5
+    assert names(report, videos) == BAD
+
+
+def test_a_file_that_vanishes_is_unreadable_and_not_remembered(videos, monkeypatch):
+    gone = str(videos / "run/gone.mp4")
+    monkeypatch.setattr(module, "videos_below", lambda folder: [gone])
+    report = check_videos(videos, processes=1)
+    assert report.bad == ((gone, "no such file or directory"),)
+    assert records(report.quarantine) == []
+
+
+def test_the_terminal_shows_every_bad_video(tmp_path):
+    report = CheckReport(tmp_path / "list", 2, 1, (("a\x1b.mp4", "empty"),))
+    assert report.lines() == [
+        r"unreadable: a\x1b.mp4: empty",
+        f"2 decoded, 1 known from before, 1 unreadable; the list is {tmp_path}/list",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        (
+            {"processes": 0},
+            ValueError,
+            r"`processes` must be an integer within 1..1024; received 0",
+        ),
+        (
+            {"splits": ["train"]},
+            ValueError,
+            r"`splits`, `annotation` and `classes` need a `dataset",
+        ),
+        ({"dataset": "ucf"}, ValueError, r"`dataset` must be one of"),
+        ({"dataset": "ucf101", "splits": ["train"]}, ValueError, r"`split` of ucf101 must be one"),
+        ({"data_dir": "no/where"}, FileNotFoundError, r"`data_dir` no/where: there is no such fol"),
+        ({"quarantine": "gs://a/b"}, ValueError, r"`quarantine` must be a file on this machine"),
+        ({"quarantine": "/dev/null/list"}, OSError, r"/dev/null/list.journal cannot be written"),
+    ],
+)
+def test_bad_arguments_are_named(videos, arguments, error, message):
+    before = sorted(videos.rglob("*"))
+    with pytest.raises(error, match=message):
+        check_videos(**{"data_dir": videos, **arguments})
+    assert sorted(videos.rglob("*")) == before
+
+
+def test_a_folder_without_videos(tmp_path):
+    with pytest.raises(ValueError, match=r"there are no videos below this folder"):
+        check_videos(tmp_path)
+
+
+@pytest.fixture
+def tool(repository_root):
+    """Function: flags -> the command line."""
+    return lambda *flags: [sys.executable, str(repository_root / "tools/check_videos.py"), *flags]
+
+
+def run(command):
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_the_binary_says_what_is_bad(videos, tool):
+    done = run(tool(f"--data_dir={videos}", "--processes=1"))
+    assert done.returncode == 1
+    assert done.stdout.splitlines()[1:] == [
+        f"unreadable: {videos}/walk/empty.mp4: {EMPTY}",
+        f"unreadable: {videos}/walk/text.avi: it is not a video that FFmpeg can read (invalid data "
+        "found when processing input)",
+        f"5 decoded, 0 known from before, 3 unreadable; the list is {videos}/quarantine.jsonl",
+    ]
+    assert done.stderr == ""
+    for name in BAD:
+        (videos / name).unlink()
+    done = run(tool(f"--data_dir={videos}", "--dataset=class_folders"))
+    assert done.returncode == 0
+    assert done.stdout.splitlines()[0] == "class_folders: 2 rows, 2 classes; 2 found"
+
+
+def test_the_binary_answers_bad_input_with_one_line(tmp_path, tool):
+    done = run(tool(f"--data_dir={tmp_path / 'nothing'}"))
+    assert done.returncode == 1
+    assert done.stderr == f"error: `data_dir` {tmp_path}/nothing: there is no such folder.\n"
+
+
+def test_killed_and_run_again_it_goes_on(tmp_path, tool, write_grey_video):
+    content = write_grey_video(tmp_path / "0.mp4", range(50)).read_bytes()
+    for number in range(1, 60):
+        (tmp_path / f"{number}.mp4").write_bytes(content)
+    journal = tmp_path / "quarantine.jsonl.journal"
+    job = subprocess.Popen(tool(f"--data_dir={tmp_path}", "--processes=1"))
+    while job.poll() is None and not (journal.exists() and journal.read_bytes().count(b"\n") > 2):
+        time.sleep(0.01)
+    job.send_signal(signal.SIGKILL)
+    job.wait()
+    done_before = journal.read_bytes().count(b"\n")
+    report = check_videos(tmp_path, processes=1)
+    assert report.known == done_before >= 3
+    assert report.known + report.decoded == 60
+    assert report.bad == ()
+    assert report.quarantine.read_bytes() == b""

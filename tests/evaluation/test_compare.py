@@ -1,0 +1,179 @@
+import json
+import math
+
+import numpy as np
+import pytest
+
+from i3d_tf.evaluation.compare import compare_reports, read_report, sign_test
+from i3d_tf.evaluation.report import write_report
+
+
+def answers(*best):
+    return {"rgb": np.eye(3, dtype=np.float32)[list(best)]}
+
+
+# Labels are 0 0 1 1 2 2. The first recognises both runs and a jump, the second a run and both sits.
+FIRST = answers(0, 0, 1, 0, 1, 1)
+SECOND = answers(0, 1, 0, 0, 2, 2)
+
+
+@pytest.fixture
+def folders(tmp_path, six_clips):
+    """Function: changes of the second of two reports -> the folders of both."""
+
+    def write(**changes):
+        write_report(six_clips(logits=FIRST), tmp_path / "a")
+        write_report(six_clips(**{"logits": SECOND, **changes}), tmp_path / "b")
+        return tmp_path / "a", tmp_path / "b"
+
+    return write
+
+
+def test_classes_that_gained_come_first_and_those_that_lost_last(folders):
+    comparison = compare_reports(*folders())
+    assert [(c.name, c.before, c.after, c.points) for c in comparison.classes] == [
+        ("sit", 0, 1, 100),
+        ("run", 1, 0.5, -50),
+        ("jump", 0.5, 0, -50),
+    ]
+    assert comparison.results == ("rgb", "rgb")
+    assert comparison.warnings == ()
+
+
+def test_overall_change_and_videos_that_changed(folders):
+    comparison = compare_reports(*folders())
+    assert [(c.name, c.points) for c in comparison.overall] == [
+        ("RGB top-1", 0),
+        ("RGB top-5", None),
+        ("RGB class mean", 0),
+    ]
+    assert (comparison.became_right, comparison.became_wrong) == (2, 2)
+    assert comparison.chance == 1
+
+
+def test_the_lines_say_all_of_it(folders):
+    lines = compare_reports(*folders()).lines()
+    assert lines[0].startswith("A: ")
+    assert "RGB: 2 videos became right, 2 became wrong (sign test: p = 1)" in lines
+    gained = next(k for k, line in enumerate(lines) if line.startswith("1 class gained"))
+    assert lines[gained + 1].split() == ["sit", "0.0%", "100.0%", "+100.0"]
+    lost = next(k for k, line in enumerate(lines) if line.startswith("2 classes lost"))
+    assert [line.split()[0] for line in lines[lost + 1 : lost + 3]] == ["jump", "run"]
+    assert lines[-1] == "0 classes without a change"
+
+
+def test_long_lists_are_shortened_and_say_so(folders):
+    lines = compare_reports(*folders()).lines(shown=1)
+    assert "... and 1 more" in lines
+
+
+def test_a_report_with_itself_changes_nothing(folders):
+    folder, _ = folders()
+    comparison = compare_reports(folder, folder / "report.json")
+    assert {change.points for change in comparison.classes} == {0}
+    assert comparison.chance is None
+    assert "no class gained" in comparison.lines()
+
+
+def test_another_protocol_is_a_warning(folders):
+    protocol = {"frames": 64, "frame_rate": 25.0, "checkpoints": {"rgb": {"name": "other"}}}
+    (warning,) = compare_reports(*folders(protocol=protocol)).warnings
+    assert (
+        warning
+        == "The protocols differ: frames 250 and 64, crops 1 and -, flow_engine numba and -."
+    )
+
+
+def test_other_classes_are_a_warning_and_the_common_ones_are_compared(folders):
+    comparison = compare_reports(*folders(class_names=("sit", "jump", "fly")))
+    assert "The classes differ: 1 (run) only in A, 1 (fly) only in B" in comparison.warnings[0]
+    # Compared by name: sit is the last class of the first report and the first of the second.
+    assert {c.name: c.points for c in comparison.classes} == {"sit": 50, "jump": -50}
+
+
+def test_no_class_in_common_is_an_error(folders):
+    with pytest.raises(ValueError, match="no class in common"):
+        compare_reports(*folders(class_names=("x", "y", "z")))
+
+
+def test_other_videos_are_a_warning_and_the_common_ones_are_counted(folders):
+    paths = ["data/clip_0.mp4", "data/clip_1.mp4", *(f"other_{k}.mp4" for k in range(4))]
+    comparison = compare_reports(*folders(paths=paths))
+    assert "4 only in A, 4 only in B, 2 in both" in comparison.warnings[0]
+    assert (comparison.became_right, comparison.became_wrong) == (0, 1)
+
+
+def test_the_same_videos_in_another_folder_are_the_same(folders):
+    paths = [f"/elsewhere/data/clip_{k}.mp4" for k in range(6)]
+    comparison = compare_reports(*folders(paths=paths, data_report={"data_dir": "/elsewhere/"}))
+    assert comparison.warnings == ()
+    assert comparison.became_right == 2
+
+
+def test_two_streams_and_one_are_compared_in_the_one(folders, six_clips):
+    comparison = compare_reports(*folders(logits=six_clips().logits))
+    assert comparison.results == ("rgb", "rgb")
+
+
+def test_streams_that_differ_are_compared_with_a_warning(folders):
+    comparison = compare_reports(*folders(logits={"flow": SECOND["rgb"]}))
+    assert comparison.results == ("rgb", "flow")
+    assert comparison.warnings[0] == "RGB of A is compared with Optical flow of B."
+    assert comparison.overall == ()
+    assert any(line.startswith("RGB and Optical flow: 2 videos") for line in comparison.lines())
+
+
+def test_names_cannot_steer_the_terminal(folders):
+    a, b = folders(class_names=("run", "jump", "\x1b[2J"))
+    assert not any("\x1b" in line for line in compare_reports(a, b).lines())
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "expected"),
+    [(0, 0, None), (1, 1, 1), (5, 0, 2 / 2**5), (1, 5, 2 * 7 / 2**6), (0, 2000, 0.0)],
+)
+def test_sign_test_is_that_of_fair_coins(first, second, expected):
+    found = sign_test(first, second)
+    assert found is None if expected is None else math.isclose(found, expected, abs_tol=1e-12)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "[]",
+        '{"format": "another"}',
+        '{"format": "i3d_tf evaluation", "version": 2}',
+        "[" * 100_000,
+    ],
+)
+def test_what_is_not_a_report_is_named(tmp_path, text):
+    (tmp_path / "report.json").write_text(text, "utf-8")
+    with pytest.raises(ValueError, match=r"report\.json: not a report of format"):
+        read_report(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"classes": ["run", "run", "sit"]},
+        {"classes": ["run"]},
+        {"results": {}},
+        {"results": {"depth": {}}},
+        {"results": {"rgb": {}}},
+        {"protocol": []},
+        {"predictions": [{"path": "a"}]},
+        {"predictions": [{"path": [], "start": 0, "end": 0, "label": "a", "rgb": {"rank": 1}}]},
+    ],
+)
+def test_a_damaged_report_is_named(folders, change):
+    folder, _ = folders()
+    file = folder / "report.json"
+    file.write_text(json.dumps({**json.loads(file.read_text("utf-8")), **change}), "utf-8")
+    with pytest.raises(ValueError, match="evaluate again"):
+        read_report(folder)
+
+
+def test_a_report_that_is_not_there(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        read_report(tmp_path / "gone.json")

@@ -1,0 +1,180 @@
+import io
+import json
+import os
+import zipfile
+
+import numpy as np
+import pytest
+
+import i3d_tf
+from i3d_tf.features import feature_file
+from i3d_tf.features.feature_file import VideoFeatures, read_features, write_features
+
+FORMATS = ("npy", "npz", "h5")
+METADATA = {"stream": "rgb", "stride": 8, "window": None, "source": {"name": "ü\udcff.mp4"}}
+
+
+@pytest.fixture
+def ramp():
+    """Three rows of 0, 1, 2 and so on."""
+    times = np.array([[0, 0.2, 0.32], [0.32, 0.5, 0.64], [0.64, 0.7, 0.1 + 0.6]])
+    return VideoFeatures(np.arange(12.0).reshape(3, 4), times, METADATA)
+
+
+@pytest.mark.parametrize("ending", [*FORMATS, "hdf5", "NPY"])
+@pytest.mark.parametrize("shape", [(3, 4), (3, 2, 1, 2)])
+def test_what_is_written_is_read(ramp, tmp_path, ending, shape):
+    path = tmp_path / f"a.b.{ending}"
+    write_features(path, VideoFeatures(ramp.features.reshape(shape), ramp.times, METADATA))
+    found = i3d_tf.read_features(path)
+    np.testing.assert_array_equal(found.features, ramp.features.reshape(shape))
+    np.testing.assert_array_equal(found.times, ramp.times)
+    assert (found.features.dtype, found.times.dtype) == (np.float32, np.float64)
+    assert found.metadata == METADATA
+    found.features[0] = 1  # they are one's own
+    extra = [f"a.b.{ending}.json"] if ending.lower() == "npy" else []
+    assert sorted(os.listdir(tmp_path)) == [f"a.b.{ending}", *extra]
+
+
+@pytest.mark.parametrize("ending", FORMATS)
+def test_the_same_bytes_for_the_same_features(ramp, tmp_path, ending):
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        write_features(tmp_path / name / f"x.{ending}", ramp, by_way_of=tmp_path)
+    names = os.listdir(tmp_path / "a")
+    assert all(
+        (tmp_path / "a" / n).read_bytes() == (tmp_path / "b" / n).read_bytes() for n in names
+    )
+    assert sorted(os.listdir(tmp_path)) == ["a", "b"]
+
+
+def test_other_programs_read_them(ramp, tmp_path):
+    import h5py
+
+    for ending in FORMATS:
+        write_features(tmp_path / f"a.{ending}", ramp)
+    plain = np.load(tmp_path / "a.npy", allow_pickle=False)
+    np.testing.assert_array_equal(plain, ramp.features)
+    side = json.loads((tmp_path / "a.npy.json").read_text())
+    assert (side["stride"], side["times"][1]) == (8, [0.32, 0.5, 0.64])
+    with np.load(tmp_path / "a.npz", allow_pickle=False) as arrays:
+        np.testing.assert_array_equal(arrays["features"], ramp.features)
+        assert json.loads(str(arrays["metadata"]))["stream"] == "rgb"
+    with h5py.File(tmp_path / "a.h5") as file:
+        np.testing.assert_array_equal(file["times"][()], ramp.times)
+        assert json.loads(file.attrs["metadata"])["format"] == "i3d_tf features"
+
+
+@pytest.mark.parametrize("ending", FORMATS)
+@pytest.mark.parametrize("keep", [0, 9, 150, -1, -40])
+def test_cut_short(ramp, tmp_path, ending, keep):
+    path = tmp_path / f"a.{ending}"
+    write_features(path, ramp)
+    path.write_bytes(path.read_bytes()[:keep])
+    with pytest.raises(ValueError, match=rf"a\.{ending}: not a whole feature file: "):
+        read_features(path)
+
+
+def test_an_npy_and_a_description_that_do_not_fit(ramp, tmp_path):
+    path, side = tmp_path / "a.npy", tmp_path / "a.npy.json"
+    write_features(path, ramp)
+    text = side.read_text()
+    write_features(path, VideoFeatures(ramp.features + 1, ramp.times, METADATA))
+    side.write_text(text)
+    with pytest.raises(ValueError, match=r"not the one that a\.npy\.json describes"):
+        read_features(path)
+    side.write_text("[" * 10**5)
+    with pytest.raises(ValueError, match="its description is not JSON"):
+        read_features(path)
+    side.write_text("{}")
+    with pytest.raises(ValueError, match="must be of 'i3d_tf features', version 1"):
+        read_features(path)
+    side.unlink()
+    with pytest.raises(ValueError, match=r"a\.npy\.json, which describes it, is not beside it"):
+        read_features(path)
+
+
+def header(shape, dtype="<f4"):
+    file = io.BytesIO()
+    about = {"descr": dtype, "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(file, about)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (header((10**12, 1024)) + bytes(64), r"promises \(1000000000000, 1024\), which is not"),
+        (header((-1, -4)) + bytes(16), "which is not what is there"),
+        (header((4, 4), "<f8") + bytes(128), r"must be \('float32',\), row by row; it is float64"),
+        (header((1,), "|O") + bytes(8), "it is object"),
+        (b"\x80\x04K\x01.", "not an array as NumPy writes them"),
+    ],
+)
+def test_promises_are_checked_before_memory_is_taken(ramp, tmp_path, content, message):
+    for ending in ("npy", "npz"):
+        write_features(tmp_path / f"a.{ending}", ramp)
+    (tmp_path / "a.npy").write_bytes(content)
+    with pytest.raises(ValueError, match=message):
+        read_features(tmp_path / "a.npy")
+    with zipfile.ZipFile(tmp_path / "a.npz") as archive:
+        described = archive.read("metadata.npy")
+    with zipfile.ZipFile(tmp_path / "a.npz", "w") as archive:
+        archive.writestr("metadata.npy", described)
+        archive.writestr("features.npy", content)
+    with pytest.raises(ValueError, match=message):
+        read_features(tmp_path / "a.npz")
+
+
+def test_hdf5_whose_values_are_elsewhere(ramp, tmp_path):
+    import h5py
+
+    path = tmp_path / "a.h5"
+    for change, message in (
+        (lambda file: file.create_dataset("features", (10**12, 9), "f4"), "which is not what is"),
+        (lambda file: file.create_dataset("features", (3, 4), "f8"), "dataset of float32"),
+        (lambda file: file.__setitem__("features", h5py.ExternalLink("b.h5", "x")), "is missing"),
+        (lambda file: file.create_group("features"), "dataset of float32"),
+        (lambda file: None, "features is missing"),
+    ):
+        write_features(path, ramp)
+        with h5py.File(path, "r+") as file:
+            del file["features"]
+            change(file)
+        with pytest.raises(ValueError, match=message):
+            read_features(path)
+
+
+def test_names_and_shapes_that_cannot_be(ramp, tmp_path):
+    with pytest.raises(ValueError, match=r"must end in one of \.npy, \.npz, \.h5"):
+        read_features(tmp_path / "a.mat")
+    with pytest.raises(FileNotFoundError, match="there is no such file"):
+        read_features(tmp_path / "a.npz")
+    with pytest.raises(ValueError, match=r"times must be \(3, 3\), as there are 3 rows"):
+        VideoFeatures(ramp.features, ramp.times[:2], METADATA)
+    with pytest.raises(ValueError, match=r"no side 0; they are \(0, 4\)"):
+        VideoFeatures(ramp.features[:0], ramp.times[:0], METADATA)
+
+
+def test_more_features_than_memory_is_meant_for(ramp, monkeypatch):
+    monkeypatch.setattr(feature_file, "MOST_BYTES", 47)
+    with pytest.raises(ValueError, match="take more than 47 bytes; pool them"):
+        VideoFeatures(ramp.features, ramp.times, METADATA)
+
+
+@pytest.mark.parametrize("ending", FORMATS)
+def test_a_disk_that_is_full_leaves_nothing(tmp_path, ending):
+    resource = pytest.importorskip("resource", reason="limits are set with POSIX's setrlimit")
+    path = tmp_path / f"a.{ending}"
+    small = VideoFeatures(np.ones((1, 4)), np.zeros((1, 3)), METADATA)
+    large = VideoFeatures(np.ones((9, 4096)), np.zeros((9, 3)), METADATA)
+    write_features(path, small)
+    before = {name: (tmp_path / name).read_bytes() for name in os.listdir(tmp_path)}
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2**16, hard))
+    try:
+        with pytest.raises(OSError, match=rf"a\.{ending}: it cannot be written: file too large"):
+            write_features(path, large)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert {name: (tmp_path / name).read_bytes() for name in os.listdir(tmp_path)} == before

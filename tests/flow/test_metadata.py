@@ -1,0 +1,104 @@
+import json
+
+import pytest
+
+from i3d_tf.flow.dis_opencv import DISParameters
+from i3d_tf.flow.metadata import DECISIVE, difference, fault, flow_metadata
+from i3d_tf.flow.tvl1 import FAST
+
+
+@pytest.fixture
+def video(tmp_path):
+    path = tmp_path / "clip.mp4"
+    path.write_bytes(b"abc")
+    return path
+
+
+def test_tvl1_is_described_with_all_its_parameters(video):
+    metadata = flow_metadata(video, "opencv", "fast", frame_rate=30, short_side=128)
+    assert (metadata["algorithm"], metadata["engine"]) == ("TV-L1", "opencv")
+    assert metadata["parameters"] == {
+        "tau": 0.25,
+        "lambda_": 0.15,
+        "theta": 0.3,
+        "scales": 5,
+        "scale_step": 0.8,
+        "warps": FAST.warps,
+        "epsilon": 0.01,
+        "inner_iterations": 30,
+        "outer_iterations": 10,
+        "median": 5,
+    }
+    assert (metadata["frame_rate"], metadata["short_side"]) == (30.0, 128)
+    assert metadata["source"] == {"name": "clip.mp4", "bytes": 3}
+
+
+def test_dis_is_never_called_tvl1(video):
+    metadata = flow_metadata(video, "dis")
+    assert (metadata["algorithm"], metadata["engine"]) == ("DIS", "dis")
+    assert metadata["parameters"] == {"preset": "medium"}
+
+
+def test_auto_is_described_as_what_it_means(video):
+    assert flow_metadata(video)["engine"] in ("numba", "graph", "opencv")
+    assert flow_metadata(video)["algorithm"] == "TV-L1"
+
+
+def test_a_video_elsewhere_has_no_size():
+    assert flow_metadata("memory://a/clip.mp4", "dis")["source"] == {
+        "name": "clip.mp4",
+        "bytes": None,
+    }
+
+
+def test_it_survives_json(video):
+    metadata = flow_metadata(video, "opencv")
+    assert fault(metadata, whole=False) is None
+    assert fault(metadata) == "`frames` is missing from its description"
+    assert difference(json.loads(json.dumps(metadata)), metadata) is None
+
+
+def test_each_thing_that_decides_the_flow_makes_a_difference(video):
+    metadata = flow_metadata(video, "dis")
+    for field in DECISIVE:
+        other = "something else"
+        assert difference(metadata | {field: other}, metadata).startswith(f"{field} something else")
+    assert difference(metadata | {"project_version": "0.0.9"}, metadata) is None
+
+
+def test_differences_are_named(video):
+    metadata = flow_metadata(video, "dis")
+    fast = flow_metadata(video, "dis", DISParameters("fast"))
+    assert difference(fast, metadata) == "parameters: preset fast, not medium"
+    video.write_bytes(b"abcd")
+    grown = flow_metadata(video, "dis")
+    assert difference(metadata, grown) == "source: bytes 3, not 4"
+    tvl1 = flow_metadata(video, "opencv")
+    assert difference(grown, tvl1) == "algorithm DIS, not TV-L1"
+    extra = metadata | {"parameters": {"preset": "medium", "zoom": 2}}
+    assert difference(extra, metadata) == "parameters: zoom 2, not None"
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"frame_rate": 0.0}, "`frame_rate` must be a number > 0; it is 0.0"),
+        ({"short_side": 0}, "`short_side` must be a size or null; it is 0"),
+        ({"short_side": 2.5}, "`short_side` must be a size or null; it is 2.5"),
+        ({"rounding": ["nearest"]}, "`rounding` must be one of ('nearest', 'floor'); it is ['nea"),
+        ({"engine": "x", "parameters": "y" * 200}, f"object; it is '{'y' * 76}..."),
+    ],
+)
+def test_faults_are_named(video, changes, message):
+    assert message in fault(flow_metadata(video, "dis") | changes, whole=False)
+
+
+def test_an_empty_video_has_a_size(video):
+    video.write_bytes(b"")
+    metadata = flow_metadata(video, "dis")
+    assert metadata["source"]["bytes"] == 0
+    assert fault(metadata, whole=False) is None
+
+
+def test_no_short_side_means_no_resizing(video):
+    assert fault(flow_metadata(video, "dis", short_side=None), whole=False) is None

@@ -1,0 +1,141 @@
+import tracemalloc
+
+import numpy as np
+import pytest
+
+from i3d_tf.flow import stream as flow_stream
+from i3d_tf.flow.compute import compute_flow
+from i3d_tf.flow.flow_file import open_flow_file
+from i3d_tf.flow.quantize import quantise
+from i3d_tf.flow.stream import flow_frames, write_video_flow
+from i3d_tf.flow.tvl1 import TVL1Parameters
+from i3d_tf.video.decode import read_clip, read_frames
+from i3d_tf.video.encode import write_video
+from i3d_tf.video.errors import VideoError
+from i3d_tf.video.transforms import resize_short_side
+
+QUICK = TVL1Parameters(scales=2, warps=1, outer_iterations=1, inner_iterations=5)
+
+
+@pytest.fixture(scope="module")
+def frames():
+    """uint8 (12, 48, 64, 3): a texture that moves right by one pixel a frame."""
+    texture = np.random.default_rng(0).integers(0, 256, (12, 20)).astype(np.uint8)
+    texture = np.kron(texture, np.ones((4, 4), np.uint8))  # blocks, so that the codec keeps them
+    views = [texture[:, 16 - step : 80 - step] for step in range(12)]
+    return np.repeat(np.stack(views)[..., np.newaxis], 3, axis=-1)
+
+
+@pytest.fixture(scope="module")
+def video(frames, tmp_path_factory):
+    """The same as a video of 12 frames at 30 frames per second."""
+    path = tmp_path_factory.mktemp("stream") / "moving.mp4"
+    write_video(path, frames, 30)
+    return path
+
+
+@pytest.mark.parametrize(("frame_rate", "count"), [(25, 10), (30, 12), (60, 24)])
+def test_frames_are_those_of_read_clip(video, frame_rate, count):
+    expected = read_clip(video, frame_rate)
+    found = np.stack(list(read_frames(video, frame_rate, short_side=None)))
+    assert len(found) == count
+    np.testing.assert_array_equal(found, expected)
+    resized = np.stack(list(read_frames(video, frame_rate, short_side=32)))
+    np.testing.assert_array_equal(resized, resize_short_side(expected, 32))
+
+
+def test_damage_is_an_error_when_it_is_reached(video):
+    whole = video.read_bytes()
+    with pytest.raises(VideoError, match="cut short or damaged"):
+        list(read_frames(whole[: len(whole) // 2]))
+    with pytest.raises(VideoError, match="it is empty"):
+        list(read_frames(b""))
+
+
+def test_frames_too_large_to_work_on_are_refused(video, monkeypatch):
+    monkeypatch.setattr(flow_stream, "LARGEST_FRAME", 48 * 64)
+    assert len(list(read_frames(video, short_side=48))) == 10
+    with pytest.raises(VideoError, match=r"would have 85 x 64 pixels, more than 3072"):
+        next(read_frames(video, short_side=64))
+
+
+def test_a_video_that_lasts_for_years_is_refused(video, monkeypatch):
+    monkeypatch.setattr(flow_stream, "MAXIMUM_FRAMES", 9)
+    with pytest.raises(VideoError, match="it has more than 9 frames"):
+        list(read_frames(video))
+
+
+@pytest.mark.parametrize(("engine", "parameters"), [("opencv", QUICK), ("dis", None)])
+@pytest.mark.parametrize("pairs", [1, 4, 11, 64])
+def test_flow_in_pieces_is_the_flow_of_the_whole_clip(
+    frames, engine, parameters, pairs, monkeypatch
+):
+    monkeypatch.setattr(flow_stream, "MOST_PAIRS", pairs)
+    expected = compute_flow(frames, engine, parameters)
+    found = np.stack(list(flow_frames(iter(frames), engine, parameters)))
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_no_more_frames_are_taken_than_a_piece_needs(frames, monkeypatch):
+    monkeypatch.setattr(flow_stream, "MOST_PAIRS", 4)
+    taken = []
+    stream = flow_frames((taken.append(k) or frame for k, frame in enumerate(frames)), "dis")
+    next(stream)
+    assert taken == [0, 1, 2, 3, 4]
+
+
+def test_large_frames_come_in_small_pieces(frames, monkeypatch):
+    monkeypatch.setattr(flow_stream, "PAIR_BYTES", 2 * flow_stream.PIXEL_BYTES * 48 * 64)
+    taken = []
+    next(flow_frames((taken.append(k) or frame for k, frame in enumerate(frames)), "dis"))
+    assert taken == [0, 1, 2]
+
+
+def test_a_single_frame_has_no_flow(frames):
+    (flow,) = flow_frames(frames[:1], "dis")
+    assert flow.shape == (48, 64, 2)
+    assert (flow == 0).all()
+
+
+def test_no_frames_are_an_error():
+    with pytest.raises(ValueError, match="`frames` must have at least one frame; received none"):
+        list(flow_frames([], "dis"))
+
+
+def test_the_flow_file_of_a_video(video, tmp_path, monkeypatch):
+    monkeypatch.setattr(flow_stream, "MOST_PAIRS", 3)
+    target = tmp_path / "moving.flow.zip"
+    metadata = write_video_flow(video, target, "opencv", QUICK, frame_rate=25, short_side=32)
+    flows = open_flow_file(target)
+    assert flows.metadata == metadata
+    assert (flows.frames, flows.height, flows.width) == (10, 32, 43)
+    assert metadata["parameters"]["inner_iterations"] == 5
+    assert metadata["source"] == {"name": "moving.mp4", "bytes": video.stat().st_size}
+    expected = compute_flow(resize_short_side(read_clip(video), 32), "opencv", QUICK)
+    np.testing.assert_array_equal(flows.codes(), quantise(expected))
+
+
+def test_a_video_that_breaks_off_leaves_no_flow_file(frames, make_video, tmp_path, monkeypatch):
+    monkeypatch.setattr(flow_stream, "MOST_PAIRS", 1)
+    short = tmp_path / "short.mkv"
+    whole = make_video(np.tile(frames, (4, 1, 1, 1)), container="matroska")
+    short.write_bytes(whole[: len(whole) * 3 // 4])
+    with pytest.raises(VideoError, match=r"damaged or cut short after 1\.\d\d s"):
+        list(flow_frames(read_frames(short), "dis"))
+    with pytest.raises(VideoError, match="damaged or cut short"):
+        write_video_flow(short, tmp_path / "short.flow.zip", "dis", short_side=32)
+    assert [path.name for path in tmp_path.iterdir()] == ["short.mkv"]
+
+
+def test_a_video_of_any_length_takes_the_same_memory(tmp_path, monkeypatch):
+    monkeypatch.setattr(flow_stream, "MOST_PAIRS", 8)
+    peaks = []
+    for length in (20, 200):
+        grey = (np.full((32, 32, 3), k % 200, np.uint8) for k in range(length))
+        write_video(tmp_path / "long.mp4", grey)
+        tracemalloc.start()
+        write_video_flow(tmp_path / "long.mp4", tmp_path / "a.flow.zip", "dis", short_side=32)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    # Ten times the frames: 1.5 MB more if their flow were kept, and what the ZIP directory takes.
+    assert peaks[1] - peaks[0] < 300_000

@@ -1,0 +1,61 @@
+import keras
+import numpy as np
+
+from i3d_tf.inflation.build import inflated
+from i3d_tf.inflation.flatten import flatten
+from i3d_tf.zoo import inflate
+
+layers = keras.layers
+
+
+def test_inner_models_are_dissolved(random_weights):
+    trunk = keras.Sequential(
+        [keras.Input((8, 8, 3)), layers.Conv2D(4, 3), layers.BatchNormalization()], name="trunk"
+    )
+    image = keras.Input((8, 8, 3))
+    shared = layers.Conv2D(3, 1, name="shared")
+    features = trunk(shared(shared(image)), training=False)
+    model_2d = random_weights(keras.Model(image, layers.Flatten()(features)))
+    names = [call.name for call in flatten(model_2d).calls]
+    assert names[:2] == ["shared", "shared"]
+    assert len(names) == 5
+    picture = np.random.default_rng(0).normal(size=(3, 8, 8, 3)).astype("float32")
+    model = inflate(model_2d, padding="edge", time="steps")
+    clip = np.repeat(picture[:, None], 3, 1)
+    for training in (None, False, True):
+        expected = np.repeat(np.array(model_2d(picture, training=training))[:, None], 3, 1)
+        found = np.array(model(clip, training=training))
+        np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def test_what_an_inner_model_is_told_of_training_is_kept():
+    """Dropout that the 2D network always applies, the 3D one always applies too."""
+    image = keras.Input((8, 8, 3))
+    noise = keras.Sequential([keras.Input((8, 8, 3)), layers.Dropout(0.5)])
+    model = inflate(keras.Model(image, noise(image, training=True)))
+    assert set(np.array(model(np.ones((1, 2, 8, 8, 3)))).ravel()) == {0, 2}
+
+
+def test_names_that_occur_twice_get_their_models_name():
+    def branch(name):
+        return keras.Sequential(
+            [keras.Input((4, 4, 1)), layers.Conv2D(1, 3, name="conv")], name=name
+        )
+
+    image = keras.Input((4, 4, 1))
+    model_2d = keras.Model(image, layers.Add()([branch("left")(image), branch("right")(image)]))
+    names = [call.name for call in flatten(model_2d).calls]
+    assert names[:2] == ["conv", "right_conv"]
+
+
+def test_several_inputs_and_outputs_keep_their_structure():
+    one, two = keras.Input((4, 4, 1), name="one"), keras.Input((4, 4, 2), name="two")
+    joined = layers.Concatenate(axis=3)([one, layers.Conv2D(2, 3, padding="same")(two)])
+    pooled = layers.GlobalMaxPooling2D()(joined)
+    model_2d = keras.Model({"one": one, "two": two}, {"map": joined, "vector": pooled})
+    model = inflated(model_2d).model
+    assert set(model.input) == {"one", "two"}
+    assert model.output["map"].shape == (None, None, 4, 4, 3)
+    assert model.output["vector"].shape == (None, 3)
+    steps = inflated(model_2d, time="steps", frames=5).model
+    assert steps.output["vector"].shape == (None, 5, 3)

@@ -1,0 +1,147 @@
+import contextlib
+import os
+import pty
+import subprocess
+import sys
+
+import pytest
+
+from i3d_tf.system.console import STOPPED, one_line_errors, progress_bar, quiet_tensorflow
+from i3d_tf.video.errors import VideoError
+from i3d_tf.weights.assign import WeightsError
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (ValueError("`stream` must be\n  one of x"), "error: `stream` must be one of x"),
+        (WeightsError("file: truncated"), "error: file: truncated"),
+        (FileNotFoundError("No weights"), "error: No weights"),
+        (VideoError("a.mp4", "it is empty"), "error: a.mp4: it is empty"),
+    ],
+)
+def test_what_a_user_can_mend_is_one_line(capsys, error, line):
+    with pytest.raises(SystemExit) as stop, one_line_errors():
+        raise error
+    assert stop.value.code == 1
+    assert capsys.readouterr() == ("", line + "\n")
+
+
+def test_ctrl_c_is_one_line_and_its_own_status(capsys):
+    with pytest.raises(SystemExit) as stop, one_line_errors():
+        raise KeyboardInterrupt
+    assert stop.value.code == STOPPED == 130
+    assert capsys.readouterr() == ("", "Stopped; what was finished is kept.\n")
+
+
+def test_faults_of_ours_keep_their_traceback():
+    with pytest.raises(TypeError, match="ours"), one_line_errors():
+        raise TypeError("ours")
+
+
+def test_a_reader_that_goes_away_is_no_error(repository_root):
+    code = """
+from i3d_tf.system.console import one_line_errors
+with one_line_errors():
+    for _ in range(100_000):
+        print("line", flush=True)
+"""
+    writer = subprocess.Popen(
+        [sys.executable, "-c", code],
+        cwd=repository_root,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert writer.stdout.readline() == b"line\n"
+    writer.stdout.close()
+    assert writer.stderr.read() == b""
+    writer.stderr.close()
+    assert writer.wait(timeout=60) == 1
+
+
+FAKE = """
+import os
+os.write(2, b"noise\\n")
+{last_line}
+"""
+
+
+@pytest.mark.parametrize(
+    ("last_line", "shown"),
+    [
+        ("zeros = tuple", b""),
+        ("raise ImportError('no library')", b"noise\nno library\n"),
+        ("raise KeyboardInterrupt", b"stopped\n"),
+    ],
+)
+def test_start_up_noise_is_shown_only_where_the_import_fails(
+    tmp_path, repository_root, last_line, shown
+):
+    (tmp_path / "tensorflow.py").write_text(FAKE.format(last_line=last_line))
+    code = """
+import os
+from i3d_tf.system.console import quiet_tensorflow
+try:
+    quiet_tensorflow()
+except ImportError as error:
+    os.write(2, f"{error}\\n".encode())
+except KeyboardInterrupt:
+    os.write(2, b"stopped\\n")
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=repository_root,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), str(repository_root)])},
+        capture_output=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", shown)
+
+
+def test_quiet_tensorflow_leaves_stderr_as_it_was(capfd):
+    quiet_tensorflow()
+    os.write(2, b"after\n")
+    assert capfd.readouterr().err == "after\n"
+
+
+def advance_past_a_line():
+    with progress_bar() as bar:
+        task = bar.add_task("videos", total=2)
+        print("an answer")
+        bar.advance(task)
+
+
+def on_a_terminal(monkeypatch, job):
+    """What a job writes to standard error when that is a terminal."""
+    master, slave = pty.openpty()
+    monkeypatch.setenv("TERM", "xterm")
+    with os.fdopen(slave, "w") as stderr, monkeypatch.context() as patched:
+        patched.setattr(sys, "stderr", stderr)
+        job()
+    written = b""
+    with contextlib.suppress(OSError):  # how a terminal ends that nobody writes to any more
+        while piece := os.read(master, 1 << 16):
+            written += piece
+    os.close(master)
+    return written.decode()
+
+
+def test_answers_for_a_file_do_not_go_to_the_terminal_with_the_bar(capsys, monkeypatch):
+    seen = on_a_terminal(monkeypatch, advance_past_a_line)
+    assert capsys.readouterr().out == "an answer\n"
+    assert "videos" in seen
+    assert "1/2" in seen
+    assert "an answer" not in seen
+
+
+def test_where_nobody_watches_there_is_no_bar(capsys):
+    advance_past_a_line()
+    assert capsys.readouterr() == ("an answer\n", "")
+
+
+def test_a_bar_for_transfers_counts_bytes(monkeypatch):
+    def transfer():
+        with progress_bar("bytes") as bar:
+            bar.update(bar.add_task("model.ckpt", total=50_000_000), completed=25_000_000)
+
+    assert "25.0/50.0 MB" in on_a_terminal(monkeypatch, transfer)

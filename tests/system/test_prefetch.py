@@ -1,0 +1,64 @@
+import threading
+import time
+
+import pytest
+
+from i3d_tf.system.prefetch import working_ahead
+
+
+def test_the_same_items_in_the_same_order():
+    with working_ahead(range(100), 3) as items:
+        assert list(items) == list(range(100))
+
+
+def test_it_works_while_the_other_is_busy_and_not_further_than_allowed():
+    made = []
+
+    def items():
+        for number in range(10):
+            made.append(number)
+            yield number
+
+    with working_ahead(items(), 2) as ahead:
+        assert next(ahead) == 0
+        deadline = time.monotonic() + 10
+        while len(made) < 4 and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert made == [0, 1, 2, 3]  # one is used, two wait, one is held by the thread
+        assert list(ahead) == list(range(1, 10))
+
+
+def test_what_goes_wrong_is_raised_where_it_happened():
+    def items():
+        yield 1
+        raise ValueError("no second one")
+
+    with working_ahead(items(), 5) as ahead:
+        assert next(ahead) == 1
+        with pytest.raises(ValueError, match="no second one"):
+            next(ahead)
+
+
+def test_leaving_early_ends_the_thread_and_closes_the_source():
+    closed = threading.Event()
+
+    def endless():
+        try:
+            while True:
+                yield 0
+        finally:
+            closed.set()
+
+    before = threading.active_count()
+    with working_ahead(endless(), 1) as ahead:
+        next(ahead)
+    assert closed.is_set()
+    assert threading.active_count() == before
+
+
+def test_no_room_at_all():
+    with (
+        pytest.raises(ValueError, match="`most` must be at least 1; received 0"),
+        working_ahead([], 0),
+    ):
+        pass

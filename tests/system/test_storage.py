@@ -1,0 +1,88 @@
+import os
+
+import pytest
+
+from i3d_tf.system import storage
+from i3d_tf.system.storage import (
+    file_names,
+    file_state,
+    is_file,
+    is_folder,
+    join,
+    read_lines,
+    walk,
+)
+
+
+def test_join():
+    assert join("a", "b/c") == "a/b/c"
+    assert join("a/", "b") == "a/b"
+    assert join("", "b") == "b"
+    assert join("a", "") == "a"
+    assert join("/", "b") == "/b"
+    assert join("gs://bucket", "b") == "gs://bucket/b"
+
+
+@pytest.mark.parametrize("scheme", ["", "file://"])
+def test_folders_here_and_through_gfile(make_tree, scheme):
+    folder = f"{scheme}{make_tree(['b.txt', 'a.txt', 'below/c.txt', '.hidden/d.txt'])}"
+    assert is_folder(folder)
+    assert not is_folder(f"{folder}/a.txt")
+    assert is_file(f"{folder}/a.txt")
+    assert not is_file(folder)
+    assert not is_file(f"{folder}/nothing")
+    assert {"a.txt", "b.txt"} <= set(file_names(folder))
+    assert file_names(f"{folder}/nothing") is None
+    levels = [(place.rstrip("/"), folders, files) for place, folders, files in walk(folder)]
+    assert levels == [
+        (folder, ["below"], ["a.txt", "b.txt"]),
+        (f"{folder}/below", [], ["c.txt"]),
+    ]
+
+
+@pytest.mark.parametrize("scheme", ["", "file://"])
+def test_text_and_state_here_and_through_gfile(make_tree, scheme):
+    folder = make_tree(texts={"a.txt": "one\r\ntwo\n"})
+    os.utime(folder / "a.txt", ns=(0, 5_000_000_000))
+    assert file_state(f"{scheme}{folder}/a.txt") == (9, 5_000_000_000)
+    assert read_lines(f"{scheme}{folder}/a.txt") == ["one", "two", ""]
+    with pytest.raises(OSError, match="nothing"):
+        file_state(f"{scheme}{folder}/nothing")
+
+
+def test_only_line_ends_end_lines(make_tree):
+    text = "\ufeffa\x0b\x85\u2028b\r\nc\rd\n"
+    folder = make_tree(texts={"a.txt": text})
+    assert read_lines(str(folder / "a.txt")) == ["a\x0b\x85\u2028b", "c", "d", ""]
+
+
+def test_other_encodings_are_named_with_their_line(make_tree):
+    folder = make_tree(texts={"a.txt": b"one\ntwo\nthr\xe9e\n"})
+    with pytest.raises(ValueError, match=r"a.txt: line 3 is not UTF-8 text; save the file as"):
+        read_lines(str(folder / "a.txt"))
+
+
+def test_a_text_too_large_is_not_read(make_tree, monkeypatch):
+    monkeypatch.setattr(storage, "LARGEST_TEXT", 4)
+    folder = make_tree(texts={"four.txt": "1234", "five.txt": "12345"})
+    assert read_lines(str(folder / "four.txt")) == ["1234"]
+    with pytest.raises(ValueError, match=r"five.txt: 5 bytes are too many for a list; at most 4"):
+        read_lines(str(folder / "five.txt"))
+
+
+def test_a_walk_along_a_link_to_itself_ends(make_tree):
+    folder = make_tree(["a.txt"])
+    (folder / "again").symlink_to(folder)
+    assert list(walk(str(folder))) == [(str(folder), ["again"], ["a.txt"])]
+
+
+def test_a_folder_that_may_not_be_read_is_an_error(make_tree, monkeypatch):
+    def refuse(path):
+        raise PermissionError(13, "Permission denied", path)
+
+    folder = make_tree(["a.txt"])
+    monkeypatch.setattr(os, "scandir", refuse)
+    with pytest.raises(PermissionError):
+        list(walk(str(folder)))
+    with pytest.raises(PermissionError):
+        file_names(str(folder))

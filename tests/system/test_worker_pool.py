@@ -1,0 +1,89 @@
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from i3d_tf.system.worker_pool import available_processors, run_tasks
+
+# `eval` is a function of one task that every process knows.
+DEATH = "__import__('os')._exit(3)"
+
+
+def results(tasks, processes):
+    return dict(run_tasks(eval, tasks, processes, died="died"))
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_every_task_is_done_once(processes):
+    tasks = [f"{number} * {number}" for number in range(9)]
+    done = list(run_tasks(eval, tasks, processes))
+    assert sorted(done) == sorted((task, number**2) for number, task in enumerate(tasks))
+
+
+def test_no_tasks():
+    assert list(run_tasks(eval, [], 2)) == []
+
+
+def test_a_task_that_kills_its_process_costs_itself_and_no_other():
+    tasks = ["1", DEATH, "2", "3", f"{DEATH}  # again", "4", "5"]
+    deaths = {DEATH: "died", f"{DEATH}  # again": "died"}
+    assert results(tasks, 2) == {**{number: int(number) for number in "12345"}, **deaths}
+
+
+def test_a_process_that_was_killed_by_chance_is_forgiven(tmp_path):
+    once = f"open({str(tmp_path / 'flag')!r}, 'x') and {DEATH}"
+    tasks = [f"__import__('os').path.exists({str(tmp_path / 'flag')!r}) or {once}"]
+    assert results(tasks, 1) == {tasks[0]: True}
+
+
+def test_an_exception_of_the_task_is_raised_here():
+    with pytest.raises(ZeroDivisionError):
+        list(run_tasks(eval, ["1", "1 / 0"], 1))
+
+
+def test_processes_that_cannot_start_are_not_the_tasks_fault(tmp_path):
+    script = tmp_path / "job.py"
+    script.write_text(
+        "from i3d_tf.system.worker_pool import run_tasks\n"
+        "print(list(run_tasks(eval, ['1', '2'], 1)))\n"  # which every worker would do again
+    )
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert "OSError: worker processes end as soon as they start" in done.stderr
+
+
+def test_workers_end_with_their_parent(tmp_path):
+    script = tmp_path / "job.py"
+    script.write_text(
+        "from i3d_tf.system.worker_pool import run_tasks\n"
+        "if __name__ == '__main__':\n"
+        "    tasks = ['__import__(\"os\").getpid()', '__import__(\"time\").sleep(600)']\n"
+        "    for _, result in run_tasks(eval, tasks, 1):\n"
+        "        print(result, flush=True)\n"
+    )
+    job = subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE, text=True)
+    worker = int(job.stdout.readline())
+    assert _is_running(worker)
+    job.send_signal(signal.SIGKILL)
+    job.wait()
+    for _ in range(100):  # until the system has ended it
+        if not _is_running(worker):
+            return
+        time.sleep(0.1)
+    pytest.fail("the worker outlived its parent by 10 s")
+
+
+def _is_running(process_id):
+    try:
+        with open(f"/proc/{process_id}/stat") as file:
+            return file.read().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def test_processors_are_counted():
+    assert 1 <= available_processors() <= (os.cpu_count() or 1)

@@ -1,0 +1,138 @@
+import os
+import signal
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from i3d_tf.training import callbacks as watching
+from i3d_tf.training.callbacks import (
+    NanGuard,
+    Profile,
+    Scalars,
+    StopBetweenSteps,
+    write_pictures,
+)
+
+
+class At(keras.callbacks.Callback):
+    """Does something at the end of a step of one epoch."""
+
+    def __init__(self, batch, action):
+        super().__init__()
+        self.batch, self.action = batch, action
+
+    def on_train_batch_end(self, batch, logs=None):
+        if batch == self.batch:
+            self.action()
+
+
+def interrupt():
+    os.kill(os.getpid(), signal.SIGINT)
+
+
+@pytest.fixture
+def fit():
+    """Function: (callbacks, inputs) -> the model after one epoch of steps of one number each."""
+
+    def fit(callbacks, inputs=(1.0, 1.0, 1.0, 1.0, 1.0, 1.0)):
+        model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, use_bias=False)])
+        model.compile(keras.optimizers.SGD(1e-3), "mse")
+        model.set_weights([np.zeros((1, 1))])
+        column = np.array(inputs, np.float32)[:, None]
+        model.fit(column, column, batch_size=1, shuffle=False, verbose=0, callbacks=list(callbacks))
+        return model
+
+    return fit
+
+
+def scalars(folder):
+    """[(tag, step, value)] of the events in a folder, as TensorBoard reads them."""
+    found = []
+    for file in sorted(folder.rglob("events*")):
+        for event in tf.compat.v1.train.summary_iterator(str(file)):
+            for value in event.summary.value:
+                found.append((value.tag, event.step, tf.make_ndarray(value.tensor)))
+    return found
+
+
+def test_a_loss_that_is_not_finite_names_the_step_and_its_videos(fit):
+    guard = NanGuard(100, lambda step: [f"{step}_a.mp4", f"{step}_b.mp4"])
+    message = "the loss is nan at step 102; its videos are 102_a.mp4, 102_b.mp4"
+    with pytest.raises(FloatingPointError, match=message):
+        fit([guard], [1.0, 1.0, np.nan, 1.0])
+
+
+def test_a_finite_loss_passes(fit):
+    fit([NanGuard(0, lambda step: pytest.fail("asked for the videos"))])
+
+
+def test_ctrl_c_waits_for_the_end_of_the_step(fit, capsys):
+    before = signal.getsignal(signal.SIGINT)
+    with StopBetweenSteps(10) as stopping, pytest.raises(KeyboardInterrupt):
+        fit([At(2, interrupt), stopping])
+    assert (stopping.steps_done, stopping.between_steps) == (13, True)
+    assert signal.getsignal(signal.SIGINT) is before
+    assert "Stopping after this step" in capsys.readouterr().err
+
+
+def test_a_second_ctrl_c_does_not_wait(fit):
+    def twice():
+        interrupt()
+        interrupt()
+
+    with StopBetweenSteps(0) as stopping, pytest.raises(KeyboardInterrupt):
+        fit([At(2, twice), stopping])
+    assert not stopping.between_steps
+
+
+def test_steps_are_counted(fit):
+    with StopBetweenSteps(10) as stopping:
+        fit([stopping])
+    assert (stopping.steps_done, stopping.between_steps) == (16, False)
+
+
+def test_scalars_are_written_at_every_tenth_step(fit, tmp_path):
+    writer = tf.summary.create_file_writer(str(tmp_path))
+    fit([Scalars(writer, 7)])
+    writer.flush()
+    found = {tag: (step, value) for tag, step, value in scalars(tmp_path)}
+    assert set(found) == {"train/loss", "train/learning_rate"}
+    assert {step for step, _ in found.values()} == {10}
+    assert found["train/learning_rate"][1] == pytest.approx(1e-3)
+
+
+@pytest.mark.parametrize("stream", ["rgb", "flow"])
+def test_pictures_show_three_frames_of_each_clip(stream, tmp_path):
+    clips = np.zeros((2, 5, 4, 4, 3 if stream == "rgb" else 2), np.float32)
+    clips[1, [0, 2, 4], ..., 0] = np.array([-1.0, 0.0, 1.0])[:, None, None]
+    writer = tf.summary.create_file_writer(str(tmp_path))
+    write_pictures(writer, {stream: clips}, 0)
+    writer.flush()
+    ((tag, step, value),) = scalars(tmp_path)
+    assert (tag, step) == (f"what the network sees: {stream}", 0)
+    assert value[:2].tolist() == [b"12", b"4"]  # width and height
+    picture = tf.io.decode_png(value[3]).numpy()
+    assert picture[0, [0, 4, 8], 0].tolist() == [0, 127, 255]
+    assert (picture[..., 2] == 127).all()  # no blue: zero flow, or zero RGB, is middle grey
+
+
+def test_a_few_steps_are_profiled(fit, monkeypatch):
+    calls = []
+    monkeypatch.setattr(watching, "PROFILED_STEPS", (2, 4))
+    monkeypatch.setattr(tf.profiler.experimental, "start", calls.append)
+    monkeypatch.setattr(tf.profiler.experimental, "stop", lambda: calls.append("stop"))
+    seen = []
+    fit([Profile("logs"), At(3, lambda: seen.append(list(calls)))])
+    assert calls == ["logs", "stop"]
+    assert seen == [["logs", "stop"]]
+
+
+def test_a_profile_ends_with_the_training(fit, monkeypatch):
+    calls = []
+    monkeypatch.setattr(watching, "PROFILED_STEPS", (2, 40))
+    monkeypatch.setattr(tf.profiler.experimental, "start", calls.append)
+    monkeypatch.setattr(tf.profiler.experimental, "stop", lambda: calls.append("stop"))
+    fit([Profile("logs")])
+    assert calls == ["logs", "stop"]

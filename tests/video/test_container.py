@@ -1,0 +1,220 @@
+import io
+import os
+import struct
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from i3d_tf.video import container as media
+from i3d_tf.video.container import open_media
+from i3d_tf.video.decode import probe, read_clip
+from i3d_tf.video.errors import VideoError, reason_of
+
+
+@pytest.fixture(scope="module")
+def video(numbered_frames, make_video):
+    """Five numbered frames."""
+    return make_video(numbered_frames(5))
+
+
+def test_the_error_carries_path_and_reason():
+    error = VideoError("a.mp4", "it is empty")
+    assert (error.path, error.reason, str(error)) == ("a.mp4", "it is empty", "a.mp4: it is empty")
+
+
+def refused(source):
+    """The reason for which `read_clip` refuses a source; the error must name the source."""
+    with pytest.raises(VideoError) as caught:
+        read_clip(source)
+    assert caught.value.path == ("<bytes>" if isinstance(source, bytes) else os.fspath(source))
+    assert "\n" not in str(caught.value)
+    return caught.value.reason
+
+
+def test_a_missing_file(tmp_path):
+    assert refused(tmp_path / "none.mp4") == "no such file or directory"
+
+
+def test_a_missing_remote_file():
+    assert refused("ram://none.mp4") == "it cannot be read (NotFoundError)"
+
+
+def test_an_unknown_protocol():
+    assert "'nonesuch' not implemented" in refused("nonesuch://host/a.mp4")
+
+
+def test_a_remote_file_too_large_to_hold(video, monkeypatch):
+    import tensorflow as tf
+
+    with tf.io.gfile.GFile("ram://large.mp4", "wb") as file:
+        file.write(video)
+    monkeypatch.setattr(media, "MAXIMUM_BYTES", 1000)
+    assert f"it has {len(video)} bytes" in refused("ram://large.mp4")
+
+
+def test_a_folder(tmp_path):
+    assert refused(tmp_path) == "it is a folder, not a file"
+
+
+def test_a_file_without_permission(tmp_path, video, monkeypatch):
+    path = tmp_path / "a.mp4"
+    path.write_bytes(video)
+
+    def refuse(*_):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    # Not by file mode, which does not stop the superuser that containers run tests as.
+    monkeypatch.setattr("builtins.open", refuse)
+    assert refused(path) == "permission denied"
+
+
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path):
+    path = tmp_path / "pipe.mp4"
+    os.mkfifo(path)
+    assert refused(path) == "it is not a regular file"
+
+
+def test_an_impossible_name():
+    assert "null" in refused("a\0b.mp4")
+
+
+@pytest.mark.parametrize("as_file", [True, False])
+def test_an_empty_file(tmp_path, as_file):
+    path = tmp_path / "empty.mp4"
+    path.write_bytes(b"")
+    assert refused(path if as_file else b"") == "it is empty (0 bytes)"
+
+
+@pytest.mark.parametrize("name", ["notes.mp4", "notes.txt", "notes.srt", "notes.nfo"])
+def test_a_text_file_whatever_its_name(tmp_path, name):
+    # FFmpeg by itself draws a .txt or .nfo file letter by letter, as video.
+    path = tmp_path / name
+    path.write_text("nothing to see here\n" * 100)
+    assert refused(path).startswith("it is not a video that FFmpeg can read")
+
+
+def test_random_bytes():
+    noise = np.random.default_rng(0).bytes(10_000)
+    assert refused(noise).startswith("it is not a video")
+
+
+def test_audio_only(make_sound):
+    assert refused(make_sound(1)) == "it has no video stream (audio only)"
+
+
+def test_a_cover_picture_is_not_a_video():
+    file = io.BytesIO()
+    with av.open(file, "w", format="mp3") as output:
+        sound = output.add_stream("mp3", rate=16000)
+        cover = output.add_stream("mjpeg", rate=1)
+        cover.width, cover.height, cover.pix_fmt = 32, 32, "yuvj420p"
+        picture = av.VideoFrame.from_ndarray(np.zeros((32, 32, 3), np.uint8), "rgb24")
+        output.mux(cover.encode(picture))
+        output.mux(cover.encode(None))
+        samples = av.AudioFrame.from_ndarray(np.zeros((1, 16000), np.int16), "s16p", "mono")
+        samples.sample_rate = 16000
+        output.mux(sound.encode(samples))
+        output.mux(sound.encode(None))
+    assert refused(file.getvalue()) == "it has no video stream (audio only)"
+
+
+def test_a_header_without_frames():
+    file = io.BytesIO()
+    with av.open(file, "w", format="matroska") as output:
+        stream = output.add_stream("ffv1", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 32, 32, "bgr0"
+        output.start_encoding()
+    assert refused(file.getvalue()) == "it ends before its first frame"
+
+
+def test_frames_that_are_all_damaged(video, index_first):
+    video = index_first(video)
+    data = video.index(b"mdat") + 4
+    assert refused(video[:data] + bytes(len(video) - data)) == "no frame of it can be decoded"
+
+
+def test_a_single_frame_is_a_video(numbered_frames, make_video):
+    assert read_clip(make_video(numbered_frames(1))).shape == (1, 48, 144, 3)
+
+
+@pytest.mark.parametrize(("width", "height"), [(65535, 65535), (2**30, 2**30), (20_000, 8192)])
+@pytest.mark.parametrize(("codec", "pixel_format"), [("ffv1", "bgr0"), ("rawvideo", "bgr24")])
+def test_an_absurd_size_is_refused(numbered_frames, make_video, codec, pixel_format, width, height):
+    video = bytearray(make_video(numbered_frames(1), "avi", codec, pixel_format))
+    at = video.index(b"strf") + 12  # after name, length and the header's own size
+    video[at : at + 8] = struct.pack("<2i", width, height)
+    assert refused(bytes(video)) == (
+        "no frame of it can be decoded: its frame size is unknown or above 134217728 pixels"
+    )
+
+
+def test_a_size_that_becomes_absurd_is_refused(numbered_frames, make_video, monkeypatch):
+    frames = numbered_frames(4)
+    double = frames.repeat(2, axis=1).repeat(2, axis=2)
+    video = make_video(frames, "h264") + make_video(double, "h264")
+    assert len(read_clip(video)) == 8
+    monkeypatch.setattr(media, "MAXIMUM_PIXELS", 48 * 144 * 2)
+    assert "damaged" in refused(video)
+
+
+@pytest.mark.parametrize(
+    "playlist",
+    [
+        "#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:1,\n{path}\n#EXT-X-ENDLIST\n",
+        "#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:1,\nclip.mp4\n#EXT-X-ENDLIST\n",
+        "ffconcat version 1.0\nfile clip.mp4\n",
+        "ffconcat version 1.0\nfile '{path}'\n",
+    ],
+)
+@pytest.mark.parametrize("name", ["list.m3u8", "list.mp4", "list.ffconcat"])
+def test_a_playlist_opens_no_other_file(tmp_path, monkeypatch, video, playlist, name):
+    (tmp_path / "clip.mp4").write_bytes(video)
+    (tmp_path / name).write_text(playlist.format(path=tmp_path / "clip.mp4"))
+    monkeypatch.chdir(tmp_path)
+    assert refused(name).startswith("it is not a video that FFmpeg can read")
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["concat:a|b.mp4", "file:a.mp4", "frame%03d.mp4", "http:a.mp4", "-i", "каток 🎿.mp4", "*.mp4"],
+)
+def test_odd_names_are_only_names(tmp_path, monkeypatch, video, name):
+    (tmp_path / name).write_bytes(video)
+    monkeypatch.chdir(tmp_path)
+    assert len(read_clip(name)) == 5
+    assert len(read_clip(Path(name))) == 5
+
+
+def test_the_file_is_closed(tmp_path, video):
+    path = tmp_path / "clip.mp4"
+    path.write_bytes(video)
+    descriptors = len(os.listdir("/dev/fd"))
+    read_clip(path)
+    probe(path)
+    path.write_bytes(video[:100])
+    refused(path)
+    assert len(os.listdir("/dev/fd")) == descriptors
+
+
+def test_text_that_is_not_unicode_is_no_obstacle(numbered_frames, make_video):
+    video = make_video(numbered_frames(5), "matroska")
+    assert b"Lavf" in video  # the name of the program that wrote the file
+    assert len(read_clip(video.replace(b"Lavf", b"\xff\xfe\xff\xfe"))) == 5
+
+
+def test_rewinding_starts_again(video):
+    with open_media(video) as opened:
+        first = next(opened.container.decode(opened.stream))
+        opened.rewind()
+        again = next(opened.container.decode(opened.stream))
+    assert first.pts == again.pts
+
+
+def test_reasons_have_neither_numbers_nor_paths():
+    assert reason_of(FileNotFoundError(2, "No such file or directory", "/a/b")) == (
+        "no such file or directory"
+    )
+    assert reason_of(ValueError("embedded null byte")) == "embedded null byte"
+    assert reason_of(OSError()) == "OSError".lower()

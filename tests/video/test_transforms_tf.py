@@ -1,0 +1,89 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from i3d_tf.flow import compute as flow
+from i3d_tf.video import (
+    sampling as sample,
+)
+from i3d_tf.video import (
+    transforms as transform,
+)
+from i3d_tf.video import (
+    transforms_tf as transform_graph,
+)
+
+SIZES = [
+    (48, 64),  # enlarged: beyond the outermost pixels there is nothing to mix
+    (64, 48),
+    (97, 97),
+    (192, 256),  # halved
+    (321, 123),
+    (240, 1000),
+    (1, 5),
+]
+
+
+@pytest.fixture(scope="module")
+def resize():
+    """One traced function for all sizes, as in an exported model."""
+    frames = tf.TensorSpec([None, None, None, 3], tf.uint8)
+    return tf.function(
+        lambda clip: transform_graph.resize_short_side(clip, 96), input_signature=[frames]
+    )
+
+
+def noise(*shape):
+    """Every level beside every other: the hardest picture to resize alike."""
+    return np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_frames_are_resized_as_by_opencv(resize, size):
+    frames = noise(3, *size, 3)
+    resized = resize(frames).numpy().astype(int)
+    expected = transform.resize_short_side(frames, 96).astype(int)
+    # Equal where OpenCV uses its own code; another library beneath it may round otherwise.
+    np.testing.assert_allclose(resized, expected, rtol=0, atol=1)
+    assert (resized != expected).mean() <= 0.01
+
+
+def test_frames_of_the_wanted_size_stay_as_they_are(resize):
+    frames = noise(2, 100, 96, 3)
+    np.testing.assert_array_equal(resize(frames), frames)
+
+
+def test_a_plain_picture_stays_plain(resize):
+    frames = np.full((1, 33, 71, 3), (0, 128, 255), np.uint8)
+    resized = resize(frames).numpy()
+    assert resized.shape == (1, 96, 207, 3)
+    np.testing.assert_array_equal(np.unique(resized.reshape(-1, 3), axis=0), [[0, 128, 255]])
+
+
+def test_the_rest_of_the_preprocessing_is_the_same():
+    frames = noise(2, 41, 36, 3)
+    np.testing.assert_array_equal(transform_graph.to_grey(frames), flow.to_grey(frames))
+    np.testing.assert_array_equal(
+        transform_graph.centre_crop(tf.constant(frames), 32), transform.centre_crop(frames, 32)
+    )
+    np.testing.assert_array_equal(
+        transform_graph.preprocess_input(frames, "rgb"), transform.preprocess_input(frames, "rgb")
+    )
+    motion = np.float32([[[[0, -40], [10, 20.5]]]])
+    np.testing.assert_array_equal(
+        transform_graph.preprocess_input(motion, "flow"), [[[[0, -1], [0.5, 1]]]]
+    )
+
+
+@pytest.mark.parametrize(("number", "wanted"), [(3, 7), (9, 4), (5, 5)])
+def test_short_videos_are_looped(number, wanted):
+    np.testing.assert_array_equal(
+        transform_graph.uniform_windows(number, wanted, 1), [sample.first_frames(number, wanted)]
+    )
+
+
+@pytest.mark.parametrize("number", [3, 4, 20, 23])
+def test_windows_are_spread_evenly(number):
+    np.testing.assert_array_equal(
+        transform_graph.uniform_windows(number, 4, 3), sample.uniform_windows(number, 4, 3)
+    )

@@ -1,0 +1,83 @@
+import unicodedata
+
+import pytest
+
+from i3d_tf.video.find import VideoFiles, is_video_name, safe_name, safe_path, videos_below
+
+
+def test_videos_below_a_folder(make_tree):
+    folder = make_tree(["b/2.MP4", "b/1.avi", "a.webm", "notes.txt", ".trash/3.mp4", "b/.4.mp4"])
+    assert videos_below(str(folder)) == [f"{folder}/{n}" for n in ("a.webm", "b/1.avi", "b/2.MP4")]
+    assert not is_video_name("mp4")
+
+
+def test_the_first_folder_that_has_the_video(make_tree):
+    files = VideoFiles(str(make_tree(["a/1.avi", "b/1.avi", "b/2.avi"])))
+    assert files.find(("nowhere", "a", "b"), "1.avi") == "a/1.avi"
+    assert files.find(("nowhere", "a", "b"), "2.avi") == "b/2.avi"
+    assert files.find(("", "nowhere"), "1.avi") is None
+
+
+def test_the_ending_may_have_changed_and_is_counted(make_tree):
+    files = VideoFiles(
+        str(make_tree(["1.mp4", "2.AVI", "3.mp4", "3.avi", "4.txt", "v1.2.mp4", "5.avi", "5.MP4"]))
+    )
+    assert files.find(("",), "2.avi") == "2.AVI"
+    assert files.find(("",), "3.avi") == "3.avi"
+    assert files.find(("",), "3.mp4") == "3.mp4"
+    assert files.find(("",), "5.mp4") == "5.MP4"
+    assert files.find(("",), "v1.2") == "v1.2.mp4"  # .2 is not an ending
+    assert files.other_endings == 0
+    assert files.find(("",), "1.avi") == "1.mp4"
+    assert files.other_endings == 1
+    assert files.find(("",), "4.txt") is None
+
+
+def test_a_folder_and_a_dangling_link_are_no_videos(make_tree):
+    folder = make_tree(["1.mp4/x"])
+    (folder / "2.mp4").symlink_to("nowhere")
+    files = VideoFiles(str(folder))
+    assert files.find(("",), "1.mp4") is None
+    assert files.find(("",), "2.mp4") is None
+
+
+def test_accents_are_letters_however_they_are_stored(make_tree):
+    stored, listed = (unicodedata.normalize(form, "Größe é.mp4") for form in ("NFD", "NFC"))
+    files = VideoFiles(str(make_tree([stored])))
+    assert files.find(("",), listed) == stored
+
+
+@pytest.mark.parametrize(
+    ("text", "path"),
+    [
+        ("a/b c.mp4", "a/b c.mp4"),
+        (r"a\b.mp4", "a/b.mp4"),
+        ("a/../b.mp4", "b.mp4"),
+        ("./a//b.mp4", "a/b.mp4"),
+        ("..a/b.mp4", "..a/b.mp4"),
+        ("体操/größe\u00a01.mp4", "体操/größe\u00a01.mp4"),
+    ],
+)
+def test_safe_paths(text, path):
+    assert safe_path(text) == path
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["/etc/passwd", "../a.mp4", "a/../../b.mp4", "..", r"..\a.mp4", r"C:\a.mp4", "C:a", "gs://a/b"],
+)
+def test_paths_that_lead_out(text):
+    with pytest.raises(ValueError, match="leads out of `data_dir`; give a path below it"):
+        safe_path(text)
+
+
+@pytest.mark.parametrize("text", ["", ".", "a/..", "a\0.mp4", "a\n.mp4"])
+def test_what_is_no_path(text):
+    with pytest.raises(ValueError, match="is not the name of a file"):
+        safe_path(text)
+
+
+def test_a_name_has_no_slash():
+    assert safe_name("a b.mp4") == "a b.mp4"
+    with pytest.raises(ValueError, match="must be a name without slashes"):
+        safe_name("a/b.mp4")

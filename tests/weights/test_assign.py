@@ -1,0 +1,116 @@
+import keras
+import ml_dtypes
+import numpy as np
+import pytest
+
+from i3d_tf.weights.assign import WeightsError, read_weights, write_weights
+
+NEW = {
+    "first/kernel": np.full((2, 3), 5.0),
+    "first/bias": np.arange(3.0),
+    "last/kernel": np.ones((3, 1)),
+}
+
+
+@pytest.fixture
+def model():
+    """Three variables, all zero: first/kernel (2, 3), first/bias (3,), last/kernel (3, 1)."""
+    clip = keras.Input((2,))
+    hidden = keras.layers.Dense(3, kernel_initializer="zeros", name="first")(clip)
+    outputs = keras.layers.Dense(1, use_bias=False, kernel_initializer="zeros", name="last")(hidden)
+    return keras.Model(clip, outputs, name="small")
+
+
+def values(model):
+    return {path: array.tolist() for path, array in read_weights(model).items()}
+
+
+ALL_ZERO = {"first/kernel": [[0.0] * 3] * 2, "first/bias": [0.0] * 3, "last/kernel": [[0.0]] * 3}
+
+
+def test_writes_every_array_to_the_variable_of_its_name(model):
+    assert write_weights(model, NEW) == 3
+    assert values(model) == {name: array.tolist() for name, array in NEW.items()}
+
+
+def test_read_weights_is_a_copy(model):
+    before = read_weights(model)
+    write_weights(model, NEW)
+    assert not before["first/kernel"].any()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"last/kernel": None}, r"1 variables have no source \(last/kernel\)"),
+        ({"extra": np.ones(1)}, r"1 arrays have no variable \(extra\)"),
+        (
+            {"first/kernel": np.ones((3, 2))},
+            r"1 shapes differ \(first/kernel: source \(3, 2\), model \(2, 3\)\)",
+        ),
+        # Keras would broadcast, or fail half-way:
+        ({"last/kernel": np.ones((1, 1))}, "1 shapes differ"),
+        ({"last/kernel": np.full((3, 1), "1")}, r"1 arrays are not numbers \(last/kernel\)"),
+        ({"last/kernel": np.ones((3, 1), complex)}, "1 arrays are not numbers"),
+    ],
+)
+def test_assigns_nothing_unless_all_fits(model, change, message):
+    arrays = {name: array for name, array in (NEW | change).items() if array is not None}
+    with pytest.raises(WeightsError, match=f"Nothing was assigned to 'small': .*{message}"):
+        write_weights(model, arrays)
+    assert values(model) == ALL_ZERO
+
+
+def test_names_all_kinds_of_problems_and_few_of_each(model):
+    arrays = {f"extra_{index}": np.ones(1) for index in range(9)} | {"first/bias": np.ones(4)}
+    with pytest.raises(WeightsError) as error:
+        write_weights(model, arrays)
+    message = str(error.value)
+    assert "2 variables have no source (first/kernel, last/kernel)" in message
+    assert "9 arrays have no variable (extra_0, extra_1, extra_2, ...)" in message
+    assert "1 shapes differ (first/bias" in message
+
+
+def test_ignores_only_what_is_declared(model):
+    arrays = {
+        "first/kernel": NEW["first/kernel"],
+        "first/bias": NEW["first/bias"],
+        "old/kernel": NEW["first/bias"],
+    }
+    assert write_weights(model, arrays, ["old/*"], ["last/*"]) == 2
+    assert values(model)["first/bias"] == [0, 1, 2]
+    assert values(model)["last/kernel"] == ALL_ZERO["last/kernel"]
+    for source, target in ([], ["last/*"]), (["old/*"], []), (["*/bias", "old/*"], ["last/*"]):
+        with pytest.raises(WeightsError):
+            write_weights(model, arrays, source, target)
+
+
+def test_patterns_may_come_from_an_iterator(model):
+    arrays = {"first/kernel": NEW["first/kernel"]}
+    patterns = ["*/bias", "last/*"]
+    assert write_weights(model, arrays, ignore_target=iter(patterns)) == 1
+
+
+@pytest.mark.parametrize("argument", ["ignore_source", "ignore_target"])
+def test_a_bare_string_is_not_a_list_of_patterns(model, argument):
+    # Its letters would be the patterns, and "*" is one of them: everything would be ignored.
+    with pytest.raises(
+        ValueError, match=f"`{argument}` must be a list of patterns; received 'last/"
+    ):
+        write_weights(model, NEW, **{argument: "last/*"})
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.int32, np.float16, ml_dtypes.bfloat16])
+def test_takes_numbers_of_any_precision(model, dtype):
+    write_weights(model, {name: array.astype(dtype) for name, array in NEW.items()})
+    assert values(model)["first/bias"] == [0, 1, 2]
+
+
+def test_two_variables_of_one_path_are_refused():
+    clip = keras.Input((2,))
+    twins = [keras.Sequential([keras.layers.Dense(1, name="twin")], name=name) for name in "ab"]
+    model = keras.Model(clip, [twin(clip) for twin in twins], name="twins")
+    for twin in twins:
+        twin.layers[0].kernel._path = "twin/kernel"
+    with pytest.raises(WeightsError, match=r"variables of the same path: twin/kernel"):
+        write_weights(model, {})
