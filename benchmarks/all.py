@@ -16,7 +16,7 @@ from absl import app, flags
 from cost import row_name
 
 from i3d_tf.system.console import one_line_errors
-from i3d_tf.system.files import replaced_when_whole
+from i3d_tf.system.files import atomic_write
 
 _OUTPUT_DIR = flags.DEFINE_string("output_dir", "build/bench", "Where everything goes.")
 
@@ -43,7 +43,7 @@ def main(argv):
             "cost.svg": bars_svg(_costs(found["cost"]), COST_TITLE),
         }
         for name, text in texts.items():
-            with replaced_when_whole(folder / name) as temporary:
+            with atomic_write(folder / name) as temporary:
                 temporary.write_text(text + "\n", "utf-8")
 
 

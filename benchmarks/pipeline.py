@@ -23,7 +23,7 @@ from record import write_record
 
 from i3d_tf.specs.streams import CROP_SIZE, FRAME_RATE, SHORT_SIDE
 from i3d_tf.system.console import one_line_errors, quiet_tensorflow
-from i3d_tf.system.worker_pool import available_processors
+from i3d_tf.system.worker_pool import processor_count
 
 _OUTPUT = flags.DEFINE_string("output", None, "JSON file for the numbers.")
 _ROUNDS = flags.DEFINE_integer("rounds", 5, "How often each has its turn.", lower_bound=1)
@@ -47,7 +47,7 @@ def main(argv):
         quiet_tensorflow()
         with tempfile.TemporaryDirectory() as folder:
             phases = _phases(argv[1:] or _rendered(Path(folder)))
-            workers = _WORKERS.value or available_processors()
+            workers = _WORKERS.value or processor_count()
             results = _measure(phases, workers)
             results["memory"] = _watch_memory(phases, workers, _MEMORY_CLIPS.value)
         _print_table(results)

@@ -5,8 +5,8 @@ import platform
 from importlib.metadata import version
 from pathlib import Path
 
-from i3d_tf.system.files import replaced_when_whole
-from i3d_tf.system.worker_pool import available_processors
+from i3d_tf.system.files import atomic_write
+from i3d_tf.system.worker_pool import processor_count
 
 
 def write_record(path, libraries, **numbers):
@@ -21,10 +21,10 @@ def write_record(path, libraries, **numbers):
         return
     record = {
         "machine": platform.machine(),
-        "processors": available_processors(),
+        "processors": processor_count(),
         "python": platform.python_version(),
         "versions": {library: version(library) for library in libraries},
         **numbers,
     }
-    with replaced_when_whole(Path(path)) as temporary:
+    with atomic_write(Path(path)) as temporary:
         temporary.write_text(json.dumps(record, indent=1) + "\n", "utf-8")

@@ -11,7 +11,7 @@ import sys
 
 from absl import app, flags
 
-from i3d_tf.system.console import leave_out, one_line_errors, quiet_tensorflow
+from i3d_tf.system.console import one_line_errors, quiet_tensorflow, refuse_flags_beside
 
 _STREAM = flags.DEFINE_enum("stream", "rgb", ("rgb", "flow", "joint"), "What the network sees.")
 _CHECKPOINT_DIR = flags.DEFINE_string("checkpoint_dir", "checkpoints", "Where the weights are.")
@@ -52,12 +52,12 @@ def main(argv):
         from i3d_tf.inference.sliding_window import WindowPredictor
 
         if _SAVED_MODEL.value is not None:
-            leave_out(_SAVED_MODEL, _OF_WEIGHTS)
+            refuse_flags_beside(_SAVED_MODEL, _OF_WEIGHTS)
             predictor = SavedPredictor(_SAVED_MODEL.value)
         else:
             stream, weights = _STREAM.value, {"rgb": _RGB.value, "flow": _FLOW.value}
             if _JOINT.value is not None:
-                leave_out(_JOINT, (_STREAM, _RGB, _FLOW))
+                refuse_flags_beside(_JOINT, (_STREAM, _RGB, _FLOW))
                 stream, weights = "joint", {"joint": _JOINT.value}
             chosen = stream, weights, _CHECKPOINT_DIR.value, _ENGINE.value, _PRECISION.value
             if _WINDOW.value is None:

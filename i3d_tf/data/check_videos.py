@@ -15,9 +15,9 @@ from i3d_tf.data.quarantine import QUARANTINE_FILE, VideoCheck, absolute, check_
 from i3d_tf.data.readers import read_dataset
 from i3d_tf.specs.datasets import find_dataset
 from i3d_tf.system.console import printable, progress_bar
-from i3d_tf.system.files import replaced_when_whole
+from i3d_tf.system.files import atomic_write
 from i3d_tf.system.storage import file_state, is_folder, join
-from i3d_tf.system.worker_pool import MOST_PROCESSES, available_processors, run_tasks
+from i3d_tf.system.worker_pool import check_processes, map_unordered
 from i3d_tf.video.find import videos_below
 
 DIED = "decoding it ends the process: a crash, or more memory than there is"
@@ -89,12 +89,7 @@ def check_videos(
         OSError: A folder cannot be read, or the list cannot be written.
     """
     data_dir = os.fspath(data_dir)
-    if processes is None:
-        processes = available_processors()
-    if not isinstance(processes, int) or not 1 <= processes <= MOST_PROCESSES:
-        raise ValueError(
-            f"`processes` must be an integer within 1..{MOST_PROCESSES}; received {processes!r}."
-        )
+    processes = check_processes(processes)
     quarantine = os.fspath(quarantine or join(data_dir, QUARANTINE_FILE))
     if "://" in quarantine:
         raise ValueError(f"`quarantine` must be a file on this machine; received {quarantine}.")
@@ -103,7 +98,7 @@ def check_videos(
         todo, gone = journal.missing_from(cuts)
         with progress_bar() as progress:
             bar = progress.add_task("decoding videos", total=len(todo))
-            for check, reason in run_tasks(decode_check, todo, processes, died=DIED):
+            for check, reason in map_unordered(decode_check, todo, processes, died=DIED):
                 journal.add(replace(check, reason=reason))
                 progress.advance(bar)
         bad = gone + journal.bad_among(cuts)
@@ -147,7 +142,7 @@ def _find_cuts(data_dir, dataset, splits, annotation, classes):
 
 
 def _write_quarantine(path, checks):
-    with replaced_when_whole(path) as temporary:
+    with atomic_write(path) as temporary:
         lines = [check_line(check, path.parent.absolute()) + "\n" for check in checks]
         temporary.write_text("".join(lines), "ascii")
 

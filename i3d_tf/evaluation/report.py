@@ -20,7 +20,7 @@ from i3d_tf.evaluation.html import report_page
 from i3d_tf.evaluation.results import FILE, report_numbers
 from i3d_tf.specs.architectures import STREAM_CHOICES
 from i3d_tf.specs.streams import FUSIONS, STREAMS
-from i3d_tf.system.files import replaced_when_whole
+from i3d_tf.system.files import atomic_write
 from i3d_tf.video.decode import VideoError, probe, read_clip
 
 LOGITS, PAGE = "logits.npz", "index.html"
@@ -126,8 +126,7 @@ def write_report(evaluation, report_dir) -> dict:
         with contextlib.ExitStack() as files:
             # Replaced from the last to the first: who finds the numbers finds the rest as well.
             numbers, logits, html = (
-                files.enter_context(replaced_when_whole(folder / name))
-                for name in (FILE, LOGITS, PAGE)
+                files.enter_context(atomic_write(folder / name)) for name in (FILE, LOGITS, PAGE)
             )
             numbers.write_text(_as_json(record), "utf-8")
             _write_logits(evaluation, logits)

@@ -23,7 +23,7 @@ from i3d_tf.experiments.contenders import (
 from i3d_tf.experiments.render import render_stick_actions
 from i3d_tf.specs.recipes import STICK_ACTIONS
 from i3d_tf.system.console import quiet_tensorflow
-from i3d_tf.system.files import replaced_when_whole
+from i3d_tf.system.files import atomic_write
 from i3d_tf.training.train import TrainOptions, train
 
 RESULTS = "results.json"
@@ -179,5 +179,5 @@ def _write(path, rows, steps):
             for row in rows
         ],
     }
-    with replaced_when_whole(path) as temporary:
+    with atomic_write(path) as temporary:
         temporary.write_text(json.dumps(record, indent=1) + "\n", "utf-8")

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from i3d_tf.experiments.contenders import IMAGES, SCRATCH, STARTS
 from i3d_tf.specs.architectures import ARCHITECTURES, JOINT
-from i3d_tf.system.files import replaced_when_whole
+from i3d_tf.system.files import atomic_write
 from i3d_tf.viz.scatter import Point, scatter_svg
 
 TABLE, PLOT = "table.md", "comparison.svg"
@@ -29,7 +29,7 @@ def write_comparison(rows, output_dir) -> list[str]:
     """
     lines = comparison_table(rows)
     for name, text in ((TABLE, "\n".join(lines) + "\n"), (PLOT, comparison_plot(rows) + "\n")):
-        with replaced_when_whole(Path(output_dir) / name) as temporary:
+        with atomic_write(Path(output_dir) / name) as temporary:
             temporary.write_text(text, "utf-8")
     return lines
 

@@ -7,7 +7,7 @@ from i3d_tf.inference.command_output import answer_videos
 from i3d_tf.inference.predictor import Predictor, predict
 from i3d_tf.specs.stick_actions import DEMO, STICK_ACTIONS
 from i3d_tf.synthetic.clip import clip_seed, render_clip
-from i3d_tf.system.files import replaced_when_whole
+from i3d_tf.system.files import atomic_write
 from i3d_tf.video.decode import read_clip
 from i3d_tf.video.encode import write_video
 from i3d_tf.viz.contact_sheet import contact_sheet, write_png
@@ -39,7 +39,7 @@ def demo(output_dir="demo", checkpoint_dir="checkpoints") -> int:
     answers = [answer for answer in predict(videos, predictor, top=1) if answer.error is None]
     if answers:
         picture = folder / "answers.png"
-        with replaced_when_whole(picture) as temporary:
+        with atomic_write(picture) as temporary:
             write_png(
                 temporary,
                 contact_sheet(

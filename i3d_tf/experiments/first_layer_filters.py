@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from i3d_tf.system.files import replaced_when_whole
+from i3d_tf.system.files import atomic_write
 from i3d_tf.viz.contact_sheet import write_png
 from i3d_tf.viz.filters import encode_animation, filter_frames, filter_sheet, paint_filters
 from i3d_tf.weights.assign import WeightsError, read_weights
@@ -40,7 +40,7 @@ def write_filter_pictures(names, output_dir, checkpoint_dir="checkpoints", scale
     directory = Path(output_dir)
     directory.mkdir(parents=True, exist_ok=True)
     paths = directory / SHEET, directory / ANIMATION
-    with replaced_when_whole(paths[0]) as picture, replaced_when_whole(paths[1]) as moving:
+    with atomic_write(paths[0]) as picture, atomic_write(paths[1]) as moving:
         write_png(picture, sheet)
         moving.write_bytes(animation)
     return paths

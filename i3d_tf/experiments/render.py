@@ -35,7 +35,7 @@ from i3d_tf.system.console import progress_bar
 
 RECIPE_FILE = "stick_actions.json"
 ABANDONED = 60  # seconds after which a half-written video is one that a killed job left behind
-MOST_PROCESSES = 1024
+MAX_PROCESSES = 1024
 MOST_CLIPS = 9999  # per action and split: the file names have four digits
 
 
@@ -95,7 +95,7 @@ def render_stick_actions(
     }
     if processes is None:
         processes = _available_processors()
-    processes = _within("processes", processes, 1, MOST_PROCESSES)
+    processes = _within("processes", processes, 1, MAX_PROCESSES)
     data_dir = Path(data_dir)
     _claim(data_dir, recipe)
     _sweep(data_dir / "videos")
@@ -117,8 +117,8 @@ def render_stick_actions(
 
 def _available_processors():
     if hasattr(os, "sched_getaffinity"):  # Linux: those this process may use
-        return min(len(os.sched_getaffinity(0)), MOST_PROCESSES)
-    return min(os.cpu_count() or 1, MOST_PROCESSES)
+        return min(len(os.sched_getaffinity(0)), MAX_PROCESSES)
+    return min(os.cpu_count() or 1, MAX_PROCESSES)
 
 
 def _within(name, value, smallest, largest):

@@ -3,8 +3,6 @@
 import contextlib
 import json
 import os
-import secrets
-import shutil
 from collections.abc import Iterator
 from dataclasses import asdict
 from importlib.metadata import version
@@ -13,7 +11,7 @@ from pathlib import Path
 from i3d_tf.models.fold_batch_norm import PRECISIONS, fuse_for_inference
 from i3d_tf.specs.architectures import JOINT
 from i3d_tf.specs.streams import FLOW_BOUND, STREAMS
-from i3d_tf.system.files import check_room
+from i3d_tf.system.files import atomic_folder, ensure_disk_space
 from i3d_tf.zoo.checkpoint import open_checkpoint
 
 FORMATS = ("saved_model", "onnx")
@@ -162,18 +160,14 @@ def new_folder(path, size) -> Iterator[Path]:
         raise OSError(
             f"{path.parent}: cannot be made ({error.strerror}). Name another folder."
         ) from error
-    check_room(path.parent, size)
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    ensure_disk_space(path.parent, size)
     try:
-        temporary.mkdir()
-        yield temporary
-        os.rename(temporary, path)  # which fails where another has filled a folder meanwhile
+        with atomic_folder(path) as temporary:  # fails where another has filled `path` meanwhile
+            yield temporary
     except (OSError, tf.errors.OpError) as error:
         raise OSError(
             f"{path}: the export cannot be written ({_reason(error)}). Nothing was changed."
         ) from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def _reason(error):

@@ -13,8 +13,8 @@ from i3d_tf.features.feature_file import FORMATS, read_features, write_features
 from i3d_tf.flow.flow_file import flow_path
 from i3d_tf.flow.stream import use_one_core
 from i3d_tf.system.console import progress_bar, quiet_tensorflow
-from i3d_tf.system.files import unfinished_folder
-from i3d_tf.system.worker_pool import MOST_PROCESSES, available_processors, run_tasks
+from i3d_tf.system.files import staging_dir
+from i3d_tf.system.worker_pool import check_processes, map_unordered, processor_count
 from i3d_tf.video.errors import VideoError, reason_of
 from i3d_tf.video.find import find_targets
 
@@ -79,10 +79,7 @@ def extract_feature_files(
     """
     if file_format not in FORMATS:
         raise ValueError(f"`file_format` must be one of {FORMATS}; received {file_format!r}.")
-    if not isinstance(processes, int) or not 1 <= processes <= MOST_PROCESSES:
-        raise ValueError(
-            f"`processes` must be an integer within 1..{MOST_PROCESSES}; received {processes!r}."
-        )
+    check_processes(processes)
     targets = find_targets(videos, output_dir, f".{file_format}")
     from i3d_tf.features.extractor import FeatureExtractor  # and TensorFlow, which takes seconds
 
@@ -157,7 +154,7 @@ def _extract_all(todo, output_dir, extractor, processes):
         except OSError as error:
             raise OSError(f"{folder}: this folder cannot be made: {reason_of(error)}.") from error
     failed = []
-    with unfinished_folder(output_dir) as unfinished:
+    with staging_dir(output_dir) as unfinished:
         tasks = [(*job, unfinished) for job in todo]
         outcomes = _outcomes(tasks, extractor, processes)
         with progress_bar() as progress, closing(outcomes):
@@ -177,9 +174,9 @@ def _outcomes(tasks, extractor, processes):
         for group in extractor.groups([video for video, *_ in tasks]):
             yield from extract_together(list(islice(remaining, len(group))), extractor)
         return
-    threads = max(1, available_processors() // processes)
+    threads = max(1, processor_count() // processes)
     shared = [(task, extractor.options, threads) for task in tasks]
-    with closing(run_tasks(extract_in_worker, shared, processes, died=DIED)) as outcomes:
+    with closing(map_unordered(extract_in_worker, shared, processes, died=DIED)) as outcomes:
         for (task, *_), reason in outcomes:
             yield task[0], reason
 
@@ -200,7 +197,7 @@ def extract_together(tasks, extractor) -> Iterator[tuple[str, str | None]]:
         elif isinstance(found, MemoryError):
             reason = "there is not enough memory for it"
         else:
-            write_features(target, found, by_way_of=unfinished)
+            write_features(target, found, staging=unfinished)
         yield video, reason
 
 

@@ -22,7 +22,7 @@ from i3d_tf.specs.architectures import JOINT
 from i3d_tf.specs.inception_v1 import HEAD, HEAD_POOL, MIN_FRAMES
 from i3d_tf.specs.streams import STREAMS
 from i3d_tf.specs.version import __version__
-from i3d_tf.system.prefetch import working_ahead
+from i3d_tf.system.prefetch import prefetch
 from i3d_tf.video.decode import probe
 from i3d_tf.video.errors import VideoError
 from i3d_tf.video.transforms import preprocess_input
@@ -62,7 +62,7 @@ class RowNetwork:
             yield from means_of(self._steps(frames, shown.num_frames), self._rules.row_steps)
             return
         windows = windows_of(frames, self._rules.window, self._rules.stride)
-        with working_ahead(batched(windows, self._batch_size), 1) as batches:
+        with prefetch(batched(windows, self._batch_size), 1) as batches:
             for batch in batches:
                 yield from self._rows(batch)
 
@@ -77,7 +77,7 @@ class RowNetwork:
         """
         found, errors = [[] for _ in videos], {}
         windows = self._numbered_windows(videos, errors)
-        with working_ahead(batched(windows, self._batch_size), 1) as batches:
+        with prefetch(batched(windows, self._batch_size), 1) as batches:
             for batch in batches:
                 rows = self._rows([window for _, window in batch])
                 for (number, _), row in zip(batch, rows, strict=True):

@@ -15,14 +15,14 @@ import hashlib
 import io
 import json
 import math
-import os
-import secrets
 import zipfile
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+
+from i3d_tf.system.files import atomic_write
 
 FORMAT = "i3d_tf features"
 VERSION = 1
@@ -74,7 +74,7 @@ def feature_format(path) -> str:
     return ending
 
 
-def write_features(path, features: VideoFeatures, by_way_of=None):
+def write_features(path, features: VideoFeatures, staging=None):
     """Writes a feature file, or nothing if that fails.
 
     Files appear under their names only when they are complete; those that were there before stay
@@ -84,7 +84,7 @@ def write_features(path, features: VideoFeatures, by_way_of=None):
     Args:
         path: Where to write, in a folder that exists; its ending says in which format.
         features: VideoFeatures.
-        by_way_of: A folder on the same disk for what is not complete; None means that of `path`.
+        staging: A folder on the same disk for half-written files; None means that of `path`.
 
     Raises:
         ValueError: The ending is of no known format, or the metadata are too long.
@@ -92,22 +92,14 @@ def write_features(path, features: VideoFeatures, by_way_of=None):
     """
     path = Path(path)
     contents = _WRITERS[feature_format(path)](features)
-    folder = path.parent if by_way_of is None else Path(by_way_of)
-    written = []
     try:
-        for suffix, content in contents:
-            temporary = folder / f".{path.name}{suffix}.{secrets.token_hex(4)}.part"
-            written.append((temporary, path.with_name(path.name + suffix)))
-            temporary.write_bytes(content)
-        for temporary, target in written:
-            os.replace(temporary, target)
+        with contextlib.ExitStack() as files:
+            for suffix, content in contents:
+                target = path.with_name(path.name + suffix)
+                files.enter_context(atomic_write(target, folder=staging)).write_bytes(content)
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise OSError(f"{path}: it cannot be written: {reason}.") from error
-    finally:
-        for temporary, _ in written:
-            with contextlib.suppress(OSError):
-                temporary.unlink(missing_ok=True)
 
 
 def read_features(path) -> VideoFeatures:

@@ -15,7 +15,7 @@ from i3d_tf.metrics.frechet import (
     sample_warning,
 )
 from i3d_tf.system.console import progress_bar
-from i3d_tf.system.files import check_room, replaced_when_whole
+from i3d_tf.system.files import atomic_write, ensure_disk_space
 
 REPEATS = 100  # subsamples of an interval
 LEAST_VIDEOS = {False: 2, True: 4}  # without an interval, and with one
@@ -195,14 +195,14 @@ def _check_target(path, ready):
         raise ValueError(f"--save_statistics: --real is a file of statistics; {path} is not made.")
     if path.suffix != ".npz" or path.is_dir():
         raise ValueError(f"{path}: statistics are .npz files; name one.")
-    check_room(path.parent, 1)
+    ensure_disk_space(path.parent, 1)
 
 
 def _save(gathered, path):
     gathered.statistics.about["skipped"] = len(gathered.failures)
     features = len(gathered.statistics.mean)
-    check_room(Path(path).parent, 8 * features * (features + 1))
-    with replaced_when_whole(path, ".npz") as temporary:
+    ensure_disk_space(Path(path).parent, 8 * features * (features + 1))
+    with atomic_write(path, ".npz") as temporary:
         gathered.statistics.save(temporary)
 
 

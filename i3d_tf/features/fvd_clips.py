@@ -21,7 +21,7 @@ from i3d_tf.models.fold_batch_norm import fuse_for_inference
 from i3d_tf.specs.inception_v1 import MIN_FRAMES
 from i3d_tf.specs.streams import CROP_SIZE
 from i3d_tf.system.console import progress_bar
-from i3d_tf.system.worker_pool import available_processors
+from i3d_tf.system.worker_pool import processor_count
 from i3d_tf.video.decode import read_first_frames
 from i3d_tf.video.errors import VideoError
 from i3d_tf.video.find import find_videos
@@ -196,7 +196,7 @@ class _Clips:
         self._paths, self._rules, self._failures = paths, rules, failures
 
     def __iter__(self):
-        workers = min(MOST_WORKERS, available_processors())
+        workers = min(MOST_WORKERS, processor_count())
         clip_bytes = self._rules.frames * self._rules.size**2 * 3
         ahead = max(1, min(2 * workers, READ_AHEAD_BYTES // clip_bytes))
         waiting = deque()

@@ -14,8 +14,8 @@ from i3d_tf.flow.stream import use_one_core, write_video_flow
 from i3d_tf.flow.tvl1 import SMALLEST_SIDE
 from i3d_tf.specs.streams import FRAME_RATE, SHORT_SIDE
 from i3d_tf.system.console import progress_bar
-from i3d_tf.system.files import unfinished_folder
-from i3d_tf.system.worker_pool import MOST_PROCESSES, available_processors, run_tasks
+from i3d_tf.system.files import staging_dir
+from i3d_tf.system.worker_pool import check_processes, map_unordered
 from i3d_tf.video.errors import VideoError
 from i3d_tf.video.find import find_videos, is_list, listed_names
 from i3d_tf.video.resample import as_fraction
@@ -126,13 +126,7 @@ def compute_flow_files(
 
 
 def _checked_processes(processes, engine):
-    if processes is None:
-        return available_processors() if engine in ONE_CORE_ENGINES else 1
-    if not isinstance(processes, int) or not 1 <= processes <= MOST_PROCESSES:
-        raise ValueError(
-            f"`processes` must be an integer within 1..{MOST_PROCESSES}; received {processes!r}."
-        )
-    return processes
+    return check_processes(processes, None if engine in ONE_CORE_ENGINES else 1)
 
 
 def _expand(arguments, data_dir):
@@ -183,7 +177,7 @@ def _compute_all(todo, flow_dir, settings, processes):
     failed = []
     for folder in {flow_dir, *(target.parent for target in todo.values())}:
         folder.mkdir(parents=True, exist_ok=True)
-    with unfinished_folder(flow_dir) as unfinished:
+    with staging_dir(flow_dir) as unfinished:
         tasks = [(video, target, unfinished, settings) for video, target in todo.items()]
         with progress_bar() as progress, closing(_outcomes(tasks, processes)) as outcomes:
             bar = progress.add_task("computing flow", total=len(tasks))
@@ -197,7 +191,7 @@ def _compute_all(todo, flow_dir, settings, processes):
 
 def _outcomes(tasks, processes):
     if processes > 1:
-        return run_tasks(compute_in_worker, tasks, processes, died=DIED)
+        return map_unordered(compute_in_worker, tasks, processes, died=DIED)
     return ((task, compute_one(task)) for task in tasks)
 
 

@@ -15,7 +15,6 @@ ends as a VideoError, before memory is taken for it.
 import contextlib
 import json
 import os
-import secrets
 import zipfile
 from pathlib import Path
 
@@ -25,6 +24,7 @@ import numpy as np
 from i3d_tf.flow.metadata import fault
 from i3d_tf.flow.quantize import dequantise, quantise
 from i3d_tf.specs.streams import FLOW_BOUND
+from i3d_tf.system.files import atomic_write
 from i3d_tf.video.container import MAXIMUM_BYTES, MAXIMUM_FRAMES, MAXIMUM_PIXELS
 from i3d_tf.video.errors import VideoError, reason_of
 
@@ -89,19 +89,11 @@ def write_flow_file(path, flow, metadata):
     path = os.fspath(path)
     if wrong := fault(metadata, whole=False):
         raise ValueError(f"`metadata` must be what `flow_metadata` returns; {wrong}.")
-    folder, name = os.path.split(path)
-    temporary = os.path.join(folder, f".{name}.{secrets.token_hex(4)}.part")
     try:
-        try:
-            with zipfile.ZipFile(temporary, "x") as archive:
-                metadata = metadata | _write_frames(archive, flow, metadata["rounding"])
-                text = json.dumps(metadata, indent=1, allow_nan=False)
-                _write_entry(archive, DESCRIPTION, text.encode())
-            os.replace(temporary, path)
-        except BaseException:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(temporary)
-            raise
+        with atomic_write(path) as temporary, zipfile.ZipFile(temporary, "x") as archive:
+            metadata = metadata | _write_frames(archive, flow, metadata["rounding"])
+            text = json.dumps(metadata, indent=1, allow_nan=False)
+            _write_entry(archive, DESCRIPTION, text.encode())
     except OSError as error:
         raise OSError(f"{path}: it cannot be written: {reason_of(error)}.") from error
     return metadata

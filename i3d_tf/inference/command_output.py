@@ -8,7 +8,7 @@ from pathlib import Path
 from i3d_tf.inference.annotate import annotated_path, write_annotated
 from i3d_tf.inference.predictor import predict
 from i3d_tf.system.console import progress_bar
-from i3d_tf.system.files import replaced_when_whole
+from i3d_tf.system.files import atomic_write
 from i3d_tf.video.errors import VideoError
 from i3d_tf.video.find import find_videos
 from i3d_tf.viz.timeline import timeline_svg
@@ -85,7 +85,7 @@ def _pictures(videos, timeline_dir):
 def _draw(answer, target):
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with replaced_when_whole(target) as temporary:
+        with atomic_write(target) as temporary:
             temporary.write_text(timeline_picture(answer) + "\n", "utf-8")
     except OSError as error:
         answer.error = f"answered, but its picture could not be written: {error}"

@@ -22,7 +22,7 @@ from i3d_tf.layers.head import Logits
 from i3d_tf.specs.geometry import Span, halve, receptive_fields
 from i3d_tf.specs.inception_v1 import HEAD, I3D, MIN_FRAMES, MaxPool
 from i3d_tf.specs.streams import CHANNELS, FLOW_BOUND
-from i3d_tf.system.prefetch import working_ahead
+from i3d_tf.system.prefetch import prefetch
 
 CHUNK_STEPS = 32  # by default; with the halos, 1.3 times the multiply-adds of the clip at once
 LAST = I3D[-1].name  # the endpoint that the head stands on
@@ -134,7 +134,7 @@ class Streamer:
             raise ValueError(f"`frames` must be at least {MIN_FRAMES}; there are {num_frames}.")
         (function, span), *later = self._parts
         chunks = plan_chunks(num_frames, span, chunk_steps)
-        with working_ahead(_windows(iter(frames), chunks, np.stack), 1) as windows:
+        with prefetch(_windows(iter(frames), chunks, np.stack), 1) as windows:
             answers = _answers(function, span, chunks, windows)
             length = num_frames
             for function, following in later:

@@ -15,7 +15,7 @@ from i3d_tf.flow.flow_file import open_flow_file
 from i3d_tf.flow.stream import flow_frames
 from i3d_tf.specs.protocol import Protocol
 from i3d_tf.specs.streams import STREAMS
-from i3d_tf.system.prefetch import working_ahead
+from i3d_tf.system.prefetch import prefetch
 from i3d_tf.video.decode import count_frames, read_frames
 from i3d_tf.video.errors import VideoError
 from i3d_tf.video.transforms import centre_crop
@@ -125,7 +125,7 @@ def flow_origin(engine="auto", flow_file=None) -> dict:
 
 
 def _ahead(frames, most):
-    with working_ahead(frames, most) as made:
+    with prefetch(frames, most) as made:
         yield from made
 
 

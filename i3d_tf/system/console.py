@@ -1,23 +1,51 @@
-"""What every binary shares on the terminal: quiet start-up, one-line errors, progress."""
+"""Terminal behaviour of every binary: quiet start-up, one-line errors, stopping, progress."""
 
 import contextlib
 import os
+import signal
 import sys
 import tempfile
+from collections.abc import Iterator
 
 from i3d_tf.system.errors import UserError
 
-STOPPED = 130  # the exit status of a program stopped with Ctrl-C
+# Exit statuses of a program stopped by a signal: 128 and the signal's number.
+INTERRUPTED = 130  # Ctrl-C
+TERMINATED = 143  # SIGTERM
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM, by which clusters stop a job: whatever handles Ctrl-C handles it too."""
+
+
+@contextlib.contextmanager
+def sigterm_as_interrupt() -> Iterator[None]:
+    """Raises `Terminated` in the main thread when SIGTERM comes; the old handler comes back."""
+
+    def handle(number, frame):
+        raise Terminated
+
+    try:
+        before = signal.signal(signal.SIGTERM, handle)
+    except ValueError:  # not in the main thread, which alone receives signals
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def quiet_tensorflow():
-    """Imports TensorFlow without its start-up messages; a failing import says all it has to say.
+    """Imports TensorFlow without its start-up messages; a failing import prints everything.
 
     TF_CPP_MIN_LOG_LEVEL alone does not do it: since 2.20 some messages are written before the
     logging that reads it is set up.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
+    if "tensorflow" in sys.modules:  # its start is over
+        return
     sys.stderr.flush()
     stderr = os.dup(2)
     with tempfile.TemporaryFile() as messages:
@@ -25,7 +53,7 @@ def quiet_tensorflow():
         try:
             import tensorflow as tf
 
-            tf.zeros(())  # the first operation has something to say, too
+            tf.zeros(())  # the first operation prints messages, too
         except Exception:
             messages.seek(0)
             os.write(stderr, messages.read())
@@ -36,16 +64,18 @@ def quiet_tensorflow():
 
 
 @contextlib.contextmanager
-def one_line_errors():
-    """Turns the errors a user can mend into one line on stderr and exit status 1.
+def one_line_errors() -> Iterator[None]:
+    """Turns errors that a user can fix into one line on stderr and exit status 1.
 
-    Everything else is a fault of ours and keeps its traceback.
+    Ctrl-C and SIGTERM end the program with one line and the status of the signal. Everything else
+    is a fault of the program and keeps its traceback.
     """
     try:
-        yield
-    except KeyboardInterrupt:
+        with sigterm_as_interrupt():
+            yield
+    except KeyboardInterrupt as stop:
         print("Stopped; what was finished is kept.", file=sys.stderr)
-        sys.exit(STOPPED)
+        sys.exit(TERMINATED if isinstance(stop, Terminated) else INTERRUPTED)
     except BrokenPipeError:  # the reader of our output went away, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
@@ -54,8 +84,16 @@ def one_line_errors():
         sys.exit(1)
 
 
+def printable(text: str) -> str:
+    """Returns text without control characters, so that a file's name cannot steer a terminal."""
+    return "".join(
+        letter if letter.isprintable() else letter.encode("unicode_escape").decode()
+        for letter in text
+    )
+
+
 def progress_bar(unit=""):
-    """A progress bar on stderr, shown only where a person watches.
+    """Returns a progress bar on stderr, shown only on a terminal.
 
     Args:
         unit: "bytes" for transfers; anything else counts steps.
@@ -85,7 +123,7 @@ def progress_bar(unit=""):
     )
 
 
-def leave_out(flag, others):
+def refuse_flags_beside(flag, others):
     """Refuses absl flags that would have no effect beside another.
 
     Args:
@@ -96,12 +134,4 @@ def leave_out(flag, others):
         ValueError: One of the others was given, too.
     """
     if ignored := [f"--{other.name}" for other in others if other.present]:
-        raise ValueError(f"--{flag.name} says it all; leave out {' and '.join(ignored)}.")
-
-
-def printable(text) -> str:
-    """Text for a terminal: what is in a file's name can neither steer it nor break the output."""
-    return "".join(
-        letter if letter.isprintable() else letter.encode("unicode_escape").decode()
-        for letter in text
-    )
+        raise ValueError(f"--{flag.name} cannot be combined with {' and '.join(ignored)}.")

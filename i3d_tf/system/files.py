@@ -1,51 +1,90 @@
-"""Whole files: their hashes, and writing them so that a half-written one is never seen."""
+"""Files and folders that appear whole or not at all; hashes; free space.
+
+What is half-written has a name that begins with a dot and ends in `.part`, or lies in a staging
+folder. A killed process may leave such names behind: `is_leftover` and `staging_dir` know them.
+"""
 
 import contextlib
 import errno
 import hashlib
 import os
+import re
 import secrets
 import shutil
 import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
-BLOCK = 1 << 20  # bytes
+try:
+    import fcntl
+except ImportError:  # Windows has no such locks
+    fcntl = None
+
+BLOCK_BYTES = 1 << 20
+STAGING_PREFIX = ".unfinished-"
+STAGING_LOCK = "lock"
+# Seconds after which a staging folder is a killed job's, where there are no locks.
+STAGING_LIFETIME = 7 * 86400
+
+_LEFTOVER = re.compile(r"\.(?P<name>.+)\.[0-9a-f]{8}\.part(\.\w+)*")
 
 
 def sha256(path) -> str:
-    """Hexadecimal SHA-256 of a file."""
+    """Returns the hexadecimal SHA-256 of a file."""
     return _hash(path, hashlib.sha256())
 
 
 def git_blob_id(path) -> str:
-    """The id git gives a file's content: sha1 of `"blob <size>" + a zero byte` and the content."""
+    """Returns git's id of a file: sha1 of `"blob <size>"`, a zero byte and the content."""
     header = f"blob {os.path.getsize(path)}\0".encode()
     return _hash(path, hashlib.sha1(header, usedforsecurity=False))
 
 
 def _hash(path, digest):
     with open(path, "rb") as file:
-        while block := file.read(BLOCK):
+        while block := file.read(BLOCK_BYTES):
             digest.update(block)
     return digest.hexdigest()
 
 
+def temporary_name(path, suffix="", folder=None) -> Path:
+    """Returns a new hidden name for a file, which `is_leftover` recognises.
+
+    Args:
+        path: The file or folder to be written.
+        suffix: End of the name, for writers that look at it.
+        folder: Where the temporary file goes, on the same disk; None means beside `path`.
+    """
+    path = Path(path)
+    folder = path.parent if folder is None else Path(folder)
+    return folder / f".{path.name}.{secrets.token_hex(4)}.part{suffix}"
+
+
+def is_leftover(path, name: str = ".+") -> bool:
+    """Returns whether a path has a name that `temporary_name` gives to files of some names.
+
+    Args:
+        path: The file.
+        name: Regular expression of the names of the files to be written.
+    """
+    match = _LEFTOVER.fullmatch(Path(path).name)
+    return match is not None and re.fullmatch(name, match["name"]) is not None
+
+
 @contextlib.contextmanager
-def replaced_when_whole(path, suffix="") -> Iterator[Path]:
-    """A temporary name beside `path` that takes its place when the block ends without an error.
+def atomic_write(path, suffix="", folder=None) -> Iterator[Path]:
+    """Gives a temporary name that replaces `path` when the block ends without an error.
 
     Args:
         path: The file to write.
-        suffix: What the temporary name must end with (some writers look at it).
+        suffix: End of the temporary name, for writers that look at it.
+        folder: Where the temporary file goes, on the same disk; None means beside `path`.
 
     Yields:
         The temporary path. After an error or an interrupt it is removed and `path` is untouched.
     """
-    path = Path(path)
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part{suffix}")
+    temporary = temporary_name(path, suffix, folder)
     try:
         yield temporary
         os.replace(temporary, path)
@@ -53,11 +92,119 @@ def replaced_when_whole(path, suffix="") -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
-def check_room(directory, size: int):
-    """Raises OSError unless a file of `size` bytes can be written into a directory.
+@contextlib.contextmanager
+def atomic_folder(path) -> Iterator[Path]:
+    """Makes a temporary folder that is renamed to `path` when the block ends without an error.
+
+    Args:
+        path: The folder to make, in a folder that exists.
+
+    Yields:
+        The temporary folder. After an error or an interrupt it is removed.
+
+    Raises:
+        OSError: It cannot be made, or `path` is a folder with something in it.
+    """
+    temporary = temporary_name(path)
+    try:
+        temporary.mkdir()
+        yield temporary
+        os.rename(temporary, path)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def folder_lock(folder) -> Iterator[bool]:
+    """Waits until no other process is in such a block for the same folder.
+
+    Yields:
+        Whether the file system has locks; without, the block is entered at once.
+    """
+    if fcntl is None:
+        yield False
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            has_locks = True
+        except OSError:
+            has_locks = False
+        yield has_locks
+    finally:
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def staging_dir(output_dir) -> Iterator[Path]:
+    """Makes a folder in `output_dir` for half-written files, and removes those of killed jobs.
+
+    A job holds a lock on a file in its folder, which the system releases however the job ends: a
+    folder whose lock is free is nobody's.
+
+    Args:
+        output_dir: A folder that exists.
+
+    Yields:
+        Path of the folder, which is removed when the block ends.
+
+    Raises:
+        OSError: `output_dir` cannot be written.
+    """
+    with contextlib.ExitStack() as stack:
+        try:
+            # One job at a time looks and makes, so that no folder is seen before it is locked.
+            with folder_lock(output_dir) as has_locks:
+                for leftover in Path(output_dir).glob(f"{STAGING_PREFIX}*"):
+                    _remove_if_abandoned(leftover, has_locks)
+                folder = stack.enter_context(
+                    tempfile.TemporaryDirectory(prefix=STAGING_PREFIX, dir=output_dir)
+                )
+                _try_lock(stack.enter_context(open(os.path.join(folder, STAGING_LOCK), "wb")))
+        except OSError as error:
+            reason = (error.strerror or str(error)).lower()
+            raise OSError(f"{output_dir}: nothing can be written there: {reason}.") from error
+        yield Path(folder)
+
+
+def _remove_if_abandoned(folder, has_locks):
+    # A folder that is gone already, or that belongs to somebody else, is left alone.
+    with contextlib.suppress(OSError):
+        if not has_locks:
+            abandoned = folder.stat().st_mtime < time.time() - STAGING_LIFETIME
+        elif (folder / STAGING_LOCK).exists():
+            with open(folder / STAGING_LOCK, "rb+") as file:
+                abandoned = _try_lock(file)
+        else:
+            abandoned = True  # its job was killed before it could lock it
+        if abandoned:
+            shutil.rmtree(folder)
+
+
+def _try_lock(file):
+    """Locks a file if nobody else does; returns whether it did."""
+    if fcntl is None:
+        return False
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
+def ensure_disk_space(directory, size: int):
+    """Checks that a file of some size can be written into a directory.
 
     For writers that do not survive a full disk: HDF5 ends the whole process with a segmentation
     fault, which leaves no time to say why or to clean up.
+
+    Args:
+        directory: Where the file is to be written.
+        size: Bytes.
+
+    Raises:
+        OSError: There is less space, or the directory cannot be written.
     """
     try:
         if shutil.disk_usage(directory).free < size:
@@ -72,7 +219,7 @@ def check_room(directory, size: int):
 
 
 def _allocate(file, size):
-    """Takes room on the disk, which heeds quotas and limits too, where the system can."""
+    """Takes space on the disk, where quotas and limits count too, if the system can."""
     try:
         os.posix_fallocate(file.fileno(), 0, size)
     except AttributeError:  # this system cannot
@@ -80,86 +227,3 @@ def _allocate(file, size):
     except OSError as error:
         if error.errno not in (errno.EINVAL, errno.EOPNOTSUPP):  # this file system cannot
             raise
-
-
-try:
-    import fcntl
-except ImportError:  # Windows: what a killed job left is known by its age
-    fcntl = None
-
-PREFIX = ".unfinished-"
-LOCK = "lock"
-ABANDONED = 7 * 86400  # seconds after which a folder is a killed job's where there are no locks
-
-
-@contextlib.contextmanager
-def unfinished_folder(output_dir):
-    """Makes a folder in `output_dir` for what is half-written, and removes those of killed jobs.
-
-    A job holds a lock on a file in its folder, which the system takes away when the job ends in
-    whatever way: a folder whose lock can be had is nobody's.
-
-    Args:
-        output_dir: A folder that exists.
-
-    Yields:
-        Path of the folder, which is gone when the block is left.
-
-    Raises:
-        OSError: Nothing can be written there.
-    """
-    with contextlib.ExitStack() as stack:
-        try:
-            # One job at a time looks and makes, so that no folder is seen before it is locked.
-            with _one_at_a_time(output_dir) as locks:
-                for leftover in Path(output_dir).glob(f"{PREFIX}*"):
-                    _remove_if_abandoned(leftover, locks)
-                folder = stack.enter_context(TemporaryDirectory(prefix=PREFIX, dir=output_dir))
-                _lock(stack.enter_context(open(os.path.join(folder, LOCK), "wb")))
-        except OSError as error:
-            reason = (error.strerror or str(error)).lower()
-            raise OSError(f"{output_dir}: nothing can be written there: {reason}.") from error
-        yield Path(folder)
-
-
-@contextlib.contextmanager
-def _one_at_a_time(folder):
-    """Waits until no other job is in this block; yields whether there are locks."""
-    if fcntl is None:
-        yield False
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-            locks = True
-        except OSError:  # this file system has none
-            locks = False
-        yield locks
-    finally:
-        os.close(descriptor)
-
-
-def _remove_if_abandoned(folder, locks):
-    # One that is gone already, or not ours to remove, is left alone.
-    with contextlib.suppress(OSError):
-        if not locks:
-            abandoned = folder.stat().st_mtime < time.time() - ABANDONED
-        elif (folder / LOCK).exists():
-            with open(folder / LOCK, "rb+") as file:
-                abandoned = _lock(file)
-        else:
-            abandoned = True  # its job was killed before it could lock it
-        if abandoned:
-            shutil.rmtree(folder)
-
-
-def _lock(file):
-    """Whether the lock could be had."""
-    if fcntl is None:
-        return False
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return False
-    return True

@@ -1,70 +1,71 @@
-"""An iterator that works ahead of the one who uses it, in a thread of its own."""
+"""Prefetching: a thread makes the items of an iterator while earlier ones are being used."""
 
 import queue
 import threading
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
-WAIT = 0.1  # seconds between two looks whether anybody still wants what was made
+POLL_SECONDS = 0.1  # between two looks whether the consumer has stopped
 
 
 @contextmanager
-def working_ahead(items, most):
-    """Makes the items of an iterator while earlier ones are still being used.
+def prefetch(items: Iterable, size: int) -> Iterator[Iterator]:
+    """Makes the items of an iterator in a thread.
 
     Args:
         items: Iterable; it is only touched by the thread.
-        most: How many items may wait to be used, at least 1: the thread's memory is bounded.
+        size: How many items may wait to be used, at least 1: the thread's memory is bounded.
 
     Yields:
         An iterator over the same items. What the iterable raises is raised where its item would
         come. When the block is left, the thread ends, and the iterable is closed.
     """
-    if most < 1:
-        raise ValueError(f"`most` must be at least 1; received {most!r}.")
-    made = queue.Queue(most)
-    enough = threading.Event()
-    thread = threading.Thread(target=_make, args=(items, made, enough), daemon=True)
+    if size < 1:
+        raise ValueError(f"`size` must be at least 1; received {size!r}.")
+    buffer = queue.Queue(size)
+    stopped = threading.Event()
+    thread = threading.Thread(target=_fill, args=(items, buffer, stopped), daemon=True)
     thread.start()
     try:
-        yield _made(made)
+        yield _drain(buffer)
     finally:
-        enough.set()
+        stopped.set()
         thread.join()
 
 
-def _make(items, made, enough):
-    """Puts (item, None) for each item, and (None, error or None) after the last."""
+class _End:
+    """Marks the end of the items."""
+
+
+def _fill(items, buffer, stopped):
+    """Puts (item, None) for each item, and (_End, error or None) after the last."""
     error = None
     try:
         for item in items:
-            if not _put(made, (item, None), enough):
+            if not _put(buffer, (item, None), stopped):
                 break
-    except BaseException as raised:  # a thread's own errors are seen by nobody
+    except BaseException as raised:  # an error of a thread is seen by nobody
         error = raised
     finally:
         if close := getattr(items, "close", None):
             close()
-    _put(made, (_End, error), enough)
+    _put(buffer, (_End, error), stopped)
 
 
-def _put(made, item, enough):
-    """Whether the item could be handed over before it was not wanted any more."""
-    while not enough.is_set():
+def _put(buffer, item, stopped):
+    """Puts an item; returns False once the consumer has stopped."""
+    while not stopped.is_set():
         try:
-            made.put(item, timeout=WAIT)
+            buffer.put(item, timeout=POLL_SECONDS)
             return True
         except queue.Full:
             continue
     return False
 
 
-class _End:
-    """Stands behind the last item."""
-
-
-def _made(made):
+def _drain(buffer):
     while True:
-        item, error = made.get()
+        item, error = buffer.get()
         if item is _End:
             if error is not None:
                 raise error

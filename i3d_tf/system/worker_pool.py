@@ -1,4 +1,4 @@
-"""Work shared among processes, of which any may die without the others' work being lost."""
+"""Work shared among processes, any of which may die without the others' work being lost."""
 
 import contextlib
 import multiprocessing
@@ -6,21 +6,43 @@ import os
 import signal
 import threading
 from collections import deque
+from collections.abc import Iterator
 from multiprocessing.connection import wait
+from typing import Any
 
-MOST_PROCESSES = 1024
+MAX_PROCESSES = 1024
 ATTEMPTS = 2  # a process may be killed by chance once
 DEATHS = (EOFError, ConnectionError)  # what a pipe raises when there is nobody at its other end
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
-def available_processors() -> int:
-    """How many processors this process may use."""
+def processor_count() -> int:
+    """Returns how many processors this process may use."""
     if hasattr(os, "sched_getaffinity"):  # Linux
-        return min(len(os.sched_getaffinity(0)), MOST_PROCESSES)
-    return min(os.cpu_count() or 1, MOST_PROCESSES)
+        return min(len(os.sched_getaffinity(0)), MAX_PROCESSES)
+    return min(os.cpu_count() or 1, MAX_PROCESSES)
 
 
-def run_tasks(function, tasks, processes, died=None):
+def check_processes(processes: int | None, default: int | None = None) -> int:
+    """Returns the number of processes to use.
+
+    Args:
+        processes: What was asked for; None means the default.
+        default: None means one per processor.
+
+    Raises:
+        ValueError: It is not within 1..MAX_PROCESSES.
+    """
+    if processes is None:
+        return processor_count() if default is None else default
+    if not isinstance(processes, int) or not 1 <= processes <= MAX_PROCESSES:
+        raise ValueError(
+            f"`processes` must be an integer within 1..{MAX_PROCESSES}; received {processes!r}."
+        )
+    return processes
+
+
+def map_unordered(function, tasks, processes: int, died: Any = None) -> Iterator[tuple]:
     """Calls a function with each task, in parallel.
 
     When a task's process dies, a new one tries the task again; a task that ends its process every
@@ -46,7 +68,7 @@ def run_tasks(function, tasks, processes, died=None):
             while waiting and len(busy) < processes:
                 worker = idle.pop() if idle else _Worker(function)
                 busy[worker.connection] = worker
-                worker.begin(*waiting.popleft())
+                worker.start_task(*waiting.popleft())
             for connection in wait(list(busy)):
                 worker = busy.pop(connection)
                 try:
@@ -70,7 +92,7 @@ class _Worker:
 
     Attributes:
         connection: Becomes readable when the task is finished or the process is dead.
-        task: What it was last given, or None.
+        task: The latest task, or None.
         attempts: How often that task may still be tried, this time included.
     """
 
@@ -80,9 +102,10 @@ class _Worker:
         context = multiprocessing.get_context("spawn")
         self.connection, other_end = context.Pipe()
         self._process = context.Process(target=_work, args=(function, other_end), daemon=True)
-        self._process.start()
-        other_end.close()
         try:
+            with _stop_signals_blocked():
+                self._process.start()
+            other_end.close()
             self.connection.recv()
         except DEATHS as error:
             self.end()
@@ -90,15 +113,18 @@ class _Worker:
                 "worker processes end as soon as they start: perhaps for want of memory, or "
                 'because the program that starts them lacks `if __name__ == "__main__":`.'
             ) from error
+        except BaseException:  # such as Ctrl-C: nobody else knows of this process yet
+            self.end()
+            raise
 
-    def begin(self, task, attempts):
+    def start_task(self, task, attempts):
         """Gives it a task."""
         self.task, self.attempts = task, attempts
         with contextlib.suppress(ConnectionError):  # killed while idle: `result` will find out
             self.connection.send(task)
 
     def result(self):
-        """What came of the task; what it raised, or one of DEATHS, is raised."""
+        """Returns the task's result; raises what the task raised, or one of DEATHS."""
         raised, result = self.connection.recv()
         if raised:
             raise result
@@ -106,23 +132,43 @@ class _Worker:
 
     def end(self):
         """Ends the process, whatever it is doing."""
-        self._process.kill()
-        self._process.join()
+        if self._process.pid is not None:
+            self._process.kill()
+            self._process.join()
         self.connection.close()
 
 
+@contextlib.contextmanager
+def _stop_signals_blocked():
+    """Holds back signals while a process is started, which inherits the block.
+
+    Otherwise Ctrl-C, which a terminal sends to every process, would meet a new one in the middle of
+    the interpreter's own start.
+    """
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _work(function, connection):
-    """What a process does: says that it has started, then answers tasks until nobody asks."""
+    """Worker loop: signals readiness, then runs tasks until the pipe closes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     connection.send("started")
     while True:
         task = connection.recv()
         try:
-            answer = False, function(task)
+            outcome = False, function(task)
         except Exception as error:  # raised again in the parent
-            answer = True, error
-        connection.send(answer)
+            outcome = True, error
+        connection.send(outcome)
 
 
 def _end_with_parent():

@@ -8,8 +8,11 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from i3d_tf.system.console import Terminated
+
 SCALARS_EVERY = 10  # steps
 PROFILED_STEPS = (10, 20)
+STOPS = {signal.SIGINT: KeyboardInterrupt, signal.SIGTERM: Terminated}
 
 
 class NanGuard(keras.callbacks.Callback):
@@ -38,9 +41,9 @@ class NanGuard(keras.callbacks.Callback):
 
 
 class StopBetweenSteps(keras.callbacks.Callback):
-    """Makes Ctrl-C wait for the end of the step, so that what is saved is a whole step's state.
+    """Makes Ctrl-C and SIGTERM wait for the end of the step, so that what is saved is whole.
 
-    Used as a context around `fit`; a second Ctrl-C does not wait.
+    Used as a context around `fit`; a second signal does not wait.
 
     Args:
         first_step: Number of the step that training begins with.
@@ -54,31 +57,31 @@ class StopBetweenSteps(keras.callbacks.Callback):
         super().__init__()
         self.steps_done = first_step
         self.between_steps = False
-        self._asked = False
-        self._before = None
+        self._stop = None  # the exception to raise between two steps
+        self._before = {}
 
     def __enter__(self):
-        # Only the main thread gets signals, and only it may say what happens then.
+        # Only the main thread receives signals, and only it may set their handlers.
         if threading.current_thread() is threading.main_thread():
-            self._before = signal.signal(signal.SIGINT, self._ask)
+            self._before = {number: signal.signal(number, self._ask) for number in STOPS}
         return self
 
     def __exit__(self, *_):
-        if self._before is not None:
-            signal.signal(signal.SIGINT, self._before)
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
 
-    def _ask(self, *_):
-        if self._asked:
-            raise KeyboardInterrupt
-        self._asked = True
+    def _ask(self, number, _):
+        if self._stop is not None:
+            raise self._stop
+        self._stop = STOPS[number]()
         print("\nStopping after this step ...", file=sys.stderr)
 
     def on_train_batch_end(self, batch, logs=None):
         """Counts, and stops where that was asked for."""
         self.steps_done += 1
-        if self._asked:
+        if self._stop is not None:
             self.between_steps = True
-            raise KeyboardInterrupt
+            raise self._stop
 
 
 class Scalars(keras.callbacks.Callback):

@@ -9,12 +9,10 @@ import subprocess
 from importlib.metadata import version
 from pathlib import Path
 
-from i3d_tf.system.files import check_room, replaced_when_whole
+from i3d_tf.system.files import atomic_write, ensure_disk_space, is_leftover
 
 CHECKPOINT = re.compile(r"step_(\d{8})\.keras")
-LEFTOVER = re.compile(
-    r"\.((run|unreadable)\.json|history\.jsonl|(best|step_\d{8})\.keras)\.\w+\.part(\.keras)?"
-)
+FILES = r"(run|unreadable)\.json|history\.jsonl|(best|step_\d{8})\.keras"
 ROOM = 2**20  # bytes for what a state holds besides its variables
 LIBRARIES = ("tensorflow", "keras", "numpy", "av", "opencv-contrib-python-headless")
 
@@ -62,7 +60,7 @@ class Workdir:
             ValueError: The folder holds a run with other settings.
         """
         for path in self.path.iterdir():
-            if LEFTOVER.fullmatch(path.name):
+            if is_leftover(path, FILES):
                 path.unlink()
         file = self.path / "run.json"
         settings = json.loads(json.dumps(settings))
@@ -70,7 +68,7 @@ class Workdir:
             self._check_same(json.loads(file.read_text("utf-8"))["settings"], settings)
             return True
         record = {"settings": settings, "versions": versions(), **facts}
-        with replaced_when_whole(file) as temporary:
+        with atomic_write(file) as temporary:
             temporary.write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", "utf-8")
         return False
 
@@ -95,12 +93,12 @@ class Workdir:
             OSError: There is no room for it; what was there before is kept.
         """
         variables = [*model.variables, *model.optimizer.variables]
-        check_room(
+        ensure_disk_space(
             self.path,
             ROOM + sum(v.value.dtype.size * v.value.shape.num_elements() for v in variables),
         )
         target = self.path / f"step_{step:08d}.keras"
-        with replaced_when_whole(target, ".keras") as temporary:
+        with atomic_write(target, ".keras") as temporary:
             model.save(temporary)
         for path in self.path.iterdir():
             match = CHECKPOINT.fullmatch(path.name)
@@ -110,7 +108,7 @@ class Workdir:
     def keep_as_best(self):
         """Keeps a copy of the newest state."""
         _, source = self.latest()
-        with replaced_when_whole(self.best) as temporary:
+        with atomic_write(self.best) as temporary:
             shutil.copyfile(source, temporary)
 
     def history(self) -> list[dict]:
@@ -123,7 +121,7 @@ class Workdir:
     def add_history(self, row: dict):
         """Adds an evaluation; those of later steps, from before an interruption, go."""
         rows = [old for old in self.history() if old["step"] < row["step"]] + [row]
-        with replaced_when_whole(self.path / "history.jsonl") as temporary:
+        with atomic_write(self.path / "history.jsonl") as temporary:
             temporary.write_text("".join(json.dumps(old) + "\n" for old in rows), "utf-8")
 
     def unreadable(self) -> dict[str, str]:
@@ -134,7 +132,7 @@ class Workdir:
     def keep_unreadable(self, reasons: dict[str, str]):
         """Keeps the videos that could not be read so far, if there are any."""
         if reasons:
-            with replaced_when_whole(self.path / "unreadable.json") as temporary:
+            with atomic_write(self.path / "unreadable.json") as temporary:
                 text = json.dumps(dict(sorted(reasons.items())), indent=1, ensure_ascii=False)
                 temporary.write_text(text + "\n", "utf-8")
 

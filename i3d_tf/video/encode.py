@@ -4,13 +4,14 @@ import contextlib
 import io
 import itertools
 import os
-import uuid
+import tempfile
 
 import av
 import numpy as np
 from av.video.reformatter import ColorRange, Colorspace
 
 from i3d_tf.specs.streams import FRAME_RATE
+from i3d_tf.system.files import atomic_write
 from i3d_tf.video.container import MAXIMUM_PIXELS
 from i3d_tf.video.errors import VideoError, reason_of
 from i3d_tf.video.resample import as_fraction
@@ -49,25 +50,20 @@ def write_video(path, frames, frame_rate=FRAME_RATE):
     if first is None:
         raise ValueError("`frames` must hold at least one frame; received none.")
     _check_frame(first, np.shape(first))
-    with _named_errors(path):
-        handle = _open_temporary(path)
-    try:
-        content = _encode(path, itertools.chain([first], frames), first.shape, rate)
-        with _named_errors(path):
-            with handle:
-                handle.write(content)
-            os.replace(handle.name, path)
-    except BaseException:
-        handle.close()
-        os.unlink(handle.name)
-        raise
+    _check_writable(path)  # before the minutes that encoding may take
+    content = _encode(path, itertools.chain([first], frames), first.shape, rate)
+    with _named_errors(path), atomic_write(path) as temporary, open(temporary, "xb") as file:
+        file.write(content)
 
 
-def _open_temporary(path):
+def _check_writable(path):
     if os.path.isdir(path):
         raise VideoError(path, "it is a folder, not a file")
-    folder = os.path.dirname(os.path.abspath(path))
-    return open(os.path.join(folder, f".{uuid.uuid4().hex}.part"), "xb")
+    with (
+        _named_errors(path),
+        tempfile.TemporaryFile(dir=os.path.dirname(os.path.abspath(path))),
+    ):
+        pass
 
 
 @contextlib.contextmanager

@@ -7,7 +7,7 @@ import urllib.request
 from pathlib import Path
 
 from i3d_tf.specs.releases import UPSTREAM_URL, UpstreamFile
-from i3d_tf.system.files import BLOCK, git_blob_id
+from i3d_tf.system.files import BLOCK_BYTES, git_blob_id
 from i3d_tf.weights.assign import WeightsError
 
 ATTEMPTS = 4
@@ -86,7 +86,7 @@ def _fetch(url, part, file, progress):
         length = reply.headers.get("Content-Length")
         total = file.size or (int(length) + done if length else None)
         with open(part, "ab" if done else "wb") as output:
-            while block := reply.read(BLOCK):
+            while block := reply.read(BLOCK_BYTES):
                 done += len(block)
                 output.write(block)
                 progress(done, total)

@@ -4,9 +4,7 @@
 the model it belongs to. A file without a row, or with another hash, is not loaded.
 """
 
-import contextlib
 import json
-import os
 import re
 from collections.abc import Mapping
 from math import prod
@@ -14,7 +12,7 @@ from pathlib import Path
 
 from i3d_tf.specs import slim
 from i3d_tf.specs.releases import RELEASES
-from i3d_tf.system.files import check_room, replaced_when_whole, sha256
+from i3d_tf.system.files import atomic_write, ensure_disk_space, folder_lock, sha256
 from i3d_tf.weights.assign import WeightsError
 
 MANIFEST = "manifest.json"
@@ -76,13 +74,13 @@ def save_weights(model, name: str, checkpoint_dir, row: Mapping) -> Path:
     except OSError as error:
         raise OSError(f"{directory}: cannot be made ({error.strerror}). Name another.") from error
     path = directory / f"{name}{SUFFIX}"
-    with _only_writer(directory):
+    with folder_lock(directory):  # two conversions take turns: neither loses the other's row
         rows = read_manifest(directory)
-        check_room(directory, _largest_size(model))
+        ensure_disk_space(directory, _largest_size(model))
         # The weights get their name first: if that fails, the manifest stays as it was.
         with (
-            replaced_when_whole(directory / MANIFEST) as manifest,
-            replaced_when_whole(path, SUFFIX) as weights,
+            atomic_write(directory / MANIFEST) as manifest,
+            atomic_write(path, SUFFIX) as weights,
         ):
             model.save_weights(weights)
             rows[name] = {"file": path.name, "sha256": sha256(weights), **row}
@@ -137,19 +135,3 @@ def _largest_size(model):
     optimizer = getattr(model, "optimizer", None)
     variables = [*model.variables, *(optimizer.variables if optimizer else ())]
     return sum(4 * prod(variable.shape) + _HDF5_BYTES_PER_VARIABLE for variable in variables)
-
-
-@contextlib.contextmanager
-def _only_writer(directory):
-    """Two conversions into one directory take turns, so that neither loses the other's row."""
-    try:
-        import fcntl
-    except ImportError:  # not on Windows: there, the last writer wins
-        yield
-        return
-    handle = os.open(directory, os.O_RDONLY)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(handle)

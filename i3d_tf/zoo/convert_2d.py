@@ -13,7 +13,7 @@ from i3d_tf.inflation.kernels import inflate_inception
 from i3d_tf.models.inception import inception_i3d, inception_v1
 from i3d_tf.specs import slim
 from i3d_tf.specs.streams import CHANNELS
-from i3d_tf.system.files import check_room, replaced_when_whole, sha256
+from i3d_tf.system.files import atomic_write, ensure_disk_space, sha256
 from i3d_tf.weights.assign import WeightsError, write_weights
 from i3d_tf.weights.slim import read_slim, slim_files
 from i3d_tf.weights.store import save_weights
@@ -104,8 +104,8 @@ def inflate_application(application: str, source=None, output_dir="checkpoints")
     model = zoo.inflate(_model_2d(application, source))
     path = Path(output_dir) / f"{application}_inflated.keras"
     path.parent.mkdir(parents=True, exist_ok=True)
-    check_room(path.parent, 5 * model.count_params())  # four bytes each, and the description
-    with replaced_when_whole(path, ".keras") as temporary:
+    ensure_disk_space(path.parent, 5 * model.count_params())  # four bytes each, and the description
+    with atomic_write(path, ".keras") as temporary:
         model.save(temporary)
     return path
 

@@ -119,7 +119,7 @@ def test_a_video_that_ends_the_process_is_listed(videos, monkeypatch):
     def all_die(function, tasks, processes, died):
         return ((task, died) for task in tasks)
 
-    monkeypatch.setattr(module, "run_tasks", all_die)
+    monkeypatch.setattr(module, "map_unordered", all_die)
     report = check_videos(videos / "walk")
     assert [reason for _, reason in report.bad] == [DIED, DIED]
 

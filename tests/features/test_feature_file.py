@@ -40,7 +40,7 @@ def test_what_is_written_is_read(ramp, tmp_path, ending, shape):
 def test_the_same_bytes_for_the_same_features(ramp, tmp_path, ending):
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
-        write_features(tmp_path / name / f"x.{ending}", ramp, by_way_of=tmp_path)
+        write_features(tmp_path / name / f"x.{ending}", ramp, staging=tmp_path)
     names = os.listdir(tmp_path / "a")
     assert all(
         (tmp_path / "a" / n).read_bytes() == (tmp_path / "b" / n).read_bytes() for n in names

@@ -146,7 +146,7 @@ def test_videos_are_not_read_much_further_than_needed(folder, monkeypatch):
             seen.append(len(taken))
             return super().__call__(clips)
 
-    monkeypatch.setattr(fvd_features, "available_processors", lambda: 1)
+    monkeypatch.setattr(fvd_features, "processor_count", lambda: 1)
     monkeypatch.setattr(fvd_features, "find_videos", lambda _: Noted([folder / "0.mp4"] * 40))
     gather_features([folder], Noting(), 1, "real")
     # Two may be under way beyond the one that is used.

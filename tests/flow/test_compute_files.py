@@ -12,8 +12,8 @@ from i3d_tf.flow.compute import compute_flow
 from i3d_tf.flow.compute_files import DIED, compute_flow_files
 from i3d_tf.flow.flow_file import open_flow_file
 from i3d_tf.flow.quantize import quantise
-from i3d_tf.system.files import unfinished_folder
-from i3d_tf.system.worker_pool import available_processors
+from i3d_tf.system.files import staging_dir
+from i3d_tf.system.worker_pool import processor_count
 from i3d_tf.video.decode import read_clip
 from i3d_tf.video.encode import write_video
 from i3d_tf.video.transforms import resize_short_side
@@ -207,7 +207,7 @@ def test_half_written_files_of_killed_jobs_are_removed(data_dir, flow_dir):
     flow_dir.mkdir()
     (flow_dir / ".unfinished-killed").mkdir()
     (flow_dir / ".unfinished-killed" / "half").write_bytes(b"half")
-    with unfinished_folder(flow_dir) as of_a_running_job:
+    with staging_dir(flow_dir) as of_a_running_job:
         (flow_dir / ".unfinished-late").mkdir()
         compute_flow_files([data_dir / "run/a.mp4"], flow_dir, **QUICKLY)
         names = [of_a_running_job.name, f"{of_a_running_job.name}/lock", "a.flow.zip"]
@@ -244,7 +244,7 @@ def test_as_many_videos_at_a_time_as_suit_the_engine(data_dir, flow_dir, monkeyp
     monkeypatch.setattr(module, "_outcomes", outcomes)
     for engine in ("opencv", "dis"):
         compute_flow_files([], flow_dir, data_dir, engine)
-    assert asked == [1, min(3, available_processors())]
+    assert asked == [1, min(3, processor_count())]
 
 
 @pytest.fixture

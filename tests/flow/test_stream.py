@@ -9,6 +9,7 @@ from i3d_tf.flow.flow_file import open_flow_file
 from i3d_tf.flow.quantize import quantise
 from i3d_tf.flow.stream import flow_frames, write_video_flow
 from i3d_tf.flow.tvl1 import TVL1Parameters
+from i3d_tf.video import decode
 from i3d_tf.video.decode import read_clip, read_frames
 from i3d_tf.video.encode import write_video
 from i3d_tf.video.errors import VideoError
@@ -53,14 +54,14 @@ def test_damage_is_an_error_when_it_is_reached(video):
 
 
 def test_frames_too_large_to_work_on_are_refused(video, monkeypatch):
-    monkeypatch.setattr(flow_stream, "LARGEST_FRAME", 48 * 64)
+    monkeypatch.setattr(decode, "LARGEST_FRAME", 48 * 64)
     assert len(list(read_frames(video, short_side=48))) == 10
     with pytest.raises(VideoError, match=r"would have 85 x 64 pixels, more than 3072"):
         next(read_frames(video, short_side=64))
 
 
 def test_a_video_that_lasts_for_years_is_refused(video, monkeypatch):
-    monkeypatch.setattr(flow_stream, "MAXIMUM_FRAMES", 9)
+    monkeypatch.setattr(decode, "MAXIMUM_FRAMES", 9)
     with pytest.raises(VideoError, match="it has more than 9 frames"):
         list(read_frames(video))
 

@@ -1,12 +1,19 @@
 import contextlib
 import os
 import pty
+import signal
 import subprocess
 import sys
 
 import pytest
 
-from i3d_tf.system.console import STOPPED, one_line_errors, progress_bar, quiet_tensorflow
+from i3d_tf.system.console import (
+    INTERRUPTED,
+    TERMINATED,
+    one_line_errors,
+    progress_bar,
+    quiet_tensorflow,
+)
 from i3d_tf.video.errors import VideoError
 from i3d_tf.weights.assign import WeightsError
 
@@ -30,8 +37,17 @@ def test_what_a_user_can_mend_is_one_line(capsys, error, line):
 def test_ctrl_c_is_one_line_and_its_own_status(capsys):
     with pytest.raises(SystemExit) as stop, one_line_errors():
         raise KeyboardInterrupt
-    assert stop.value.code == STOPPED == 130
+    assert stop.value.code == INTERRUPTED == 130
     assert capsys.readouterr() == ("", "Stopped; what was finished is kept.\n")
+
+
+def test_sigterm_ends_like_ctrl_c_with_its_own_status(capsys):
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(SystemExit) as stop, one_line_errors():
+        signal.raise_signal(signal.SIGTERM)
+    assert stop.value.code == TERMINATED == 143
+    assert capsys.readouterr() == ("", "Stopped; what was finished is kept.\n")
+    assert signal.getsignal(signal.SIGTERM) is before
 
 
 def test_faults_of_ours_keep_their_traceback():

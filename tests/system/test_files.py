@@ -3,7 +3,7 @@ import os
 
 import pytest
 
-from i3d_tf.system.files import check_room, git_blob_id, replaced_when_whole, sha256
+from i3d_tf.system.files import atomic_write, ensure_disk_space, git_blob_id, sha256
 
 resource = pytest.importorskip("resource", reason="limits are set with POSIX's setrlimit")
 
@@ -28,7 +28,7 @@ def test_hash_of_a_file_longer_than_one_block_is_that_of_all_of_it(tmp_path):
 def test_replaces_when_whole(tmp_path):
     target = tmp_path / "file.weights.h5"
     target.write_text("before")
-    with replaced_when_whole(target, ".weights.h5") as temporary:
+    with atomic_write(target, ".weights.h5") as temporary:
         assert temporary.parent == tmp_path
         assert temporary.name.endswith(".weights.h5")
         temporary.write_text("after")
@@ -43,7 +43,7 @@ def test_keeps_what_was_there_when_the_writer_fails(tmp_path, error):
     target.write_text("before")
 
     def fail():
-        with replaced_when_whole(target) as temporary:
+        with atomic_write(target) as temporary:
             temporary.write_text("half")
             raise error
 
@@ -64,12 +64,12 @@ def at_most_one_megabyte():
 
 @pytest.mark.usefixtures("at_most_one_megabyte")
 def test_room_is_checked_without_leaving_anything(tmp_path):
-    check_room(tmp_path, 900_000)
+    ensure_disk_space(tmp_path, 900_000)
     with pytest.raises(OSError, match=r"1\.1 MB cannot be written there \(File too large\)"):
-        check_room(tmp_path, 1_100_000)
+        ensure_disk_space(tmp_path, 1_100_000)
     assert os.listdir(tmp_path) == []
 
 
 def test_room_in_a_directory_that_is_not_there(tmp_path):
     with pytest.raises(OSError, match=r"missing: a file of .* cannot be written"):
-        check_room(tmp_path / "missing", 10)
+        ensure_disk_space(tmp_path / "missing", 10)

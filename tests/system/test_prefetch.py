@@ -3,11 +3,11 @@ import time
 
 import pytest
 
-from i3d_tf.system.prefetch import working_ahead
+from i3d_tf.system.prefetch import prefetch
 
 
 def test_the_same_items_in_the_same_order():
-    with working_ahead(range(100), 3) as items:
+    with prefetch(range(100), 3) as items:
         assert list(items) == list(range(100))
 
 
@@ -19,7 +19,7 @@ def test_it_works_while_the_other_is_busy_and_not_further_than_allowed():
             made.append(number)
             yield number
 
-    with working_ahead(items(), 2) as ahead:
+    with prefetch(items(), 2) as ahead:
         assert next(ahead) == 0
         deadline = time.monotonic() + 10
         while len(made) < 4 and time.monotonic() < deadline:
@@ -33,7 +33,7 @@ def test_what_goes_wrong_is_raised_where_it_happened():
         yield 1
         raise ValueError("no second one")
 
-    with working_ahead(items(), 5) as ahead:
+    with prefetch(items(), 5) as ahead:
         assert next(ahead) == 1
         with pytest.raises(ValueError, match="no second one"):
             next(ahead)
@@ -50,7 +50,7 @@ def test_leaving_early_ends_the_thread_and_closes_the_source():
             closed.set()
 
     before = threading.active_count()
-    with working_ahead(endless(), 1) as ahead:
+    with prefetch(endless(), 1) as ahead:
         next(ahead)
     assert closed.is_set()
     assert threading.active_count() == before
@@ -58,7 +58,7 @@ def test_leaving_early_ends_the_thread_and_closes_the_source():
 
 def test_no_room_at_all():
     with (
-        pytest.raises(ValueError, match="`most` must be at least 1; received 0"),
-        working_ahead([], 0),
+        pytest.raises(ValueError, match="`size` must be at least 1; received 0"),
+        prefetch([], 0),
     ):
         pass

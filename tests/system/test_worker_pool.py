@@ -6,25 +6,25 @@ import time
 
 import pytest
 
-from i3d_tf.system.worker_pool import available_processors, run_tasks
+from i3d_tf.system.worker_pool import map_unordered, processor_count
 
 # `eval` is a function of one task that every process knows.
 DEATH = "__import__('os')._exit(3)"
 
 
 def results(tasks, processes):
-    return dict(run_tasks(eval, tasks, processes, died="died"))
+    return dict(map_unordered(eval, tasks, processes, died="died"))
 
 
 @pytest.mark.parametrize("processes", [1, 2])
 def test_every_task_is_done_once(processes):
     tasks = [f"{number} * {number}" for number in range(9)]
-    done = list(run_tasks(eval, tasks, processes))
+    done = list(map_unordered(eval, tasks, processes))
     assert sorted(done) == sorted((task, number**2) for number, task in enumerate(tasks))
 
 
 def test_no_tasks():
-    assert list(run_tasks(eval, [], 2)) == []
+    assert list(map_unordered(eval, [], 2)) == []
 
 
 def test_a_task_that_kills_its_process_costs_itself_and_no_other():
@@ -41,14 +41,14 @@ def test_a_process_that_was_killed_by_chance_is_forgiven(tmp_path):
 
 def test_an_exception_of_the_task_is_raised_here():
     with pytest.raises(ZeroDivisionError):
-        list(run_tasks(eval, ["1", "1 / 0"], 1))
+        list(map_unordered(eval, ["1", "1 / 0"], 1))
 
 
 def test_processes_that_cannot_start_are_not_the_tasks_fault(tmp_path):
     script = tmp_path / "job.py"
     script.write_text(
-        "from i3d_tf.system.worker_pool import run_tasks\n"
-        "print(list(run_tasks(eval, ['1', '2'], 1)))\n"  # which every worker would do again
+        "from i3d_tf.system.worker_pool import map_unordered\n"
+        "print(list(map_unordered(eval, ['1', '2'], 1)))\n"  # which every worker would do again
     )
     done = subprocess.run([sys.executable, script], capture_output=True, text=True, check=False)
     assert done.returncode == 1
@@ -59,10 +59,10 @@ def test_processes_that_cannot_start_are_not_the_tasks_fault(tmp_path):
 def test_workers_end_with_their_parent(tmp_path):
     script = tmp_path / "job.py"
     script.write_text(
-        "from i3d_tf.system.worker_pool import run_tasks\n"
+        "from i3d_tf.system.worker_pool import map_unordered\n"
         "if __name__ == '__main__':\n"
         "    tasks = ['__import__(\"os\").getpid()', '__import__(\"time\").sleep(600)']\n"
-        "    for _, result in run_tasks(eval, tasks, 1):\n"
+        "    for _, result in map_unordered(eval, tasks, 1):\n"
         "        print(result, flush=True)\n"
     )
     job = subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE, text=True)
@@ -86,4 +86,4 @@ def _is_running(process_id):
 
 
 def test_processors_are_counted():
-    assert 1 <= available_processors() <= (os.cpu_count() or 1)
+    assert 1 <= processor_count() <= (os.cpu_count() or 1)

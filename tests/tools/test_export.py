@@ -52,4 +52,4 @@ def test_predict_says_which_flags_an_export_makes_idle(run_tool, exported):
     arguments = (f"--saved_model={exported}", "--stream=flow", "--engine=numba", "video.mp4")
     status, out, err = run_tool("predict", *arguments)
     assert (status, out) == (1, [])
-    assert err == ["error: --saved_model says it all; leave out --stream and --engine."]
+    assert err == ["error: --saved_model cannot be combined with --stream and --engine."]

@@ -72,7 +72,7 @@ class Handler(BaseHTTPRequestHandler):
 def upstream(monkeypatch):
     """An `Upstream` behind a server on this machine; `.url` is its address."""
     monkeypatch.setattr(download_module.time, "sleep", lambda seconds: None)
-    monkeypatch.setattr(download_module, "BLOCK", 1000)
+    monkeypatch.setattr(download_module, "BLOCK_BYTES", 1000)
     upstream = Upstream()
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, upstream))
     upstream.url = f"http://127.0.0.1:{server.server_port}/pinned"

@@ -1,0 +1,63 @@
+"""Checks of arguments, with one wording: what must hold, and what was received.
+
+Each check returns the value, and raises ValueError where it is not allowed.
+"""
+
+import math
+from collections.abc import Collection
+from numbers import Integral, Real
+from typing import Any
+
+
+def is_integer(value: Any) -> bool:
+    """Returns whether a value is an integer, NumPy's included; True and False are none."""
+    return isinstance(value, Integral) and not isinstance(value, bool)
+
+
+def is_number(value: Any) -> bool:
+    """Returns whether a value is a finite real number; True and False are none."""
+    return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def check_integer(name: str, value: Any, minimum: int | None = None, maximum: int | None = None):
+    """Checks that an argument is an integer within limits, both allowed; None is no limit."""
+    if not is_integer(value) or not _is_within(value, minimum, maximum):
+        limits = _limits(minimum, maximum)
+        raise ValueError(f"`{name}` must be an integer{limits}; received {value!r}.")
+    return value
+
+
+def check_number(name: str, value: Any, minimum: float | None = None, maximum: float | None = None):
+    """Checks that an argument is a finite number within limits, both allowed; None is no limit."""
+    if not is_number(value) or not _is_within(value, minimum, maximum):
+        limits = _limits(minimum, maximum)
+        raise ValueError(f"`{name}` must be a number{limits}; received {value!r}.")
+    return value
+
+
+def check_positive(name: str, value: Any):
+    """Checks that an argument is a finite number > 0."""
+    if not is_number(value) or value <= 0:
+        raise ValueError(f"`{name}` must be a number > 0; received {value!r}.")
+    return value
+
+
+def check_choice(name: str, value: Any, choices: Collection):
+    """Checks that an argument is one of some strings."""
+    if not isinstance(value, str) or value not in choices:
+        raise ValueError(f"`{name}` must be one of {tuple(choices)}; received {value!r}.")
+    return value
+
+
+def _is_within(value, minimum, maximum):
+    return (minimum is None or value >= minimum) and (maximum is None or value <= maximum)
+
+
+def _limits(minimum, maximum):
+    if minimum is None and maximum is None:
+        return ""
+    if maximum is None:
+        return f" >= {minimum}"
+    if minimum is None:
+        return f" <= {maximum}"
+    return f" within {minimum}..{maximum}"

@@ -1,0 +1,160 @@
+"""Resumable jobs: each input becomes one output, whole or not there; inputs that fail are counted.
+
+Stopped in whatever way and run again, a job does what is left: an output that is there and was made
+from the same input in the same way is kept.
+"""
+
+import os
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from i3d_tf.system.console import progress_bar
+from i3d_tf.system.errors import UserError
+from i3d_tf.system.files import staging_dir
+from i3d_tf.system.worker_pool import map_unordered
+
+NO_MEMORY = "there is not enough memory for it"
+
+
+class Task(NamedTuple):
+    """One input and its output.
+
+    Attributes:
+        source: Name of the input, such as the path of a video.
+        target: Path of the output.
+        details: What else the work needs to know; it can be pickled.
+    """
+
+    source: str
+    target: Path
+    details: Any = None
+
+
+# A task and why it failed, or None.
+Outcomes = Iterable[tuple[Task, str | None]]
+
+
+def missing_outputs(
+    tasks: Iterable[Task],
+    mismatch: Callable[[Task], str | None],
+    overwrite: bool = False,
+    remedy: str = "Name another output folder, or give --overwrite to replace such files.",
+) -> list[Task]:
+    """Returns the tasks whose outputs are not there.
+
+    Args:
+        tasks: All tasks of a job.
+        mismatch: Function of a task whose output is there: in what it was made otherwise than
+            wanted, or None where it is what is wanted.
+        overwrite: Whether outputs that were made otherwise are to be replaced.
+        remedy: What the error says at its end.
+
+    Raises:
+        ValueError: An output was made otherwise, and is not to be replaced.
+    """
+    missing = []
+    for task in tasks:
+        if not os.path.lexists(task.target):
+            missing.append(task)
+        elif (wrong := mismatch(task)) is not None:
+            if not overwrite:
+                raise ValueError(
+                    f"{task.target} is there already, and not what is wanted: {wrong}. {remedy}"
+                )
+            missing.append(task)
+    return missing
+
+
+def run_job(
+    tasks: Sequence[Task],
+    run: Callable[[Sequence[Task], Path], Outcomes],
+    output_dir,
+    title: str,
+) -> tuple[tuple[str, str], ...]:
+    """Does tasks with a progress bar; a failure is reported on stderr, and the others are done.
+
+    Args:
+        tasks: What is to be done. Folders of outputs are made.
+        run: Function (tasks, staging folder) -> outcomes as they come, such as `run_each` returns.
+        output_dir: Folder of all outputs; the staging folder lies in it.
+        title: Text of the progress bar.
+
+    Returns:
+        (source, reason) of each task that failed.
+
+    Raises:
+        OSError: A folder cannot be made or written.
+    """
+    failed = []
+    for folder in sorted({Path(output_dir), *(Path(task.target).parent for task in tasks)}):
+        make_folder(folder)
+    with staging_dir(output_dir) as staging, progress_bar() as progress:
+        bar = progress.add_task(title, total=len(tasks))
+        with closing(_generator(run(tasks, staging))) as outcomes:
+            for task, reason in outcomes:
+                if reason is not None:
+                    failed.append((task.source, reason))
+                    print(f"error: {task.source}: {reason}", file=sys.stderr, flush=True)
+                progress.advance(bar)
+    return tuple(failed)
+
+
+def run_each(
+    work: Callable[[Task, Path], None], processes: int = 1, died: str = ""
+) -> Callable[[Sequence[Task], Path], Outcomes]:
+    """Returns a function for `run_job` that does one task after the other, or several at once.
+
+    Args:
+        work: Function (task, staging folder) that makes a task's output in the staging folder and
+            moves it to its target. A UserError or a MemoryError is the task's failure; anything
+            else ends the job. For several processes it must be a module's function, or a `partial`
+            of one.
+        processes: 1 works in this process, more in as many others.
+        died: Why a task failed that ended its process every time.
+    """
+
+    def run(tasks, staging):
+        call = partial(_attempt, work, staging)
+        if processes > 1:
+            return map_unordered(call, tasks, min(processes, len(tasks) or 1), died)
+        return ((task, call(task)) for task in tasks)
+
+    return run
+
+
+def reason_of_failure(task: Task, error: UserError | MemoryError) -> str:
+    """Returns why a task failed, without the name of its source."""
+    if isinstance(error, MemoryError):
+        return NO_MEMORY
+    if getattr(error, "path", None) == task.source:
+        return error.reason
+    return str(error)
+
+
+def make_folder(folder):
+    """Makes a folder and those above it.
+
+    Raises:
+        OSError: It cannot be made; the message names it.
+    """
+    try:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise OSError(f"{folder}: this folder cannot be made: {reason}.") from error
+
+
+def _attempt(work, staging, task):
+    try:
+        work(task, staging)
+    except (UserError, MemoryError) as error:
+        return reason_of_failure(task, error)
+    return None
+
+
+def _generator(outcomes):
+    yield from outcomes

@@ -1,0 +1,86 @@
+import os
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from i3d_tf.system.errors import UserError
+from i3d_tf.system.jobs import Task, missing_outputs, run_each, run_job
+
+
+def write_length(task, staging):
+    """Writes how many letters the source has; what begins with "bad" fails, "dies" ends."""
+    if task.source.startswith("bad"):
+        raise UserError("it is bad")
+    if task.source.startswith("large"):
+        raise MemoryError
+    if task.source.startswith("dies"):
+        os._exit(3)
+    staged = staging / task.target.name
+    staged.write_text(str(len(task.source)))
+    os.replace(staged, task.target)
+
+
+def tasks_in(folder, *sources):
+    return [Task(source, folder / source[0] / f"{source}.txt") for source in sources]
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_run_job_reports_failures_and_does_the_others(tmp_path, capsys, processes):
+    tasks = tasks_in(tmp_path, "one", "bad_one", "three", "large")
+    failed = run_job(tasks, run_each(write_length, processes), tmp_path, "counting")
+    assert sorted(failed) == [
+        ("bad_one", "it is bad"),
+        ("large", "there is not enough memory for it"),
+    ]
+    assert (tmp_path / "o/one.txt").read_text() == "3"
+    assert (tmp_path / "t/three.txt").read_text() == "5"
+    assert sorted(os.listdir(tmp_path)) == ["b", "l", "o", "t"]
+    assert sorted(capsys.readouterr().err.splitlines()) == [
+        "error: bad_one: it is bad",
+        "error: large: there is not enough memory for it",
+    ]
+
+
+def test_run_job_names_tasks_that_end_their_process(tmp_path):
+    tasks = tasks_in(tmp_path, "dies", "one")
+    failed = run_job(tasks, run_each(write_length, 2, "it crashes"), tmp_path, "counting")
+    assert failed == (("dies", "it crashes"),)
+
+
+def test_run_job_ends_with_errors_that_are_not_the_tasks_fault(tmp_path):
+    def full(task, staging):
+        (staging / "half").touch()
+        raise OSError("no space left")
+
+    with pytest.raises(OSError, match="no space left"):
+        run_job(tasks_in(tmp_path, "one"), run_each(full), tmp_path, "counting")
+    assert os.listdir(tmp_path) == ["o"]
+
+
+def test_run_job_names_a_folder_that_cannot_be_made(tmp_path):
+    (tmp_path / "o").touch()
+    with pytest.raises(OSError, match="o: this folder cannot be made: file exists"):
+        run_job(tasks_in(tmp_path, "one"), run_each(write_length), tmp_path, "counting")
+
+
+def test_missing_outputs_keeps_what_matches(tmp_path):
+    done, wrong, new = tasks = [Task(name, tmp_path / name) for name in ("done", "wrong", "new")]
+    for task in (done, wrong):
+        task.target.touch()
+    mismatch = {done: None, wrong: "size 1, not 2"}.get
+    assert missing_outputs(tasks, mismatch, overwrite=True) == [wrong, new]
+    message = f"{wrong.target} is there already, and not what is wanted: size 1, not 2. Give"
+    with pytest.raises(ValueError, match=message):
+        missing_outputs(tasks, mismatch, remedy="Give another folder.")
+
+
+def test_missing_outputs_sees_a_broken_link(tmp_path):
+    task = Task("a", tmp_path / "link")
+    task.target.symlink_to(tmp_path / "nowhere")
+    with pytest.raises(ValueError, match="unreadable"):
+        missing_outputs([task], partial(lambda _: "unreadable"))
+
+
+def test_task_details_are_optional():
+    assert Task("a", Path("b")).details is None
