@@ -30,7 +30,7 @@ _ENGINES = flags.DEFINE_list("engines", None, "Rows to measure beside opencv; al
 REFERENCE = "opencv"
 ROWS = ("numba", "numba fast", "graph", "graph fixed", "dis")
 RENDERED = ("sit_down", "climb_up", "open_door")  # actions of the embedded dataset
-MOST_SECONDS = 10  # of a clip, from which the pairs are chosen
+MAX_SECONDS = 10  # of a clip, from which the pairs are chosen
 FAR_OFF = 0.5  # pixels
 LIBRARIES = ("numpy", "numba", "tensorflow", "opencv-contrib-python-headless")
 
@@ -68,7 +68,7 @@ def _videos(paths):
     from i3d_tf.specs.streams import FRAME_RATE
     from i3d_tf.video.decode import read_frames
 
-    most = round(MOST_SECONDS * FRAME_RATE)
+    most = round(MAX_SECONDS * FRAME_RATE)
     return {Path(path).name: _pairs(list(islice(read_frames(path), most))) for path in paths}
 
 

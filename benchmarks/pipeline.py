@@ -67,9 +67,9 @@ def _rendered(folder):
 def _phases(paths):
     from i3d_tf.data.clips import ClipFormat
     from i3d_tf.data.example import VideoExample
-    from i3d_tf.data.pipeline import Phases
+    from i3d_tf.data.pipeline import PipelineConfig
 
-    return Phases(
+    return PipelineConfig(
         examples=tuple(VideoExample(path, 0, "any") for path in paths),
         streams=("rgb",),
         frames=_FRAMES.value,

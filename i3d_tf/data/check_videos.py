@@ -109,11 +109,11 @@ def check_videos(
 
 def decode_check(check) -> str | None:
     """Decodes a VideoCheck's video or cut; returns what is wrong with it, or None."""
-    from i3d_tf.video.decode import verify_clip
+    from i3d_tf.video.decode import verify_video
     from i3d_tf.video.errors import VideoError
 
     try:
-        verify_clip(check.path, check.start, check.end)
+        verify_video(check.path, check.start, check.end)
     except VideoError as error:
         return error.reason
     except MemoryError:

@@ -4,7 +4,7 @@ import unicodedata
 
 from i3d_tf.data.class_names import ClassNames
 from i3d_tf.data.dataset_report import SkippedRow
-from i3d_tf.data.match_videos import LEFT_OUT, Candidate, ListedVideo, collect
+from i3d_tf.data.match_videos import NOT_SELECTED, AnnotatedVideo, Candidate, collect
 from i3d_tf.specs.datasets import SPLIT_SPELLINGS
 from i3d_tf.system.storage import is_folder, join, walk
 from i3d_tf.video.find import is_video_name
@@ -55,11 +55,11 @@ def _rows(data_dir, base, folders, classes):
             for name in names:
                 shown = join(folder, name)
                 if label is None:
-                    yield LEFT_OUT
+                    yield NOT_SELECTED
                 elif not is_video_name(name):
                     yield SkippedRow(shown, None, "its ending is not a video's")
                 else:
-                    yield ListedVideo(shown, None, shown, label, (folder,), (Candidate(name),))
+                    yield AnnotatedVideo(shown, None, shown, label, (folder,), (Candidate(name),))
 
 
 def _split_folder(data_dir, split):

@@ -12,7 +12,7 @@ from i3d_tf.data.annotation import (
 )
 from i3d_tf.data.class_names import ClassNames
 from i3d_tf.data.dataset_report import SkippedRow
-from i3d_tf.data.match_videos import Candidate, ListedVideo, collect
+from i3d_tf.data.match_videos import AnnotatedVideo, Candidate, collect
 from i3d_tf.system.storage import file_names, is_file, join
 from i3d_tf.video.find import safe_name, safe_path
 
@@ -98,7 +98,7 @@ def _rows(path, classes):
             yield SkippedRow(source, line, str(error))
             continue
         folder, name = posixpath.split(video)
-        yield ListedVideo(source, line, video, label, (folder,), (Candidate(name, start, end),))
+        yield AnnotatedVideo(source, line, video, label, (folder,), (Candidate(name, start, end),))
 
 
 def _label(text, classes):

@@ -6,7 +6,7 @@ import re
 from i3d_tf.data.annotation import annotation_places, folder_of, text_rows
 from i3d_tf.data.class_names import ClassNames
 from i3d_tf.data.dataset_report import SkippedRow
-from i3d_tf.data.match_videos import LEFT_OUT, Candidate, ListedVideo, collect
+from i3d_tf.data.match_videos import NOT_SELECTED, AnnotatedVideo, Candidate, collect
 from i3d_tf.system.storage import file_names, is_file, join
 from i3d_tf.video.find import safe_name
 
@@ -70,11 +70,11 @@ def _rows(lists, wanted, video_folders, classes):
                 reason = f"{text!r:.80} is not a video and a code of 0, 1 or 2"
                 yield SkippedRow(source, line, reason)
             elif label is None or code != wanted:
-                yield LEFT_OUT
+                yield NOT_SELECTED
             else:
                 name = _safe(path, line, name)
                 shown = f"{class_name}/{name}"
-                yield ListedVideo(source, line, shown, label, folders, (Candidate(name),))
+                yield AnnotatedVideo(source, line, shown, label, folders, (Candidate(name),))
 
 
 def _safe(path, line, name):

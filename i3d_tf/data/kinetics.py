@@ -12,7 +12,7 @@ import re
 from i3d_tf.data.annotation import find_annotation, in_order, seconds, table_rows, unknown_label
 from i3d_tf.data.class_names import ClassNames
 from i3d_tf.data.dataset_report import SkippedRow
-from i3d_tf.data.match_videos import LEFT_OUT, Candidate, ListedVideo, collect
+from i3d_tf.data.match_videos import NOT_SELECTED, AnnotatedVideo, Candidate, collect
 from i3d_tf.specs.datasets import SPLIT_SPELLINGS
 from i3d_tf.specs.labels import read_labels
 from i3d_tf.system.storage import join
@@ -111,7 +111,7 @@ def _rows(path, split, folders, official, kept):
             raise unknown_label(path, line, row["label"], official, advice)
         label = kept.find(official.names[label])
         if label is None or listed_split != split:
-            yield LEFT_OUT
+            yield NOT_SELECTED
             continue
         yield _listed(
             source, line, row["youtube_id"], start, end, label, folders(kept.names[label])
@@ -147,4 +147,4 @@ def _cut(row):
 def _listed(source, line, youtube_id, start, end, label, folders):
     cut = f"{youtube_id}_{int(start):06d}_{int(end):06d}"
     candidates = (Candidate(cut), Candidate(youtube_id, start, end))
-    return ListedVideo(source, line, f"{cut}.mp4", label, folders, candidates)
+    return AnnotatedVideo(source, line, f"{cut}.mp4", label, folders, candidates)

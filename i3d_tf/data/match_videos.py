@@ -1,7 +1,7 @@
 """Rows of an annotation -> the examples whose videos are there, and an account of the others.
 
-Every reader turns its annotation into rows, one of these for each: `ListedVideo`, `SkippedRow`, or
-`LEFT_OUT`. What is done with them is the same for all datasets and is done here.
+Every reader turns its annotation into rows: each is an `AnnotatedVideo`, a `SkippedRow` or
+`NOT_SELECTED`. What is done with them is the same for all datasets and is done here.
 """
 
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ from i3d_tf.data.example import VideoDataset, VideoExample
 from i3d_tf.system.storage import join
 from i3d_tf.video.find import VideoFiles
 
-LEFT_OUT = "left out"  # a row of another split, or of a class that was not asked for
+NOT_SELECTED = "left out"  # a row of another split, or of a class that was not asked for
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Candidate:
 
 
 @dataclass(frozen=True)
-class ListedVideo:
+class AnnotatedVideo:
     """A well-formed row.
 
     Attributes:
@@ -51,7 +51,9 @@ class ListedVideo:
 
 
 @dataclass
-class _Account:
+class DatasetCounts:
+    """Counts of a dataset's rows, by what became of them."""
+
     rows: int = 0
     left_out: int = 0
     examples: list = field(default_factory=list)
@@ -68,7 +70,7 @@ def collect(dataset, split, data_dir, classes, rows, quarantine, notes=()) -> Vi
         split: Its split, or None.
         data_dir: Folder that holds the videos.
         classes: ClassNames.
-        rows: Iterable of ListedVideo, SkippedRow and LEFT_OUT.
+        rows: Iterable of AnnotatedVideo, SkippedRow and NOT_SELECTED.
         quarantine: Quarantine.
         notes: What a person should know of the annotation, a sentence each.
 
@@ -79,11 +81,11 @@ def collect(dataset, split, data_dir, classes, rows, quarantine, notes=()) -> Vi
         ValueError: No row can be used, or no video is there.
     """
     files = VideoFiles(data_dir)
-    account = _Account()
+    account = DatasetCounts()
     first_seen = {}
     for row in rows:
         account.rows += 1
-        if row is LEFT_OUT:
+        if row is NOT_SELECTED:
             account.left_out += 1
         elif isinstance(row, SkippedRow):
             account.skipped.append(row)

@@ -58,7 +58,7 @@ class Failures:
 
 
 @dataclass(frozen=True)
-class Phases:
+class PipelineConfig:
     """What a pipeline does in each phase.
 
     Attributes:
@@ -100,7 +100,7 @@ class Phases:
         return random_view(available, self.frames, generator, self.flip, self.jitter)
 
     def decode(self, example: VideoExample, view):
-        """Phases 3 and 4, decode and augment: every stream's clip, cropped and mirrored alike.
+        """Decodes and augments one view: every stream's clip, cropped and mirrored alike.
 
         Returns:
             List of clips, one a stream: uint8 RGB, or float32 flow in pixels per frame.
@@ -133,7 +133,7 @@ def _order(seed, epoch, count):
     return np.random.default_rng([seed, ORDER, epoch]).permutation(count)
 
 
-def train_batches(phases: Phases, first_step, last_step, failures: Failures, workers=None):
+def train_batches(phases: PipelineConfig, first_step, last_step, failures: Failures, workers=None):
     """The training batches of some steps.
 
     Args:
@@ -165,7 +165,7 @@ def train_batches(phases: Phases, first_step, last_step, failures: Failures, wor
     return _batched(dataset, load, phases, failures, workers, drop_remainder=True)
 
 
-def evaluation_clips(phases: Phases, windows, crops, failures: Failures, workers=None):
+def evaluation_clips(phases: PipelineConfig, windows, crops, failures: Failures, workers=None):
     """The clips of a test set, in order, each with the number of its example.
 
     Args:
@@ -218,7 +218,7 @@ def _batched(dataset, load, phases, failures, workers, drop_remainder):
 
     def by_stream(*batch):
         *clips, numbers, weights = batch
-        ready = list(map(in_range, clips, phases.streams))
+        ready = list(map(normalize, clips, phases.streams))
         named = dict(zip(phases.streams, ready, strict=True))
         return (named if len(named) > 1 else ready[0]), numbers, weights
 
@@ -232,7 +232,7 @@ def _batched(dataset, load, phases, failures, workers, drop_remainder):
     return dataset.with_options(options).prefetch(tf.data.AUTOTUNE)
 
 
-def in_range(clips, stream):
+def normalize(clips, stream):
     """`preprocess_input` as TensorFlow operations, a whole batch at a time."""
     if stream == "rgb":
         # value / 127.5 - 1 in one pass over the memory; cast, divide and subtract are three.

@@ -5,7 +5,7 @@ import posixpath
 from i3d_tf.data.annotation import find_annotation, folder_of, text_rows, unknown_label
 from i3d_tf.data.class_names import ClassNames
 from i3d_tf.data.dataset_report import SkippedRow
-from i3d_tf.data.match_videos import LEFT_OUT, Candidate, ListedVideo, collect
+from i3d_tf.data.match_videos import NOT_SELECTED, AnnotatedVideo, Candidate, collect
 from i3d_tf.system.storage import is_file, join
 from i3d_tf.video.find import safe_name, safe_path
 
@@ -91,7 +91,7 @@ def _rows(path, video_folders, official, kept):
         class_name = official.names[label]
         label = kept.find(class_name)
         if label is None:
-            yield LEFT_OUT
+            yield NOT_SELECTED
             continue
         yield _listed(source, line, class_name, name, label, video_folders)
 
@@ -103,4 +103,4 @@ def _listed(source, line, class_name, name, label, video_folders):
     for here in spellings:
         names += [name.replace(here, there) for there in spellings if here in name]
     candidates = tuple(Candidate(each) for each in dict.fromkeys(names))
-    return ListedVideo(source, line, f"{class_name}/{name}", label, folders, candidates)
+    return AnnotatedVideo(source, line, f"{class_name}/{name}", label, folders, candidates)

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from i3d_tf.evaluation.results import FILE, FORMAT, TOP, VERSION
 from i3d_tf.evaluation.text import NOTHING, RESULT_NAMES, counted, flattened, percent, spelt
-from i3d_tf.specs.architectures import JOINT
+from i3d_tf.specs.streams import JOINT
 from i3d_tf.system.console import printable
 
-LARGEST_REPORT = 2**30  # bytes; a report of a million videos has about half of it
+MAX_REPORT = 2**30  # bytes; a report of a million videos has about half of it
 MEASURES = {"top_1": "top-1", "top_5": f"top-{TOP}", "mean_class": "class mean"}
 SHOWN = 20  # classes of each list on the terminal
 
@@ -48,8 +48,8 @@ class Comparison:
         results: Which result of each report the classes and the videos are compared in.
         classes: Changes of the classes that both reports have, the largest gain first, the classes
             without videos in one of them last.
-        became_right: How many of the videos of both reports only the second one recognises.
-        became_wrong: How many of them only the first one recognises.
+        fixed: How many of the videos of both reports only the second one recognises.
+        broken: How many of them only the first one recognises.
         chance: How probable so uneven a change, or one more uneven, is when each changed video is
             as likely to become right as wrong (two-sided sign test); None without changed videos.
     """
@@ -59,8 +59,8 @@ class Comparison:
     overall: tuple[Change, ...]
     results: tuple[str, str]
     classes: tuple[Change, ...]
-    became_right: int
-    became_wrong: int
+    fixed: int
+    broken: int
     chance: float | None
 
     def lines(self, shown=SHOWN) -> list[str]:
@@ -79,8 +79,8 @@ class Comparison:
             "",
             *_table("", self.overall),
             "",
-            f"{names}: {counted(self.became_right, 'video')} became right, "
-            f"{self.became_wrong:,} became wrong{chance}",
+            f"{names}: {counted(self.fixed, 'video')} became right, "
+            f"{self.broken:,} became wrong{chance}",
             *_classes("gained", gained, shown),
             *_classes("lost", lost, shown),
         ]
@@ -141,8 +141,8 @@ def read_report(path) -> dict:
     """
     path = Path(path)
     file = path / FILE if path.is_dir() else path
-    if file.stat().st_size > LARGEST_REPORT:
-        raise ValueError(f"{file}: larger than any report, {LARGEST_REPORT:,} bytes.")
+    if file.stat().st_size > MAX_REPORT:
+        raise ValueError(f"{file}: larger than any report, {MAX_REPORT:,} bytes.")
     try:
         record = json.loads(file.read_text("utf-8"))
         if (record["format"], record["version"]) != (FORMAT, VERSION):

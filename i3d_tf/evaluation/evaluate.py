@@ -6,12 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from i3d_tf.data.clips import ClipFormat, open_flow
-from i3d_tf.data.pipeline import Phases
+from i3d_tf.data.pipeline import PipelineConfig
 from i3d_tf.data.readers import read_dataset
 from i3d_tf.evaluation.report import Evaluation, write_report
 from i3d_tf.inference.dataset_logits import compute_logits, forward_function
-from i3d_tf.specs.architectures import JOINT
-from i3d_tf.specs.streams import STREAMS
+from i3d_tf.specs.streams import JOINT, streams_of
 from i3d_tf.zoo.checkpoint import open_checkpoint
 
 
@@ -163,9 +162,9 @@ def _form(options, protocol):
 
 
 def _phases(options, protocol, form, stream, examples):
-    return Phases(
+    return PipelineConfig(
         examples=examples,
-        streams=STREAMS if stream == JOINT else (stream,),
+        streams=streams_of(stream),
         frames=protocol.frames,
         form=form,
         batch_size=options.batch_size,

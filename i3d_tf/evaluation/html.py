@@ -19,7 +19,7 @@ from i3d_tf.viz.confusion import confusion_svg
 from i3d_tf.viz.curves import curves_svg
 from i3d_tf.viz.markup import Markup, element, join
 
-MOST_CLASSES = 40  # whose confusion matrix can still be read
+MAX_CLASSES = 40  # whose confusion matrix can still be read
 PAIRS = {True: 10, False: 30}  # confused pairs listed beside a matrix, and instead of one
 TALL = 20  # rows from which on a table scrolls
 PARTS = {"": "training", "val_": "validation", "test_": "test"}  # prefix in a history
@@ -28,7 +28,7 @@ PREDICTIONS_SHOWN = 3  # of each of the worst clips
 
 def confusion_section(record):
     """What was taken for what: matrices of a few classes, the most confused pairs of many."""
-    readable = len(record["classes"]) <= MOST_CLASSES
+    readable = len(record["classes"]) <= MAX_CLASSES
     headline = record["headline"]
     others = [name for name in record["results"] if name != headline]
     if readable:

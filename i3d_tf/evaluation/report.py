@@ -18,8 +18,7 @@ import numpy as np
 
 from i3d_tf.evaluation.html import report_page
 from i3d_tf.evaluation.results import FILE, report_numbers
-from i3d_tf.specs.architectures import STREAM_CHOICES
-from i3d_tf.specs.streams import FUSIONS, STREAMS
+from i3d_tf.specs.streams import FUSIONS, STREAM_CHOICES, STREAMS
 from i3d_tf.system.files import atomic_write
 from i3d_tf.video.decode import VideoError, probe, read_clip
 

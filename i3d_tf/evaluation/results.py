@@ -14,8 +14,7 @@ from i3d_tf.metrics.classification import (
     top_k_accuracy,
 )
 from i3d_tf.metrics.ranking import softmax
-from i3d_tf.specs.architectures import JOINT
-from i3d_tf.specs.streams import STREAMS
+from i3d_tf.specs.streams import JOINT, STREAMS
 
 FILE = "report.json"
 FORMAT = "i3d_tf evaluation"

@@ -1,6 +1,6 @@
 """How a report spells its numbers, and the protocol that stands beside them."""
 
-from i3d_tf.specs.architectures import JOINT
+from i3d_tf.specs.streams import JOINT
 
 RESULT_NAMES = {"rgb": "RGB", "flow": "Optical flow", JOINT: "Two-stream"}
 FUSION_WORDS = {"logits": "sum of the logits", "probabilities": "mean of the probabilities"}

@@ -13,12 +13,12 @@ from i3d_tf.experiments.contenders import (
     CONTENDERS,
     FROM_IMAGES,
     IMAGES,
+    INITIALIZATIONS,
     SCRATCH,
     SEEDS,
-    STARTS,
     STEPS,
     WIDTH,
-    Contender,
+    Entry,
 )
 from i3d_tf.experiments.render import render_stick_actions
 from i3d_tf.specs.recipes import STICK_ACTIONS
@@ -36,12 +36,12 @@ class Row:
 
     Attributes:
         contender: Which.
-        start: What its weights began as, one of `STARTS`.
+        start: What its weights began as, one of `INITIALIZATIONS`.
         accuracy: Result, of "rgb", "flow" and "joint" those it has, to the top-1 accuracies in
             [0, 1], one a seed.
     """
 
-    contender: Contender
+    contender: Entry
     start: str
     accuracy: dict[str, list[float]] = field(default_factory=dict)
 
@@ -71,7 +71,7 @@ def compare_architectures(output_dir, seeds=SEEDS, steps=STEPS) -> list[Row]:
     rows = [Row(contender, start) for contender in CONTENDERS for start in contender.starts]
     for seed in range(seeds):
         # From scratch first: among those are the weights that the others begin with.
-        for row in sorted(rows, key=lambda row: STARTS.index(row.start)):
+        for row in sorted(rows, key=lambda row: INITIALIZATIONS.index(row.start)):
             for name, accuracy in job.accuracies(row.contender, row.start, seed).items():
                 row.accuracy.setdefault(name, []).append(accuracy)
     _write(job.folder / RESULTS, rows, steps)

@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
-from i3d_tf.experiments.contenders import IMAGES, SCRATCH, STARTS
-from i3d_tf.specs.architectures import ARCHITECTURES, JOINT
+from i3d_tf.experiments.contenders import IMAGES, INITIALIZATIONS, SCRATCH
+from i3d_tf.specs.architectures import ARCHITECTURES
+from i3d_tf.specs.streams import JOINT
 from i3d_tf.system.files import atomic_write
 from i3d_tf.viz.scatter import Point, scatter_svg
 
@@ -83,7 +84,7 @@ def _published():
         *_head("Architecture", "Parameters", "Start", *COLUMNS.values()),
     ]
     for architecture in ARCHITECTURES.values():
-        for start in STARTS:
+        for start in INITIALIZATIONS:
             for accuracy in architecture.published:
                 if (accuracy.dataset, accuracy.from_images) == (PUBLISHED_ON, start == IMAGES):
                     values = (getattr(accuracy, column) for column in COLUMNS)

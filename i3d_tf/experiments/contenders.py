@@ -15,7 +15,7 @@ from i3d_tf.specs.recipes import (
 from i3d_tf.specs.stick_actions import STICK_LABELS
 
 SCRATCH, IMAGES = "scratch", "images"  # random weights; those of a network of single frames
-STARTS = (SCRATCH, IMAGES)
+INITIALIZATIONS = (SCRATCH, IMAGES)
 SEEDS = 2
 WIDTH = 0.25  # of every network: so narrow that the table takes about an hour on two cores
 STEPS = 480  # of every training, of 8 clips each
@@ -23,7 +23,7 @@ FROM_IMAGES = "two_stream"  # its RGB network sees single frames: the others beg
 
 
 @dataclass(frozen=True)
-class Contender:
+class Entry:
     """One row of the table.
 
     Attributes:
@@ -36,7 +36,7 @@ class Contender:
     letter: str
     name: str
     model: str
-    starts: tuple[str, ...] = STARTS
+    starts: tuple[str, ...] = INITIALIZATIONS
 
     @property
     def architecture(self) -> Architecture:
@@ -84,9 +84,9 @@ class Contender:
 
 
 CONTENDERS = (
-    Contender("a", "convnet_lstm", "convnet_lstm"),
-    Contender("b", "c3d", "c3d", starts=(SCRATCH,)),
-    Contender("c", "two_stream", "two_stream"),
-    Contender("d", "fused_3d", "fused_3d"),
-    Contender("e", "two_stream_i3d", I3D_MODEL),
+    Entry("a", "convnet_lstm", "convnet_lstm"),
+    Entry("b", "c3d", "c3d", starts=(SCRATCH,)),
+    Entry("c", "two_stream", "two_stream"),
+    Entry("d", "fused_3d", "fused_3d"),
+    Entry("e", "two_stream_i3d", I3D_MODEL),
 )

@@ -36,7 +36,7 @@ from i3d_tf.system.console import progress_bar
 RECIPE_FILE = "stick_actions.json"
 ABANDONED = 60  # seconds after which a half-written video is one that a killed job left behind
 MAX_PROCESSES = 1024
-MOST_CLIPS = 9999  # per action and split: the file names have four digits
+MAX_CLIPS = 9999  # per action and split: the file names have four digits
 
 
 @dataclass(frozen=True)
@@ -85,8 +85,8 @@ def render_stick_actions(
         VideoError: A video cannot be written.
     """
     counts = {
-        "train": _within("train_clips", train_clips, 0, MOST_CLIPS),
-        "test": _within("test_clips", test_clips, 0, MOST_CLIPS),
+        "train": _within("train_clips", train_clips, 0, MAX_CLIPS),
+        "test": _within("test_clips", test_clips, 0, MAX_CLIPS),
     }
     recipe = {
         "revision": REVISION,

@@ -10,7 +10,7 @@ from i3d_tf.experiments.render import render_stick_actions
 from i3d_tf.specs.recipes import RECIPES
 from i3d_tf.specs.streams import STREAMS
 from i3d_tf.training.train import TrainOptions, train
-from i3d_tf.weights.assign import read_weights, write_weights
+from i3d_tf.weights.assign import assign_weights, read_weights
 from i3d_tf.weights.store import save_weights
 from i3d_tf.zoo.checkpoint import open_checkpoint
 from i3d_tf.zoo.pretrained import build
@@ -101,7 +101,7 @@ def publish(workdir, name, checkpoint_dir, command) -> Path:
         width_multiplier=width,
         name=name,
     )
-    count = write_weights(model, read_weights(trained))
+    count = assign_weights(model, read_weights(trained))
     row = {
         "architecture": "inception_i3d",
         "stream": checkpoint.stream,

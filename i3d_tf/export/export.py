@@ -9,8 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from i3d_tf.models.fold_batch_norm import PRECISIONS, fuse_for_inference
-from i3d_tf.specs.architectures import JOINT
-from i3d_tf.specs.streams import FLOW_BOUND, STREAMS
+from i3d_tf.specs.streams import FLOW_BOUND, JOINT, STREAMS
 from i3d_tf.system.files import atomic_folder, ensure_disk_space
 from i3d_tf.zoo.checkpoint import open_checkpoint
 
@@ -185,9 +184,9 @@ def _check_new(path):
 def _write_saved_model(folder, networks, record, checkpoint):
     import tensorflow as tf
 
-    from i3d_tf.export.saved_model import ServedModel, signature_shapes
+    from i3d_tf.export.saved_model import ServingModule, signature_shapes
 
-    served = ServedModel(networks, checkpoint.class_names, checkpoint.protocol)
+    served = ServingModule(networks, checkpoint.class_names, checkpoint.protocol)
     record["signatures"] = signature_shapes(served)
     text = _spell(record)
     served.add_record(text)

@@ -10,12 +10,12 @@ from i3d_tf.export.export import FORMATS, RECORD
 from i3d_tf.inference.prediction import Answer, answered, stage
 from i3d_tf.inference.test_clip import read_start
 from i3d_tf.metrics.ranking import Prediction
-from i3d_tf.specs.architectures import JOINT
 from i3d_tf.specs.protocol import Protocol
+from i3d_tf.specs.streams import JOINT
 from i3d_tf.video.errors import VideoError
 
 SAVED_MODEL = "saved_model.pb"
-MOST_FRAMES = 3000  # of a video that is shown in several windows: 0.8 GB of 256 x 340
+MAX_FRAMES = 3000  # of a video that is shown in several windows: 0.8 GB of 256 x 340
 _NEEDED = ("format", "stream", "class_names", "protocol")
 _NUMBERS = ("indices", "probabilities", "logits")
 _REMEDY = "Make one: python tools/export.py --checkpoint=NAME --output_dir=FOLDER"
@@ -82,11 +82,11 @@ class SavedPredictor:
         """Frames for `classify`, which would resize them in the same way, but all at once."""
         if self.protocol.windows == 1:  # one frame more, so that the last flow is a real one
             return read_start(path, self.protocol, self.protocol.frames + 1)
-        frames = read_start(path, self.protocol, MOST_FRAMES + 1)
-        if len(frames) > MOST_FRAMES:
+        frames = read_start(path, self.protocol, MAX_FRAMES + 1)
+        if len(frames) > MAX_FRAMES:
             raise VideoError(
                 path,
-                f"it has more than {MOST_FRAMES} frames, all of which `classify` would take at "
+                f"it has more than {MAX_FRAMES} frames, all of which `classify` would take at "
                 "once, to find its windows; cut it, or use the network that was exported",
             )
         return frames

@@ -8,8 +8,8 @@ import tensorflow as tf
 
 from i3d_tf.export.saved_model import answer_of, clip_specs, shapes_of
 from i3d_tf.inference.dataset_logits import last_answer
-from i3d_tf.specs.architectures import JOINT
 from i3d_tf.specs.inception_v1 import MIN_FRAMES
+from i3d_tf.specs.streams import JOINT
 
 PACKAGES = ("tf2onnx", "onnx", "onnxruntime")
 OPSET = 17
@@ -38,7 +38,7 @@ def write_onnx(path, networks, record, shown) -> float:
 
     Args:
         path: The file to write.
-        networks: As of `i3d_tf.export.saved_model.ServedModel`.
+        networks: As of `i3d_tf.export.saved_model.ServingModule`.
         record: What goes with it, a dictionary with "class_names" and "protocol".
         shown: (T, H) of the clips that the networks are made for.
 

@@ -5,15 +5,14 @@ import tensorflow as tf
 
 from i3d_tf.flow.tvl1_tensorflow import flow_function
 from i3d_tf.inference.dataset_logits import last_answer
-from i3d_tf.inference.test_clip import LARGEST_ASPECT
-from i3d_tf.specs.architectures import JOINT
+from i3d_tf.inference.test_clip import MAX_ASPECT
 from i3d_tf.specs.inception_v1 import HEAD, MIN_FRAMES
 from i3d_tf.specs.protocol import frames_seen
-from i3d_tf.specs.streams import STREAMS
+from i3d_tf.specs.streams import JOINT, STREAMS, streams_of
 from i3d_tf.video import transforms_tf as transform_graph
 
 
-class ServedModel(tf.Module):
+class ServingModule(tf.Module):
     """Everything from frames to class names, without any code of this package at run time.
 
     A clip is float32 (N, T, H, W, C) in [-1, 1]. Each function takes one argument for each stream,
@@ -42,7 +41,7 @@ class ServedModel(tf.Module):
         self.weights = [v.value for n in networks.values() for v in n.variables]
         self._class_names = tf.constant(class_names)
         self._networks = [_applied(network) for network in networks.values()]
-        self._seen = [STREAMS if part == JOINT else (part,) for part in networks]
+        self._seen = [streams_of(part) for part in networks]
         specs = clip_specs(shapes)
         self.logits = tf.function(self._logits, input_signature=specs, autograph=False)
         self.features = None
@@ -128,7 +127,7 @@ def shapes_of(networks) -> dict:
     """Stream to the shape of the clips that the networks take of it.
 
     Args:
-        networks: As of `ServedModel`.
+        networks: As of `ServingModule`.
     """
     inputs = {stream: network.input for stream, network in networks.items()}
     inputs = inputs.get(JOINT, inputs)
@@ -213,7 +212,7 @@ def _checks(frames):
         tf.debugging.assert_positive(short, "`frames` must have pixels."),
         tf.debugging.assert_less_equal(
             long,
-            LARGEST_ASPECT * short,
-            f"`frames` must not have a side over {LARGEST_ASPECT} times as long as the other.",
+            MAX_ASPECT * short,
+            f"`frames` must not have a side over {MAX_ASPECT} times as long as the other.",
         ),
     ]

@@ -10,17 +10,16 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from i3d_tf.features.feature_file import MOST_BYTES, VideoFeatures
+from i3d_tf.features.feature_file import MAX_BYTES, VideoFeatures
 from i3d_tf.features.options import LAST, FeatureOptions, receptive_field, row_times
 from i3d_tf.features.windows import batched, means_of, windows_of
 from i3d_tf.flow.engines import choose_engine
 from i3d_tf.inference.streaming import Streamer, head_pool, step_logits
 from i3d_tf.inference.test_clip import check_number
-from i3d_tf.inference.video_source import VideoStreams, flow_origin
+from i3d_tf.inference.video_source import VideoSource, flow_origin
 from i3d_tf.models.fold_batch_norm import fuse_for_inference
-from i3d_tf.specs.architectures import JOINT
 from i3d_tf.specs.inception_v1 import HEAD, HEAD_POOL, MIN_FRAMES
-from i3d_tf.specs.streams import STREAMS
+from i3d_tf.specs.streams import streams_of
 from i3d_tf.specs.version import __version__
 from i3d_tf.system.prefetch import prefetch
 from i3d_tf.video.decode import probe
@@ -29,7 +28,7 @@ from i3d_tf.video.transforms import preprocess_input
 from i3d_tf.zoo.checkpoint import open_checkpoint
 
 
-class RowNetwork:
+class StreamExtractor:
     """The network of one stream, ready to turn a video's frames into rows.
 
     Args:
@@ -48,7 +47,7 @@ class RowNetwork:
         else:
             self._answer = _window_function(model, rules)
 
-    def rows(self, shown: VideoStreams) -> Iterator[np.ndarray]:
+    def rows(self, shown: VideoSource) -> Iterator[np.ndarray]:
         """The rows of a video, one after the other.
 
         Args:
@@ -70,7 +69,7 @@ class RowNetwork:
         """The rows of some videos, whose windows share batches.
 
         Args:
-            videos: List of VideoStreams.
+            videos: List of VideoSource.
 
         Returns:
             List of rows of each, or the VideoError that says why it cannot be read.
@@ -144,7 +143,7 @@ class FeatureExtractor:
 
     def __init__(self, options: FeatureOptions):
         self.options, self.networks = options, {}
-        streams = STREAMS if options.stream == JOINT else (options.stream,)
+        streams = streams_of(options.stream)
         self._has_flow = "flow" in streams
         self.engine = choose_engine(options.engine) if self._has_flow else None
         self._weights, protocols = {}, set()
@@ -155,7 +154,7 @@ class FeatureExtractor:
                 raise ValueError(f"{name}: is for {checkpoint.stream}, not for {stream}.")
             _check_network(checkpoint.model, name, options.rules, checkpoint.protocol)
             model = fuse_for_inference(checkpoint.model, options.precision)
-            self.networks[stream] = RowNetwork(model, stream, options)
+            self.networks[stream] = StreamExtractor(model, stream, options)
             self._weights[stream] = {"name": checkpoint.name, "sha256": checkpoint.sha256}
             protocols.add(_shown_by(checkpoint.protocol))
         if len(protocols) > 1:
@@ -284,9 +283,9 @@ class FeatureExtractor:
         return self._assembled(video, account, shown, parts)
 
     def _opened(self, video, source, flow_file):
-        """(account, VideoStreams)."""
+        """(account, VideoSource)."""
         account = self.account(source, flow_file)
-        return account, VideoStreams(video, self.protocol, self.engine or "auto", flow_file)
+        return account, VideoSource(video, self.protocol, self.engine or "auto", flow_file)
 
     def _extract(self, video, source, flow_file):
         account, shown = self._opened(video, source, flow_file)
@@ -329,10 +328,10 @@ def _gathered(rows, video):
     for row in rows:
         kept.append(row)
         size += row.nbytes
-        if size > MOST_BYTES:
+        if size > MAX_BYTES:
             raise VideoError(
                 video,
-                f"its features would take more than {MOST_BYTES / 2**30:g} GiB; pool them, or "
+                f"its features would take more than {MAX_BYTES / 2**30:g} GiB; pool them, or "
                 "take a later endpoint or a larger stride",
             )
     return np.stack(kept) if kept else np.zeros((0, 1), np.float32)

@@ -28,9 +28,9 @@ FORMAT = "i3d_tf features"
 VERSION = 1
 FORMATS = ("npy", "npz", "h5")
 SIDE_SUFFIX = ".json"
-MOST_BYTES = 2**30  # of the features of one video; whoever needs more should pool them
-MOST_TEXT = 2**20
-MOST_TEXT_IN_HDF5 = 2**16 - 2**10  # what an attribute may hold, and some room for the format
+MAX_BYTES = 2**30  # of the features of one video; whoever needs more should pool them
+MAX_TEXT = 2**20
+MAX_TEXT_IN_HDF5 = 2**16 - 2**10  # what an attribute may hold, and some room for the format
 # The same features give the same bytes: entries bear the earliest date that ZIP knows.
 DATE = (1980, 1, 1, 0, 0, 0)
 UNIX, READABLE = 3, 0o644 << 16
@@ -136,12 +136,12 @@ def _fault(shape, times):
         return f"features must be (N, ..., C), no side 0; they are {shape}"
     if times != (shape[0], 3):
         return f"times must be ({shape[0]}, 3), as there are {shape[0]} rows; they are {times}"
-    if 4 * math.prod(shape) > MOST_BYTES:
-        return f"features {shape} take more than {MOST_BYTES} bytes; pool them"
+    if 4 * math.prod(shape) > MAX_BYTES:
+        return f"features {shape} take more than {MAX_BYTES} bytes; pool them"
     return None
 
 
-def _spell(features, most=MOST_TEXT, **more):
+def _spell(features, most=MAX_TEXT, **more):
     record = {"format": FORMAT, "version": VERSION, **features.metadata, **more}
     text = json.dumps(record, indent=1, allow_nan=False)
     if len(text) > most:
@@ -183,7 +183,7 @@ def _read_array(stream, size, name, kinds):
     if by_column or not (dtype.name in kinds or dtype.kind in kinds):
         raise ValueError(f"{name} must be {kinds}, row by row; it is {dtype.name}")
     length = math.prod(shape) * dtype.itemsize
-    if min(shape, default=0) < 0 or stream.tell() + length != size or length > MOST_BYTES:
+    if min(shape, default=0) < 0 or stream.tell() + length != size or length > MAX_BYTES:
         raise ValueError(f"{name} promises {shape}, which is not what is there")
     content = stream.read(length)
     if len(content) < length:
@@ -202,7 +202,7 @@ def _read_npy(path):
     side = path.with_name(path.name + SIDE_SUFFIX)
     if not side.is_file():
         raise ValueError(f"{side.name}, which describes it, is not beside it")
-    if side.stat().st_size > MOST_BYTES:
+    if side.stat().st_size > MAX_BYTES:
         raise ValueError(f"{side.name} is too large")
     record = _understand(side.read_text("utf-8"))
     with open(path, "rb") as file:
@@ -238,7 +238,7 @@ def _read_npz(path):
 
         def read(name, kinds):
             entry = archive.getinfo(f"{name}.npy")
-            if entry.file_size > MOST_BYTES + MOST_TEXT:
+            if entry.file_size > MAX_BYTES + MAX_TEXT:
                 raise ValueError(f"{name} is too large")
             with archive.open(entry) as stream:
                 return _read_array(stream, entry.file_size, name, kinds)
@@ -255,7 +255,7 @@ def _write_h5(features):
     with h5py.File(file, "w") as store:
         store.create_dataset("features", data=features.features, track_times=False)
         store.create_dataset("times", data=features.times, track_times=False)
-        store.attrs["metadata"] = _spell(features, MOST_TEXT_IN_HDF5)
+        store.attrs["metadata"] = _spell(features, MAX_TEXT_IN_HDF5)
     return [("", file.getvalue())]
 
 
@@ -283,7 +283,7 @@ def _read_dataset(store, name, dtype, size):
         raise ValueError(f"{name} must be a dataset of {np.dtype(dtype).name}")
     length = math.prod(dataset.shape) * dataset.dtype.itemsize
     plain = dataset.chunks is None and dataset.external is None
-    if not plain or not length == dataset.id.get_storage_size() <= min(size, MOST_BYTES):
+    if not plain or not length == dataset.id.get_storage_size() <= min(size, MAX_BYTES):
         raise ValueError(f"{name} promises {dataset.shape}, which is not what is there")
     return dataset[()]
 

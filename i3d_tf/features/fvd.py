@@ -5,7 +5,7 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from i3d_tf.features.fvd_clips import ClipRules, FeatureNetwork, Gathered, gather_features
+from i3d_tf.features.fvd_clips import ClipRules, FeatureNetwork, FeatureSet, gather_features
 from i3d_tf.metrics.frechet import (
     FeatureStatistics,
     Interval,
@@ -18,7 +18,7 @@ from i3d_tf.system.console import progress_bar
 from i3d_tf.system.files import atomic_write, ensure_disk_space
 
 REPEATS = 100  # subsamples of an interval
-LEAST_VIDEOS = {False: 2, True: 4}  # without an interval, and with one
+MIN_VIDEOS = {False: 2, True: 4}  # without an interval, and with one
 NAMES_ONLY = ("weights", "skipped")  # statistics may differ in these and be of the same features
 
 
@@ -157,7 +157,7 @@ def _gather(options, network, title):
     gathered = gather_features(sources, network, options.batch_size, title, options.interval)
     for path, reason in gathered.failures.items():
         print(f"error: {path}: {reason}", file=sys.stderr, flush=True)
-    count, least = gathered.statistics.count, LEAST_VIDEOS[options.interval]
+    count, least = gathered.statistics.count, MIN_VIDEOS[options.interval]
     if count < least:
         raise ValueError(
             f"--{title}: {count} videos could be read and {len(gathered.failures)} could not; at "
@@ -167,7 +167,7 @@ def _gather(options, network, title):
 
 
 def _read_statistics(sources, about):
-    """Gathered of a file of statistics, or None where the sources are videos."""
+    """FeatureSet of a file of statistics, or None where the sources are videos."""
     files = [path for path in map(str, sources) if is_statistics_file(path)]
     if not files:
         return None
@@ -185,7 +185,7 @@ def _read_statistics(sources, about):
             f"{files[0]}: these statistics are of other features: {'; '.join(different)}. Give "
             "the flags that they were made with, or make them anew from the videos."
         )
-    return Gathered(statistics)
+    return FeatureSet(statistics)
 
 
 def _check_target(path, ready):

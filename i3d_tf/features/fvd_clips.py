@@ -31,7 +31,7 @@ from i3d_tf.zoo.checkpoint import open_checkpoint
 
 FEATURES = ("logits", "pooled")
 POOL = "AvgPool3d_0a_7x7"  # the endpoint whose mean over time and space is "pooled"
-MOST_WORKERS = 16
+MAX_WORKERS = 16
 READ_AHEAD_BYTES = 2**29
 
 
@@ -129,7 +129,7 @@ def _network(model, weights, rules):
 
 
 @dataclass
-class Gathered:
+class FeatureSet:
     """What a set of videos came to.
 
     Attributes:
@@ -143,7 +143,7 @@ class Gathered:
     failures: dict[str, str] = field(default_factory=dict)
 
 
-def gather_features(sources, network, batch_size, title, keep=False) -> Gathered:
+def gather_features(sources, network, batch_size, title, keep=False) -> FeatureSet:
     """Computes the features of a set of videos, in the memory of a few batches.
 
     Args:
@@ -154,10 +154,10 @@ def gather_features(sources, network, batch_size, title, keep=False) -> Gathered
         keep: Whether the features themselves are kept.
 
     Returns:
-        Gathered. What cannot be read is in `failures`; of a file of clips that is damaged in the
+        FeatureSet. What cannot be read is in `failures`; of a file of clips that is damaged in the
         middle, the clips before are taken.
     """
-    gathered = Gathered(FeatureStatistics(network.about))
+    gathered = FeatureSet(FeatureStatistics(network.about))
     kept, batch = [], []
 
     def flush():
@@ -196,7 +196,7 @@ class _Clips:
         self._paths, self._rules, self._failures = paths, rules, failures
 
     def __iter__(self):
-        workers = min(MOST_WORKERS, processor_count())
+        workers = min(MAX_WORKERS, processor_count())
         clip_bytes = self._rules.frames * self._rules.size**2 * 3
         ahead = max(1, min(2 * workers, READ_AHEAD_BYTES // clip_bytes))
         waiting = deque()

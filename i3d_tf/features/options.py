@@ -4,20 +4,19 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from i3d_tf.specs.architectures import JOINT
 from i3d_tf.specs.geometry import receptive_fields, time_steps
 from i3d_tf.specs.inception_v1 import HEAD, HEAD_POOL, I3D, MIN_FRAMES
-from i3d_tf.specs.streams import STREAMS
+from i3d_tf.specs.streams import JOINT, STREAMS
 
 LAST = I3D[-1].name  # the endpoint that the head stands on
 ENDPOINTS = (*(row.name for row in I3D), HEAD_POOL, HEAD)
 POOLS = ("space", "space_time", "none")
 CHOICES = (*STREAMS, JOINT)
-MOST_FRAMES = 4096  # of a window
+MAX_FRAMES = 4096  # of a window
 
 
 @dataclass(frozen=True)
-class FeatureRules:
+class FeatureConfig:
     """What is computed of a stream; see `feature_rules` for what may be left out.
 
     Attributes:
@@ -44,7 +43,7 @@ class FeatureOptions:
     """What the features of all videos of a job are made with.
 
     Attributes:
-        rules: FeatureRules.
+        rules: FeatureConfig.
         stream: "rgb", "flow" or "joint".
         rgb_weights: A name in the checkpoint directory, or the folder of a training run.
         flow_weights: The same for flow; of a stream that is not asked for, nothing is read.
@@ -54,7 +53,7 @@ class FeatureOptions:
         batch_size: Windows at once.
     """
 
-    rules: FeatureRules
+    rules: FeatureConfig
     stream: str
     rgb_weights: str = "rgb_imagenet"
     flow_weights: str = "flow_imagenet"
@@ -72,7 +71,7 @@ class FeatureOptions:
             )
 
 
-def feature_rules(endpoint=LAST, pool=None, window=None, stride=None) -> FeatureRules:
+def feature_rules(endpoint=LAST, pool=None, window=None, stride=None) -> FeatureConfig:
     """Fills in what was not said.
 
     Args:
@@ -93,11 +92,11 @@ def feature_rules(endpoint=LAST, pool=None, window=None, stride=None) -> Feature
     if pool not in POOLS:
         raise ValueError(f"`pool` must be one of {POOLS}; received {pool!r}.")
     if window is None:
-        return FeatureRules(endpoint, pool, None, _whole_stride(endpoint, pool, stride))
+        return FeatureConfig(endpoint, pool, None, _whole_stride(endpoint, pool, stride))
     _check_frames("window", window, MIN_FRAMES)
     stride = window if stride is None else stride
     _check_frames("stride", stride, 1)
-    return FeatureRules(endpoint, pool, window, stride)
+    return FeatureConfig(endpoint, pool, window, stride)
 
 
 def _whole_stride(endpoint, pool, stride):
@@ -120,9 +119,9 @@ def _whole_stride(endpoint, pool, stride):
 
 
 def _check_frames(name, value, least):
-    if not isinstance(value, int) or not least <= value <= MOST_FRAMES:
+    if not isinstance(value, int) or not least <= value <= MAX_FRAMES:
         raise ValueError(
-            f"`{name}` must be an integer within {least}..{MOST_FRAMES} (frames); received "
+            f"`{name}` must be an integer within {least}..{MAX_FRAMES} (frames); received "
             f"{value!r}."
         )
 
@@ -137,7 +136,7 @@ def receptive_field(endpoint) -> int:
     return _span(endpoint).field[0]
 
 
-def row_times(rules: FeatureRules, num_frames: int) -> np.ndarray:
+def row_times(rules: FeatureConfig, num_frames: int) -> np.ndarray:
     """When the rows of a video are, counted in frames.
 
     Without windows, the stretches of the rows follow each other from the first frame to the last,
@@ -145,7 +144,7 @@ def row_times(rules: FeatureRules, num_frames: int) -> np.ndarray:
     two frames after the middle of the stretch. The head's steps are means of two, and overlap.
 
     Args:
-        rules: FeatureRules.
+        rules: FeatureConfig.
         num_frames: Of the video.
 
     Returns:

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 
 from i3d_tf.flow.engines import engine_parameters, load_engine
-from i3d_tf.flow.tvl1 import SMALLEST_SIDE
+from i3d_tf.flow.tvl1 import MIN_SIDE
 
 
 def compute_flow(frames, engine="auto", parameters=None, next_frame=None):
@@ -56,9 +56,9 @@ def to_grey(frames):
             "`frames` must be uint8 RGB (T, H, W, 3), or grey (T, H, W) of uint8 or float; "
             f"received {frames.dtype} {frames.shape}."
         )
-    if len(frames) < 1 or min(frames.shape[1:3]) < SMALLEST_SIDE:
+    if len(frames) < 1 or min(frames.shape[1:3]) < MIN_SIDE:
         raise ValueError(
-            f"`frames` must be one or more of at least {SMALLEST_SIDE} x {SMALLEST_SIDE} pixels; "
+            f"`frames` must be one or more of at least {MIN_SIDE} x {MIN_SIDE} pixels; "
             f"resize them first (see `resize_short_side`); received shape {frames.shape}."
         )
     if is_rgb:

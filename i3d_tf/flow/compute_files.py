@@ -11,7 +11,7 @@ from i3d_tf.flow.engines import ALGORITHMS, choose_engine, engine_parameters
 from i3d_tf.flow.flow_file import SUFFIX, flow_path, open_flow_file
 from i3d_tf.flow.metadata import difference, flow_metadata
 from i3d_tf.flow.stream import use_one_core, write_video_flow
-from i3d_tf.flow.tvl1 import SMALLEST_SIDE
+from i3d_tf.flow.tvl1 import MIN_SIDE
 from i3d_tf.specs.streams import FRAME_RATE, SHORT_SIDE
 from i3d_tf.system.console import progress_bar
 from i3d_tf.system.files import staging_dir
@@ -107,10 +107,8 @@ def compute_flow_files(
         OSError: A folder or a flow file cannot be written.
     """
     as_fraction("frame_rate", frame_rate, positive=True)
-    if not isinstance(short_side, int) or short_side < SMALLEST_SIDE:
-        raise ValueError(
-            f"`short_side` must be an integer >= {SMALLEST_SIDE}; received {short_side!r}."
-        )
+    if not isinstance(short_side, int) or short_side < MIN_SIDE:
+        raise ValueError(f"`short_side` must be an integer >= {MIN_SIDE}; received {short_side!r}.")
     engine = choose_engine(engine)
     settings = FlowSettings(engine, engine_parameters(engine, preset), frame_rate, short_side)
     processes = _checked_processes(processes, engine)

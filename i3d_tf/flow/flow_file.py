@@ -25,12 +25,12 @@ from i3d_tf.flow.metadata import fault
 from i3d_tf.flow.quantize import dequantise, quantise
 from i3d_tf.specs.streams import FLOW_BOUND
 from i3d_tf.system.files import atomic_write
-from i3d_tf.video.container import MAXIMUM_BYTES, MAXIMUM_FRAMES, MAXIMUM_PIXELS
+from i3d_tf.video.container import MAX_BYTES, MAX_FRAMES, MAX_PIXELS
 from i3d_tf.video.errors import VideoError, reason_of
 
 SUFFIX = ".flow.zip"
 DESCRIPTION = "flow.json"
-MAXIMUM_DESCRIPTION = 2**16  # bytes
+MAX_DESCRIPTION = 2**16  # bytes
 # 21 kB and 1 ms a frame of 340 x 256; more effort makes it no smaller before it takes six times as
 # long.
 PNG_OPTIONS = (cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE)
@@ -106,8 +106,8 @@ def _write_frames(archive, flow, rounding):
         shape = shape or _checked_shape(frame)
         if np.shape(frame) != shape:
             raise ValueError(f"`flow` must be {shape} in every frame; received {np.shape(frame)}.")
-        if frames == MAXIMUM_FRAMES:
-            raise ValueError(f"`flow` must have at most {MAXIMUM_FRAMES} frames; received more.")
+        if frames == MAX_FRAMES:
+            raise ValueError(f"`flow` must have at most {MAX_FRAMES} frames; received more.")
         codes = quantise(frame, rounding)
         clipped += int(np.count_nonzero(np.abs(frame) > FLOW_BOUND))
         _, content = cv2.imencode(
@@ -124,9 +124,9 @@ def _write_frames(archive, flow, rounding):
 
 def _checked_shape(frame):
     shape = np.shape(frame)
-    if len(shape) != 3 or shape[2] != 2 or 0 in shape or shape[0] * shape[1] * 2 > MAXIMUM_PIXELS:
+    if len(shape) != 3 or shape[2] != 2 or 0 in shape or shape[0] * shape[1] * 2 > MAX_PIXELS:
         raise ValueError(
-            f"`flow` must have frames (H, W, 2) of 1 to {MAXIMUM_PIXELS // 2} pixels; received "
+            f"`flow` must have frames (H, W, 2) of 1 to {MAX_PIXELS // 2} pixels; received "
             f"shape {shape}."
         )
     return shape
@@ -220,10 +220,10 @@ class FlowFile:
                 f"received {start!r} and {stop!r}."
             )
         shape = (stop - start, self.height, self.width, 2)
-        if 5 * np.prod(shape, dtype=object) > MAXIMUM_BYTES:  # as codes and as float32
+        if 5 * np.prod(shape, dtype=object) > MAX_BYTES:  # as codes and as float32
             raise ValueError(
                 f"`stop` - `start` must be smaller for frames of {self.height} x {self.width}, to "
-                f"stay within {MAXIMUM_BYTES / 2**30:g} GiB; received {start!r} and {stop!r}."
+                f"stay within {MAX_BYTES / 2**30:g} GiB; received {start!r} and {stop!r}."
             )
         codes = None
         with _open_archive(self.path) as archive:
@@ -239,7 +239,7 @@ class FlowFile:
     def _most_bytes(self):
         """Bytes of a picture that does not compress at all, and some for the format."""
         pixels = 2 * self.height * self.width
-        return pixels + pixels // 8 + 2 * self.height + MAXIMUM_DESCRIPTION
+        return pixels + pixels // 8 + 2 * self.height + MAX_DESCRIPTION
 
     def _decode(self, name, content):
         size = self.width.to_bytes(4, "big") + (2 * self.height).to_bytes(4, "big")
@@ -287,7 +287,7 @@ def _read_entry(archive, name, most_bytes):
 
 
 def _read_description(path, archive):
-    text = _read_entry(archive, DESCRIPTION, MAXIMUM_DESCRIPTION)
+    text = _read_entry(archive, DESCRIPTION, MAX_DESCRIPTION)
     try:
         metadata = json.loads(text)
     except (ValueError, RecursionError) as error:

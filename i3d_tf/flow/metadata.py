@@ -8,7 +8,7 @@ from i3d_tf.flow.engines import ALGORITHMS, choose_engine, engine_parameters
 from i3d_tf.flow.quantize import ROUNDINGS
 from i3d_tf.specs.streams import FLOW_BOUND, FRAME_RATE, SHORT_SIDE
 from i3d_tf.specs.version import __version__
-from i3d_tf.video.container import MAXIMUM_FRAMES, MAXIMUM_PIXELS
+from i3d_tf.video.container import MAX_FRAMES, MAX_PIXELS
 
 FORMAT = "i3d_tf flow"
 VERSION = 1
@@ -104,8 +104,8 @@ def fault(metadata, whole=True):
             return f"`{field}` must be {allowed}; it is {_short(metadata[field])}"
     if metadata["codes"] != FORMULAS[metadata["rounding"]]:
         return f"`codes` must be {FORMULAS[metadata['rounding']]!r}; it is another formula"
-    if whole and 2 * metadata["height"] * metadata["width"] > MAXIMUM_PIXELS:
-        return f"its frames are larger than {MAXIMUM_PIXELS // 2} pixels"
+    if whole and 2 * metadata["height"] * metadata["width"] > MAX_PIXELS:
+        return f"its frames are larger than {MAX_PIXELS // 2} pixels"
     return None
 
 
@@ -131,7 +131,7 @@ def _is_source(value):
 
 
 def _is_side(value):
-    return _is_count(value, MAXIMUM_PIXELS)
+    return _is_count(value, MAX_PIXELS)
 
 
 # Field -> what it must be, in words, and whether it is.
@@ -151,8 +151,8 @@ BEFORE = {
 }
 AFTER = {
     "frames": (
-        f"a whole number within 1..{MAXIMUM_FRAMES}",
-        lambda value: _is_count(value, MAXIMUM_FRAMES),
+        f"a whole number within 1..{MAX_FRAMES}",
+        lambda value: _is_count(value, MAX_FRAMES),
     ),
     "height": ("a size", _is_side),
     "width": ("a size", _is_side),

@@ -18,7 +18,7 @@ from i3d_tf.video.decode import read_frames
 
 # Pairs of frames that are computed at once: enough for the cores of a large machine, or as many as
 # stay within the memory, at 8 bytes a pixel for the flow and 90 for what TV-L1 works with.
-MOST_PAIRS = 64
+MAX_PAIRS = 64
 PAIR_BYTES = 2**30
 PIXEL_BYTES = 98
 
@@ -41,7 +41,7 @@ def flow_frames(frames, engine="auto", parameters=None):
     if not piece:
         raise ValueError("`frames` must have at least one frame; received none.")
     latest = np.zeros((*piece[0].shape, 2), np.float32)
-    pairs = min(MOST_PAIRS, max(1, PAIR_BYTES // (PIXEL_BYTES * piece[0].size)))
+    pairs = min(MAX_PAIRS, max(1, PAIR_BYTES // (PIXEL_BYTES * piece[0].size)))
     while following := list(islice(grey, pairs)):
         clip = np.stack(piece + following)
         flow = flow_between(clip[:-1], clip[1:], parameters)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 # In pixels: no level of the pyramid has a shorter side (OpenCV's rule), and no frame may.
-SMALLEST_SIDE = 16
+MIN_SIDE = 16
 
 _COUNTS = ("scales", "warps", "inner_iterations", "outer_iterations")
 
@@ -82,7 +82,7 @@ def pyramid_sizes(height, width, parameters):
     sizes = [(height, width)]
     while len(sizes) < parameters.scales:
         smaller = tuple(round(side * parameters.scale_step) for side in sizes[-1])
-        if min(smaller) < SMALLEST_SIDE:
+        if min(smaller) < MIN_SIDE:
             break
         sizes.append(smaller)
     return sizes
@@ -100,9 +100,9 @@ def check_pairs(previous, following):
             "`previous` and `following` must be alike; received "
             f"{previous.dtype} {previous.shape} and {following.dtype} {following.shape}."
         )
-    if previous.ndim != 3 or min(previous.shape[1:]) < SMALLEST_SIDE:
+    if previous.ndim != 3 or min(previous.shape[1:]) < MIN_SIDE:
         raise ValueError(
-            f"`previous` must be grey (N, H, W), H and W at least {SMALLEST_SIDE} pixels; received "
+            f"`previous` must be grey (N, H, W), H and W at least {MIN_SIDE} pixels; received "
             f"shape {previous.shape}."
         )
     is_float = np.issubdtype(previous.dtype, np.floating)

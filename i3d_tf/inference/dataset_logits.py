@@ -3,7 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
-from i3d_tf.data.pipeline import Failures, Phases, evaluation_clips
+from i3d_tf.data.pipeline import Failures, PipelineConfig, evaluation_clips
 from i3d_tf.system.console import progress_bar
 
 
@@ -21,7 +21,7 @@ def last_answer(logits):
     return logits[:, -1] if len(logits.shape) == 3 else logits
 
 
-def compute_logits(forward, phases: Phases, windows=1, crops=1, workers=None, title="test"):
+def compute_logits(forward, phases: PipelineConfig, windows=1, crops=1, workers=None, title="test"):
     """The logits of every example, averaged over its windows and crops.
 
     Args:

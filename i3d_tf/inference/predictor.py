@@ -8,12 +8,11 @@ from i3d_tf.flow.compute import compute_flow
 from i3d_tf.flow.engines import choose_engine
 from i3d_tf.inference.dataset_logits import forward_function
 from i3d_tf.inference.prediction import Answer, answered, stage
-from i3d_tf.inference.test_clip import read_shown
+from i3d_tf.inference.test_clip import read_test_clips
 from i3d_tf.metrics.ranking import decode_predictions
 from i3d_tf.models.fold_batch_norm import fuse_for_inference
-from i3d_tf.specs.architectures import JOINT, STREAM_CHOICES
 from i3d_tf.specs.protocol import frames_seen
-from i3d_tf.specs.streams import STREAMS
+from i3d_tf.specs.streams import JOINT, STREAM_CHOICES, streams_of
 from i3d_tf.video.errors import VideoError
 from i3d_tf.video.sampling import first_frames
 from i3d_tf.video.transforms import centre_crop, preprocess_input
@@ -47,10 +46,10 @@ class Predictor:
         if stream not in STREAM_CHOICES:
             raise ValueError(f"`stream` must be one of {STREAM_CHOICES}; received {stream!r}.")
         self.stream = stream
-        self.engine = choose_engine(engine) if "flow" in _streams_of(stream) else None
+        self.engine = choose_engine(engine) if "flow" in streams_of(stream) else None
         self.models, self.networks = {}, {}
         label_sets, protocols = set(), set()
-        parts = (stream,) if stream in weights else _streams_of(stream)
+        parts = (stream,) if stream in weights else streams_of(stream)
         for part in parts:
             checkpoint = open_checkpoint(weights[part], checkpoint_dir)
             if checkpoint.stream != part:
@@ -71,13 +70,13 @@ class Predictor:
 
     def _fill(self, answer, path, top):
         with stage(answer, "decode"):
-            shown = read_shown(path, self.protocol)
+            shown = read_test_clips(path, self.protocol)
         answer.frames = shown.number
         answer.seconds = answer.frames / self.protocol.frame_rate
         logits = 0.0
         for window in shown.windows():
             for part, network in self.networks.items():
-                clips = {s: self._clip(answer, s, window) for s in _streams_of(part)}
+                clips = {s: self._clip(answer, s, window) for s in streams_of(part)}
                 with stage(answer, f"{part} network"):
                     answers = network(clips if part == JOINT else clips[part])
                     logits = logits + answers.numpy() / len(shown.starts)
@@ -96,10 +95,6 @@ class Predictor:
             order = order[frames_seen(stream, protocol.frames, protocol.rgb_step)]
             clip = preprocess_input(centre_crop(shown, protocol.crop_size), stream=stream)
             return clip[np.newaxis, order]
-
-
-def _streams_of(part):
-    return STREAMS if part == JOINT else (part,)
 
 
 def predict(videos, predictor, top=5) -> Iterator[Answer]:

@@ -8,7 +8,7 @@ from i3d_tf.inference.prediction import Window, stage
 from i3d_tf.inference.predictor import Predictor
 from i3d_tf.inference.streaming import LAST, Streamer, step_logits
 from i3d_tf.inference.test_clip import check_number
-from i3d_tf.inference.video_source import VideoStreams
+from i3d_tf.inference.video_source import VideoSource
 from i3d_tf.metrics.ranking import decode_predictions
 from i3d_tf.specs.geometry import time_steps
 from i3d_tf.specs.inception_v1 import I3D
@@ -58,7 +58,7 @@ class WindowPredictor(Predictor):
 
     def _fill(self, answer, path, top):
         with stage(answer, "count frames"):
-            video = VideoStreams(path, self.protocol, self.engine or "auto")
+            video = VideoSource(path, self.protocol, self.engine or "auto")
             frames = video.num_frames
         check_number(path, frames, self.protocol)
         rate = self.protocol.frame_rate

@@ -14,7 +14,7 @@ from i3d_tf.video.sampling import uniform_windows
 from i3d_tf.video.transforms import resize_short_side
 
 # Resized to the protocol's short side, frames of any length would not fit into memory.
-LARGEST_ASPECT = 16
+MAX_ASPECT = 16
 
 
 class ShownWindow(NamedTuple):
@@ -29,7 +29,7 @@ class ShownWindow(NamedTuple):
     following: np.ndarray | None
 
 
-class ShownFrames(NamedTuple):
+class TestClips(NamedTuple):
     """What is shown of a video.
 
     Attributes:
@@ -53,7 +53,7 @@ class ShownFrames(NamedTuple):
             )
 
 
-def read_shown(path, protocol: Protocol) -> ShownFrames:
+def read_test_clips(path, protocol: Protocol) -> TestClips:
     """Reads what a network is shown of a video.
 
     A single window is that of the first frames; several are spread evenly over the video.
@@ -69,7 +69,7 @@ def read_shown(path, protocol: Protocol) -> ShownFrames:
         # One frame more than is shown to the network, so that the last flow is a real one.
         frames = read_start(path, protocol, protocol.frames + 1)
         length = min(len(frames), protocol.frames)
-        return ShownFrames(frames, (0,), length, length)
+        return TestClips(frames, (0,), length, length)
     number = count_frames(path, protocol.frame_rate)
     check_number(path, number, protocol)
     shown = uniform_windows(number, protocol.frames, protocol.windows)
@@ -81,7 +81,7 @@ def read_shown(path, protocol: Protocol) -> ShownFrames:
     kept = [frame for k, frame in enumerate(islice(frames, int(needed[-1]) + 1)) if k in wanted]
     _check_aspect(path, *kept[0].shape[:2])
     positions = np.searchsorted(needed, starts).tolist()
-    return ShownFrames(np.stack(kept), tuple(positions), length, len(np.unique(shown)))
+    return TestClips(np.stack(kept), tuple(positions), length, len(np.unique(shown)))
 
 
 def read_start(path, protocol: Protocol, most) -> np.ndarray:
@@ -125,9 +125,9 @@ def check_number(path, number, protocol: Protocol, needed=MIN_FRAMES):
 
 
 def _check_aspect(path, height, width):
-    if max(height, width) > LARGEST_ASPECT * min(height, width):
+    if max(height, width) > MAX_ASPECT * min(height, width):
         raise VideoError(
             path,
             f"its frames of {width} x {height} pixels are too narrow: one side is more than "
-            f"{LARGEST_ASPECT} times the other",
+            f"{MAX_ASPECT} times the other",
         )

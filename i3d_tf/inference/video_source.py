@@ -24,7 +24,7 @@ FRAMES_AHEAD = 64  # decoded frames that may wait; as many as flow takes at once
 PIECE_BYTES = 2**26  # of a flow file, at once
 
 
-class VideoStreams:
+class VideoSource:
     """A video, and where its flow comes from.
 
     Args:
@@ -109,8 +109,8 @@ def flow_origin(engine="auto", flow_file=None) -> dict:
     """How the flow of a video is made, in plain values.
 
     Args:
-        engine: As for `VideoStreams`.
-        flow_file: As for `VideoStreams`.
+        engine: As for `VideoSource`.
+        flow_file: As for `VideoSource`.
 
     Raises:
         VideoError: The flow file cannot be read.

@@ -104,7 +104,7 @@ def inflated(
     _check_choice("time", time, TIMES)
     graph = flatten(model_2d)
     inputs = _inputs(model_2d, frames, channels)
-    building = _Building(rows_by_layer(graph, temporal), padding, rules)
+    building = _Inflater(rows_by_layer(graph, temporal), padding, rules)
     stages = run(graph, [_Stage(tensor) for tensor in inputs], building.visit)
     outputs = [stage.tensor for stage in stages]
     if time == "mean":
@@ -132,7 +132,7 @@ class _Stage:
     jump: Fraction = Fraction(1)
 
 
-class _Building:
+class _Inflater:
     """Calls the 3D layers one after the other, each made when it is first called."""
 
     def __init__(self, rows, padding, rules):

@@ -84,7 +84,7 @@ def flatten(model_2d):
         ValueError: It has no graph, or does not read images.
     """
     _check_functional(model_2d)
-    return _Flattening().graph_of(model_2d)
+    return _Flattener().graph_of(model_2d)
 
 
 def _check_functional(model_2d):
@@ -108,7 +108,7 @@ class _Place(NamedTuple):
     is_opened: bool
 
 
-class _Flattening:
+class _Flattener:
     """What is remembered while a model is flattened."""
 
     def __init__(self):

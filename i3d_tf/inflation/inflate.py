@@ -4,7 +4,7 @@ import numpy as np
 
 from i3d_tf.inflation.build import inflated
 from i3d_tf.inflation.kernels import INITS, inflate_arrays
-from i3d_tf.weights.assign import write_weights
+from i3d_tf.weights.assign import assign_weights
 
 
 def inflate(
@@ -67,7 +67,7 @@ def inflate(
     inflation = inflated(model_2d, temporal, padding, time, frames, channels, rules, name)
     sources = {path: np.asarray(variable) for path, variable in inflation.sources.items()}
     shapes = {variable.path: tuple(variable.shape) for variable in inflation.model.weights}
-    write_weights(inflation.model, inflate_arrays(sources, shapes, init))
+    assign_weights(inflation.model, inflate_arrays(sources, shapes, init))
     for layer in inflation.model.layers:
         if hasattr(layer, "finalize_state"):  # Normalization computes with copies
             layer.finalize_state()

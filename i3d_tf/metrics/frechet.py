@@ -23,7 +23,7 @@ import numpy as np
 # The number of videos that FVD is commonly reported for (fvd2048_16f of arXiv:2112.14683); of fewer
 # samples it is too large by as much as models may differ.
 ENOUGH_SAMPLES = 2048
-LARGEST_FILE = 2**32  # bytes of statistics: 23,000 features
+MAX_FILE = 2**32  # bytes of statistics: 23,000 features
 _MEMBERS = {"mean.npy", "covariance.npy", "count.npy", "about.npy"}
 
 
@@ -124,8 +124,8 @@ class FeatureStatistics:
         try:
             with zipfile.ZipFile(path) as archive:
                 size = sum(member.file_size for member in archive.infolist())
-            if size > LARGEST_FILE:
-                raise ValueError(f"{size} bytes, more than {LARGEST_FILE}")
+            if size > MAX_FILE:
+                raise ValueError(f"{size} bytes, more than {MAX_FILE}")
             with np.load(path, allow_pickle=False) as arrays:
                 mean, covariance = arrays["mean"], arrays["covariance"]
                 count, about = int(arrays["count"]), json.loads(str(arrays["about"]))

@@ -180,7 +180,7 @@ def fuse_for_inference(model, precision="float32"):
     if precision not in PRECISIONS:
         raise ValueError(f"`precision` must be one of {PRECISIONS}; received {precision!r}.")
     _check_functional(model)
-    inputs, outputs = _Fusing(precision, _last_layers(model)).rebuild(model)
+    inputs, outputs = _BatchNormFolder(precision, _last_layers(model)).rebuild(model)
     fused = keras.Model(
         packed_like(model, "input", inputs),
         packed_like(model, "output", [_as_float32(tensor) for tensor in outputs]),
@@ -190,7 +190,7 @@ def fuse_for_inference(model, precision="float32"):
     return fused
 
 
-class _Fusing:
+class _BatchNormFolder:
     """What is remembered while a model, and those within it, are built anew."""
 
     def __init__(self, precision, last_layers):

@@ -11,10 +11,9 @@ from i3d_tf.models.validation import (
     check_network,
     shapes_of_streams,
 )
-from i3d_tf.specs.architectures import JOINT
 from i3d_tf.specs.baselines import FLOW_PER_STEP
 from i3d_tf.specs.inception_v1 import MIN_FRAMES
-from i3d_tf.specs.streams import CHANNELS, FUSIONS
+from i3d_tf.specs.streams import CHANNELS, FUSIONS, JOINT
 
 # Of the two networks within the joint one; in it, both may not have one name.
 STREAM_NAMES = {"rgb": "rgb_stream", "flow": "flow_stream"}

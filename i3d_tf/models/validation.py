@@ -2,9 +2,8 @@
 
 from collections.abc import Mapping
 
-from i3d_tf.specs.architectures import JOINT, STREAM_CHOICES
 from i3d_tf.specs.inception_v1 import MIN_SIZE
-from i3d_tf.specs.streams import CHANNELS, STREAMS
+from i3d_tf.specs.streams import CHANNELS, JOINT, STREAM_CHOICES, STREAMS, streams_of
 
 
 def check_network(classes, dropout_rate, width_multiplier):
@@ -66,8 +65,7 @@ def shapes_of_streams(stream, input_shape, defaults):
     Returns:
         Stream to shape, for the streams that are to be built; not checked further.
     """
-    check_stream(stream)
-    streams = STREAMS if stream == JOINT else (stream,)
+    streams = streams_of(stream)
     if input_shape is None:
         return {name: defaults[name] for name in streams}
     if stream != JOINT:

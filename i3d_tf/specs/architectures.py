@@ -9,10 +9,14 @@ from typing import NamedTuple
 
 from i3d_tf.specs.baselines import C3D_CROP_SIZE, C3D_FRAMES, C3D_SHORT_SIDE, FLOW_PER_STEP
 from i3d_tf.specs.inception_v1 import MIN_FRAMES
-from i3d_tf.specs.streams import CHANNELS, CROP_SIZE, SHORT_SIDE, TEST_FRAMES, TRAIN_FRAMES
+from i3d_tf.specs.streams import (
+    CROP_SIZE,
+    SHORT_SIDE,
+    STREAM_CHOICES,
+    TEST_FRAMES,
+    TRAIN_FRAMES,
+)
 
-JOINT = "joint"
-STREAM_CHOICES = (*CHANNELS, JOINT)
 DATASETS = ("ucf101", "hmdb51", "kinetics400")  # split 1 of the first two
 
 

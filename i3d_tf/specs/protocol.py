@@ -31,7 +31,7 @@ def clip_shape(stream: str, frames: int, rgb_step: int, size: int) -> tuple[int,
     return len(frames_seen(stream, frames, rgb_step)), size, size, CHANNELS[stream]
 
 
-MOST_FRAME_RATE = 1000
+MAX_FRAME_RATE = 1000
 _MOST = {
     "frames": 1 << 16,
     "short_side": 4096,
@@ -75,9 +75,9 @@ class Protocol:
                     f"`{name}` must be an integer within 1..{most}; received {value!r}."
                 )
         rate = self.frame_rate
-        if not isinstance(rate, int | float) or not 0 < rate <= MOST_FRAME_RATE:
+        if not isinstance(rate, int | float) or not 0 < rate <= MAX_FRAME_RATE:
             raise ValueError(
-                f"`frame_rate` must be a number within 0..{MOST_FRAME_RATE}; received {rate!r}."
+                f"`frame_rate` must be a number within 0..{MAX_FRAME_RATE}; received {rate!r}."
             )
         if self.crop_size > self.short_side or self.rgb_step > self.frames:
             raise ValueError(

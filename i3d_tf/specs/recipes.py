@@ -6,16 +6,18 @@ overridden by a flag of the same name.
 
 from dataclasses import dataclass, replace
 
-from i3d_tf.specs.architectures import ARCHITECTURES, JOINT
+from i3d_tf.specs.architectures import ARCHITECTURES
 from i3d_tf.specs.inception_v1 import MIN_SIZE
-from i3d_tf.specs.protocol import clip_shape
+from i3d_tf.specs.protocol import Protocol, clip_shape
 from i3d_tf.specs.streams import (
     CROP_SIZE,
     FRAME_RATE,
+    JOINT,
     SHORT_SIDE,
     STREAMS,
     TEST_FRAMES,
     TRAIN_FRAMES,
+    streams_of,
 )
 
 OPTIMIZERS = ("sgd", "adamw")
@@ -142,8 +144,20 @@ class Recipe:
 
     @property
     def streams(self) -> tuple[str, ...]:
-        """What the network sees."""
-        return STREAMS if self.stream == JOINT else (self.stream,)
+        """The streams that the network sees."""
+        return streams_of(self.stream)
+
+    @property
+    def protocol(self) -> Protocol:
+        """How the network is shown videos at test time."""
+        return Protocol(
+            frames=self.test_frames,
+            frame_rate=self.frame_rate,
+            short_side=self.short_side,
+            crop_size=self.crop_size,
+            windows=self.test_windows,
+            rgb_step=self.rgb_step,
+        )
 
     def clip_shape(self, stream: str, frames: int) -> tuple[int, int, int, int]:
         """The shape (T, H, W, C) of what a stream's network sees of a window of `frames`."""

@@ -1,8 +1,12 @@
 """The two streams of a two-stream network and how their values are laid out."""
 
+from i3d_tf.specs.validation import check_choice
+
 STREAMS = ("rgb", "flow")
 FUSIONS = ("logits", "probabilities")  # what of two streams is added
 CHANNELS = {"rgb": 3, "flow": 2}
+JOINT = "joint"  # both streams, and one network that sees both
+STREAM_CHOICES = (*STREAMS, JOINT)
 
 # Protocol constants of the released models (arXiv:1705.07750, section 3; FACTS of the release).
 FRAME_RATE = 25.0  # frames per second after resampling
@@ -11,3 +15,16 @@ CROP_SIZE = 224  # pixels
 TRAIN_FRAMES = 64
 TEST_FRAMES = 250
 FLOW_BOUND = 20.0  # pixels per frame; larger displacements are truncated
+
+
+def streams_of(choice: str) -> tuple[str, ...]:
+    """Returns the streams that a choice means.
+
+    Args:
+        choice: "rgb", "flow" or "joint", which means both.
+
+    Raises:
+        ValueError: It is none of these.
+    """
+    check_choice("stream", choice, STREAM_CHOICES)
+    return STREAMS if choice == JOINT else (choice,)

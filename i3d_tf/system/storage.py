@@ -4,7 +4,7 @@ import os
 import re
 from typing import NamedTuple
 
-LARGEST_TEXT = 2**28  # bytes; the annotation of Kinetics-700 has about 2**24
+MAX_TEXT = 2**28  # bytes; the annotation of Kinetics-700 has about 2**24
 
 
 class FileState(NamedTuple):
@@ -80,11 +80,11 @@ def read_lines(path) -> list[str]:
         Its lines without their ends; line n is at index n - 1.
 
     Raises:
-        ValueError: It is not text, or larger than LARGEST_TEXT.
+        ValueError: It is not text, or larger than MAX_TEXT.
         OSError: It cannot be read.
     """
-    if (size := file_state(path).size) > LARGEST_TEXT:
-        raise ValueError(f"{path}: {size} bytes are too many for a list; at most {LARGEST_TEXT}.")
+    if (size := file_state(path).size) > MAX_TEXT:
+        raise ValueError(f"{path}: {size} bytes are too many for a list; at most {MAX_TEXT}.")
     content = _read(path)
     try:
         text = content.decode("utf-8-sig")
@@ -102,9 +102,9 @@ def _read(path):
         import tensorflow as tf
 
         with tf.io.gfile.GFile(path, "rb") as file:
-            return file.read(LARGEST_TEXT)
+            return file.read(MAX_TEXT)
     with open(path, "rb") as file:
-        return file.read(LARGEST_TEXT)
+        return file.read(MAX_TEXT)
 
 
 def _gfile():

@@ -15,7 +15,7 @@ PROFILED_STEPS = (10, 20)
 STOPS = {signal.SIGINT: KeyboardInterrupt, signal.SIGTERM: Terminated}
 
 
-class NanGuard(keras.callbacks.Callback):
+class TerminateOnNaN(keras.callbacks.Callback):
     """Stops at the first step whose loss is not finite, and names the step and its videos.
 
     Args:
@@ -40,7 +40,7 @@ class NanGuard(keras.callbacks.Callback):
             )
 
 
-class StopBetweenSteps(keras.callbacks.Callback):
+class StopOnInterrupt(keras.callbacks.Callback):
     """Makes Ctrl-C and SIGTERM wait for the end of the step, so that what is saved is whole.
 
     Used as a context around `fit`; a second signal does not wait.

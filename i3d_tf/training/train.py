@@ -9,17 +9,17 @@ import numpy as np
 import tensorflow as tf
 
 from i3d_tf.data.clips import ClipFormat
-from i3d_tf.data.pipeline import Failures, Phases, train_batches
+from i3d_tf.data.pipeline import Failures, PipelineConfig, train_batches
 from i3d_tf.data.readers import read_dataset
 from i3d_tf.inference.dataset_logits import compute_logits, forward_function
 from i3d_tf.metrics.classification import top_k_accuracy
 from i3d_tf.specs.recipes import Recipe
 from i3d_tf.training import model as training_model
 from i3d_tf.training.callbacks import (
-    NanGuard,
     Profile,
     Scalars,
-    StopBetweenSteps,
+    StopOnInterrupt,
+    TerminateOnNaN,
     write_pictures,
 )
 from i3d_tf.training.workdir import Workdir
@@ -205,7 +205,7 @@ class _Run:
             flow_dir=self.options.flow_dir,
             flow_engine=self.options.flow_engine,
         )
-        return Phases(
+        return PipelineConfig(
             examples=examples,
             streams=self.recipe.streams,
             frames=frames,
@@ -228,12 +228,12 @@ class _Run:
         """Trains steps `step` to `stop`; Ctrl-C saves what was done."""
         phases = self._phases(self.train_set.examples, self.recipe.train_frames, self.batch_size)
         batches = train_batches(phases, step, stop, self.failures, self.options.workers)
-        watchers = [NanGuard(step, phases.paths), Scalars(self.writer, step)]
+        watchers = [TerminateOnNaN(step, phases.paths), Scalars(self.writer, step)]
         if step == 0 and self.options.profile:
             watchers.append(Profile(self.workdir.tensorboard))
         every = self.recipe.evaluate_every
         training_model.seed_dropout(model, self.options.seed, step)
-        with self.failures.raised_as_they_are(), StopBetweenSteps(step) as stopping:
+        with self.failures.raised_as_they_are(), StopOnInterrupt(step) as stopping:
             if step == 0:
                 clips, *_ = next(iter(train_batches(phases, 0, 1, self.failures)))
                 seen = clips if isinstance(clips, dict) else {self.recipe.stream: clips}

@@ -13,12 +13,12 @@ from i3d_tf.video.errors import VideoError, reason_of
 
 # What one frame may declare: 16K video (15360 x 8640) fits, a forged header does not. FFmpeg checks
 # it before it allocates, and then treats the size as unknown.
-MAXIMUM_PIXELS = 2**27
+MAX_PIXELS = 2**27
 # What one clip, or one remote file, may take in memory.
-MAXIMUM_BYTES = 2**34
+MAX_BYTES = 2**34
 
 
-class Media:
+class VideoContainer:
     """An open media file and its video stream.
 
     Attributes:
@@ -57,7 +57,7 @@ class Media:
 
 
 @contextlib.contextmanager
-def open_media(source):
+def open_container(source):
     """Opens a video for reading.
 
     Args:
@@ -65,7 +65,7 @@ def open_media(source):
             bytes of a file.
 
     Yields:
-        Media.
+        VideoContainer.
 
     Raises:
         VideoError: It cannot be opened or holds no video.
@@ -73,7 +73,7 @@ def open_media(source):
     """
     path, handle = _open_source(source)
     with handle:
-        media = Media(path, handle)
+        media = VideoContainer(path, handle)
         try:
             yield media
         finally:
@@ -115,10 +115,8 @@ def _read_remote(path):
 
     try:
         size = tf.io.gfile.stat(path).length
-        if size > MAXIMUM_BYTES:
-            raise VideoError(
-                path, f"it has {size} bytes; at most {MAXIMUM_BYTES} are read remotely"
-            )
+        if size > MAX_BYTES:
+            raise VideoError(path, f"it has {size} bytes; at most {MAX_BYTES} are read remotely")
         with tf.io.gfile.GFile(path, "rb") as file:
             return file.read()
     except tf.errors.OpError as error:
@@ -140,7 +138,7 @@ class _NamelessFile:
 
 def _open_container(path, handle):
     # No protocol is allowed, so a playlist cannot make FFmpeg open other files or addresses.
-    options = {"protocol_whitelist": "none", "max_pixels": str(MAXIMUM_PIXELS)}
+    options = {"protocol_whitelist": "none", "max_pixels": str(MAX_PIXELS)}
     try:
         return av.open(_NamelessFile(handle), options=options, metadata_errors="replace")
     except (OSError, ValueError, av.error.FFmpegError) as error:
@@ -166,7 +164,7 @@ def _video_stream(path, container):
     stream = streams[0]
     if stream.codec_context is None:
         raise VideoError(path, "FFmpeg has no decoder for its video stream")
-    stream.codec_context.options = {"max_pixels": str(MAXIMUM_PIXELS)}
+    stream.codec_context.options = {"max_pixels": str(MAX_PIXELS)}
     stream.thread_type = "AUTO"
     return stream
 
@@ -177,14 +175,14 @@ def _video_stream(path, container):
 TOLERANCE = Fraction(1, 2)
 
 
-class Packets:
+class Demuxer:
     """Gives the packets of a video stream, then None, which makes a decoder give what it holds."""
 
     def __init__(self, media):
         """Starts where the container stands.
 
         Args:
-            media: Media.
+            media: VideoContainer.
         """
         self._media = media
         self._broken = False
@@ -251,4 +249,4 @@ class Packets:
         return None, None  # other formats have no header that knows
 
 
-MAXIMUM_FRAMES = 10**6  # the names of the pictures have six digits
+MAX_FRAMES = 10**6  # the names of the pictures have six digits

@@ -15,10 +15,10 @@ import av
 import numpy as np
 
 from i3d_tf.specs.streams import FRAME_RATE, SHORT_SIDE
-from i3d_tf.video.container import MAXIMUM_FRAMES, MAXIMUM_PIXELS, Packets, open_media
+from i3d_tf.video.container import MAX_FRAMES, MAX_PIXELS, Demuxer, open_container
 from i3d_tf.video.errors import VideoError, reason_of
 from i3d_tf.video.resample import Timed, as_fraction, between, resample
-from i3d_tf.video.rgb_frames import Clip, Upright
+from i3d_tf.video.rgb_frames import Clip, RGBConverter
 from i3d_tf.video.transforms import resize_short_side, resized_shape
 
 __all__ = ["VideoError", "VideoInfo", "probe", "read_clip"]
@@ -96,9 +96,9 @@ def read_clip(source, frame_rate=FRAME_RATE, start=None, end=None, change=None):
         raise ValueError(
             f"`end` must be greater than `start`, {float(start):g}; received {float(end):g}."
         )
-    with open_media(source) as media:
+    with open_container(source) as media:
         first, timed = frames_from(media, start)
-        clip = Clip(media.path, Upright(first.item.frame), change)
+        clip = Clip(media.path, RGBConverter(first.item.frame), change)
         chosen = resample(timed, rate, start, end) if rate else between(timed, start, end)
         for shown, count in chosen:
             if shown.item.damaged:
@@ -122,14 +122,14 @@ def probe(source):
     Raises:
         VideoError: The video cannot be read.
     """
-    with open_media(source) as media:
+    with open_container(source) as media:
         stream, container = media.stream, media.container
         if stream.duration is not None:
             duration = float(stream.duration * stream.time_base)
         else:
             duration = None if container.duration is None else container.duration / av.time_base
         first, _ = frames_from(media, Fraction(0))
-        upright = Upright(first.item.frame)
+        upright = RGBConverter(first.item.frame)
         return VideoInfo(
             duration=duration,
             frame_rate=float(stream.average_rate) if stream.average_rate else None,
@@ -143,7 +143,7 @@ def frames_from(media, start):
     """Decodes a video, from near a time.
 
     Args:
-        media: What `open_media` gives.
+        media: What `open_container` gives.
         start: Fraction, seconds after the first frame.
 
     Returns:
@@ -157,7 +157,7 @@ def frames_from(media, start):
     first = next(decoded, None)
     if first is None:
         sized = media.stream.codec_context.width > 0
-        hint = "" if sized else f": its frame size is unknown or above {MAXIMUM_PIXELS} pixels"
+        hint = "" if sized else f": its frame size is unknown or above {MAX_PIXELS} pixels"
         raise VideoError(media.path, f"no frame of it can be decoded{hint}")
     decoded = _seek(media, first.time + start) if start else itertools.chain([first], decoded)
     return first, (shown._replace(time=shown.time - first.time) for shown in decoded)
@@ -187,7 +187,7 @@ def _decode(media, wanted=None):
     A frame that is missing raises VideoError once the frames before it have been used up, or marks
     those made from it as damaged where it would be shown before `wanted` (seconds).
     """
-    packets = Packets(media)
+    packets = Demuxer(media)
     latest, damaged = None, False
     for packet in packets:
         try:
@@ -246,18 +246,18 @@ def count_frames(source, frame_rate=FRAME_RATE) -> int:
     """
     rate = as_fraction("frame_rate", frame_rate, positive=True)
     total = 0
-    with open_media(source) as media:
+    with open_container(source) as media:
         _, timed = frames_from(media, Fraction(0))
         for shown, count in resample(timed, rate):
             if shown.item.damaged:
                 raise VideoError(media.path, f"it is damaged at {float(shown.time):.2f} s")
             total += count
-            if total > MAXIMUM_FRAMES:
-                raise VideoError(media.path, f"it has more than {MAXIMUM_FRAMES} frames")
+            if total > MAX_FRAMES:
+                raise VideoError(media.path, f"it has more than {MAX_FRAMES} frames")
     return total
 
 
-def verify_clip(source, start=None, end=None):
+def verify_video(source, start=None, end=None):
     """Does all that `read_clip(source, None, start, end)` does, in the memory of one frame.
 
     Args:
@@ -280,9 +280,9 @@ def verify_clip(source, start=None, end=None):
             f"`end` must be greater than `start`, {float(start):g}; received {float(end):g}."
         )
     num_frames = 0
-    with open_media(source) as media:
+    with open_container(source) as media:
         first, timed = frames_from(media, start)
-        upright = Upright(first.item.frame)
+        upright = RGBConverter(first.item.frame)
         for shown, _ in between(timed, start, end):
             if shown.item.damaged:
                 raise VideoError(media.path, f"it is damaged at {float(shown.time):.2f} s")
@@ -311,9 +311,9 @@ def read_first_frames(source, num_frames, frame_rate=None, change=None):
         VideoError: The video cannot be read, is damaged, or has fewer frames.
     """
     rate = None if frame_rate is None else as_fraction("frame_rate", frame_rate, positive=True)
-    with open_media(source) as media:
+    with open_container(source) as media:
         first, timed = frames_from(media, Fraction(0))
-        clip = Clip(media.path, Upright(first.item.frame), change)
+        clip = Clip(media.path, RGBConverter(first.item.frame), change)
         if rate is None:
             chosen = islice(between(timed), num_frames)
         else:
@@ -333,7 +333,7 @@ def too_short(found, needed, frame_rate=None) -> str:
     return f"it has {found} frames{at_rate}; {needed} are needed"
 
 
-LARGEST_FRAME = 2**23  # pixels after resizing: 4096 x 2048
+MAX_FRAME = 2**23  # pixels after resizing: 4096 x 2048
 
 
 def read_frames(source, frame_rate=FRAME_RATE, short_side=SHORT_SIDE):
@@ -352,17 +352,17 @@ def read_frames(source, frame_rate=FRAME_RATE, short_side=SHORT_SIDE):
         ValueError: An argument is not as above.
     """
     rate = as_fraction("frame_rate", frame_rate, positive=True)
-    with open_media(source) as media:
+    with open_container(source) as media:
         first, timed = frames_from(media, Fraction(0))
-        upright = Upright(first.item.frame)
+        upright = RGBConverter(first.item.frame)
         _check_size(media.path, upright.height, upright.width, short_side)
         total = 0
         for shown, count in resample(timed, rate):
             if shown.item.damaged:
                 raise VideoError(media.path, f"it is damaged at {float(shown.time):.2f} s")
             total += count
-            if total > MAXIMUM_FRAMES:  # a forged time stamp can make a video last for years
-                raise VideoError(media.path, f"it has more than {MAXIMUM_FRAMES} frames")
+            if total > MAX_FRAMES:  # a forged time stamp can make a video last for years
+                raise VideoError(media.path, f"it has more than {MAX_FRAMES} frames")
             frame = _render(media.path, upright, shown.item.frame)
             if short_side is not None:
                 frame = resize_short_side(frame[np.newaxis], short_side)[0]
@@ -380,7 +380,7 @@ def _render(path, upright, frame):
 def _check_size(path, height, width, short_side):
     if short_side is not None:
         height, width = resized_shape(height, width, short_side)
-    if height * width > LARGEST_FRAME:
+    if height * width > MAX_FRAME:
         raise VideoError(
-            path, f"its frames would have {width} x {height} pixels, more than {LARGEST_FRAME}"
+            path, f"its frames would have {width} x {height} pixels, more than {MAX_FRAME}"
         )

@@ -12,7 +12,7 @@ from av.video.reformatter import ColorRange, Colorspace
 
 from i3d_tf.specs.streams import FRAME_RATE
 from i3d_tf.system.files import atomic_write
-from i3d_tf.video.container import MAXIMUM_PIXELS
+from i3d_tf.video.container import MAX_PIXELS
 from i3d_tf.video.errors import VideoError, reason_of
 from i3d_tf.video.resample import as_fraction
 
@@ -109,9 +109,9 @@ def _check_frame(frame, shape):
     received = f"{getattr(frame, 'dtype', type(frame).__name__)} {np.shape(frame)}"
     if not isinstance(frame, np.ndarray) or frame.dtype != np.uint8 or frame.ndim != 3:
         raise ValueError(f"`frames` must be uint8 arrays (H, W, 3); received {received}.")
-    if frame.shape[2] != 3 or 0 in frame.shape or frame.shape[0] * frame.shape[1] > MAXIMUM_PIXELS:
+    if frame.shape[2] != 3 or 0 in frame.shape or frame.shape[0] * frame.shape[1] > MAX_PIXELS:
         raise ValueError(
-            f"`frames` must be (H, W, 3) of 1 to {MAXIMUM_PIXELS} pixels; received {received}."
+            f"`frames` must be (H, W, 3) of 1 to {MAX_PIXELS} pixels; received {received}."
         )
     if frame.shape != shape:
         raise ValueError(f"`frames` must all be {shape} like the first; received {frame.shape}.")

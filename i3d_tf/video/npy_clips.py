@@ -14,7 +14,7 @@ from typing import BinaryIO, NamedTuple
 
 import numpy as np
 
-from i3d_tf.video.container import MAXIMUM_PIXELS
+from i3d_tf.video.container import MAX_PIXELS
 from i3d_tf.video.decode import too_short
 from i3d_tf.video.errors import VideoError, reason_of
 
@@ -147,7 +147,7 @@ def _check_shape(shape, name, num_frames):
     _, frames, height, width, _ = shape
     if min(shape) < 0:
         raise ValueError(f"{name or 'it'} cannot have a negative side: {shape}")
-    if height < 1 or width < 1 or height * width > MAXIMUM_PIXELS:
+    if height < 1 or width < 1 or height * width > MAX_PIXELS:
         raise ValueError(f"{name or 'it'} has frames of {width} x {height} pixels")
     if frames < num_frames:
         raise ValueError(f"{name or 'a clip'}: {too_short(frames, num_frames)}")

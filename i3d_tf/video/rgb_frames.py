@@ -4,13 +4,13 @@ import av
 import numpy as np
 from av.video.reformatter import VideoReformatter
 
-from i3d_tf.video.container import MAXIMUM_BYTES
+from i3d_tf.video.container import MAX_BYTES
 from i3d_tf.video.errors import VideoError, reason_of
 
 INITIAL_BYTES = 2**28  # room for 10 s of most clips; pages that are never written cost nothing
 
 
-class Upright:
+class RGBConverter:
     """Turns decoded frames into RGB arrays the way round they are meant to be seen.
 
     Attributes:
@@ -57,7 +57,7 @@ class Clip:
 
         Args:
             path: The file as it is called in errors.
-            upright: Upright, which renders the frames.
+            upright: RGBConverter, which renders the frames.
             change: What is done to each frame before it is kept, or None.
         """
         self.num_frames = 0
@@ -101,12 +101,12 @@ class Clip:
 
     def _grow(self, needed):
         height, width = self._array.shape[1:3]
-        most = MAXIMUM_BYTES // self._array[0].nbytes
+        most = MAX_BYTES // self._array[0].nbytes
         if needed > most:
             raise VideoError(
                 self._path,
                 f"a clip of {needed} or more frames of {height} x {width} exceeds "
-                f"{MAXIMUM_BYTES / 2**30:g} GiB; "
+                f"{MAX_BYTES / 2**30:g} GiB; "
                 "shorten it with `start` and `end`",
             )
         room = min(max(needed, 2 * len(self._array)), most)

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from i3d_tf.specs.streams import CHANNELS, CROP_SIZE, FLOW_BOUND, SHORT_SIDE, STREAMS
-from i3d_tf.video.container import MAXIMUM_BYTES
+from i3d_tf.video.container import MAX_BYTES
 from i3d_tf.video.sampling import as_generator
 
 
@@ -52,9 +52,9 @@ def resize_short_side(frames, short_side=SHORT_SIDE):
     if (new_height, new_width) == (height, width):
         return frames
     shape = (num_frames, new_height, new_width, channels)
-    if math.prod(shape) > MAXIMUM_BYTES:  # one row of many pixels grows to many rows of many more
+    if math.prod(shape) > MAX_BYTES:  # one row of many pixels grows to many rows of many more
         raise ValueError(
-            f"`frames` resized to {shape} would exceed {MAXIMUM_BYTES / 2**30:g} GiB; take fewer "
+            f"`frames` resized to {shape} would exceed {MAX_BYTES / 2**30:g} GiB; take fewer "
             f"frames or crop them first; received shape {frames.shape}."
         )
     resized = np.empty(shape, np.uint8)

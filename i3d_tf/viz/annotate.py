@@ -5,7 +5,7 @@ import numpy as np
 
 FONT = cv2.FONT_HERSHEY_DUPLEX
 LINE_HEIGHT = 1 / 18  # of the frame's shorter side
-SMALLEST_LINE = 14  # pixels
+MIN_LINE = 14  # pixels
 
 
 def annotate_frames(frames, lines):
@@ -26,7 +26,7 @@ def annotate_frames(frames, lines):
 def annotate_frame(frame, lines):
     """The same for one frame: uint8 (H, W, 3) -> uint8 (H, W, 3)."""
     height, width, _ = frame.shape
-    line = max(SMALLEST_LINE, round(min(height, width) * LINE_HEIGHT))
+    line = max(MIN_LINE, round(min(height, width) * LINE_HEIGHT))
     strip = min(height, line * len(lines) + line // 2)
     picture = frame.copy()
     picture[:strip] = (picture[:strip].astype(np.uint16) * 2 // 5).astype(np.uint8)

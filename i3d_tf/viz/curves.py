@@ -7,7 +7,7 @@ from i3d_tf.viz.markup import element
 WIDTH, HEIGHT = 440, 250  # pixels
 LEFT, RIGHT, TOP, BOTTOM = 48, 14, 34, 34  # margins
 TICKS = 5  # about as many on each axis
-MOST_POINTS = 600  # of a line; more than a picture of this width can show
+MAX_POINTS = 600  # of a line; more than a picture of this width can show
 # The second line is also dashed and thinner, for those who do not see colours.
 STYLES = (
     {"stroke": "var(--right,#2563b0)", "stroke_width": 2},
@@ -61,7 +61,7 @@ def curves_svg(lines, heading, share=False):
     )
 
 
-def thinned(points, most=MOST_POINTS):
+def thinned(points, most=MAX_POINTS):
     """The points in order of their steps; of too many, each stretch keeps its extremes.
 
     Args:

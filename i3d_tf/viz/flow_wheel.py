@@ -22,7 +22,7 @@ WHEEL = (
 )
 TOO_LONG = 0.75  # brightness of flow that is longer than the scale
 FULL_COLOUR_SHARE = 0.95  # of pixels that a scale chosen for a clip covers
-SMALLEST_SCALE = 1.0  # pixels per frame, so that noise does not look like motion
+MIN_SCALE = 1.0  # pixels per frame, so that noise does not look like motion
 
 
 def flow_scale(flow):
@@ -35,7 +35,7 @@ def flow_scale(flow):
         Pixels per frame: what 95 of 100 pixels stay below, at least 1.
     """
     lengths = np.hypot(flow[..., 0], flow[..., 1])
-    return max(SMALLEST_SCALE, float(np.quantile(lengths, FULL_COLOUR_SHARE)))
+    return max(MIN_SCALE, float(np.quantile(lengths, FULL_COLOUR_SHARE)))
 
 
 def colour_flow(flow, scale):

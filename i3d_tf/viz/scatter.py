@@ -10,7 +10,7 @@ LEFT, RIGHT, TOP, BOTTOM = 48, 22, 54, 44  # margins
 GRID = 5  # lines between 0 and 100 %
 RADIUS = 5
 COLOURS = ("#2563b0", "#b4480f")  # of the groups; the second is also hollow
-MOST_GROUPS = len(COLOURS)
+MAX_GROUPS = len(COLOURS)
 
 
 class Point(NamedTuple):
@@ -44,8 +44,8 @@ def scatter_svg(points, panels, title):
         ValueError: There are no points, too many groups, or a cost is not positive.
     """
     groups = list(dict.fromkeys(point.group for point in points))
-    if not points or len(groups) > MOST_GROUPS:
-        raise ValueError(f"`points` must be of 1..{MOST_GROUPS} groups; received {groups}.")
+    if not points or len(groups) > MAX_GROUPS:
+        raise ValueError(f"`points` must be of 1..{MAX_GROUPS} groups; received {groups}.")
     for point in points:
         if len(point.costs) != len(panels) or min(point.costs) <= 0 or not point.accuracies:
             raise ValueError(f"`points` must have a positive cost a panel; received {point}.")

@@ -12,7 +12,7 @@ RIGHT, TOP, BOTTOM = 16, 34, 40  # margins
 ROW, GAP = 22, 4  # pixels
 LETTER = 6.4  # pixels, the mean width of one
 LONGEST_NAME = 32  # letters that are shown
-MOST_CELLS = 380  # along time: two pixels each
+MAX_CELLS = 380  # along time: two pixels each
 ROWS = 8
 COLOUR = "#2563b0"
 
@@ -89,7 +89,7 @@ def leading_classes(probabilities, rows=ROWS):
 
 def _thinned(times, probabilities):
     """Of too many windows, some neighbours become one with their mean."""
-    together = math.ceil(len(times) / MOST_CELLS)
+    together = math.ceil(len(times) / MAX_CELLS)
     starts = range(0, len(times), together)
     parts = [slice(k, k + together) for k in starts]
     return (

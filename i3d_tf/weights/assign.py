@@ -15,7 +15,7 @@ class WeightsError(UserError, ValueError):
     """Weights that do not fit, cannot be read, or are not what they claim to be."""
 
 
-def write_weights(
+def assign_weights(
     model,
     arrays: Mapping[str, np.ndarray],
     ignore_source: Iterable[str] = (),
@@ -64,7 +64,7 @@ def write_weights(
 
 
 def read_weights(model) -> dict[str, np.ndarray]:
-    """The inverse of `write_weights`: `variable.path` to a copy of its value."""
+    """The inverse of `assign_weights`: `variable.path` to a copy of its value."""
     return {path: np.asarray(variable).copy() for path, variable in _weights_by_path(model).items()}
 
 

@@ -5,10 +5,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from i3d_tf.specs.architectures import JOINT
 from i3d_tf.specs.labels import read_labels
 from i3d_tf.specs.protocol import Protocol
-from i3d_tf.specs.streams import CHANNELS
+from i3d_tf.specs.streams import CHANNELS, JOINT
 from i3d_tf.system.files import sha256
 from i3d_tf.weights.store import find_weights
 from i3d_tf.zoo.pretrained import load, load_keras

@@ -7,7 +7,7 @@ from i3d_tf.specs.releases import RELEASES, UPSTREAM_URL, Release
 from i3d_tf.specs.streams import CHANNELS
 from i3d_tf.system.console import progress_bar
 from i3d_tf.system.files import sha256
-from i3d_tf.weights.assign import write_weights
+from i3d_tf.weights.assign import assign_weights
 from i3d_tf.weights.download import download
 from i3d_tf.weights.sonnet import checkpoint_files, identify, read_sonnet
 from i3d_tf.weights.store import save_weights
@@ -32,7 +32,7 @@ def convert(release: str, source, output_dir="checkpoints") -> Path:
     model = inception_i3d(
         input_shape=(None, None, None, CHANNELS[spec.stream]), classes=spec.classes, name=spec.name
     )
-    count = write_weights(model, arrays)
+    count = assign_weights(model, arrays)
     return save_weights(model, spec.name, output_dir, _manifest_row(spec, source, count))
 
 

@@ -14,7 +14,7 @@ from i3d_tf.models.inception import inception_i3d, inception_v1
 from i3d_tf.specs import slim
 from i3d_tf.specs.streams import CHANNELS
 from i3d_tf.system.files import atomic_write, ensure_disk_space, sha256
-from i3d_tf.weights.assign import WeightsError, write_weights
+from i3d_tf.weights.assign import WeightsError, assign_weights
 from i3d_tf.weights.slim import read_slim, slim_files
 from i3d_tf.weights.store import save_weights
 
@@ -45,7 +45,7 @@ def convert_slim(source, output_dir="checkpoints") -> Path:
     """
     arrays = read_slim(source)
     model = inception_v1(classes=slim.CLASSES, name=slim.NAME)
-    count = write_weights(model, arrays)
+    count = assign_weights(model, arrays)
     row = _manifest_row("inception_v1", "rgb", count, source)
     return save_weights(model, slim.NAME, output_dir, row)
 
@@ -75,7 +75,7 @@ def inflate_slim(source, output_dir="checkpoints", init="repeat") -> list[Path]:
         model = inception_i3d(
             input_shape=(None, None, None, channels), classes=slim.CLASSES, name=name
         )
-        count = write_weights(model, inflate_inception(arrays, channels, init))
+        count = assign_weights(model, inflate_inception(arrays, channels, init))
         inflation = {"inflated": {"init": init, "first_layer": FIRST_LAYER[stream]}}
         row = _manifest_row("inception_i3d", stream, count, source) | inflation
         paths.append(save_weights(model, name, output_dir, row))

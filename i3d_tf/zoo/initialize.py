@@ -5,7 +5,7 @@ from pathlib import Path
 
 from i3d_tf.inflation.kernels import adapt_channels, inflate_inception
 from i3d_tf.specs.inception_v1 import HEAD, I3D, INCEPTION_V1, INCEPTION_V1_ENDPOINTS
-from i3d_tf.weights.assign import WeightsError, read_weights, write_weights
+from i3d_tf.weights.assign import WeightsError, assign_weights, read_weights
 from i3d_tf.weights.store import SUFFIX
 from i3d_tf.weights.weights_file import describe_weights
 from i3d_tf.zoo.pretrained import InceptionI3D, load, load_keras
@@ -49,7 +49,7 @@ def write_initial_weights(model, init, checkpoint_dir="checkpoints", width_multi
         if path not in arrays
         and (path.startswith(f"{HEAD}/") or (of_images and not _in_trunk(path)))
     ]
-    write_weights(model, arrays, ignore_target=untrained)
+    assign_weights(model, arrays, ignore_target=untrained)
     if untrained:
         layers = ", ".join(dict.fromkeys(path.partition("/")[0] for path in untrained))
         warnings.warn(f"{init}: all was loaded but {layers}, untrained.", stacklevel=2)

@@ -14,7 +14,7 @@ from i3d_tf.models.inception import inception_i3d, inception_v1
 from i3d_tf.models.two_stream import two_stream_2d, two_stream_i3d
 from i3d_tf.specs.inception_v1 import HEAD, I3D, widen
 from i3d_tf.specs.releases import RELEASES
-from i3d_tf.weights.assign import WeightsError, read_weights, write_weights
+from i3d_tf.weights.assign import WeightsError, assign_weights, read_weights
 from i3d_tf.weights.store import SUFFIX, find_weights, read_manifest
 from i3d_tf.weights.weights_file import RANKS, describe_weights
 
@@ -226,9 +226,9 @@ def _write_fitting_head(model, source, path):
     ours = {v.path: tuple(v.shape) for v in model.weights if v.path.startswith(f"{HEAD}/")}
     theirs = {name: value.shape for name, value in source.items() if name.startswith(f"{HEAD}/")}
     if ours == theirs:
-        write_weights(model, source)
+        assign_weights(model, source)
         return
-    write_weights(model, source, ignore_source=_HEAD_WEIGHTS, ignore_target=_HEAD_WEIGHTS)
+    assign_weights(model, source, ignore_source=_HEAD_WEIGHTS, ignore_target=_HEAD_WEIGHTS)
     if ours:
         classes = {shape[-1] for shape in theirs.values()}
         warnings.warn(

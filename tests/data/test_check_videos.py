@@ -133,9 +133,9 @@ def test_whatever_a_decoder_does_is_a_reason(videos, monkeypatch):
 
     with Journal(videos / "list") as journal:
         todo, _ = journal.missing_from([(str(videos / "run/good 1.mp4"), None, None)])
-    monkeypatch.setattr("i3d_tf.video.decode.verify_clip", fail(MemoryError()))
+    monkeypatch.setattr("i3d_tf.video.decode.verify_video", fail(MemoryError()))
     assert decode_check(todo[0]) == "decoding it takes more memory than there is"
-    monkeypatch.setattr("i3d_tf.video.decode.verify_clip", fail(RuntimeError("odd")))
+    monkeypatch.setattr("i3d_tf.video.decode.verify_video", fail(RuntimeError("odd")))
     assert decode_check(todo[0]) == "decoding it fails: RuntimeError: odd"
 
 

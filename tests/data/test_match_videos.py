@@ -3,7 +3,7 @@ import pytest
 from i3d_tf.data.class_names import ClassNames
 from i3d_tf.data.dataset_report import SkippedRow
 from i3d_tf.data.example import VideoExample
-from i3d_tf.data.match_videos import LEFT_OUT, Candidate, ListedVideo, collect
+from i3d_tf.data.match_videos import NOT_SELECTED, AnnotatedVideo, Candidate, collect
 from i3d_tf.data.quarantine import Quarantine, VideoCheck, check_line
 from i3d_tf.specs.datasets import Dataset
 from i3d_tf.system.storage import file_state
@@ -13,7 +13,7 @@ DATASET = Dataset("d", form="csv")
 
 
 def row(line, name, label=0, start=None, end=None):
-    return ListedVideo("d.csv", line, name, label, ("",), (Candidate(name, start, end),))
+    return AnnotatedVideo("d.csv", line, name, label, ("",), (Candidate(name, start, end),))
 
 
 def gather(folder, rows, quarantine=None, dataset=DATASET):
@@ -25,7 +25,14 @@ def test_every_row_is_somewhere(make_tree):
     bad = VideoCheck(f"{folder}/2.mp4", None, None, *file_state(f"{folder}/2.mp4"), "damaged")
     (folder / "bad.jsonl").write_text(check_line(bad, folder))
     skipped = SkippedRow("d.csv", 4, "nonsense")
-    rows = [row(1, "1.mp4", 1), row(2, "2.mp4"), row(3, "3.mp4"), skipped, LEFT_OUT, LEFT_OUT]
+    rows = [
+        row(1, "1.mp4", 1),
+        row(2, "2.mp4"),
+        row(3, "3.mp4"),
+        skipped,
+        NOT_SELECTED,
+        NOT_SELECTED,
+    ]
     dataset = gather(folder, rows, folder / "bad.jsonl")
     assert dataset.examples == (VideoExample(f"{folder}/1.mp4", 1, "walk"),)
     assert dataset.class_names == ("run", "walk")
@@ -82,7 +89,7 @@ def test_the_report_speaks_of_what_a_person_should_know(make_tree):
             [SkippedRow("d.csv", 2, "nonsense"), SkippedRow("d.csv", 3, "more")],
             r"d train: none of 2 rows can be used; the first fault is in d.csv line 2: nonsense",
         ),
-        ([LEFT_OUT], r"no row is of this split and these classes \(1 rows read\)"),
+        ([NOT_SELECTED], r"no row is of this split and these classes \(1 rows read\)"),
     ],
 )
 def test_without_any_video_the_reason_is_named(make_tree, rows, message):

@@ -5,7 +5,13 @@ import pytest
 
 from i3d_tf.data.clips import ClipFormat, count_frames
 from i3d_tf.data.example import VideoExample
-from i3d_tf.data.pipeline import Failures, Phases, evaluation_clips, in_range, train_batches
+from i3d_tf.data.pipeline import (
+    Failures,
+    PipelineConfig,
+    evaluation_clips,
+    normalize,
+    train_batches,
+)
 from i3d_tf.video.encode import write_video
 from i3d_tf.video.transforms import preprocess_input
 
@@ -35,7 +41,7 @@ def phases(examples, **changes):
         "batch_size": 3,
         "seed": 0,
     }
-    return Phases(**arguments | changes)
+    return PipelineConfig(**arguments | changes)
 
 
 def numbers(batch):
@@ -159,6 +165,6 @@ def test_paths_name_the_videos_of_a_step(examples):
 def test_the_range_is_that_of_preprocess_input():
     levels = np.arange(256, dtype=np.uint8).repeat(3).reshape(1, 16, 16, 3)
     # Both round once or twice, at numbers of up to 1: float32's half unit there is 6e-8.
-    np.testing.assert_allclose(in_range(levels, "rgb"), preprocess_input(levels), atol=1.2e-7)
+    np.testing.assert_allclose(normalize(levels, "rgb"), preprocess_input(levels), atol=1.2e-7)
     flow = np.linspace(-25, 25, 64, dtype=np.float32).reshape(1, 4, 8, 2)
-    np.testing.assert_array_equal(in_range(flow, "flow"), preprocess_input(flow, "flow"))
+    np.testing.assert_array_equal(normalize(flow, "flow"), preprocess_input(flow, "flow"))

@@ -47,7 +47,7 @@ def test_overall_change_and_videos_that_changed(folders):
         ("RGB top-5", None),
         ("RGB class mean", 0),
     ]
-    assert (comparison.became_right, comparison.became_wrong) == (2, 2)
+    assert (comparison.fixed, comparison.broken) == (2, 2)
     assert comparison.chance == 1
 
 
@@ -100,14 +100,14 @@ def test_other_videos_are_a_warning_and_the_common_ones_are_counted(folders):
     paths = ["data/clip_0.mp4", "data/clip_1.mp4", *(f"other_{k}.mp4" for k in range(4))]
     comparison = compare_reports(*folders(paths=paths))
     assert "4 only in A, 4 only in B, 2 in both" in comparison.warnings[0]
-    assert (comparison.became_right, comparison.became_wrong) == (0, 1)
+    assert (comparison.fixed, comparison.broken) == (0, 1)
 
 
 def test_the_same_videos_in_another_folder_are_the_same(folders):
     paths = [f"/elsewhere/data/clip_{k}.mp4" for k in range(6)]
     comparison = compare_reports(*folders(paths=paths, data_report={"data_dir": "/elsewhere/"}))
     assert comparison.warnings == ()
-    assert comparison.became_right == 2
+    assert comparison.fixed == 2
 
 
 def test_two_streams_and_one_are_compared_in_the_one(folders, six_clips):

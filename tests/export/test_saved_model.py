@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from i3d_tf.export.saved_model import ServedModel, signature_shapes
+from i3d_tf.export.saved_model import ServingModule, signature_shapes
 from i3d_tf.models.c3d import c3d
 from i3d_tf.models.fold_batch_norm import fuse_for_inference
 from i3d_tf.models.inception import inception_i3d
@@ -25,7 +25,7 @@ def network(random_weights):
 
 @pytest.fixture(scope="module")
 def served(network):
-    return ServedModel({"rgb": network}, NAMES, PROTOCOL)
+    return ServingModule({"rgb": network}, NAMES, PROTOCOL)
 
 
 def video(frames, height=50, width=77):
@@ -88,7 +88,7 @@ def test_what_cannot_be_classified_is_said(served, frames, reason):
 
 
 def test_rgb_shows_some_frames_where_the_protocol_says_so(network):
-    sparse = ServedModel({"rgb": network}, NAMES, Protocol(30, 25.0, 40, 32, rgb_step=3))
+    sparse = ServingModule({"rgb": network}, NAMES, Protocol(30, 25.0, 40, 32, rgb_step=3))
     frames = video(30)
     answer = sparse.classify(frames)
     clip = preprocess_input(centre_crop(resize_short_side(frames, 40), 32))
@@ -100,17 +100,17 @@ def test_rgb_shows_some_frames_where_the_protocol_says_so(network):
 
 def test_a_network_of_fixed_size_says_so():
     network = c3d(input_shape=(16, 32, 32, 3), classes=3, width_multiplier=1 / 32)
-    served = ServedModel({"rgb": network}, NAMES, Protocol(16, 25.0, 40, 32))
+    served = ServingModule({"rgb": network}, NAMES, Protocol(16, 25.0, 40, 32))
     shapes = signature_shapes(served)
     assert shapes["serving_default"]["inputs"] == {"clip": "float32 (None, 16, 32, 32, 3)"}
     assert list(shapes["features"]["outputs"]) == ["pooled"]
     assert served.classify(video(16))["labels"].shape == (3,)
     with pytest.raises(ValueError, match=r"takes clips of .* \(16, 32, 32\); .* \(12, 32, 32\)"):
-        ServedModel({"rgb": network}, NAMES, PROTOCOL)
+        ServingModule({"rgb": network}, NAMES, PROTOCOL)
 
 
 def test_a_network_of_lower_precision_answers_in_float32(network):
-    served = ServedModel({"rgb": fuse_for_inference(network, "bfloat16")}, NAMES, PROTOCOL)
+    served = ServingModule({"rgb": fuse_for_inference(network, "bfloat16")}, NAMES, PROTOCOL)
     clip = shown(video(12))
     answers = {**served.logits(clip), **served.features(clip)}
     assert {value.dtype.name for value in answers.values()} == {"float32"}
@@ -121,7 +121,7 @@ def test_a_network_of_lower_precision_answers_in_float32(network):
 
 def test_two_streams_are_summed(network):
     flow = inception_i3d(input_shape=(None, None, None, 2), classes=3, width_multiplier=1 / 16)
-    served = ServedModel({"rgb": network, "flow": flow}, NAMES, PROTOCOL)
+    served = ServingModule({"rgb": network, "flow": flow}, NAMES, PROTOCOL)
     generator = np.random.default_rng(0)
     clips = [generator.uniform(-1, 1, (1, 9, 32, 32, c)).astype(np.float32) for c in (3, 2)]
     expected = network(clips[0]).numpy() + flow(clips[1]).numpy()

@@ -9,7 +9,7 @@ import pytest
 from i3d_tf.features import extractor as feature_network
 from i3d_tf.features.extractor import FeatureExtractor
 from i3d_tf.features.options import FeatureOptions, feature_rules
-from i3d_tf.inference.video_source import VideoStreams
+from i3d_tf.inference.video_source import VideoSource
 from i3d_tf.specs.protocol import Protocol
 from i3d_tf.video.errors import VideoError
 from i3d_tf.video.transforms import preprocess_input
@@ -44,7 +44,7 @@ def extractor(small_dir):
 @pytest.fixture(scope="module")
 def answers(small_dir, moving_video):
     """Function: (stream, endpoint, part of the clip) -> what the network's endpoint says of it."""
-    shown = VideoStreams(moving_video(FRAMES), Protocol(short_side=40, crop_size=32), "dis")
+    shown = VideoSource(moving_video(FRAMES), Protocol(short_side=40, crop_size=32), "dis")
     clips, models = {}, {}
 
     def answer(stream, endpoint, part=slice(None)):
@@ -167,7 +167,7 @@ def test_windows_of_several_videos_share_batches(extractor, moving_video, tmp_pa
 
 def test_too_many_features_of_one_of_several(extractor, moving_video, monkeypatch):
     maker = extractor(rules=feature_rules(window=16), batch_size=4)
-    monkeypatch.setattr(feature_network, "MOST_BYTES", 3 * 64 * 4)
+    monkeypatch.setattr(feature_network, "MAX_BYTES", 3 * 64 * 4)
     jobs = [(moving_video(frames), SOURCE, None) for frames in (80, 50)]
     too_many, enough = maker.extract_several(jobs)
     assert "would take more than" in too_many.reason
@@ -239,7 +239,7 @@ def test_the_shortest_there_are(extractor, moving_video):
 
 
 def test_more_features_than_memory_is_meant_for(extractor, moving_video, monkeypatch):
-    monkeypatch.setattr(feature_network, "MOST_BYTES", 2 * 64 * 4)
+    monkeypatch.setattr(feature_network, "MAX_BYTES", 2 * 64 * 4)
     with pytest.raises(VideoError, match=r"its features would take more than .* GiB; pool them"):
         extractor().extract(moving_video(40), SOURCE)
 

@@ -157,7 +157,7 @@ def test_names_and_shapes_that_cannot_be(ramp, tmp_path):
 
 
 def test_more_features_than_memory_is_meant_for(ramp, monkeypatch):
-    monkeypatch.setattr(feature_file, "MOST_BYTES", 47)
+    monkeypatch.setattr(feature_file, "MAX_BYTES", 47)
     with pytest.raises(ValueError, match="take more than 47 bytes; pool them"):
         VideoFeatures(ramp.features, ramp.times, METADATA)
 

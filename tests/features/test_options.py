@@ -1,20 +1,20 @@
 import numpy as np
 import pytest
 
-from i3d_tf.features.options import FeatureRules, feature_rules, receptive_field, row_times
+from i3d_tf.features.options import FeatureConfig, feature_rules, receptive_field, row_times
 from i3d_tf.features.windows import means_of, windows_of
 
 
 @pytest.mark.parametrize(
     ("arguments", "rules"),
     [
-        ({}, FeatureRules("Mixed_5c", "space", None, 8)),
-        ({"endpoint": "Mixed_4f", "pool": "none"}, FeatureRules("Mixed_4f", "none", None, 4)),
-        ({"stride": 32}, FeatureRules("Mixed_5c", "space", None, 32)),
-        ({"pool": "space_time"}, FeatureRules("Mixed_5c", "space_time", None, None)),
-        ({"window": 16}, FeatureRules("Mixed_5c", "space_time", 16, 16)),
-        ({"window": 64, "stride": 7}, FeatureRules("Mixed_5c", "space_time", 64, 7)),
-        ({"endpoint": "Logits"}, FeatureRules("Logits", "space", None, 8)),
+        ({}, FeatureConfig("Mixed_5c", "space", None, 8)),
+        ({"endpoint": "Mixed_4f", "pool": "none"}, FeatureConfig("Mixed_4f", "none", None, 4)),
+        ({"stride": 32}, FeatureConfig("Mixed_5c", "space", None, 32)),
+        ({"pool": "space_time"}, FeatureConfig("Mixed_5c", "space_time", None, None)),
+        ({"window": 16}, FeatureConfig("Mixed_5c", "space_time", 16, 16)),
+        ({"window": 64, "stride": 7}, FeatureConfig("Mixed_5c", "space_time", 64, 7)),
+        ({"endpoint": "Logits"}, FeatureConfig("Logits", "space", None, 8)),
     ],
 )
 def test_what_was_not_said_is_filled_in(arguments, rules):
@@ -79,7 +79,7 @@ def test_windows_of_a_ramp(window, stride, begins):
     found = list(windows_of(frames, window, stride))
     assert [part.tolist() for part in found] == [list(range(b, b + window)) for b in begins]
     assert next(frames, None) is None
-    rules = FeatureRules("Mixed_5c", "space", window, stride)
+    rules = FeatureConfig("Mixed_5c", "space", window, stride)
     np.testing.assert_array_equal(row_times(rules, 11)[:, 0], list(begins))
 
 

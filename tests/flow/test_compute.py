@@ -4,7 +4,7 @@ import pytest
 
 from i3d_tf.flow.compute import compute_flow, to_grey
 from i3d_tf.flow.engines import ENGINES
-from i3d_tf.flow.tvl1 import SMALLEST_SIDE, TVL1Parameters
+from i3d_tf.flow.tvl1 import MIN_SIDE, TVL1Parameters
 from i3d_tf.video.transforms import flip
 
 # Few iterations: these tests are about what goes in and out, not about how exact the engine is.
@@ -121,7 +121,7 @@ def test_every_engine_finds_a_shift(texture):
 
 
 def test_the_smallest_frames(texture):
-    side = SMALLEST_SIDE
+    side = MIN_SIDE
     frames = np.stack([window(texture)[:side, :side], window(texture, 1)[:side, :side]])
     flow = compute_flow(frames, "opencv")
     assert np.abs(flow[0].mean((0, 1)) - (1, 0)).max() < 0.15  # border included

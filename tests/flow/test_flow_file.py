@@ -305,7 +305,7 @@ def test_a_picture_that_says_it_is_huge_takes_no_memory(written):
 
 def test_a_window_too_large_for_memory_is_refused(written, monkeypatch):
     # A byte for each code and four for each float: two frames take 840 bytes.
-    monkeypatch.setattr("i3d_tf.flow.flow_file.MAXIMUM_BYTES", 840)
+    monkeypatch.setattr("i3d_tf.flow.flow_file.MAX_BYTES", 840)
     flows = open_flow_file(written)
     assert flows.read(1, 3).shape == (2, HEIGHT, WIDTH, 2)
     with pytest.raises(ValueError, match="`stop` - `start` must be smaller for frames of 6 x 7"):

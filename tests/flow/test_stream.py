@@ -54,14 +54,14 @@ def test_damage_is_an_error_when_it_is_reached(video):
 
 
 def test_frames_too_large_to_work_on_are_refused(video, monkeypatch):
-    monkeypatch.setattr(decode, "LARGEST_FRAME", 48 * 64)
+    monkeypatch.setattr(decode, "MAX_FRAME", 48 * 64)
     assert len(list(read_frames(video, short_side=48))) == 10
     with pytest.raises(VideoError, match=r"would have 85 x 64 pixels, more than 3072"):
         next(read_frames(video, short_side=64))
 
 
 def test_a_video_that_lasts_for_years_is_refused(video, monkeypatch):
-    monkeypatch.setattr(decode, "MAXIMUM_FRAMES", 9)
+    monkeypatch.setattr(decode, "MAX_FRAMES", 9)
     with pytest.raises(VideoError, match="it has more than 9 frames"):
         list(read_frames(video))
 
@@ -71,14 +71,14 @@ def test_a_video_that_lasts_for_years_is_refused(video, monkeypatch):
 def test_flow_in_pieces_is_the_flow_of_the_whole_clip(
     frames, engine, parameters, pairs, monkeypatch
 ):
-    monkeypatch.setattr(flow_stream, "MOST_PAIRS", pairs)
+    monkeypatch.setattr(flow_stream, "MAX_PAIRS", pairs)
     expected = compute_flow(frames, engine, parameters)
     found = np.stack(list(flow_frames(iter(frames), engine, parameters)))
     np.testing.assert_array_equal(found, expected)
 
 
 def test_no_more_frames_are_taken_than_a_piece_needs(frames, monkeypatch):
-    monkeypatch.setattr(flow_stream, "MOST_PAIRS", 4)
+    monkeypatch.setattr(flow_stream, "MAX_PAIRS", 4)
     taken = []
     stream = flow_frames((taken.append(k) or frame for k, frame in enumerate(frames)), "dis")
     next(stream)
@@ -104,7 +104,7 @@ def test_no_frames_are_an_error():
 
 
 def test_the_flow_file_of_a_video(video, tmp_path, monkeypatch):
-    monkeypatch.setattr(flow_stream, "MOST_PAIRS", 3)
+    monkeypatch.setattr(flow_stream, "MAX_PAIRS", 3)
     target = tmp_path / "moving.flow.zip"
     metadata = write_video_flow(video, target, "opencv", QUICK, frame_rate=25, short_side=32)
     flows = open_flow_file(target)
@@ -117,7 +117,7 @@ def test_the_flow_file_of_a_video(video, tmp_path, monkeypatch):
 
 
 def test_a_video_that_breaks_off_leaves_no_flow_file(frames, make_video, tmp_path, monkeypatch):
-    monkeypatch.setattr(flow_stream, "MOST_PAIRS", 1)
+    monkeypatch.setattr(flow_stream, "MAX_PAIRS", 1)
     short = tmp_path / "short.mkv"
     whole = make_video(np.tile(frames, (4, 1, 1, 1)), container="matroska")
     short.write_bytes(whole[: len(whole) * 3 // 4])
@@ -129,7 +129,7 @@ def test_a_video_that_breaks_off_leaves_no_flow_file(frames, make_video, tmp_pat
 
 
 def test_a_video_of_any_length_takes_the_same_memory(tmp_path, monkeypatch):
-    monkeypatch.setattr(flow_stream, "MOST_PAIRS", 8)
+    monkeypatch.setattr(flow_stream, "MAX_PAIRS", 8)
     peaks = []
     for length in (20, 200):
         grey = (np.full((32, 32, 3), k % 200, np.uint8) for k in range(length))

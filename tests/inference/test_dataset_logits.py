@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from i3d_tf.data.clips import ClipFormat
 from i3d_tf.data.example import VideoExample
-from i3d_tf.data.pipeline import Phases
+from i3d_tf.data.pipeline import PipelineConfig
 from i3d_tf.inference.dataset_logits import compute_logits, forward_function
 from i3d_tf.video.encode import write_video
 
@@ -29,7 +29,7 @@ def ramps(tmp_path_factory):
 
 def phases(examples, batch_size=2, frames=4):
     form = ClipFormat(short_side=32, crop_size=32)
-    return Phases(examples, ("rgb",), frames, form, batch_size, seed=0)
+    return PipelineConfig(examples, ("rgb",), frames, form, batch_size, seed=0)
 
 
 def first_and_last(clips):

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from i3d_tf import zoo
-from i3d_tf.export.saved_model import ServedModel
+from i3d_tf.export.saved_model import ServingModule
 from i3d_tf.flow.compute import compute_flow
 from i3d_tf.inference import predictor as predict_module
 from i3d_tf.inference.predictor import Predictor
@@ -109,7 +109,7 @@ def test_predict_shows_the_windows_of_the_protocol(case, video, shown, monkeypat
 
 def test_what_is_exported_shows_them_too(case, video, shown):
     checkpoint, windows = case
-    served = ServedModel({checkpoint.stream: checkpoint.model}, NAMES, checkpoint.protocol)
+    served = ServingModule({checkpoint.stream: checkpoint.model}, NAMES, checkpoint.protocol)
     answer = served.classify(tf.constant(read_clip(video)))
     logits = np.empty(3, np.float32)
     logits[answer["indices"].numpy()] = answer["logits"].numpy()

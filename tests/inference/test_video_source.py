@@ -7,7 +7,7 @@ from i3d_tf.flow.compute import compute_flow
 from i3d_tf.flow.quantize import dequantise, quantise
 from i3d_tf.flow.stream import write_video_flow
 from i3d_tf.inference import video_source as video_streams
-from i3d_tf.inference.video_source import VideoStreams, flow_origin
+from i3d_tf.inference.video_source import VideoSource, flow_origin
 from i3d_tf.specs.protocol import Protocol
 from i3d_tf.video.decode import read_clip
 from i3d_tf.video.errors import VideoError
@@ -34,7 +34,7 @@ def flow_file(video, tmp_path_factory):
 
 
 def test_rgb_is_the_centre_of_the_resized_frames(video, resized):
-    shown = VideoStreams(video, SMALL)
+    shown = VideoSource(video, SMALL)
     frames = list(shown.frames("rgb"))
     np.testing.assert_array_equal(frames, centre_crop(resized, 32))
     assert all(frame.base is None for frame in frames)  # nothing larger is kept for them
@@ -43,12 +43,12 @@ def test_rgb_is_the_centre_of_the_resized_frames(video, resized):
 
 
 def test_flow_is_computed_before_it_is_cropped(video, resized):
-    found = list(VideoStreams(video, SMALL, "dis").frames("flow"))
+    found = list(VideoSource(video, SMALL, "dis").frames("flow"))
     np.testing.assert_array_equal(found, centre_crop(compute_flow(resized, "dis"), 32))
 
 
 def test_the_protocol_is_kept(video):
-    shown = VideoStreams(video, Protocol(frame_rate=12.5, short_side=48, crop_size=48))
+    shown = VideoSource(video, Protocol(frame_rate=12.5, short_side=48, crop_size=48))
     assert shown.num_frames == 15
     assert np.stack(list(shown.frames("rgb"))).shape == (15, 48, 48, 3)
 
@@ -56,7 +56,7 @@ def test_the_protocol_is_kept(video):
 @pytest.mark.parametrize("piece_bytes", [1, 7 * 40 * 53 * 8, 2**26])
 def test_flow_that_is_there_is_read(flow_file, resized, piece_bytes, monkeypatch):
     monkeypatch.setattr(video_streams, "PIECE_BYTES", piece_bytes)
-    shown = VideoStreams("not even there.mp4", SMALL, flow_file=flow_file)
+    shown = VideoSource("not even there.mp4", SMALL, flow_file=flow_file)
     expected = dequantise(quantise(compute_flow(resized, "dis")))
     np.testing.assert_array_equal(list(shown.frames("flow")), centre_crop(expected, 32))
     assert shown.num_frames == 30
@@ -75,9 +75,9 @@ def test_what_is_said_of_flow(flow_file):
 
 def test_flow_of_another_protocol_or_video(flow_file, moving_video):
     with pytest.raises(VideoError, match=r"short side 40, not 25 and 256; name another folder"):
-        VideoStreams(moving_video(30), Protocol(), flow_file=flow_file)
+        VideoSource(moving_video(30), Protocol(), flow_file=flow_file)
     for frames in (29, 31):
-        shown = VideoStreams(moving_video(frames), SMALL, flow_file=flow_file)
+        shown = VideoSource(moving_video(frames), SMALL, flow_file=flow_file)
         with pytest.raises(
             VideoError, match=rf"zip: it has 30 frames of flow, and the .* {frames}"
         ):
@@ -96,7 +96,7 @@ def test_decoding_works_ahead_of_whoever_uses_the_frames_but_not_for_ever(video,
             yield np.zeros((40, 53, 3), np.uint8)
 
     monkeypatch.setattr(video_streams, "read_frames", read_frames)
-    frames = VideoStreams(video, SMALL).frames("rgb")
+    frames = VideoSource(video, SMALL).frames("rgb")
     next(frames)
     limit = time.monotonic() + 60
     while len(made) < video_streams.FRAMES_AHEAD and time.monotonic() < limit:
@@ -108,7 +108,7 @@ def test_decoding_works_ahead_of_whoever_uses_the_frames_but_not_for_ever(video,
 
 def test_a_video_that_cannot_be_read(tmp_path):
     (tmp_path / "empty.mp4").touch()
-    shown = VideoStreams(tmp_path / "empty.mp4", SMALL, "dis")
+    shown = VideoSource(tmp_path / "empty.mp4", SMALL, "dis")
     for stream in ("rgb", "flow"):
         with pytest.raises(VideoError, match="it is empty"):
             list(shown.frames(stream))

@@ -5,7 +5,7 @@ import pytest
 import i3d_tf
 from i3d_tf.inflation.build import border
 from i3d_tf.models.inception import inception_i3d, inception_v1
-from i3d_tf.weights.assign import WeightsError, read_weights, write_weights
+from i3d_tf.weights.assign import WeightsError, assign_weights, read_weights
 
 # Name: the smallest picture it takes.
 APPLICATIONS = {
@@ -112,7 +112,7 @@ def test_inception_v1_becomes_i3d(random_weights):
     i3d = inception_i3d(include_top=False, width_multiplier=0.125)
     found = {path.replace("/", "_"): value for path, value in read_weights(model).items()}
     paths = {path: path.replace("/", "_").replace("3d", "2d") for path in read_weights(i3d)}
-    write_weights(i3d, {path: found[name] for path, name in paths.items()})
+    assign_weights(i3d, {path: found[name] for path, name in paths.items()})
     clip = np.random.default_rng(0).uniform(-1, 1, (1, 18, 40, 33, 3)).astype("float32")
     expected = np.asarray(i3d(clip))
     np.testing.assert_allclose(

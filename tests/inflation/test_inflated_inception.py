@@ -7,7 +7,7 @@ from i3d_tf.inflation.kernels import inflate_inception
 from i3d_tf.models.inception import inception_i3d, inception_v1
 from i3d_tf.specs.geometry import variable_shapes
 from i3d_tf.specs.inception_v1 import I3D, widen
-from i3d_tf.weights.assign import read_weights, write_weights
+from i3d_tf.weights.assign import assign_weights, read_weights
 
 SMALL = {"width_multiplier": 1 / 8, "classes": 5}
 SIZE = (33, 35)
@@ -31,7 +31,7 @@ def flat():
 def inflated(flat, channels, init="repeat"):
     """The I3D made from a 2D network."""
     model = inception_i3d(input_shape=(None, None, None, channels), **SMALL)
-    write_weights(model, inflate_inception(read_weights(flat), channels, init))
+    assign_weights(model, inflate_inception(read_weights(flat), channels, init))
     return model
 
 

@@ -5,7 +5,7 @@ import pytest
 from i3d_tf.models.inception import inception_v1
 from i3d_tf.models.two_stream import two_stream_2d
 from i3d_tf.specs.complexity import count_parameters
-from i3d_tf.weights.assign import read_weights, write_weights
+from i3d_tf.weights.assign import assign_weights, read_weights
 
 SMALL = {"classes": 5, "width_multiplier": 1 / 8}
 SHAPES = {"rgb": (1, 33, 35, 3), "flow": (10, 33, 35, 2)}
@@ -61,7 +61,7 @@ def test_weights_are_written_by_path(random_clips):
     network = inception_v1(**SMALL)
     arrays = {f"rgb_stream/{path}": value for path, value in read_weights(network).items()}
     model = two_stream_2d(**SMALL)
-    assert write_weights(model, arrays, ignore_target=["flow_stream/*"]) == len(network.weights)
+    assert assign_weights(model, arrays, ignore_target=["flow_stream/*"]) == len(network.weights)
     clips = random_clips(SHAPES["rgb"], 2)
     rgb = model.get_layer("rgb_stream")
     np.testing.assert_array_equal(np.array(rgb(clips)), np.array(network(clips[:, 0])))

@@ -1,8 +1,8 @@
 import pytest
 
-from i3d_tf.specs.architectures import ARCHITECTURES, DATASETS, STREAM_CHOICES
+from i3d_tf.specs.architectures import ARCHITECTURES, DATASETS
 from i3d_tf.specs.protocol import frames_seen
-from i3d_tf.specs.streams import FRAME_RATE
+from i3d_tf.specs.streams import FRAME_RATE, STREAM_CHOICES
 
 # Table 1: RGB frames and flow fields, and the seconds they span, in training and at test time.
 TABLE_1 = {

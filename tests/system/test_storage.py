@@ -63,7 +63,7 @@ def test_other_encodings_are_named_with_their_line(make_tree):
 
 
 def test_a_text_too_large_is_not_read(make_tree, monkeypatch):
-    monkeypatch.setattr(storage, "LARGEST_TEXT", 4)
+    monkeypatch.setattr(storage, "MAX_TEXT", 4)
     folder = make_tree(texts={"four.txt": "1234", "five.txt": "12345"})
     assert read_lines(str(folder / "four.txt")) == ["1234"]
     with pytest.raises(ValueError, match=r"five.txt: 5 bytes are too many for a list; at most 4"):

@@ -8,10 +8,10 @@ import tensorflow as tf
 
 from i3d_tf.training import callbacks as watching
 from i3d_tf.training.callbacks import (
-    NanGuard,
     Profile,
     Scalars,
-    StopBetweenSteps,
+    StopOnInterrupt,
+    TerminateOnNaN,
     write_pictures,
 )
 
@@ -58,19 +58,19 @@ def scalars(folder):
 
 
 def test_a_loss_that_is_not_finite_names_the_step_and_its_videos(fit):
-    guard = NanGuard(100, lambda step: [f"{step}_a.mp4", f"{step}_b.mp4"])
+    guard = TerminateOnNaN(100, lambda step: [f"{step}_a.mp4", f"{step}_b.mp4"])
     message = "the loss is nan at step 102; its videos are 102_a.mp4, 102_b.mp4"
     with pytest.raises(FloatingPointError, match=message):
         fit([guard], [1.0, 1.0, np.nan, 1.0])
 
 
 def test_a_finite_loss_passes(fit):
-    fit([NanGuard(0, lambda step: pytest.fail("asked for the videos"))])
+    fit([TerminateOnNaN(0, lambda step: pytest.fail("asked for the videos"))])
 
 
 def test_ctrl_c_waits_for_the_end_of_the_step(fit, capsys):
     before = signal.getsignal(signal.SIGINT)
-    with StopBetweenSteps(10) as stopping, pytest.raises(KeyboardInterrupt):
+    with StopOnInterrupt(10) as stopping, pytest.raises(KeyboardInterrupt):
         fit([At(2, interrupt), stopping])
     assert (stopping.steps_done, stopping.between_steps) == (13, True)
     assert signal.getsignal(signal.SIGINT) is before
@@ -82,13 +82,13 @@ def test_a_second_ctrl_c_does_not_wait(fit):
         interrupt()
         interrupt()
 
-    with StopBetweenSteps(0) as stopping, pytest.raises(KeyboardInterrupt):
+    with StopOnInterrupt(0) as stopping, pytest.raises(KeyboardInterrupt):
         fit([At(2, twice), stopping])
     assert not stopping.between_steps
 
 
 def test_steps_are_counted(fit):
-    with StopBetweenSteps(10) as stopping:
+    with StopOnInterrupt(10) as stopping:
         fit([stopping])
     assert (stopping.steps_done, stopping.between_steps) == (16, False)
 

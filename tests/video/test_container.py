@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from i3d_tf.video import container as media
-from i3d_tf.video.container import open_media
+from i3d_tf.video.container import open_container
 from i3d_tf.video.decode import probe, read_clip
 from i3d_tf.video.errors import VideoError, reason_of
 
@@ -50,7 +50,7 @@ def test_a_remote_file_too_large_to_hold(video, monkeypatch):
 
     with tf.io.gfile.GFile("ram://large.mp4", "wb") as file:
         file.write(video)
-    monkeypatch.setattr(media, "MAXIMUM_BYTES", 1000)
+    monkeypatch.setattr(media, "MAX_BYTES", 1000)
     assert f"it has {len(video)} bytes" in refused("ram://large.mp4")
 
 
@@ -155,7 +155,7 @@ def test_a_size_that_becomes_absurd_is_refused(numbered_frames, make_video, monk
     double = frames.repeat(2, axis=1).repeat(2, axis=2)
     video = make_video(frames, "h264") + make_video(double, "h264")
     assert len(read_clip(video)) == 8
-    monkeypatch.setattr(media, "MAXIMUM_PIXELS", 48 * 144 * 2)
+    monkeypatch.setattr(media, "MAX_PIXELS", 48 * 144 * 2)
     assert "damaged" in refused(video)
 
 
@@ -205,7 +205,7 @@ def test_text_that_is_not_unicode_is_no_obstacle(numbered_frames, make_video):
 
 
 def test_rewinding_starts_again(video):
-    with open_media(video) as opened:
+    with open_container(video) as opened:
         first = next(opened.container.decode(opened.stream))
         opened.rewind()
         again = next(opened.container.decode(opened.stream))

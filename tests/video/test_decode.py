@@ -9,7 +9,7 @@ import pytest
 
 from i3d_tf.video import decode
 from i3d_tf.video import rgb_frames as picture
-from i3d_tf.video.container import Packets
+from i3d_tf.video.container import Demuxer
 from i3d_tf.video.decode import VideoError, VideoInfo, probe, read_clip
 
 # Container, codec, options: with and without B-frames, indices and honest key frames.
@@ -169,7 +169,7 @@ def test_wrong_arguments_are_named(ten_seconds, arguments, message):
 
 def test_only_what_is_returned_is_decoded_and_converted(ten_seconds, monkeypatch):
     demuxed, converted = [], []
-    all_packets, render = Packets.__iter__, picture.Upright.render
+    all_packets, render = Demuxer.__iter__, picture.RGBConverter.render
 
     def counting_packets(self):
         for packet in all_packets(self):
@@ -180,8 +180,8 @@ def test_only_what_is_returned_is_decoded_and_converted(ten_seconds, monkeypatch
         converted.append(frame)
         return render(self, frame)
 
-    monkeypatch.setattr(Packets, "__iter__", counting_packets)
-    monkeypatch.setattr(picture.Upright, "render", counting_render)
+    monkeypatch.setattr(Demuxer, "__iter__", counting_packets)
+    monkeypatch.setattr(picture.RGBConverter, "render", counting_render)
     read_clip(ten_seconds, start=8.5, end=8.7)
     assert len(converted) == 5
     # The first frame, a key frame at most 10 frames back, 5 frames, and what B-frames and the
@@ -298,7 +298,7 @@ def test_a_change_of_size_is_scaled_to_the_first(numbered_frames, read_numbers, 
 
 def test_a_clip_that_would_not_fit_in_memory_is_refused(ten_seconds, monkeypatch):
     monkeypatch.setattr(picture, "INITIAL_BYTES", 48 * 144 * 3 * 10)
-    monkeypatch.setattr(picture, "MAXIMUM_BYTES", 48 * 144 * 3 * 100)
+    monkeypatch.setattr(picture, "MAX_BYTES", 48 * 144 * 3 * 100)
     assert len(read_clip(ten_seconds, end=4)) == 100
     with pytest.raises(VideoError, match=r"101 .* 48 x 144 .* shorten it with `start` and `end`"):
         read_clip(ten_seconds, end=4.04)

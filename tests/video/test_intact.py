@@ -2,7 +2,7 @@ import struct
 
 import pytest
 
-from i3d_tf.video.decode import read_clip, verify_clip
+from i3d_tf.video.decode import read_clip, verify_video
 from i3d_tf.video.errors import VideoError
 
 NUM_FRAMES = 50
@@ -31,19 +31,19 @@ def damaged(video, seed):
 
 
 def test_a_good_video_and_its_cuts_count_their_frames(whole):
-    assert verify_clip(whole) == NUM_FRAMES
-    assert verify_clip(whole, 0.4) == 40
-    assert verify_clip(whole, 0.4, 1.2) == 20
-    assert verify_clip(whole, end=100) == NUM_FRAMES
+    assert verify_video(whole) == NUM_FRAMES
+    assert verify_video(whole, 0.4) == 40
+    assert verify_video(whole, 0.4, 1.2) == 20
+    assert verify_video(whole, end=100) == NUM_FRAMES
 
 
 @pytest.mark.parametrize("cut", [(None, None), (0.4, 1.2), (5, None), (0, 0), (-1, None)])
 def test_it_says_what_reading_says(whole, cut):
     for video in (whole, whole[:-500], whole[:100], b"", b"text"):
-        assert verdict(verify_clip, video, *cut) == verdict(read_clip, video, None, *cut)
+        assert verdict(verify_video, video, *cut) == verdict(read_clip, video, None, *cut)
 
 
 def test_it_sees_the_damage_that_reading_sees(whole):
-    verdicts = [verdict(verify_clip, damaged(whole, seed)) for seed in range(40)]
+    verdicts = [verdict(verify_video, damaged(whole, seed)) for seed in range(40)]
     assert verdicts == [verdict(read_clip, damaged(whole, seed), None) for seed in range(40)]
     assert any(isinstance(each, str) for each in verdicts), "no byte mattered"

@@ -1,12 +1,12 @@
 import pytest
 
-from i3d_tf.video.container import Packets, open_media
+from i3d_tf.video.container import Demuxer, open_container
 
 
 def read_all(video):
-    """Packets of a video, and whether it ended early."""
-    with open_media(video) as media:
-        packets = Packets(media)
+    """Demuxer of a video, and whether it ended early."""
+    with open_container(video) as media:
+        packets = Demuxer(media)
         return list(packets), packets.ended_early()
 
 

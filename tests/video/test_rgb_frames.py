@@ -2,7 +2,7 @@ import av
 import numpy as np
 import pytest
 
-from i3d_tf.video.rgb_frames import Upright, orientation
+from i3d_tf.video.rgb_frames import RGBConverter, orientation
 
 PICTURE = np.array([[1, 2, 3], [4, 5, 6]])
 
@@ -30,6 +30,6 @@ def test_orientation(a, b, c, d, shown, scale):
 
 def test_a_frame_without_a_matrix_is_upright():
     rgb = np.arange(2 * 4 * 3, dtype=np.uint8).reshape(2, 4, 3)
-    upright = Upright(av.VideoFrame.from_ndarray(rgb, "rgb24"))
+    upright = RGBConverter(av.VideoFrame.from_ndarray(rgb, "rgb24"))
     assert (upright.height, upright.width) == (2, 4)
     np.testing.assert_array_equal(upright.render(av.VideoFrame.from_ndarray(rgb, "rgb24")), rgb)

@@ -3,7 +3,7 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from i3d_tf.weights.assign import WeightsError, read_weights, write_weights
+from i3d_tf.weights.assign import WeightsError, assign_weights, read_weights
 
 NEW = {
     "first/kernel": np.full((2, 3), 5.0),
@@ -29,13 +29,13 @@ ALL_ZERO = {"first/kernel": [[0.0] * 3] * 2, "first/bias": [0.0] * 3, "last/kern
 
 
 def test_writes_every_array_to_the_variable_of_its_name(model):
-    assert write_weights(model, NEW) == 3
+    assert assign_weights(model, NEW) == 3
     assert values(model) == {name: array.tolist() for name, array in NEW.items()}
 
 
 def test_read_weights_is_a_copy(model):
     before = read_weights(model)
-    write_weights(model, NEW)
+    assign_weights(model, NEW)
     assert not before["first/kernel"].any()
 
 
@@ -57,14 +57,14 @@ def test_read_weights_is_a_copy(model):
 def test_assigns_nothing_unless_all_fits(model, change, message):
     arrays = {name: array for name, array in (NEW | change).items() if array is not None}
     with pytest.raises(WeightsError, match=f"Nothing was assigned to 'small': .*{message}"):
-        write_weights(model, arrays)
+        assign_weights(model, arrays)
     assert values(model) == ALL_ZERO
 
 
 def test_names_all_kinds_of_problems_and_few_of_each(model):
     arrays = {f"extra_{index}": np.ones(1) for index in range(9)} | {"first/bias": np.ones(4)}
     with pytest.raises(WeightsError) as error:
-        write_weights(model, arrays)
+        assign_weights(model, arrays)
     message = str(error.value)
     assert "2 variables have no source (first/kernel, last/kernel)" in message
     assert "9 arrays have no variable (extra_0, extra_1, extra_2, ...)" in message
@@ -77,18 +77,18 @@ def test_ignores_only_what_is_declared(model):
         "first/bias": NEW["first/bias"],
         "old/kernel": NEW["first/bias"],
     }
-    assert write_weights(model, arrays, ["old/*"], ["last/*"]) == 2
+    assert assign_weights(model, arrays, ["old/*"], ["last/*"]) == 2
     assert values(model)["first/bias"] == [0, 1, 2]
     assert values(model)["last/kernel"] == ALL_ZERO["last/kernel"]
     for source, target in ([], ["last/*"]), (["old/*"], []), (["*/bias", "old/*"], ["last/*"]):
         with pytest.raises(WeightsError):
-            write_weights(model, arrays, source, target)
+            assign_weights(model, arrays, source, target)
 
 
 def test_patterns_may_come_from_an_iterator(model):
     arrays = {"first/kernel": NEW["first/kernel"]}
     patterns = ["*/bias", "last/*"]
-    assert write_weights(model, arrays, ignore_target=iter(patterns)) == 1
+    assert assign_weights(model, arrays, ignore_target=iter(patterns)) == 1
 
 
 @pytest.mark.parametrize("argument", ["ignore_source", "ignore_target"])
@@ -97,12 +97,12 @@ def test_a_bare_string_is_not_a_list_of_patterns(model, argument):
     with pytest.raises(
         ValueError, match=f"`{argument}` must be a list of patterns; received 'last/"
     ):
-        write_weights(model, NEW, **{argument: "last/*"})
+        assign_weights(model, NEW, **{argument: "last/*"})
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.int32, np.float16, ml_dtypes.bfloat16])
 def test_takes_numbers_of_any_precision(model, dtype):
-    write_weights(model, {name: array.astype(dtype) for name, array in NEW.items()})
+    assign_weights(model, {name: array.astype(dtype) for name, array in NEW.items()})
     assert values(model)["first/bias"] == [0, 1, 2]
 
 
@@ -113,4 +113,4 @@ def test_two_variables_of_one_path_are_refused():
     for twin in twins:
         twin.layers[0].kernel._path = "twin/kernel"
     with pytest.raises(WeightsError, match=r"variables of the same path: twin/kernel"):
-        write_weights(model, {})
+        assign_weights(model, {})
