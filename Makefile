@@ -69,7 +69,7 @@ train: env
 	$(BIN)/python tools/train_stick_actions.py
 
 table: env
-	$(BIN)/python tools/compare.py
+	$(BIN)/python tools/compare_architectures.py
 
 bench: env
 	$(BIN)/python benchmarks/all.py

@@ -12,26 +12,29 @@ import sys
 from absl import app, flags
 
 from i3d_tf.specs.datasets import DATASETS
-from i3d_tf.system.console import one_line_errors
+from i3d_tf.system.console import one_line_errors, refuse_arguments
 
 _DATA_DIR = flags.DEFINE_string("data_dir", None, "Folder of the videos.", required=True)
 _DATASET = flags.DEFINE_enum(
-    "dataset", None, tuple(DATASETS), "Whose videos; by default all below the folder."
+    "dataset", None, tuple(DATASETS), "Dataset to check. Default: all videos below --data_dir."
 )
-_SPLIT = flags.DEFINE_list("split", [], "Splits of the dataset; by default all.")
-_ANNOTATION = flags.DEFINE_string("annotation", None, "Its annotation file, or their folder.")
+_SPLIT = flags.DEFINE_list("split", [], "Splits of the dataset. Default: all.")
+_ANNOTATION = flags.DEFINE_string(
+    "annotation", None, "Annotation file of the dataset, or the folder of its files."
+)
 _CLASSES = flags.DEFINE_string("classes", None, "Text file with the class names, one a line.")
 _QUARANTINE = flags.DEFINE_string(
-    "quarantine", None, "The list to write; by default quarantine.jsonl in the folder."
+    "quarantine", None, "The list to write. Default: quarantine.jsonl in --data_dir."
 )
-_PROCESSES = flags.DEFINE_integer("processes", None, "Processes; by default one per processor.")
+_PROCESSES = flags.DEFINE_integer(
+    "processes", None, "Worker processes. Default: one per processor."
+)
 
 
 def main(argv):
     """Reads the flags and makes one call."""
     with one_line_errors():
-        if len(argv) > 1:
-            raise ValueError(f"unexpected arguments {argv[1:]}; every option is a --flag.")
+        refuse_arguments(argv)
         from i3d_tf.data.check_videos import check_videos
 
         report = check_videos(

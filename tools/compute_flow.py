@@ -10,19 +10,20 @@ import sys
 
 from absl import app, flags
 
-from i3d_tf.specs.streams import FRAME_RATE, SHORT_SIDE
-from i3d_tf.system.console import one_line_errors, quiet_tensorflow
+from i3d_tf.specs.streams import FLOW_ENGINES, FRAME_RATE, SHORT_SIDE
+from i3d_tf.system.console import FORMER_FLAGS, one_line_errors, quiet_tensorflow
 
 _FLOW_DIR = flags.DEFINE_string("flow_dir", None, "Where the flow files go.", required=True)
 _DATA_DIR = flags.DEFINE_string(
     "data_dir", None, "Folder of the videos; its structure is kept in --flow_dir."
 )
-_ENGINE = flags.DEFINE_enum(
-    "engine",
+_FLOW_ENGINE = flags.DEFINE_enum(
+    "flow_engine",
     "auto",
-    ("auto", "numba", "graph", "opencv", "dis"),
+    FLOW_ENGINES,
     "All compute TV-L1 but dis, which the released weights do not expect.",
 )
+flags.DEFINE_alias("engine", "flow_engine", module_name=FORMER_FLAGS)
 _PRESET = flags.DEFINE_enum(
     "preset", "default", ("default", "fast"), "Parameters: OpenCV's, or faster and less exact."
 )
@@ -39,7 +40,7 @@ _OVERWRITE = flags.DEFINE_bool("overwrite", False, "Replace flow files that were
 def main(argv):
     """Reads the flags and makes one call."""
     with one_line_errors():
-        if _ENGINE.value == "graph":
+        if _FLOW_ENGINE.value == "graph":
             quiet_tensorflow()
         from i3d_tf.flow.compute_files import compute_flow_files
 
@@ -47,7 +48,7 @@ def main(argv):
             argv[1:],
             _FLOW_DIR.value,
             data_dir=_DATA_DIR.value,
-            engine=_ENGINE.value,
+            engine=_FLOW_ENGINE.value,
             preset=_PRESET.value,
             frame_rate=_FRAME_RATE.value,
             short_side=_SHORT_SIDE.value,

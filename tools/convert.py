@@ -12,7 +12,7 @@ from absl import app, flags
 
 from i3d_tf.specs import slim
 from i3d_tf.specs.releases import RELEASES, UPSTREAM_URL
-from i3d_tf.system.console import one_line_errors, quiet_tensorflow
+from i3d_tf.system.console import one_line_errors, quiet_tensorflow, refuse_arguments
 
 _RELEASE = flags.DEFINE_enum("release", None, (*RELEASES, slim.NAME), "Which checkpoint.")
 _APPLICATION = flags.DEFINE_string(
@@ -29,8 +29,7 @@ flags.mark_flags_as_mutual_exclusive(["release", "keras_application"], required=
 def main(argv):
     """Reads the flags and makes one call."""
     with one_line_errors():
-        if len(argv) > 1:
-            raise ValueError(f"unexpected arguments {argv[1:]}; every option is a --flag.")
+        refuse_arguments(argv)
         _check_flags()
         quiet_tensorflow()
         for path in _convert():

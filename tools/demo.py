@@ -7,17 +7,16 @@ import sys
 
 from absl import app, flags
 
-from i3d_tf.system.console import one_line_errors, quiet_tensorflow
+from i3d_tf.system.console import one_line_errors, quiet_tensorflow, refuse_arguments
 
 _OUTPUT_DIR = flags.DEFINE_string("output_dir", "demo", "Where the clips go.")
-_CHECKPOINT_DIR = flags.DEFINE_string("checkpoint_dir", "checkpoints", "Where weights are.")
+_CHECKPOINT_DIR = flags.DEFINE_string("checkpoint_dir", "checkpoints", "Where names are looked up.")
 
 
 def main(argv):
     """Reads the flags and makes one call."""
     with one_line_errors():
-        if len(argv) > 1:
-            raise ValueError(f"unexpected arguments {argv[1:]}; every option is a --flag.")
+        refuse_arguments(argv)
         quiet_tensorflow()
         from i3d_tf.experiments.demo import demo
 

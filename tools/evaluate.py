@@ -1,67 +1,103 @@
-"""Evaluates trained networks on a test set, and writes a report to look at.
+"""Evaluates trained networks on a test set, and writes a report page.
 
 python tools/evaluate.py --dataset=stick_actions --data_dir=stick --split=test \
     --rgb_checkpoint=runs/rgb --flow_checkpoint=runs/flow --report_dir=report
-python tools/evaluate.py --compare=report/report.json,other/report.json
-"""
 
-import dataclasses
+`tools/compare_reports.py` compares two reports.
+"""
 
 from absl import app, flags
 
-from i3d_tf.specs.protocol import Protocol
-from i3d_tf.specs.streams import FUSIONS
-from i3d_tf.system.console import one_line_errors, quiet_tensorflow
+from i3d_tf.specs.streams import FLOW_ENGINES, FUSIONS
+from i3d_tf.system.console import (
+    CHECKPOINT_HELP,
+    FORMER_FLAGS,
+    one_line_errors,
+    quiet_tensorflow,
+    refuse_arguments,
+)
 
-flags.DEFINE_string("dataset", "class_folders", "Which reader; a dataset's name, or csv.")
-flags.DEFINE_string("data_dir", None, "Folder of the dataset.")
-flags.DEFINE_string("split", "test", "Which split of it.")
-flags.DEFINE_string("rgb_checkpoint", None, "Folder of a training run, or a release.")
-flags.DEFINE_string("flow_checkpoint", None, "The same for flow; with both, they are fused.")
-flags.DEFINE_string("joint_checkpoint", None, "A network that sees both streams, instead.")
-flags.DEFINE_string("checkpoint_dir", "checkpoints", "Where releases are.")
-flags.DEFINE_string("flow_dir", None, "Where flow files are, or go. Default: <data_dir>/flow.")
-flags.DEFINE_string("flow_engine", "auto", "What computes flow that is not there yet.")
-flags.DEFINE_enum("fusion", "logits", FUSIONS, "What is added.")
-flags.DEFINE_string("report_dir", None, "Where the report goes.")
-flags.DEFINE_integer("batch_size", 4, "Clips at once.", lower_bound=1)
-flags.DEFINE_string("annotation", None, "Annotation file of the dataset, or their folder.")
-flags.DEFINE_string("quarantine", None, "Videos to leave out, as check_videos.py writes them.")
-flags.DEFINE_integer("workers", None, "Clips made at once.", lower_bound=1)
-flags.DEFINE_bool("freeze_time", False, "Show one frame repeated: what is known without motion.")
-_COMPARE = flags.DEFINE_list("compare", None, "Two report.json: which classes gained and lost.")
-
-_PROTOCOL = [field.name for field in dataclasses.fields(Protocol)]
-for _field in dataclasses.fields(Protocol):
-    _define = flags.DEFINE_float if _field.type is float else flags.DEFINE_integer
-    _define(_field.name, None, "Overrides the network's own protocol.")
+_DATASET = flags.DEFINE_string("dataset", "class_folders", "Name of the dataset's reader, or csv.")
+_DATA_DIR = flags.DEFINE_string("data_dir", None, "Folder of the dataset.")
+_SPLIT = flags.DEFINE_string("split", "test", "Split of the dataset.")
+_RGB_CHECKPOINT = flags.DEFINE_string(
+    "rgb_checkpoint", None, f"The RGB network: {CHECKPOINT_HELP}."
+)
+_FLOW_CHECKPOINT = flags.DEFINE_string(
+    "flow_checkpoint", None, "The flow network; beside an RGB one, their sum is evaluated, too."
+)
+_JOINT_CHECKPOINT = flags.DEFINE_string(
+    "joint_checkpoint", None, "One network that sees both streams, instead of these two."
+)
+_CHECKPOINT_DIR = flags.DEFINE_string("checkpoint_dir", "checkpoints", "Where names are looked up.")
+_FLOW_DIR = flags.DEFINE_string(
+    "flow_dir", None, "Where flow files are, or go. Default: <data_dir>/flow."
+)
+_FLOW_ENGINE = flags.DEFINE_enum(
+    "flow_engine", "auto", FLOW_ENGINES, "What computes flow that is not there yet."
+)
+_FUSION = flags.DEFINE_enum("fusion", "logits", FUSIONS, "What of the two streams is added.")
+_REPORT_DIR = flags.DEFINE_string("report_dir", None, "Where the report goes.")
+_BATCH_SIZE = flags.DEFINE_integer("batch_size", 4, "Clips at once.", lower_bound=1)
+_ANNOTATION = flags.DEFINE_string(
+    "annotation", None, "Annotation file of the dataset, or the folder of its files."
+)
+_QUARANTINE = flags.DEFINE_string(
+    "quarantine", None, "Videos to leave out, as tools/check_videos.py lists them."
+)
+_WORKERS = flags.DEFINE_integer("workers", None, "Clips made at once.", lower_bound=1)
+_FREEZE_TIME = flags.DEFINE_bool(
+    "freeze_time", False, "Show one frame of every clip, repeated: accuracy without motion."
+)
+# Fields of the protocol; what is not given stays as the networks have it.
+_PROTOCOL = (
+    flags.DEFINE_integer("frames", None, "Frames of a clip."),
+    flags.DEFINE_float("frame_rate", None, "Frames per second after resampling."),
+    flags.DEFINE_integer("short_side", None, "Pixels, after resizing."),
+    flags.DEFINE_integer("crop_size", None, "Pixels, side of the square that the network sees."),
+    flags.DEFINE_integer("windows", None, "Clips of a video, spread evenly in time."),
+    flags.DEFINE_integer("crops", None, "Crops of a clip, spread along the longer side."),
+    flags.DEFINE_integer("rgb_step", None, "RGB sees one of so many frames of a clip."),
+)
+_COMPARE = flags.DEFINE_list(
+    "compare", None, "Two report.json, for tools/compare_reports.py.", module_name=FORMER_FLAGS
+)
 
 
 def main(argv):
     """Reads the flags and makes one call."""
     with one_line_errors():
-        if len(argv) > 1:
-            raise ValueError(f"unexpected arguments {argv[1:]}; every option is a --flag.")
-        quiet_tensorflow()
+        refuse_arguments(argv)
         if _COMPARE.value:
             from i3d_tf.evaluation.compare import compare_reports
 
             print("\n".join(compare_reports(*_COMPARE.value).lines()))
             return
+        for flag in (_DATA_DIR, _REPORT_DIR):
+            if flag.value is None:
+                raise ValueError(f"--{flag.name} is needed.")
+        quiet_tensorflow()
         from i3d_tf.evaluation.evaluate import EvaluateOptions, evaluate, summary
 
-        values = flags.FLAGS.flag_values_dict()
-        for name in ("data_dir", "report_dir"):
-            if values[name] is None:
-                raise ValueError(f"--{name} is needed.")
-        chosen = {
-            field.name: values[field.name]
-            for field in dataclasses.fields(EvaluateOptions)
-            if field.name != "protocol"
-        }
-        chosen["flow_dir"] = chosen["flow_dir"] or f"{chosen['data_dir']}/flow"
-        changes = {name: values[name] for name in _PROTOCOL if values[name] is not None}
-        options = EvaluateOptions(**chosen, protocol=changes)
+        options = EvaluateOptions(
+            dataset=_DATASET.value,
+            data_dir=_DATA_DIR.value,
+            split=_SPLIT.value,
+            report_dir=_REPORT_DIR.value,
+            rgb_checkpoint=_RGB_CHECKPOINT.value,
+            flow_checkpoint=_FLOW_CHECKPOINT.value,
+            joint_checkpoint=_JOINT_CHECKPOINT.value,
+            checkpoint_dir=_CHECKPOINT_DIR.value,
+            flow_dir=_FLOW_DIR.value or f"{_DATA_DIR.value}/flow",
+            flow_engine=_FLOW_ENGINE.value,
+            fusion=_FUSION.value,
+            protocol={flag.name: flag.value for flag in _PROTOCOL if flag.value is not None},
+            batch_size=_BATCH_SIZE.value,
+            annotation=_ANNOTATION.value,
+            quarantine=_QUARANTINE.value,
+            workers=_WORKERS.value,
+            freeze_time=_FREEZE_TIME.value,
+        )
         print("\n".join(summary(evaluate(options), options.report_dir)))
 
 

@@ -11,12 +11,17 @@ i3d_tf[export].
 
 from absl import app, flags, logging
 
-from i3d_tf.system.console import one_line_errors, quiet_tensorflow
-
-_CHECKPOINT = flags.DEFINE_string(
-    "checkpoint", None, "A name in the checkpoint directory, a run's folder, or its .keras file."
+from i3d_tf.system.console import (
+    CHECKPOINT_HELP,
+    one_line_errors,
+    quiet_tensorflow,
+    refuse_arguments,
 )
-_FLOW = flags.DEFINE_string("flow_checkpoint", None, "With an RGB one: exports the sum of both.")
+
+_CHECKPOINT = flags.DEFINE_string("checkpoint", None, f"The network: {CHECKPOINT_HELP}.")
+_FLOW_CHECKPOINT = flags.DEFINE_string(
+    "flow_checkpoint", None, "A flow network beside an RGB one: exports the sum of both."
+)
 _CHECKPOINT_DIR = flags.DEFINE_string("checkpoint_dir", "checkpoints", "Where names are looked up.")
 _FORMAT = flags.DEFINE_enum("format", "saved_model", ("saved_model", "onnx"), "What to write.")
 _OUTPUT_DIR = flags.DEFINE_string("output_dir", None, "The folder to make.")
@@ -28,8 +33,7 @@ _PRECISION = flags.DEFINE_enum(
 def main(argv):
     """Reads the flags and makes one call."""
     with one_line_errors():
-        if len(argv) > 1:
-            raise ValueError(f"unexpected arguments {argv[1:]}; every option is a --flag.")
+        refuse_arguments(argv)
         if not _CHECKPOINT.value or not _OUTPUT_DIR.value:
             raise ValueError("--checkpoint and --output_dir must be given; see --help.")
         logging.set_verbosity(logging.WARNING)
@@ -39,7 +43,7 @@ def main(argv):
         folder = export(
             _CHECKPOINT.value,
             _OUTPUT_DIR.value,
-            flow_checkpoint=_FLOW.value,
+            flow_checkpoint=_FLOW_CHECKPOINT.value,
             form=_FORMAT.value,
             precision=_PRECISION.value,
             checkpoint_dir=_CHECKPOINT_DIR.value,

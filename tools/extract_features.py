@@ -12,18 +12,24 @@ import sys
 
 from absl import app, flags
 
-from i3d_tf.system.console import one_line_errors, quiet_tensorflow
+from i3d_tf.specs.streams import FLOW_ENGINES, STREAM_CHOICES
+from i3d_tf.system.console import (
+    CHECKPOINT_HELP,
+    FORMER_FLAGS,
+    one_line_errors,
+    quiet_tensorflow,
+)
 
 _OUTPUT_DIR = flags.DEFINE_string("output_dir", None, "Where the files go.", required=True)
 _STREAM = flags.DEFINE_enum(
-    "stream", "rgb", ("rgb", "flow", "joint"), "joint: RGB's features, then flow's, in one row."
+    "stream", "rgb", STREAM_CHOICES, "joint: RGB's features, then flow's, in one row."
 )
 _ENDPOINT = flags.DEFINE_string("endpoint", "Mixed_5c", "Which layer's output, by its name.")
 _POOL = flags.DEFINE_enum(
     "pool",
     None,
     ("space", "space_time", "none"),
-    "What is averaged; by default space, and with --window time, too.",
+    "What is averaged. Default: space; with --window, space and time.",
 )
 _WINDOW = flags.DEFINE_integer("window", None, "Frames of a clip for each row, at least 9.")
 _STRIDE = flags.DEFINE_integer(
@@ -32,18 +38,25 @@ _STRIDE = flags.DEFINE_integer(
     "Frames from row to row. Without --window a multiple of the endpoint's own (8; rows are then "
     "means). Default: the endpoint's own; with --window, without overlap.",
 )
-_FORMAT = flags.DEFINE_enum("format", "npy", ("npy", "npz", "h5"), "Of the files.")
-_CHECKPOINT_DIR = flags.DEFINE_string("checkpoint_dir", "checkpoints", "Where the weights are.")
-_RGB = flags.DEFINE_string("rgb_weights", "rgb_imagenet", "Name, or folder of a training run.")
-_FLOW = flags.DEFINE_string("flow_weights", "flow_imagenet", "The same for flow.")
-_ENGINE = flags.DEFINE_enum(
-    "engine", "auto", ("auto", "numba", "graph", "opencv", "dis"), "What computes optical flow."
+_FORMAT = flags.DEFINE_enum("format", "npy", ("npy", "npz", "h5"), "Format of the files.")
+_RGB_CHECKPOINT = flags.DEFINE_string(
+    "rgb_checkpoint", "rgb_imagenet", f"The RGB network: {CHECKPOINT_HELP}."
 )
+_FLOW_CHECKPOINT = flags.DEFINE_string(
+    "flow_checkpoint", "flow_imagenet", f"The flow network: {CHECKPOINT_HELP}."
+)
+_CHECKPOINT_DIR = flags.DEFINE_string("checkpoint_dir", "checkpoints", "Where names are looked up.")
+_FLOW_ENGINE = flags.DEFINE_enum("flow_engine", "auto", FLOW_ENGINES, "What computes optical flow.")
 _FLOW_DIR = flags.DEFINE_string("flow_dir", None, "Flow files of compute_flow.py, to be used.")
-_PRECISION = flags.DEFINE_enum("precision", "float32", ("float32", "bfloat16"), "To compute in.")
+_PRECISION = flags.DEFINE_enum(
+    "precision", "float32", ("float32", "bfloat16"), "What the networks compute in."
+)
 _BATCH_SIZE = flags.DEFINE_integer("batch_size", 8, "Windows at once.")
 _PROCESSES = flags.DEFINE_integer("processes", 1, "Videos at a time, each in its own process.")
 _OVERWRITE = flags.DEFINE_bool("overwrite", False, "Replace files that were made otherwise.")
+flags.DEFINE_alias("rgb_weights", "rgb_checkpoint", module_name=FORMER_FLAGS)
+flags.DEFINE_alias("flow_weights", "flow_checkpoint", module_name=FORMER_FLAGS)
+flags.DEFINE_alias("engine", "flow_engine", module_name=FORMER_FLAGS)
 
 
 def main(argv):
@@ -54,12 +67,20 @@ def main(argv):
 
         options = FeatureOptions(
             feature_rules(_ENDPOINT.value, _POOL.value, _WINDOW.value, _STRIDE.value),
-            *(_STREAM.value, _RGB.value, _FLOW.value, _CHECKPOINT_DIR.value),
-            *(_ENGINE.value, _PRECISION.value, _BATCH_SIZE.value),
+            stream=_STREAM.value,
+            rgb_weights=_RGB_CHECKPOINT.value,
+            flow_weights=_FLOW_CHECKPOINT.value,
+            checkpoint_dir=_CHECKPOINT_DIR.value,
+            engine=_FLOW_ENGINE.value,
+            precision=_PRECISION.value,
+            batch_size=_BATCH_SIZE.value,
         )
         quiet_tensorflow()
         report = extract_feature_files(
-            *(argv[1:], _OUTPUT_DIR.value, options, _FORMAT.value),
+            argv[1:],
+            _OUTPUT_DIR.value,
+            options,
+            file_format=_FORMAT.value,
             flow_dir=_FLOW_DIR.value,
             processes=_PROCESSES.value,
             overwrite=_OVERWRITE.value,

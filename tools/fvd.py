@@ -13,15 +13,23 @@ import sys
 from absl import app, flags
 
 from i3d_tf.specs.streams import CROP_SIZE
-from i3d_tf.system.console import one_line_errors, quiet_tensorflow
+from i3d_tf.system.console import (
+    CHECKPOINT_HELP,
+    FORMER_FLAGS,
+    one_line_errors,
+    quiet_tensorflow,
+    refuse_arguments,
+)
 
 _REAL = flags.DEFINE_multi_string("real", [], "Reference videos, or a file of statistics.")
 _GENERATED = flags.DEFINE_multi_string("generated", [], "Videos to judge, or a file of statistics.")
 _SAVE = flags.DEFINE_string(
     "save_statistics", None, "Write the statistics of --real here, an .npz, to be used as --real."
 )
-_WEIGHTS = flags.DEFINE_string("weights", "rgb_imagenet", "Name of the RGB weights.")
-_CHECKPOINT_DIR = flags.DEFINE_string("checkpoint_dir", "checkpoints", "Where the weights are.")
+_CHECKPOINT = flags.DEFINE_string(
+    "checkpoint", "rgb_imagenet", f"The RGB network: {CHECKPOINT_HELP}."
+)
+_CHECKPOINT_DIR = flags.DEFINE_string("checkpoint_dir", "checkpoints", "Where names are looked up.")
 _FEATURES = flags.DEFINE_enum(
     "features", "logits", ("logits", "pooled"), "The network's output, or what its head sees."
 )
@@ -34,16 +42,16 @@ _BATCH_SIZE = flags.DEFINE_integer("batch_size", 8, "Clips at once.")
 _INTERVAL = flags.DEFINE_bool(
     "interval", False, "Add a confidence interval, by subsampling; keeps all features."
 )
-_CONFIDENCE = flags.DEFINE_float("confidence", 0.95, "Of the interval.")
-_SEED = flags.DEFINE_integer("seed", 0, "Of the interval's subsamples.", lower_bound=0)
+_CONFIDENCE = flags.DEFINE_float("confidence", 0.95, "Confidence of the interval.")
+_SEED = flags.DEFINE_integer("seed", 0, "Seed of the interval's subsamples.", lower_bound=0)
 _JSON = flags.DEFINE_bool("json", False, "Print a JSON record.")
+flags.DEFINE_alias("weights", "checkpoint", module_name=FORMER_FLAGS)
 
 
 def main(argv):
     """Reads the flags and makes one call."""
     with one_line_errors():
-        if len(argv) > 1:
-            raise ValueError(f"unexpected arguments {argv[1:]}; every option is a --flag.")
+        refuse_arguments(argv)
         quiet_tensorflow()
         from i3d_tf.features.fvd import FvdOptions, frechet_video_distance, print_result
         from i3d_tf.features.fvd_clips import ClipRules
@@ -51,7 +59,7 @@ def main(argv):
         options = FvdOptions(
             real=tuple(_REAL.value),
             generated=tuple(_GENERATED.value),
-            weights=_WEIGHTS.value,
+            weights=_CHECKPOINT.value,
             checkpoint_dir=_CHECKPOINT_DIR.value,
             rules=ClipRules(_FRAMES.value, _FRAME_RATE.value, _SIZE.value, _FEATURES.value),
             batch_size=_BATCH_SIZE.value,

@@ -7,7 +7,7 @@ python tools/make_stick_actions.py --data_dir=stick_actions --train_clips=100 --
 from absl import app, flags
 
 from i3d_tf.specs.stick_actions import CLIP_SIZE, CLIP_SIZES, TEST_CLIPS, TRAIN_CLIPS
-from i3d_tf.system.console import one_line_errors
+from i3d_tf.system.console import one_line_errors, refuse_arguments
 
 _DATA_DIR = flags.DEFINE_string("data_dir", None, "Where the dataset goes.", required=True)
 _TRAIN_CLIPS = flags.DEFINE_integer("train_clips", TRAIN_CLIPS, "Training clips per action.")
@@ -15,15 +15,16 @@ _TEST_CLIPS = flags.DEFINE_integer("test_clips", TEST_CLIPS, "Test clips per act
 _SIZE = flags.DEFINE_integer(
     "size", CLIP_SIZE, f"Side of a frame in pixels, {CLIP_SIZES[0]} to {CLIP_SIZES[1]}."
 )
-_SEED = flags.DEFINE_integer("seed", 0, "Another seed gives another dataset.")
-_PROCESSES = flags.DEFINE_integer("processes", None, "Processes; by default one per processor.")
+_SEED = flags.DEFINE_integer("seed", 0, "Seed of the dataset.")
+_PROCESSES = flags.DEFINE_integer(
+    "processes", None, "Worker processes. Default: one per processor."
+)
 
 
 def main(argv):
     """Reads the flags and makes one call."""
     with one_line_errors():
-        if len(argv) > 1:
-            raise ValueError(f"unexpected arguments {argv[1:]}; every option is a --flag.")
+        refuse_arguments(argv)
         from i3d_tf.experiments.render import render_stick_actions
 
         report = render_stick_actions(

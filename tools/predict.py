@@ -2,7 +2,7 @@
 
 python tools/predict.py video.mp4
 python tools/predict.py --stream=joint --top=3 clips/ 'more/*.avi'
-python tools/predict.py --json clips/ > answers.jsonl
+python tools/predict.py --json clips/ > predictions.jsonl
 python tools/predict.py --window=64 --timeline_dir=timelines long.mp4
 python tools/predict.py --saved_model=exports/rgb video.mp4
 """
@@ -11,33 +11,54 @@ import sys
 
 from absl import app, flags
 
-from i3d_tf.system.console import one_line_errors, quiet_tensorflow, refuse_flags_beside
-
-_STREAM = flags.DEFINE_enum("stream", "rgb", ("rgb", "flow", "joint"), "What the network sees.")
-_CHECKPOINT_DIR = flags.DEFINE_string("checkpoint_dir", "checkpoints", "Where the weights are.")
-_RGB = flags.DEFINE_string("rgb_weights", "rgb_imagenet", "Name of the RGB weights there.")
-_FLOW = flags.DEFINE_string("flow_weights", "flow_imagenet", "Name of the flow weights there.")
-_JOINT = flags.DEFINE_string(
-    "joint_weights", None, "Name of one network that sees both streams, instead of these two."
+from i3d_tf.specs.streams import FLOW_ENGINES, STREAM_CHOICES
+from i3d_tf.system.console import (
+    CHECKPOINT_HELP,
+    FORMER_FLAGS,
+    one_line_errors,
+    quiet_tensorflow,
+    refuse_flags_beside,
 )
+
+_STREAM = flags.DEFINE_enum(
+    "stream", "rgb", STREAM_CHOICES, "What the network sees; joint adds the logits of both streams."
+)
+_RGB_CHECKPOINT = flags.DEFINE_string(
+    "rgb_checkpoint", "rgb_imagenet", f"The RGB network: {CHECKPOINT_HELP}."
+)
+_FLOW_CHECKPOINT = flags.DEFINE_string(
+    "flow_checkpoint", "flow_imagenet", f"The flow network: {CHECKPOINT_HELP}."
+)
+_JOINT_CHECKPOINT = flags.DEFINE_string(
+    "joint_checkpoint", None, "One network that sees both streams, instead of these two."
+)
+_CHECKPOINT_DIR = flags.DEFINE_string("checkpoint_dir", "checkpoints", "Where names are looked up.")
 _SAVED_MODEL = flags.DEFINE_string(
-    "saved_model", None, "An exported folder (see tools/export.py), instead of weights."
+    "saved_model", None, "An exported folder (see tools/export.py), instead of checkpoints."
 )
 _TOP = flags.DEFINE_integer("top", 5, "Classes to show of each video.", lower_bound=1)
 _JSON = flags.DEFINE_bool("json", False, "Print one JSON record a line instead of tables.")
-_ENGINE = flags.DEFINE_string("engine", "auto", "Optical flow engine, for flow and joint.")
-_PRECISION = flags.DEFINE_enum("precision", "float32", ("float32", "bfloat16"), "Arithmetic.")
+_FLOW_ENGINE = flags.DEFINE_enum(
+    "flow_engine", "auto", FLOW_ENGINES, "What computes optical flow, for flow and joint."
+)
+_PRECISION = flags.DEFINE_enum(
+    "precision", "float32", ("float32", "bfloat16"), "What the networks compute in."
+)
 _WINDOW = flags.DEFINE_integer(
-    "window", None, "Frames: answer the whole video, and every window of it.", lower_bound=1
+    "window", None, "Frames: predict for the whole video and for every window of it.", lower_bound=1
 )
 _TIMELINE_DIR = flags.DEFINE_string(
-    "timeline_dir", None, "With --window: where a picture of what was seen when goes."
+    "timeline_dir",
+    None,
+    "With --window: folder for pictures of class probabilities over time.",
 )
 _OUTPUT_VIDEO = flags.DEFINE_string(
     "output_video", None, "Write a copy with the top classes drawn: an .mp4 file, or a folder."
 )
-
-_OF_WEIGHTS = (_STREAM, _RGB, _FLOW, _JOINT, _ENGINE, _PRECISION, _WINDOW)
+flags.DEFINE_alias("rgb_weights", "rgb_checkpoint", module_name=FORMER_FLAGS)
+flags.DEFINE_alias("flow_weights", "flow_checkpoint", module_name=FORMER_FLAGS)
+flags.DEFINE_alias("joint_weights", "joint_checkpoint", module_name=FORMER_FLAGS)
+flags.DEFINE_alias("engine", "flow_engine", module_name=FORMER_FLAGS)
 
 
 def main(argv):
@@ -46,33 +67,42 @@ def main(argv):
         if _TIMELINE_DIR.value is not None and _WINDOW.value is None:
             raise ValueError("--timeline_dir needs --window, the frames of a window.")
         quiet_tensorflow()
-        from i3d_tf.export.load import SavedPredictor
         from i3d_tf.inference.command_output import answer_videos
-        from i3d_tf.inference.predictor import Predictor
-        from i3d_tf.inference.sliding_window import WindowPredictor
 
-        if _SAVED_MODEL.value is not None:
-            refuse_flags_beside(_SAVED_MODEL, _OF_WEIGHTS)
-            predictor = SavedPredictor(_SAVED_MODEL.value)
-        else:
-            stream, weights = _STREAM.value, {"rgb": _RGB.value, "flow": _FLOW.value}
-            if _JOINT.value is not None:
-                refuse_flags_beside(_JOINT, (_STREAM, _RGB, _FLOW))
-                stream, weights = "joint", {"joint": _JOINT.value}
-            chosen = stream, weights, _CHECKPOINT_DIR.value, _ENGINE.value, _PRECISION.value
-            if _WINDOW.value is None:
-                predictor = Predictor(*chosen)
-            else:
-                predictor = WindowPredictor(*chosen, _WINDOW.value)
         failed = answer_videos(
             argv[1:],
-            predictor,
-            _TOP.value,
-            _JSON.value,
-            _OUTPUT_VIDEO.value,
-            _TIMELINE_DIR.value,
+            _predictor(),
+            top=_TOP.value,
+            as_json=_JSON.value,
+            output_video=_OUTPUT_VIDEO.value,
+            timeline_dir=_TIMELINE_DIR.value,
         )
         sys.exit(1 if failed else 0)
+
+
+def _predictor():
+    """The predictor that the flags describe."""
+    from i3d_tf.export.load import SavedPredictor
+    from i3d_tf.inference.predictor import Predictor
+    from i3d_tf.inference.sliding_window import WindowPredictor
+
+    if _SAVED_MODEL.value is not None:
+        others = (_STREAM, _RGB_CHECKPOINT, _FLOW_CHECKPOINT, _JOINT_CHECKPOINT)
+        refuse_flags_beside(_SAVED_MODEL, (*others, _FLOW_ENGINE, _PRECISION, _WINDOW))
+        return SavedPredictor(_SAVED_MODEL.value)
+    stream = _STREAM.value
+    checkpoints = {"rgb": _RGB_CHECKPOINT.value, "flow": _FLOW_CHECKPOINT.value}
+    if _JOINT_CHECKPOINT.value is not None:
+        refuse_flags_beside(_JOINT_CHECKPOINT, (_STREAM, _RGB_CHECKPOINT, _FLOW_CHECKPOINT))
+        stream, checkpoints = "joint", {"joint": _JOINT_CHECKPOINT.value}
+    arguments = {
+        "checkpoint_dir": _CHECKPOINT_DIR.value,
+        "engine": _FLOW_ENGINE.value,
+        "precision": _PRECISION.value,
+    }
+    if _WINDOW.value is None:
+        return Predictor(stream, checkpoints, **arguments)
+    return WindowPredictor(stream, checkpoints, **arguments, window=_WINDOW.value)
 
 
 if __name__ == "__main__":

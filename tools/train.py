@@ -10,69 +10,135 @@ import dataclasses
 
 from absl import app, flags
 
-from i3d_tf.specs.recipes import I3D_MODEL, RECIPES, Recipe, for_model
-from i3d_tf.system.console import one_line_errors, quiet_tensorflow
-
-_RECIPE = flags.DEFINE_enum("recipe", "stick_actions", tuple(RECIPES), "Published schedule.")
-flags.DEFINE_string("data_dir", None, "Folder of the dataset.", required=True)
-flags.DEFINE_string("workdir", None, "Folder of this run.", required=True)
-flags.DEFINE_string("flow_dir", None, "Where flow files are, or go. Default: <data_dir>/flow.")
-flags.DEFINE_string("flow_engine", "auto", "What computes flow that is not there yet.")
-flags.DEFINE_enum("transfer", "scratch", ("scratch", "fixed", "full"), "What is trained.")
-flags.DEFINE_string("init", None, "Weights to begin with: a release, or a file.")
-flags.DEFINE_string("checkpoint_dir", "checkpoints", "Where released weights are.")
-flags.DEFINE_bool("freeze_batch_norm", False, "Keep batch norm as it is in --init.")
-flags.DEFINE_integer("accumulate", 1, "Batches per update.", lower_bound=1)
-flags.DEFINE_bool("class_weights", False, "Weigh classes by their inverse frequency.")
-flags.DEFINE_enum(
-    "precision", "float32", ("float32", "mixed_bfloat16", "mixed_float16"), "Of the arithmetic."
+from i3d_tf.specs.recipes import I3D_MODEL, RECIPES, for_model
+from i3d_tf.specs.streams import FLOW_ENGINES
+from i3d_tf.system.console import (
+    CHECKPOINT_HELP,
+    one_line_errors,
+    quiet_tensorflow,
+    refuse_arguments,
 )
-flags.DEFINE_bool("deterministic", False, "Same bits every time, a little slower.")
-flags.DEFINE_integer("seed", 0, "Of weights, order, windows and crops.", lower_bound=0)
-flags.DEFINE_integer("workers", None, "Clips made at once.", lower_bound=1)
-flags.DEFINE_bool("profile", False, "Profile some steps for TensorBoard.")
-flags.DEFINE_string("annotation", None, "Annotation file of the dataset, or their folder.")
-flags.DEFINE_string("classes", None, "File of class names, one a line; default: all.")
-flags.DEFINE_string("quarantine", None, "Videos to leave out, as check_videos.py writes them.")
 
-_DEFINE = {int: flags.DEFINE_integer, float: flags.DEFINE_float, bool: flags.DEFINE_bool}
-_FIELDS = {field.name: field for field in dataclasses.fields(Recipe)[2:]}
-for _name, _field in _FIELDS.items():
-    _help = "Overrides the recipe's."
-    if _name in {"boundaries", "learning_rates"}:
-        flags.DEFINE_list(_name, None, _help)
-    else:
-        _DEFINE.get(_field.type, flags.DEFINE_string)(_name, None, _help)
+_RECIPE = flags.DEFINE_enum(
+    "recipe", "stick_actions", tuple(RECIPES), "Schedule; the flags from --dataset on change it."
+)
+_DATA_DIR = flags.DEFINE_string("data_dir", None, "Folder of the dataset.", required=True)
+_WORKDIR = flags.DEFINE_string("workdir", None, "Folder of this run.", required=True)
+_FLOW_DIR = flags.DEFINE_string(
+    "flow_dir", None, "Where flow files are, or go. Default: <data_dir>/flow."
+)
+_FLOW_ENGINE = flags.DEFINE_enum(
+    "flow_engine", "auto", FLOW_ENGINES, "What computes flow that is not there yet."
+)
+_TRANSFER = flags.DEFINE_enum(
+    "transfer",
+    "scratch",
+    ("scratch", "fixed", "full"),
+    "scratch: all, from random weights; fixed: the head, on --init; full: all, from --init.",
+)
+_INIT = flags.DEFINE_string("init", None, f"Weights to start from: {CHECKPOINT_HELP}.")
+_CHECKPOINT_DIR = flags.DEFINE_string("checkpoint_dir", "checkpoints", "Where names are looked up.")
+_FREEZE_BATCH_NORM = flags.DEFINE_bool(
+    "freeze_batch_norm", False, "Keep batch norm as it is in --init."
+)
+_ACCUMULATE = flags.DEFINE_integer("accumulate", 1, "Batches per update.", lower_bound=1)
+_CLASS_WEIGHTS = flags.DEFINE_bool(
+    "class_weights", False, "Weigh classes by the inverse of their frequency."
+)
+_PRECISION = flags.DEFINE_enum(
+    "precision", "float32", ("float32", "mixed_bfloat16", "mixed_float16"), "Keras's dtype policy."
+)
+_DETERMINISTIC = flags.DEFINE_bool(
+    "deterministic", False, "Same bits at every run, a little slower."
+)
+_SEED = flags.DEFINE_integer("seed", 0, "Seed of weights, order, windows and crops.", lower_bound=0)
+_WORKERS = flags.DEFINE_integer("workers", None, "Clips made at once.", lower_bound=1)
+_PROFILE = flags.DEFINE_bool("profile", False, "Profile some steps for TensorBoard.")
+_ANNOTATION = flags.DEFINE_string(
+    "annotation", None, "Annotation file of the dataset, or the folder of its files."
+)
+_CLASSES = flags.DEFINE_string("classes", None, "File of class names, one a line. Default: all.")
+_QUARANTINE = flags.DEFINE_string(
+    "quarantine", None, "Videos to leave out, as tools/check_videos.py lists them."
+)
 
-
-def _recipe():
-    """The chosen recipe with every field that a flag overrides."""
-    changes = {name: flags.FLAGS[name].value for name in _FIELDS}
-    changes = {name: value for name, value in changes.items() if value is not None}
-    for name, kind in (("boundaries", int), ("learning_rates", float)):
-        try:
-            changes |= {name: tuple(map(kind, changes[name]))} if name in changes else {}
-        except ValueError as error:
-            raise ValueError(f"--{name} must be numbers with commas between: {error}.") from error
-    recipe = for_model(RECIPES[_RECIPE.value], changes.pop("model", I3D_MODEL))
-    return dataclasses.replace(recipe, **changes)
+# Fields of the recipe; what is not given stays as the recipe has it.
+_MODEL = flags.DEFINE_string("model", None, "Network, with the sampling that it needs.")
+_OVERRIDES = (
+    flags.DEFINE_string("dataset", None, "Name of the dataset's reader."),
+    flags.DEFINE_string("stream", None, "rgb or flow; joint where one network sees both."),
+    flags.DEFINE_string("train_split", None, "Split to train on."),
+    flags.DEFINE_string("test_split", None, "Split to evaluate on."),
+    flags.DEFINE_integer("train_frames", None, "Frames of a training clip."),
+    flags.DEFINE_integer("test_frames", None, "Frames of a test clip."),
+    flags.DEFINE_integer("test_windows", None, "Clips of a test video."),
+    flags.DEFINE_integer("rgb_step", None, "RGB sees one of so many frames of a clip."),
+    flags.DEFINE_float("frame_rate", None, "Frames per second after resampling."),
+    flags.DEFINE_integer("short_side", None, "Pixels, after resizing."),
+    flags.DEFINE_integer("crop_size", None, "Pixels, side of the square that the network sees."),
+    flags.DEFINE_float("width_multiplier", None, "Scales the number of filters everywhere."),
+    flags.DEFINE_float("dropout_rate", None, "Dropout before the last convolution."),
+    flags.DEFINE_float("batch_norm_momentum", None, "Decay of the running statistics."),
+    flags.DEFINE_integer("batch_size", None, "Clips per replica."),
+    flags.DEFINE_integer("steps", None, "Updates in all."),
+    flags.DEFINE_string("optimizer", None, "sgd or adamw."),
+    flags.DEFINE_float("momentum", None, "Momentum of SGD."),
+    flags.DEFINE_float("weight_decay", None, "Weight decay per unit of learning rate."),
+    flags.DEFINE_string("schedule", None, "piecewise or cosine."),
+    flags.DEFINE_float("label_smoothing", None, "Share of the labels spread over all classes."),
+    flags.DEFINE_bool("flip", None, "Mirror training clips at random."),
+    flags.DEFINE_float("jitter", None, "Strength of random colour changes; RGB only."),
+    flags.DEFINE_integer("evaluate_every", None, "Steps between evaluations."),
+)
+_BOUNDARIES = flags.DEFINE_list("boundaries", None, "Steps at which the learning rate changes.")
+_LEARNING_RATES = flags.DEFINE_list("learning_rates", None, "One rate more than --boundaries.")
 
 
 def main(argv):
     """Reads the flags and makes one call."""
     with one_line_errors():
-        if len(argv) > 1:
-            raise ValueError(f"unexpected arguments {argv[1:]}; every option is a --flag.")
+        refuse_arguments(argv)
         recipe = _recipe()
         quiet_tensorflow()
         from i3d_tf.training.train import TrainOptions, train
 
-        chosen = {
-            field.name: flags.FLAGS[field.name].value for field in dataclasses.fields(TrainOptions)
-        }
-        chosen["flow_dir"] = chosen["flow_dir"] or f"{chosen['data_dir']}/flow"
-        workdir = train(recipe, TrainOptions(**chosen))
+        options = TrainOptions(
+            data_dir=_DATA_DIR.value,
+            workdir=_WORKDIR.value,
+            flow_dir=_FLOW_DIR.value or f"{_DATA_DIR.value}/flow",
+            flow_engine=_FLOW_ENGINE.value,
+            transfer=_TRANSFER.value,
+            init=_INIT.value,
+            checkpoint_dir=_CHECKPOINT_DIR.value,
+            freeze_batch_norm=_FREEZE_BATCH_NORM.value,
+            accumulate=_ACCUMULATE.value,
+            class_weights=_CLASS_WEIGHTS.value,
+            precision=_PRECISION.value,
+            deterministic=_DETERMINISTIC.value,
+            seed=_SEED.value,
+            workers=_WORKERS.value,
+            profile=_PROFILE.value,
+            annotation=_ANNOTATION.value,
+            classes=_CLASSES.value,
+            quarantine=_QUARANTINE.value,
+        )
+        workdir = train(recipe, options)
         print(f"best: {workdir.best}\nlast: {workdir.latest()[1]}")
+
+
+def _recipe():
+    """The chosen recipe with every field that a flag overrides."""
+    changes = {flag.name: flag.value for flag in _OVERRIDES if flag.value is not None}
+    for flag, kind in ((_BOUNDARIES, int), (_LEARNING_RATES, float)):
+        if flag.value is not None:
+            try:
+                changes[flag.name] = tuple(map(kind, flag.value))
+            except ValueError as error:
+                raise ValueError(
+                    f"--{flag.name} must be numbers with commas between: {error}."
+                ) from error
+    recipe = for_model(RECIPES[_RECIPE.value], _MODEL.value or I3D_MODEL)
+    return dataclasses.replace(recipe, **changes)
 
 
 if __name__ == "__main__":

@@ -5,10 +5,10 @@ python tools/train_stick_actions.py --output_dir=runs/stick_actions
 
 from absl import app, flags
 
-from i3d_tf.system.console import one_line_errors, quiet_tensorflow
+from i3d_tf.system.console import one_line_errors, quiet_tensorflow, refuse_arguments
 
 _OUTPUT_DIR = flags.DEFINE_string("output_dir", "runs/stick_actions", "Where everything goes.")
-_SEED = flags.DEFINE_integer("seed", 0, "Of training.", lower_bound=0)
+_SEED = flags.DEFINE_integer("seed", 0, "Seed of training.", lower_bound=0)
 _STEPS = flags.DEFINE_integer("steps", None, "Fewer steps, to try things out.", lower_bound=2)
 _PUBLISH = flags.DEFINE_string("publish", None, "Checkpoint directory to put both networks into.")
 
@@ -16,8 +16,7 @@ _PUBLISH = flags.DEFINE_string("publish", None, "Checkpoint directory to put bot
 def main(argv):
     """Reads the flags and makes one call."""
     with one_line_errors():
-        if len(argv) > 1:
-            raise ValueError(f"unexpected arguments {argv[1:]}; every option is a --flag.")
+        refuse_arguments(argv)
         quiet_tensorflow()
         from i3d_tf.evaluation.evaluate import summary
         from i3d_tf.experiments.stick_actions import NAMES, publish, train_stick_actions

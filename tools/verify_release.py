@@ -6,10 +6,11 @@ python tools/verify_release.py --download
 from absl import app, flags
 
 from i3d_tf.specs.releases import UPSTREAM_URL
-from i3d_tf.system.console import one_line_errors, quiet_tensorflow
+from i3d_tf.specs.streams import STREAM_CHOICES
+from i3d_tf.system.console import one_line_errors, quiet_tensorflow, refuse_arguments
 
-_STREAMS = flags.DEFINE_list("streams", ["rgb", "flow", "joint"], "What to compare.")
-_CHECKPOINT_DIR = flags.DEFINE_string("checkpoint_dir", "checkpoints", "Where the weights are.")
+_STREAMS = flags.DEFINE_list("streams", list(STREAM_CHOICES), "What to compare.")
+_CHECKPOINT_DIR = flags.DEFINE_string("checkpoint_dir", "checkpoints", "Where names are looked up.")
 _SAMPLE_DIR = flags.DEFINE_string(
     "sample_dir", "checkpoints/upstream", "Where v_CricketShot_g04_c01_{rgb,flow}.npy are, or go."
 )
@@ -20,17 +21,16 @@ _BASE_URL = flags.DEFINE_string("base_url", UPSTREAM_URL, "Where --download find
 def main(argv):
     """Reads the flags and makes one call."""
     with one_line_errors():
-        if len(argv) > 1:
-            raise ValueError(f"unexpected arguments {argv[1:]}; every option is a --flag.")
+        refuse_arguments(argv)
         quiet_tensorflow()
         from i3d_tf.zoo.verify import verify_release
 
         lines = verify_release(
             _STREAMS.value,
-            _CHECKPOINT_DIR.value,
-            _SAMPLE_DIR.value,
-            _DOWNLOAD.value,
-            _BASE_URL.value,
+            checkpoint_dir=_CHECKPOINT_DIR.value,
+            sample_dir=_SAMPLE_DIR.value,
+            download=_DOWNLOAD.value,
+            base_url=_BASE_URL.value,
         )
         print("\n".join(lines))
         print("Norm and top 20 agree with the published output.")

@@ -3,6 +3,7 @@
 from i3d_tf.specs.validation import check_choice
 
 STREAMS = ("rgb", "flow")
+FLOW_ENGINES = ("auto", "numba", "graph", "opencv", "dis")
 FUSIONS = ("logits", "probabilities")  # what of two streams is added
 CHANNELS = {"rgb": 3, "flow": 2}
 JOINT = "joint"  # both streams, and one network that sees both

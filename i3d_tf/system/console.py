@@ -123,6 +123,21 @@ def progress_bar(unit=""):
     )
 
 
+# A module name that absl's --help leaves out: flags of former versions still work, unlisted.
+FORMER_FLAGS = "former spellings"
+CHECKPOINT_HELP = "a release, another name in --checkpoint_dir, a run's folder, or a .keras file"
+
+
+def refuse_arguments(argv: list[str]):
+    """Refuses command-line arguments of a binary that only has flags.
+
+    Raises:
+        ValueError: There are some.
+    """
+    if len(argv) > 1:
+        raise ValueError(f"unexpected arguments {argv[1:]}; every option is a --flag.")
+
+
 def refuse_flags_beside(flag, others):
     """Refuses absl flags that would have no effect beside another.
 

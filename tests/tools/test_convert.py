@@ -90,10 +90,3 @@ def test_wrong_flags(run_tool, arguments, said):
     assert (status, out) == (1, [])
     assert said in "".join(err)
     assert len(err) <= 3
-
-
-def test_help_shows_the_flags(run_tool):
-    _, out, err = run_tool("convert", "--help")
-    assert err == []
-    assert "python tools/convert.py --release=rgb_imagenet --download" in "\n".join(out)
-    assert "--base_url: " in "\n".join(out)

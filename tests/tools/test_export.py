@@ -20,7 +20,7 @@ def test_predict_answers_with_an_export_as_with_its_weights(
     tops = []
     for arguments in (
         (f"--saved_model={exported}",),
-        ("--rgb_weights=tiny_rgb", f"--checkpoint_dir={tiny_dir}"),
+        ("--rgb_checkpoint=tiny_rgb", f"--checkpoint_dir={tiny_dir}"),
     ):
         status, out, err = run_tool("predict", *arguments, "--json", "--top=2", video)
         assert (status, err) == (0, [])
@@ -49,7 +49,7 @@ def test_what_cannot_be_exported_is_one_line(run_tool, exported, tiny_dir, tmp_p
 
 
 def test_predict_says_which_flags_an_export_makes_idle(run_tool, exported):
-    arguments = (f"--saved_model={exported}", "--stream=flow", "--engine=numba", "video.mp4")
+    arguments = (f"--saved_model={exported}", "--stream=flow", "--flow_engine=numba", "video.mp4")
     status, out, err = run_tool("predict", *arguments)
     assert (status, out) == (1, [])
-    assert err == ["error: --saved_model cannot be combined with --stream and --engine."]
+    assert err == ["error: --saved_model cannot be combined with --stream and --flow_engine."]

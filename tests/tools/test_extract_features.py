@@ -8,7 +8,7 @@ import pytest
 
 import i3d_tf
 
-STICK = ("--rgb_weights=stick_actions_rgb", "--flow_weights=stick_actions_flow")
+STICK = ("--rgb_checkpoint=stick_actions_rgb", "--flow_checkpoint=stick_actions_flow")
 
 
 @pytest.fixture
@@ -55,7 +55,7 @@ def test_windows_of_flow_and_bad_videos(run_tool, videos, write_bad_videos, tmp_
     reasons = write_bad_videos(videos)
     status, out, err = run_tool(
         "extract_features",
-        *(*STICK, "--stream=flow", "--engine=dis", "--window=9", "--stride=1", "--format=npz"),
+        *(*STICK, "--stream=flow", "--flow_engine=dis", "--window=9", "--stride=1", "--format=npz"),
         *("--batch_size=3", "--precision=bfloat16", f"--output_dir={tmp_path / 'out'}", videos),
     )
     assert status == 1
@@ -76,6 +76,7 @@ def test_what_cannot_work_is_one_line(run_tool, tmp_path):
     assert not target.exists()
 
 
+@pytest.mark.slow
 def test_ctrl_c_is_one_line(tool_command, videos, tmp_path):
     # Jobs that a shell starts in the background ignore the signal, and so would their children.
     before = signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -7,7 +7,7 @@ import pytest
 
 from i3d_tf.metrics.frechet import FeatureStatistics
 
-SMALL = ("--weights=tiny_rgb", "--frames=9", "--size=32")
+SMALL = ("--checkpoint=tiny_rgb", "--frames=9", "--size=32")
 
 
 @pytest.fixture
@@ -72,6 +72,7 @@ def test_what_cannot_work_is_one_line(run_tool, tmp_path, arguments, message):
     assert message in err[0]
 
 
+@pytest.mark.slow
 def test_ctrl_c_is_one_line(tool_command, tiny_dir, folder, tmp_path):
     # Jobs that a shell starts in the background ignore the signal, and so would their children.
     before = signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -4,7 +4,7 @@ import subprocess
 
 import pytest
 
-TINY = ("--rgb_weights=tiny_rgb", "--flow_weights=tiny_flow")
+TINY = ("--rgb_checkpoint=tiny_rgb", "--flow_checkpoint=tiny_flow")
 
 
 @pytest.fixture
@@ -39,7 +39,12 @@ def test_a_folder_with_bad_videos(run_tool, tiny_dir, folder, write_bad_videos):
 def test_both_streams_as_a_table(run_tool, tiny_dir, write_grey_video, tmp_path):
     video = write_grey_video(tmp_path / "good.mp4", range(0, 90, 10))
     status, out, err = run_tool(
-        "predict", *TINY, f"--checkpoint_dir={tiny_dir}", "--stream=joint", "--engine=opencv", video
+        "predict",
+        *TINY,
+        f"--checkpoint_dir={tiny_dir}",
+        "--stream=joint",
+        "--flow_engine=opencv",
+        video,
     )
     assert (status, err) == (0, [])
     assert out[0] == f"{video}  (joint, 9 frames, 0.36 s)"
@@ -56,7 +61,11 @@ def test_missing_weights_are_one_line(run_tool, tmp_path):
     assert "python tools/convert.py --release=rgb_imagenet --download" in err[0]
 
 
-def test_ctrl_c_is_one_line(tool_command, tiny_dir, folder):
+@pytest.mark.parametrize(
+    ("number", "status"),
+    [pytest.param(signal.SIGINT, 130, marks=pytest.mark.slow), (signal.SIGTERM, 143)],
+)
+def test_signal_ends_predict_with_one_line(tool_command, tiny_dir, folder, number, status):
     # Jobs that a shell starts in the background ignore the signal, and so would their children.
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     # More videos than can be answered before the signal arrives; the first answer says it may come.
@@ -68,10 +77,10 @@ def test_ctrl_c_is_one_line(tool_command, tiny_dir, folder):
     with subprocess.Popen(**command) as process:
         signal.signal(signal.SIGINT, before)
         first = json.loads(process.stdout.readline())
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         out, err = process.communicate(timeout=60)
     assert first["path"] == str(videos[0])
     assert len(out.splitlines()) < len(videos) - 1
     assert all(json.loads(line)["top"] for line in out.splitlines())
     assert err == "Stopped; what was finished is kept.\n"
-    assert process.returncode == 130
+    assert process.returncode == status

@@ -1,7 +1,7 @@
 """Trains the paper's five architectures alike on the embedded dataset: what `make table` does.
 
-python tools/compare.py --output_dir=runs/comparison
-python tools/compare.py --output_dir=runs/comparison --seeds=1 --budget=120
+python tools/compare_architectures.py --output_dir=runs/comparison
+python tools/compare_architectures.py --output_dir=runs/comparison --seeds=1 --steps=120
 
 Stopped at any moment, the same command goes on where it was.
 """
@@ -9,18 +9,23 @@ Stopped at any moment, the same command goes on where it was.
 from absl import app, flags
 
 from i3d_tf.experiments.contenders import SEEDS, STEPS
-from i3d_tf.system.console import one_line_errors, quiet_tensorflow
+from i3d_tf.system.console import (
+    FORMER_FLAGS,
+    one_line_errors,
+    quiet_tensorflow,
+    refuse_arguments,
+)
 
 _OUTPUT_DIR = flags.DEFINE_string("output_dir", "runs/comparison", "Where everything goes.")
 _SEEDS = flags.DEFINE_integer("seeds", SEEDS, "How often all is trained.", lower_bound=1)
-_BUDGET = flags.DEFINE_integer("budget", STEPS, "Updates of every network.", lower_bound=1)
+_STEPS = flags.DEFINE_integer("steps", STEPS, "Updates of every network.", lower_bound=1)
+flags.DEFINE_alias("budget", "steps", module_name=FORMER_FLAGS)
 
 
 def main(argv):
     """Reads the flags and makes one call."""
     with one_line_errors():
-        if len(argv) > 1:
-            raise ValueError(f"unexpected arguments {argv[1:]}; every option is a --flag.")
+        refuse_arguments(argv)
         quiet_tensorflow()
         from i3d_tf.experiments.compare_architectures import (
             compare_architectures,
@@ -28,8 +33,8 @@ def main(argv):
         )
         from i3d_tf.experiments.comparison_table import write_comparison
 
-        rows = compare_architectures(_OUTPUT_DIR.value, _SEEDS.value, _BUDGET.value)
-        folder = comparison_folder(_OUTPUT_DIR.value, _BUDGET.value)
+        rows = compare_architectures(_OUTPUT_DIR.value, _SEEDS.value, _STEPS.value)
+        folder = comparison_folder(_OUTPUT_DIR.value, _STEPS.value)
         print("\n".join(write_comparison(rows, folder)), f"\n\n{folder}")
 
 

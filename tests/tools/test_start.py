@@ -1,0 +1,66 @@
+"""Every binary starts as a command, says what it does, and refuses what it does not know."""
+
+import subprocess
+
+import pytest
+from absl import flags
+from fixtures.tools import TOOLS, loaded_tool
+
+NAMES = sorted(path.stem for path in TOOLS.glob("*.py"))
+FORMER_FLAGS = {
+    "predict": ("rgb_weights", "flow_weights", "joint_weights", "engine"),
+    "extract_features": ("rgb_weights", "flow_weights", "engine"),
+    "compute_flow": ("engine",),
+    "fvd": ("weights",),
+    "compare_architectures": ("budget",),
+    "evaluate": ("compare",),
+}
+TAKE_ARGUMENTS = {"compute_flow", "extract_features", "predict", "show_filters"}
+
+
+@pytest.fixture(scope="module")
+def help_texts(tool_command):
+    """Tool -> the lines of its --help, from processes that run at the same time."""
+    processes = {name: subprocess.Popen(**tool_command(name, "--help")) for name in NAMES}
+    return {name: process.communicate(timeout=300) for name, process in processes.items()}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_help_shows_a_command_and_no_former_flag(help_texts, name):
+    out, err = help_texts[name]
+    assert err == ""
+    assert f"python tools/{name}.py" in out
+    for flag in FORMER_FLAGS.get(name, ()):
+        assert f"--{flag}:" not in out
+
+
+@pytest.mark.parametrize("name", sorted(set(NAMES) - TAKE_ARGUMENTS))
+def test_unexpected_argument_is_one_line(run_tool, name, tmp_path):
+    required = {
+        "train": ["--data_dir=x", "--workdir=x"],
+        "make_stick_actions": ["--data_dir=x"],
+        "check_videos": ["--data_dir=x"],
+        "convert": ["--release=rgb_imagenet"],
+    }
+    status, out, err = run_tool(name, *required.get(name, ()), "one", "two", "three")
+    assert (status, out, len(err)) == (1, [], 1)
+    assert err[0].startswith("error: ")
+    assert "['one', 'two', 'three']" in err[0]
+
+
+@pytest.mark.parametrize(
+    ("tool", "former", "flag"),
+    [
+        ("predict", "--rgb_weights=x", "rgb_checkpoint"),
+        ("predict", "--engine=dis", "flow_engine"),
+        ("extract_features", "--flow_weights=x", "flow_checkpoint"),
+        ("compute_flow", "--engine=dis", "flow_engine"),
+        ("fvd", "--weights=x", "checkpoint"),
+        ("compare_architectures", "--budget=7", "steps"),
+    ],
+)
+def test_former_flags_set_the_new_ones(tool, former, flag):
+    required = {"extract_features": ["--output_dir=x"], "compute_flow": ["--flow_dir=x"]}
+    with loaded_tool(tool, former, *required.get(tool, ())):
+        assert str(flags.FLAGS[flag].value) == former.partition("=")[2]
+        assert flags.FLAGS[flag].present

@@ -1,0 +1,22 @@
+"""Compares two evaluations of one test set: accuracies, and which classes gained and lost.
+
+python tools/compare_reports.py report/report.json other/report.json
+"""
+
+from absl import app
+
+from i3d_tf.system.console import one_line_errors
+
+
+def main(argv):
+    """Reads the arguments and makes one call."""
+    with one_line_errors():
+        if len(argv) != 3:
+            raise ValueError(f"name two report.json files; received {argv[1:]}.")
+        from i3d_tf.evaluation.compare import compare_reports
+
+        print("\n".join(compare_reports(*argv[1:]).lines()))
+
+
+if __name__ == "__main__":
+    app.run(main)
