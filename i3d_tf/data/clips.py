@@ -14,8 +14,9 @@ from i3d_tf.flow.engines import ALGORITHMS, choose_engine
 from i3d_tf.flow.flow_file import flow_path, open_flow_file
 from i3d_tf.flow.stream import write_video_flow
 from i3d_tf.specs.streams import CROP_SIZE, FRAME_RATE, SHORT_SIDE
-from i3d_tf.video.decode import probe, read_clip
+from i3d_tf.video.decode import read_clip
 from i3d_tf.video.errors import VideoError
+from i3d_tf.video.probe import probe
 from i3d_tf.video.transforms import change_colours, crop, flip, resize_short_side
 
 ROUNDING_ERROR = 1e-6  # frames; durations in headers are decimal numbers

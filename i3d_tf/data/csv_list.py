@@ -13,8 +13,8 @@ from i3d_tf.data.annotation import (
 from i3d_tf.data.class_names import ClassNames
 from i3d_tf.data.dataset_report import SkippedRow
 from i3d_tf.data.match_videos import AnnotatedVideo, Candidate, collect
+from i3d_tf.data.video_files import safe_name, safe_path
 from i3d_tf.system.storage import file_names, is_file, join
-from i3d_tf.video.find import safe_name, safe_path
 
 REQUIRED = ("path", "label")
 OPTIONAL = ("start", "end")

@@ -13,10 +13,10 @@ from i3d_tf.data.annotation import find_annotation, in_order, seconds, table_row
 from i3d_tf.data.class_names import ClassNames
 from i3d_tf.data.dataset_report import SkippedRow
 from i3d_tf.data.match_videos import NOT_SELECTED, AnnotatedVideo, Candidate, collect
+from i3d_tf.data.video_files import safe_name
 from i3d_tf.specs.datasets import SPLIT_SPELLINGS
 from i3d_tf.specs.labels import read_labels
 from i3d_tf.system.storage import join
-from i3d_tf.video.find import safe_name
 
 REQUIRED = ("label", "youtube_id", "time_start", "time_end")
 OPTIONAL = ("split",)

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 
 from i3d_tf.data.dataset_report import DataReport, SkippedRow
 from i3d_tf.data.example import VideoDataset, VideoExample
+from i3d_tf.data.video_files import VideoFiles
 from i3d_tf.system.storage import join
-from i3d_tf.video.find import VideoFiles
 
 NOT_SELECTED = "left out"  # a row of another split, or of a class that was not asked for
 

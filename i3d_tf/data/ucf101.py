@@ -6,8 +6,8 @@ from i3d_tf.data.annotation import find_annotation, folder_of, text_rows, unknow
 from i3d_tf.data.class_names import ClassNames
 from i3d_tf.data.dataset_report import SkippedRow
 from i3d_tf.data.match_videos import NOT_SELECTED, AnnotatedVideo, Candidate, collect
+from i3d_tf.data.video_files import safe_name, safe_path
 from i3d_tf.system.storage import is_file, join
-from i3d_tf.video.find import safe_name, safe_path
 
 CLASS_LIST = "classInd.txt"
 # Class, as classInd.txt has it -> how some archives and lists spell it in folders and file names.

@@ -20,7 +20,9 @@ from i3d_tf.evaluation.html import report_page
 from i3d_tf.evaluation.results import FILE, report_numbers
 from i3d_tf.specs.streams import FUSIONS, STREAM_CHOICES, STREAMS
 from i3d_tf.system.files import atomic_write
-from i3d_tf.video.decode import VideoError, probe, read_clip
+from i3d_tf.video.decode import read_clip
+from i3d_tf.video.errors import VideoError
+from i3d_tf.video.probe import probe
 
 LOGITS, PAGE = "logits.npz", "index.html"
 FRAMES_SHOWN = 4  # of each of the worst clips

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from i3d_tf.features.feature_file import FORMATS, read_features, write_features
 from i3d_tf.flow.flow_file import flow_path
-from i3d_tf.flow.stream import use_one_core
+from i3d_tf.flow.stream import use_one_opencv_thread
 from i3d_tf.system.console import progress_bar, quiet_tensorflow
 from i3d_tf.system.files import staging_dir
 from i3d_tf.system.worker_pool import check_processes, map_unordered, processor_count
@@ -211,7 +211,7 @@ def extract_in_worker(task) -> str | None:
 @lru_cache(maxsize=1)
 def _extractor(options, threads):
     """The networks of this process, which has its share of the processors."""
-    use_one_core()
+    use_one_opencv_thread()
     # Read when TensorFlow starts, and it must not take all of a GPU that several processes share.
     os.environ["TF_NUM_INTRAOP_THREADS"] = str(threads)
     os.environ["TF_FORCE_GPU_ALLOW_GROWTH"] = "true"

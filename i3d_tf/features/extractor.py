@@ -22,8 +22,8 @@ from i3d_tf.specs.inception_v1 import HEAD, HEAD_POOL, MIN_FRAMES
 from i3d_tf.specs.streams import streams_of
 from i3d_tf.specs.version import __version__
 from i3d_tf.system.prefetch import prefetch
-from i3d_tf.video.decode import probe
 from i3d_tf.video.errors import VideoError
+from i3d_tf.video.probe import probe
 from i3d_tf.video.transforms import preprocess_input
 from i3d_tf.zoo.checkpoint import open_checkpoint
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from i3d_tf.flow.engines import ALGORITHMS, choose_engine, engine_parameters
 from i3d_tf.flow.flow_file import SUFFIX, flow_path, open_flow_file
-from i3d_tf.flow.metadata import difference, flow_metadata
-from i3d_tf.flow.stream import use_one_core, write_video_flow
+from i3d_tf.flow.metadata import flow_metadata, metadata_difference
+from i3d_tf.flow.stream import use_one_opencv_thread, write_video_flow
 from i3d_tf.flow.tvl1 import MIN_SIDE
 from i3d_tf.specs.streams import FRAME_RATE, SHORT_SIDE
 from i3d_tf.system.console import progress_bar
@@ -159,7 +159,7 @@ def _is_there(target, video, settings, overwrite):
         return False
     wanted = flow_metadata(video, **vars(settings))
     try:
-        wrong = difference(open_flow_file(target).metadata, wanted)
+        wrong = metadata_difference(open_flow_file(target).metadata, wanted)
     except VideoError as error:
         wrong = error.reason
     if wrong is not None and not overwrite:
@@ -213,5 +213,5 @@ def compute_one(task) -> str | None:
 
 def compute_in_worker(task) -> str | None:
     """Does the same in one of several processes."""
-    use_one_core()
+    use_one_opencv_thread()
     return compute_one(task)

@@ -1,23 +1,24 @@
-"""The engines of optical flow: where they are, which algorithm they compute, which to take."""
+"""Optical flow engines: their algorithms and parameters, and the best one on this machine."""
 
 import glob
-import importlib
 import sys
 import warnings
+from collections.abc import Callable
 from functools import cache
 
-from i3d_tf.flow.dis_opencv import DISParameters
-from i3d_tf.flow.tvl1 import DEFAULT, FAST
+import numpy as np
 
-# Engine -> the module that holds its `flow_between(previous, following, parameters)`, imported when
-# it is first used.
-ENGINES = {
-    "numba": "i3d_tf.flow.tvl1_numba",
-    "graph": "i3d_tf.flow.tvl1_tensorflow",
-    "opencv": "i3d_tf.flow.tvl1_opencv",
-    "dis": "i3d_tf.flow.dis_opencv",
-}
+from i3d_tf.flow.dis_opencv import DISParameters
+from i3d_tf.flow.tvl1 import DEFAULT, FAST, TVL1Parameters
+from i3d_tf.specs.streams import FLOW_ENGINES
+from i3d_tf.specs.validation import check_choice
+
+FlowParameters = TVL1Parameters | DISParameters
+# previous and following frames, grey (N, H, W) -> flow, float32 (N, H, W, 2).
+FlowFunction = Callable[[np.ndarray, np.ndarray, FlowParameters], np.ndarray]
+
 ALGORITHMS = {"numba": "TV-L1", "graph": "TV-L1", "opencv": "TV-L1", "dis": "DIS"}
+ENGINES = tuple(ALGORITHMS)
 PRESETS = {
     "TV-L1": {"default": DEFAULT, "fast": FAST},
     "DIS": {"default": DISParameters(), "fast": DISParameters("fast")},
@@ -27,8 +28,8 @@ PRESETS = {
 GPU_DEVICES = ("/dev/nvidia[0-9]*", "/dev/kfd", "/dev/dxg")
 
 
-def choose_engine(engine="auto"):
-    """The engine that a name means on this machine.
+def choose_engine(engine: str = "auto") -> str:
+    """Returns the engine that a name means on this machine.
 
     Args:
         engine: A name in `ENGINES`, or "auto", which is always TV-L1: the graph where TensorFlow
@@ -36,36 +37,47 @@ def choose_engine(engine="auto"):
 
     Returns:
         A name in `ENGINES`.
+
+    Raises:
+        ValueError: There is no such engine.
     """
-    if engine == "auto":
-        return _automatic()
-    if engine not in ENGINES:
-        raise ValueError(f"`engine` must be one of {('auto', *ENGINES)}; received {engine!r}.")
-    return engine
+    check_choice("engine", engine, FLOW_ENGINES)
+    return _automatic() if engine == "auto" else engine
 
 
-def load_engine(engine):
-    """Imports an engine.
+def load_engine(engine: str) -> FlowFunction:
+    """Imports an engine, with the libraries that it needs.
 
     Args:
-        engine: As for `choose_engine`.
+        engine: See `choose_engine`.
 
     Returns:
         Its function (previous, following, parameters) -> float32 (N, H, W, 2).
     """
-    return importlib.import_module(ENGINES[choose_engine(engine)]).flow_between
+    match choose_engine(engine):
+        case "numba":
+            from i3d_tf.flow.tvl1_numba import flow_between
+        case "graph":
+            from i3d_tf.flow.tvl1_tensorflow import flow_between
+        case "opencv":
+            from i3d_tf.flow.tvl1_opencv import flow_between
+        case "dis":
+            from i3d_tf.flow.dis_opencv import flow_between
+    return flow_between
 
 
-def engine_parameters(engine, parameters=None):
-    """The parameters that an engine computes with.
+def engine_parameters(
+    engine: str, parameters: FlowParameters | str | None = None
+) -> FlowParameters:
+    """Returns the parameters that an engine computes with.
 
     Args:
-        engine: As for `choose_engine`.
+        engine: See `choose_engine`.
         parameters: TVL1Parameters, or DISParameters for "dis"; or the name of a preset in
             `PRESETS`; None means "default".
 
-    Returns:
-        TVL1Parameters or DISParameters.
+    Raises:
+        ValueError: The parameters are not those of the engine's algorithm.
     """
     engine = choose_engine(engine)
     presets = PRESETS[ALGORITHMS[engine]]
@@ -84,7 +96,7 @@ def _automatic():
     if _sees_gpu():
         return "graph"
     try:
-        importlib.import_module(ENGINES["numba"])
+        load_engine("numba")
     except ImportError as error:
         warnings.warn(
             f"optical flow by OpenCV, which takes over 20 times as long: numba cannot be imported "
@@ -96,7 +108,7 @@ def _automatic():
 
 
 def _sees_gpu():
-    """Whether TensorFlow sees a GPU; it is not imported to ask where there can be none."""
+    """Returns whether TensorFlow sees a GPU; imports it only where a driver is."""
     if "tensorflow" not in sys.modules and not any(map(glob.glob, GPU_DEVICES)):
         return False
     try:

@@ -8,8 +8,8 @@
 flow.json    what it is, and what it was made from and with: see `flow_metadata`
 ```
 
-The codes are those of `flow_codec`. A flow file may come from anywhere: whatever is wrong with one
-ends as a VideoError, before memory is taken for it.
+The codes are those of `i3d_tf.flow.quantize`. A flow file may come from anywhere: whatever is
+wrong with one ends as a VideoError, before memory is taken for it.
 """
 
 import contextlib
@@ -21,8 +21,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from i3d_tf.flow.metadata import fault
-from i3d_tf.flow.quantize import dequantise, quantise
+from i3d_tf.flow.metadata import metadata_fault
+from i3d_tf.flow.quantize import dequantize, quantize
 from i3d_tf.specs.streams import FLOW_BOUND
 from i3d_tf.system.files import atomic_write
 from i3d_tf.video.container import MAX_BYTES, MAX_FRAMES, MAX_PIXELS
@@ -87,7 +87,7 @@ def write_flow_file(path, flow, metadata):
         OSError: The file cannot be written.
     """
     path = os.fspath(path)
-    if wrong := fault(metadata, whole=False):
+    if wrong := metadata_fault(metadata, complete=False):
         raise ValueError(f"`metadata` must be what `flow_metadata` returns; {wrong}.")
     try:
         with atomic_write(path) as temporary, zipfile.ZipFile(temporary, "x") as archive:
@@ -108,7 +108,7 @@ def _write_frames(archive, flow, rounding):
             raise ValueError(f"`flow` must be {shape} in every frame; received {np.shape(frame)}.")
         if frames == MAX_FRAMES:
             raise ValueError(f"`flow` must have at most {MAX_FRAMES} frames; received more.")
-        codes = quantise(frame, rounding)
+        codes = quantize(frame, rounding)
         clipped += int(np.count_nonzero(np.abs(frame) > FLOW_BOUND))
         _, content = cv2.imencode(
             ".png", np.concatenate([codes[..., 0], codes[..., 1]]), PNG_OPTIONS
@@ -197,7 +197,7 @@ class FlowFile:
             ValueError: The window is not within the video, or too large for memory.
             VideoError: The file cannot be read, or is damaged within the window.
         """
-        return dequantise(self.codes(start, stop), self.metadata["rounding"])
+        return dequantize(self.codes(start, stop), self.metadata["rounding"])
 
     def codes(self, start=0, stop=None):
         """Reads a window as it is stored.
@@ -207,7 +207,7 @@ class FlowFile:
             stop: As for `read`.
 
         Returns:
-            uint8 (stop - start, H, W, 2), to be unpacked by `flow_codec.dequantise`.
+            uint8 (stop - start, H, W, 2), to be unpacked by `i3d_tf.flow.quantize.dequantize`.
 
         Raises:
             ValueError: As for `read`.
@@ -292,6 +292,6 @@ def _read_description(path, archive):
         metadata = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise VideoError(path, f"its {DESCRIPTION} is not JSON") from error
-    if wrong := fault(metadata):
+    if wrong := metadata_fault(metadata):
         raise VideoError(path, f"it is not a flow file: {wrong}")
     return metadata

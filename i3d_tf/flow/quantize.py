@@ -19,7 +19,7 @@ ROUNDINGS = ("nearest", "floor")
 CODES_PER_PIXEL = 255 / (2 * FLOW_BOUND)
 
 
-def quantise(flow, rounding="nearest"):
+def quantize(flow, rounding="nearest"):
     """Packs flow into 8 bits.
 
     Args:
@@ -44,11 +44,11 @@ def quantise(flow, rounding="nearest"):
     return codes.astype(np.uint8)  # towards zero, which is down: no code is negative
 
 
-def dequantise(codes, rounding="nearest"):
+def dequantize(codes, rounding="nearest"):
     """Unpacks 8-bit flow; packing the result again gives the same codes.
 
     Args:
-        codes: uint8 array of any shape, from `quantise` or a pipeline that stores flow in its way.
+        codes: uint8 array of any shape, from `quantize` or a pipeline that stores flow in its way.
         rounding: How the codes were rounded, "nearest" or "floor".
 
     Returns:

@@ -82,6 +82,6 @@ def write_video_flow(
     return write_flow_file(path, flow_frames(frames, engine, parameters), metadata)
 
 
-def use_one_core():
+def use_one_opencv_thread():
     """Keeps OpenCV to one thread, in a process that is one of as many as there are cores."""
     cv2.setNumThreads(1)

@@ -6,7 +6,6 @@ the frames. Only frames that are returned are converted to RGB.
 
 import itertools
 import math
-from dataclasses import dataclass
 from fractions import Fraction
 from itertools import islice, repeat
 from typing import NamedTuple
@@ -20,8 +19,6 @@ from i3d_tf.video.errors import VideoError, reason_of
 from i3d_tf.video.resample import Timed, as_fraction, between, resample
 from i3d_tf.video.rgb_frames import Clip, RGBConverter
 from i3d_tf.video.transforms import resize_short_side, resized_shape
-
-__all__ = ["VideoError", "VideoInfo", "probe", "read_clip"]
 
 # Formats with an index, whose time stamps are the same after a seek. Others are decoded from their
 # start: they are searched by guessed position, or count time from wherever reading began.
@@ -40,25 +37,6 @@ class Decoded(NamedTuple):
 
     frame: av.VideoFrame
     damaged: bool
-
-
-@dataclass(frozen=True)
-class VideoInfo:
-    """What a video says about itself.
-
-    Attributes:
-        duration: Seconds, or None where the file does not say.
-        frame_rate: Average frames per second, or None where the file does not say.
-        num_frames: Frames the file says it holds, or None.
-        height: Pixels, as shown (after rotation).
-        width: Pixels, as shown (after rotation).
-    """
-
-    duration: float | None
-    frame_rate: float | None
-    num_frames: int | None
-    height: int
-    width: int
 
 
 def read_clip(source, frame_rate=FRAME_RATE, start=None, end=None, change=None):
@@ -108,35 +86,6 @@ def read_clip(source, frame_rate=FRAME_RATE, start=None, end=None, change=None):
         until = "" if end is None else f" and before {float(end):g} s"
         raise VideoError(media.path, f"it has no frame from {float(start):g} s on{until}")
     return clip.frames()
-
-
-def probe(source):
-    """Reads what a video says about itself: its header and its first frame, nothing more.
-
-    Args:
-        source: Path or bytes, as for `read_clip`.
-
-    Returns:
-        VideoInfo.
-
-    Raises:
-        VideoError: The video cannot be read.
-    """
-    with open_container(source) as media:
-        stream, container = media.stream, media.container
-        if stream.duration is not None:
-            duration = float(stream.duration * stream.time_base)
-        else:
-            duration = None if container.duration is None else container.duration / av.time_base
-        first, _ = frames_from(media, Fraction(0))
-        upright = RGBConverter(first.item.frame)
-        return VideoInfo(
-            duration=duration,
-            frame_rate=float(stream.average_rate) if stream.average_rate else None,
-            num_frames=stream.frames or None,
-            height=upright.height,
-            width=upright.width,
-        )
 
 
 def frames_from(media, start):

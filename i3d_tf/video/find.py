@@ -1,13 +1,12 @@
-"""Which videos a command line means."""
+"""Videos named by files, folders, patterns and lists, and the files that are made of them."""
 
 import glob
 import os
 import posixpath
-import unicodedata
 from pathlib import Path
 from typing import NamedTuple
 
-from i3d_tf.system.storage import file_names, join, walk
+from i3d_tf.system.storage import join, walk
 
 # fmt: off
 VIDEO_SUFFIXES = (
@@ -30,101 +29,6 @@ def videos_below(folder) -> list[str]:
         for name in names
         if is_video_name(name)
     ]
-
-
-class VideoFiles:
-    """Finds listed videos below a folder; every folder is listed once and remembered.
-
-    A video that was converted keeps its name and changes its ending, so `a.avi` is also found as
-    `a.mp4` or `a.AVI`. Accented letters are compared as letters, however they are stored.
-
-    Attributes:
-        other_endings: How many videos were found under another ending than listed.
-    """
-
-    def __init__(self, data_dir):
-        """Starts with nothing listed.
-
-        Args:
-            data_dir: The folder below which all paths are.
-        """
-        self.other_endings = 0
-        self._data_dir = data_dir
-        self._listings = {}
-        self._existing = {}
-
-    def find(self, folders, name) -> str | None:
-        """The first of `folders` that has the video.
-
-        Args:
-            folders: A tuple of folders below data_dir, "" for itself.
-            name: File name, with or without its ending.
-
-        Returns:
-            The path below data_dir, or None.
-        """
-        if folders not in self._existing:
-            self._existing[folders] = [folder for folder in folders if self._listing(folder)]
-        name = unicodedata.normalize("NFC", name)
-        for folder in self._existing[folders]:
-            names = self._listing(folder).get(_stem(name))
-            if names:
-                chosen = _best(names, name)
-                self.other_endings += is_video_name(name) and not _same(chosen, name)
-                return join(folder, chosen)
-        return None
-
-    def _listing(self, folder):
-        """Name without ending -> the names of the videos so called."""
-        if folder not in self._listings:
-            listing = {}
-            for name in file_names(join(self._data_dir, folder)) or ():
-                if is_video_name(name):
-                    listing.setdefault(_stem(unicodedata.normalize("NFC", name)), []).append(name)
-            self._listings[folder] = listing
-        return self._listings[folder]
-
-
-def safe_path(text) -> str:
-    """A path below the dataset's folder, from text that nobody vouches for.
-
-    Args:
-        text: A relative path with forward or backward slashes.
-
-    Returns:
-        The same with forward slashes and without detours.
-
-    Raises:
-        ValueError: It is absolute, leads out of the folder, or is no path.
-    """
-    path = posixpath.normpath(text.replace("\\", "/"))
-    drive = len(path) > 1 and path[1] == ":"
-    if path.startswith(("/", "../")) or path == ".." or drive or "://" in text:
-        raise ValueError(f"{text!r} leads out of `data_dir`; give a path below it")
-    if path == "." or any(unicodedata.category(letter) == "Cc" for letter in text):
-        raise ValueError(f"{text!r} is not the name of a file")
-    return path
-
-
-def safe_name(text) -> str:
-    """The same for one name, of a folder or a file, without any slash."""
-    path = safe_path(text)
-    if "/" in path:
-        raise ValueError(f"{text!r} must be a name without slashes")
-    return path
-
-
-def _stem(name):
-    return posixpath.splitext(name)[0] if is_video_name(name) else name
-
-
-def _same(found, name):
-    return posixpath.splitext(found)[1].lower() == posixpath.splitext(name)[1].lower()
-
-
-def _best(names, wanted):
-    """The name itself, else the same ending in another case, else the first."""
-    return min(names, key=lambda name: (name != wanted, not _same(name, wanted)))
 
 
 LIST_SUFFIX = ".txt"

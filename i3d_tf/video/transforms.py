@@ -219,7 +219,7 @@ def _check_stream(frames, stream, ranks=(4,)):
 def _check_flow_dtype(frames):
     if not np.issubdtype(frames.dtype, np.floating):
         raise ValueError(
-            "`frames` must be float, in pixels per frame, for stream 'flow' (see `dequantise` for "
+            "`frames` must be float, in pixels per frame, for stream 'flow' (see `dequantize` for "
             f"8-bit codes); received dtype {frames.dtype}."
         )
 

@@ -11,7 +11,7 @@ from i3d_tf.flow import compute_files as module
 from i3d_tf.flow.compute import compute_flow
 from i3d_tf.flow.compute_files import DIED, compute_flow_files
 from i3d_tf.flow.flow_file import open_flow_file
-from i3d_tf.flow.quantize import quantise
+from i3d_tf.flow.quantize import quantize
 from i3d_tf.system.files import staging_dir
 from i3d_tf.system.worker_pool import processor_count
 from i3d_tf.video.decode import read_clip
@@ -62,7 +62,7 @@ def test_every_video_below_a_folder(data_dir, flow_dir, processes):
     assert files_below(flow_dir) == MIRRORED
     flows = open_flow_file(flow_dir / "run/a.flow.zip")
     frames = resize_short_side(read_clip(data_dir / "run/a.mp4"), SIDE)
-    np.testing.assert_array_equal(flows.codes(), quantise(compute_flow(frames, "dis")))
+    np.testing.assert_array_equal(flows.codes(), quantize(compute_flow(frames, "dis")))
     assert (flows.metadata["algorithm"], flows.metadata["engine"]) == ("DIS", "dis")
     assert flows.metadata["source"]["name"] == "a.mp4"
     assert report.line() == f"{flow_dir}: 3 computed (DIS by dis), 0 already there, 0 failed"

@@ -10,7 +10,7 @@ import pytest
 
 from i3d_tf.flow.flow_file import SUFFIX, flow_path, open_flow_file, write_flow_file
 from i3d_tf.flow.metadata import flow_metadata
-from i3d_tf.flow.quantize import dequantise, quantise
+from i3d_tf.flow.quantize import dequantize, quantize
 from i3d_tf.video.errors import VideoError
 
 FRAMES, HEIGHT, WIDTH = 5, 6, 7
@@ -73,7 +73,7 @@ def test_what_is_written_is_read(written, ramp):
     assert (flow.shape, flow.dtype) == (ramp.shape, np.float32)
     # Half a code: one spans 40 / 255 pixels.
     assert np.abs(flow - ramp).max() <= 20 / 255 + 1e-5
-    np.testing.assert_array_equal(flow, dequantise(quantise(ramp)))
+    np.testing.assert_array_equal(flow, dequantize(quantize(ramp)))
 
 
 def test_codes_are_kept_to_the_last_bit(tmp_path, metadata):
@@ -81,15 +81,15 @@ def test_codes_are_kept_to_the_last_bit(tmp_path, metadata):
     codes[0, 0, :, 0] = np.arange(51)
     for rounding in ("nearest", "floor"):
         described = flow_metadata(tmp_path / "clip.mp4", "dis", rounding=rounding)
-        write_flow_file(tmp_path / "a.flow.zip", dequantise(codes, rounding), described)
+        write_flow_file(tmp_path / "a.flow.zip", dequantize(codes, rounding), described)
         flows = open_flow_file(tmp_path / "a.flow.zip")
         np.testing.assert_array_equal(flows.codes(), codes)
-        np.testing.assert_array_equal(flows.read(), dequantise(codes, rounding))
+        np.testing.assert_array_equal(flows.read(), dequantize(codes, rounding))
 
 
 def test_a_window_is_read_without_the_rest(rewrite, ramp):
     flows = open_flow_file(rewrite({"000000.png": b"damaged", "000004.png": b"damaged"}))
-    np.testing.assert_array_equal(flows.read(1, 4), dequantise(quantise(ramp[1:4])))
+    np.testing.assert_array_equal(flows.read(1, 4), dequantize(quantize(ramp[1:4])))
     assert flows.codes(2, 3).shape == (1, HEIGHT, WIDTH, 2)
     with pytest.raises(VideoError, match=r"000004\.png must be a grey 8-bit PNG of 7 x 12 pixels"):
         flows.read(3)
@@ -225,7 +225,7 @@ def test_a_changed_byte_never_changes_the_flow(written):
     [
         ({"frames": 6}, r"000005\.png is missing from it; it should have 6"),
         ({"frames": 4}, "it holds more than the flow it speaks of"),
-        ({"frames": 0}, r"`frames` must be a whole number within 1\.\.1000000; it is 0"),
+        ({"frames": 0}, r"`frames` must be an integer within 1\.\.1000000; it is 0"),
         ({"frames": 10**12}, "`frames` must be"),
         ({"frames": "5"}, "`frames` must be .* it is '5'"),
         ({"frames": True}, "`frames` must be .* it is True"),

@@ -3,7 +3,7 @@ import json
 import pytest
 
 from i3d_tf.flow.dis_opencv import DISParameters
-from i3d_tf.flow.metadata import DECISIVE, difference, fault, flow_metadata
+from i3d_tf.flow.metadata import DECISIVE_FIELDS, flow_metadata, metadata_difference, metadata_fault
 from i3d_tf.flow.tvl1 import FAST
 
 
@@ -53,30 +53,32 @@ def test_a_video_elsewhere_has_no_size():
 
 def test_it_survives_json(video):
     metadata = flow_metadata(video, "opencv")
-    assert fault(metadata, whole=False) is None
-    assert fault(metadata) == "`frames` is missing from its description"
-    assert difference(json.loads(json.dumps(metadata)), metadata) is None
+    assert metadata_fault(metadata, complete=False) is None
+    assert metadata_fault(metadata) == "`frames` is missing from its description"
+    assert metadata_difference(json.loads(json.dumps(metadata)), metadata) is None
 
 
 def test_each_thing_that_decides_the_flow_makes_a_difference(video):
     metadata = flow_metadata(video, "dis")
-    for field in DECISIVE:
+    for field in DECISIVE_FIELDS:
         other = "something else"
-        assert difference(metadata | {field: other}, metadata).startswith(f"{field} something else")
-    assert difference(metadata | {"project_version": "0.0.9"}, metadata) is None
+        assert metadata_difference(metadata | {field: other}, metadata).startswith(
+            f"{field} something else"
+        )
+    assert metadata_difference(metadata | {"project_version": "0.0.9"}, metadata) is None
 
 
 def test_differences_are_named(video):
     metadata = flow_metadata(video, "dis")
     fast = flow_metadata(video, "dis", DISParameters("fast"))
-    assert difference(fast, metadata) == "parameters: preset fast, not medium"
+    assert metadata_difference(fast, metadata) == "parameters: preset fast, not medium"
     video.write_bytes(b"abcd")
     grown = flow_metadata(video, "dis")
-    assert difference(metadata, grown) == "source: bytes 3, not 4"
+    assert metadata_difference(metadata, grown) == "source: bytes 3, not 4"
     tvl1 = flow_metadata(video, "opencv")
-    assert difference(grown, tvl1) == "algorithm DIS, not TV-L1"
+    assert metadata_difference(grown, tvl1) == "algorithm DIS, not TV-L1"
     extra = metadata | {"parameters": {"preset": "medium", "zoom": 2}}
-    assert difference(extra, metadata) == "parameters: zoom 2, not None"
+    assert metadata_difference(extra, metadata) == "parameters: zoom 2, not None"
 
 
 @pytest.mark.parametrize(
@@ -90,15 +92,15 @@ def test_differences_are_named(video):
     ],
 )
 def test_faults_are_named(video, changes, message):
-    assert message in fault(flow_metadata(video, "dis") | changes, whole=False)
+    assert message in metadata_fault(flow_metadata(video, "dis") | changes, complete=False)
 
 
 def test_an_empty_video_has_a_size(video):
     video.write_bytes(b"")
     metadata = flow_metadata(video, "dis")
     assert metadata["source"]["bytes"] == 0
-    assert fault(metadata, whole=False) is None
+    assert metadata_fault(metadata, complete=False) is None
 
 
 def test_no_short_side_means_no_resizing(video):
-    assert fault(flow_metadata(video, "dis", short_side=None), whole=False) is None
+    assert metadata_fault(flow_metadata(video, "dis", short_side=None), complete=False) is None

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from i3d_tf.flow.quantize import ROUNDINGS, dequantise, quantise
+from i3d_tf.flow.quantize import ROUNDINGS, dequantize, quantize
 
 ALL_CODES = np.arange(256, dtype=np.uint8)
 HALF_CODE = 20 / 255  # pixels; one code spans 40 / 255
@@ -9,40 +9,40 @@ HALF_CODE = 20 / 255  # pixels; one code spans 40 / 255
 
 def test_the_ends_and_the_middle():
     flow = np.array([-20, -10, 0, 10, 20], np.float32)
-    assert quantise(flow).tolist() == [0, 64, 128, 191, 255]  # 63.75, 127.5 and 191.25 between
-    assert quantise(flow, "floor").tolist() == [0, 63, 127, 191, 255]
+    assert quantize(flow).tolist() == [0, 64, 128, 191, 255]  # 63.75, 127.5 and 191.25 between
+    assert quantize(flow, "floor").tolist() == [0, 63, 127, 191, 255]
 
 
 def test_what_exceeds_20_pixels_is_truncated():
-    assert quantise(np.array([-1000, -20.1, 20.1, 1000], np.float32)).tolist() == [0, 0, 255, 255]
+    assert quantize(np.array([-1000, -20.1, 20.1, 1000], np.float32)).tolist() == [0, 0, 255, 255]
 
 
 @pytest.mark.parametrize("rounding", ROUNDINGS)
 def test_every_code_survives(rounding):
-    np.testing.assert_array_equal(quantise(dequantise(ALL_CODES, rounding), rounding), ALL_CODES)
+    np.testing.assert_array_equal(quantize(dequantize(ALL_CODES, rounding), rounding), ALL_CODES)
 
 
 @pytest.mark.parametrize("rounding", ROUNDINGS)
 def test_flow_survives_within_half_a_code(rounding):
     flow = np.linspace(-20, 20, 100_001, dtype=np.float32)
-    error = np.abs(dequantise(quantise(flow, rounding), rounding) - flow)
+    error = np.abs(dequantize(quantize(flow, rounding), rounding) - flow)
     assert error.max() <= HALF_CODE + 1e-5  # float32 at 20 has a step of 2e-6
 
 
 def test_zero_survives_as_documented():
     zero = np.zeros(1, np.float32)
-    assert dequantise(quantise(zero, "floor"), "floor") == 0
-    assert dequantise(quantise(zero)) == np.float32(HALF_CODE)
+    assert dequantize(quantize(zero, "floor"), "floor") == 0
+    assert dequantize(quantize(zero)) == np.float32(HALF_CODE)
 
 
 def test_codes_read_with_the_wrong_rounding_are_half_a_code_off():
-    truncated = quantise(np.zeros(1, np.float32), "floor")
-    assert dequantise(truncated, "nearest") / 20 == pytest.approx(-0.0039, abs=5e-5)
+    truncated = quantize(np.zeros(1, np.float32), "floor")
+    assert dequantize(truncated, "nearest") / 20 == pytest.approx(-0.0039, abs=5e-5)
 
 
 @pytest.mark.parametrize("rounding", ROUNDINGS)
 def test_unpacked_flow_rises_evenly_within_20_pixels(rounding):
-    flow = dequantise(ALL_CODES, rounding)
+    flow = dequantize(ALL_CODES, rounding)
     assert flow.dtype == np.float32
     assert np.abs(flow).max() <= 20
     steps = np.diff(flow)[:-1]  # the last code of "floor" stands for 20 alone
@@ -51,22 +51,22 @@ def test_unpacked_flow_rises_evenly_within_20_pixels(rounding):
 
 def test_any_shape_and_any_float():
     flow = np.zeros((2, 3, 4, 2), np.float64)
-    codes = quantise(flow)
+    codes = quantize(flow)
     assert (codes.shape, codes.dtype) == (flow.shape, np.uint8)
-    assert dequantise(codes).shape == flow.shape
-    assert quantise(flow.astype(np.float16)).tolist() == codes.tolist()
+    assert dequantize(codes).shape == flow.shape
+    assert quantize(flow.astype(np.float16)).tolist() == codes.tolist()
 
 
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: quantise(np.zeros(2, np.uint8)), "`flow` must be float.* received dtype uint8"),
-        (lambda: quantise(np.array([np.nan])), "`flow` must be finite"),
-        (lambda: quantise(np.array([np.inf])), "`flow` must be finite"),
-        (lambda: dequantise(np.zeros(2)), "`codes` must be uint8; received dtype float64"),
-        (lambda: dequantise(np.array([300])), "`codes` must be uint8; received dtype int64"),
-        (lambda: quantise(np.zeros(2), "up"), r"`rounding` must be one of \('nearest', 'floor'\)"),
-        (lambda: dequantise(ALL_CODES, None), "`rounding` must be one of .* received None"),
+        (lambda: quantize(np.zeros(2, np.uint8)), "`flow` must be float.* received dtype uint8"),
+        (lambda: quantize(np.array([np.nan])), "`flow` must be finite"),
+        (lambda: quantize(np.array([np.inf])), "`flow` must be finite"),
+        (lambda: dequantize(np.zeros(2)), "`codes` must be uint8; received dtype float64"),
+        (lambda: dequantize(np.array([300])), "`codes` must be uint8; received dtype int64"),
+        (lambda: quantize(np.zeros(2), "up"), r"`rounding` must be one of \('nearest', 'floor'\)"),
+        (lambda: dequantize(ALL_CODES, None), "`rounding` must be one of .* received None"),
     ],
 )
 def test_wrong_input_is_named(call, message):

@@ -6,7 +6,7 @@ import pytest
 from i3d_tf.flow import stream as flow_stream
 from i3d_tf.flow.compute import compute_flow
 from i3d_tf.flow.flow_file import open_flow_file
-from i3d_tf.flow.quantize import quantise
+from i3d_tf.flow.quantize import quantize
 from i3d_tf.flow.stream import flow_frames, write_video_flow
 from i3d_tf.flow.tvl1 import TVL1Parameters
 from i3d_tf.video import decode
@@ -113,7 +113,7 @@ def test_the_flow_file_of_a_video(video, tmp_path, monkeypatch):
     assert metadata["parameters"]["inner_iterations"] == 5
     assert metadata["source"] == {"name": "moving.mp4", "bytes": video.stat().st_size}
     expected = compute_flow(resize_short_side(read_clip(video), 32), "opencv", QUICK)
-    np.testing.assert_array_equal(flows.codes(), quantise(expected))
+    np.testing.assert_array_equal(flows.codes(), quantize(expected))
 
 
 def test_a_video_that_breaks_off_leaves_no_flow_file(frames, make_video, tmp_path, monkeypatch):

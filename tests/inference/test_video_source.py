@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from i3d_tf.flow.compute import compute_flow
-from i3d_tf.flow.quantize import dequantise, quantise
+from i3d_tf.flow.quantize import dequantize, quantize
 from i3d_tf.flow.stream import write_video_flow
 from i3d_tf.inference import video_source as video_streams
 from i3d_tf.inference.video_source import VideoSource, flow_origin
@@ -57,7 +57,7 @@ def test_the_protocol_is_kept(video):
 def test_flow_that_is_there_is_read(flow_file, resized, piece_bytes, monkeypatch):
     monkeypatch.setattr(video_streams, "PIECE_BYTES", piece_bytes)
     shown = VideoSource("not even there.mp4", SMALL, flow_file=flow_file)
-    expected = dequantise(quantise(compute_flow(resized, "dis")))
+    expected = dequantize(quantize(compute_flow(resized, "dis")))
     np.testing.assert_array_equal(list(shown.frames("flow")), centre_crop(expected, 32))
     assert shown.num_frames == 30
 

@@ -9,8 +9,9 @@ import pytest
 
 from i3d_tf.video import container as media
 from i3d_tf.video.container import open_container
-from i3d_tf.video.decode import probe, read_clip
+from i3d_tf.video.decode import read_clip
 from i3d_tf.video.errors import VideoError, reason_of
+from i3d_tf.video.probe import probe
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,9 @@ import pytest
 from i3d_tf.video import decode
 from i3d_tf.video import rgb_frames as picture
 from i3d_tf.video.container import Demuxer
-from i3d_tf.video.decode import VideoError, VideoInfo, probe, read_clip
+from i3d_tf.video.decode import read_clip
+from i3d_tf.video.errors import VideoError
+from i3d_tf.video.probe import VideoInfo, probe
 
 # Container, codec, options: with and without B-frames, indices and honest key frames.
 FORMATS = [

@@ -6,9 +6,10 @@ import av
 import numpy as np
 import pytest
 
-from i3d_tf.video.decode import probe, read_clip
+from i3d_tf.video.decode import read_clip
 from i3d_tf.video.encode import write_video
 from i3d_tf.video.errors import VideoError
+from i3d_tf.video.probe import probe
 
 
 def test_what_is_written_is_read_back(tmp_path, numbered_frames, read_numbers):

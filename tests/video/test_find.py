@@ -2,7 +2,7 @@ import os
 
 import pytest
 
-from i3d_tf.video.find import find_videos
+from i3d_tf.video.find import find_videos, is_video_name, videos_below
 
 
 @pytest.fixture
@@ -100,3 +100,9 @@ def test_arguments_without_a_video(folder, arguments, message):
     (folder / "empty").mkdir()
     with pytest.raises(ValueError, match=message):
         find_videos(arguments)
+
+
+def test_videos_below_a_folder(make_tree):
+    folder = make_tree(["b/2.MP4", "b/1.avi", "a.webm", "notes.txt", ".trash/3.mp4", "b/.4.mp4"])
+    assert videos_below(str(folder)) == [f"{folder}/{n}" for n in ("a.webm", "b/1.avi", "b/2.MP4")]
+    assert not is_video_name("mp4")

@@ -173,7 +173,7 @@ def test_flipping_twice_changes_nothing(stream, channels):
 
 
 def test_flipping_8_bit_flow_is_refused():
-    with pytest.raises(ValueError, match=r"must be float.*`dequantise`.*received dtype uint8"):
+    with pytest.raises(ValueError, match=r"must be float.*`dequantize`.*received dtype uint8"):
         flip(np.zeros((1, 2, 2, 2), np.uint8), "flow")
 
 

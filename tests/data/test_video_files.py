@@ -2,13 +2,7 @@ import unicodedata
 
 import pytest
 
-from i3d_tf.video.find import VideoFiles, is_video_name, safe_name, safe_path, videos_below
-
-
-def test_videos_below_a_folder(make_tree):
-    folder = make_tree(["b/2.MP4", "b/1.avi", "a.webm", "notes.txt", ".trash/3.mp4", "b/.4.mp4"])
-    assert videos_below(str(folder)) == [f"{folder}/{n}" for n in ("a.webm", "b/1.avi", "b/2.MP4")]
-    assert not is_video_name("mp4")
+from i3d_tf.data.video_files import VideoFiles, safe_name, safe_path
 
 
 def test_the_first_folder_that_has_the_video(make_tree):
