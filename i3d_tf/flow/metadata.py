@@ -10,6 +10,7 @@ from i3d_tf.flow.quantize import ROUNDINGS
 from i3d_tf.specs.streams import FLOW_BOUND, FRAME_RATE, SHORT_SIDE
 from i3d_tf.specs.validation import is_integer, is_number
 from i3d_tf.specs.version import __version__
+from i3d_tf.system.jobs import first_difference
 from i3d_tf.video.container import MAX_FRAMES, MAX_PIXELS
 
 FORMAT = "i3d_tf flow"
@@ -81,17 +82,7 @@ def metadata_difference(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> 
     Returns:
         Text such as "engine opencv, not numba"; None where the flow is the same.
     """
-    for field in DECISIVE_FIELDS:
-        value, other = found[field], wanted[field]
-        if isinstance(value, dict) and isinstance(other, dict):
-            names = sorted(value | other)
-            pairs = [(f"{field}: {name}", value.get(name), other.get(name)) for name in names]
-        else:
-            pairs = [(field, value, other)]
-        for name, one, another in pairs:
-            if one != another:
-                return f"{name} {one}, not {another}"
-    return None
+    return first_difference(found, wanted, DECISIVE_FIELDS)
 
 
 def metadata_fault(metadata: Any, complete: bool = True) -> str | None:

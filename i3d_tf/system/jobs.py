@@ -6,7 +6,7 @@ from the same input in the same way is kept.
 
 import os
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -67,6 +67,29 @@ def missing_outputs(
                 )
             missing.append(task)
     return missing
+
+
+def first_difference(
+    found: Mapping[str, Any], wanted: Mapping[str, Any], names: Iterable[str] | None = None
+) -> str | None:
+    """Returns the first difference between the metadata of an output and those that are wanted.
+
+    Args:
+        found: Metadata of the output, plain values by name.
+        wanted: What they should be.
+        names: Names to compare; None compares all. Of mappings within, all are compared.
+
+    Returns:
+        Text such as "weights: rgb: name a, not b"; None where there is no difference.
+    """
+    for name in dict.fromkeys((*wanted, *found)) if names is None else names:
+        value, other = found.get(name), wanted.get(name)
+        if isinstance(value, Mapping) and isinstance(other, Mapping):
+            if difference := first_difference(value, other):
+                return f"{name}: {difference}"
+        elif value != other:
+            return f"{name} {value}, not {other}"
+    return None
 
 
 def run_job(

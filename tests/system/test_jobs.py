@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from i3d_tf.system.errors import UserError
-from i3d_tf.system.jobs import Task, missing_outputs, run_each, run_job
+from i3d_tf.system.jobs import Task, first_difference, missing_outputs, run_each, run_job
 
 
 def write_length(task, staging):
@@ -84,3 +84,16 @@ def test_missing_outputs_sees_a_broken_link(tmp_path):
 
 def test_task_details_are_optional():
     assert Task("a", Path("b")).details is None
+
+
+def test_first_difference_names_the_value_in_nested_metadata():
+    wanted = {"stride": 8, "weights": {"rgb": {"name": "a"}}}
+    more = {**wanted, "frames": 9}
+    assert first_difference(more, wanted) == "frames 9, not None"
+    assert first_difference(more, wanted, names=wanted) is None
+    assert first_difference({**wanted, "stride": 4}, wanted) == "stride 4, not 8"
+    other = {"stride": 8, "weights": {"rgb": {"name": "b"}}}
+    assert first_difference(other, wanted) == "weights: rgb: name b, not a"
+    assert first_difference({"stride": 8}, wanted) == "weights None, not {'rgb': {'name': 'a'}}"
+    added = {"stride": 8, "weights": {"rgb": {"name": "a", "zoom": 2}}}
+    assert first_difference(added, wanted, names=wanted) == "weights: rgb: zoom 2, not None"
