@@ -13,7 +13,7 @@ def main(argv):
     with one_line_errors():
         if len(argv) != 3:
             raise ValueError(f"name two report.json files; received {argv[1:]}.")
-        from i3d_tf.evaluation.compare import compare_reports
+        from i3d_tf.evaluation.compare_reports import compare_reports
 
         print("\n".join(compare_reports(*argv[1:]).lines()))
 

@@ -69,7 +69,7 @@ def main(argv):
     with one_line_errors():
         refuse_arguments(argv)
         if _COMPARE.value:
-            from i3d_tf.evaluation.compare import compare_reports
+            from i3d_tf.evaluation.compare_reports import compare_reports
 
             print("\n".join(compare_reports(*_COMPARE.value).lines()))
             return

@@ -1,149 +1,171 @@
 """Examples to batches, in named phases: read, sample, decode, augment, batch.
 
-Everything about a clip follows from its position in the training run, and from the seed: which
-example it is, which window, crop and mirror image. So the batches are the same whatever the number
-of workers, and a run that was stopped goes on at any position.
+Everything about a clip follows from its position in the training run, and from the seed: its
+example, window, crop and mirroring. So the batches are the same whatever the number of workers, and
+a run that was stopped goes on at any position.
 """
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
 import numpy as np
 import tensorflow as tf
 
-from i3d_tf.data.clips import ClipFormat, count_frames, load_flow, load_rgb
+from i3d_tf.data.clips import count_frames, load_flow, load_rgb
 from i3d_tf.data.example import VideoExample
-from i3d_tf.data.views import evaluation_views, random_view
-from i3d_tf.specs.protocol import clip_shape, frames_seen
+from i3d_tf.data.flow_store import FlowStore
+from i3d_tf.data.views import View, evaluation_views, random_view
+from i3d_tf.specs.protocol import Protocol, clip_shape, frames_seen
 from i3d_tf.specs.streams import FLOW_BOUND
 from i3d_tf.video.errors import VideoError
 
-LOADERS = {"rgb": load_rgb, "flow": load_flow}
-KINDS = {"rgb": tf.uint8, "flow": tf.float32}
+DTYPES = {"rgb": tf.uint8, "flow": tf.float32}
 ORDER, VIEW = range(2)  # independent random numbers for each purpose
 
 
 @dataclass
 class Failures:
-    """What went wrong while batches were made.
+    """Errors while batches were made.
 
     Attributes:
         reasons: Videos that could not be read, path to reason.
-        fault: What ended the pipeline, if anything.
+        error: The error that ended the pipeline, if any.
     """
 
     reasons: dict[str, str] = field(default_factory=dict)
-    fault: Exception | None = None
+    error: Exception | None = None
 
     @contextlib.contextmanager
-    def raised_as_they_are(self):
-        """Raises a fault as itself: TensorFlow passes on its text, in an error of its own."""
+    def reraised(self) -> Iterator[None]:
+        """Raises the error of the pipeline itself: TensorFlow wraps its text in another."""
         try:
             yield
         except tf.errors.OpError as error:
-            if self.fault is None:
+            if self.error is None:
                 raise
-            raise self.fault from error
+            raise self.error from error
 
     @contextlib.contextmanager
-    def noted(self):
-        """Keeps the error that leaves the block."""
+    def recorded(self) -> Iterator[None]:
+        """Keeps the error that leaves the block, and raises it."""
         try:
             yield
         except Exception as error:
-            self.fault = error
+            self.error = error
             raise
 
 
 @dataclass(frozen=True)
 class PipelineConfig:
-    """What a pipeline does in each phase.
+    """Settings of a pipeline.
 
     Attributes:
-        examples: The training set.
+        examples: The videos.
         streams: ("rgb",), ("flow",) or both; with both, batches are dictionaries.
-        frames: Frames of a clip's window in time.
-        form: Frame rate, sizes, and where flow is.
+        protocol: How clips are made; its windows and crops matter to `evaluation_clips` alone.
         batch_size: Clips of a batch.
         seed: Of the order and of the views.
+        flow_store: The flow files; None where no flow is needed.
         flip: Whether clips may be mirrored.
         jitter: Strength of random colour changes.
         class_weights: Weight of each class's clips, or None for 1.
         freeze_time: Show the middle frame of every clip, repeated (of flow: no motion).
-        rgb_step: RGB shows one of so many frames of the window, the middle one of them; flow shows
-            all.
+        epoch_start: Position at which the first epoch starts; earlier ones are not asked for.
+
+    Raises:
+        ValueError: Flow is needed, and there is no `flow_store`.
     """
 
     examples: Sequence[VideoExample]
     streams: tuple[str, ...]
-    frames: int
-    form: ClipFormat
+    protocol: Protocol
     batch_size: int
     seed: int
+    flow_store: FlowStore | None = None
     flip: bool = True
     jitter: float = 0.0
     class_weights: tuple[float, ...] | None = None
     freeze_time: bool = False
-    rgb_step: int = 1
+    epoch_start: int = 0
+
+    def __post_init__(self):
+        if "flow" in self.streams and self.flow_store is None:
+            raise ValueError("`flow_store` must be given for flow; received None.")
 
     def read(self, position: int) -> VideoExample:
-        """Phase 1: the example at a position; every epoch has an order of its own."""
-        epoch, place = divmod(position, len(self.examples))
-        return self.examples[_order(self.seed, epoch, len(self.examples))[place]]
+        """Phase 1: returns the example at a position; every epoch has an order of its own."""
+        count = len(self.examples)
+        epoch, index = divmod(position - self.epoch_start, count)
+        return self.examples[_epoch_order(self.seed, self.epoch_start, epoch, count)[index]]
 
-    def sample(self, position: int, example: VideoExample):
-        """Phase 2: the view of it, before anything is decoded."""
+    def sample(self, position: int, example: VideoExample) -> View:
+        """Phase 2: returns a view of the example, before anything is decoded."""
         generator = np.random.default_rng([self.seed, VIEW, position])
-        available = count_frames(example, self.form.frame_rate)
-        return random_view(available, self.frames, generator, self.flip, self.jitter)
+        available = count_frames(example, self.protocol.frame_rate)
+        return random_view(available, self.protocol.frames, generator, self.flip, self.jitter)
 
-    def decode(self, example: VideoExample, view):
-        """Decodes and augments one view: every stream's clip, cropped and mirrored alike.
+    def decode(self, example: VideoExample, view: View) -> list[np.ndarray]:
+        """Phases 3 and 4: decodes and augments one view, every stream's clip alike.
 
         Returns:
-            List of clips, one a stream: uint8 RGB, or float32 flow in pixels per frame.
+            A clip for each stream: uint8 RGB, or float32 flow in pixels per frame.
         """
-        seen = [list(frames_seen(s, self.frames, self.rgb_step)) for s in self.streams]
-        views = [replace(view, indices=view.indices[frames]) for frames in seen]
-        clips = [
-            LOADERS[stream](example, shown, self.form)
-            for stream, shown in zip(self.streams, views, strict=True)
-        ]
-        return [self._frozen(clip) for clip in clips] if self.freeze_time else clips
+        clips = [self._load(stream, example, view) for stream in self.streams]
+        return [_freeze(clip) for clip in clips] if self.freeze_time else clips
 
     def shape(self, stream: str) -> tuple[int, int, int, int]:
-        """(T, S, S, C) of a stream's clips."""
-        return clip_shape(stream, self.frames, self.rgb_step, self.form.crop_size)
+        """Returns (T, S, S, C) of a stream's clips."""
+        protocol = self.protocol
+        return clip_shape(stream, protocol.frames, protocol.rgb_step, protocol.crop_size)
 
-    def _frozen(self, clip):
-        """The middle frame repeated; between equal frames nothing moves."""
-        middle = np.repeat(clip[len(clip) // 2 :][:1], len(clip), axis=0)
-        return middle if clip.dtype == np.uint8 else np.zeros_like(middle)
+    def empty_clips(self) -> list[np.ndarray]:
+        """Returns clips in the place of unreadable ones: black, or no motion."""
+        return [np.zeros(self.shape(s), DTYPES[s].as_numpy_dtype) for s in self.streams]
 
     def paths(self, step: int) -> list[str]:
-        """The videos of one batch."""
+        """Returns the videos of one batch."""
         first = step * self.batch_size
-        return [self.read(first + place).path for place in range(self.batch_size)]
+        return [self.read(first + index).path for index in range(self.batch_size)]
+
+    def _load(self, stream, example, view):
+        seen = list(frames_seen(stream, self.protocol.frames, self.protocol.rgb_step))
+        view = replace(view, indices=view.indices[seen])
+        if stream == "rgb":
+            return load_rgb(example, view, self.protocol)
+        return load_flow(example, view, self.protocol, self.flow_store)
+
+
+def _freeze(clip):
+    """Returns the middle frame repeated; between equal frames nothing moves."""
+    middle = np.repeat(clip[len(clip) // 2 :][:1], len(clip), axis=0)
+    return middle if clip.dtype == np.uint8 else np.zeros_like(middle)
 
 
 @lru_cache(maxsize=4)
-def _order(seed, epoch, count):
-    return np.random.default_rng([seed, ORDER, epoch]).permutation(count)
+def _epoch_order(seed, epoch_start, epoch, count):
+    key = [seed, ORDER, epoch] + ([epoch_start] if epoch_start else [])
+    return np.random.default_rng(key).permutation(count)
 
 
-def train_batches(phases: PipelineConfig, first_step, last_step, failures: Failures, workers=None):
-    """The training batches of some steps.
+def train_batches(
+    config: PipelineConfig,
+    first_step: int,
+    last_step: int,
+    failures: Failures,
+    workers: int | None = None,
+) -> tf.data.Dataset:
+    """Makes the training batches of some steps.
 
     Args:
-        phases: What to do.
+        config: Settings.
         first_step: First step.
         last_step: One after the last.
         failures: Filled with the videos that could not be read. Such a clip stays in its batch as
-            zeros with weight 0: it teaches nothing and shifts no other clip's position; only batch
-            norm sees it, as black or as no motion.
-        workers: How many clips are made at once; by default, what tf.data finds best.
+            zeros with weight 0: it does not contribute to the loss and shifts no other clip's
+            position; only batch norm sees it, as black or as no motion.
+        workers: Clips made at once; None lets tf.data choose.
 
     Returns:
         tf.data.Dataset of (clips, labels, weights): float32 (N, T, S, S, C) in [-1, 1], or a
@@ -151,79 +173,81 @@ def train_batches(phases: PipelineConfig, first_step, last_step, failures: Failu
     """
 
     def load(position):
-        example = phases.read(int(position))
+        example = config.read(int(position))
         try:
-            view = phases.sample(int(position), example)
-            weight = phases.class_weights[example.label] if phases.class_weights else 1
-            return (*phases.decode(example, view), np.int32(example.label), np.float32(weight))
+            view = config.sample(int(position), example)
+            weight = config.class_weights[example.label] if config.class_weights else 1
+            return (*config.decode(example, view), np.int32(example.label), np.float32(weight))
         except VideoError as error:
             failures.reasons[error.path] = error.reason
-            return (*_nothing(phases), np.int32(example.label), np.float32(0))
+            return (*config.empty_clips(), np.int32(example.label), np.float32(0))
 
-    first, last = first_step * phases.batch_size, last_step * phases.batch_size
-    dataset = tf.data.Dataset.range(first, last)
-    return _batched(dataset, load, phases, failures, workers, drop_remainder=True)
+    positions = tf.data.Dataset.range(first_step * config.batch_size, last_step * config.batch_size)
+    return _batched(positions, load, config, failures, workers, drop_remainder=True)
 
 
-def evaluation_clips(phases: PipelineConfig, windows, crops, failures: Failures, workers=None):
-    """The clips of a test set, in order, each with the number of its example.
+def evaluation_clips(
+    config: PipelineConfig, failures: Failures, workers: int | None = None
+) -> tf.data.Dataset:
+    """Makes the clips of a test set, in order, each with the number of its example.
 
     Args:
-        phases: Examples, streams, frames, format, batch size; seed, flip and jitter have no use.
-        windows: Windows in time of each video, see `evaluation_views`.
-        crops: Crops of each window.
+        config: Settings; seed, flip and jitter have no effect.
         failures: Filled with the videos that could not be read; their clips have weight 0.
-        workers: As of `train_batches`.
+        workers: See `train_batches`.
 
     Returns:
-        tf.data.Dataset of (clips, example numbers, weights).
+        tf.data.Dataset of (clips, example numbers, weights), see `train_batches`: all windows of a
+        video one after the other, and all crops of a window.
     """
-    views_per_video = windows * crops
+    protocol = config.protocol
+    views_per_video = protocol.windows * protocol.crops
 
     def load(position):
-        number, view = divmod(int(position), views_per_video)
-        example = phases.examples[number]
+        number, index = divmod(int(position), views_per_video)
+        example = config.examples[number]
         try:
-            available = count_frames(example, phases.form.frame_rate)
-            chosen = evaluation_views(available, phases.frames, windows, crops)[view]
-            return (*phases.decode(example, chosen), np.int32(number), np.float32(1))
+            view = evaluation_views(
+                count_frames(example, protocol.frame_rate),
+                protocol.frames,
+                protocol.windows,
+                protocol.crops,
+            )[index]
+            return (*config.decode(example, view), np.int32(number), np.float32(1))
         except VideoError as error:
             failures.reasons[error.path] = error.reason
-            return (*_nothing(phases), np.int32(number), np.float32(0))
+            return (*config.empty_clips(), np.int32(number), np.float32(0))
 
-    dataset = tf.data.Dataset.range(len(phases.examples) * views_per_video)
-    return _batched(dataset, load, phases, failures, workers, drop_remainder=False)
-
-
-def _nothing(phases):
-    """Black, or no motion: clips that could not be read."""
-    return [np.zeros(phases.shape(s), KINDS[s].as_numpy_dtype) for s in phases.streams]
+    positions = tf.data.Dataset.range(len(config.examples) * views_per_video)
+    return _batched(positions, load, config, failures, workers, drop_remainder=False)
 
 
-def _batched(dataset, load, phases, failures, workers, drop_remainder):
-    """Phase 5: clips in parallel, in order, into batches that the network takes."""
-    types = [KINDS[stream] for stream in phases.streams] + [tf.int32, tf.float32]
+def _batched(positions, load, config, failures, workers, drop_remainder):
+    """Phase 5: makes clips in parallel, in order, and batches that the network takes."""
+    dtypes = [DTYPES[stream] for stream in config.streams] + [tf.int32, tf.float32]
 
-    def noted(position):
-        with failures.noted():
+    def load_recorded(position):
+        with failures.recorded():
             return load(position)
 
     def as_tensors(position):
-        *clips, number, weight = tf.numpy_function(noted, [position], types, stateful=False)
-        for clip, stream in zip(clips, phases.streams, strict=True):
-            clip.set_shape(phases.shape(stream))
+        *clips, number, weight = tf.numpy_function(
+            load_recorded, [position], dtypes, stateful=False
+        )
+        for clip, stream in zip(clips, config.streams, strict=True):
+            clip.set_shape(config.shape(stream))
         number.set_shape(())
         weight.set_shape(())
         return (*clips, number, weight)
 
     def by_stream(*batch):
         *clips, numbers, weights = batch
-        ready = list(map(normalize, clips, phases.streams))
-        named = dict(zip(phases.streams, ready, strict=True))
-        return (named if len(named) > 1 else ready[0]), numbers, weights
+        inputs = list(map(normalize, clips, config.streams))
+        named = dict(zip(config.streams, inputs, strict=True))
+        return (named if len(named) > 1 else inputs[0]), numbers, weights
 
-    dataset = dataset.map(as_tensors, workers or tf.data.AUTOTUNE, deterministic=True)
-    dataset = dataset.batch(phases.batch_size, drop_remainder=drop_remainder)
+    dataset = positions.map(as_tensors, workers or tf.data.AUTOTUNE, deterministic=True)
+    dataset = dataset.batch(config.batch_size, drop_remainder=drop_remainder)
     dataset = dataset.map(by_stream, tf.data.AUTOTUNE, deterministic=True)
     options = tf.data.Options()
     # Batches are split by the strategy; files are chosen by position: nothing is to be sharded.

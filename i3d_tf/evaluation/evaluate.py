@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from i3d_tf.data.clips import ClipFormat, open_flow
+from i3d_tf.data.flow_store import FlowStore
 from i3d_tf.data.pipeline import PipelineConfig
 from i3d_tf.data.readers import read_dataset
 from i3d_tf.evaluation.report import Evaluation, write_report
@@ -100,16 +100,24 @@ def evaluate(options: EvaluateOptions) -> dict:
         )
     protocol = _protocol(options, networks)
     logits, unreadable = {}, {}
-    form = _form(options, protocol)
+    flow_store = None
+    if networks.keys() & {"flow", JOINT}:
+        flow_store = FlowStore(options.flow_dir, protocol, options.data_dir, options.flow_engine)
+        computed = flow_store.compute_missing(example.path for example in dataset.examples)
+        if computed is not None:
+            print(computed)
     for stream, network in networks.items():
-        phases = _phases(options, protocol, form, stream, dataset.examples)
+        config = PipelineConfig(
+            examples=dataset.examples,
+            streams=streams_of(stream),
+            protocol=protocol,
+            batch_size=options.batch_size,
+            seed=0,
+            flow_store=flow_store,
+            freeze_time=options.freeze_time,
+        )
         logits[stream], failures = compute_logits(
-            forward_function(network.model),
-            phases,
-            protocol.windows,
-            protocol.crops,
-            options.workers,
-            stream,
+            forward_function(network.model), config, options.workers, stream
         )
         unreadable |= failures.reasons
     read = np.all([np.isfinite(values).all(axis=1) for values in logits.values()], axis=0)
@@ -117,9 +125,9 @@ def evaluate(options: EvaluateOptions) -> dict:
     if not examples:
         raise ValueError(f"{options.data_dir}: no video of {options.split} could be read.")
     facts = _protocol_facts(options, protocol, networks)
-    if networks.keys() & {"flow", JOINT}:
+    if flow_store is not None:
         facts["flow_engine"] = ", ".join(
-            sorted({open_flow(e, form).metadata["engine"] for e in examples})
+            sorted({flow_store.open(e.path).metadata["engine"] for e in examples})
         )
     evaluation = Evaluation(
         class_names=class_names,
@@ -148,30 +156,6 @@ def _protocol(options, networks):
                     f"--{name}."
                 )
     return first
-
-
-def _form(options, protocol):
-    return ClipFormat(
-        frame_rate=protocol.frame_rate,
-        short_side=protocol.short_side,
-        crop_size=protocol.crop_size,
-        data_dir=options.data_dir,
-        flow_dir=options.flow_dir,
-        flow_engine=options.flow_engine,
-    )
-
-
-def _phases(options, protocol, form, stream, examples):
-    return PipelineConfig(
-        examples=examples,
-        streams=streams_of(stream),
-        frames=protocol.frames,
-        form=form,
-        batch_size=options.batch_size,
-        seed=0,
-        freeze_time=options.freeze_time,
-        rgb_step=protocol.rgb_step,
-    )
 
 
 def _data_facts(report, unreadable):

@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from i3d_tf.export.saved_model import answer_of, clip_specs, shapes_of
-from i3d_tf.inference.dataset_logits import last_answer
+from i3d_tf.inference.dataset_logits import last_step_logits
 from i3d_tf.specs.inception_v1 import MIN_FRAMES
 from i3d_tf.specs.streams import JOINT
 
@@ -54,7 +54,7 @@ def write_onnx(path, networks, record, shown) -> float:
     def logits(*clips):
         shown = [clips] if JOINT in networks else [[clip] for clip in clips]
         answers = [answer_of(n, seen) for n, seen in zip(networks.values(), shown, strict=True)]
-        return {"logits": tf.add_n([last_answer(answer) for answer in answers])}
+        return {"logits": tf.add_n([last_step_logits(answer) for answer in answers])}
 
     shapes = shapes_of(networks)
     specs = clip_specs(shapes)

@@ -4,7 +4,7 @@ import keras
 import tensorflow as tf
 
 from i3d_tf.flow.tvl1_tensorflow import flow_function
-from i3d_tf.inference.dataset_logits import last_answer
+from i3d_tf.inference.dataset_logits import last_step_logits
 from i3d_tf.inference.test_clip import MAX_ASPECT
 from i3d_tf.specs.inception_v1 import HEAD, MIN_FRAMES
 from i3d_tf.specs.protocol import frames_seen
@@ -175,7 +175,7 @@ def _applied(model):
 
     def apply(*clips):
         answer = answer_of(tapped, clips)
-        answer["logits"] = last_answer(answer["logits"])
+        answer["logits"] = last_step_logits(answer["logits"])
         if "steps" not in answer:
             return answer
         steps = tf.cast(answer.pop("steps"), tf.float32)

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from i3d_tf.data.clips import ClipFormat
+from i3d_tf.data.flow_store import FlowStore
 from i3d_tf.data.pipeline import Failures, PipelineConfig, train_batches
 from i3d_tf.data.readers import read_dataset
 from i3d_tf.inference.dataset_logits import compute_logits, forward_function
@@ -122,6 +122,7 @@ class _Run:
         with self.strategy.scope():
             step, model = self._model()
         self._warn(model)
+        self.flow_store = self._flow_store()
         self.forward = forward_function(model)
         if step:
             print(f"going on from step {step} of {self.recipe.steps}")
@@ -196,26 +197,31 @@ class _Run:
                 file=sys.stderr,
             )
 
-    def _phases(self, examples, frames, batch_size):
-        form = ClipFormat(
-            frame_rate=self.recipe.frame_rate,
-            short_side=self.recipe.short_side,
-            crop_size=self.recipe.crop_size,
-            data_dir=self.options.data_dir,
-            flow_dir=self.options.flow_dir,
-            flow_engine=self.options.flow_engine,
+    def _flow_store(self):
+        """Computes the flow that is missing; None where the network sees none."""
+        if "flow" not in self.recipe.streams:
+            return None
+        options = self.options
+        store = FlowStore(
+            options.flow_dir, self.recipe.protocol, options.data_dir, options.flow_engine
         )
+        examples = (*self.train_set.examples, *self.test_set.examples)
+        computed = store.compute_missing(example.path for example in examples)
+        if computed is not None:
+            print(computed)
+        return store
+
+    def _config(self, examples, protocol, batch_size):
         return PipelineConfig(
             examples=examples,
             streams=self.recipe.streams,
-            frames=frames,
-            form=form,
+            protocol=protocol,
             batch_size=batch_size,
             seed=self.options.seed,
+            flow_store=self.flow_store,
             flip=self.recipe.flip,
             jitter=self.recipe.jitter,
             class_weights=self._class_weights() if self.options.class_weights else None,
-            rgb_step=self.recipe.rgb_step,
         )
 
     def _class_weights(self):
@@ -226,16 +232,17 @@ class _Run:
 
     def _fit(self, model, step, stop):
         """Trains steps `step` to `stop`; Ctrl-C saves what was done."""
-        phases = self._phases(self.train_set.examples, self.recipe.train_frames, self.batch_size)
-        batches = train_batches(phases, step, stop, self.failures, self.options.workers)
-        watchers = [TerminateOnNaN(step, phases.paths), Scalars(self.writer, step)]
+        protocol = dataclasses.replace(self.recipe.protocol, frames=self.recipe.train_frames)
+        config = self._config(self.train_set.examples, protocol, self.batch_size)
+        batches = train_batches(config, step, stop, self.failures, self.options.workers)
+        watchers = [TerminateOnNaN(step, config.paths), Scalars(self.writer, step)]
         if step == 0 and self.options.profile:
             watchers.append(Profile(self.workdir.tensorboard))
         every = self.recipe.evaluate_every
         training_model.seed_dropout(model, self.options.seed, step)
-        with self.failures.raised_as_they_are(), StopOnInterrupt(step) as stopping:
+        with self.failures.reraised(), StopOnInterrupt(step) as stopping:
             if step == 0:
-                clips, *_ = next(iter(train_batches(phases, 0, 1, self.failures)))
+                clips, *_ = next(iter(train_batches(config, 0, 1, self.failures)))
                 seen = clips if isinstance(clips, dict) else {self.recipe.stream: clips}
                 write_pictures(self.writer, seen, 0)
             try:
@@ -272,10 +279,8 @@ class _Run:
         # Runs on one replica, with no more frames at once than that trains on.
         recipe = self.recipe
         batch_size = max(1, recipe.batch_size * recipe.train_frames // recipe.test_frames)
-        phases = self._phases(self.test_set.examples, recipe.test_frames, batch_size)
-        logits, failures = compute_logits(
-            self.forward, phases, recipe.test_windows, workers=self.options.workers
-        )
+        config = self._config(self.test_set.examples, recipe.protocol, batch_size)
+        logits, failures = compute_logits(self.forward, config, self.options.workers)
         self.failures.reasons.update(failures.reasons)
         self.workdir.keep_unreadable(self.failures.reasons)
         labels = np.array([example.label for example in self.test_set.examples])

@@ -1,9 +1,11 @@
 """Batches of videos whose every pixel says which frame of which video it is."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from i3d_tf.data.clips import ClipFormat, count_frames
+from i3d_tf.data.clips import count_frames
 from i3d_tf.data.example import VideoExample
 from i3d_tf.data.pipeline import (
     Failures,
@@ -12,11 +14,13 @@ from i3d_tf.data.pipeline import (
     normalize,
     train_batches,
 )
+from i3d_tf.specs.protocol import Protocol
 from i3d_tf.video.encode import write_video
 from i3d_tf.video.transforms import preprocess_input
 
 FRAMES = 40
 STEP = 5  # grey levels from one frame to the next
+DEFAULTS = {"streams": ("rgb",), "batch_size": 3, "seed": 0}
 
 
 @pytest.fixture(scope="module")
@@ -32,16 +36,12 @@ def examples(tmp_path_factory):
     return tuple(found)
 
 
-def phases(examples, **changes):
-    arguments = {
-        "examples": examples,
-        "streams": ("rgb",),
-        "frames": 8,
-        "form": ClipFormat(short_side=36, crop_size=32),
-        "batch_size": 3,
-        "seed": 0,
-    }
-    return PipelineConfig(**arguments | changes)
+PROTOCOL = Protocol(frames=8, short_side=36, crop_size=32)
+
+
+def config(examples, frames=8, rgb_step=1, **changes):
+    protocol = replace(PROTOCOL, frames=frames, rgb_step=rgb_step)
+    return PipelineConfig(**{"protocol": protocol, **DEFAULTS, "examples": examples, **changes})
 
 
 def numbers(batch):
@@ -51,8 +51,8 @@ def numbers(batch):
     return np.rint((levels - 10 * labels[:, None]) / STEP).astype(int), labels
 
 
-def test_clips_are_consecutive_frames_of_the_video_of_their_label(examples):
-    batches = list(train_batches(phases(examples), 0, 4, Failures()))
+def test_train_batches_are_consecutive_frames_of_video_of_label(examples):
+    batches = list(train_batches(config(examples), 0, 4, Failures()))
     assert len(batches) == 4
     for batch in batches:
         assert batch[0].shape == (3, 8, 32, 32, 3)
@@ -63,9 +63,9 @@ def test_clips_are_consecutive_frames_of_the_video_of_their_label(examples):
         assert float(batch[0].numpy().max()) <= 1.0
 
 
-def test_every_epoch_shows_every_video_once(examples):
+def test_train_batches_show_every_video_once_an_epoch(examples):
     labels = [
-        label for b in train_batches(phases(examples), 0, 8, Failures()) for label in b[1].numpy()
+        label for b in train_batches(config(examples), 0, 8, Failures()) for label in b[1].numpy()
     ]
     for epoch in range(6):
         assert sorted(labels[4 * epoch : 4 * epoch + 4]) == [0, 1, 2, 3]
@@ -75,14 +75,14 @@ def as_bytes(batches):
     return [tuple(np.array(part).tobytes() for part in batch) for batch in batches]
 
 
-def test_batches_do_not_depend_on_the_number_of_workers_nor_on_where_one_begins(examples):
-    whole = as_bytes(train_batches(phases(examples), 0, 6, Failures(), workers=1))
-    assert as_bytes(train_batches(phases(examples), 0, 6, Failures(), workers=4)) == whole
-    assert as_bytes(train_batches(phases(examples), 4, 6, Failures())) == whole[4:]
-    assert as_bytes(train_batches(phases(examples, seed=1), 0, 6, Failures())) != whole
+def test_train_batches_are_the_same_for_any_workers_and_first_step(examples):
+    whole = as_bytes(train_batches(config(examples), 0, 6, Failures(), workers=1))
+    assert as_bytes(train_batches(config(examples), 0, 6, Failures(), workers=4)) == whole
+    assert as_bytes(train_batches(config(examples), 4, 6, Failures())) == whole[4:]
+    assert as_bytes(train_batches(config(examples, seed=1), 0, 6, Failures())) != whole
 
 
-def test_only_the_window_is_decoded(examples, monkeypatch):
+def test_train_batches_decode_only_the_window(examples, monkeypatch):
     from i3d_tf.data import clips
 
     asked = []
@@ -93,29 +93,29 @@ def test_only_the_window_is_decoded(examples, monkeypatch):
 
     real = clips.read_clip
     monkeypatch.setattr(clips, "read_clip", spy)
-    list(train_batches(phases(examples), 0, 2, Failures()))
+    list(train_batches(config(examples), 0, 2, Failures()))
     assert asked == [8] * 6
 
 
-def test_a_cut_is_respected(examples):
+def test_train_batches_stay_within_the_cut(examples):
     cut = VideoExample(examples[1].path, 1, "class 1", start=0.4, end=0.8)
     assert count_frames(cut, 25.0) == 10
-    batches = train_batches(phases((cut,)), 0, 5, Failures())
+    batches = train_batches(config((cut,)), 0, 5, Failures())
     frames = np.concatenate([numbers(batch)[0] for batch in batches])
     assert frames.min() >= 10
     assert frames.max() <= 19
 
 
-def test_evaluation_shows_first_frames_in_order_and_the_last_batch_whole(examples):
-    batches = list(evaluation_clips(phases(examples), 1, 1, Failures()))
+def test_evaluation_clips_are_first_frames_in_order_with_incomplete_last_batch(examples):
+    batches = list(evaluation_clips(config(examples), Failures()))
     assert [batch[1].numpy().tolist() for batch in batches] == [[0, 1, 2], [3]]
     for batch in batches:
         assert numbers(batch)[0].tolist() == [list(range(8))] * len(batch[1])
 
 
-def test_rgb_may_show_one_of_several_frames_of_the_window(examples):
-    sparse = phases(examples, frames=20, rgb_step=5)
-    for batch in evaluation_clips(sparse, 1, 1, Failures()):
+def test_rgb_step_shows_middle_frame_of_every_step(examples):
+    sparse = config(examples, frames=20, rgb_step=5)
+    for batch in evaluation_clips(sparse, Failures()):
         assert numbers(batch)[0].tolist() == [[2, 7, 12, 17]] * len(batch[1])
     (batch,) = train_batches(sparse, 0, 1, Failures())
     frames, _ = numbers(batch)
@@ -123,23 +123,23 @@ def test_rgb_may_show_one_of_several_frames_of_the_window(examples):
     assert frames.shape == (3, 4)
 
 
-def test_sparse_frames_of_a_short_video_are_looped_with_it(examples):
-    longer = phases(examples, frames=FRAMES + 20, rgb_step=10)
-    batch = next(iter(evaluation_clips(longer, 1, 1, Failures())))
+def test_rgb_step_of_short_video_is_looped(examples):
+    longer = config(examples, frames=FRAMES + 20, rgb_step=10)
+    batch = next(iter(evaluation_clips(longer, Failures())))
     assert numbers(batch)[0].tolist() == [[5, 15, 25, 35, 5, 15]] * 3
 
 
-def test_frozen_time_shows_one_frame(examples):
-    (batch, _) = evaluation_clips(phases(examples, freeze_time=True), 1, 1, Failures())
+def test_freeze_time_repeats_middle_frame(examples):
+    (batch, _) = evaluation_clips(config(examples, freeze_time=True), Failures())
     assert numbers(batch)[0].tolist() == [[4] * 8] * 3
 
 
-def test_a_video_that_cannot_be_read_counts_nothing_and_is_named(examples, tmp_path):
+def test_unreadable_video_has_weight_0_and_is_in_failures(examples, tmp_path):
     broken = tmp_path / "broken.mp4"
     broken.write_bytes(b"not a video")
     mixed = (*examples[:2], VideoExample(str(broken), 2, "class 2"))
     failures = Failures()
-    (batch,) = train_batches(phases(mixed), 0, 1, failures)
+    (batch,) = train_batches(config(mixed), 0, 1, failures)
     clips, labels, weights = (np.array(part) for part in batch)
     assert weights[labels == 2] == [0.0]
     assert (weights[labels != 2] == 1.0).all()
@@ -148,21 +148,36 @@ def test_a_video_that_cannot_be_read_counts_nothing_and_is_named(examples, tmp_p
     assert (numbers(batch)[0][labels != 2] >= 0).all()
 
 
-def test_class_weights_weigh_the_clips(examples):
+def test_class_weights_are_weights_of_clips(examples):
     weights = (1.0, 2.0, 3.0, 4.0)
     for _, labels, found in train_batches(
-        phases(examples, class_weights=weights), 0, 2, Failures()
+        config(examples, class_weights=weights), 0, 2, Failures()
     ):
         assert found.numpy().tolist() == [weights[label] for label in labels.numpy()]
 
 
-def test_paths_name_the_videos_of_a_step(examples):
-    made = phases(examples)
+def test_paths_are_videos_of_a_step(examples):
+    made = config(examples)
     (_, labels, _) = next(iter(train_batches(made, 2, 3, Failures())))
     assert made.paths(2) == [examples[label].path for label in labels.numpy()]
 
 
-def test_the_range_is_that_of_preprocess_input():
+def test_flow_needs_a_flow_store(examples):
+    with pytest.raises(ValueError, match="`flow_store` must be given for flow; received None"):
+        config(examples, streams=("rgb", "flow"))
+
+
+def test_epochs_start_anew_from_a_position_in_an_order_of_their_own(examples):
+    anew = config(examples, epoch_start=6)
+    shown = [anew.read(position).label for position in range(6, 26)]
+    for start in range(0, 20, 4):
+        assert sorted(shown[start : start + 4]) == [0, 1, 2, 3]
+    assert shown != [config(examples).read(position).label for position in range(20)]
+    batches = train_batches(anew, 2, 4, Failures())
+    assert [label for _, labels, _ in batches for label in labels.numpy()] == shown[:6]
+
+
+def test_normalize_equals_preprocess_input():
     levels = np.arange(256, dtype=np.uint8).repeat(3).reshape(1, 16, 16, 3)
     # Both round once or twice, at numbers of up to 1: float32's half unit there is 6e-8.
     np.testing.assert_allclose(normalize(levels, "rgb"), preprocess_input(levels), atol=1.2e-7)

@@ -1,13 +1,15 @@
 """Averages over windows and crops, of a network that says what a frame is."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from i3d_tf.data.clips import ClipFormat
 from i3d_tf.data.example import VideoExample
 from i3d_tf.data.pipeline import PipelineConfig
 from i3d_tf.inference.dataset_logits import compute_logits, forward_function
+from i3d_tf.specs.protocol import Protocol
 from i3d_tf.video.encode import write_video
 
 FRAMES, STEP = 20, 10
@@ -27,9 +29,9 @@ def ramps(tmp_path_factory):
     return found
 
 
-def phases(examples, batch_size=2, frames=4):
-    form = ClipFormat(short_side=32, crop_size=32)
-    return PipelineConfig(examples, ("rgb",), frames, form, batch_size, seed=0)
+def config(examples, batch_size=2, **protocol):
+    protocol = Protocol(**{"frames": 4, "short_side": 32, "crop_size": 32, **protocol})
+    return PipelineConfig(examples, ("rgb",), protocol, batch_size, seed=0)
 
 
 def first_and_last(clips):
@@ -38,8 +40,8 @@ def first_and_last(clips):
     return tf.stack([levels[:, 0], levels[:, -1]], axis=1)
 
 
-def test_one_clip_is_the_first_frames(ramps):
-    logits, failures = compute_logits(first_and_last, phases(ramps))
+def test_compute_logits_of_one_clip_sees_first_frames(ramps):
+    logits, failures = compute_logits(first_and_last, config(ramps))
     # The centre of 64 columns: the edge between the halves is at column 16 of the crop.
     assert logits == pytest.approx(np.array([[50, 80], [50, 65]]), abs=2)  # H.264
     assert logits.dtype == np.float32
@@ -47,31 +49,30 @@ def test_one_clip_is_the_first_frames(ramps):
 
 
 @pytest.mark.parametrize("batch_size", [1, 5, 12])
-def test_windows_and_crops_are_averaged(ramps, batch_size):
+def test_compute_logits_averages_windows_and_crops(ramps, batch_size):
     # Windows begin at frames 0, 8 and 16, and the crops are the halves: 25 more on average.
-    logits, _ = compute_logits(first_and_last, phases(ramps, batch_size), windows=3, crops=2)
+    logits, _ = compute_logits(first_and_last, config(ramps, batch_size, windows=3, crops=2))
     expected = np.array([[80, 110], [40, 55]]) + 25
     assert logits == pytest.approx(expected, abs=2)
 
 
-def test_a_video_that_cannot_be_read_has_no_numbers(ramps, tmp_path):
+def test_compute_logits_of_unreadable_video_are_nan(ramps, tmp_path):
     (tmp_path / "text.mp4").write_text("not a video")
     broken = VideoExample(str(tmp_path / "text.mp4"), 0, "0")
     examples = [ramps[0], broken, ramps[1]]
-    logits, failures = compute_logits(first_and_last, phases(examples), windows=2)
+    logits, failures = compute_logits(first_and_last, config(examples, windows=2))
     assert np.isnan(logits[1]).all()
     assert np.isfinite(logits[[0, 2]]).all()
     assert list(failures.reasons) == [broken.path]
 
 
-def test_what_ends_the_pipeline_is_raised_as_itself(ramps):
-    wide = phases(ramps)
-    object.__setattr__(wide.form, "crop_size", 33)  # larger than the frames
-    with pytest.raises(ValueError, match=r"^`size` must be at most the short side of the frames"):
-        compute_logits(first_and_last, wide)
+def test_compute_logits_raises_error_of_pipeline_itself(ramps):
+    unlabelled = dataclasses.replace(config(ramps), examples=[None])
+    with pytest.raises(AttributeError, match=r"^'NoneType' object has no attribute 'start'"):
+        compute_logits(first_and_last, unlabelled)
 
 
-def test_a_network_is_traced_once():
+def test_forward_function_traces_network_once():
     calls = []
 
     def model(clips, training):

@@ -4,7 +4,7 @@ import math
 import numpy as np
 import pytest
 
-from i3d_tf.evaluation.compare import compare_reports, read_report, sign_test
+from i3d_tf.evaluation.compare_reports import compare_reports, read_report, sign_test
 from i3d_tf.evaluation.report import write_report
 
 

@@ -1,0 +1,114 @@
+"""The flow files of a dataset: computed in one visible pass, then only read."""
+
+import math
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from i3d_tf.flow.compute_files import compute_flow_files
+from i3d_tf.flow.engines import ALGORITHMS, choose_engine
+from i3d_tf.flow.flow_file import FlowFile, flow_path, open_flow_file
+from i3d_tf.specs.protocol import Protocol
+from i3d_tf.video.errors import VideoError
+
+
+class FlowStore:
+    """One flow file for each video of a dataset, in a folder.
+
+    `compute_missing` makes the files that are not there; `open` only reads.
+
+    Args:
+        flow_dir: Folder of the flow files.
+        protocol: Frame rate and short side of the flow.
+        data_dir: Folder of the videos, whose structure is kept in `flow_dir`; None puts all flow
+            files into `flow_dir` itself.
+        engine: Engine that computes flow, see `i3d_tf.flow.engines.choose_engine`.
+
+    Attributes:
+        failures: Videos whose flow could not be computed, path to reason.
+
+    Raises:
+        ValueError: `flow_dir` is None.
+    """
+
+    def __init__(
+        self,
+        flow_dir: os.PathLike | str | None,
+        protocol: Protocol,
+        data_dir: os.PathLike | str | None = None,
+        engine: str = "auto",
+    ):
+        if flow_dir is None:
+            raise ValueError("`flow_dir` must be given for flow; received None.")
+        self.failures: dict[str, str] = {}
+        self._flow_dir = flow_dir
+        self._data_dir = data_dir
+        self._protocol = protocol
+        self._engine = engine
+
+    def path(self, video: os.PathLike | str) -> Path:
+        """Returns the path of a video's flow file, which need not exist."""
+        return flow_path(video, self._flow_dir, self._data_dir)
+
+    def compute_missing(self, videos: Iterable[str], processes: int | None = None) -> str | None:
+        """Computes the flow files that are not there, with a progress bar.
+
+        A video that cannot be read is reported on stderr and kept in `failures`; the others are
+        finished. Stopped and run again, it computes the files that are left.
+
+        Args:
+            videos: Paths; repeated ones are computed once.
+            processes: Videos at a time, see `compute_flow_files`.
+
+        Returns:
+            A line that says what was computed; None where nothing was missing.
+
+        Raises:
+            ValueError: Two videos would share a flow file.
+            OSError: A flow file cannot be written.
+        """
+        videos = list(dict.fromkeys(videos))
+        missing = [video for video in videos if not self.path(video).exists()]
+        if not missing:
+            return None
+        report = compute_flow_files(
+            missing,
+            self._flow_dir,
+            self._data_dir,
+            engine=self._engine,
+            frame_rate=self._protocol.frame_rate,
+            short_side=self._protocol.short_side,
+            processes=processes,
+        )
+        self.failures |= dict(report.failed)
+        engine = choose_engine(self._engine)
+        return (
+            f"{self._flow_dir}: flow of {report.computed} videos computed ({ALGORITHMS[engine]} by "
+            f"{engine}), {len(videos) - len(missing)} already there, {len(report.failed)} failed"
+        )
+
+    def open(self, video: str) -> FlowFile:
+        """Opens the flow file of a video.
+
+        Raises:
+            VideoError: The file is missing, cannot be read, or was made at another frame rate or
+                size, or by another algorithm than the engine's.
+        """
+        path = self.path(video)
+        if not path.exists():
+            raise VideoError(video, self.failures.get(video, f"its flow file {path} is missing"))
+        flow = open_flow_file(path)
+        self._check_metadata(path, flow.metadata)
+        return flow
+
+    def _check_metadata(self, path, metadata):
+        rate, side = self._protocol.frame_rate, self._protocol.short_side
+        algorithm = ALGORITHMS[choose_engine(self._engine)]
+        same_rate = math.isclose(metadata["frame_rate"], rate, rel_tol=1e-6)
+        if not same_rate or (metadata["short_side"], metadata["algorithm"]) != (side, algorithm):
+            raise VideoError(
+                str(path),
+                f"made by {metadata['algorithm']} at {metadata['frame_rate']:g} frames per second "
+                f"and short side {metadata['short_side']}, not by {algorithm} at {rate:g} and "
+                f"{side}; name another folder for the flow",
+            )

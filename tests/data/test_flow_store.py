@@ -1,0 +1,96 @@
+import dataclasses
+
+import numpy as np
+import pytest
+
+from i3d_tf.data.flow_store import FlowStore
+from i3d_tf.flow.stream import write_video_flow
+from i3d_tf.specs.protocol import Protocol
+from i3d_tf.video.encode import write_video
+from i3d_tf.video.errors import VideoError
+
+PROTOCOL = Protocol(short_side=64, crop_size=64)
+FRAMES = 6
+
+
+@pytest.fixture(scope="module")
+def videos(tmp_path_factory):
+    """A folder with `right/1.mp4`, a texture that moves 2 pixels a frame, and a broken video."""
+    folder = tmp_path_factory.mktemp("videos")
+    coarse = np.random.default_rng(0).integers(40, 215, (8, 16)).astype(np.uint8)
+    texture = np.kron(coarse, np.ones((8, 8), np.uint8))  # 64 x 128
+    (folder / "right").mkdir()
+    frames = (np.roll(texture, 2 * time, axis=1)[:, 32:96, None] for time in range(FRAMES))
+    write_video(folder / "right" / "1.mp4", (frame.repeat(3, 2) for frame in frames))
+    (folder / "right" / "broken.mp4").write_bytes(b"not a video")
+    return folder
+
+
+@pytest.fixture
+def store(videos, tmp_path):
+    return FlowStore(tmp_path / "flow", PROTOCOL, videos, "dis")
+
+
+def test_compute_missing_writes_files_of_write_video_flow_where_class_folders_say(
+    store, videos, tmp_path
+):
+    video = str(videos / "right" / "1.mp4")
+    line = store.compute_missing([video, video], processes=1)
+    flow_dir = tmp_path / "flow"
+    assert line == (
+        f"{flow_dir}: flow of 1 videos computed (DIS by dis), 0 already there, 0 failed"
+    )
+    assert [path.relative_to(flow_dir).as_posix() for path in flow_dir.rglob("*.*")] == [
+        "right/1.flow.zip"
+    ]
+    write_video_flow(video, tmp_path / "expected", "dis", None, 25.0, 64)
+    assert store.path(video).read_bytes() == (tmp_path / "expected").read_bytes()
+    flow = store.open(video).read()
+    # 2 pixels a frame to the right, away from the edges; a method's error is no matter here.
+    assert np.median(flow[:-1, 16:48, 16:48, 0]) == pytest.approx(2, abs=0.3)
+
+
+def test_compute_missing_keeps_what_is_there(store, videos):
+    video = str(videos / "right" / "1.mp4")
+    store.compute_missing([video], processes=1)
+    before = store.path(video).stat()
+    assert store.compute_missing([video], processes=1) is None
+    assert store.path(video).stat() == before
+
+
+def test_unreadable_video_is_reported_and_remembered(store, videos, capsys):
+    whole, broken = (str(videos / "right" / name) for name in ("1.mp4", "broken.mp4"))
+    line = store.compute_missing([broken, whole], processes=1)
+    assert line.endswith("flow of 1 videos computed (DIS by dis), 0 already there, 1 failed")
+    assert list(store.failures) == [broken]
+    assert f"error: {broken}: it is not a video" in capsys.readouterr().err
+    assert store.open(whole).frames == FRAMES
+    with pytest.raises(VideoError, match="it is not a video that FFmpeg can read") as caught:
+        store.open(broken)
+    assert caught.value.path == broken
+
+
+def test_open_computes_nothing(store, videos):
+    with pytest.raises(VideoError, match=r"its flow file .*1\.flow\.zip is missing"):
+        store.open(str(videos / "right" / "1.mp4"))
+
+
+@pytest.mark.parametrize(
+    ("changes", "engine", "message"),
+    [
+        ({"frame_rate": 12.5}, "dis", "at 25 frames per second and short side 64, not by DIS at 1"),
+        ({"short_side": 72}, "dis", "not by DIS at 25 and 72; name another folder for the flow"),
+        ({}, "opencv", "made by DIS at .*, not by TV-L1 at 25 and 64"),
+    ],
+)
+def test_open_refuses_flow_made_otherwise(store, videos, tmp_path, changes, engine, message):
+    video = str(videos / "right" / "1.mp4")
+    store.compute_missing([video], processes=1)
+    protocol = dataclasses.replace(PROTOCOL, **changes)
+    with pytest.raises(VideoError, match=message):
+        FlowStore(tmp_path / "flow", protocol, videos, engine).open(video)
+
+
+def test_flow_store_needs_a_folder():
+    with pytest.raises(ValueError, match="`flow_dir` must be given for flow; received None"):
+        FlowStore(None, PROTOCOL)
