@@ -13,7 +13,7 @@ TOOLS = PACKAGE.parent / "tools"
 ALLOWED = {
     "specs": "",
     "system": "",
-    "viz": "",
+    "viz": "specs",
     "layers": "specs",
     "metrics": "specs",
     "synthetic": "specs",

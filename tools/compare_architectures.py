@@ -8,7 +8,7 @@ Stopped at any moment, the same command goes on where it was.
 
 from absl import app, flags
 
-from i3d_tf.experiments.contenders import SEEDS, STEPS
+from i3d_tf.experiments.comparison_entries import SEEDS, STEPS
 from i3d_tf.system.console import (
     FORMER_FLAGS,
     one_line_errors,

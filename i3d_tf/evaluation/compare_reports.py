@@ -50,7 +50,7 @@ class Comparison:
             without videos in one of them last.
         fixed: How many of the videos of both reports only the second one recognises.
         broken: How many of them only the first one recognises.
-        chance: How probable so uneven a change, or one more uneven, is when each changed video is
+        p_value: How probable so uneven a change, or one more uneven, is when each changed video is
             as likely to become right as wrong (two-sided sign test); None without changed videos.
     """
 
@@ -61,7 +61,7 @@ class Comparison:
     classes: tuple[Change, ...]
     fixed: int
     broken: int
-    chance: float | None
+    p_value: float | None
 
     def lines(self, shown=SHOWN) -> list[str]:
         """The lines that show the comparison on a terminal.
@@ -72,7 +72,7 @@ class Comparison:
         gained = [change for change in self.classes if (change.points or 0) > 0]
         lost = [change for change in reversed(self.classes) if (change.points or 0) < 0]
         names = " and ".join(dict.fromkeys(RESULT_NAMES[name] for name in self.results))
-        chance = "" if self.chance is None else f" (sign test: p = {self.chance:.2g})"
+        p_value = "" if self.p_value is None else f" (sign test: p = {self.p_value:.2g})"
         lines = [
             *(f"{letter}: {path}" for letter, path in zip("AB", self.paths, strict=True)),
             *(f"warning: {warning}" for warning in self.warnings),
@@ -80,7 +80,7 @@ class Comparison:
             *_table("", self.overall),
             "",
             f"{names}: {counted(self.fixed, 'video')} became right, "
-            f"{self.broken:,} became wrong{chance}",
+            f"{self.broken:,} became wrong{p_value}",
             *_classes("gained", gained, shown),
             *_classes("lost", lost, shown),
         ]

@@ -275,13 +275,13 @@ STYLE = """
 :root {
   color-scheme: light dark;
   --page: #f5f6f8; --card: #fff; --text: #1b1f27; --muted: #586273; --line: #dfe3e9;
-  --right: #2563b0; --wrong: #b4480f; --right-fill: #2563b0; --wrong-fill: #b4480f;
+  --correct: #2563b0; --wrong: #b4480f; --correct-fill: #2563b0; --wrong-fill: #b4480f;
   --on-fill: #fff;
 }
 @media (prefers-color-scheme: dark) {
   :root {
     --page: #12151b; --card: #1a1f27; --text: #e6e9ee; --muted: #9aa5b4; --line: #303845;
-    --right: #6ea8f0; --wrong: #f0955a; --right-fill: #2f6fc0; --wrong-fill: #b85518;
+    --correct: #6ea8f0; --wrong: #f0955a; --correct-fill: #2f6fc0; --wrong-fill: #b85518;
     --on-fill: #f2f4f8;
   }
 }
@@ -305,7 +305,7 @@ section {
 }
 .results { display: grid; gap: 14px; grid-template-columns: repeat(auto-fit, minmax(250px, 1fr)); }
 .results > div { border-top: 3px solid var(--line); padding-top: 8px; }
-.results > .headline { border-color: var(--right); }
+.results > .headline { border-color: var(--correct); }
 .big { font-size: 38px; line-height: 1.15; font-weight: 650; letter-spacing: -0.01em; }
 .big small { font-size: 15px; font-weight: 400; letter-spacing: 0; }
 .pair { display: grid; gap: 0 28px; grid-template-columns: repeat(auto-fit, minmax(280px, 1fr)); }
@@ -328,7 +328,7 @@ td.share div { display: flex; flex-wrap: wrap; align-items: center; gap: 0 8px; 
 td.share span:first-child { min-width: 62px; text-align: right; }
 .bar { flex: 1 1 40px; height: 6px; border-radius: 3px; background: var(--line); }
 .bar i { display: block; height: 100%; border-radius: 3px; background: var(--muted); }
-.headline .bar i { background: var(--right); }
+.headline .bar i { background: var(--correct); }
 .wrong .bar i { background: var(--wrong); }
 .facts th { color: var(--muted); font-weight: 400; width: 42%; }
 .charts { display: grid; gap: 18px; grid-template-columns: repeat(auto-fit, minmax(300px, 1fr)); }
@@ -342,11 +342,11 @@ td.share span:first-child { min-width: 62px; text-align: right; }
 .clips dd { margin: 0; }
 .clips dd span { unicode-bidi: isolate; }
 .missed { border: 1px dashed var(--line); border-radius: 4px; padding: 14px; }
-.ink-right { color: var(--right); font-weight: 600; }
+.ink-right { color: var(--correct); font-weight: 600; }
 .ink-wrong { color: var(--wrong); font-weight: 600; }
 summary { cursor: pointer; padding: 4px 0; }
 ul { margin: 4px 0 10px; padding-left: 20px; }
-:focus-visible { outline: 2px solid var(--right); outline-offset: 2px; }
+:focus-visible { outline: 2px solid var(--correct); outline-offset: 2px; }
 @media (max-width: 520px) {
   body { padding: 16px 10px 40px; }
   section { padding: 14px 12px; }

@@ -1,90 +1,82 @@
-"""The paper's five architectures side by side, trained alike on the embedded dataset."""
+"""The paper's five architectures, trained alike on the embedded dataset."""
 
 import dataclasses
 import json
-from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, field
-from multiprocessing import get_context
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from i3d_tf.evaluation.evaluate import EvaluateOptions, evaluate
 from i3d_tf.evaluation.results import FILE
-from i3d_tf.experiments.contenders import (
-    CONTENDERS,
-    FROM_IMAGES,
-    IMAGES,
+from i3d_tf.experiments.comparison_entries import (
+    ENTRIES,
+    FROM_2D_WEIGHTS,
     INITIALIZATIONS,
     SCRATCH,
     SEEDS,
+    SOURCE_OF_2D_WEIGHTS,
     STEPS,
     WIDTH,
-    Entry,
+    ComparisonRow,
 )
 from i3d_tf.experiments.render import render_stick_actions
 from i3d_tf.specs.recipes import STICK_ACTIONS
+from i3d_tf.specs.validation import check_integer
 from i3d_tf.system.console import quiet_tensorflow
 from i3d_tf.system.files import atomic_write
+from i3d_tf.system.worker_pool import run_in_process
 from i3d_tf.training.train import TrainOptions, train
 
 RESULTS = "results.json"
 BATCH_SIZE = 8  # clips at once, at test time
+GRACE = 60.0  # seconds that a training has to save its state when it is stopped
 
 
-@dataclass(frozen=True)
-class Row:
-    """What one architecture reached.
-
-    Attributes:
-        contender: Which.
-        start: What its weights began as, one of `INITIALIZATIONS`.
-        accuracy: Result, of "rgb", "flow" and "joint" those it has, to the top-1 accuracies in
-            [0, 1], one a seed.
-    """
-
-    contender: Entry
-    start: str
-    accuracy: dict[str, list[float]] = field(default_factory=dict)
-
-
-def compare_architectures(output_dir, seeds=SEEDS, steps=STEPS) -> list[Row]:
-    """Trains and evaluates every architecture, from random weights and from those of images.
+def compare_architectures(
+    output_dir: Path | str, seeds: int = SEEDS, steps: int = STEPS
+) -> list[ComparisonRow]:
+    """Trains and evaluates every architecture, from random weights and from 2D weights.
 
     The 2D weights are those that the Two-Stream's RGB network, which sees single frames, learned on
-    the same dataset from the same seed. Stopped at any moment, the same call goes on where it was.
+    the same dataset with the same seed. A job that was stopped goes on where it was.
 
     Args:
-        output_dir: Where everything goes: data, flow, runs, reports, and `results.json`.
-        seeds: How often everything is trained: with seeds 0, 1, ...
+        output_dir: Folder for data, flow, runs, reports and `results.json`.
+        seeds: Number of trainings of each network: with seeds 0, 1, ...
         steps: Updates of every network, of 8 clips each.
 
     Returns:
-        One row for each architecture and start, in the table's order.
+        One row for each architecture and initialization, in the table's order.
 
     Raises:
-        ValueError: There is nothing to do.
+        ValueError: `seeds` or `steps` is not positive.
         OSError: The folder cannot be written.
     """
-    if seeds < 1 or steps < 1:
-        raise ValueError(f"`seeds` and `steps` must be at least 1; received {seeds} and {steps}.")
+    check_integer("seeds", seeds, 1)
+    check_integer("steps", steps, 1)
     job = _Job(Path(output_dir), steps)
     render_stick_actions(job.data_dir)
-    rows = [Row(contender, start) for contender in CONTENDERS for start in contender.starts]
+    rows = [
+        ComparisonRow(entry, initialization)
+        for entry in ENTRIES
+        for initialization in entry.initializations
+    ]
     for seed in range(seeds):
-        # From scratch first: among those are the weights that the others begin with.
-        for row in sorted(rows, key=lambda row: INITIALIZATIONS.index(row.start)):
-            for name, accuracy in job.accuracies(row.contender, row.start, seed).items():
+        # From scratch first: one of these networks has the weights that the others start with.
+        for row in sorted(rows, key=lambda row: INITIALIZATIONS.index(row.initialization)):
+            for name, accuracy in job.accuracies(row.entry, row.initialization, seed).items():
                 row.accuracy.setdefault(name, []).append(accuracy)
-    _write(job.folder / RESULTS, rows, steps)
+    _write_results(job.folder / RESULTS, rows, steps)
     return rows
 
 
-def comparison_folder(output_dir, steps) -> Path:
-    """Where the runs and the results of one budget are; those of others are not touched."""
+def comparison_folder(output_dir: Path | str, steps: int) -> Path:
+    """Returns the folder of the runs and results of one number of steps."""
     return Path(output_dir) / f"steps_{steps}"
 
 
 class _Job:
-    """The folder of a comparison; runs of other lengths are kept apart."""
+    """The runs of a comparison. What is finished is not done again."""
 
     def __init__(self, output_dir, steps):
         self.data_dir = output_dir / "data"
@@ -92,14 +84,14 @@ class _Job:
         self.folder = comparison_folder(output_dir, steps)
         self.steps = steps
 
-    def accuracies(self, contender, start, seed):
-        """Result to top-1 accuracy of an architecture; what was trained already is not again."""
-        report_dir = self.folder / f"{contender.name}_{start}_{seed}_report"
+    def accuracies(self, entry, initialization, seed):
+        """Returns the top-1 accuracy of each result, evaluating it where there is no report."""
+        report_dir = self.folder / f"{entry.name}_{initialization}_{seed}_report"
         if not (report_dir / FILE).is_file():
-            trained = {s: self._trained(contender, s, start, seed) for s in contender.streams}
-            recipe = contender.recipe(contender.streams[0])
-            print(f"\n{contender.architecture.title}, {start}, seed {seed}: evaluation", flush=True)
-            _apart(
+            trained = {s: self._trained(entry, s, initialization, seed) for s in entry.streams}
+            recipe = entry.recipe(entry.streams[0])
+            _print_title(entry.architecture.title, initialization, f"seed {seed}: evaluation")
+            _call(
                 evaluate,
                 EvaluateOptions(
                     dataset=STICK_ACTIONS,
@@ -111,23 +103,21 @@ class _Job:
                     **{f"{stream}_checkpoint": str(path) for stream, path in trained.items()},
                 ),
             )
-        record = json.loads((report_dir / FILE).read_text("utf-8"))
-        return {name: numbers["top_1"] for name, numbers in record["results"].items()}
+        report = json.loads((report_dir / FILE).read_text("utf-8"))
+        return {name: numbers["top_1"] for name, numbers in report["results"].items()}
 
-    def _trained(self, contender, stream, start, seed):
-        """The folder of a finished training run."""
-        workdir = self._workdir(contender, stream, start, seed)
-        if (workdir / f"step_{self.steps:08d}.keras").is_file() and (
-            workdir / "best.keras"
-        ).is_file():
+    def _trained(self, entry, stream, initialization, seed):
+        """Returns the folder of a finished training, training where there is none."""
+        workdir = self._workdir(entry.name, stream, initialization, seed)
+        last, best = workdir / f"step_{self.steps:08d}.keras", workdir / "best.keras"
+        if last.is_file() and best.is_file():
             return workdir
-        print(f"\n{contender.architecture.title}, {stream}, {start}, seed {seed}", flush=True)
+        _print_title(entry.architecture.title, stream, initialization, f"seed {seed}")
         init = None
-        if start == IMAGES:
-            (images,) = (c for c in CONTENDERS if c.name == FROM_IMAGES)
-            init = str(self._workdir(images, "rgb", SCRATCH, seed))
-        recipe = contender.recipe(stream, self.steps)
-        _apart(
+        if initialization == FROM_2D_WEIGHTS:
+            init = str(self._workdir(SOURCE_OF_2D_WEIGHTS, "rgb", SCRATCH, seed))
+        recipe = entry.recipe(stream, self.steps)
+        _call(
             train,
             recipe,
             TrainOptions(
@@ -141,18 +131,21 @@ class _Job:
         )
         return workdir
 
-    def _workdir(self, contender, stream, start, seed):
-        return self.folder / f"{contender.name}_{stream}_{start}_{seed}"
+    def _workdir(self, name, stream, initialization, seed):
+        return self.folder / f"{name}_{stream}_{initialization}_{seed}"
 
     def _flow_dir(self, recipe):
-        """Flow depends on the frame rate."""
+        # Flow depends on the frame rate.
         return str(self.output_dir / f"flow_{recipe.frame_rate:.3g}")
 
 
-def _apart(function, *arguments):
-    """Calls a function in a process of its own: TensorFlow keeps the memory of every network."""
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        pool.submit(_call_quietly, function, arguments).result()
+def _print_title(*parts):
+    print(f"\n{', '.join(parts)}", flush=True)
+
+
+def _call(function: Callable, *arguments: Any):
+    # In a process of its own, because TensorFlow keeps the memory of every network.
+    run_in_process(_call_quietly, function, arguments, grace=GRACE)
 
 
 def _call_quietly(function, arguments):
@@ -160,19 +153,19 @@ def _call_quietly(function, arguments):
     function(*arguments)
 
 
-def _write(path, rows, steps):
-    record = {
+def _write_results(path, rows, steps):
+    results = {
         "steps": steps,
         "rows": [
             {
-                "architecture": row.contender.name,
-                "start": row.start,
+                "architecture": row.entry.name,
+                "start": row.initialization,
                 "width_multiplier": WIDTH,
-                "parameters": row.contender.parameters,
-                "multiply_adds": row.contender.multiply_adds,
+                "parameters": row.entry.parameters,
+                "multiply_adds": row.entry.multiply_adds,
                 "recipes": {
-                    stream: dataclasses.asdict(row.contender.recipe(stream, steps))
-                    for stream in row.contender.streams
+                    stream: dataclasses.asdict(row.entry.recipe(stream, steps))
+                    for stream in row.entry.streams
                 },
                 "accuracy": row.accuracy,
             }
@@ -180,4 +173,4 @@ def _write(path, rows, steps):
         ],
     }
     with atomic_write(path) as temporary:
-        temporary.write_text(json.dumps(record, indent=1) + "\n", "utf-8")
+        temporary.write_text(json.dumps(results, indent=1) + "\n", "utf-8")

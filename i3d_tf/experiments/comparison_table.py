@@ -1,8 +1,14 @@
-"""The comparison of the architectures as a table and a picture, the published one beside it."""
+"""The comparison of the architectures as a table and a plot, with the published table."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
-from i3d_tf.experiments.contenders import IMAGES, INITIALIZATIONS, SCRATCH
+from i3d_tf.experiments.comparison_entries import (
+    FROM_2D_WEIGHTS,
+    INITIALIZATIONS,
+    SCRATCH,
+    ComparisonRow,
+)
 from i3d_tf.specs.architectures import ARCHITECTURES
 from i3d_tf.specs.streams import JOINT
 from i3d_tf.system.files import atomic_write
@@ -10,24 +16,16 @@ from i3d_tf.viz.scatter import Point, scatter_svg
 
 TABLE, PLOT = "table.md", "comparison.svg"
 COLUMNS = {"rgb": "RGB", "flow": "Flow", JOINT: "RGB + Flow"}
-START_WORDS = {SCRATCH: "from scratch", IMAGES: "from 2D weights"}
+INITIALIZATION_NAMES = {SCRATCH: "from scratch", FROM_2D_WEIGHTS: "from 2D weights"}
 PUBLISHED_ON = "kinetics400"
-PUBLISHED_START = {SCRATCH: "from scratch", IMAGES: "from ImageNet"}
-NOTHING = "-"
+PUBLISHED_INITIALIZATION_NAMES = {SCRATCH: "from scratch", FROM_2D_WEIGHTS: "from ImageNet"}
+MISSING = "-"
 PLOT_TITLE = "The embedded dataset, all streams an architecture has"
 PANELS = ("parameters, millions", "multiply-adds of a test video, billions")
 
 
-def write_comparison(rows, output_dir) -> list[str]:
-    """Writes `table.md` and `comparison.svg`.
-
-    Args:
-        rows: What `compare_architectures` returns.
-        output_dir: Where they go.
-
-    Returns:
-        The lines of the table.
-    """
+def write_comparison(rows: Sequence[ComparisonRow], output_dir: Path | str) -> list[str]:
+    """Writes `table.md` and `comparison.svg` into a folder; returns the lines of the table."""
     lines = comparison_table(rows)
     for name, text in ((TABLE, "\n".join(lines) + "\n"), (PLOT, comparison_plot(rows) + "\n")):
         with atomic_write(Path(output_dir) / name) as temporary:
@@ -35,8 +33,8 @@ def write_comparison(rows, output_dir) -> list[str]:
     return lines
 
 
-def comparison_table(rows) -> list[str]:
-    """Two tables in Markdown: the embedded dataset's, and the paper's for Kinetics."""
+def comparison_table(rows: Sequence[ComparisonRow]) -> list[str]:
+    """Returns two tables in Markdown: the embedded dataset's, and the paper's for Kinetics."""
     seeds = len(next(iter(rows[0].accuracy.values())))
     of_seeds = f"mean of {seeds} seeds, least to most" if seeds > 1 else "one seed"
     lines = [
@@ -45,27 +43,27 @@ def comparison_table(rows) -> list[str]:
         *_head("Architecture", "Parameters", "GMAC / video", "Start", *COLUMNS.values()),
     ]
     for row in rows:
-        contender = row.contender
-        cells = [_spelt(row.accuracy.get(column)) for column in COLUMNS]
+        entry = row.entry
+        cells = [_percent(row.accuracy.get(column)) for column in COLUMNS]
         lines.append(
             _line(
-                f"({contender.letter}) {contender.architecture.title}",
-                f"{contender.parameters / 1e6:.2f}M",
-                f"{contender.multiply_adds / 1e9:.2f}",
-                START_WORDS[row.start],
+                f"({entry.letter}) {entry.architecture.title}",
+                f"{entry.parameters / 1e6:.2f}M",
+                f"{entry.multiply_adds / 1e9:.2f}",
+                INITIALIZATION_NAMES[row.initialization],
                 *cells,
             )
         )
     return [*lines, "", *_published()]
 
 
-def comparison_plot(rows) -> str:
-    """Accuracy with all streams against parameters and against multiply-adds, as SVG."""
+def comparison_plot(rows: Sequence[ComparisonRow]) -> str:
+    """Plots accuracy with all streams against parameters and against multiply-adds, as SVG."""
     points = [
         Point(
-            f"({row.contender.letter})",
-            START_WORDS[row.start],
-            (row.contender.parameters / 1e6, row.contender.multiply_adds / 1e9),
+            f"({row.entry.letter})",
+            INITIALIZATION_NAMES[row.initialization],
+            (row.entry.parameters / 1e6, row.entry.multiply_adds / 1e9),
             tuple(_with_all_streams(row)),
         )
         for row in rows
@@ -84,25 +82,26 @@ def _published():
         *_head("Architecture", "Parameters", "Start", *COLUMNS.values()),
     ]
     for architecture in ARCHITECTURES.values():
-        for start in INITIALIZATIONS:
+        for initialization in INITIALIZATIONS:
+            from_images = initialization == FROM_2D_WEIGHTS
             for accuracy in architecture.published:
-                if (accuracy.dataset, accuracy.from_images) == (PUBLISHED_ON, start == IMAGES):
+                if (accuracy.dataset, accuracy.from_images) == (PUBLISHED_ON, from_images):
                     values = (getattr(accuracy, column) for column in COLUMNS)
                     lines.append(
                         _line(
                             architecture.title,
                             f"{architecture.published_parameters}M",
-                            PUBLISHED_START[start],
-                            *(NOTHING if v is None else f"{v:.1f}" for v in values),
+                            PUBLISHED_INITIALIZATION_NAMES[initialization],
+                            *(MISSING if v is None else f"{v:.1f}" for v in values),
                         )
                     )
     return lines
 
 
-def _spelt(accuracies):
-    """Mean and spread in percent."""
+def _percent(accuracies):
+    """Formats the mean of accuracies and their range."""
     if not accuracies:
-        return NOTHING
+        return MISSING
     mean = 100 * sum(accuracies) / len(accuracies)
     if len(accuracies) == 1:
         return f"{mean:.1f}"

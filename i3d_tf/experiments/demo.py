@@ -1,4 +1,4 @@
-"""The main job on rendered clips: networks that ship with the project name what people do."""
+"""The main job on rendered clips: the networks that ship recognise what people do."""
 
 from pathlib import Path
 
@@ -17,17 +17,17 @@ SEED = 0
 SIZE = 256  # pixels
 
 
-def demo(output_dir="demo", checkpoint_dir="checkpoints") -> int:
+def demo(output_dir: Path | str = "demo", checkpoint_dir: Path | str = "checkpoints") -> int:
     """Renders clips that no network has seen, and recognises them with both streams.
 
-    Leaves the clips, `labelled/` copies with the classes and the flow drawn, and `answers.png`.
+    Writes the clips, copies in `labelled/` with the classes and the flow drawn, and `answers.png`.
 
     Args:
-        output_dir: Where everything goes; what an earlier demo left there is replaced.
-        checkpoint_dir: Where the networks that ship are.
+        output_dir: Output folder; the files of an earlier demo are replaced.
+        checkpoint_dir: Folder of the networks that ship.
 
     Returns:
-        How many clips could not be answered.
+        The number of clips without a prediction.
     """
     folder = Path(output_dir)
     folder.mkdir(parents=True, exist_ok=True)
@@ -36,23 +36,23 @@ def demo(output_dir="demo", checkpoint_dir="checkpoints") -> int:
         old.unlink()
     predictor = Predictor("joint", NAMES, checkpoint_dir)
     failed = answer_videos(videos, predictor, top=3, output_video=folder / "labelled")
-    answers = [answer for answer in predict(videos, predictor, top=1) if answer.error is None]
-    if answers:
+    predictions = [p for p in predict(videos, predictor, top=1) if p.error is None]
+    if predictions:
         picture = folder / "answers.png"
         with atomic_write(picture) as temporary:
             write_png(
                 temporary,
                 contact_sheet(
-                    [read_clip(answer.path) for answer in answers],
-                    [f"{a.top[0].label} {a.top[0].probability:.0%}" for a in answers],
+                    [read_clip(prediction.path) for prediction in predictions],
+                    [f"{p.top[0].label} {p.top[0].probability:.0%}" for p in predictions],
                 ),
             )
         print(f"Look at {picture} and at the videos in {folder / 'labelled'}.")
     return failed
 
 
-def write_demo_clip(folder, action) -> Path:
-    """Renders one clip of the embedded dataset that nobody trains on; returns its path."""
+def write_demo_clip(folder: Path, action: str) -> Path:
+    """Renders one clip of the embedded dataset that is in no split; returns its path."""
     path = folder / f"{action}.mp4"
     write_video(path, render_clip(action, clip_seed(SEED, DEMO, action, 0), SIZE))
     return path

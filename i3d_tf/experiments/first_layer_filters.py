@@ -1,6 +1,9 @@
-"""The first layer's filters of some networks as a picture and as an animation."""
+"""First-layer filters of networks as a picture and as an animation."""
 
+from collections.abc import Sequence
 from pathlib import Path
+
+import numpy as np
 
 from i3d_tf.system.files import atomic_write
 from i3d_tf.viz.contact_sheet import write_png
@@ -13,22 +16,28 @@ SHEET = "filters.png"
 ANIMATION = "filters_over_time.png"
 
 
-def write_filter_pictures(names, output_dir, checkpoint_dir="checkpoints", scale=4):
-    """Paints the first layers of networks below each other and, moving, side by side.
+def write_filter_pictures(
+    names: Sequence[Path | str],
+    output_dir: Path | str,
+    checkpoint_dir: Path | str = "checkpoints",
+    scale: int = 4,
+) -> tuple[Path, Path]:
+    """Paints the first layers of networks below each other and, animated, side by side.
 
     Args:
-        names: List of names in the checkpoint directory, `.weights.h5` or `.keras` files, or
-            folders of training runs, whose best state is shown.
-        output_dir: Where `filters.png` and `filters_over_time.png` go; made if need be.
-        checkpoint_dir: Where names are looked up.
+        names: Names in the checkpoint directory, `.weights.h5` or `.keras` files, or folders of
+            training runs, whose best state is shown.
+        output_dir: Folder for `filters.png` and `filters_over_time.png`; it is made where it does
+            not exist.
+        checkpoint_dir: Folder of the named weights.
         scale: Pixels per tap.
 
     Returns:
         The paths of the picture and of the animation.
 
     Raises:
-        FileNotFoundError: One of the networks is not there.
-        ValueError: None was named, or one has no first layer that can be shown.
+        FileNotFoundError: A network is not there.
+        ValueError: `names` is empty, or a network has no first layer that can be shown.
     """
     if not names:
         raise ValueError("`names` must name at least one network; received none.")
@@ -40,18 +49,21 @@ def write_filter_pictures(names, output_dir, checkpoint_dir="checkpoints", scale
     directory = Path(output_dir)
     directory.mkdir(parents=True, exist_ok=True)
     paths = directory / SHEET, directory / ANIMATION
-    with atomic_write(paths[0]) as picture, atomic_write(paths[1]) as moving:
+    with atomic_write(paths[0]) as picture, atomic_write(paths[1]) as animated:
         write_png(picture, sheet)
-        moving.write_bytes(animation)
+        animated.write_bytes(animation)
     return paths
 
 
-def first_kernel(name, checkpoint_dir="checkpoints"):
-    """The kernel of a network's first convolution: (t, h, w, channels, filters), or without t.
+def first_kernel(name: Path | str, checkpoint_dir: Path | str = "checkpoints") -> np.ndarray:
+    """Reads the kernel of a network's first convolution.
 
     Args:
-        name: As of `write_filter_pictures`.
-        checkpoint_dir: Where a name is looked up.
+        name: One of the `names` of `write_filter_pictures`.
+        checkpoint_dir: Folder of the named weights.
+
+    Returns:
+        Float (t, h, w, channels, filters), or (h, w, channels, filters) of a 2D network.
     """
     path = Path(name)
     if (path / "run.json").is_file():
@@ -63,8 +75,8 @@ def first_kernel(name, checkpoint_dir="checkpoints"):
     return _kernel_of_model(path) if path.suffix == ".keras" else read_first_kernel(path)
 
 
-def caption_of(name) -> str:
-    """What a network is called in the picture: its name, or that of its file or folder."""
+def caption_of(name: Path | str) -> str:
+    """Returns a network's caption: its name, or that of its file or folder without the suffix."""
     return Path(name).name.removesuffix(SUFFIX).removesuffix(".keras")
 
 

@@ -1,25 +1,20 @@
-"""Renders the embedded dataset: video files, class by class, and the lists of its splits.
+"""The embedded dataset as files: videos, class by class, and the lists of its splits.
 
 ```
-<data_dir>/stick_actions.json                        what the clips were made with
+<data_dir>/stick_actions.json                        seed and size of the clips
 <data_dir>/videos/sit_down/sit_down_train_0000.mp4   25 frames/s, H.264
 <data_dir>/splits/train.csv                          path (below data_dir), label
 <data_dir>/splits/test.csv
 ```
 """
 
-import contextlib
 import csv
 import io
 import json
-import multiprocessing
 import os
-import signal
-import threading
-import time
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
+from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from i3d_tf.specs.stick_actions import (
@@ -31,22 +26,25 @@ from i3d_tf.specs.stick_actions import (
     TRAIN_CLIPS,
 )
 from i3d_tf.specs.streams import FRAME_RATE
-from i3d_tf.system.console import progress_bar
+from i3d_tf.specs.validation import check_integer
+from i3d_tf.system.files import atomic_write
+from i3d_tf.system.jobs import Task, run_job
+from i3d_tf.system.worker_pool import check_processes, map_unordered
+from i3d_tf.video.errors import VideoError
 
 RECIPE_FILE = "stick_actions.json"
-ABANDONED = 60  # seconds after which a half-written video is one that a killed job left behind
-MAX_PROCESSES = 1024
 MAX_CLIPS = 9999  # per action and split: the file names have four digits
+MAX_SEED = 2**63 - 1
 
 
 @dataclass(frozen=True)
 class RenderReport:
-    """What a rendering job did.
+    """Result of a rendering job.
 
     Attributes:
         data_dir: The dataset's folder.
-        rendered: Clips made now.
-        kept: Clips that were there already.
+        rendered: Number of clips that were rendered.
+        kept: Number of clips that were there already.
     """
 
     data_dir: Path
@@ -55,18 +53,17 @@ class RenderReport:
 
 
 def render_stick_actions(
-    data_dir,
-    train_clips=TRAIN_CLIPS,
-    test_clips=TEST_CLIPS,
-    size=CLIP_SIZE,
-    seed=0,
-    processes=None,
-):
+    data_dir: Path | str,
+    train_clips: int = TRAIN_CLIPS,
+    test_clips: int = TEST_CLIPS,
+    size: int = CLIP_SIZE,
+    seed: int = 0,
+    processes: int | None = None,
+) -> RenderReport:
     """Renders the embedded dataset, or what is missing of it.
 
-    A clip depends on the seed, the size, its split, action and index, and on nothing else. Stopped
-    and run again, the job goes on where it was; with larger numbers of clips it adds to what is
-    there.
+    A clip depends only on the seed, the size, its split, action and index. So a job that was
+    stopped goes on where it was, and one with larger numbers of clips adds to those that are there.
 
     Args:
         data_dir: Folder for the dataset; it is made where it does not exist.
@@ -74,155 +71,119 @@ def render_stick_actions(
         test_clips: Test clips per action, 0..9999.
         size: Pixels, the side of a frame, within CLIP_SIZES.
         seed: Integer >= 0.
-        processes: How many processes render; None for one per processor.
-
-    Returns:
-        A RenderReport.
+        processes: Number of processes; None for one per processor.
 
     Raises:
-        ValueError: An argument is out of range, or the folder holds something else.
-        OSError: The folder cannot be written.
+        ValueError: An argument is out of range, or the folder holds other videos.
+        OSError: The folder cannot be written, or a process was killed.
         VideoError: A video cannot be written.
     """
     counts = {
-        "train": _within("train_clips", train_clips, 0, MAX_CLIPS),
-        "test": _within("test_clips", test_clips, 0, MAX_CLIPS),
+        "train": check_integer("train_clips", train_clips, 0, MAX_CLIPS),
+        "test": check_integer("test_clips", test_clips, 0, MAX_CLIPS),
     }
     recipe = {
         "revision": REVISION,
-        "seed": _within("seed", seed, 0, 2**63 - 1),
-        "size": _within("size", size, *CLIP_SIZES),
+        "seed": int(check_integer("seed", seed, 0, MAX_SEED)),
+        "size": int(check_integer("size", size, *CLIP_SIZES)),
     }
-    if processes is None:
-        processes = _available_processors()
-    processes = _within("processes", processes, 1, MAX_PROCESSES)
+    processes = check_processes(processes)
     data_dir = Path(data_dir)
-    _claim(data_dir, recipe)
-    _sweep(data_dir / "videos")
+    _prepare_folder(data_dir, recipe)
     clips = {
-        split: [(split, action, i) for action in STICK_LABELS for i in range(counts[split])]
-        for split in counts
+        split: [(split, action, i) for action in STICK_LABELS for i in range(count)]
+        for split, count in counts.items()
     }
-    wanted = clips["train"] + clips["test"]
     tasks = [
-        (data_dir / _clip_path(*clip), *clip, recipe["seed"], recipe["size"])
-        for clip in wanted
-        if not (data_dir / _clip_path(*clip)).exists()
+        Task(str(path), data_dir / path, clip)
+        for split in clips
+        for clip in clips[split]
+        for path in [_clip_path(*clip)]
     ]
-    _render_all(tasks, min(processes, len(tasks)))
+    missing = [task for task in tasks if not task.target.exists()]
+    render = partial(_render_all, recipe["seed"], recipe["size"], processes)
+    run_job(missing, render, data_dir, "rendering clips")
     for split, rows in clips.items():
         _write_split(data_dir / "splits" / f"{split}.csv", rows)
-    return RenderReport(data_dir, len(tasks), len(wanted) - len(tasks))
-
-
-def _available_processors():
-    if hasattr(os, "sched_getaffinity"):  # Linux: those this process may use
-        return min(len(os.sched_getaffinity(0)), MAX_PROCESSES)
-    return min(os.cpu_count() or 1, MAX_PROCESSES)
-
-
-def _within(name, value, smallest, largest):
-    if not isinstance(value, int) or not smallest <= value <= largest:
-        raise ValueError(
-            f"`{name}` must be an integer within {smallest}..{largest}; received {value!r}."
-        )
-    return value
+    return RenderReport(data_dir, len(missing), len(tasks) - len(missing))
 
 
 def _clip_path(split, action, index):
     return Path("videos", action, f"{action}_{split}_{index:04d}.mp4")
 
 
-def _claim(data_dir, recipe):
-    """Makes the folders, and makes sure that what they hold is of the same recipe."""
-    recipe_path = data_dir / RECIPE_FILE
+def _prepare_folder(data_dir, recipe):
+    """Makes the folders, unless they hold clips of another recipe, and writes the recipe."""
+    recipe_path, videos = data_dir / RECIPE_FILE, data_dir / "videos"
     try:
         if recipe_path.exists():
-            _compare(recipe_path, recipe)
-        elif (data_dir / "videos").exists() and any((data_dir / "videos").iterdir()):
+            _check_recipe(recipe_path, recipe)
+        elif videos.exists() and any(videos.iterdir()):
             raise ValueError(
-                f"`data_dir` {data_dir} has videos but no {RECIPE_FILE}, so they are not this "
-                "dataset's; give another folder."
+                f"{data_dir}: the folder has videos but no {RECIPE_FILE}, so they are not this "
+                "dataset's. Give another folder."
             )
         for action in STICK_LABELS:
-            (data_dir / "videos" / action).mkdir(parents=True, exist_ok=True)
+            (videos / action).mkdir(parents=True, exist_ok=True)
         (data_dir / "splits").mkdir(exist_ok=True)
         _write_text(recipe_path, json.dumps(recipe, indent=1) + "\n")
+        for leftover in videos.glob("*/.*.part"):  # of a killed job of an earlier version
+            leftover.unlink(missing_ok=True)
     except OSError as error:
         raise OSError(
-            f"`data_dir` {data_dir} cannot be written: {error.strerror} ({error.filename}); "
-            "give another folder."
+            f"{data_dir}: the folder cannot be written: {error.strerror} ({error.filename}). "
+            "Give another folder."
         ) from error
 
 
-def _compare(recipe_path, recipe):
+def _check_recipe(recipe_path, recipe):
     try:
         found = json.loads(recipe_path.read_text("utf-8"))
         found = {name: found[name] for name in recipe}
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(
-            f"{recipe_path} is damaged; remove the folder, or give another one."
+            f"{recipe_path}: the file is damaged. Delete its folder, or give another one."
         ) from error
     if found != recipe:
         raise ValueError(
-            f"`data_dir` {recipe_path.parent} holds clips made with {_spell(found)}, not with "
-            f"{_spell(recipe)}; give another folder, or remove that one."
+            f"{recipe_path.parent}: the folder holds clips made with {_format(found)}, not with "
+            f"{_format(recipe)}. Give another folder, or delete this one."
         )
 
 
-def _sweep(videos_dir):
-    """Removes what a killed job left half-written, but nothing that another job may be writing."""
-    for leftover in videos_dir.glob("*/.*.part"):
-        with contextlib.suppress(FileNotFoundError):
-            if leftover.stat().st_mtime < time.time() - ABANDONED:
-                leftover.unlink()
-
-
-def _spell(recipe):
+def _format(recipe):
     return ", ".join(f"{name} {value}" for name, value in recipe.items())
 
 
-def _render_all(tasks, processes):
-    with progress_bar() as progress:
-        bar = progress.add_task("rendering clips", total=len(tasks))
-        if processes <= 1:
-            for task in tasks:
-                _render(*task)
-                progress.advance(bar)
-            return
-        # Spawned, not forked: a fork of a process that runs TensorFlow's threads can deadlock.
-        context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(processes, context, initializer=_start_worker) as pool:
-            futures = [pool.submit(_render, *task) for task in tasks]
-            try:
-                for future in as_completed(futures):
-                    future.result()
-                    progress.advance(bar)
-            except BrokenProcessPool as error:
+def _render_all(seed, size, processes, tasks, staging):
+    """Yields (task, None) for each clip; the first one that cannot be rendered ends the job."""
+    render = partial(_render, seed, size, staging)
+    processes = min(processes, len(tasks))
+    if processes <= 1:
+        yield from ((task, render(task)) for task in tasks)
+        return
+    with closing(map_unordered(render, tasks, processes, died=True)) as outcomes:
+        for task, killed in outcomes:
+            if killed:
                 raise OSError(
-                    "a rendering process was killed, perhaps for want of memory; run the same "
-                    "command again to go on, or with fewer processes."
-                ) from error
-            finally:
-                pool.shutdown(cancel_futures=True)
+                    f"{task.target}: the process that rendered it was killed, perhaps for want of "
+                    "memory. Run the same command again to go on, or with fewer processes."
+                )
+            yield task, None
 
 
-def _start_worker():
-    """Leaves Ctrl-C to the parent, and ends when the parent does."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent():
-    multiprocessing.parent_process().join()
-    os._exit(1)
-
-
-def _render(path, split, action, index, seed, size):
+def _render(seed, size, staging, task):
     from i3d_tf.synthetic.clip import clip_seed, render_clip
     from i3d_tf.video.encode import write_video
 
-    write_video(path, render_clip(action, clip_seed(seed, split, action, index), size), FRAME_RATE)
+    split, action, index = task.details
+    staged = staging / task.target.name
+    clip = render_clip(action, clip_seed(seed, split, action, index), size)
+    try:
+        write_video(staged, clip, FRAME_RATE)
+    except VideoError as error:
+        raise VideoError(str(task.target), error.reason) from error
+    os.replace(staged, task.target)
 
 
 def _write_split(path, rows):
@@ -234,9 +195,5 @@ def _write_split(path, rows):
 
 
 def _write_text(path, text):
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
+    with atomic_write(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""The whole chain on the embedded dataset: render, train both streams, evaluate, publish."""
+"""The whole chain on the embedded dataset: rendering, training, evaluation, publishing."""
 
 import dataclasses
 import os
@@ -21,27 +21,27 @@ NAMES = {stream: f"stick_actions_{stream}" for stream in STREAMS}
 
 @dataclass(frozen=True)
 class Outcome:
-    """What the chain found.
+    """Result of the chain.
 
     Attributes:
-        reports: "test" and "frozen" to the records of the evaluations; the second shows one frame
-            of every clip, repeated, to the RGB network.
-        folder: Where everything is.
+        reports: "test" and "frozen" to the reports of the evaluations; in the second the RGB
+            network sees one frame of every clip, repeated.
+        folder: Folder of all output.
     """
 
     reports: dict
     folder: Path
 
 
-def train_stick_actions(output_dir, seed=0, steps=None) -> Outcome:
+def train_stick_actions(output_dir: Path | str, seed: int = 0, steps: int | None = None) -> Outcome:
     """Renders the dataset, trains RGB and flow, and evaluates them alone and together.
 
-    Stopped at any moment, the same call goes on where it was.
+    A job that was stopped goes on where it was.
 
     Args:
-        output_dir: Where everything goes.
-        seed: Of training; the dataset is the same for every seed.
-        steps: Fewer steps than the recipe's, for trying things out.
+        output_dir: Folder for all output.
+        seed: Seed of training; the dataset is the same for every seed.
+        steps: Number of steps instead of the recipe's, for trying things out.
     """
     folder = Path(output_dir)
     data_dir = folder / "data"
@@ -79,14 +79,14 @@ def train_stick_actions(output_dir, seed=0, steps=None) -> Outcome:
     return Outcome(reports, folder)
 
 
-def publish(workdir, name, checkpoint_dir, command) -> Path:
-    """Puts the best state of a training run into a checkpoint directory, without its optimizer.
+def publish(workdir: Path | str, name: str, checkpoint_dir: Path | str, command: str) -> Path:
+    """Saves the best state of a training run in a checkpoint directory, without its optimizer.
 
     Args:
         workdir: The run's folder.
-        name: What the weights will be loaded by.
-        checkpoint_dir: Where they go.
-        command: What made them, for the manifest.
+        name: Name of the weights there.
+        checkpoint_dir: The directory.
+        command: Command that made them, for the manifest.
 
     Returns:
         The path of the weights.

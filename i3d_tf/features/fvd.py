@@ -176,9 +176,9 @@ def _read_statistics(sources, about):
     statistics = FeatureStatistics.load(files[0])
     names = [name for name in about if name not in NAMES_ONLY]
     different = [
-        f"{name} {statistics.about.get(name)!r} instead of {about[name]!r}"
+        f"{name} {statistics.metadata.get(name)!r} instead of {about[name]!r}"
         for name in names
-        if statistics.about.get(name) != about[name]
+        if statistics.metadata.get(name) != about[name]
     ]
     if different:
         raise ValueError(
@@ -199,7 +199,7 @@ def _check_target(path, ready):
 
 
 def _save(gathered, path):
-    gathered.statistics.about["skipped"] = len(gathered.failures)
+    gathered.statistics.metadata["skipped"] = len(gathered.failures)
     features = len(gathered.statistics.mean)
     ensure_disk_space(Path(path).parent, 8 * features * (features + 1))
     with atomic_write(path, ".npz") as temporary:

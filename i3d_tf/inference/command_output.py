@@ -11,7 +11,7 @@ from i3d_tf.system.console import progress_bar
 from i3d_tf.system.files import atomic_write
 from i3d_tf.video.errors import VideoError
 from i3d_tf.video.find import find_videos
-from i3d_tf.viz.timeline import timeline_svg
+from i3d_tf.viz.class_timeline import class_timeline_svg
 
 
 def answer_videos(
@@ -99,7 +99,7 @@ def timeline_picture(answer) -> str:
         for window in answer.timeline
     ]
     times = [(window.start, window.end) for window in answer.timeline]
-    return timeline_svg(times, shares, names, Path(answer.path).name)
+    return class_timeline_svg(times, shares, names, Path(answer.path).name)
 
 
 def _copy(answer, target):

@@ -1,1 +1,1 @@
-"""Arrays to numbers."""
+"""Accuracies, rankings and distances, computed from arrays."""

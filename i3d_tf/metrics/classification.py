@@ -1,25 +1,27 @@
-"""Logits and labels to accuracies, confusions, and the fusion of streams.
+"""Accuracies, confusion matrices and the fusion of streams, from logits and labels.
 
-Classes are ranked as `decode_predictions` ranks them: equal logits keep the order of the classes.
-So a network that says nothing is right about one class, not about all of them.
+Classes are ranked as by `decode_predictions`: equal logits keep the order of the classes. So a
+network whose logits are all equal is correct about one class, not about all of them.
 """
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
 
 from i3d_tf.metrics.ranking import softmax
 from i3d_tf.specs.streams import FUSIONS
+from i3d_tf.specs.validation import check_choice, check_integer
 
 
 class Confusion(NamedTuple):
-    """One wrong answer and how often it was given.
+    """One kind of wrong prediction.
 
     Attributes:
         true: The class of the clips.
-        predicted: The class that they were taken for.
-        clips: How many clips of `true` were.
-        share: `clips` of all clips of `true`, in (0, 1].
+        predicted: The class they were predicted as.
+        clips: Number of clips of `true` that were predicted as `predicted`.
+        share: `clips` divided by the number of all clips of `true`, in (0, 1].
     """
 
     true: int
@@ -28,18 +30,18 @@ class Confusion(NamedTuple):
     share: float
 
 
-def label_ranks(logits, labels):
-    """The place of each clip's label in its ranking: 0 where it comes first.
+def label_ranks(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Returns the rank of each clip's label: 0 where it has the highest logit.
 
     Args:
-        logits: (N, classes), finite; probabilities will do as well.
+        logits: (N, classes), finite; or probabilities.
         labels: Integers (N,), each within 0..classes - 1.
 
     Returns:
         int64 (N,), within 0..classes - 1.
 
     Raises:
-        ValueError: A shape or a value is not as above, or there is no clip.
+        ValueError: A shape or a value is wrong, or there is no clip.
     """
     logits, labels = _checked(logits, labels)
     own = logits[np.arange(len(labels)), labels][:, None]
@@ -47,8 +49,8 @@ def label_ranks(logits, labels):
     return ((logits > own) | ((logits == own) & earlier)).sum(axis=1)
 
 
-def top_k_accuracy(logits, labels, k=1):
-    """The share of the clips whose label is among the k best classes.
+def top_k_accuracy(logits: np.ndarray, labels: np.ndarray, k: int = 1) -> float:
+    """Returns the share of the clips whose label is among the k best classes.
 
     Args:
         logits: (N, classes), finite.
@@ -59,27 +61,25 @@ def top_k_accuracy(logits, labels, k=1):
         A float in [0, 1].
 
     Raises:
-        ValueError: An argument is not as above, or there is no clip.
+        ValueError: An argument is wrong, or there is no clip.
     """
     ranks = label_ranks(logits, labels)
-    classes = np.shape(logits)[1]
-    if not 1 <= k <= classes:
-        raise ValueError(f"`k` must be within 1..{classes}, the classes; received {k!r}.")
+    check_integer("k", k, 1, np.shape(logits)[1])
     return float((ranks < k).mean())
 
 
-def per_class_accuracy(logits, labels):
-    """The share of each class's clips that were recognised.
+def per_class_accuracy(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Returns the share of each class's clips whose prediction is correct.
 
     Args:
         logits: (N, classes), finite.
         labels: Integers (N,), each within 0..classes - 1.
 
     Returns:
-        float64 (classes,), in [0, 1]; NaN for a class without clips, of which nothing is known.
+        float64 (classes,), in [0, 1]; NaN for a class without clips.
 
     Raises:
-        ValueError: A shape or a value is not as above, or there is no clip.
+        ValueError: A shape or a value is wrong, or there is no clip.
     """
     matrix = confusion_matrix(logits, labels)
     clips = matrix.sum(axis=1)
@@ -87,26 +87,26 @@ def per_class_accuracy(logits, labels):
     return np.divide(matrix.diagonal(), clips, out=unknown, where=clips > 0)
 
 
-def mean_class_accuracy(logits, labels):
-    """The mean of the accuracies of the classes that have clips, in [0, 1]: each counts the same.
+def mean_class_accuracy(logits: np.ndarray, labels: np.ndarray) -> float:
+    """Returns the mean accuracy, in [0, 1], of the classes that have clips.
 
-    Args and errors are those of `per_class_accuracy`.
+    For the arguments and errors see `per_class_accuracy`.
     """
     return float(np.nanmean(per_class_accuracy(logits, labels)))
 
 
-def confusion_matrix(logits, labels):
-    """Counts what the clips of each class were taken for.
+def confusion_matrix(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Counts the predictions of the clips of each class.
 
     Args:
         logits: (N, classes), finite.
         labels: Integers (N,), each within 0..classes - 1.
 
     Returns:
-        int64 (classes, classes): clips of the row's class that were taken for the column's class.
+        int64 (classes, classes): clips of the row's class that were predicted as the column's.
 
     Raises:
-        ValueError: A shape or a value is not as above, or there is no clip.
+        ValueError: A shape or a value is wrong, or there is no clip.
     """
     logits, labels = _checked(logits, labels)
     classes = logits.shape[1]
@@ -115,16 +115,16 @@ def confusion_matrix(logits, labels):
     return np.bincount(cells, minlength=classes**2).reshape(classes, classes)
 
 
-def most_confused(matrix, top=20):
-    """The wrong answers that were given most often.
+def most_confused(matrix: np.ndarray, top: int = 20) -> list[Confusion]:
+    """Returns the most frequent wrong predictions.
 
     Args:
         matrix: Counts (classes, classes), as `confusion_matrix` returns.
-        top: How many to return at most.
+        top: Number of predictions to return at most.
 
     Returns:
-        A list of Confusions: most clips first, then the largest share of the class, then the order
-        of the classes.
+        Confusions, ordered by falling number of clips, then by falling share of the class, then by
+        class.
     """
     matrix = np.asarray(matrix)
     totals = matrix.sum(axis=1)
@@ -136,8 +136,8 @@ def most_confused(matrix, top=20):
     return sorted(found, key=lambda c: (-c.clips, -c.share, c.true, c.predicted))[:top]
 
 
-def fuse(logits, fusion="logits"):
-    """Fuses the answers of several streams to the same clips.
+def fuse(logits: Mapping[str, np.ndarray], fusion: str = "logits") -> np.ndarray:
+    """Fuses the logits of several streams of the same clips.
 
     Args:
         logits: Stream to its logits, (N, classes) each.
@@ -150,8 +150,7 @@ def fuse(logits, fusion="logits"):
     Raises:
         ValueError: The fusion is unknown, there is no stream, or the shapes differ.
     """
-    if fusion not in FUSIONS:
-        raise ValueError(f"`fusion` must be one of {FUSIONS}; received {fusion!r}.")
+    check_choice("fusion", fusion, FUSIONS)
     shapes = {stream: np.shape(values) for stream, values in logits.items()}
     if len(set(shapes.values())) != 1:
         raise ValueError(
@@ -165,12 +164,11 @@ def fuse(logits, fusion="logits"):
 
 
 def _checked(logits, labels):
-    """Both as arrays that every function here can work with."""
+    """Returns both as arrays, the labels as int64, or raises ValueError."""
     logits, labels = np.asarray(logits), np.asarray(labels)
     if logits.ndim != 2 or not logits.size:
         raise ValueError(
-            "`logits` must be (N, classes), with one clip and one class at least; received "
-            f"{logits.shape}."
+            f"`logits` must be (N, classes), N >= 1 and classes >= 1; received {logits.shape}."
         )
     num_clips, classes = logits.shape
     if labels.shape != (num_clips,):
@@ -182,10 +180,10 @@ def _checked(logits, labels):
             f"`labels` must be within 0..{classes - 1}, the classes of `logits`; received "
             f"{labels.min()}..{labels.max()}."
         )
-    strange = np.flatnonzero(~np.isfinite(logits).all(axis=1))
-    if strange.size:
+    invalid = np.flatnonzero(~np.isfinite(logits).all(axis=1))
+    if invalid.size:
         raise ValueError(
             "`logits` must be finite; received NaN or infinite values for "
-            f"{strange.size} of {num_clips} clips, clip {strange[0]} the first."
+            f"{invalid.size} of {num_clips} clips, clip {invalid[0]} the first."
         )
     return logits, labels.astype(np.int64)

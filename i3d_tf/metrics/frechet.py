@@ -1,69 +1,76 @@
-"""Two sets of features to the Fréchet distance between the Gaussians that describe them.
+"""Fréchet distance of two sets of features: that of the Gaussians fitted to them.
 
 d^2 = |m1 - m2|^2 + tr(S1) + tr(S2) - 2 tr((S1 S2)^(1/2)), with means m and covariances S: the
 Fréchet inception distance of Heusel et al. 2017 (arXiv:1706.08500, equation 6), which is the
 Fréchet video distance, FVD, where the features are I3D's (Unterthiner et al. 2018,
 arXiv:1812.01717).
 
-The matrix square root is never taken. With any factors S = F F^T, the trace of it is the sum of the
-singular values of F1^T F2, which are found to about 1e-16 of the largest. A square root of the
+The matrix square root is never taken. With any factors S = F F^T, its trace is the sum of the
+singular values of F1^T F2, which are accurate to about 1e-16 of the largest. A square root of the
 product S1 S2, which is not symmetric, has no such bound: where a covariance is singular (fewer
-samples than features) it comes out complex or needs something added to the diagonal. The
-eigenvalues of S1^(1/2) S2 S1^(1/2) are the squares of those singular values: errors of 1e-16 in
-them are errors of 1e-8 after the root, one for each of hundreds of features.
+samples than features) it becomes complex or needs a term added to the diagonal. The eigenvalues of
+S1^(1/2) S2 S1^(1/2) are the squares of those singular values: errors of 1e-16 in them are errors of
+1e-8 after the root, one for each of hundreds of features.
 """
 
 import json
+import os
 import zipfile
-from collections.abc import Mapping
-from typing import NamedTuple
+from collections.abc import Callable, Mapping
+from typing import IO, Any, NamedTuple
 
 import numpy as np
 
-# The number of videos that FVD is commonly reported for (fvd2048_16f of arXiv:2112.14683); of fewer
-# samples it is too large by as much as models may differ.
+from i3d_tf.specs.validation import check_integer
+
+# The number of videos for which FVD is commonly reported (fvd2048_16f of arXiv:2112.14683). The
+# bias of fewer samples is as large as the difference between models may be.
 ENOUGH_SAMPLES = 2048
+MIN_REPEATS = 10
+MIN_SAMPLES_OF_HALVES = 4
 MAX_FILE = 2**32  # bytes of statistics: 23,000 features
 _MEMBERS = {"mean.npy", "covariance.npy", "count.npy", "about.npy"}
 
 
 class FeatureStatistics:
-    """Count, mean and covariance of features, in float64, gathered in pieces of any size.
+    """Count, mean and covariance of features, in float64, accumulated in pieces of any size.
 
     Pieces are merged by the formula of Chan, Golub and LeVeque (1979), which keeps the digits that
     the difference of sums of squares would lose. Memory: one matrix of features x features.
 
     Args:
-        about: What the features are (names to plain values), kept with them in files.
+        metadata: Description of the features (names to plain values), which is saved with them.
 
     Attributes:
         count: Samples so far.
-        mean: float64 (D,), or None while there are none.
-        about: Dictionary.
+        mean: float64 (D,), or None without samples.
+        metadata: Dictionary.
     """
 
-    def __init__(self, about: Mapping | None = None):
-        self.count = 0
-        self.mean = None
-        self.about = dict(about or {})
+    def __init__(self, metadata: Mapping[str, Any] | None = None):
+        self.count: int = 0
+        self.mean: np.ndarray | None = None
+        self.metadata: dict[str, Any] = dict(metadata or {})
         self._scatter = None  # sum of the outer products of the deviations from the mean
 
     @classmethod
-    def of(cls, features, about=None):
-        """The statistics of one array, float (N, D)."""
-        statistics = cls(about)
+    def of(
+        cls, features: np.ndarray, metadata: Mapping[str, Any] | None = None
+    ) -> "FeatureStatistics":
+        """Returns the statistics of one array, float (N, D)."""
+        statistics = cls(metadata)
         statistics.add(features)
         return statistics
 
     @property
-    def covariance(self):
-        """float64 (D, D), divided by count - 1; at least 2 samples are needed."""
+    def covariance(self) -> np.ndarray:
+        """Covariance, float64 (D, D), divided by count - 1; at least 2 samples are needed."""
         if self.count < 2:
-            raise ValueError(f"a covariance needs at least 2 samples; there are {self.count}.")
+            raise ValueError(f"A covariance needs at least 2 samples; received {self.count}.")
         return self._scatter / (self.count - 1)
 
-    def add(self, features):
-        """Takes in samples.
+    def add(self, features: np.ndarray):
+        """Adds samples.
 
         Args:
             features: float (N, D), finite; N may be 0, D is the same every time.
@@ -78,8 +85,8 @@ class FeatureStatistics:
             centred = features - mean
             self._merge(len(features), mean, centred.T @ centred)
 
-    def merge(self, other):
-        """Takes in the samples that another FeatureStatistics has seen."""
+    def merge(self, other: "FeatureStatistics"):
+        """Adds the samples of other statistics."""
         if other.count:
             self._merge(other.count, other.mean, other._scatter)
 
@@ -89,7 +96,7 @@ class FeatureStatistics:
             return
         if mean.shape != self.mean.shape:
             raise ValueError(
-                f"`features` must be (N, {len(self.mean)}), as before; received {len(mean)} each."
+                f"`features` must be (N, {len(self.mean)}) as before; received (N, {len(mean)})."
             )
         total = self.count + count
         shift = mean - self.mean
@@ -99,22 +106,22 @@ class FeatureStatistics:
         self.mean = self.mean + shift * (count / total)
         self.count = total
 
-    def save(self, file):
-        """Writes an .npz with `mean`, `covariance`, `count` and `about`, which is JSON.
+    def save(self, file: os.PathLike | str | IO[bytes]):
+        """Writes an .npz with `mean`, `covariance`, `count` and, as JSON, `about`: the metadata.
 
         Args:
-            file: A path that ends in .npz, or a file open for writing.
+            file: A path that ends in .npz, or a file that is open for writing.
         """
         np.savez(
             file,
             mean=self.mean,
             covariance=self.covariance,
             count=np.int64(self.count),
-            about=np.array(json.dumps(self.about, ensure_ascii=True)),
+            about=np.array(json.dumps(self.metadata, ensure_ascii=True)),
         )
 
     @classmethod
-    def load(cls, path):
+    def load(cls, path: os.PathLike | str) -> "FeatureStatistics":
         """Reads a file that `save` has written.
 
         Raises:
@@ -128,30 +135,31 @@ class FeatureStatistics:
                 raise ValueError(f"{size} bytes, more than {MAX_FILE}")
             with np.load(path, allow_pickle=False) as arrays:
                 mean, covariance = arrays["mean"], arrays["covariance"]
-                count, about = int(arrays["count"]), json.loads(str(arrays["about"]))
-            _check_loaded(mean, covariance, count, about)
+                count, metadata = int(arrays["count"]), json.loads(str(arrays["about"]))
+            _check_loaded(mean, covariance, count, metadata)
         except OSError:
             raise
         except Exception as error:  # a damaged file fails anywhere, in any way
             raise ValueError(
-                f"{path}: not a file of feature statistics, or damaged ({error}). Make it anew."
+                f"{path}: the file does not hold feature statistics, or is damaged ({error}). "
+                "Compute them again."
             ) from error
-        statistics = cls(about)
+        statistics = cls(metadata)
         statistics._merge(count, mean, covariance * (count - 1))
         return statistics
 
 
-def _check_loaded(mean, covariance, count, about):
+def _check_loaded(mean, covariance, count, metadata):
     if not (mean.dtype == covariance.dtype == np.float64 and mean.ndim == 1 and mean.size):
         raise ValueError("`mean` and `covariance` must be float64")
-    if covariance.shape != (len(mean), len(mean)) or count < 2 or not isinstance(about, dict):
+    if covariance.shape != (len(mean), len(mean)) or count < 2 or not isinstance(metadata, dict):
         raise ValueError(f"mean {mean.shape}, covariance {covariance.shape}, count {count}")
     if not (np.isfinite(mean).all() and np.isfinite(covariance).all()):
         raise ValueError("values that are not finite")
 
 
-def is_statistics_file(path) -> bool:
-    """Whether a file is an .npz with the arrays of FeatureStatistics; it may still be damaged."""
+def is_statistics_file(path: os.PathLike | str) -> bool:
+    """Returns whether a file is an .npz with the names of FeatureStatistics' arrays."""
     try:
         with zipfile.ZipFile(path) as archive:
             return set(archive.namelist()) >= _MEMBERS
@@ -159,25 +167,28 @@ def is_statistics_file(path) -> bool:
         return False
 
 
-def frechet_distance(a, b) -> float:
-    """The squared Fréchet distance of two Gaussians, which is what FID and FVD report.
+def frechet_distance(a: FeatureStatistics, b: FeatureStatistics) -> float:
+    """Returns the squared Fréchet distance of two Gaussians, as FID and FVD report it.
 
     Args:
-        a: FeatureStatistics of at least 2 samples.
-        b: The same, of as many features.
+        a: Statistics of at least 2 samples.
+        b: Statistics of at least 2 samples, of as many features.
 
     Returns:
-        A float >= 0; of a set with itself, 0 to about 1e-13 of the sum of its variances.
+        A float >= 0; for a set with itself, 0 to about 1e-13 of the sum of its variances.
+
+    Raises:
+        ValueError: There are too few samples, or the numbers of features differ.
     """
     for statistics in (a, b):
         if statistics.count < 2:
             raise ValueError(
-                f"a Fréchet distance needs at least 2 samples of each set; received "
+                f"A Fréchet distance needs at least 2 samples of each set; received "
                 f"{a.count} and {b.count}."
             )
     if a.mean.shape != b.mean.shape:
         raise ValueError(
-            f"both sets must have the same features; received {len(a.mean)} and {len(b.mean)}."
+            f"Both sets must have as many features; received {len(a.mean)} and {len(b.mean)}."
         )
     common = np.linalg.svd(_factor(a.covariance).T @ _factor(b.covariance), compute_uv=False).sum()
     variances = np.trace(a.covariance) + np.trace(b.covariance)
@@ -185,9 +196,9 @@ def frechet_distance(a, b) -> float:
 
 
 def _factor(covariance):
-    """F (D, rank) with F F^T = covariance; what rounding alone has made is left out."""
+    """Returns F (D, rank) with F F^T = covariance; eigenvalues within rounding of 0 are dropped."""
     values, vectors = np.linalg.eigh(covariance)
-    # Of an exact 0, eigh makes up to D x epsilon of the largest, whose root would be 1e-7 of it.
+    # An exact 0 becomes up to D x epsilon of the largest, whose root would be 1e-7 of it.
     real = values > max(values[-1], 0.0) * len(values) * np.finfo(np.float64).eps
     return vectors[:, real] * np.sqrt(values[real])
 
@@ -198,8 +209,8 @@ class Interval(NamedTuple):
     Attributes:
         low: Its lower end, >= 0.
         high: Its upper end.
-        confidence: How often such intervals hold the value they are for, in (0, 1).
-        repeats: Subsamples it was made from.
+        confidence: Share of such intervals that contain the true value, in (0, 1).
+        repeats: Number of subsamples from which it was computed.
     """
 
     low: float
@@ -208,34 +219,40 @@ class Interval(NamedTuple):
     repeats: int
 
 
-def frechet_interval(a, b, confidence=0.95, repeats=100, seed=0, progress=None) -> Interval:
-    """A confidence interval of the Fréchet distance, from random halves of the samples.
+def frechet_interval(
+    a: np.ndarray | FeatureStatistics,
+    b: np.ndarray | FeatureStatistics,
+    confidence: float = 0.95,
+    repeats: int = 100,
+    seed: int = 0,
+    progress: Callable[[], Any] | None = None,
+) -> Interval:
+    """Returns a confidence interval of the Fréchet distance, from random halves of the samples.
 
     Each repeat takes one half of each set, without replacement, and computes their distance. Halves
     spread around their mean as the whole sets do around theirs: drawing m of N changes a variance
     of v / N to v (1 / m - 1 / N), which for m = N / 2 is the same (the delete-half jackknife, Shao
     and Wu 1989; subsampling, Politis and Romano 1994). The spread is put around the distance of
-    the whole sets, reflected, as a basic interval is.
+    the whole sets, reflected, as in a basic bootstrap interval.
 
-    It says how much the distance would change with other samples, as many as these. That a distance
-    of few samples is too large (see `sample_warning`) is not in it.
+    The interval shows how much the distance would change with other samples, as many as these. It
+    does not include the bias of few samples; see `sample_warning`.
 
     Args:
-        a: Features, float (N, D), N >= 4, which therefore have to be kept (1.6 KB a video for
-            400 features in float32); or FeatureStatistics, which are taken as exact.
-        b: The same.
+        a: Features, float (N, D), N >= 4, all in memory (1.6 KB a video for 400 features in
+            float32); or FeatureStatistics, which are taken as exact.
+        b: The other set, features or FeatureStatistics.
         confidence: Within (0, 1).
-        repeats: Subsamples, at least 10.
+        repeats: Number of subsamples, at least 10.
         seed: Integer >= 0; the same seed gives the same interval.
         progress: Called without arguments after each repeat, or None.
 
-    Returns:
-        An Interval.
+    Raises:
+        ValueError: A number is out of its range, or there are too few samples.
     """
     if not 0 < confidence < 1:
         raise ValueError(f"`confidence` must be within (0, 1); received {confidence!r}.")
-    if repeats < 10:
-        raise ValueError(f"`repeats` must be at least 10; received {repeats!r}.")
+    check_integer("repeats", repeats, MIN_REPEATS)
     sets = [_checked_set(a), _checked_set(b)]
     generator = np.random.default_rng(seed)
     halves = []
@@ -253,10 +270,10 @@ def _checked_set(samples):
     if isinstance(samples, FeatureStatistics):
         return samples
     samples = np.asarray(samples)
-    if samples.ndim != 2 or len(samples) < 4:
+    if samples.ndim != 2 or len(samples) < MIN_SAMPLES_OF_HALVES:
         raise ValueError(
-            f"halves need features of (N, D), N >= 4; received {samples.shape}. Give more videos, "
-            "or go without an interval."
+            f"An interval needs features (N, D), N >= {MIN_SAMPLES_OF_HALVES}; received "
+            f"{samples.shape}. Give more videos, or ask for no interval."
         )
     return samples
 
@@ -272,25 +289,25 @@ def _half(samples, generator):
     return FeatureStatistics.of(samples[chosen])
 
 
-def sample_warning(count, features) -> str | None:
-    """What to know of a Fréchet distance of few samples: it is too large, and the more so the less.
+def sample_warning(count: int, features: int) -> str | None:
+    """Warns that a Fréchet distance is biased upwards for few samples.
 
     Args:
         count: Samples of the smaller set.
-        features: D.
+        features: Number of features, D.
 
     Returns:
-        A sentence, or None where there are enough.
+        A sentence, or None where there are enough samples.
     """
     if count < features + 1:
         return (
             f"{count} samples of {features} features: below {features + 1} the covariance is "
-            "singular, and the distance is mostly an error of the sample's size; compare it only "
-            "with distances of equally many samples."
+            "singular, and the distance is mostly bias. Compare it only with distances of as many "
+            "samples."
         )
     if count < ENOUGH_SAMPLES:
         return (
-            f"{count} samples, fewer than {ENOUGH_SAMPLES}: the distance is too large; compare it "
-            "only with distances of equally many samples."
+            f"{count} samples, fewer than {ENOUGH_SAMPLES}: the distance is biased upwards. "
+            "Compare it only with distances of as many samples."
         )
     return None

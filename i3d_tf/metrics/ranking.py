@@ -1,10 +1,12 @@
-"""Logits to ranked class names."""
+"""Ranked class names from logits."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from i3d_tf.specs.labels import read_labels
+from i3d_tf.specs.validation import check_integer
 
 
 class Prediction(NamedTuple):
@@ -12,8 +14,8 @@ class Prediction(NamedTuple):
 
     Attributes:
         label: The class name.
-        index: Its place in the logits.
-        probability: Softmax of the logits at that place, in [0, 1].
+        index: Its index in the logits.
+        probability: Softmax of the logits at that index, in [0, 1].
         logit: The logit.
     """
 
@@ -23,19 +25,21 @@ class Prediction(NamedTuple):
     logit: float
 
 
-def softmax(logits):
-    """Probabilities over the last axis, in float64; exact for logits of any size."""
+def softmax(logits: np.ndarray) -> np.ndarray:
+    """Returns probabilities over the last axis, in float64; logits of any size are safe."""
     logits = np.asarray(logits, np.float64)
     exponentials = np.exp(logits - logits.max(axis=-1, keepdims=True))
     return exponentials / exponentials.sum(axis=-1, keepdims=True)
 
 
-def decode_predictions(logits, top=5, labels="kinetics400"):
-    """The best classes of each clip.
+def decode_predictions(
+    logits: np.ndarray, top: int = 5, labels: str | Sequence[str] = "kinetics400"
+) -> list[list[Prediction]]:
+    """Returns the best classes of each clip.
 
     Args:
         logits: (N, classes), finite.
-        top: How many classes to return of each clip.
+        top: Number of classes of each clip.
         labels: A label set ("kinetics400", "kinetics600") or the class names in logit order.
 
     Returns:
@@ -52,8 +56,7 @@ def decode_predictions(logits, top=5, labels="kinetics400"):
         )
     if not np.isfinite(logits).all():
         raise ValueError("`logits` must be finite; received NaN or infinite values.")
-    if top < 1:
-        raise ValueError(f"`top` must be at least 1; received {top!r}.")
+    check_integer("top", top, 1)
     probabilities = softmax(logits)
     order = np.argsort(-logits, axis=-1, kind="stable")[:, :top]
     return [

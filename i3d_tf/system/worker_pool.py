@@ -6,7 +6,8 @@ import os
 import signal
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from multiprocessing.connection import wait
 from typing import Any
 
@@ -72,7 +73,7 @@ def map_unordered(function, tasks, processes: int, died: Any = None) -> Iterator
             for connection in wait(list(busy)):
                 worker = busy.pop(connection)
                 try:
-                    result = worker.result()
+                    raised, result = connection.recv()
                 except DEATHS:
                     worker.end()
                     if worker.attempts > 1:
@@ -81,27 +82,67 @@ def map_unordered(function, tasks, processes: int, died: Any = None) -> Iterator
                         yield worker.task, died
                 else:
                     idle.append(worker)
+                    if raised:
+                        raise result
                     yield worker.task, result
     finally:
         for worker in (*idle, *busy.values()):
             worker.end()
 
 
+def run_in_process(function: Callable, *arguments: Any, grace: float = 0.0) -> Any:
+    """Calls a function in a process of its own, whose memory is free again afterwards.
+
+    Args:
+        function: A module's function. What it raises is raised here. It may start processes.
+        arguments: Its arguments; they can be pickled.
+        grace: Seconds that the function has to save its work, from SIGTERM on, when this process is
+            stopped. Ctrl-C then reaches this process alone. With 0, the function is killed at once.
+
+    Raises:
+        OSError: The process dies every time, or cannot be started.
+    """
+    for _ in range(ATTEMPTS):
+        worker = _Worker(partial(_call, function), grace, daemon=False)
+        try:
+            worker.start_task(arguments, 1)
+            raised, result = worker.connection.recv()
+        except DEATHS:
+            continue
+        finally:
+            worker.end()
+        if raised:
+            raise result
+        return result
+    raise OSError(
+        f"{function.__name__}: its process was killed {ATTEMPTS} times, perhaps for want of "
+        "memory. Run the same command again to go on."
+    )
+
+
+def _call(function, arguments):
+    return function(*arguments)
+
+
 class _Worker:
     """A process that works on one task at a time.
 
     Attributes:
-        connection: Becomes readable when the task is finished or the process is dead.
+        connection: Becomes readable when the task is finished or the process is dead. Gives
+            (whether the task raised, the exception or the result), or raises one of DEATHS.
         task: The latest task, or None.
         attempts: How often that task may still be tried, this time included.
     """
 
-    def __init__(self, function):
+    def __init__(self, function, grace=0.0, daemon=True):
         self.task, self.attempts = None, 0
+        self._grace = grace
         # Spawned, not forked: a fork of a process that runs TensorFlow's threads can deadlock.
         context = multiprocessing.get_context("spawn")
         self.connection, other_end = context.Pipe()
-        self._process = context.Process(target=_work, args=(function, other_end), daemon=True)
+        self._process = context.Process(
+            target=_work, args=(function, other_end, grace > 0), daemon=daemon
+        )
         try:
             with _stop_signals_blocked():
                 self._process.start()
@@ -120,21 +161,19 @@ class _Worker:
     def start_task(self, task, attempts):
         """Gives it a task."""
         self.task, self.attempts = task, attempts
-        with contextlib.suppress(ConnectionError):  # killed while idle: `result` will find out
+        with contextlib.suppress(ConnectionError):  # killed while idle, as receiving will tell
             self.connection.send(task)
 
-    def result(self):
-        """Returns the task's result; raises what the task raised, or one of DEATHS."""
-        raised, result = self.connection.recv()
-        if raised:
-            raise result
-        return result
-
     def end(self):
-        """Ends the process, whatever it is doing."""
+        """Ends the process; what it is doing has the grace to save its work."""
         if self._process.pid is not None:
-            self._process.kill()
-            self._process.join()
+            try:
+                if self._grace:
+                    self._process.terminate()
+                    self._process.join(self._grace)
+            finally:
+                self._process.kill()
+                self._process.join()
         self.connection.close()
 
 
@@ -155,8 +194,10 @@ def _stop_signals_blocked():
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _work(function, connection):
+def _work(function, connection, own_group):
     """Worker loop: signals readiness, then runs tasks until the pipe closes."""
+    if own_group and hasattr(os, "setpgid"):
+        os.setpgid(0, 0)  # a terminal sends Ctrl-C to the group of the parent
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent
     if hasattr(signal, "pthread_sigmask"):
         signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
@@ -166,6 +207,8 @@ def _work(function, connection):
         task = connection.recv()
         try:
             outcome = False, function(task)
+        except KeyboardInterrupt:  # stopped by the parent, and its work is saved
+            return
         except Exception as error:  # raised again in the parent
             outcome = True, error
         connection.send(outcome)

@@ -1,1 +1,1 @@
-"""Arrays to pictures."""
+"""Arrays to pictures and charts."""

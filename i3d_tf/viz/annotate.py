@@ -1,4 +1,6 @@
-"""Draws the top classes onto frames."""
+"""The top classes drawn onto frames."""
+
+from collections.abc import Iterable, Iterator, Sequence
 
 import cv2
 import numpy as np
@@ -6,25 +8,25 @@ import numpy as np
 FONT = cv2.FONT_HERSHEY_DUPLEX
 LINE_HEIGHT = 1 / 18  # of the frame's shorter side
 MIN_LINE = 14  # pixels
+BAR, TEXT = (36, 110, 185), (255, 255, 255)
 
 
-def annotate_frames(frames, lines):
-    """Writes lines of text into the upper left corner of every frame.
+def annotate_frames(
+    frames: Iterable[np.ndarray], lines: Sequence[tuple[str, float]]
+) -> Iterator[np.ndarray]:
+    """Yields frames with text in the upper left corner, one frame after the other.
 
     Args:
         frames: uint8 (T, H, W, 3), RGB.
         lines: (text, fraction) pairs; the bar behind a text is that fraction, in [0, 1], of the
             width.
-
-    Yields:
-        uint8 (H, W, 3), one frame after the other.
     """
     for frame in frames:
         yield annotate_frame(frame, lines)
 
 
-def annotate_frame(frame, lines):
-    """The same for one frame: uint8 (H, W, 3) -> uint8 (H, W, 3)."""
+def annotate_frame(frame: np.ndarray, lines: Sequence[tuple[str, float]]) -> np.ndarray:
+    """Returns a copy of a frame, uint8 (H, W, 3), with text; see `annotate_frames`."""
     height, width, _ = frame.shape
     line = max(MIN_LINE, round(min(height, width) * LINE_HEIGHT))
     strip = min(height, line * len(lines) + line // 2)
@@ -33,8 +35,8 @@ def annotate_frame(frame, lines):
     for row, (text, fraction) in enumerate(lines):
         top = line // 4 + row * line
         right = round(np.clip(fraction, 0, 1) * (width - 1))
-        cv2.rectangle(picture, (0, top + 1), (right, top + line - 2), (36, 110, 185), cv2.FILLED)
+        cv2.rectangle(picture, (0, top + 1), (right, top + line - 2), BAR, cv2.FILLED)
         scale = cv2.getFontScaleFromHeight(FONT, max(6, round(line * 0.5)))
         baseline = (line // 3, top + round(line * 0.75))
-        cv2.putText(picture, text, baseline, FONT, scale, (255, 255, 255), 1, cv2.LINE_AA)
+        cv2.putText(picture, text, baseline, FONT, scale, TEXT, 1, cv2.LINE_AA)
     return picture

@@ -1,32 +1,35 @@
 """Confusion matrices as SVG."""
 
 import unicodedata
+from collections.abc import Sequence
 
 import numpy as np
 
-from i3d_tf.viz.markup import element
+from i3d_tf.viz.markup import Markup, element
+from i3d_tf.viz.svg import shorten
 
 CELL = 34  # pixels, the side of a cell
 LABEL_SIZE = 12  # pixels
 CHARACTER = 0.62  # width of a character, of the font's size; those of East Asia are twice as wide
-LONGEST_LABEL = 26  # characters; longer names are cut, and whole in the titles
-STRONG = 0.78  # the share from which on the numbers need the other ink to be read
+MAX_LABEL = 26  # characters; longer names are cut, and whole in the titles
+STRONG = 0.78  # share of a row from which on a cell is so dark that its number is drawn light
 
 
-def confusion_svg(matrix, class_names, heading="Confusion matrix"):
-    """Draws a confusion matrix: rows are the true classes, columns what they were taken for.
+def confusion_svg(
+    matrix: np.ndarray, class_names: Sequence[str], heading: str = "Confusion matrix"
+) -> Markup:
+    """Draws a confusion matrix: rows are the true classes, columns the predicted ones.
 
-    The more of a row's clips a cell holds, the stronger it is filled. The colours can be set from
-    outside by the CSS variables --text, --muted, --line, --right-fill, --wrong-fill and
-    --on-fill.
+    The more of a row's clips a cell holds, the stronger it is filled. A page can set the colours by
+    the CSS variables --text, --muted, --line, --correct-fill, --wrong-fill and --on-fill.
 
     Args:
         matrix: Counts (classes, classes), rows true.
         class_names: One name a class.
-        heading: What the picture is called for people who do not see it.
+        heading: Text for screen readers.
 
     Returns:
-        Markup of one <svg> element; every cell that is not empty says in a <title> what it counts.
+        Markup of one <svg> element; every cell that is not empty has a <title> with its count.
 
     Raises:
         ValueError: The matrix is not (classes, classes) with one name a class.
@@ -35,18 +38,18 @@ def confusion_svg(matrix, class_names, heading="Confusion matrix"):
     classes = len(class_names)
     if matrix.shape != (classes, classes) or not classes:
         raise ValueError(
-            f"`matrix` must be ({classes}, {classes}), one row a class name, with one at least; "
+            f"`matrix` must be ({classes}, {classes}), one row for each class name; "
             f"received {matrix.shape}."
         )
-    labels = [_shortened(name) for name in class_names]
-    margin = 14 + LABEL_SIZE * CHARACTER * max(map(_characters, labels))
-    # Column names lean to the right, and stand out over the last column.
+    labels = [shorten(name, MAX_LABEL) for name in class_names]
+    margin = 14 + LABEL_SIZE * CHARACTER * max(map(_width, labels))
+    # Column names lean to the right, beyond the last column.
     top = margin * 0.72 + 22
     width, height = margin * 1.72 + classes * CELL, top + classes * CELL + 4
     return element(
         "svg",
         element("title", heading),
-        _axis_words(margin, top),
+        _axis_titles(margin, top),
         _grid(classes, margin, top),
         [
             _names(k, *names, margin, top)
@@ -67,28 +70,24 @@ def confusion_svg(matrix, class_names, heading="Confusion matrix"):
     )
 
 
-def _axis_words(margin, top):
+def _axis_titles(margin, top):
     muted = {"fill": "var(--muted,#667)", "font_size": LABEL_SIZE - 1, "text_anchor": "end"}
     return (
-        element("text", "taken for ↗", x=margin - 8, y=f"{top - 26:.0f}", **muted),
+        element("text", "predicted ↗", x=margin - 8, y=f"{top - 26:.0f}", **muted),
         element("text", "true class ↓", x=margin - 8, y=f"{top - 9:.0f}", **muted),
     )
 
 
 def _grid(classes, margin, top):
-    """One path for all lines: a hundred classes would else be ten thousand rectangles."""
+    # One path for all lines: a hundred classes would else be ten thousand rectangles.
     side = classes * CELL
     rows = "".join(f"M{margin:.1f} {top + k * CELL:.1f}h{side}" for k in range(classes + 1))
     columns = "".join(f"M{margin + k * CELL:.1f} {top:.1f}v{side}" for k in range(classes + 1))
     return element("path", d=rows + columns, stroke="var(--line,#ddd)", fill="none")
 
 
-def _shortened(name):
-    return name if len(name) <= LONGEST_LABEL else name[: LONGEST_LABEL - 1] + "…"
-
-
-def _characters(label):
-    """The width of a label in characters."""
+def _width(label):
+    """Returns the width of a label in characters of Latin scripts."""
     return sum(2 if unicodedata.east_asian_width(letter) in "WF" else 1 for letter in label)
 
 
@@ -115,9 +114,9 @@ def _names(k, name, short, margin, top):
 def _cell(i, j, matrix, class_names, margin, top):
     clips, total = int(matrix[i, j]), int(matrix[i].sum())
     share = clips / total
-    fill = "var(--right-fill,#2563b0)" if i == j else "var(--wrong-fill,#b4480f)"
+    fill = "var(--correct-fill,#2563b0)" if i == j else "var(--wrong-fill,#b4480f)"
     ink = "var(--on-fill,#fff)" if share >= STRONG else "var(--text,#222)"
-    words = "recognised" if i == j else f"taken for {class_names[j]}"
+    words = "correct" if i == j else f"predicted as {class_names[j]}"
     x, y = margin + j * CELL, top + i * CELL
     return element(
         "g",
@@ -130,7 +129,7 @@ def _cell(i, j, matrix, class_names, margin, top):
             height=CELL - 2,
             rx=3,
             fill=fill,
-            fill_opacity=f"{0.2 + 0.8 * share:.3f}",  # one clip of many is still seen
+            fill_opacity=f"{0.2 + 0.8 * share:.3f}",  # one clip of many stays visible
         ),
         element(
             "text",

@@ -1,4 +1,7 @@
-"""Clips as a picture: a row a clip, a few of its frames side by side."""
+"""A few frames of several clips in one picture; PNG files."""
+
+from collections.abc import Sequence
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -6,8 +9,10 @@ import numpy as np
 from i3d_tf.viz.annotate import annotate_frame
 
 
-def contact_sheet(clips, captions, columns=6, height=160):
-    """Lays out frames of several clips in rows.
+def contact_sheet(
+    clips: Sequence[np.ndarray], captions: Sequence[str], columns: int = 6, height: int = 160
+) -> np.ndarray:
+    """Lays out frames of clips, one clip a row.
 
     Args:
         clips: N arrays uint8 (T, H, W, 3), RGB.
@@ -25,12 +30,12 @@ def contact_sheet(clips, captions, columns=6, height=160):
         frames = [cv2.resize(frame, (width, height)) for frame in chosen]
         frames[0] = annotate_frame(frames[0], [(caption, 0.0)])
         rows.append(np.concatenate(frames, axis=1))
-    widest = max(row.shape[1] for row in rows)
-    padded = [np.pad(row, ((0, 0), (0, widest - row.shape[1]), (0, 0))) for row in rows]
+    max_width = max(row.shape[1] for row in rows)
+    padded = [np.pad(row, ((0, 0), (0, max_width - row.shape[1]), (0, 0))) for row in rows]
     return np.concatenate(padded)
 
 
-def write_png(path, picture):
+def write_png(path: Path | str, picture: np.ndarray):
     """Writes uint8 (H, W, 3), RGB, as a PNG file.
 
     Raises:

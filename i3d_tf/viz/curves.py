@@ -1,32 +1,36 @@
 """Training curves as SVG."""
 
 import math
+from collections.abc import Mapping, Sequence
 
-from i3d_tf.viz.markup import element
+from i3d_tf.viz.markup import Markup, element
+from i3d_tf.viz.svg import svg_text
 
 WIDTH, HEIGHT = 440, 250  # pixels
 LEFT, RIGHT, TOP, BOTTOM = 48, 14, 34, 34  # margins
 TICKS = 5  # about as many on each axis
 MAX_POINTS = 600  # of a line; more than a picture of this width can show
-# The second line is also dashed and thinner, for those who do not see colours.
+MUTED = "var(--muted,#667)"
+# The second line is also dashed and thinner, for people who do not see colours.
 STYLES = (
-    {"stroke": "var(--right,#2563b0)", "stroke_width": 2},
+    {"stroke": "var(--correct,#2563b0)", "stroke_width": 2},
     {"stroke": "var(--wrong,#b4480f)", "stroke_width": 1.6, "stroke_dasharray": "5 3"},
-    {"stroke": "var(--muted,#667)", "stroke_width": 1.6, "stroke_dasharray": "1.5 3"},
+    {"stroke": MUTED, "stroke_width": 1.6, "stroke_dasharray": "1.5 3"},
 )
 
 
-def curves_svg(lines, heading, share=False):
-    """Draws how some values went with the steps of a training.
+def curves_svg(
+    lines: Mapping[str, Sequence[tuple[int, float | None]]], heading: str, share: bool = False
+) -> Markup:
+    """Draws values over the steps of a training.
 
-    The colours can be set from outside by the CSS variables --text, --muted, --line, --right and
-    --wrong.
+    A page can set the colours by the CSS variables --text, --muted, --line, --correct and --wrong.
 
     Args:
         lines: Name to [(step, value), ...], three names at most; where a value is None, NaN or
             infinite the line has a gap.
         heading: What the values are.
-        share: Whether the values are shares in [0, 1], which are shown in percent.
+        share: Shows values in [0, 1] as percentages.
 
     Returns:
         Markup of one <svg> element.
@@ -36,23 +40,22 @@ def curves_svg(lines, heading, share=False):
     """
     if len(lines) > len(STYLES):
         raise ValueError(f"`lines` must be {len(STYLES)} at most; received {sorted(lines)}.")
-    lines = {name: thinned(points) for name, points in lines.items()}
-    whole = [point for points in lines.values() for point in points if point[1] is not None]
-    steps = _axis([step for step, _ in whole], whole_numbers=True)
-    values = [0.0, 1.0] if share else [value for _, value in whole]
-    heights = _axis(values)
+    lines = {name: thin(points) for name, points in lines.items()}
+    finite = [point for points in lines.values() for point in points if point[1] is not None]
+    steps = _axis([step for step, _ in finite], integers=True)
+    values = _axis([0.0, 1.0] if share else [value for _, value in finite])
     return element(
         "svg",
-        element("title", f"{heading}: {_in_words(lines, share)}"),
-        _text(heading, LEFT, 18, fill="var(--text,#222)", font_size=13, font_weight=600),
-        [_horizontal(value, heights, share) for value in heights],
-        [_step(step, steps) for step in steps],
+        element("title", f"{heading}: {_description(lines, share)}"),
+        svg_text(heading, LEFT, 18, fill="var(--text,#222)", font_size=13, font_weight=600),
+        [_value_tick(value, values, share) for value in values],
+        [_step_tick(step, steps) for step in steps],
         [
-            _line(points, steps, heights, style)
+            _line(points, steps, values, style)
             for points, style in zip(lines.values(), STYLES, strict=False)
         ],
         _legend(lines),
-        None if whole else _text("no finite values", WIDTH / 2, HEIGHT / 2, text_anchor="middle"),
+        None if finite else _text("no finite values", WIDTH / 2, HEIGHT / 2, text_anchor="middle"),
         viewBox=f"0 0 {WIDTH} {HEIGHT}",
         role="img",
         class_="curves",
@@ -61,20 +64,22 @@ def curves_svg(lines, heading, share=False):
     )
 
 
-def thinned(points, most=MAX_POINTS):
-    """The points in order of their steps; of too many, each stretch keeps its extremes.
+def thin(
+    points: Sequence[tuple[int, float | None]], count: int = MAX_POINTS
+) -> list[tuple[int, float | None]]:
+    """Sorts points by their steps; of too many, each stretch of steps keeps its extremes.
 
     Args:
         points: [(step, value), ...].
-        most: How many to keep, about.
+        count: About how many to keep.
 
     Returns:
-        [(step, value or None), ...]; None for what is not a finite number.
+        [(step, value), ...]; the value is None where it was not a finite number.
     """
     points = sorted(((step, _finite(value)) for step, value in points), key=lambda p: p[0])
-    if len(points) <= most:
+    if len(points) <= count:
         return points
-    stretch = math.ceil(4 * len(points) / most)  # each keeps four points at most
+    stretch = math.ceil(4 * len(points) / count)  # each keeps four points at most
     kept = []
     for start in range(0, len(points), stretch):
         part = range(start, min(start + stretch, len(points)))
@@ -83,8 +88,8 @@ def thinned(points, most=MAX_POINTS):
     return [points[k] for k in kept]
 
 
-def ticks(low, high, count=TICKS):
-    """Round numbers, about `count`, of which the first is <= low and the last >= high."""
+def ticks(low: float, high: float, count: int = TICKS) -> list[float]:
+    """Returns about `count` round numbers, the first <= low and the last >= high."""
     if math.isclose(low, high, rel_tol=1e-9):
         low, high = low - (abs(low) or 1) / 2, high + (abs(high) or 1) / 2
     raw = (high - low) / count
@@ -99,57 +104,56 @@ def _finite(value):
     return float(value) if value is not None and math.isfinite(value) else None
 
 
-def _axis(values, whole_numbers=False):
-    """Two ticks or more for the values; for steps, which are counted, none between two steps."""
+def _axis(values, integers=False):
+    """Returns two or more ticks that cover the values."""
     if not values:
         return [0, 1]
     found = ticks(min(values), max(values))
-    if whole_numbers:
+    if integers:
         found = [tick for tick in found if tick == round(tick)]
     return found if len(found) > 1 else [min(values), min(values) + 1]
 
 
-def _across(step, steps):
+def _x(step, steps):
     return LEFT + (step - steps[0]) / (steps[-1] - steps[0]) * (WIDTH - LEFT - RIGHT)
 
 
-def _down(value, heights):
-    share = (value - heights[0]) / (heights[-1] - heights[0])
+def _y(value, values):
+    share = (value - values[0]) / (values[-1] - values[0])
     return HEIGHT - BOTTOM - share * (HEIGHT - TOP - BOTTOM)
 
 
 def _text(words, x, y, **attributes):
-    style = {"fill": "var(--muted,#667)", "font_size": 11, **attributes}
-    return element("text", words, x=f"{x:.1f}", y=f"{y:.1f}", **style)
+    return svg_text(words, x, y, **{"fill": MUTED, **attributes})
 
 
-def _shown(value, share):
+def _format(value, share):
     return f"{100 * value:.4g}%" if share else f"{value:.4g}"
 
 
-def _horizontal(value, heights, share):
-    y = _down(value, heights)
+def _value_tick(value, values, share):
+    y = _y(value, values)
     line = f"M{LEFT} {y:.1f}H{WIDTH - RIGHT}"
     return (
         element("path", d=line, stroke="var(--line,#ddd)", fill="none"),
-        _text(_shown(value, share), LEFT - 6, y + 4, text_anchor="end"),
+        _text(_format(value, share), LEFT - 6, y + 4, text_anchor="end"),
     )
 
 
-def _step(step, steps):
+def _step_tick(step, steps):
     last = step == steps[-1]
     words = f"step {step:,.0f}" if step == steps[0] else f"{step:,.0f}"
     anchor = "end" if last else "start" if step == steps[0] else "middle"
-    return _text(words, _across(step, steps), HEIGHT - BOTTOM + 18, text_anchor=anchor)
+    return _text(words, _x(step, steps), HEIGHT - BOTTOM + 18, text_anchor=anchor)
 
 
-def _line(points, steps, heights, style):
-    """A path with gaps where there is no value, and a dot where a value stands alone."""
+def _line(points, steps, values, style):
+    """Draws a path with gaps where there is no value, and a dot for a value between two gaps."""
     path, dots = [], []
     for k, (step, value) in enumerate(points):
         if value is None:
             continue
-        at = f"{_across(step, steps):.1f} {_down(value, heights):.1f}"
+        at = f"{_x(step, steps):.1f} {_y(value, values):.1f}"
         joined = k > 0 and points[k - 1][1] is not None
         path.append(f"{'L' if joined else 'M'}{at}")
         if not joined and (k + 1 == len(points) or points[k + 1][1] is None):
@@ -160,7 +164,6 @@ def _line(points, steps, heights, style):
 
 
 def _legend(lines):
-    """The names of the lines, from the right; a single line needs none."""
     if len(lines) < 2:
         return []
     parts, right = [], WIDTH - RIGHT
@@ -172,11 +175,14 @@ def _legend(lines):
     return parts
 
 
-def _in_words(lines, share):
-    """The last value of every line, for those who do not see the picture."""
+def _description(lines, share):
+    """Returns the last value of every line, for screen readers."""
     words = []
     for name, points in lines.items():
         finite = [point for point in points if point[1] is not None]
-        last = f"{_shown(finite[-1][1], share)} at step {finite[-1][0]:,g}" if finite else "nothing"
-        words.append(f"{name} ends with {last}")
+        if finite:
+            step, value = finite[-1]
+            words.append(f"{name} ends with {_format(value, share)} at step {step:,g}")
+        else:
+            words.append(f"{name} has no finite values")
     return "; ".join(words)

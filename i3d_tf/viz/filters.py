@@ -1,15 +1,17 @@
 """First-layer filters as pictures: a mosaic of all of them for every time step.
 
-As figure 4 of arXiv:1705.07750 shows them. Zero is grey (RGB) or white (flow), and the strongest
-tap of a filter, over all its time steps, has the full colour: what fades within a filter is weaker,
-but two filters cannot be compared.
+Drawn like figure 4 of arXiv:1705.07750. Zero is grey (RGB) or white (flow), and the strongest tap
+of a filter, over all its time steps, has the full colour: each filter has its own scale, so colours
+compare taps of one filter, not two filters.
 """
 
 import math
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
 
+from i3d_tf.specs.validation import check_integer
 from i3d_tf.viz.flow_wheel import colour_flow
 
 FONT = cv2.FONT_HERSHEY_DUPLEX
@@ -22,12 +24,12 @@ INK = (40, 40, 40)
 CHANNELS = (1, 2, 3)  # grey, flow, RGB
 
 
-def paint_filters(kernel, scale=4):
-    """Paints a convolution's filters, side by side in a square as far as their number allows.
+def paint_filters(kernel: np.ndarray, scale: int = 4) -> np.ndarray:
+    """Paints a convolution's filters, laid out in a square as far as their number allows.
 
-    Three input channels are shown as the colour that a tap answers to most, two (flow) as the
-    direction of motion that it answers to most, in the colours of `i3d_tf.viz.flow_wheel`, and one
-    in grey.
+    Three input channels are shown as the colour to which a tap responds most, two (flow) as the
+    direction of motion to which it responds most, in the colours of `i3d_tf.viz.flow_wheel`, and
+    one in grey.
 
     Args:
         kernel: Float (t, h, w, channels, filters), or (h, w, channels, filters) of a 2D network,
@@ -38,7 +40,7 @@ def paint_filters(kernel, scale=4):
         uint8 RGB (t, H, W, 3): one mosaic a time step.
 
     Raises:
-        ValueError: The kernel's shape is another, or the scale is not positive.
+        ValueError: The kernel has another shape, or the scale is not positive.
     """
     kernel = np.asarray(kernel, np.float32)
     if kernel.ndim not in (4, 5) or kernel.shape[-2] not in CHANNELS or 0 in kernel.shape:
@@ -46,18 +48,17 @@ def paint_filters(kernel, scale=4):
             "`kernel` must be (t, h, w, channels, filters) or (h, w, channels, filters), with "
             f"channels one of {CHANNELS}; received {kernel.shape}."
         )
-    if not scale >= 1:
-        raise ValueError(f"`scale` must be at least 1 pixel per tap; received {scale!r}.")
+    check_integer("scale", scale, 1)
     kernel = kernel[np.newaxis] if kernel.ndim == 4 else kernel
     colours = _colours(np.moveaxis(kernel, -1, 1))  # (t, filters, h, w, 3)
     return _mosaics(np.repeat(np.repeat(colours, scale, axis=2), scale, axis=3))
 
 
-def filter_sheet(rows):
+def filter_sheet(rows: Sequence[tuple[str, np.ndarray]]) -> np.ndarray:
     """Lays out networks below each other, and their time steps from left to right.
 
     Args:
-        rows: List of (caption, mosaics as of `paint_filters`).
+        rows: (caption, mosaics) of each network; see `paint_filters`.
 
     Returns:
         uint8 RGB (H, W, 3).
@@ -70,16 +71,16 @@ def filter_sheet(rows):
     return _stacked(strips, axis=0)
 
 
-def filter_frames(rows):
-    """The same over time: networks side by side, one picture a time step.
+def filter_frames(rows: Sequence[tuple[str, np.ndarray]]) -> list[np.ndarray]:
+    """Lays out networks side by side, one picture a time step.
 
-    A network with fewer time steps than the others, such as a 2D one, rests on its last.
+    A network with fewer time steps than the others, such as a 2D one, stays on its last.
 
     Args:
-        rows: As of `filter_sheet`.
+        rows: (caption, mosaics) of each network; see `paint_filters`.
 
     Returns:
-        List of uint8 RGB (H, W, 3), as many as the most time steps.
+        uint8 RGB (H, W, 3), one for each step of the network with the most time steps.
     """
     count = max(len(mosaics) for _, mosaics in rows)
     frames = []
@@ -92,12 +93,12 @@ def filter_frames(rows):
     return frames
 
 
-def encode_animation(frames, milliseconds=250):
-    """Encodes pictures as an animated PNG, without loss, that begins again at its end.
+def encode_animation(frames: Sequence[np.ndarray], milliseconds: int = 250) -> bytes:
+    """Encodes pictures as an animated PNG, without loss, that plays for ever.
 
     Args:
-        frames: List of uint8 RGB (H, W, 3), all of one shape.
-        milliseconds: How long each is shown.
+        frames: uint8 RGB (H, W, 3), all of one shape.
+        milliseconds: Duration of each.
 
     Returns:
         The file's bytes.
@@ -116,7 +117,7 @@ def encode_animation(frames, milliseconds=250):
 
 
 def _colours(taps):
-    """(t, filters, h, w, channels) to uint8 (t, filters, h, w, 3), each filter to its scale."""
+    """Maps (t, filters, h, w, channels) to colours, uint8 (t, filters, h, w, 3)."""
     if taps.shape[-1] == 2:
         strongest = np.hypot(taps[..., 0], taps[..., 1]).max(axis=(0, 2, 3), keepdims=True)
         vectors = taps / np.maximum(strongest, np.finfo(np.float32).tiny)[..., np.newaxis]
@@ -129,7 +130,7 @@ def _colours(taps):
 
 
 def _mosaics(pictures):
-    """(t, filters, h, w, 3) to (t, H, W, 3), filters in rows of about the square root."""
+    """Lays out (t, filters, h, w, 3) in rows and columns: (t, H, W, 3)."""
     steps, filters, height, width, _ = pictures.shape
     columns = math.ceil(math.sqrt(filters))
     rows = math.ceil(filters / columns)
@@ -143,7 +144,7 @@ def _mosaics(pictures):
 
 
 def _captioned(picture, caption):
-    """A picture below its caption, and wide enough for it."""
+    """Adds a caption above a picture, and makes the picture wide enough for it."""
     font_scale = cv2.getFontScaleFromHeight(FONT, CAPTION // 2)
     (text_width, _), _ = cv2.getTextSize(caption, FONT, font_scale, 1)
     missing = max(0, text_width - picture.shape[1])
@@ -153,14 +154,14 @@ def _captioned(picture, caption):
 
 
 def _stacked(pictures, axis):
-    """Pictures below (axis 0) or beside (axis 1) each other, with a margin around them."""
-    widest = max(picture.shape[1 - axis] for picture in pictures)
+    """Puts pictures below (axis 0) or beside (axis 1) each other, with a margin around them."""
+    longest = max(picture.shape[1 - axis] for picture in pictures)
     padded = []
     for picture in pictures:
         before = 0 if picture is pictures[0] else BETWEEN_STEPS
         padding = [(0, 0), (0, 0), (0, 0)]
         padding[axis] = (before, 0)
-        padding[1 - axis] = (0, widest - picture.shape[1 - axis])
+        padding[1 - axis] = (0, longest - picture.shape[1 - axis])
         padded.append(np.pad(picture, padding, constant_values=PAPER))
     sheet = np.concatenate(padded, axis=axis)
     return np.pad(sheet, ((MARGIN, MARGIN), (MARGIN, MARGIN), (0, 0)), constant_values=PAPER)

@@ -1,16 +1,18 @@
-"""Optical flow as colours: hue is direction, saturation is length, white is rest.
+"""Optical flow as colours: hue is direction, saturation is length, white is no motion.
 
-The usual wheel of Baker et al., "A Database and Evaluation Methodology for Optical Flow" (IJCV
-2011): to the right red, down yellow, to the left cyan-blue, up violet, with more room where the eye
-tells more hues apart.
+The wheel is that of Baker et al., "A Database and Evaluation Methodology for Optical Flow" (IJCV
+2011): right is red, down yellow, left cyan-blue, up violet, with more room for hues that the eye
+distinguishes well.
 """
 
 import cv2
 import numpy as np
 
+from i3d_tf.specs.validation import check_integer, check_positive
+
 FONT = cv2.FONT_HERSHEY_DUPLEX
-# (55ths of the way round the wheel, colour), clockwise on the screen, from motion to the right on.
-# Between two of them colours are mixed evenly.
+# (55ths of the way round the wheel, colour), clockwise on the screen, starting at motion to the
+# right. Colours between two of them are interpolated.
 WHEEL = (
     (0, (255, 0, 0)),  # right: red
     (15, (255, 255, 0)),  # yellow
@@ -20,25 +22,26 @@ WHEEL = (
     (49, (255, 0, 255)),  # magenta
     (55, (255, 0, 0)),  # red again
 )
-TOO_LONG = 0.75  # brightness of flow that is longer than the scale
+LONG_FLOW_BRIGHTNESS = 0.75  # of flow that is longer than the scale
 FULL_COLOUR_SHARE = 0.95  # of pixels that a scale chosen for a clip covers
 MIN_SCALE = 1.0  # pixels per frame, so that noise does not look like motion
+MIN_LEGEND = 16  # pixels
 
 
-def flow_scale(flow):
+def flow_scale(flow: np.ndarray) -> float:
     """Chooses the length of flow that gets the full colour.
 
     Args:
         flow: Float (..., 2), pixels per frame.
 
     Returns:
-        Pixels per frame: what 95 of 100 pixels stay below, at least 1.
+        The 95th percentile of the lengths, at least 1, in pixels per frame.
     """
     lengths = np.hypot(flow[..., 0], flow[..., 1])
     return max(MIN_SCALE, float(np.quantile(lengths, FULL_COLOUR_SHARE)))
 
 
-def colour_flow(flow, scale):
+def colour_flow(flow: np.ndarray, scale: float) -> np.ndarray:
     """Paints flow.
 
     Args:
@@ -47,7 +50,10 @@ def colour_flow(flow, scale):
             `flow_scale`.
 
     Returns:
-        uint8 RGB of the same shape but for the last axis, which is 3.
+        uint8 RGB, (H, W, 3) or (T, H, W, 3).
+
+    Raises:
+        ValueError: The flow has another shape or type, or the scale is not positive.
     """
     flow = np.asarray(flow)
     if flow.ndim not in (3, 4) or flow.shape[-1] != 2 or not np.issubdtype(flow.dtype, np.floating):
@@ -55,29 +61,30 @@ def colour_flow(flow, scale):
             "`flow` must be float (H, W, 2) or (T, H, W, 2), x then y; received "
             f"{flow.dtype} {flow.shape}."
         )
-    if not scale > 0:
-        raise ValueError(f"`scale` must be > 0 pixels per frame; received {scale!r}.")
+    check_positive("scale", scale)
     x, y = (flow[..., axis].astype(np.float32) / np.float32(scale) for axis in range(2))
     length = np.hypot(x, y)[..., np.newaxis]
     hue = _hues(np.arctan2(y, x))
-    # From white at rest to the hue at the scale's end.
-    colour = np.where(length <= 1, 255 - length * (255 - hue), TOO_LONG * hue)
+    # From white without motion to the hue at the scale's end.
+    colour = np.where(length <= 1, 255 - length * (255 - hue), LONG_FLOW_BRIGHTNESS * hue)
     return np.rint(colour).astype(np.uint8)
 
 
-def wheel_legend(size, scale, name=""):
-    """Draws the wheel itself, the key to pictures of the same scale.
+def wheel_legend(size: int, scale: float, name: str = "") -> np.ndarray:
+    """Draws the wheel, the legend of pictures of the same scale.
 
     Args:
         size: Pixels, the side of the picture, at least 16.
         scale: Pixels per frame at the rim of the disc; it is written below.
-        name: What to write before it, such as the algorithm.
+        name: Text before the scale, such as the algorithm.
 
     Returns:
         uint8 RGB (size, size, 3), black around the disc.
+
+    Raises:
+        ValueError: The size is too small, or the scale not positive.
     """
-    if size < 16:
-        raise ValueError(f"`size` must be at least 16 pixels; received {size!r}.")
+    check_integer("size", size, MIN_LEGEND)
     diameter = round(size * 0.8)
     middle = (diameter - 1) / 2
     y, x = (np.mgrid[:diameter, :diameter] - middle) * (scale / middle)
@@ -91,7 +98,7 @@ def wheel_legend(size, scale, name=""):
 
 
 def _write_below(picture, text, top):
-    """Writes text as large as the strip from row `top` on allows."""
+    """Writes text below row `top`, as large as the space allows."""
     height, width = picture.shape[0] - top, picture.shape[1]
     scale = cv2.getFontScaleFromHeight(FONT, max(6, round(height * 0.7)))
     (text_width, text_height), _ = cv2.getTextSize(text, FONT, scale, 1)
@@ -103,7 +110,7 @@ def _write_below(picture, text, top):
 
 
 def _hues(angle):
-    """The wheel's colours: angles in radians, clockwise from the right -> float32 (..., 3)."""
+    """Returns the wheel's colours, float32 (..., 3), of angles in radians, clockwise."""
     places = np.array([place for place, _ in WHEEL]) * (2 * np.pi / WHEEL[-1][0])
     colours = np.array([colour for _, colour in WHEEL])
     channels = [np.interp(angle % (2 * np.pi), places, colours[:, k]) for k in range(3)]

@@ -1,13 +1,14 @@
-"""Elements of HTML and SVG as text, in which what is not markup is escaped."""
+"""Elements of HTML and SVG as text, in which all other text is escaped."""
 
 import html
 import re
 from collections.abc import Iterable
+from typing import Any
 
 VOID = {"br", "col", "img", "meta"}  # HTML elements that have no end tag
-# What no document may hold: control characters, and halves of characters, which Python puts where a
-# file name is not text.
-_NOT_TEXT = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
+# Characters that no document may hold: control characters, and the surrogates that Python puts into
+# a file name that is not text.
+_FORBIDDEN = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 
 
 class Markup(str):
@@ -16,30 +17,27 @@ class Markup(str):
     __slots__ = ()
 
 
-def escape(value) -> Markup:
-    """Any value as text that stays text, in an element or in a quoted attribute."""
+def escape(value: Any) -> Markup:
+    """Returns a value as text that stays text, in an element or in a quoted attribute."""
     if isinstance(value, Markup):
         return value
-    return Markup(html.escape(_NOT_TEXT.sub("\ufffd", str(value))))
+    return Markup(html.escape(_FORBIDDEN.sub("\ufffd", str(value))))
 
 
-def join(parts, separator="") -> Markup:
-    """Several pieces as one; those that are not Markup are escaped."""
+def join(parts: Iterable, separator: str = "") -> Markup:
+    """Joins pieces; those that are not Markup are escaped."""
     return Markup(separator.join(escape(part) for part in parts))
 
 
-def element(name, /, *children, **attributes) -> Markup:
-    """One element.
+def element(name: str, /, *children: Any, **attributes: Any) -> Markup:
+    """Returns one element.
 
     Args:
-        name: Its name.
-        children: What stands in it: Markup as it is; None not at all; a list, tuple or generator by
-            its items; anything else as text.
+        name: Its tag.
+        children: Its content. Markup is kept, None left out, a list, tuple or generator replaced by
+            its items, and anything else escaped as text.
         attributes: Name to value; `class_` and the like lose their last underscore, other
             underscores become hyphens; None leaves an attribute out; True gives it no value.
-
-    Returns:
-        The markup.
     """
     start = join((name, *(_attribute(*pair) for pair in attributes.items())))
     if name in VOID:

@@ -1,9 +1,11 @@
-"""Accuracy against what it costs, as SVG: points with their spread, on a logarithmic axis."""
+"""Scatter plots of accuracy against cost as SVG: points with their spread, a logarithmic axis."""
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
-from i3d_tf.viz.markup import element
+from i3d_tf.viz.markup import Markup, element
+from i3d_tf.viz.svg import INK, svg_picture, svg_text
 
 WIDTH, HEIGHT = 420, 300  # pixels of one panel
 LEFT, RIGHT, TOP, BOTTOM = 48, 22, 54, 44  # margins
@@ -17,10 +19,11 @@ class Point(NamedTuple):
     """One network.
 
     Attributes:
-        name: What stands beside it; short.
-        group: Which of the groups it belongs to.
+        name: A short text that is drawn beside the point.
+        group: Name of its group, such as the way its weights were initialized.
         costs: One value for each panel, positive.
-        accuracies: Shares in [0, 1]; the point is at their mean, the line from least to most.
+        accuracies: Shares in [0, 1]; the point is drawn at their mean, with a line from the
+            smallest to the largest.
     """
 
     name: str
@@ -29,13 +32,13 @@ class Point(NamedTuple):
     accuracies: tuple[float, ...]
 
 
-def scatter_svg(points, panels, title):
+def scatter_svg(points: Sequence[Point], panels: Sequence[str], title: str) -> Markup:
     """Draws accuracies against costs, one panel beside the other.
 
     Args:
-        points: List of `Point`, of two groups at most.
-        panels: What each panel's costs are, with their unit.
-        title: What the picture shows.
+        points: Of two groups at most.
+        panels: Label of each panel's costs, with their unit.
+        title: Title of the picture.
 
     Returns:
         Markup of one <svg> element, with a white background.
@@ -50,11 +53,11 @@ def scatter_svg(points, panels, title):
         if len(point.costs) != len(panels) or min(point.costs) <= 0 or not point.accuracies:
             raise ValueError(f"`points` must have a positive cost a panel; received {point}.")
     width = WIDTH * len(panels)
-    return element(
-        "svg",
-        element("title", f"{title}. {_in_words(points)}"),
-        element("rect", width=width, height=HEIGHT, fill="white"),
-        _text(title, LEFT, 20, font_size=14, font_weight=600, fill="#222"),
+    return svg_picture(
+        f"{title}. {_description(points)}",
+        width,
+        HEIGHT,
+        svg_text(title, LEFT, 20, font_size=14, font_weight=600, fill=INK),
         [_key(group, number) for number, group in enumerate(groups)],
         [
             element(
@@ -64,15 +67,11 @@ def scatter_svg(points, panels, title):
             )
             for number, label in enumerate(panels)
         ],
-        viewBox=f"0 0 {width} {HEIGHT}",
-        role="img",
-        xmlns="http://www.w3.org/2000/svg",
-        font_family="system-ui, sans-serif",
     )
 
 
-def decades(low, high):
-    """The powers of ten, and their halves where there are few, from <= low to >= high."""
+def decades(low: float, high: float) -> list[float]:
+    """Returns powers of ten from <= low to >= high; where these are few, their 2s and 5s too."""
     first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
     last = max(last, first + 1)
     marks = [10.0**power for power in range(first, last + 1)]
@@ -89,39 +88,39 @@ def _panel(points, groups, panel, label):
     marks = decades(min(costs), max(costs))
     low, high = min(marks[0], *costs), max(marks[-1], *costs)
 
-    def across(cost):
+    def x_of(cost):
         share = math.log(cost / low) / math.log(high / low)
         return LEFT + 10 + share * (WIDTH - LEFT - RIGHT - 20)
 
     return [
         [_horizontal(k / GRID) for k in range(GRID + 1)],
-        [_mark(mark, across(mark)) for mark in marks],
-        _text(label, (LEFT + WIDTH - RIGHT) / 2, HEIGHT - 8, text_anchor="middle", fill="#222"),
-        [_dot(point, groups.index(point.group), across(point.costs[panel])) for point in points],
+        [_mark(mark, x_of(mark)) for mark in marks],
+        svg_text(label, (LEFT + WIDTH - RIGHT) / 2, HEIGHT - 8, text_anchor="middle", fill=INK),
+        [_dot(point, groups.index(point.group), x_of(point.costs[panel])) for point in points],
     ]
 
 
 def _dot(point, group, x):
-    """A point, its spread, and its name: to the right of the first group, left of the second."""
+    """Draws a point, its spread, and its name: left of the first group, right of the second."""
     colour = COLOURS[group]
     x += (-3, 3)[group]  # so that groups of one cost do not hide each other
     mean = sum(point.accuracies) / len(point.accuracies)
-    spread = f"M{x:.1f} {_down(min(point.accuracies)):.1f}V{_down(max(point.accuracies)):.1f}"
+    spread = f"M{x:.1f} {_y(min(point.accuracies)):.1f}V{_y(max(point.accuracies)):.1f}"
     return (
         element("path", d=spread, stroke=colour, stroke_width=2),
         element(
             "circle",
             cx=f"{x:.1f}",
-            cy=f"{_down(mean):.1f}",
+            cy=f"{_y(mean):.1f}",
             r=RADIUS,
             fill=(colour, "white")[group],
             stroke=colour,
             stroke_width=2,
         ),
-        _text(
+        svg_text(
             point.name,
             x + (-9, 9)[group],
-            _down(mean) + 4,
+            _y(mean) + 4,
             text_anchor=("end", "start")[group],
             fill=colour,
         ),
@@ -141,36 +140,31 @@ def _key(group, number):
             stroke=colour,
             stroke_width=2,
         ),
-        _text(group, x + 10, 40, fill=colour),
+        svg_text(group, x + 10, 40, fill=colour),
     )
 
 
-def _down(share):
+def _y(share):
     return HEIGHT - BOTTOM - share * (HEIGHT - TOP - BOTTOM)
 
 
 def _horizontal(share):
-    y = _down(share)
+    y = _y(share)
     return (
         element("path", d=f"M{LEFT} {y:.1f}H{WIDTH - RIGHT}", stroke="#ddd", fill="none"),
-        _text(f"{100 * share:.0f}%", LEFT - 6, y + 4, text_anchor="end"),
+        svg_text(f"{100 * share:.0f}%", LEFT - 6, y + 4, text_anchor="end"),
     )
 
 
 def _mark(value, x):
     return (
         element("path", d=f"M{x:.1f} {HEIGHT - BOTTOM}v4", stroke="#999", fill="none"),
-        _text(f"{value:g}", x, HEIGHT - BOTTOM + 17, text_anchor="middle"),
+        svg_text(f"{value:g}", x, HEIGHT - BOTTOM + 17, text_anchor="middle"),
     )
 
 
-def _text(words, x, y, **attributes):
-    style = {"fill": "#667", "font_size": 11, **attributes}
-    return element("text", words, x=f"{x:.1f}", y=f"{y:.1f}", **style)
-
-
-def _in_words(points):
-    """The points' means, for those who do not see the picture."""
+def _description(points):
+    """Returns the points' means, for screen readers."""
     return "; ".join(
         f"{p.name} {p.group}: {100 * sum(p.accuracies) / len(p.accuracies):.1f}%" for p in points
     )

@@ -48,7 +48,7 @@ def test_overall_change_and_videos_that_changed(folders):
         ("RGB class mean", 0),
     ]
     assert (comparison.fixed, comparison.broken) == (2, 2)
-    assert comparison.chance == 1
+    assert comparison.p_value == 1
 
 
 def test_the_lines_say_all_of_it(folders):
@@ -71,7 +71,7 @@ def test_a_report_with_itself_changes_nothing(folders):
     folder, _ = folders()
     comparison = compare_reports(folder, folder / "report.json")
     assert {change.points for change in comparison.classes} == {0}
-    assert comparison.chance is None
+    assert comparison.p_value is None
     assert "no class gained" in comparison.lines()
 
 

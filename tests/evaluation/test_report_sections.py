@@ -32,7 +32,7 @@ def many_classes(six_clips, classes=60):
 def test_a_few_classes_have_a_matrix_and_the_pairs(six_clips):
     section = confusion_section(report_numbers(six_clips()))
     assert section.count("<svg") == 3  # of both streams and of both together
-    assert "sit: 1 of 2 taken for jump" in section
+    assert "sit: 1 of 2 predicted as jump" in section
     assert headings(section)[0] == "sit"
 
 

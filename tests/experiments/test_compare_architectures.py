@@ -1,7 +1,6 @@
-"""The order of the work and what is done again after an interruption; training itself is faked."""
+"""The order of the work, and the work after an interruption; training itself is faked."""
 
 import json
-import os
 from pathlib import Path
 
 import pytest
@@ -11,8 +10,8 @@ from i3d_tf.experiments.compare_architectures import compare_architectures
 
 
 @pytest.fixture
-def done(monkeypatch):
-    """What was asked for, as (workdir's name, name of the initial weights) or report's name."""
+def calls(monkeypatch):
+    """The work: (name of the run's folder, name of its initial weights), or name of a report."""
     calls = []
 
     def train(recipe, options):
@@ -33,65 +32,59 @@ def done(monkeypatch):
         report.mkdir()
         (report / "report.json").write_text(json.dumps({"results": results}))
 
+    def run_in_process(function, *arguments, grace):
+        return function(*arguments)
+
     monkeypatch.setattr(job, "render_stick_actions", lambda folder: None)
-    monkeypatch.setattr(job, "_apart", lambda function, *arguments: function(*arguments))
+    monkeypatch.setattr(job, "run_in_process", run_in_process)
     monkeypatch.setattr(job, "train", train)
     monkeypatch.setattr(job, "evaluate", evaluate)
     return calls
 
 
-def test_single_frames_are_learned_before_they_are_needed(done, tmp_path):
+def test_compare_architectures_trains_single_frames_before_they_are_needed(calls, tmp_path):
     rows = compare_architectures(tmp_path, seeds=1, steps=7)
-    trained = dict(call for call in done if isinstance(call, tuple))
+    trained = dict(call for call in calls if isinstance(call, tuple))
     assert len(trained) == 7 + 6
     assert trained["two_stream_i3d_flow_images_0"] == "two_stream_rgb_scratch_0"
     assert trained["fused_3d_joint_images_0"] == "two_stream_rgb_scratch_0"
     assert all((init is None) == ("scratch" in name) for name, init in trained.items())
-    assert [(row.contender.letter, row.start) for row in rows] == [
-        *((letter, start) for letter in "a" for start in ("scratch", "images")),
+    assert [(row.entry.letter, row.initialization) for row in rows] == [
+        *(("a", initialization) for initialization in ("scratch", "images")),
         ("b", "scratch"),
-        *((letter, start) for letter in "cde" for start in ("scratch", "images")),
+        *((letter, initialization) for letter in "cde" for initialization in ("scratch", "images")),
     ]
     assert rows[-1].accuracy == {"rgb": [0.5], "flow": [0.5], "joint": [0.5]}
     assert rows[2].accuracy == {"rgb": [0.5]}
     assert rows[5].accuracy == {"joint": [0.5]}
 
 
-def test_what_is_finished_is_not_done_again(done, tmp_path):
+def test_compare_architectures_does_not_repeat_finished_work(calls, tmp_path):
     compare_architectures(tmp_path, seeds=1, steps=7)
     report = tmp_path / "steps_7" / "c3d_scratch_0_report" / "report.json"
-    state = tmp_path / "steps_7" / "two_stream_flow_scratch_0" / "step_00000007.keras"
     report.unlink()
     report.parent.rmdir()
-    done.clear()
+    calls.clear()
     compare_architectures(tmp_path, seeds=1, steps=7)
-    assert done == ["c3d_scratch_0_report"]
-    assert state.exists()
-    done.clear()
+    assert calls == ["c3d_scratch_0_report"]
+    calls.clear()
     rows = compare_architectures(tmp_path, seeds=2, steps=7)
-    assert len(done) == 13 + 9
+    assert len(calls) == 13 + 9
     assert rows[0].accuracy == {"rgb": [0.5, 0.5]}
 
 
-def test_the_results_say_what_they_are_of(done, tmp_path):
+def test_compare_architectures_writes_results(calls, tmp_path):
     compare_architectures(tmp_path, seeds=2, steps=7)
-    record = json.loads((tmp_path / "steps_7" / "results.json").read_text("utf-8"))
-    assert record["steps"] == 7
-    assert len(record["rows"]) == 9
-    row = record["rows"][-1]
+    results = json.loads((tmp_path / "steps_7" / "results.json").read_text("utf-8"))
+    assert results["steps"] == 7
+    assert len(results["rows"]) == 9
+    row = results["rows"][-1]
     assert (row["architecture"], row["start"]) == ("two_stream_i3d", "images")
     assert row["recipes"]["flow"]["train_frames"] == 16
     assert row["accuracy"]["joint"] == [0.5, 0.5]
 
 
-@pytest.mark.parametrize(("seeds", "steps"), [(0, 7), (1, 0)])
-def test_nothing_to_do(seeds, steps, tmp_path):
-    with pytest.raises(ValueError, match="`seeds` and `steps` must be at least 1"):
+@pytest.mark.parametrize(("seeds", "steps", "name"), [(0, 7, "seeds"), (1, 0, "steps")])
+def test_compare_architectures_refuses_numbers_below_one(seeds, steps, name, tmp_path):
+    with pytest.raises(ValueError, match=f"`{name}` must be an integer >= 1; received 0"):
         compare_architectures(tmp_path, seeds, steps)
-
-
-def test_work_is_done_in_another_process_and_its_errors_are_ours(tmp_path):
-    job._apart(os.mkdir, tmp_path / "made")
-    assert (tmp_path / "made").is_dir()
-    with pytest.raises(FileExistsError):
-        job._apart(os.mkdir, tmp_path / "made")

@@ -1,22 +1,21 @@
 import pytest
 
-from i3d_tf.experiments.compare_architectures import Row
+from i3d_tf.experiments.comparison_entries import ENTRIES, ComparisonRow
 from i3d_tf.experiments.comparison_table import comparison_table, write_comparison
-from i3d_tf.experiments.contenders import CONTENDERS
 
 
 @pytest.fixture
 def rows():
-    """Every network right in half of the clips with the first seed, in three quarters after."""
+    """Every network has half of the clips correct with the first seed, three quarters after."""
     names = {("rgb",): ["rgb"], ("joint",): ["joint"], ("rgb", "flow"): ["rgb", "flow", "joint"]}
     return [
-        Row(c, start, {name: [0.5, 0.75] for name in names[c.streams]})
-        for c in CONTENDERS
-        for start in c.starts
+        ComparisonRow(entry, initialization, {name: [0.5, 0.75] for name in names[entry.streams]})
+        for entry in ENTRIES
+        for initialization in entry.initializations
     ]
 
 
-def test_the_table_has_a_line_for_each_start_and_says_what_is_not_there(rows):
+def test_comparison_table_has_a_line_for_each_initialization(rows):
     lines = comparison_table(rows)
     assert lines[0].endswith("percent; mean of 2 seeds, least to most:")
     ours = lines[4 : lines.index("", 4)]
@@ -30,7 +29,7 @@ def test_the_table_has_a_line_for_each_start_and_says_what_is_not_there(rows):
     assert len({line.count("|") for line in lines if line.startswith("|")}) == 2
 
 
-def test_the_published_numbers_are_said_to_be_of_other_data(rows):
+def test_comparison_table_has_the_published_numbers(rows):
     lines = comparison_table(rows)
     at = next(k for k, line in enumerate(lines) if line.startswith("Other data: "))
     published = lines[at + 4 :]
@@ -39,12 +38,12 @@ def test_the_published_numbers_are_said_to_be_of_other_data(rows):
     assert len(published) == 9
 
 
-def test_one_seed_has_no_spread(rows):
-    (line,) = comparison_table([Row(rows[0].contender, "scratch", {"rgb": [0.5]})])[4:5]
+def test_comparison_table_of_one_seed_has_no_spread(rows):
+    (line,) = comparison_table([ComparisonRow(rows[0].entry, "scratch", {"rgb": [0.5]})])[4:5]
     assert line.endswith("| 50.0 | - | - |")
 
 
-def test_both_files_are_written(rows, tmp_path):
+def test_write_comparison_writes_table_and_plot(rows, tmp_path):
     lines = write_comparison(rows, tmp_path)
     assert (tmp_path / "table.md").read_text("utf-8").splitlines() == lines
     assert (tmp_path / "comparison.svg").read_text("utf-8").count("<circle") == 2 + 2 * 9

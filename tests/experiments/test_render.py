@@ -1,25 +1,27 @@
 import csv
 import json
 import os
-import subprocess
-import sys
-import time
-from pathlib import Path
 
 import numpy as np
 import pytest
 
+from i3d_tf.experiments import render
 from i3d_tf.experiments.render import RECIPE_FILE, render_stick_actions
 from i3d_tf.specs.stick_actions import STICK_LABELS
 from i3d_tf.synthetic.clip import clip_seed, render_clip
 from i3d_tf.video.decode import read_clip
+from i3d_tf.video.errors import VideoError
 
-SMALL = {"train_clips": 1, "test_clips": 1, "size": 64}
-REPOSITORY_ROOT = Path(__file__).resolve().parent.parent.parent
+SMALL = {"train_clips": 1, "test_clips": 1, "size": 64, "seed": 3, "processes": 1}
+VIDEO = "videos/sit_down/sit_down_train_0000.mp4"
 
 
 def contents(folder):
-    return {path: path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+    return {
+        path.relative_to(folder): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
 
 
 def rows(data_dir, split):
@@ -30,12 +32,13 @@ def rows(data_dir, split):
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory):
     folder = tmp_path_factory.mktemp("dataset")
-    report = render_stick_actions(folder, seed=3, processes=1, **SMALL)
+    report = render_stick_actions(folder, **SMALL)
     assert (report.rendered, report.kept) == (24, 0)
     return folder
 
 
-def test_a_folder_for_every_class_and_a_list_for_every_split(dataset):
+def test_render_makes_a_folder_a_class_and_a_list_a_split(dataset):
+    assert sorted(os.listdir(dataset)) == ["splits", RECIPE_FILE, "videos"]
     assert sorted(path.name for path in (dataset / "videos").iterdir()) == list(STICK_LABELS)
     for split in ("train", "test"):
         found = rows(dataset, split)
@@ -48,7 +51,7 @@ def test_a_folder_for_every_class_and_a_list_for_every_split(dataset):
     assert listed == videos
 
 
-def test_a_video_shows_the_clip(dataset):
+def test_render_writes_the_frames_of_the_clip(dataset):
     clip = render_clip("put_on_hat", clip_seed(3, "test", "put_on_hat", 0), 64)
     video = read_clip(dataset / "videos/put_on_hat/put_on_hat_test_0000.mp4", frame_rate=None)
     assert video.shape == clip.shape
@@ -57,75 +60,86 @@ def test_a_video_shows_the_clip(dataset):
     assert np.abs(video.mean(axis=-1) - clip.mean(axis=-1)).mean() < 4
 
 
-def test_two_processes_give_the_same_files(dataset, tmp_path):
-    report = render_stick_actions(tmp_path, seed=3, processes=2, **SMALL)
-    assert report.rendered == 24
-    one = {path.relative_to(dataset): data for path, data in contents(dataset).items()}
-    two = {path.relative_to(tmp_path): data for path, data in contents(tmp_path).items()}
-    assert one == two
+def test_render_in_two_processes_gives_the_same_files(dataset, tmp_path):
+    # Fewer training clips leave the others as they are.
+    report = render_stick_actions(tmp_path, **{**SMALL, "train_clips": 0, "processes": 2})
+    assert report.rendered == 12
+    assert rows(tmp_path, "train") == []
+    one, two = contents(dataset), contents(tmp_path)
+    videos = {path for path in one if "_test_" in path.name}
+    assert len(videos) == 12
+    assert {path: one[path] for path in videos} == {p: two[p] for p in two if p.suffix == ".mp4"}
 
 
-def test_run_again_it_makes_what_is_missing_and_touches_nothing_else(dataset):
+def test_render_again_makes_only_what_is_missing(dataset):
     before = contents(dataset)
-    victim = dataset / "videos/sit_down/sit_down_train_0000.mp4"
-    victim.unlink()
+    (dataset / VIDEO).unlink()
     times = {path: path.stat().st_mtime_ns for path in dataset.rglob("*.mp4")}
-    report = render_stick_actions(dataset, seed=3, processes=1, **SMALL)
+    report = render_stick_actions(dataset, **SMALL)
     assert (report.rendered, report.kept) == (1, 23)
     assert contents(dataset) == before
     assert all(path.stat().st_mtime_ns == stamp for path, stamp in times.items())
 
 
-def test_what_a_killed_job_left_half_written_is_removed(dataset):
-    old, young = (dataset / f"videos/sit_down/.sit_down.{age}.part" for age in ("old", "young"))
-    for path in (old, young):
+def test_render_removes_half_written_videos_of_killed_jobs(dataset):
+    staging = dataset / ".unfinished-killed"
+    staging.mkdir()
+    leftovers = [staging / "sit_down.mp4", dataset / "videos/sit_down/.1f2e.part"]
+    for path in leftovers:
         path.write_bytes(b"half")
-    an_hour_ago = time.time() - 3600
-    os.utime(old, (an_hour_ago, an_hour_ago))
-    render_stick_actions(dataset, seed=3, processes=1, **SMALL)
-    assert not old.exists()
-    assert young.exists()  # perhaps another job is writing it now
-    young.unlink()
+    render_stick_actions(dataset, **SMALL)
+    assert not any(path.exists() for path in (staging, *leftovers))
 
 
-def test_more_clips_leave_the_first_ones_as_they_were(dataset, tmp_path):
-    render_stick_actions(tmp_path, train_clips=0, test_clips=1, size=64, seed=3, processes=1)
-    for path in (tmp_path / "videos").rglob("*.mp4"):
-        assert path.read_bytes() == (dataset / path.relative_to(tmp_path)).read_bytes()
-    assert rows(tmp_path, "train") == []
+def test_render_stops_at_a_video_that_cannot_be_written(tmp_path, monkeypatch):
+    def write_video(path, frames, frame_rate):
+        path.write_bytes(b"half")
+        raise VideoError(str(path), "it cannot be written: no space left on device")
+
+    monkeypatch.setattr("i3d_tf.video.encode.write_video", write_video)
+    video = tmp_path / "videos/climb_down/climb_down_train_0000.mp4"
+    with pytest.raises(VideoError, match=f"^{video}: it cannot be written: no space left"):
+        render_stick_actions(tmp_path, **SMALL)
+    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == [RECIPE_FILE]
+
+
+def test_render_stops_where_processes_are_killed(tmp_path, monkeypatch):
+    def map_unordered(function, tasks, processes, died):
+        yield tasks[0], died
+
+    monkeypatch.setattr(render, "map_unordered", map_unordered)
+    video = tmp_path / "videos/climb_down/climb_down_train_0000.mp4"
+    with pytest.raises(OSError, match=f"^{video}: the process that rendered it was killed"):
+        render_stick_actions(tmp_path, **{**SMALL, "processes": 2})
 
 
 @pytest.mark.parametrize("changed", [{"seed": 4}, {"size": 80}])
-def test_a_dataset_of_another_recipe_is_left_alone(dataset, changed):
+def test_render_leaves_a_dataset_of_another_recipe_alone(dataset, changed):
     before = contents(dataset)
-    arguments = {**SMALL, "seed": 3, "processes": 1, **changed}
-    with pytest.raises(
-        ValueError, match=r"holds clips made with .*seed 3, size 64, not with .*give"
-    ):
-        render_stick_actions(dataset, **arguments)
+    message = r"holds clips made with .*seed 3, size 64, not with .*Give another folder"
+    with pytest.raises(ValueError, match=message):
+        render_stick_actions(dataset, **{**SMALL, **changed})
     assert contents(dataset) == before
 
 
-def test_a_damaged_recipe_is_named(tmp_path):
-    for text in ("", "[]", "{}", json.dumps({"seed": 3})):
-        (tmp_path / RECIPE_FILE).write_text(text)
-        with pytest.raises(ValueError, match=r"stick_actions.json is damaged"):
-            render_stick_actions(tmp_path, processes=1, **SMALL)
+@pytest.mark.parametrize("text", ["", "[]", "{}", json.dumps({"seed": 3})])
+def test_render_refuses_a_damaged_recipe(tmp_path, text):
+    (tmp_path / RECIPE_FILE).write_text(text)
+    with pytest.raises(ValueError, match=r"stick_actions\.json: the file is damaged"):
+        render_stick_actions(tmp_path, **SMALL)
 
 
-def test_somebody_elses_videos_are_left_alone(tmp_path):
+def test_render_leaves_other_videos_alone(tmp_path):
     (tmp_path / "videos" / "archery").mkdir(parents=True)
-    with pytest.raises(ValueError, match=r"has videos but no stick_actions.json"):
-        render_stick_actions(tmp_path, processes=1, **SMALL)
+    with pytest.raises(ValueError, match=r"has videos but no stick_actions\.json"):
+        render_stick_actions(tmp_path, **SMALL)
     assert [path.name for path in tmp_path.rglob("*")] == ["videos", "archery"]
 
 
-def test_a_folder_that_cannot_be_made_is_named(tmp_path):
+def test_render_names_a_folder_that_cannot_be_made(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(
-        OSError, match=r"`data_dir` .*file.below cannot be written: Not a directory"
-    ):
-        render_stick_actions(tmp_path / "file" / "below", processes=1, **SMALL)
+    with pytest.raises(OSError, match=r"file.below: the folder cannot be written: Not a directory"):
+        render_stick_actions(tmp_path / "file" / "below", **SMALL)
 
 
 @pytest.mark.parametrize(
@@ -138,25 +152,7 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path):
         ({"processes": 0}, r"`processes` must be an integer within 1..1024; received 0"),
     ],
 )
-def test_bad_arguments_are_named_before_anything_is_made(tmp_path, arguments, message):
+def test_render_checks_arguments_before_it_makes_anything(tmp_path, arguments, message):
     with pytest.raises(ValueError, match=message):
-        render_stick_actions(tmp_path / "new", **arguments)
+        render_stick_actions(tmp_path / "new", **{**SMALL, **arguments})
     assert not (tmp_path / "new").exists()
-
-
-def run_tool(*flags):
-    command = [sys.executable, str(REPOSITORY_ROOT / "tools" / "make_stick_actions.py"), *flags]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
-
-
-def test_the_binary_renders(tmp_path):
-    done = run_tool(f"--data_dir={tmp_path}", "--train_clips=0", "--test_clips=1", "--size=64")
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.strip() == f"{tmp_path}: 12 clips rendered, 0 already there"
-    assert len(list(tmp_path.rglob("*.mp4"))) == 12
-
-
-def test_the_binary_answers_bad_input_with_one_line(tmp_path):
-    done = run_tool(f"--data_dir={tmp_path / 'new'}", "--size=8")
-    assert done.returncode == 1
-    assert done.stderr == "error: `size` must be an integer within 64..1024; received 8.\n"

@@ -198,7 +198,7 @@ def test_statistics_alone(quick, grey, tmp_path):
     np.testing.assert_allclose(
         statistics.covariance, np.full((2, 2), 250)
     )  # (2 x 400 + 2 x 100) / 4
-    assert statistics.about["skipped"] == 1
+    assert statistics.metadata["skipped"] == 1
     assert sorted(p.name for p in tmp_path.iterdir()) == ["grey.npy", "new.npz"]
 
 

@@ -56,7 +56,7 @@ def test_videos_in_order_in_batches(folder):
     np.testing.assert_allclose(gathered.features, expected, atol=2)  # of the codec
     np.testing.assert_allclose(gathered.statistics.mean, gathered.features.mean(0), rtol=1e-6)
     assert gathered.statistics.count == 5
-    assert gathered.statistics.about == Levels.about
+    assert gathered.statistics.metadata == Levels.about
     assert gathered.failures == {}
 
 

@@ -40,7 +40,7 @@ def test_statistics_of_three_samples():
 
 
 @pytest.mark.parametrize("cuts", [(), (1,), (50,), (1, 2, 3, 40, 40, 99)])
-def test_pieces_are_the_same_as_all_at_once(cuts):
+def test_statistics_of_pieces_equal_those_of_the_whole(cuts):
     # Far from zero, where sums of squares would lose 12 of 16 digits.
     features = 1e6 + normal(100, 7)
     added, merged = FeatureStatistics(), FeatureStatistics()
@@ -55,7 +55,7 @@ def test_pieces_are_the_same_as_all_at_once(cuts):
         np.testing.assert_allclose(statistics.covariance, expected, rtol=0, atol=1e-9)
 
 
-def test_merging_leaves_the_other_as_it_was():
+def test_merge_leaves_the_other_unchanged():
     one, other = FeatureStatistics(), FeatureStatistics.of(normal(5, 2))
     one.merge(other)
     one.add(normal(9, 2, seed=1))
@@ -65,12 +65,12 @@ def test_merging_leaves_the_other_as_it_was():
 
 @pytest.mark.parametrize("count", [1000, 40, 3])  # two of them fewer than features + 1
 @pytest.mark.parametrize("scale", [1e-3, 1.0, 30.0])
-def test_a_set_with_itself_is_zero(count, scale):
+def test_frechet_distance_of_a_set_with_itself_is_zero(count, scale):
     statistics = FeatureStatistics.of(normal(count, 64, scale=scale))
     assert 0 <= frechet_distance(statistics, statistics) <= 1e-6
 
 
-def test_two_gaussians_with_uncorrelated_features():
+def test_frechet_distance_of_two_gaussians_with_uncorrelated_features():
     # (0 - 3)^2 + (0 - 4)^2 for the means, (1 - 2)^2 + (3 - 1)^2 + 0 for the deviations.
     a = with_moments([0, 0, 0], [1, 3, 2])
     b = with_moments([3, 4, 0], [2, 1, 2])
@@ -78,7 +78,7 @@ def test_two_gaussians_with_uncorrelated_features():
     assert frechet_distance(b, a) == pytest.approx(30, rel=1e-12)
 
 
-def test_turning_both_sets_changes_nothing():
+def test_frechet_distance_is_unchanged_by_rotating_both_sets():
     turn = np.linalg.qr(normal(3, 3))[0]
     a, b = normal(9, 3, 1), normal(9, 3, 2) * [1, 2, 3]
     straight, turned = (
@@ -88,7 +88,7 @@ def test_turning_both_sets_changes_nothing():
     assert turned == pytest.approx(straight, rel=1e-12)
 
 
-def test_equals_a_direct_computation():
+def test_frechet_distance_equals_a_direct_computation():
     mix = normal(12, 12, seed=3)
     a, b = normal(200, 12, 1) @ mix, 2 + normal(300, 12, 2)
     distance = frechet_distance(FeatureStatistics.of(a), FeatureStatistics.of(b))
@@ -96,7 +96,7 @@ def test_equals_a_direct_computation():
     assert distance == pytest.approx(directly(a, b), rel=1e-8)
 
 
-def test_singular_covariances():
+def test_frechet_distance_of_singular_covariances():
     # In four features: deviation 1 along the first alone, against 2 along the first or the last.
     first, last = np.eye(4)[[0, 3]]
     both_ways = np.array([[1], [-1]]) * np.sqrt(0.5)
@@ -109,29 +109,29 @@ def test_singular_covariances():
     assert frechet_distance(still, a) == pytest.approx(1 + 1, rel=1e-12)
 
 
-def test_fewer_samples_than_features_equal_the_same_samples_without_empty_directions():
-    # Ten samples span nine directions, in which everything happens.
+def test_frechet_distance_ignores_directions_without_variance():
+    # Ten samples span nine directions; the other 111 have no variance.
     a, b = normal(10, 9, 1), normal(10, 9, 2) + 1
-    place = np.linalg.qr(normal(400, 9, 3))[0].T
+    place = np.linalg.qr(normal(120, 9, 3))[0].T
     small = frechet_distance(FeatureStatistics.of(a), FeatureStatistics.of(b))
     large = frechet_distance(FeatureStatistics.of(a @ place), FeatureStatistics.of(b @ place))
-    # What eigh makes up for a 0 would be 1e-8 after the root, 391 times.
+    # Rounding of a 0 in eigh would be 1e-8 after the root, 111 times.
     assert large == pytest.approx(small, rel=1e-9)
 
 
-def test_a_singular_covariance_against_a_whole_one():
+def test_frechet_distance_of_a_singular_and_a_regular_covariance():
     # With S2 = 1, tr((S1 S2)^(1/2)) is the sum of the deviations of S1 along its own axes.
     samples = normal(10, 9)
     deviations = np.linalg.svd(samples - samples.mean(0), compute_uv=False) / 3
-    place = np.linalg.qr(normal(400, 9, 3))[0].T
-    round_one = with_moments(samples.mean(0) @ place, np.ones(400))
+    place = np.linalg.qr(normal(120, 9, 3))[0].T
+    round_one = with_moments(samples.mean(0) @ place, np.ones(120))
     distance = frechet_distance(FeatureStatistics.of(samples @ place), round_one)
-    # The 391 directions that only `round_one` has must not find anything in the other.
-    expected = np.sum(deviations**2) + 400 - 2 * np.sum(deviations)
+    # The 111 directions that only `round_one` has must not find anything in the other.
+    expected = np.sum(deviations**2) + 120 - 2 * np.sum(deviations)
     assert distance == pytest.approx(expected, abs=1e-9)
 
 
-def test_grows_with_the_shift_of_the_mean_by_its_square():
+def test_frechet_distance_is_the_square_of_a_shift_of_the_mean():
     samples = normal(50, 5)
     statistics = FeatureStatistics.of(samples)
     distances = [
@@ -147,35 +147,35 @@ def test_grows_with_the_shift_of_the_mean_by_its_square():
         (np.zeros(3), r"\(N, D\)"),
         (np.zeros((3, 0)), r"\(N, D\)"),
         ([[0.0, np.nan]], "finite"),
-        (np.zeros((1, 5)), r"must be \(N, 2\), as before; received 5"),
+        (np.zeros((1, 5)), r"must be \(N, 2\) as before; received \(N, 5\)"),
     ],
 )
-def test_features_that_cannot_be_added(features, message):
+def test_add_refuses_other_features(features, message):
     statistics = FeatureStatistics.of(np.zeros((2, 2)))
     with pytest.raises(ValueError, match=message):
         statistics.add(features)
     assert statistics.count == 2
 
 
-def test_sets_that_cannot_be_compared():
+def test_frechet_distance_refuses_sets_that_do_not_match():
     two = FeatureStatistics.of(np.zeros((2, 2)))
     with pytest.raises(ValueError, match="received 2 and 1"):
         frechet_distance(two, FeatureStatistics.of(np.zeros((1, 2))))
-    with pytest.raises(ValueError, match="same features; received 2 and 3"):
+    with pytest.raises(ValueError, match="as many features; received 2 and 3"):
         frechet_distance(two, FeatureStatistics.of(np.zeros((2, 3))))
-    with pytest.raises(ValueError, match="at least 2 samples; there are 0"):
+    with pytest.raises(ValueError, match="at least 2 samples; received 0"):
         _ = FeatureStatistics().covariance
 
 
-def test_a_saved_file_gives_the_same_distance(tmp_path):
-    about = {"weights": "rgb_imagenet", "frames": 16, "frame_rate": None}
-    statistics = FeatureStatistics.of(normal(30, 40, 1), about)
+def test_load_gives_the_saved_statistics(tmp_path):
+    metadata = {"weights": "rgb_imagenet", "frames": 16, "frame_rate": None}
+    statistics = FeatureStatistics.of(normal(30, 40, 1), metadata)
     statistics.save(tmp_path / "a.npz")
     loaded = FeatureStatistics.load(tmp_path / "a.npz")
-    assert (loaded.count, loaded.about) == (30, about)
+    assert (loaded.count, loaded.metadata) == (30, metadata)
     np.testing.assert_array_equal(loaded.mean, statistics.mean)
     assert frechet_distance(loaded, statistics) <= 1e-10
-    loaded.add(normal(5, 40, 2))  # it goes on where it was
+    loaded.add(normal(5, 40, 2))
     statistics.add(normal(5, 40, 2))
     np.testing.assert_allclose(loaded.covariance, statistics.covariance, rtol=1e-12, atol=1e-14)
     assert is_statistics_file(tmp_path / "a.npz")
@@ -201,17 +201,17 @@ def parts(**changes):
         {"clips": np.zeros(3)},
     ],
 )
-def test_files_that_are_not_statistics(tmp_path, content):
+def test_load_refuses_other_files(tmp_path, content):
     path = tmp_path / "a.npz"
     if isinstance(content, bytes):
         path.write_bytes(content)
     else:
         np.savez(path, **content)
-    with pytest.raises(ValueError, match=r"a\.npz: not a file of feature statistics, or damaged"):
+    with pytest.raises(ValueError, match=r"a\.npz: the file does not hold feature statistics, or"):
         FeatureStatistics.load(path)
 
 
-def test_a_damaged_file(tmp_path):
+def test_load_refuses_a_damaged_file(tmp_path):
     path = tmp_path / "a.npz"
     FeatureStatistics.of(normal(9, 20)).save(path)
     whole = bytearray(path.read_bytes())
@@ -225,20 +225,20 @@ def test_a_damaged_file(tmp_path):
         FeatureStatistics.load(path)
 
 
-def test_a_missing_file(tmp_path):
+def test_load_of_a_missing_file(tmp_path):
     assert not is_statistics_file(tmp_path / "a.npz")
     with pytest.raises(FileNotFoundError):
         FeatureStatistics.load(tmp_path / "a.npz")
 
 
-def test_what_is_saved_is_plain(tmp_path):
+def test_save_writes_plain_arrays(tmp_path):
     FeatureStatistics.of(normal(9, 2), {"name": "é"}).save(tmp_path / "a.npz")
     with np.load(tmp_path / "a.npz", allow_pickle=False) as arrays:
         assert sorted(arrays) == ["about", "count", "covariance", "mean"]
         assert json.loads(str(arrays["about"])) == {"name": "é"}
 
 
-def test_an_interval_follows_the_seed_and_holds_the_distance():
+def test_frechet_interval_follows_the_seed_and_contains_the_distance():
     a, b = normal(60, 4, 1), normal(80, 4, 2) + 1
     interval = frechet_interval(a, b, repeats=50, seed=3)
     assert interval == frechet_interval(a, b, repeats=50, seed=3)
@@ -250,7 +250,7 @@ def test_an_interval_follows_the_seed_and_holds_the_distance():
     assert wider.low < interval.low < interval.high < wider.high
 
 
-def test_an_interval_is_as_wide_as_distances_spread():
+def test_frechet_interval_is_as_wide_as_distances_spread():
     # One feature, means 0 and 2, deviation 1, 100 samples of each.
     distances, widths, held = [], [], 0
     for seed in range(100):
@@ -265,7 +265,7 @@ def test_an_interval_is_as_wide_as_distances_spread():
     assert 80 <= held <= 98
 
 
-def test_an_interval_is_the_spread_reflected():
+def test_frechet_interval_reflects_the_spread():
     # A mean of 0 whose halves have means of either sign: their squares are far above their mean
     # more often than below it, so the whole set may be above the truth more than below.
     b = np.repeat([[-4.0, 5.0], [4.0, 5.0]], 20, axis=0)  # the second feature adds 25 to all
@@ -276,7 +276,7 @@ def test_an_interval_is_the_spread_reflected():
     assert distance - interval.low > 2 * (interval.high - distance)
 
 
-def test_an_interval_with_statistics_varies_the_other_set_alone():
+def test_frechet_interval_takes_statistics_as_exact():
     a, b = normal(60, 4, 1), normal(60, 4, 2) + 1
     both = frechet_interval(a, b)
     one = frechet_interval(FeatureStatistics.of(a), b)
@@ -285,7 +285,7 @@ def test_an_interval_with_statistics_varies_the_other_set_alone():
     assert none.low == pytest.approx(none.high)
 
 
-def test_progress_is_told_after_every_repeat():
+def test_frechet_interval_reports_progress_after_every_repeat():
     told = []
     frechet_interval(normal(8, 2), normal(8, 2, 1), repeats=12, progress=lambda: told.append(1))
     assert len(told) == 12
@@ -295,11 +295,11 @@ def test_progress_is_told_after_every_repeat():
     ("changes", "message"),
     [
         ({"confidence": 1}, r"`confidence` must be within \(0, 1\); received 1"),
-        ({"repeats": 2}, "`repeats` must be at least 10; received 2"),
+        ({"repeats": 2}, "`repeats` must be an integer >= 10; received 2"),
         ({"a": np.zeros((3, 2))}, r"N >= 4; received \(3, 2\)"),
     ],
 )
-def test_intervals_that_cannot_be(changes, message):
+def test_frechet_interval_refuses_wrong_arguments(changes, message):
     arguments = {"a": normal(9, 2), "b": normal(9, 2, 1), **changes}
     with pytest.raises(ValueError, match=message):
         frechet_interval(**arguments)
@@ -309,6 +309,6 @@ def test_intervals_that_cannot_be(changes, message):
     ("count", "says"),
     [(400, "below 401"), (401, "fewer than 2048"), (2047, "fewer than 2048"), (2048, None)],
 )
-def test_too_few_samples_are_said(count, says):
+def test_sample_warning_of_few_samples(count, says):
     warning = sample_warning(count, 400)
     assert (warning is None) if says is None else (says in warning and str(count) in warning)

@@ -4,7 +4,7 @@ import pytest
 from i3d_tf.metrics.ranking import decode_predictions, softmax
 
 
-def test_softmax_of_logarithms_gives_their_shares():
+def test_softmax_of_logarithms_is_their_shares():
     np.testing.assert_allclose(softmax(np.log([1.0, 2.0, 5.0])), [1 / 8, 2 / 8, 5 / 8], rtol=1e-12)
 
 
@@ -12,7 +12,7 @@ def test_softmax_of_huge_logits_is_finite():
     np.testing.assert_array_equal(softmax([1e4, 0.0]), [1.0, 0.0])
 
 
-def test_best_first_with_ties_in_order():
+def test_decode_predictions_keeps_the_order_of_equal_logits():
     logits = np.log([[1.0, 4.0, 1.0, 2.0]])
     (ranking,) = decode_predictions(logits, top=3, labels=("a", "b", "c", "d"))
     assert [(p.label, p.index) for p in ranking] == [("b", 1), ("d", 3), ("a", 0)]
@@ -20,7 +20,7 @@ def test_best_first_with_ties_in_order():
     np.testing.assert_allclose([p.logit for p in ranking], np.log([4.0, 2.0, 1.0]), rtol=1e-12)
 
 
-def test_label_sets_by_name():
+def test_decode_predictions_reads_label_sets_by_name():
     logits = np.zeros((2, 600))
     logits[1, 599] = 1.0
     first, second = decode_predictions(logits, top=1, labels="kinetics600")
@@ -38,6 +38,6 @@ def test_label_sets_by_name():
         ({"logits": np.zeros((1, 400)), "labels": "imagenet"}, "'imagenet'"),
     ],
 )
-def test_wrong_arguments_are_named(arguments, message):
+def test_decode_predictions_refuses_wrong_arguments(arguments, message):
     with pytest.raises(ValueError, match=message):
         decode_predictions(**arguments)

@@ -1,3 +1,4 @@
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -6,7 +7,7 @@ import time
 
 import pytest
 
-from i3d_tf.system.worker_pool import map_unordered, processor_count
+from i3d_tf.system.worker_pool import map_unordered, processor_count, run_in_process
 
 # `eval` is a function of one task that every process knows.
 DEATH = "__import__('os')._exit(3)"
@@ -39,9 +40,12 @@ def test_a_process_that_was_killed_by_chance_is_forgiven(tmp_path):
     assert results(tasks, 1) == {tasks[0]: True}
 
 
-def test_an_exception_of_the_task_is_raised_here():
+def test_an_exception_of_the_task_is_raised_here_and_its_process_ends():
     with pytest.raises(ZeroDivisionError):
         list(map_unordered(eval, ["1", "1 / 0"], 1))
+    assert multiprocessing.active_children() == []
+    with pytest.raises(EOFError):  # which a dead process would look like
+        list(map_unordered(eval, ["(_ for _ in ()).throw(EOFError)"], 1))
 
 
 def test_processes_that_cannot_start_are_not_the_tasks_fault(tmp_path):
@@ -83,6 +87,48 @@ def _is_running(process_id):
             return file.read().rpartition(")")[2].split()[0] != "Z"
     except FileNotFoundError:
         return False
+
+
+def test_run_in_process_returns_and_raises_as_the_function_does():
+    assert run_in_process(eval, "{'pid': __import__('os').getpid()}")["pid"] != os.getpid()
+    with pytest.raises(ZeroDivisionError):
+        run_in_process(divmod, 1, 0)
+
+
+def test_run_in_process_may_use_the_pool():
+    expression = "list(map_unordered(eval, ['1 + 1'], 1))"
+    variables = {"map_unordered": map_unordered}
+    assert run_in_process(eval, expression, variables) == [("1 + 1", 2)]
+
+
+def test_run_in_process_names_a_function_that_ends_its_process():
+    with pytest.raises(OSError, match=r"^eval: its process was killed 2 times"):
+        run_in_process(eval, DEATH)
+
+
+def test_run_in_process_has_the_grace_to_save_its_work(tmp_path):
+    script = tmp_path / "job.py"
+    script.write_text(
+        "import pathlib, signal, time\n"
+        "from i3d_tf.system.worker_pool import run_in_process\n"
+        "def work(path):\n"
+        "    signal.signal(signal.SIGTERM, signal.default_int_handler)\n"
+        "    print('at work', flush=True)\n"
+        "    try:\n"
+        "        time.sleep(60)\n"
+        "    finally:\n"
+        "        time.sleep(0.2)\n"
+        "        path.touch()\n"
+        "if __name__ == '__main__':\n"
+        f"    run_in_process(work, pathlib.Path({str(tmp_path / 'saved')!r}), grace=30)\n"
+    )
+    job = subprocess.Popen(
+        [sys.executable, script], stdout=subprocess.PIPE, text=True, start_new_session=True
+    )
+    assert job.stdout.readline() == "at work\n"
+    os.killpg(job.pid, signal.SIGINT)  # as a terminal does
+    assert job.wait(timeout=30) != 0
+    assert (tmp_path / "saved").exists()
 
 
 def test_processors_are_counted():

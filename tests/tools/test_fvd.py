@@ -43,7 +43,7 @@ def test_a_folder_with_bad_videos_against_arrays(
     }
     assert "below 6 the covariance is singular" in record["warning"]
     saved = FeatureStatistics.load(tmp_path / "real.npz")
-    assert (saved.count, saved.about["frames"]) == (3, 9)
+    assert (saved.count, saved.metadata["frames"]) == (3, 9)
 
 
 def test_a_set_with_itself(run_tool, tiny_dir, folder):

@@ -10,18 +10,18 @@ MATRIX = np.array([[3, 1, 0], [0, 0, 0], [0, 2, 2]])
 NAMES = ("run", "<sit> & stand", "jump")
 
 
-def test_every_filled_cell_says_what_it_counts():
+def test_confusion_svg_cells_have_counts_and_titles():
     groups = ElementTree.fromstring(confusion_svg(MATRIX, NAMES)).findall(SVG + "g")
     assert [group.find(SVG + "title").text for group in groups] == [
-        "run: 3 of 4 recognised",
-        "run: 1 of 4 taken for <sit> & stand",
-        "jump: 2 of 4 taken for <sit> & stand",
-        "jump: 2 of 4 recognised",
+        "run: 3 of 4 correct",
+        "run: 1 of 4 predicted as <sit> & stand",
+        "jump: 2 of 4 predicted as <sit> & stand",
+        "jump: 2 of 4 correct",
     ]
     assert [group.find(SVG + "text").text for group in groups] == ["3", "1", "2", "2"]
 
 
-def test_rows_go_down_columns_go_right_and_shares_fill():
+def test_confusion_svg_places_and_fills_cells():
     groups = ElementTree.fromstring(confusion_svg(MATRIX, NAMES)).findall(SVG + "g")
     cells = [group.find(SVG + "rect") for group in groups]
     x, y = ([float(cell.get(axis)) for cell in cells] for axis in ("x", "y"))
@@ -29,10 +29,10 @@ def test_rows_go_down_columns_go_right_and_shares_fill():
     assert (x[3] - x[0], y[3] - y[0]) == pytest.approx((2 * CELL, 2 * CELL), abs=0.11)
     opacity = [float(cell.get("fill-opacity")) for cell in cells]
     assert opacity[0] > opacity[2] == opacity[3] > opacity[1] > 0.1
-    assert ["right" in cell.get("fill") for cell in cells] == [True, False, False, True]
+    assert ["correct" in cell.get("fill") for cell in cells] == [True, False, False, True]
 
 
-def test_long_names_are_cut_and_whole_in_the_title():
+def test_confusion_svg_cuts_long_names_except_in_titles():
     name = "a very long name of a class that nobody can read"
     svg = ElementTree.fromstring(confusion_svg([[1]], [name]))
     (row, column) = (t for t in svg.iter(SVG + "text") if t.text.startswith("a very"))
@@ -40,7 +40,7 @@ def test_long_names_are_cut_and_whole_in_the_title():
     assert row.find(SVG + "title").text == column.find(SVG + "title").text == name
 
 
-def test_the_picture_grows_with_the_classes():
+def test_confusion_svg_grows_with_the_classes():
     sizes = []
     for classes in (2, 40):
         svg = confusion_svg(np.eye(classes, dtype=int), ["name"] * classes)
@@ -49,12 +49,12 @@ def test_the_picture_grows_with_the_classes():
 
 
 @pytest.mark.parametrize(("shape", "names"), [((2, 3), "ab"), ((3, 3), "ab"), ((0, 0), "")])
-def test_one_name_a_class(shape, names):
+def test_confusion_svg_refuses_other_numbers_of_names(shape, names):
     with pytest.raises(ValueError, match=r"`matrix` must be"):
         confusion_svg(np.zeros(shape), tuple(names))
 
 
-def test_names_of_wide_letters_have_room():
+def test_confusion_svg_has_room_for_wide_letters():
     latin, chinese = (
         ElementTree.fromstring(confusion_svg([[1]], [name]))
         for name in ("swimming", "游泳游泳游泳游泳")

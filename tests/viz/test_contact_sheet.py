@@ -9,14 +9,14 @@ def flat_clip(levels, height=40, width=60):
     return np.broadcast_to(values, (len(levels), height, width, 3)).copy()
 
 
-def test_a_row_has_the_first_to_the_last_frame_of_its_clip():
+def test_contact_sheet_shows_frames_from_first_to_last():
     sheet = contact_sheet([flat_clip([10, 20, 30, 40, 50])], [""], columns=3, height=40)
     assert sheet.shape == (40, 180, 3)
     # below the caption's bar, in the middle of each frame
     assert sheet[35, [30, 90, 150], 0].tolist() == [10, 30, 50]
 
 
-def test_rows_of_different_shapes_share_one_sheet():
+def test_contact_sheet_pads_narrow_rows():
     clips = [flat_clip([99]), flat_clip([99], width=20)]
     sheet = contact_sheet(clips, ["a", "b"], columns=2, height=40)
     assert sheet.shape == (80, 120, 3)
@@ -24,7 +24,7 @@ def test_rows_of_different_shapes_share_one_sheet():
     assert sheet[75, 41:, :].max() == 0
 
 
-def test_the_picture_is_written_in_rgb(tmp_path):
+def test_write_png_keeps_the_order_of_channels(tmp_path):
     picture = np.zeros((4, 5, 3), np.uint8)
     picture[..., 0] = 200  # red
     write_png(tmp_path / "räd.png", picture)

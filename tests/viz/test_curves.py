@@ -4,7 +4,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from i3d_tf.viz.curves import curves_svg, thinned, ticks
+from i3d_tf.viz.curves import curves_svg, thin, ticks
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -36,30 +36,30 @@ def test_ticks_are_round_and_cover_the_values(low, high, expected):
     assert ticks(low, high) == pytest.approx(expected, rel=1e-9, abs=1e-18)
 
 
-def test_a_straight_line_goes_from_corner_to_corner():
-    (line,) = paths_of(curves_svg({"training": [(0, 0.0), (5, 0.5), (10, 1.0)]}, "loss"), "right")
+def test_curves_svg_draws_a_line_from_corner_to_corner():
+    (line,) = paths_of(curves_svg({"training": [(0, 0.0), (5, 0.5), (10, 1.0)]}, "loss"), "correct")
     # 440 x 250 pixels with margins of 48, 14, 34 and 34.
     assert line == [("M", 48, 216), ("L", 237, 125), ("L", 426, 34)]
 
 
-def test_shares_always_reach_from_0_to_100_percent():
+def test_curves_svg_axis_of_shares_is_0_to_100_percent():
     svg = curves_svg({"training": [(0, 0.5), (10, 0.5)]}, "accuracy", share=True)
-    (line,) = paths_of(svg, "right")
+    (line,) = paths_of(svg, "correct")
     assert [y for _, _, y in line] == [125, 125]  # halfway between 34 and 216
     assert {"0%", "20%", "100%"} <= {t.text for t in ElementTree.fromstring(svg).iter()}
 
 
-def test_a_value_that_is_not_finite_leaves_a_gap():
+def test_curves_svg_leaves_gaps_at_values_that_are_not_finite():
     points = [(0, 1.0), (1, 2.0), (2, math.nan), (3, 2.0), (4, None), (5, 1.0), (6, 2.0)]
     svg = curves_svg({"training": points}, "loss")
-    (line,) = paths_of(svg, "right")
+    (line,) = paths_of(svg, "correct")
     assert [command for command, _, _ in line] == ["M", "L", "M", "M", "L"]
     assert len(list(ElementTree.fromstring(svg).iter(SVG + "circle"))) == 1  # the lone value
 
 
-def test_two_lines_have_names_and_their_own_styles():
+def test_curves_svg_names_two_lines_in_their_own_styles():
     svg = curves_svg({"training": [(0, 1.0), (1, 2.0)], "validation": [(0, 2.0), (1, 4.0)]}, "loss")
-    assert len(paths_of(svg, "right")) == 1
+    assert len(paths_of(svg, "correct")) == 1
     assert len(paths_of(svg, "wrong")) == 1
     assert {"training", "validation"} <= {t.text for t in ElementTree.fromstring(svg).iter()}
     title = ElementTree.fromstring(svg).find(SVG + "title").text
@@ -67,34 +67,34 @@ def test_two_lines_have_names_and_their_own_styles():
 
 
 @pytest.mark.parametrize("points", [[], [(0, math.inf)], [(0, None)]])
-def test_nothing_finite_is_said(points):
+def test_curves_svg_says_where_no_value_is_finite(points):
     assert "no finite values" in curves_svg({"training": points}, "loss")
 
 
-def test_a_single_point_is_a_dot():
+def test_curves_svg_draws_a_single_point_as_a_dot():
     svg = curves_svg({"training": [(7, 3.0)]}, "loss")
     assert len(list(ElementTree.fromstring(svg).iter(SVG + "circle"))) == 1
 
 
-def test_points_are_drawn_in_the_order_of_their_steps():
-    assert thinned([(3, 1.0), (1, 2.0), (2, 3.0)]) == [(1, 2.0), (2, 3.0), (3, 1.0)]
+def test_thin_sorts_points_by_step():
+    assert thin([(3, 1.0), (1, 2.0), (2, 3.0)]) == [(1, 2.0), (2, 3.0), (3, 1.0)]
 
 
-def test_thinning_keeps_the_peak_the_ends_and_few_points():
+def test_thin_keeps_extremes_and_ends():
     points = [(step, 0.0) for step in range(100_000)]
     points[54_321] = (54_321, 1.0)
     points[70_000] = (70_000, -1.0)
-    kept = thinned(points, most=600)
+    kept = thin(points, count=600)
     assert len(kept) <= 610
     assert {(0, 0.0), (54_321, 1.0), (70_000, -1.0), (99_999, 0.0)} <= set(kept)
     assert kept == sorted(kept)
 
 
-def test_too_many_lines_are_refused():
+def test_curves_svg_refuses_too_many_lines():
     with pytest.raises(ValueError, match="3 at most"):
         curves_svg({name: [] for name in "abcd"}, "loss")
 
 
-def test_names_stay_text():
+def test_curves_svg_escapes_names():
     svg = curves_svg({"<b>": [(0, 1.0)], "&": [(0, 1.0)]}, "<i>")
     assert {"<b>", "&", "<i>"} <= {t.text for t in ElementTree.fromstring(svg).iter()}

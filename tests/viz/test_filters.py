@@ -21,14 +21,14 @@ def one_tap(*values):
     return np.array(values, "float32").reshape(len(values), 1, 1, -1, 1)
 
 
-def test_zero_is_grey_and_the_strongest_tap_has_the_full_colour():
+def test_paint_filters_zero_is_grey_and_strongest_tap_has_full_colour():
     mosaics = paint_filters(one_tap([0, 0, 0], [2, 0, -2], [1, 0, -1]), scale=1)
     assert mosaics.shape == (3, 1, 1, 3)
     # 127.5 + 127.5 * half, rounded to the even neighbour where it is in the middle
     assert mosaics[:, 0, 0].tolist() == [[GREY] * 3, [255, GREY, 0], [191, GREY, 64]]
 
 
-def test_each_filter_has_its_own_scale():
+def test_paint_filters_scales_each_filter_by_itself():
     kernel = np.array([1.0, 1000.0], "float32").reshape(1, 1, 1, 2)
     mosaic = paint_filters(kernel, scale=1)[0]
     assert mosaic[0, [0, -1]].tolist() == [[255] * 3] * 2
@@ -37,7 +37,7 @@ def test_each_filter_has_its_own_scale():
 @pytest.mark.parametrize(
     ("vector", "colour"), [((1, 0), [255, 0, 0]), ((0, 0), [255, 255, 255]), ((-3, 0), None)]
 )
-def test_flow_taps_have_the_colours_of_directions(vector, colour):
+def test_paint_filters_paints_flow_taps_as_directions(vector, colour):
     painted = paint_filters(one_tap(vector), scale=1)[0, 0, 0].tolist()
     if colour is None:  # to the left: between cyan and blue
         assert painted[0] == 0
@@ -46,7 +46,7 @@ def test_flow_taps_have_the_colours_of_directions(vector, colour):
         assert painted == colour
 
 
-def test_filters_stand_in_rows_and_taps_in_squares():
+def test_paint_filters_lays_filters_out_in_rows():
     kernel = np.zeros((2, 3, 2, 1, 5), "float32")
     kernel[0, 2, 1, 0, 4] = 1  # in the lower right corner of the last filter
     mosaics = paint_filters(kernel, scale=4)
@@ -61,7 +61,7 @@ def test_filters_stand_in_rows_and_taps_in_squares():
     assert (mosaics[:, :, width : width + BETWEEN_FILTERS] == WHITE).all()
 
 
-def test_a_2d_kernel_is_one_time_step():
+def test_paint_filters_paints_2d_kernel_as_one_time_step():
     kernel = np.random.default_rng(0).normal(size=(7, 7, 3, 64)).astype("float32")
     mosaics = paint_filters(kernel)
     side = 8 * (7 * 4 + BETWEEN_FILTERS) - BETWEEN_FILTERS
@@ -78,7 +78,7 @@ def rows():
     return [("a", deep), ("b", np.full((1, 20, 30, 3), 200, np.uint8))]
 
 
-def test_sheet_has_time_from_left_to_right_and_networks_below_each_other(rows):
+def test_filter_sheet_has_time_from_left_to_right_and_networks_below_each_other(rows):
     sheet = filter_sheet(rows)
     wide = 3 * 60 + 2 * BETWEEN_STEPS
     high = 2 * CAPTION + BETWEEN_STEPS + 50 + 20
@@ -91,7 +91,7 @@ def test_sheet_has_time_from_left_to_right_and_networks_below_each_other(rows):
     assert sheet[MARGIN : MARGIN + CAPTION].min() < 128  # something is written
 
 
-def test_frames_have_networks_beside_each_other_and_the_2d_one_rests(rows):
+def test_filter_frames_repeat_the_last_step_of_short_networks(rows):
     frames = filter_frames(rows)
     assert [frame[MARGIN + CAPTION + 25, MARGIN + 30, 0] for frame in frames] == [90, 60, 30]
     assert len({frame.shape for frame in frames}) == 1
@@ -99,7 +99,7 @@ def test_frames_have_networks_beside_each_other_and_the_2d_one_rests(rows):
         assert (frame[MARGIN + CAPTION :][:20, -MARGIN - 30 - 10 : -MARGIN] == 200).any()
 
 
-def test_animation_holds_the_pictures_without_loss(rows):
+def test_encode_animation_is_lossless(rows):
     frames = filter_frames(rows)
     data = encode_animation(frames, milliseconds=100)
     done, animation = cv2.imdecodeanimation(np.frombuffer(data, np.uint8))
@@ -113,11 +113,11 @@ def test_animation_holds_the_pictures_without_loss(rows):
 @pytest.mark.parametrize(
     "shape", [(7, 7, 3), (7, 7, 20, 64), (7, 7, 7, 4, 8), (1, 7, 7, 7, 3, 8), (7, 7, 3, 0)]
 )
-def test_other_kernels_are_named(shape):
+def test_paint_filters_refuses_kernels_of_other_shapes(shape):
     with pytest.raises(ValueError, match=r"`kernel` must be \(t, h, w, channels, filters\) or"):
         paint_filters(np.zeros(shape))
 
 
-def test_scale_is_checked():
-    with pytest.raises(ValueError, match="`scale` must be at least 1 pixel per tap; received 0"):
+def test_paint_filters_refuses_a_scale_below_one_pixel():
+    with pytest.raises(ValueError, match="`scale` must be an integer >= 1; received 0"):
         paint_filters(np.zeros((7, 7, 3, 4)), scale=0)

@@ -21,21 +21,21 @@ def circles(svg):
     ]
 
 
-def test_equal_factors_are_equal_distances_and_the_mean_is_shown():
+def test_scatter_svg_has_a_logarithmic_axis_and_shows_means():
     (x1, y1), (x2, y2), (x3, y3) = circles(scatter_svg(POINTS, ("millions", "billions"), "A title"))
     assert x2 - x1 == pytest.approx(x3 - x2 - 6, abs=0.2)  # 6: the second group is moved aside
     assert y2 == pytest.approx((y1 + y3) / 2)
     assert y1 > y3  # 0 % is below 100 %
 
 
-def test_the_picture_says_in_words_what_it_shows():
+def test_scatter_svg_has_a_description_and_panels():
     svg = scatter_svg(POINTS, ("millions", "billions"), "A <title>")
     assert "A &lt;title&gt;. (a) before: 0.0%; (b) before: 50.0%; (b) after: 100.0%" in svg
     assert svg.count("millions") == 1
     assert len(re.findall("<g ", svg)) == 2
 
 
-def test_the_spread_is_a_line_from_least_to_most():
+def test_scatter_svg_draws_the_spread():
     (_, y1), (_, y2), (_, y3) = circles(svg := scatter_svg(POINTS, ("m", "b"), "A title"))
     height = y1 - y3
     assert f"{y2 + 0.1 * height:.1f}V{y2 - 0.1 * height:.1f}" in svg
@@ -49,7 +49,7 @@ def test_the_spread_is_a_line_from_least_to_most():
         (2.1, 4.9, [1.0, 2.0, 5.0, 10.0]),
     ],
 )
-def test_marks_are_round_and_surround_the_values(low, high, marks):
+def test_decades_are_round_and_surround_the_values(low, high, marks):
     assert decades(low, high) == marks
 
 
@@ -63,6 +63,6 @@ def test_marks_are_round_and_surround_the_values(low, high, marks):
         ([Point("a", "x", (1.0, 1.0), ())], "must have a positive cost a panel"),
     ],
 )
-def test_points_that_cannot_be_drawn(points, message):
+def test_scatter_svg_refuses_points_it_cannot_draw(points, message):
     with pytest.raises(ValueError, match=message):
         scatter_svg(points, ("m", "b"), "A title")

@@ -13,7 +13,7 @@ def ramp(num_frames, height=20, width=20):
     return np.broadcast_to(values[:, None, None, None], (num_frames, height, width, 3))
 
 
-def test_the_first_the_last_and_two_between_them():
+def test_film_strip_shows_first_last_and_frames_between():
     strip = film_strip(ramp(10), count=4, height=10)
     assert strip.shape == (10, 4 * 10 + 3 * GAP, 3)
     middles = [5 + k * (10 + GAP) for k in range(4)]
@@ -21,12 +21,12 @@ def test_the_first_the_last_and_two_between_them():
     np.testing.assert_array_equal(strip[5, 10 : 10 + GAP], 0)
 
 
-def test_a_short_clip_shows_what_it_has():
+def test_film_strip_of_short_clip_shows_all_frames():
     assert film_strip(ramp(1), count=4, height=10).shape == (10, 10, 3)
     assert film_strip(ramp(3), count=4, height=10).shape == (10, 3 * 10 + 2 * GAP, 3)
 
 
-def test_wide_frames_are_cut_to_their_middle():
+def test_film_strip_cuts_wide_frames_to_their_middle():
     frames = np.zeros((1, 10, 90, 3), np.uint8)
     frames[:, :, 30:60] = 200
     strip = film_strip(frames, count=1, height=10)
@@ -34,12 +34,12 @@ def test_wide_frames_are_cut_to_their_middle():
     np.testing.assert_array_equal(strip, 200)
 
 
-def test_narrow_frames_keep_their_shape():
+def test_film_strip_keeps_shape_of_narrow_frames():
     assert film_strip(ramp(1, height=40, width=10), height=20).shape == (20, 5, 3)
     assert film_strip(ramp(1, height=400, width=1), height=20).shape == (20, 1, 3)
 
 
-def test_jpeg_keeps_the_colours_in_their_places():
+def test_jpeg_keeps_the_order_of_channels():
     picture = np.zeros((16, 16, 3), np.uint8)
     picture[..., 0] = 250  # red
     decoded = cv2.imdecode(np.frombuffer(jpeg(picture), np.uint8), cv2.IMREAD_COLOR)
@@ -63,12 +63,12 @@ def test_data_uri_holds_the_bytes():
         np.zeros((0, 4, 4, 3), np.uint8),
     ],
 )
-def test_frames_are_checked(frames):
+def test_film_strip_refuses_other_frames(frames):
     with pytest.raises(ValueError, match=r"`frames` must be uint8 \(T, H, W, 3\)"):
         film_strip(frames)
 
 
 @pytest.mark.parametrize("arguments", [{"count": 0}, {"height": 0}])
-def test_numbers_are_checked(arguments):
-    with pytest.raises(ValueError, match="at least 1"):
+def test_film_strip_refuses_numbers_below_one(arguments):
+    with pytest.raises(ValueError, match="must be an integer >= 1"):
         film_strip(ramp(2), **arguments)

@@ -3,7 +3,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from i3d_tf.viz.timeline import leading_classes, timeline_svg
+from i3d_tf.viz.class_timeline import class_timeline_svg, leading_classes
 
 NAMES = ("run", "jump", "sit & wait")
 TIMES = [(0.0, 1.0), (1.0, 2.0), (2.0, 4.0)]
@@ -18,14 +18,14 @@ def cells(svg):
     return [tuple(float(r.get(key)) for key in keys) for r in rects]
 
 
-def test_classes_stand_in_the_order_in_which_they_lead():
+def test_leading_classes_are_ordered_by_time():
     assert leading_classes(np.array(SHARES)) == [0, 1, 2]
     assert leading_classes(np.array(SHARES)[::-1]) == [2, 1, 0]
     assert leading_classes(np.array(SHARES), rows=2) == [0, 1]
 
 
-def test_darkness_is_probability_and_length_is_time():
-    found = cells(timeline_svg(TIMES, SHARES, NAMES, "a video"))
+def test_class_timeline_svg_opacity_is_probability_and_width_is_time():
+    found = cells(class_timeline_svg(TIMES, SHARES, NAMES, "a video"))
     assert [cell[3] for cell in found] == [0.9, 0.2, 0.1, 0.8, 0.3, 0.7]
     run = [cell for cell in found if cell[1] == found[0][1]]
     assert len(run) == 2
@@ -34,19 +34,19 @@ def test_darkness_is_probability_and_length_is_time():
     assert run[1][0] == pytest.approx(run[0][0] + run[0][2], abs=0.2)
 
 
-def test_it_says_in_words_what_leads_when():
-    svg = timeline_svg(TIMES, SHARES, NAMES, "<a> video")
+def test_class_timeline_svg_describes_the_leading_classes():
+    svg = class_timeline_svg(TIMES, SHARES, NAMES, "<a> video")
     assert "&lt;a&gt; video: from 0.0 s run; from 1.0 s jump; from 2.0 s sit &amp; wait" in svg
     assert "0 s</text>" in svg
     assert "4 s</text>" in svg
 
 
-def test_an_hour_of_windows_stays_a_small_picture():
+def test_class_timeline_svg_merges_many_windows():
     count = 11_250
     times = np.arange(count)[:, None] * 0.32 + [0.0, 2.56]
     shares = np.zeros((count, 3))
     shares[np.arange(count), np.arange(count) * 3 // count] = 1.0
-    svg = timeline_svg(times, shares, NAMES, "an hour")
+    svg = class_timeline_svg(times, shares, NAMES, "an hour")
     assert len(svg) < 100_000
     assert {cell[3] for cell in cells(svg)} >= {1.0}
 
@@ -55,6 +55,6 @@ def test_an_hour_of_windows_stays_a_small_picture():
     ("times", "shares"),
     [([], np.zeros((0, 3))), (TIMES, np.zeros((2, 3))), ([(0.0,)], np.zeros((1, 3)))],
 )
-def test_what_does_not_go_together(times, shares):
+def test_class_timeline_svg_refuses_shapes_that_do_not_match(times, shares):
     with pytest.raises(ValueError, match=r"`times` must be \(N, 2\) and `probabilities` \(N, cla"):
-        timeline_svg(times, shares, NAMES, "a video")
+        class_timeline_svg(times, shares, NAMES, "a video")

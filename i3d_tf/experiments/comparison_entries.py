@@ -1,6 +1,6 @@
-"""The paper's comparison on the embedded dataset: which networks, how wide, how begun."""
+"""The networks of the paper's comparison, as they are trained on the embedded dataset."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from i3d_tf.specs.architectures import ARCHITECTURES, Architecture
 from i3d_tf.specs.complexity import architecture_multiply_adds, count_parameters
@@ -14,38 +14,39 @@ from i3d_tf.specs.recipes import (
 )
 from i3d_tf.specs.stick_actions import STICK_LABELS
 
-SCRATCH, IMAGES = "scratch", "images"  # random weights; those of a network of single frames
-INITIALIZATIONS = (SCRATCH, IMAGES)
+SCRATCH = "scratch"  # random weights
+FROM_2D_WEIGHTS = "images"  # weights of a network that sees single frames
+INITIALIZATIONS = (SCRATCH, FROM_2D_WEIGHTS)
+SOURCE_OF_2D_WEIGHTS = "two_stream"  # the entry whose RGB network sees single frames
 SEEDS = 2
 WIDTH = 0.25  # of every network: so narrow that the table takes about an hour on two cores
 STEPS = 480  # of every training, of 8 clips each
-FROM_IMAGES = "two_stream"  # its RGB network sees single frames: the others begin with its weights
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One row of the table.
+    """One architecture of the comparison.
 
     Attributes:
         letter: The paper's, figure 2.
-        name: Of its architecture.
-        model: What is trained, one of `TRAINED_STREAMS`.
-        starts: What its weights may begin as; there is no C3D of images.
+        name: Name of the architecture.
+        model: Name of the trained model, one of `TRAINED_STREAMS`.
+        initializations: Weights from which it is trained; C3D has no 2D counterpart.
     """
 
     letter: str
     name: str
     model: str
-    starts: tuple[str, ...] = INITIALIZATIONS
+    initializations: tuple[str, ...] = INITIALIZATIONS
 
     @property
     def architecture(self) -> Architecture:
-        """What the paper says of it."""
+        """The architecture as the paper describes it."""
         return ARCHITECTURES[self.name]
 
     @property
     def streams(self) -> tuple[str, ...]:
-        """What is trained: one network for each."""
+        """Streams that are trained, one network each."""
         return TRAINED_STREAMS[self.model]
 
     @property
@@ -58,21 +59,13 @@ class Entry:
 
     @property
     def multiply_adds(self) -> int:
-        """Of all its networks for one test video with all its windows."""
+        """Multiply-adds of all its networks for all windows of one test video."""
         shapes = self._clip_shapes()
         window = architecture_multiply_adds(self.name, shapes, len(STICK_LABELS), WIDTH)
         return window * self.recipe(self.streams[0]).test_windows
 
-    def _clip_shapes(self):
-        recipes = [self.recipe(stream) for stream in self.streams]
-        return {
-            stream: recipe.clip_shape(stream, recipe.test_frames)
-            for recipe in recipes
-            for stream in recipe.streams
-        }
-
     def recipe(self, stream: str, steps: int = STEPS) -> Recipe:
-        """How the network of one stream is trained."""
+        """Returns the recipe by which the network of one stream is trained."""
         recipe = for_model(RECIPES[STICK_ACTIONS], self.model)
         return replace(
             recipe,
@@ -82,10 +75,34 @@ class Entry:
             evaluate_every=steps,
         )
 
+    def _clip_shapes(self):
+        recipes = [self.recipe(stream) for stream in self.streams]
+        return {
+            stream: recipe.clip_shape(stream, recipe.test_frames)
+            for recipe in recipes
+            for stream in recipe.streams
+        }
 
-CONTENDERS = (
+
+@dataclass(frozen=True)
+class ComparisonRow:
+    """Accuracies of one architecture.
+
+    Attributes:
+        entry: The architecture.
+        initialization: Weights from which it was trained, one of `INITIALIZATIONS`.
+        accuracy: "rgb", "flow" and "joint", as far as it has them, to top-1 accuracies in [0, 1],
+            one a seed.
+    """
+
+    entry: Entry
+    initialization: str
+    accuracy: dict[str, list[float]] = field(default_factory=dict)
+
+
+ENTRIES = (
     Entry("a", "convnet_lstm", "convnet_lstm"),
-    Entry("b", "c3d", "c3d", starts=(SCRATCH,)),
+    Entry("b", "c3d", "c3d", initializations=(SCRATCH,)),
     Entry("c", "two_stream", "two_stream"),
     Entry("d", "fused_3d", "fused_3d"),
     Entry("e", "two_stream_i3d", I3D_MODEL),

@@ -1,0 +1,18 @@
+def test_prints_the_number_of_clips(run_tool, tmp_path):
+    status, out, err = run_tool(
+        "make_stick_actions",
+        f"--data_dir={tmp_path}",
+        "--train_clips=0",
+        "--test_clips=1",
+        "--size=64",
+        "--processes=1",
+    )
+    assert (status, err) == (0, [])
+    assert out == [f"{tmp_path}: 12 clips rendered, 0 already there"]
+    assert len(list(tmp_path.rglob("*.mp4"))) == 12
+
+
+def test_bad_input_is_one_line(run_tool, tmp_path):
+    status, out, err = run_tool("make_stick_actions", f"--data_dir={tmp_path / 'new'}", "--size=8")
+    assert (status, out) == (1, [])
+    assert err == ["error: `size` must be an integer within 64..1024; received 8."]
