@@ -1,10 +1,12 @@
-"""Opening media files safely: whatever is wrong with a file ends as one VideoError."""
+"""Safe opening and demuxing of video files: whatever is wrong with one ends as one VideoError."""
 
 import contextlib
 import io
 import os
 import stat
+from collections.abc import Iterator
 from fractions import Fraction
+from typing import BinaryIO
 
 import av
 from av.stream import Disposition
@@ -16,86 +18,118 @@ from i3d_tf.video.errors import VideoError, reason_of
 MAX_PIXELS = 2**27
 # What one clip, or one remote file, may take in memory.
 MAX_BYTES = 2**34
+# Of one video, after resampling: flow files number their frames with six digits, and a forged time
+# stamp can make a video last for years.
+MAX_FRAMES = 10**6
+# How much earlier than its header says a video may end, in seconds. Headers round, and count the
+# last frame's duration differently; a file cut short nearly always misses more, or ends in a half
+# packet, which counts whatever its length.
+END_TOLERANCE = Fraction(1, 2)
+
+# A path, where a name with "://" is read through tf.io.gfile, or the bytes of a file.
+PathOrBytes = str | os.PathLike | bytes
+
+
+def source_name(source: PathOrBytes) -> str:
+    """Returns the name of a video in errors: its path, or "<bytes>".
+
+    Raises:
+        ValueError: `source` is of another type.
+    """
+    if isinstance(source, bytes):
+        return "<bytes>"
+    path = os.fspath(source) if isinstance(source, (str, os.PathLike)) else None
+    if not isinstance(path, str):
+        raise ValueError(
+            "`source` must be a path (str or os.PathLike) or the bytes of a file; received "
+            f"{type(source).__name__}."
+        )
+    return path
 
 
 class VideoContainer:
-    """An open media file and its video stream.
+    """An open video file.
 
     Attributes:
-        path: How the file is called in errors.
-        container: av.container.InputContainer.
-        stream: av.VideoStream, the first one that is not a cover picture.
+        path: Its name in errors.
+        av_container: PyAV's container.
+        stream: Its first video stream that is not a cover picture.
     """
 
-    def __init__(self, path, handle):
+    path: str
+    av_container: av.container.InputContainer | None
+    stream: av.VideoStream
+
+    def __init__(self, path: str, file: BinaryIO):
+        """Opens a file.
+
+        Args:
+            path: Its name in errors.
+            file: The file, which stays open when the container is closed.
+
+        Raises:
+            VideoError: It cannot be opened or holds no video.
+        """
         self.path = path
-        self._handle = handle
-        self.container = None
+        self._file = file
+        self.av_container = None
         self.rewind()
 
-    def rewind(self):
+    def rewind(self) -> None:
         """Opens the file anew, at its start: seeking to the start is not exact in every format."""
         self.close()
-        self._handle.seek(0)
-        self.container = _open_container(self.path, self._handle)
+        self._file.seek(0)
+        self.av_container = _open_av_container(self.path, self._file)
         try:
-            self.stream = _video_stream(self.path, self.container)
+            self.stream = _find_video_stream(self.path, self.av_container)
         except BaseException:
             self.close()
             raise
 
     @property
-    def frame_interval(self):
-        """Fraction, the average seconds from frame to frame; 1/25 where the file does not say."""
+    def frame_interval(self) -> Fraction:
+        """Average seconds from frame to frame; 1/25 where the file does not say."""
         return 1 / Fraction(self.stream.average_rate or 25)
 
-    def close(self):
+    def close(self) -> None:
         """Closes the container, not the file beneath it."""
-        if self.container is not None:
-            self.container.close()
-            self.container = None
+        if self.av_container is not None:
+            self.av_container.close()
+            self.av_container = None
 
 
 @contextlib.contextmanager
-def open_container(source):
+def open_container(source: PathOrBytes) -> Iterator[VideoContainer]:
     """Opens a video for reading.
 
     Args:
-        source: str or os.PathLike, where a name with "://" is read through tf.io.gfile, or the
-            bytes of a file.
+        source: Path (a name with "://" is read through tf.io.gfile), or the bytes of a file.
 
     Yields:
-        VideoContainer.
+        The container, which is closed when the block ends.
 
     Raises:
         VideoError: It cannot be opened or holds no video.
         ValueError: `source` is of another type.
     """
-    path, handle = _open_source(source)
-    with handle:
-        media = VideoContainer(path, handle)
+    path = source_name(source)
+    with _open_file(path, source) as file:
+        container = VideoContainer(path, file)
         try:
-            yield media
+            yield container
         finally:
-            media.close()
+            container.close()
 
 
-def _open_source(source):
+def _open_file(path, source):
     if isinstance(source, bytes):
-        path, content = "<bytes>", source
+        file = io.BytesIO(source)
     else:
-        path = os.fspath(source) if isinstance(source, (str, os.PathLike)) else None
-        if not isinstance(path, str):
-            raise ValueError(
-                "`source` must be a path (str or os.PathLike) or the bytes of a file; received "
-                f"{type(source).__name__}."
-            )
-        content = _read_remote(path) if "://" in path else None
-    handle = _open_local(path) if content is None else io.BytesIO(content)
-    if handle.seek(0, io.SEEK_END) == 0:
-        handle.close()
+        file = io.BytesIO(_read_remote(path)) if "://" in path else _open_local(path)
+    if file.seek(0, io.SEEK_END) == 0:
+        file.close()
         raise VideoError(path, "it is empty (0 bytes)")
-    return path, handle
+    return file
 
 
 def _open_local(path):
@@ -132,18 +166,18 @@ class _NamelessFile:
     neighbours.
     """
 
-    def __init__(self, handle):
-        self.read, self.seek, self.tell = handle.read, handle.seek, handle.tell
+    def __init__(self, file):
+        self.read, self.seek, self.tell = file.read, file.seek, file.tell
 
 
-def _open_container(path, handle):
+def _open_av_container(path, file):
     # No protocol is allowed, so a playlist cannot make FFmpeg open other files or addresses.
     options = {"protocol_whitelist": "none", "max_pixels": str(MAX_PIXELS)}
     try:
-        return av.open(_NamelessFile(handle), options=options, metadata_errors="replace")
+        return av.open(_NamelessFile(file), options=options, metadata_errors="replace")
     except (OSError, ValueError, av.error.FFmpegError) as error:
-        handle.seek(4)
-        if handle.read(4) == b"ftyp":  # every mp4 and mov starts so
+        file.seek(4)
+        if file.read(4) == b"ftyp":  # every mp4 and mov starts so
             reason = "it is cut short or damaged: an mp4 file without a readable index (moov)"
         elif isinstance(error, EOFError):
             reason = "it ends before its first frame"
@@ -152,14 +186,14 @@ def _open_container(path, handle):
         raise VideoError(path, reason) from error
 
 
-def _video_stream(path, container):
+def _find_video_stream(path, av_container):
     streams = [
         stream
-        for stream in container.streams.video
+        for stream in av_container.streams.video
         if not stream.disposition & Disposition.attached_pic
     ]
     if not streams:
-        kind = "audio only" if container.streams.audio else "nothing that plays"
+        kind = "audio only" if av_container.streams.audio else "nothing that plays"
         raise VideoError(path, f"it has no video stream ({kind})")
     stream = streams[0]
     if stream.codec_context is None:
@@ -169,33 +203,27 @@ def _video_stream(path, container):
     return stream
 
 
-# How much earlier than its header says a video may end, in seconds. Headers round, and count the
-# last frame's duration differently; a file cut short nearly always misses more, or ends in a half
-# packet, which counts whatever its length.
-TOLERANCE = Fraction(1, 2)
-
-
 class Demuxer:
-    """Gives the packets of a video stream, then None, which makes a decoder give what it holds."""
+    """The packets of a video stream, and whether the file ended before its time.
 
-    def __init__(self, media):
-        """Starts where the container stands.
+    Iterating gives the packets, then None, which makes a decoder give the frames that it holds.
+    """
 
-        Args:
-            media: VideoContainer.
-        """
-        self._media = media
+    def __init__(self, container: VideoContainer):
+        """Starts where the container stands."""
+        self._container = container
         self._broken = False
         self._video_end = self._end = None  # seconds, on the file's own clock
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[av.Packet | None]:
         ends_corrupt = False
+        stream_index = self._container.stream.index
         try:
             # All streams are read: whether a longer sound track goes on tells a short video from a
             # cut.
-            for packet in self._media.container.demux():
-                self._note(packet)
-                if packet.stream_index != self._media.stream.index or not packet.size:
+            for packet in self._container.av_container.demux():
+                self._note_end(packet)
+                if packet.stream_index != stream_index or not packet.size:
                     continue  # an empty packet would tell the decoder that the video is over
                 yield packet
                 if self._broken:
@@ -209,44 +237,37 @@ class Demuxer:
             pass
         yield None
 
-    def stop(self):
+    def stop(self) -> None:
         """Ends the video here, because what follows cannot be used: only the last None remains."""
         self._broken = True
 
-    def ended_early(self):
-        """Says whether the file ended before its time; to be asked after the last packet.
-
-        Returns:
-            bool.
-        """
-        promised, seen = self._promised()
+    def ended_early(self) -> bool:
+        """Returns whether the file ended before its time; to be asked after the last packet."""
+        promised, seen = self._promised_and_seen_end()
         return self._broken or (
-            promised is not None and seen is not None and seen < promised - TOLERANCE
+            promised is not None and seen is not None and seen < promised - END_TOLERANCE
         )
 
-    def _note(self, packet):
+    def _note_end(self, packet):
         stamp = packet.pts if packet.pts is not None else packet.dts
         if stamp is None or packet.time_base is None:
             return
         end = (stamp + (packet.duration or 0)) * packet.time_base
-        if packet.stream_index == self._media.stream.index:
+        if packet.stream_index == self._container.stream.index:
             self._video_end = end if self._video_end is None else max(self._video_end, end)
         self._end = end if self._end is None else max(self._end, end)
 
-    def _promised(self):
-        """The end that the header promises, and the end that was seen, both in seconds or None."""
-        container, stream = self._media.container, self._media.stream
+    def _promised_and_seen_end(self):
+        """Returns the end that the header promises, and the end seen: seconds, or None."""
+        av_container, stream = self._container.av_container, self._container.stream
         start = (stream.start_time or 0) * stream.time_base
-        name = container.format.name
+        name = av_container.format.name
         if name.startswith("mov") and stream.duration:
             return start + stream.duration * stream.time_base, self._video_end
         # An AVI without its index has lost the duration, but not the number of frames.
         if name == "avi" and stream.frames and stream.average_rate:
             return start + stream.frames / stream.average_rate, self._video_end
-        if name.startswith(("matroska", "flv")) and container.duration:
+        if name.startswith(("matroska", "flv")) and av_container.duration:
             # Writers disagree whether it counts from 0 or from the first frame; 0 promises less.
-            return Fraction(container.duration, av.time_base), self._end
+            return Fraction(av_container.duration, av.time_base), self._end
         return None, None  # other formats have no header that knows
-
-
-MAX_FRAMES = 10**6  # the names of the pictures have six digits

@@ -1,4 +1,4 @@
-"""Video file -> RGB frames at the protocol's frame rate.
+"""Video files as RGB frames at a fixed frame rate.
 
 Time is counted in seconds from the first video frame of the file, exactly, by the time stamps of
 the frames. Only frames that are returned are converted to RGB.
@@ -6,40 +6,45 @@ the frames. Only frames that are returned are converted to RGB.
 
 import itertools
 import math
+from collections.abc import Callable, Iterator
 from fractions import Fraction
-from itertools import islice, repeat
 from typing import NamedTuple
 
 import av
 import numpy as np
 
 from i3d_tf.specs.streams import FRAME_RATE, SHORT_SIDE
-from i3d_tf.video.container import MAX_FRAMES, MAX_PIXELS, Demuxer, open_container
+from i3d_tf.video.container import (
+    MAX_FRAMES,
+    MAX_PIXELS,
+    Demuxer,
+    PathOrBytes,
+    VideoContainer,
+    open_container,
+    source_name,
+)
 from i3d_tf.video.errors import VideoError, reason_of
-from i3d_tf.video.resample import Timed, as_fraction, between, resample
-from i3d_tf.video.rgb_frames import Clip, RGBConverter
+from i3d_tf.video.resample import as_fraction, between, resample
+from i3d_tf.video.rgb_frames import FrameBuffer, RGBConverter
 from i3d_tf.video.transforms import resize_short_side, resized_shape
 
+MAX_FRAME_PIXELS = 2**23  # of `read_frames`, after resizing: 4096 x 2048
 # Formats with an index, whose time stamps are the same after a seek. Others are decoded from their
 # start: they are searched by guessed position, or count time from wherever reading began.
 SEEKABLE_FORMATS = ("mov", "matroska")
 # How many seconds before `start` to seek: further back where the nearest key frame proves unusable.
 SEEK_MARGINS = (0, 1, 5)
 
-
-class Decoded(NamedTuple):
-    """A decoded frame.
-
-    Attributes:
-        frame: av.VideoFrame.
-        damaged: Whether it, or a frame it is made from, was damaged.
-    """
-
-    frame: av.VideoFrame
-    damaged: bool
+FrameFunction = Callable[[np.ndarray], np.ndarray]
 
 
-def read_clip(source, frame_rate=FRAME_RATE, start=None, end=None, change=None):
+def read_clip(
+    source: PathOrBytes,
+    frame_rate: float | None = FRAME_RATE,
+    start: float | None = None,
+    end: float | None = None,
+    change: FrameFunction | None = None,
+) -> np.ndarray:
     """Reads a video, or a part of it, as RGB frames at a fixed rate.
 
     Output frame k is the source frame nearest in time to start + k / frame_rate, the earlier of two
@@ -67,269 +72,293 @@ def read_clip(source, frame_rate=FRAME_RATE, start=None, end=None, change=None):
             ends before `start`.
         ValueError: An argument is not as above.
     """
-    rate = None if frame_rate is None else as_fraction("frame_rate", frame_rate, positive=True)
-    start = as_fraction("start", 0 if start is None else start)
-    end = None if end is None else as_fraction("end", end)
-    if end is not None and end <= start:
-        raise ValueError(
-            f"`end` must be greater than `start`, {float(start):g}; received {float(end):g}."
-        )
-    with open_container(source) as media:
-        first, timed = frames_from(media, start)
-        clip = Clip(media.path, RGBConverter(first.item.frame), change)
-        chosen = resample(timed, rate, start, end) if rate else between(timed, start, end)
-        for shown, count in chosen:
-            if shown.item.damaged:
-                raise VideoError(media.path, f"it is damaged at {float(shown.time):.2f} s")
-            clip.append(shown.item.frame, count)
-    if not clip.num_frames:
-        until = "" if end is None else f" and before {float(end):g} s"
-        raise VideoError(media.path, f"it has no frame from {float(start):g} s on{until}")
+    clip = FrameBuffer(source_name(source))
+    for frame, count in iter_frames(source, frame_rate, start, end):
+        clip.append(change(frame) if change else frame, count)
     return clip.frames()
 
 
-def frames_from(media, start):
-    """Decodes a video, from near a time.
-
-    Args:
-        media: What `open_container` gives.
-        start: Fraction, seconds after the first frame.
-
-    Returns:
-        The first frame of the file, and an iterator of frames from one at or before `start`: Timed,
-        in seconds after the first frame.
-
-    Raises:
-        VideoError: There is no frame.
-    """
-    decoded = _decode(media)
-    first = next(decoded, None)
-    if first is None:
-        sized = media.stream.codec_context.width > 0
-        hint = "" if sized else f": its frame size is unknown or above {MAX_PIXELS} pixels"
-        raise VideoError(media.path, f"no frame of it can be decoded{hint}")
-    decoded = _seek(media, first.time + start) if start else itertools.chain([first], decoded)
-    return first, (shown._replace(time=shown.time - first.time) for shown in decoded)
-
-
-def _seek(media, wanted):
-    """Frames from a key frame at or before `wanted` (file's own clock), else from the start."""
-    can_seek = media.container.format.name.startswith(SEEKABLE_FORMATS)
-    for margin in SEEK_MARGINS if can_seek else ():
-        target = math.floor((wanted - margin) / media.stream.time_base)
-        try:
-            media.container.seek(target, stream=media.stream)
-        except av.error.FFmpegError:
-            break
-        decoded = _decode(media, wanted)
-        landed = next(decoded, None)
-        # A file may be wrong about its key frames; the decoder is not.
-        if landed is not None and landed.time <= wanted and landed.item.frame.key_frame:
-            return itertools.chain([landed], decoded)
-    media.rewind()
-    return _decode(media, wanted)
-
-
-def _decode(media, wanted=None):
-    """Yields Timed frames from where the container stands, on the file's own clock.
-
-    A frame that is missing raises VideoError once the frames before it have been used up, or marks
-    those made from it as damaged where it would be shown before `wanted` (seconds).
-    """
-    packets = Demuxer(media)
-    latest, damaged = None, False
-    for packet in packets:
-        try:
-            frames = media.stream.decode(packet)
-        except av.error.FFmpegError:
-            # A recording may begin between key frames, with nothing to show yet.
-            damaged = latest is not None
-            if damaged and (wanted is None or latest.time >= wanted):
-                packets.stop()
-            continue
-        for frame in frames:
-            # Frames that follow a damaged one are made from it, until the next key frame.
-            damaged = frame.is_corrupt or (damaged and not frame.key_frame)
-            shown = _timed(Decoded(frame, damaged), latest, media)
-            # A frame that goes back in time is near to nothing that is still to come.
-            if latest is None or shown.time > latest.time:
-                yield shown
-                latest = shown
-    if packets.ended_early():
-        raise _cut_short(media, latest)
-
-
-def _timed(decoded, previous, media):
-    frame = decoded.frame
-    time_base = frame.time_base or media.stream.time_base
-    # An AVI stores no presentation times. What FFmpeg makes up for them is out of order where there
-    # are B-frames (most of UCF-101); the time of the packet that released the frame is not.
-    stamp = frame.dts if media.container.format.name == "avi" else frame.pts
-    if stamp is not None:
-        time = stamp * time_base
-    else:
-        time = Fraction(0) if previous is None else previous.time + previous.duration
-    duration = frame.duration * time_base if frame.duration else media.frame_interval
-    return Timed(time, duration, decoded)
-
-
-def _cut_short(media, latest):
-    where = "at its start" if latest is None else f"after {float(latest.time):.2f} s"
-    return VideoError(media.path, f"it is damaged or cut short {where}")
-
-
-def count_frames(source, frame_rate=FRAME_RATE) -> int:
-    """Counts what `read_frames` yields: all is decoded, and nothing converted to RGB.
-
-    Args:
-        source: As for `read_clip`.
-        frame_rate: Frames per second after resampling, > 0.
-
-    Returns:
-        Frames, at least 1.
-
-    Raises:
-        VideoError: The video cannot be read, is damaged or cut short, or has more frames than
-            `read_frames` gives.
-        ValueError: An argument is not as above.
-    """
-    rate = as_fraction("frame_rate", frame_rate, positive=True)
-    total = 0
-    with open_container(source) as media:
-        _, timed = frames_from(media, Fraction(0))
-        for shown, count in resample(timed, rate):
-            if shown.item.damaged:
-                raise VideoError(media.path, f"it is damaged at {float(shown.time):.2f} s")
-            total += count
-            if total > MAX_FRAMES:
-                raise VideoError(media.path, f"it has more than {MAX_FRAMES} frames")
-    return total
-
-
-def verify_video(source, start=None, end=None):
-    """Does all that `read_clip(source, None, start, end)` does, in the memory of one frame.
-
-    Args:
-        source: Path (str or os.PathLike) or the bytes of a video file.
-        start: Seconds after the first frame, >= 0; None means 0.
-        end: Seconds after the first frame, > start; None means the end of the video.
-
-    Returns:
-        How many frames there are, at least 1.
-
-    Raises:
-        VideoError: The video cannot be read, is damaged or cut short within the requested part, or
-            ends before `start`.
-        ValueError: An argument is not as above.
-    """
-    start = as_fraction("start", 0 if start is None else start)
-    end = None if end is None else as_fraction("end", end)
-    if end is not None and end <= start:
-        raise ValueError(
-            f"`end` must be greater than `start`, {float(start):g}; received {float(end):g}."
-        )
-    num_frames = 0
-    with open_container(source) as media:
-        first, timed = frames_from(media, start)
-        upright = RGBConverter(first.item.frame)
-        for shown, _ in between(timed, start, end):
-            if shown.item.damaged:
-                raise VideoError(media.path, f"it is damaged at {float(shown.time):.2f} s")
-            upright.render(shown.item.frame)
-            num_frames += 1
-    if not num_frames:
-        until = "" if end is None else f" and before {float(end):g} s"
-        raise VideoError(media.path, f"it has no frame from {float(start):g} s on{until}")
-    return num_frames
-
-
-def read_first_frames(source, num_frames, frame_rate=None, change=None):
+def read_first_frames(
+    source: PathOrBytes,
+    num_frames: int,
+    frame_rate: float | None = None,
+    change: FrameFunction | None = None,
+) -> np.ndarray:
     """Reads the first frames of a video; no more of it is decoded.
 
     Args:
-        source: As for `read_clip`.
+        source: See `read_clip`.
         num_frames: Frames, at least 1.
-        frame_rate: Frames per second after resampling, as of `read_clip`; None takes the frames as
-            they are.
-        change: As for `read_clip`.
+        frame_rate: Frames per second after resampling; None takes the frames as they are.
+        change: See `read_clip`.
 
     Returns:
         uint8 (num_frames, H, W, 3), RGB.
 
     Raises:
         VideoError: The video cannot be read, is damaged, or has fewer frames.
+        ValueError: An argument is not as above.
     """
-    rate = None if frame_rate is None else as_fraction("frame_rate", frame_rate, positive=True)
-    with open_container(source) as media:
-        first, timed = frames_from(media, Fraction(0))
-        clip = Clip(media.path, RGBConverter(first.item.frame), change)
-        if rate is None:
-            chosen = islice(between(timed), num_frames)
-        else:
-            chosen = resample(timed, rate, end=num_frames / rate)
-        for shown, count in chosen:
-            if shown.item.damaged:
-                raise VideoError(media.path, f"it is damaged at {float(shown.time):.2f} s")
-            clip.append(shown.item.frame, count)
+    end = None
+    if frame_rate is not None:
+        end = num_frames / as_fraction("frame_rate", frame_rate, positive=True)
+    clip = FrameBuffer(source_name(source))
+    for frame, count in itertools.islice(iter_frames(source, frame_rate, end=end), num_frames):
+        clip.append(change(frame) if change else frame, count)
     if clip.num_frames < num_frames:
-        raise VideoError(media.path, too_short(clip.num_frames, num_frames, frame_rate))
+        reason = too_few_frames(clip.num_frames, num_frames, frame_rate)
+        raise VideoError(source_name(source), reason)
     return clip.frames()
 
 
-def too_short(found, needed, frame_rate=None) -> str:
-    """Why a clip cannot be made of so few frames."""
-    at_rate = "" if frame_rate is None else f" at {frame_rate:.4g} per second"
-    return f"it has {found} frames{at_rate}; {needed} are needed"
-
-
-MAX_FRAME = 2**23  # pixels after resizing: 4096 x 2048
-
-
-def read_frames(source, frame_rate=FRAME_RATE, short_side=SHORT_SIDE):
+def read_frames(
+    source: PathOrBytes, frame_rate: float | None = FRAME_RATE, short_side: int | None = SHORT_SIDE
+) -> Iterator[np.ndarray]:
     """Reads a whole video as `read_clip` and `resize_short_side` do, one frame at a time.
 
     Args:
-        source: As for `read_clip`.
-        frame_rate: Output frames per second, > 0.
+        source: See `read_clip`.
+        frame_rate: See `read_clip`.
         short_side: Pixels, >= 1; None leaves the frames as they are.
 
     Yields:
         uint8 (H, W, 3), RGB.
 
     Raises:
-        VideoError: The video cannot be read, is damaged or cut short, or its frames are too large.
+        VideoError: The video cannot be read, is damaged or cut short, has more than MAX_FRAMES
+            frames, or its frames are too large.
         ValueError: An argument is not as above.
     """
-    rate = as_fraction("frame_rate", frame_rate, positive=True)
-    with open_container(source) as media:
-        first, timed = frames_from(media, Fraction(0))
-        upright = RGBConverter(first.item.frame)
-        _check_size(media.path, upright.height, upright.width, short_side)
-        total = 0
-        for shown, count in resample(timed, rate):
-            if shown.item.damaged:
-                raise VideoError(media.path, f"it is damaged at {float(shown.time):.2f} s")
+    for frame, count in iter_frames(source, frame_rate, max_frames=MAX_FRAMES):
+        _check_frame_size(source, frame, short_side)
+        resized = frame if short_side is None else _resize(frame, short_side)
+        yield from itertools.repeat(resized, count)
+
+
+def count_frames(source: PathOrBytes, frame_rate: float | None = FRAME_RATE) -> int:
+    """Counts the frames that `read_frames` yields: all is decoded, and nothing converted to RGB.
+
+    Args:
+        source: See `read_clip`.
+        frame_rate: See `read_clip`.
+
+    Returns:
+        Frames, at least 1.
+
+    Raises:
+        VideoError: The video cannot be read, is damaged or cut short, or has more than MAX_FRAMES
+            frames.
+        ValueError: An argument is not as above.
+    """
+    frames = iter_frames(source, frame_rate, max_frames=MAX_FRAMES, convert=False)
+    return sum(count for _, count in frames)
+
+
+def verify_video(source: PathOrBytes, start: float | None = None, end: float | None = None) -> int:
+    """Does all that `read_clip(source, None, start, end)` does, in the memory of one frame.
+
+    Args:
+        source: See `read_clip`.
+        start: See `read_clip`.
+        end: See `read_clip`.
+
+    Returns:
+        Frames of the part, at least 1.
+
+    Raises:
+        VideoError: See `read_clip`.
+        ValueError: An argument is not as above.
+    """
+    return sum(count for _, count in iter_frames(source, None, start, end))
+
+
+def iter_frames(
+    source: PathOrBytes,
+    frame_rate: float | None = None,
+    start: float | None = None,
+    end: float | None = None,
+    max_frames: int | None = None,
+    convert: bool = True,
+) -> Iterator[tuple[np.ndarray | None, int]]:
+    """Decodes a video, or a part of it: opens, decodes, resamples, refuses damage, converts.
+
+    Args:
+        source: See `read_clip`.
+        frame_rate: See `read_clip`.
+        start: See `read_clip`.
+        end: See `read_clip`.
+        max_frames: Output frames after which the video is refused; None for no limit.
+        convert: Whether frames are converted to RGB.
+
+    Yields:
+        (frame, count): the next `count` >= 1 output frames are this one, uint8 (H, W, 3), RGB, or
+        None without conversion. At least one frame comes.
+
+    Raises:
+        VideoError: See `read_clip`; or there are more than `max_frames`.
+        ValueError: An argument is not as for `read_clip`.
+    """
+    rate = None if frame_rate is None else as_fraction("frame_rate", frame_rate, positive=True)
+    start = as_fraction("start", 0 if start is None else start)
+    end = None if end is None else as_fraction("end", end)
+    if end is not None and end <= start:
+        raise ValueError(
+            f"`end` must be greater than `start`, {float(start):g}; received {float(end):g}."
+        )
+    total = 0
+    with open_container(source) as container:
+        first, frames = decode_from(container, start)
+        converter = RGBConverter(first.av_frame)
+        chosen = resample(frames, rate, start, end) if rate else between(frames, start, end)
+        for frame, count in chosen:
+            if frame.damaged:
+                raise VideoError(container.path, f"it is damaged at {float(frame.time):.2f} s")
             total += count
-            if total > MAX_FRAMES:  # a forged time stamp can make a video last for years
-                raise VideoError(media.path, f"it has more than {MAX_FRAMES} frames")
-            frame = _render(media.path, upright, shown.item.frame)
-            if short_side is not None:
-                frame = resize_short_side(frame[np.newaxis], short_side)[0]
-            yield from repeat(frame, count)
+            if max_frames is not None and total > max_frames:
+                raise VideoError(container.path, f"it has more than {max_frames} frames")
+            yield (_to_rgb(container.path, converter, frame) if convert else None), count
+        if not total:
+            until = "" if end is None else f" and before {float(end):g} s"
+            reason = f"it has no frame from {float(start):g} s on{until}"
+            raise VideoError(container.path, reason)
 
 
-def _render(path, upright, frame):
+def too_few_frames(found: int, needed: int, frame_rate: float | None = None) -> str:
+    """Returns the reason why a clip cannot be made of so few frames.
+
+    Args:
+        found: Frames of the video.
+        needed: Frames of the clip.
+        frame_rate: Frames per second at which they are counted; None as they are.
+    """
+    at_rate = "" if frame_rate is None else f" at {frame_rate:.4g} per second"
+    return f"it has {found} frames{at_rate}; {needed} are needed"
+
+
+def _check_frame_size(source, frame, short_side):
+    height, width = frame.shape[:2]
+    if short_side is not None:
+        height, width = resized_shape(height, width, short_side)
+    if height * width > MAX_FRAME_PIXELS:
+        raise VideoError(
+            source_name(source),
+            f"its frames would have {width} x {height} pixels, more than {MAX_FRAME_PIXELS}",
+        )
+
+
+def _resize(frame, short_side):
+    return resize_short_side(frame[np.newaxis], short_side)[0]
+
+
+def _to_rgb(path, converter, frame):
     try:
-        return upright.render(frame)
+        return converter.convert(frame.av_frame)
     except av.error.FFmpegError as error:
         reason = f"its frames cannot be converted to RGB ({reason_of(error)})"
         raise VideoError(path, reason) from error
 
 
-def _check_size(path, height, width, short_side):
-    if short_side is not None:
-        height, width = resized_shape(height, width, short_side)
-    if height * width > MAX_FRAME:
-        raise VideoError(
-            path, f"its frames would have {width} x {height} pixels, more than {MAX_FRAME}"
-        )
+class DecodedFrame(NamedTuple):
+    """A decoded frame, and when it is shown.
+
+    Attributes:
+        time: Seconds after the first frame of the video.
+        duration: Seconds, > 0.
+        av_frame: The frame in the format that it is stored in.
+        damaged: Whether it, or a frame it is made from, was damaged.
+    """
+
+    time: Fraction
+    duration: Fraction
+    av_frame: av.VideoFrame
+    damaged: bool
+
+
+def decode_from(
+    container: VideoContainer, start: Fraction
+) -> tuple[DecodedFrame, Iterator[DecodedFrame]]:
+    """Decodes a video, from near a time.
+
+    Args:
+        container: An open video, at its start.
+        start: Seconds after the first frame.
+
+    Returns:
+        The first frame of the file, and an iterator of frames from one at or before `start`.
+
+    Raises:
+        VideoError: There is no frame.
+    """
+    frames = _decode(container)
+    first = next(frames, None)
+    if first is None:
+        has_size = container.stream.codec_context.width > 0
+        hint = "" if has_size else f": its frame size is unknown or above {MAX_PIXELS} pixels"
+        raise VideoError(container.path, f"no frame of it can be decoded{hint}")
+    frames = _seek(container, first.time + start) if start else itertools.chain([first], frames)
+    return first, (frame._replace(time=frame.time - first.time) for frame in frames)
+
+
+def _seek(container, wanted):
+    """Returns frames from a key frame at or before `wanted`, else from the start of the file.
+
+    All times are seconds on the file's own clock.
+    """
+    can_seek = container.av_container.format.name.startswith(SEEKABLE_FORMATS)
+    for margin in SEEK_MARGINS if can_seek else ():
+        target = math.floor((wanted - margin) / container.stream.time_base)
+        try:
+            container.av_container.seek(target, stream=container.stream)
+        except av.error.FFmpegError:
+            break
+        frames = _decode(container, wanted)
+        landed = next(frames, None)
+        # A file may be wrong about its key frames; the decoder is not.
+        if landed is not None and landed.time <= wanted and landed.av_frame.key_frame:
+            return itertools.chain([landed], frames)
+    container.rewind()
+    return _decode(container, wanted)
+
+
+def _decode(container, wanted=None):
+    """Yields frames from where the container stands, their times on the file's own clock.
+
+    A frame that is missing raises VideoError once the frames before it have been used up, or marks
+    those made from it as damaged where it would be shown before `wanted` (seconds).
+    """
+    packets = Demuxer(container)
+    latest, damaged = None, False
+    for packet in packets:
+        try:
+            av_frames = container.stream.decode(packet)
+        except av.error.FFmpegError:
+            # A recording may begin between key frames, with nothing to show yet.
+            damaged = latest is not None
+            if damaged and (wanted is None or latest.time >= wanted):
+                packets.stop()
+            continue
+        for av_frame in av_frames:
+            # Frames that follow a damaged one are made from it, until the next key frame.
+            damaged = av_frame.is_corrupt or (damaged and not av_frame.key_frame)
+            frame = _with_time(av_frame, damaged, latest, container)
+            # A frame that goes back in time is near to nothing that is still to come.
+            if latest is None or frame.time > latest.time:
+                yield frame
+                latest = frame
+    if packets.ended_early():
+        where = "at its start" if latest is None else f"after {float(latest.time):.2f} s"
+        raise VideoError(container.path, f"it is damaged or cut short {where}")
+
+
+def _with_time(av_frame, damaged, previous, container):
+    time_base = av_frame.time_base or container.stream.time_base
+    # An AVI stores no presentation times. What FFmpeg makes up for them is out of order where there
+    # are B-frames (most of UCF-101); the time of the packet that released the frame is not.
+    is_avi = container.av_container.format.name == "avi"
+    stamp = av_frame.dts if is_avi else av_frame.pts
+    if stamp is not None:
+        time = stamp * time_base
+    else:
+        time = Fraction(0) if previous is None else previous.time + previous.duration
+    duration = av_frame.duration * time_base if av_frame.duration else container.frame_interval
+    return DecodedFrame(time, duration, av_frame, damaged)

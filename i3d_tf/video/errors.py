@@ -11,7 +11,10 @@ class VideoError(UserError):
         reason: What is wrong with it, in words.
     """
 
-    def __init__(self, path, reason):
+    path: str
+    reason: str
+
+    def __init__(self, path: str, reason: str):
         super().__init__(path, reason)
         self.path = path
         self.reason = reason
@@ -20,13 +23,10 @@ class VideoError(UserError):
         return f"{self.path}: {self.reason}"
 
 
-def reason_of(error):
-    """What an exception of the operating system or of FFmpeg says, without numbers and paths.
+def reason_of(error: Exception) -> str:
+    """Returns the text of an error, without numbers and paths.
 
     Args:
         error: OSError or av.error.FFmpegError.
-
-    Returns:
-        str.
     """
     return (getattr(error, "strerror", None) or str(error) or type(error).__name__).lower()

@@ -15,7 +15,7 @@ from typing import BinaryIO, NamedTuple
 import numpy as np
 
 from i3d_tf.video.container import MAX_PIXELS
-from i3d_tf.video.decode import too_short
+from i3d_tf.video.decode import too_few_frames
 from i3d_tf.video.errors import VideoError, reason_of
 
 ARRAY_SUFFIXES = (".npy", ".npz")
@@ -150,7 +150,7 @@ def _check_shape(shape, name, num_frames):
     if height < 1 or width < 1 or height * width > MAX_PIXELS:
         raise ValueError(f"{name or 'it'} has frames of {width} x {height} pixels")
     if frames < num_frames:
-        raise ValueError(f"{name or 'a clip'}: {too_short(frames, num_frames)}")
+        raise ValueError(f"{name or 'a clip'}: {too_few_frames(frames, num_frames)}")
 
 
 def _read(stream, size):

@@ -5,14 +5,14 @@ from fractions import Fraction
 
 import av
 
-from i3d_tf.video.container import open_container
-from i3d_tf.video.decode import frames_from
+from i3d_tf.video.container import PathOrBytes, open_container
+from i3d_tf.video.decode import decode_from
 from i3d_tf.video.rgb_frames import RGBConverter
 
 
 @dataclass(frozen=True)
 class VideoInfo:
-    """What a video says about itself.
+    """Facts that a video states about itself.
 
     Attributes:
         duration: Seconds, or None where the file does not say.
@@ -29,30 +29,29 @@ class VideoInfo:
     width: int
 
 
-def probe(source):
-    """Reads what a video says about itself: its header and its first frame, nothing more.
+def probe(source: PathOrBytes) -> VideoInfo:
+    """Reads the header and the first frame of a video, nothing more.
 
     Args:
-        source: Path or bytes, as for `read_clip`.
-
-    Returns:
-        VideoInfo.
+        source: Path or bytes, see `i3d_tf.read_clip`.
 
     Raises:
         VideoError: The video cannot be read.
     """
-    with open_container(source) as media:
-        stream, container = media.stream, media.container
+    with open_container(source) as container:
+        stream = container.stream
         if stream.duration is not None:
             duration = float(stream.duration * stream.time_base)
+        elif container.av_container.duration is not None:
+            duration = container.av_container.duration / av.time_base
         else:
-            duration = None if container.duration is None else container.duration / av.time_base
-        first, _ = frames_from(media, Fraction(0))
-        upright = RGBConverter(first.item.frame)
+            duration = None
+        first, _ = decode_from(container, Fraction(0))
+        converter = RGBConverter(first.av_frame)
         return VideoInfo(
             duration=duration,
             frame_rate=float(stream.average_rate) if stream.average_rate else None,
             num_frames=stream.frames or None,
-            height=upright.height,
-            width=upright.width,
+            height=converter.height,
+            width=converter.width,
         )

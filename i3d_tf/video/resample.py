@@ -1,99 +1,113 @@
-"""Which source frame is shown at which time: exact rational arithmetic, no pixels."""
+"""Choice of the source frame for each output frame: exact rational arithmetic, no pixels."""
 
 import math
-import numbers
+from collections.abc import Iterable, Iterator
 from fractions import Fraction
-from typing import Any, NamedTuple
+from functools import partial
+from numbers import Rational, Real
+from typing import Protocol, TypeVar
+
+from i3d_tf.specs.validation import check_number, check_positive
 
 
-class Timed(NamedTuple):
-    """Something shown from a time on.
+class Timed(Protocol):
+    """Something that is shown for some time, such as a decoded frame.
 
     Attributes:
-        time: Fraction, seconds after the first frame of the video.
-        duration: Fraction, seconds, > 0.
-        item: What is shown.
+        time: Seconds after the first frame of the video.
+        duration: Seconds, > 0.
     """
 
-    time: Fraction
-    duration: Fraction
-    item: Any
+    @property
+    def time(self) -> Fraction: ...  # noqa: D102
+
+    @property
+    def duration(self) -> Fraction: ...  # noqa: D102
 
 
-def as_fraction(name, value, positive=False):
-    """An argument in seconds or frames per second, as an exact number.
+Frame = TypeVar("Frame", bound=Timed)
+
+
+def as_fraction(name: str, value: Real, positive: bool = False) -> Fraction:
+    """Returns an argument in seconds or frames per second as an exact number.
 
     A float stands for the simplest fraction near it (denominator up to a million), so that 0.4 is
     2/5 and 23.976023976 is 24000/1001, which binary floats are not.
 
     Args:
         name: The argument's name, for the error.
-        value: A finite real number, >= 0.
+        value: A finite number, >= 0.
         positive: Whether 0 is refused.
 
-    Returns:
-        Fraction.
+    Raises:
+        ValueError: The value is not as above.
     """
-    allowed = f"a finite number {'>' if positive else '>='} 0"
-    if not isinstance(value, numbers.Real) or isinstance(value, bool) or not math.isfinite(value):
-        raise ValueError(f"`{name}` must be {allowed}; received {value!r}.")
-    exact = isinstance(value, numbers.Rational)
-    fraction = Fraction(value) if exact else Fraction(float(value)).limit_denominator(10**6)
-    if fraction < 0 or (positive and not fraction):
-        raise ValueError(f"`{name}` must be {allowed}; received {value!r}.")
+    check = check_positive if positive else partial(check_number, minimum=0)
+    check(name, value)
+    if isinstance(value, Rational):
+        return Fraction(value)
+    fraction = Fraction(float(value)).limit_denominator(10**6)
+    check(name, fraction)  # the nearest fraction of a very small number is 0
     return fraction
 
 
-def resample(timed, frame_rate, start=Fraction(0), end=None):
+def resample(
+    frames: Iterable[Frame],
+    frame_rate: Fraction,
+    start: Fraction = Fraction(0),
+    end: Fraction | None = None,
+) -> Iterator[tuple[Frame, int]]:
     """Chooses for each output frame the source frame nearest in time.
 
     Output frame k belongs to time start + k / frame_rate, for every k whose time lies before `end`
     and before the end of the last source frame. Of two equally near frames the earlier is taken. No
-    more of `timed` is consumed than the decision needs.
+    more of `frames` is consumed than the decision needs.
 
     Args:
-        timed: Iterable of Timed, times strictly increasing.
-        frame_rate: Fraction, output frames per second, > 0.
-        start: Fraction, seconds, >= 0.
-        end: Fraction, seconds, > start; None means the end of the video.
+        frames: Source frames, their times strictly increasing.
+        frame_rate: Output frames per second, > 0.
+        start: Seconds, >= 0.
+        end: Seconds, > start; None means the end of the video.
 
     Yields:
-        (shown, count): the next `count` >= 1 output frames are this Timed.
+        (frame, count): the next `count` >= 1 output frames are this source frame.
     """
     wanted = math.inf if end is None else math.ceil((end - start) * frame_rate)
     chosen = 0  # output frames decided so far
-    shown = None
-    for following in timed:
-        if shown is not None:
-            # The last output frame not past the midpoint, which itself still belongs to `shown`.
-            midpoint = (shown.time + following.time) / 2
+    current = None
+    for following in frames:
+        if current is not None:
+            # The last output frame not past the midpoint, which itself still belongs to `current`.
+            midpoint = (current.time + following.time) / 2
             count = min(math.floor((midpoint - start) * frame_rate) + 1, wanted) - chosen
             if count > 0:
-                yield shown, count
+                yield current, count
                 chosen += count
             if chosen == wanted:
                 return
-        shown = following
-    if shown is not None:
-        video_end = shown.time + shown.duration
+        current = following
+    if current is not None:
+        video_end = current.time + current.duration
         count = min(math.ceil((video_end - start) * frame_rate), wanted) - chosen
         if count > 0:
-            yield shown, count
+            yield current, count
 
 
-def between(timed, start=Fraction(0), end=None):
+def between(
+    frames: Iterable[Frame], start: Fraction = Fraction(0), end: Fraction | None = None
+) -> Iterator[tuple[Frame, int]]:
     """Chooses the source frames whose time lies within [start, end), each once.
 
     Args:
-        timed: Iterable of Timed, times strictly increasing.
-        start: Fraction, seconds.
-        end: Fraction, seconds, > start; None means the end of the video.
+        frames: Source frames, their times strictly increasing.
+        start: Seconds.
+        end: Seconds, > start; None means the end of the video.
 
     Yields:
-        (shown, 1).
+        (frame, 1).
     """
-    for shown in timed:
-        if end is not None and shown.time >= end:
+    for frame in frames:
+        if end is not None and frame.time >= end:
             return
-        if shown.time >= start:
-            yield shown, 1
+        if frame.time >= start:
+            yield frame, 1

@@ -219,7 +219,7 @@ def test_half_written_files_of_killed_jobs_are_removed(data_dir, flow_dir):
     [
         ({"short_side": 15}, "`short_side` must be an integer >= 16; received 15"),
         ({"short_side": 32.0}, "`short_side` must be an integer >= 16; received 32.0"),
-        ({"frame_rate": 0}, "`frame_rate` must be a finite number > 0; received 0"),
+        ({"frame_rate": 0}, "`frame_rate` must be a number > 0; received 0"),
         ({"engine": "tvl1"}, r"`engine` must be one of .*'dis'\); received 'tvl1'"),
         ({"preset": "slow"}, r"one of \('default', 'fast'\); received 'slow'"),
         ({"processes": 0}, r"`processes` must be an integer within 1\.\.1024; received 0"),

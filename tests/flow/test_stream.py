@@ -54,7 +54,7 @@ def test_damage_is_an_error_when_it_is_reached(video):
 
 
 def test_frames_too_large_to_work_on_are_refused(video, monkeypatch):
-    monkeypatch.setattr(decode, "MAX_FRAME", 48 * 64)
+    monkeypatch.setattr(decode, "MAX_FRAME_PIXELS", 48 * 64)
     assert len(list(read_frames(video, short_side=48))) == 10
     with pytest.raises(VideoError, match=r"would have 85 x 64 pixels, more than 3072"):
         next(read_frames(video, short_side=64))

@@ -207,9 +207,9 @@ def test_text_that_is_not_unicode_is_no_obstacle(numbered_frames, make_video):
 
 def test_rewinding_starts_again(video):
     with open_container(video) as opened:
-        first = next(opened.container.decode(opened.stream))
+        first = next(opened.av_container.decode(opened.stream))
         opened.rewind()
-        again = next(opened.container.decode(opened.stream))
+        again = next(opened.av_container.decode(opened.stream))
     assert first.pts == again.pts
 
 

@@ -153,12 +153,12 @@ def test_a_start_after_the_video_is_an_error(ten_seconds, start):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"start": -1}, "`start` must be a finite number >= 0; received -1"),
+        ({"start": -1}, "`start` must be a number >= 0; received -1"),
         ({"start": float("nan")}, "`start` must be"),
         ({"end": float("inf")}, "`end` must be"),
         ({"start": 2, "end": 2}, "`end` must be greater than `start`, 2; received 2"),
         ({"end": 0}, "`end` must be greater than `start`, 0; received 0"),
-        ({"frame_rate": 0}, "`frame_rate` must be a finite number > 0; received 0"),
+        ({"frame_rate": 0}, "`frame_rate` must be a number > 0; received 0"),
         ({"frame_rate": "25"}, "`frame_rate` must be"),
         ({"source": 3}, "`source` must be a path .* received int"),
         ({"source": None}, "`source` must be a path"),
@@ -171,19 +171,19 @@ def test_wrong_arguments_are_named(ten_seconds, arguments, message):
 
 def test_only_what_is_returned_is_decoded_and_converted(ten_seconds, monkeypatch):
     demuxed, converted = [], []
-    all_packets, render = Demuxer.__iter__, picture.RGBConverter.render
+    all_packets, convert = Demuxer.__iter__, picture.RGBConverter.convert
 
     def counting_packets(self):
         for packet in all_packets(self):
             demuxed.append(packet)
             yield packet
 
-    def counting_render(self, frame):
+    def counting_convert(self, frame):
         converted.append(frame)
-        return render(self, frame)
+        return convert(self, frame)
 
     monkeypatch.setattr(Demuxer, "__iter__", counting_packets)
-    monkeypatch.setattr(picture.RGBConverter, "render", counting_render)
+    monkeypatch.setattr(picture.RGBConverter, "convert", counting_convert)
     read_clip(ten_seconds, start=8.5, end=8.7)
     assert len(converted) == 5
     # The first frame, a key frame at most 10 frames back, 5 frames, and what B-frames and the

@@ -110,7 +110,7 @@ def test_wrong_frames_are_named_and_leave_what_was_there(tmp_path, frames, messa
 
 @pytest.mark.parametrize("frame_rate", [0, -25, float("nan"), "25", None])
 def test_a_wrong_rate_is_named(tmp_path, numbered_frames, frame_rate):
-    with pytest.raises(ValueError, match="`frame_rate` must be a finite number > 0"):
+    with pytest.raises(ValueError, match="`frame_rate` must be a number > 0"):
         write_video(tmp_path / "clip.mp4", numbered_frames(1), frame_rate)
 
 

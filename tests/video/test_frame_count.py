@@ -34,7 +34,7 @@ def test_damage_is_an_error(make_video, numbered_frames, monkeypatch):
         count_frames(whole[: len(whole) * 3 // 4])
     with pytest.raises(VideoError, match="it is empty"):
         count_frames(b"")
-    with pytest.raises(ValueError, match="`frame_rate` must be a finite number > 0; received 0"):
+    with pytest.raises(ValueError, match="`frame_rate` must be a number > 0; received 0"):
         count_frames(whole, 0)
     monkeypatch.setattr(frame_count, "MAX_FRAMES", 9)
     with pytest.raises(VideoError, match="it has more than 9 frames"):

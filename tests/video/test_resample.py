@@ -1,9 +1,16 @@
 from fractions import Fraction
 from itertools import count, islice, pairwise
+from typing import NamedTuple
 
 import pytest
 
-from i3d_tf.video.resample import Timed, as_fraction, between, resample
+from i3d_tf.video.resample import as_fraction, between, resample
+
+
+class Timed(NamedTuple):
+    time: Fraction
+    duration: Fraction
+    number: int
 
 
 def timeline(times, last_duration=Fraction(1, 25)):
@@ -14,7 +21,7 @@ def timeline(times, last_duration=Fraction(1, 25)):
 
 
 def expand(chosen):
-    return [shown.item for shown, repeats in chosen for _ in range(repeats)]
+    return [shown.number for shown, repeats in chosen for _ in range(repeats)]
 
 
 def nearest(frames, frame_rate, start, end):
@@ -24,7 +31,7 @@ def nearest(frames, frame_rate, start, end):
     chosen = []
     time = start
     while time < end:
-        chosen.append(min(frames, key=lambda frame: (abs(frame.time - time), frame.time)).item)
+        chosen.append(min(frames, key=lambda frame: (abs(frame.time - time), frame.time)).number)
         time = start + len(chosen) / Fraction(frame_rate)
     return chosen
 
@@ -67,7 +74,7 @@ def test_uneven_frames_follow_the_definition(frame_rate, start, end):
 def test_no_more_frames_are_consumed_than_needed():
     frames = (Timed(Fraction(k, 25), Fraction(1, 25), k) for k in count())
     assert expand(resample(frames, Fraction(25), end=Fraction(1))) == list(range(25))
-    assert next(frames).item == 26  # 25 was needed to know that 24 is nearest to 0.96 s
+    assert next(frames).number == 26  # 25 was needed to know that 24 is nearest to 0.96 s
 
 
 def test_an_end_between_two_output_times_includes_the_earlier():
@@ -105,10 +112,10 @@ def test_a_float_stands_for_the_fraction_that_was_meant(value, expected):
 
 @pytest.mark.parametrize("value", [-1, -0.5, float("nan"), float("inf"), "1", None, True, 1j])
 def test_what_is_not_a_time_is_refused(value):
-    with pytest.raises(ValueError, match="`start` must be a finite number >= 0; received"):
+    with pytest.raises(ValueError, match="`start` must be a number >= 0; received"):
         as_fraction("start", value)
 
 
 def test_a_rate_of_zero_is_refused():
-    with pytest.raises(ValueError, match="`frame_rate` must be a finite number > 0; received 0"):
+    with pytest.raises(ValueError, match="`frame_rate` must be a number > 0; received 0"):
         as_fraction("frame_rate", 0, positive=True)

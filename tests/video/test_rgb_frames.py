@@ -32,4 +32,4 @@ def test_a_frame_without_a_matrix_is_upright():
     rgb = np.arange(2 * 4 * 3, dtype=np.uint8).reshape(2, 4, 3)
     upright = RGBConverter(av.VideoFrame.from_ndarray(rgb, "rgb24"))
     assert (upright.height, upright.width) == (2, 4)
-    np.testing.assert_array_equal(upright.render(av.VideoFrame.from_ndarray(rgb, "rgb24")), rgb)
+    np.testing.assert_array_equal(upright.convert(av.VideoFrame.from_ndarray(rgb, "rgb24")), rgb)
