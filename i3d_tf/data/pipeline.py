@@ -18,8 +18,8 @@ from i3d_tf.data.example import VideoExample
 from i3d_tf.data.flow_store import FlowStore
 from i3d_tf.data.views import View, evaluation_views, random_view
 from i3d_tf.specs.protocol import Protocol, clip_shape, frames_seen
-from i3d_tf.specs.streams import FLOW_BOUND
 from i3d_tf.video.errors import VideoError
+from i3d_tf.video.transforms_tf import preprocess_batch
 
 DTYPES = {"rgb": tf.uint8, "flow": tf.float32}
 ORDER, VIEW = range(2)  # independent random numbers for each purpose
@@ -242,7 +242,7 @@ def _batched(positions, load, config, failures, workers, drop_remainder):
 
     def by_stream(*batch):
         *clips, numbers, weights = batch
-        inputs = list(map(normalize, clips, config.streams))
+        inputs = list(map(preprocess_batch, clips, config.streams))
         named = dict(zip(config.streams, inputs, strict=True))
         return (named if len(named) > 1 else inputs[0]), numbers, weights
 
@@ -254,12 +254,3 @@ def _batched(positions, load, config, failures, workers, drop_remainder):
     sharding = tf.data.experimental.AutoShardPolicy.OFF
     options.experimental_distribute.auto_shard_policy = sharding
     return dataset.with_options(options).prefetch(tf.data.AUTOTUNE)
-
-
-def normalize(clips, stream):
-    """`preprocess_input` as TensorFlow operations, a whole batch at a time."""
-    if stream == "rgb":
-        # value / 127.5 - 1 in one pass over the memory; cast, divide and subtract are three.
-        codes = tf.bitcast(clips, tf.quint8)
-        return tf.quantization.dequantize(codes, -1.0, 1.0, mode="MIN_COMBINED")
-    return tf.clip_by_value(clips, -FLOW_BOUND, FLOW_BOUND) / FLOW_BOUND

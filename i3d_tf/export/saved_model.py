@@ -9,7 +9,7 @@ from i3d_tf.inference.test_clip import MAX_ASPECT
 from i3d_tf.specs.inception_v1 import HEAD, MIN_FRAMES
 from i3d_tf.specs.protocol import frames_seen
 from i3d_tf.specs.streams import JOINT, STREAMS, streams_of
-from i3d_tf.video import transforms_tf as transform_graph
+from i3d_tf.video import transforms_tf
 
 
 class ServingModule(tf.Module):
@@ -107,18 +107,18 @@ class ServingModule(tf.Module):
             number = tf.minimum(number, protocol.frames)
             # One frame more than is shown, so that the last flow is a real one.
             frames = frames[: protocol.frames + 1]
-        frames = transform_graph.resize_short_side(frames, protocol.short_side)
-        order = transform_graph.uniform_windows(number, protocol.frames, protocol.windows)
+        frames = transforms_tf.resize_short_side(frames, protocol.short_side)
+        order = transforms_tf.uniform_windows(number, protocol.frames, protocol.windows)
         for stream in self._streams:
             shown = frames[:number] if stream == "rgb" else self._flow_of(frames, number)
-            shown = transform_graph.centre_crop(shown, protocol.crop_size)
-            shown = transform_graph.preprocess_input(shown, stream)
+            shown = transforms_tf.centre_crop(shown, protocol.crop_size)
+            shown = transforms_tf.preprocess_input(shown, stream)
             seen = frames_seen(stream, protocol.frames, protocol.rgb_step)
             yield tf.gather(shown, tf.gather(order, list(seen), axis=1))
 
     def _flow_of(self, frames, number):
         """Flow from each of the first frames to the next; the last repeats where there is none."""
-        grey = transform_graph.to_grey(frames)
+        grey = transforms_tf.to_grey(frames)
         flow = self._flow(grey[:-1], grey[1:])
         return tf.gather(flow, tf.minimum(tf.range(number), tf.shape(flow)[0] - 1))
 

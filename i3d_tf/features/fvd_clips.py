@@ -26,7 +26,7 @@ from i3d_tf.video.decode import read_first_frames
 from i3d_tf.video.errors import VideoError
 from i3d_tf.video.find import find_videos
 from i3d_tf.video.npy_clips import count_clips, is_clip_array, read_array_clips
-from i3d_tf.video.transforms import stretch
+from i3d_tf.video.transforms import preprocess_input, stretch
 from i3d_tf.zoo.checkpoint import open_checkpoint
 
 FEATURES = ("logits", "pooled")
@@ -96,9 +96,8 @@ class FeatureNetwork:
 
     def __call__(self, clips):
         """Features of clips."""
-        scaled = clips.astype(np.float32) / np.float32(127.5) - np.float32(1)
         try:
-            features = self._forward(scaled).numpy().astype(np.float32)
+            features = self._forward(preprocess_input(clips)).numpy().astype(np.float32)
         except (tf.errors.ResourceExhaustedError, MemoryError) as error:
             raise ValueError(
                 f"there is not enough memory for {len(clips)} clips at once; give a smaller "

@@ -27,6 +27,7 @@ from i3d_tf.specs.streams import FLOW_BOUND
 from i3d_tf.system.files import atomic_write
 from i3d_tf.video.container import MAX_BYTES, MAX_FRAMES, MAX_PIXELS
 from i3d_tf.video.errors import VideoError, reason_of
+from i3d_tf.video.find import output_path
 
 SUFFIX = ".flow.zip"
 DESCRIPTION = "flow.json"
@@ -42,8 +43,12 @@ DATE = (1980, 1, 1, 0, 0, 0)
 UNIX, READABLE = 3, 0o644 << 16  # system and permissions of the entries, for unzip
 
 
-def flow_path(video, flow_dir, data_dir=None):
-    """Where the flow file of a video is, or goes.
+def flow_path(
+    video: str | os.PathLike,
+    flow_dir: str | os.PathLike,
+    data_dir: str | os.PathLike | None = None,
+) -> Path:
+    """Returns the path of a video's flow file.
 
     Args:
         video: Path of the video.
@@ -51,19 +56,10 @@ def flow_path(video, flow_dir, data_dir=None):
         data_dir: A folder whose structure below it is kept below `flow_dir`; None puts all flow
             files into `flow_dir` itself.
 
-    Returns:
-        pathlib.Path.
-
     Raises:
         ValueError: The video is not below `data_dir`.
     """
-    video = os.fspath(video)
-    if data_dir is None:
-        return Path(flow_dir, Path(video).stem + SUFFIX)
-    relative = Path(os.path.relpath(video, data_dir))
-    if relative.is_absolute() or ".." in relative.parts:
-        raise ValueError(f"`video` must be below `data_dir`, {data_dir}; received {video}.")
-    return Path(flow_dir, relative.parent, relative.stem + SUFFIX)
+    return output_path(video, flow_dir, SUFFIX, data_dir)
 
 
 def write_flow_file(path, flow, metadata):

@@ -10,7 +10,7 @@ from i3d_tf.inference.predictor import predict
 from i3d_tf.system.console import progress_bar
 from i3d_tf.system.files import atomic_write
 from i3d_tf.video.errors import VideoError
-from i3d_tf.video.find import find_videos
+from i3d_tf.video.find import assign_outputs, find_videos
 from i3d_tf.viz.class_timeline import class_timeline_svg
 
 
@@ -57,16 +57,11 @@ def _targets(videos, output_video):
     """Video to the copy to write; two videos never share one."""
     if output_video is None:
         return {}
-    targets = {video: annotated_path(output_video, video, len(videos)) for video in videos}
-    owners = {}
-    for video, target in targets.items():
-        if target in owners:
-            raise ValueError(
-                f"{owners[target]} and {video} would both be written to {target}; rename one, or "
-                "run them one at a time."
-            )
-        owners[target] = video
-    return targets
+    return assign_outputs(
+        videos,
+        lambda video: annotated_path(output_video, video, len(videos)),
+        "Rename one, or run them one at a time.",
+    )
 
 
 def _pictures(videos, timeline_dir):

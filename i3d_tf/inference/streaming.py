@@ -21,8 +21,9 @@ import tensorflow as tf
 from i3d_tf.layers.head import Logits
 from i3d_tf.specs.geometry import Span, halve, receptive_fields
 from i3d_tf.specs.inception_v1 import HEAD, I3D, MIN_FRAMES, MaxPool
-from i3d_tf.specs.streams import CHANNELS, FLOW_BOUND
+from i3d_tf.specs.streams import CHANNELS
 from i3d_tf.system.prefetch import prefetch
+from i3d_tf.video.transforms_tf import preprocess_input
 
 CHUNK_STEPS = 32  # by default; with the halos, 1.3 times the multiply-adds of the clip at once
 LAST = I3D[-1].name  # the endpoint that the head stands on
@@ -161,11 +162,7 @@ def _as_function(network, of_frames, pooled):
 
     def answer(steps):
         if of_frames:
-            steps = tf.cast(steps, tf.float32)
-            if dtype == tf.uint8:
-                steps = steps / 127.5 - 1.0
-            else:
-                steps = tf.clip_by_value(steps, -FLOW_BOUND, FLOW_BOUND) / FLOW_BOUND
+            steps = preprocess_input(steps, "rgb" if dtype == tf.uint8 else "flow")
         steps = network(steps[tf.newaxis], training=False)[0]
         return tf.reduce_mean(tf.cast(steps, tf.float32), (1, 2)) if pooled else steps
 

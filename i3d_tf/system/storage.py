@@ -43,12 +43,16 @@ def file_names(folder) -> list[str] | None:
         return None
 
 
-def walk(folder):
+def walk(folder, skip_unreadable=False):
     """Yields (folder, names of its folders, names of its files), sorted, hidden ones left out.
 
-    Links to folders are listed and not entered, so that no walk is endless.
+    Links to folders are listed and not entered, so that no walk is endless. A folder on this
+    machine that cannot be read is an OSError, or is passed over with `skip_unreadable`.
     """
-    levels = _gfile().walk(folder) if "://" in folder else os.walk(folder, onerror=_raise)
+    if "://" in folder:
+        levels = _gfile().walk(folder)
+    else:
+        levels = os.walk(folder, onerror=None if skip_unreadable else _raise)
     for place, folders, files in levels:
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         yield place, folders, sorted(name for name in files if not name.startswith("."))

@@ -3,6 +3,7 @@
 import glob
 import os
 import posixpath
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,27 +15,33 @@ VIDEO_SUFFIXES = (
     ".mts", ".ogv", ".ts", ".webm", ".wmv",
 )
 # fmt: on
+LIST_SUFFIX = ".txt"
 
 
-def is_video_name(name) -> bool:
-    """Whether a file's name ends as a video's does, in either case."""
+def is_video_name(name: str) -> bool:
+    """Returns whether a file's name ends as a video's does, in either case."""
     return posixpath.splitext(name)[1].lower() in VIDEO_SUFFIXES
 
 
-def videos_below(folder) -> list[str]:
-    """Paths of all videos below a folder, sorted folder by folder, hidden ones left out."""
+def videos_below(folder: str, skip_unreadable: bool = False) -> list[str]:
+    """Returns the paths of all videos below a folder, folder by folder, without hidden ones.
+
+    Args:
+        folder: A folder, also one that is read through tf.io.gfile.
+        skip_unreadable: Whether folders that cannot be read are passed over.
+
+    Raises:
+        OSError: A folder cannot be read.
+    """
     return [
         join(place, name)
-        for place, _, names in walk(folder)
+        for place, _, names in walk(folder, skip_unreadable)
         for name in names
         if is_video_name(name)
     ]
 
 
-LIST_SUFFIX = ".txt"
-
-
-def find_videos(arguments) -> list[str]:
+def find_videos(arguments: Sequence[str | os.PathLike]) -> list[str]:
     """Expands files, folders and glob patterns into a list of videos.
 
     A folder means every video below it, by the ending of its name, hidden files left out. A name
@@ -50,64 +57,8 @@ def find_videos(arguments) -> list[str]:
     Raises:
         ValueError: A folder or a pattern has no video, or there are no arguments.
     """
-    if not arguments:
-        raise ValueError("no video was named; give files, folders or glob patterns.")
-    videos = []
-    for argument in map(str, arguments):
-        if "://" in argument:
-            videos.append(argument)
-            continue
-        # Unlike pathlib's, os.path's answer is also No for names that the system refuses.
-        if os.path.isdir(argument):
-            videos += _videos_below(Path(argument))
-        elif glob.has_magic(argument) and not os.path.exists(argument):
-            videos += _videos_like(argument)
-        else:
-            videos.append(argument)
-    by_place = {}
-    for video in videos:
-        by_place.setdefault(_place(video), video)
-    return list(by_place.values())
-
-
-def is_list(argument) -> bool:
-    """Whether an argument is a text file that lists videos."""
-    return argument.lower().endswith(LIST_SUFFIX) and os.path.isfile(argument)
-
-
-def listed_names(path) -> list[str]:
-    """What a list names, a video a line; empty lines are left out.
-
-    File names need not be text: what cannot be decoded is carried along.
-    """
-    lines = Path(path).read_text("utf-8-sig", errors="surrogateescape").splitlines()
-    return [name for line in lines if (name := line.strip())]
-
-
-def _place(video):
-    """The same for two spellings of one video."""
-    return video if "://" in video else os.path.abspath(video)
-
-
-def _videos_below(folder):
-    found = sorted(
-        str(path)
-        for path in folder.rglob("*")
-        if is_video_name(path.name)
-        and not path.is_dir()
-        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
-    )
-    if not found:
-        endings = " ".join(VIDEO_SUFFIXES)
-        raise ValueError(f"{folder}: no videos in this folder (files ending in {endings}).")
-    return found
-
-
-def _videos_like(pattern):
-    found = sorted(path for path in glob.glob(pattern, recursive=True) if not os.path.isdir(path))
-    if not found:
-        raise ValueError(f"{pattern}: no file matches this pattern.")
-    return found
+    _check_not_empty(arguments)
+    return [video for video, _ in _without_repeats(_expand_all(arguments))]
 
 
 class VideoTarget(NamedTuple):
@@ -115,8 +66,8 @@ class VideoTarget(NamedTuple):
 
     Attributes:
         video: Path of the video.
-        path: Where the file goes.
-        root: The folder, of those named, that the video was found below; or None.
+        path: Path of the file.
+        root: The folder whose structure the file's place repeats, or None.
     """
 
     video: str
@@ -124,57 +75,146 @@ class VideoTarget(NamedTuple):
     root: str | None
 
 
-def find_targets(arguments, output_dir, suffix) -> list[VideoTarget]:
-    """Finds videos, and places for their files.
+def find_targets(
+    arguments: Sequence[str | os.PathLike],
+    output_dir: str | os.PathLike,
+    suffix: str,
+    data_dir: str | os.PathLike | None = None,
+    flat: bool = False,
+) -> list[VideoTarget]:
+    """Finds videos, and a place for the file that is made of each.
 
-    What lies below a folder that is named lies in the same way below `output_dir`; so does what a
-    list names by a path below the list's own folder. The files of all others lie in `output_dir`.
+    With `data_dir`, all videos lie below it, and their files in the same way below `output_dir`.
+    Else this holds for a folder that is named and the videos below it, and for a list's own folder
+    and the paths in the list; the files of all other videos lie in `output_dir` itself.
 
     Args:
         arguments: Files, folders, patterns, or lists: .txt files with a video a line, relative to
-            the list.
-        output_dir: Where the files go.
-        suffix: What their names end with, in place of the video's ending.
+            `data_dir` or else to the list. None at all means every video below `data_dir`.
+        output_dir: Folder of the files.
+        suffix: End of their names, in place of the video's.
+        data_dir: Folder of all videos, or None.
+        flat: Whether, without `data_dir`, all files lie in `output_dir` itself.
 
     Returns:
-        VideoTargets in the order given, no video twice.
+        Targets in the order given, no video twice.
 
     Raises:
-        ValueError: There are no videos, or two would share a file.
+        ValueError: There are no videos, one is not below `data_dir`, or two would share a file.
     """
+    if not arguments and data_dir is not None:
+        arguments = [data_dir]
+    _check_not_empty(arguments)
+    roots = dict(_without_repeats(_expand_all(arguments, with_lists=True, list_root=data_dir)))
+    _check_not_empty(roots)  # a list may be empty
+    remedy = "Name the folder that they have in common, or rename one."
+    if flat or data_dir is not None:
+        remedy = "Give the folder that they have in common as `data_dir`, or rename one."
+        roots = dict.fromkeys(roots, None if data_dir is None else os.fspath(data_dir))
+    paths = assign_outputs(
+        roots, lambda video: output_path(video, output_dir, suffix, roots[video]), remedy
+    )
+    return [VideoTarget(video, path, roots[video]) for video, path in paths.items()]
+
+
+def output_path(
+    video: str | os.PathLike,
+    output_dir: str | os.PathLike,
+    suffix: str,
+    data_dir: str | os.PathLike | None = None,
+) -> Path:
+    """Returns the path of the file that is made of a video.
+
+    Args:
+        video: Path of the video.
+        output_dir: Folder of such files.
+        suffix: End of their names, in place of the video's.
+        data_dir: A folder whose structure below it is kept below `output_dir`; None puts all files
+            into `output_dir` itself.
+
+    Raises:
+        ValueError: The video is not below `data_dir`.
+    """
+    name = os.path.basename(video) if data_dir is None else os.path.relpath(video, data_dir)
+    if os.path.isabs(name) or os.pardir in Path(name).parts:
+        raise ValueError(f"`video` must be below `data_dir`, {data_dir}; received {video}.")
+    return Path(output_dir, os.path.splitext(name)[0] + suffix)
+
+
+def assign_outputs(
+    videos: Iterable[str], path_of: Callable[[str], Path], remedy: str
+) -> dict[str, Path]:
+    """Returns the output of each video; two videos never share one.
+
+    Args:
+        videos: Paths of the videos.
+        path_of: Function of a video to the path of its output.
+        remedy: A sentence that says what to do where two would share one.
+
+    Raises:
+        ValueError: Two would share one.
+    """
+    owners = {}
+    for video in videos:
+        owner = owners.setdefault(path_of(video), video)
+        if owner != video:
+            raise ValueError(f"{owner} and {video} would both become {path_of(video)}. {remedy}")
+    return {video: path for path, video in owners.items()}
+
+
+def _check_not_empty(arguments):
     if not arguments:
-        find_videos(arguments)  # which says what to give
-    targets, owners = {}, {}
-    for video, root in _rooted(arguments):
+        raise ValueError("no video was named; give files, folders or glob patterns.")
+
+
+def _without_repeats(found):
+    """Returns (video, root) pairs, the first of each video, however its path is written."""
+    first = {}
+    for video, root in found:
         place = video if "://" in video else os.path.abspath(video)
-        if place in targets:
-            continue
-        name = os.path.relpath(video, root) if root is not None else os.path.basename(video)
-        path = Path(output_dir, os.path.splitext(name)[0] + suffix)
-        if path in owners:
-            raise ValueError(
-                f"{owners[path]} and {video} would both become {path}; name the folder that they "
-                "have in common, or rename one."
-            )
-        targets[place], owners[path] = VideoTarget(video, path, root), video
-    return list(targets.values())
+        first.setdefault(place, (video, root))
+    return first.values()
 
 
-def _rooted(arguments):
-    """(video, the folder it was found below, or None)."""
+def _expand_all(arguments, with_lists=False, list_root=None) -> Iterator[tuple[str, str | None]]:
+    """Yields (video, the named folder or the list's folder that it lies below, or None)."""
     for argument in map(str, arguments):
-        if is_list(argument):
-            yield from _listed(argument)
+        # Unlike pathlib's, os.path's functions also return False for names the system refuses.
+        if "://" in argument:
+            yield argument, None
+        elif os.path.isdir(argument):
+            yield from ((video, argument) for video in _expand_folder(argument))
+        elif with_lists and argument.lower().endswith(LIST_SUFFIX) and os.path.isfile(argument):
+            yield from _expand_list(argument, list_root)
+        elif glob.has_magic(argument) and not os.path.exists(argument):
+            yield from ((video, None) for video in _expand_pattern(argument))
         else:
-            root = argument if os.path.isdir(argument) else None
-            yield from ((video, root) for video in find_videos([argument]))
+            yield argument, None
 
 
-def _listed(path):
+def _expand_folder(folder):
+    # As paths, so that "." and doubled slashes are left out of names.
+    videos = sorted(str(Path(path)) for path in videos_below(folder, skip_unreadable=True))
+    if not videos:
+        endings = " ".join(VIDEO_SUFFIXES)
+        raise ValueError(f"{folder}: no videos in this folder (files ending in {endings}).")
+    return videos
+
+
+def _expand_pattern(pattern):
+    paths = sorted(path for path in glob.glob(pattern, recursive=True) if not os.path.isdir(path))
+    if not paths:
+        raise ValueError(f"{pattern}: no file matches this pattern.")
+    return paths
+
+
+def _expand_list(path, list_root):
     folder = os.path.dirname(path)
-    for name in listed_names(path):
-        leads_out = os.path.isabs(name) or "://" in name or os.path.normpath(name)[:2] == ".."
-        yield (
-            (name if os.path.isabs(name) or "://" in name else os.path.join(folder, name)),
-            (None if leads_out else folder or "."),
-        )
+    # File names need not be text: what cannot be decoded is carried along.
+    lines = Path(path).read_text("utf-8-sig", errors="surrogateescape").splitlines()
+    for name in filter(None, map(str.strip, lines)):
+        if "://" in name or os.path.isabs(name):
+            yield name, None
+        else:
+            leads_out = os.pardir in Path(os.path.normpath(name)).parts
+            yield os.path.join(list_root or folder, name), None if leads_out else folder or "."

@@ -1,4 +1,4 @@
-"""Resize, crop, mirror and scale clips, as the released models saw them.
+"""Resizing, cropping, mirroring, recolouring and scaling of clips, as the released models saw them.
 
 A clip is an array (T, H, W, C): C = 3 (R, G, B) or C = 2 (x flow, y flow, pixels per frame).
 """
@@ -9,12 +9,17 @@ import cv2
 import numpy as np
 
 from i3d_tf.specs.streams import CHANNELS, CROP_SIZE, FLOW_BOUND, SHORT_SIDE, STREAMS
+from i3d_tf.specs.validation import check_choice, check_integer
 from i3d_tf.video.container import MAX_BYTES
-from i3d_tf.video.sampling import as_generator
+
+GREY = np.array([[0.299, 0.587, 0.114]] * 3, np.float32)  # ITU-R BT.601 luma, in every channel
+# Each level within [-1, 1], by the same two operations in float32 as in the released preprocessing:
+# one look a value instead of two passes over all of them.
+_LEVELS = np.arange(256, dtype=np.float32) / np.float32(127.5) - np.float32(1.0)
 
 
-def resized_shape(height, width, short_side=SHORT_SIDE):
-    """Height and width after the short side is resized, the aspect kept.
+def resized_shape(height: int, width: int, short_side: int = SHORT_SIDE) -> tuple[int, int]:
+    """Returns height and width after the short side is resized, the aspect kept.
 
     The long side becomes long * short_side / short, rounded to the nearest pixel, halves up, in
     integers.
@@ -23,16 +28,13 @@ def resized_shape(height, width, short_side=SHORT_SIDE):
         height: Pixels, at least 1.
         width: Pixels, at least 1.
         short_side: Pixels the shorter side gets, at least 1.
-
-    Returns:
-        (height, width) in pixels.
     """
     short = min(height, width)
     scaled = [(2 * side * short_side + short) // (2 * short) for side in (height, width)]
     return scaled[0], scaled[1]
 
 
-def resize_short_side(frames, short_side=SHORT_SIDE):
+def resize_short_side(frames: np.ndarray, short_side: int = SHORT_SIDE) -> np.ndarray:
     """Resizes frames so that the shorter side is `short_side`, bilinear, the aspect kept.
 
     Bilinear without antialiasing at half-pixel centres (OpenCV's INTER_LINEAR), as in the released
@@ -44,9 +46,12 @@ def resize_short_side(frames, short_side=SHORT_SIDE):
 
     Returns:
         uint8 (T, H', W', 3) with min(H', W') == short_side; see `resized_shape` for the rounding.
+
+    Raises:
+        ValueError: An argument is not as above, or the result would exceed MAX_BYTES.
     """
     _check_rgb(frames)
-    _check_size("short_side", short_side)
+    check_integer("short_side", short_side, minimum=1)
     num_frames, height, width, channels = frames.shape
     new_height, new_width = resized_shape(height, width, short_side)
     if (new_height, new_width) == (height, width):
@@ -59,13 +64,31 @@ def resize_short_side(frames, short_side=SHORT_SIDE):
         )
     resized = np.empty(shape, np.uint8)
     for index, frame in enumerate(frames):
-        resized[index] = cv2.resize(
-            np.ascontiguousarray(frame), (new_width, new_height), interpolation=cv2.INTER_LINEAR
-        )
+        resized[index] = _resize_frame(frame, new_height, new_width)
     return resized
 
 
-def crop(frames, top, left, size=CROP_SIZE):
+def stretch(frame: np.ndarray, size: int = CROP_SIZE) -> np.ndarray:
+    """Resizes a frame to a square, the aspect not kept.
+
+    Bilinear without antialiasing at half-pixel centres (OpenCV's INTER_LINEAR).
+
+    Args:
+        frame: uint8 (H, W, 3).
+        size: Pixels, the side of the square.
+
+    Returns:
+        uint8 (size, size, 3).
+    """
+    return frame if frame.shape[:2] == (size, size) else _resize_frame(frame, size, size)
+
+
+def _resize_frame(frame, height, width):
+    frame = np.ascontiguousarray(frame)
+    return cv2.resize(frame, (width, height), interpolation=cv2.INTER_LINEAR)
+
+
+def crop(frames: np.ndarray, top: int, left: int, size: int = CROP_SIZE) -> np.ndarray:
     """Cuts a square out of every frame.
 
     Args:
@@ -79,47 +102,23 @@ def crop(frames, top, left, size=CROP_SIZE):
     """
     _check_fits(frames, size)
     height, width = frames.shape[1:3]
-    whole = all(isinstance(offset, (int, np.integer)) for offset in (top, left))
-    if not (whole and 0 <= top <= height - size and 0 <= left <= width - size):
-        raise ValueError(
-            f"`top` must be an int within [0, {height - size}] and `left` within "
-            f"[0, {width - size}] for a crop of {size} from {height} x {width}; "
-            f"received top={top!r}, left={left!r}."
-        )
+    check_integer("top", top, 0, height - size)
+    check_integer("left", left, 0, width - size)
     return frames[:, top : top + size, left : left + size]
 
 
-def centre_offsets(height, width, size=CROP_SIZE):
-    """Top and left of the centre crop, rounded down where a pixel is left over.
+def centre_offsets(height: int, width: int, size: int = CROP_SIZE) -> tuple[int, int]:
+    """Returns top and left of the centre crop, rounded down where a pixel is left over.
 
     Args:
         height: Pixels, at least `size`.
         width: Pixels, at least `size`.
         size: Side of the square in pixels.
-
-    Returns:
-        (top, left) in pixels.
     """
     return (height - size) // 2, (width - size) // 2
 
 
-def random_offsets(height, width, size, generator):
-    """Top and left of a random crop; every position is equally likely.
-
-    Args:
-        height: Pixels, at least `size`.
-        width: Pixels, at least `size`.
-        size: Side of the square in pixels.
-        generator: numpy.random.Generator, or an int >= 0 that seeds one.
-
-    Returns:
-        (top, left) in pixels.
-    """
-    generator = as_generator(generator)
-    return int(generator.integers(height - size + 1)), int(generator.integers(width - size + 1))
-
-
-def centre_crop(frames, size=CROP_SIZE):
+def centre_crop(frames: np.ndarray, size: int = CROP_SIZE) -> np.ndarray:
     """Cuts the centre square out of every frame: the test-time crop of arXiv:1705.07750.
 
     Args:
@@ -133,22 +132,7 @@ def centre_crop(frames, size=CROP_SIZE):
     return crop(frames, *centre_offsets(*frames.shape[1:3], size), size)
 
 
-def random_crop(frames, size=CROP_SIZE, *, generator):
-    """Cuts one random square, the same for every frame: the training crop of arXiv:1705.07750.
-
-    Args:
-        frames: (T, H, W, C), any dtype, H and W at least `size`.
-        size: Side of the square in pixels.
-        generator: numpy.random.Generator, or an int >= 0 that seeds one.
-
-    Returns:
-        A view (T, size, size, C) of `frames`.
-    """
-    _check_fits(frames, size)
-    return crop(frames, *random_offsets(*frames.shape[1:3], size, generator), size)
-
-
-def flip(frames, stream="rgb"):
+def flip(frames: np.ndarray, stream: str = "rgb") -> np.ndarray:
     """Mirrors a clip left to right; in a mirror, horizontal flow changes its sign.
 
     Args:
@@ -173,7 +157,30 @@ def flip(frames, stream="rgb"):
     return mirrored
 
 
-def preprocess_input(frames, stream="rgb"):
+def change_colours(
+    frames: np.ndarray, brightness: float = 1.0, contrast: float = 1.0, saturation: float = 1.0
+) -> np.ndarray:
+    """Scales brightness, contrast about middle grey, and saturation about each pixel's luma.
+
+    Args:
+        frames: uint8 RGB (T, H, W, 3).
+        brightness: Factor on all values; 1 changes nothing.
+        contrast: Factor on the distance from 127.5.
+        saturation: Factor on the distance from grey; 0 leaves luma alone.
+
+    Returns:
+        uint8 (T, H, W, 3), rounded and truncated to [0, 255].
+    """
+    if (brightness, contrast, saturation) == (1.0, 1.0, 1.0):
+        return frames
+    # One affine map of (R, G, B) does all three.
+    matrix = saturation * np.eye(3, dtype=np.float32) + (1 - saturation) * GREY
+    offset = np.full((3, 1), 127.5 * (1 - contrast), np.float32)
+    affine = np.concatenate([brightness * contrast * matrix, offset], axis=1)
+    return np.stack([cv2.transform(frame, affine) for frame in frames])
+
+
+def preprocess_input(frames: np.ndarray, stream: str = "rgb") -> np.ndarray:
     """Maps a clip to the range the released models expect.
 
     Args:
@@ -200,14 +207,8 @@ def preprocess_input(frames, stream="rgb"):
     return clipped / np.float32(FLOW_BOUND)
 
 
-# What the released preprocessing makes of each level, by the same two operations in float32: one
-# look a value instead of two passes over all of them.
-_LEVELS = np.arange(256, dtype=np.float32) / np.float32(127.5) - np.float32(1.0)
-
-
 def _check_stream(frames, stream, ranks=(4,)):
-    if stream not in STREAMS:
-        raise ValueError(f"`stream` must be one of {STREAMS}; received {stream!r}.")
+    check_choice("stream", stream, STREAMS)
     shape = np.shape(frames)
     if len(shape) not in ranks or shape[-1] != CHANNELS[stream]:
         raise ValueError(
@@ -234,13 +235,8 @@ def _check_rgb(frames):
         )
 
 
-def _check_size(name, size):
-    if not isinstance(size, (int, np.integer)) or isinstance(size, bool) or size < 1:
-        raise ValueError(f"`{name}` must be an int >= 1; received {size!r}.")
-
-
 def _check_fits(frames, size):
-    _check_size("size", size)
+    check_integer("size", size, minimum=1)
     shape = np.shape(frames)
     if len(shape) != 4:
         raise ValueError(f"`frames` must be (T, H, W, C); received shape {shape}.")
@@ -249,44 +245,3 @@ def _check_fits(frames, size):
             f"`size` must be at most the short side of the frames, {shape[1]} x {shape[2]}; "
             f"received {size!r}."
         )
-
-
-GREY = np.array([[0.299, 0.587, 0.114]] * 3, np.float32)  # ITU-R BT.601 luma, in every channel
-
-
-def change_colours(frames, brightness=1.0, contrast=1.0, saturation=1.0):
-    """Scales brightness, contrast about middle grey, and saturation about each pixel's luma.
-
-    Args:
-        frames: uint8 RGB (T, H, W, 3).
-        brightness: Factor on all values; 1 changes nothing.
-        contrast: Factor on the distance from 127.5.
-        saturation: Factor on the distance from grey; 0 leaves luma alone.
-
-    Returns:
-        uint8 (T, H, W, 3), rounded and truncated to [0, 255].
-    """
-    if (brightness, contrast, saturation) == (1.0, 1.0, 1.0):
-        return frames
-    # One affine map of (R, G, B) does all three.
-    matrix = saturation * np.eye(3, dtype=np.float32) + (1 - saturation) * GREY
-    offset = np.full((3, 1), 127.5 * (1 - contrast), np.float32)
-    affine = np.concatenate([brightness * contrast * matrix, offset], axis=1)
-    return np.stack([cv2.transform(frame, affine) for frame in frames])
-
-
-def stretch(frame, size=CROP_SIZE):
-    """Resizes a frame to a square, the aspect not kept.
-
-    Bilinear without antialiasing at half-pixel centres (OpenCV's INTER_LINEAR).
-
-    Args:
-        frame: uint8 (H, W, 3).
-        size: Pixels, the side of the square.
-
-    Returns:
-        uint8 (size, size, 3).
-    """
-    if frame.shape[:2] == (size, size):
-        return frame
-    return cv2.resize(np.ascontiguousarray(frame), (size, size), interpolation=cv2.INTER_LINEAR)

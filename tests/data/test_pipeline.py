@@ -11,12 +11,10 @@ from i3d_tf.data.pipeline import (
     Failures,
     PipelineConfig,
     evaluation_clips,
-    normalize,
     train_batches,
 )
 from i3d_tf.specs.protocol import Protocol
 from i3d_tf.video.encode import write_video
-from i3d_tf.video.transforms import preprocess_input
 
 FRAMES = 40
 STEP = 5  # grey levels from one frame to the next
@@ -175,11 +173,3 @@ def test_epochs_start_anew_from_a_position_in_an_order_of_their_own(examples):
     assert shown != [config(examples).read(position).label for position in range(20)]
     batches = train_batches(anew, 2, 4, Failures())
     assert [label for _, labels, _ in batches for label in labels.numpy()] == shown[:6]
-
-
-def test_normalize_equals_preprocess_input():
-    levels = np.arange(256, dtype=np.uint8).repeat(3).reshape(1, 16, 16, 3)
-    # Both round once or twice, at numbers of up to 1: float32's half unit there is 6e-8.
-    np.testing.assert_allclose(normalize(levels, "rgb"), preprocess_input(levels), atol=1.2e-7)
-    flow = np.linspace(-25, 25, 64, dtype=np.float32).reshape(1, 4, 8, 2)
-    np.testing.assert_array_equal(normalize(flow, "flow"), preprocess_input(flow, "flow"))

@@ -165,16 +165,14 @@ def test_a_video_that_ends_its_process_is_reported(
     data_dir, flow_dir, repository_root, monkeypatch
 ):
     monkeypatch.syspath_prepend(repository_root)  # where the processes find this file
-    monkeypatch.setattr(module, "compute_in_worker", _die)
+    monkeypatch.setattr(module, "_compute_on_one_core", _die)
     report = compute_flow_files([], flow_dir, data_dir, "dis", short_side=SIDE, processes=2)
     assert {reason for _, reason in report.failed} == {DIED}
     assert files_below(flow_dir) == ["run", "walk"]
 
 
-def _die(task):
-    _, _, unfinished, _ = task
-    with open(os.path.join(unfinished, "half"), "w") as file:
-        file.write("half")
+def _die(task, staging):
+    (staging / "half").write_text("half")
     os._exit(1)
 
 
@@ -237,14 +235,14 @@ def test_wrong_arguments_are_named_before_anything_is_made(data_dir, flow_dir, c
 def test_as_many_videos_at_a_time_as_suit_the_engine(data_dir, flow_dir, monkeypatch):
     asked = []
 
-    def outcomes(tasks, processes):
+    def run_each(work, processes=1, died=""):
         asked.append(processes)
-        return (_ for _ in ())
+        return lambda tasks, staging: ()
 
-    monkeypatch.setattr(module, "_outcomes", outcomes)
+    monkeypatch.setattr(module, "run_each", run_each)
     for engine in ("opencv", "dis"):
         compute_flow_files([], flow_dir, data_dir, engine)
-    assert asked == [1, min(3, processor_count())]
+    assert asked == [1, processor_count()]
 
 
 @pytest.fixture
@@ -270,7 +268,8 @@ def test_ctrl_c_leaves_no_half_file(repository_root, data_dir, flow_dir, process
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
     )
     try:
-        while len(list(flow_dir.glob(".unfinished-*/*"))) < processes:
+        # Besides the half-written files there is a lock.
+        while len(list(flow_dir.glob(".unfinished-*/*"))) < processes + 1:
             assert job.poll() is None, job.stderr.read()
             time.sleep(0.01)
         os.killpg(job.pid, signal.SIGINT)  # as a terminal does, to all processes

@@ -156,7 +156,7 @@ def test_one_copy_under_the_name_given(predictor, videos, tmp_path, capsys):
 
 
 def test_two_videos_never_share_a_copy(predictor, videos, tmp_path):
-    with pytest.raises(ValueError, match=r"x/clip\.mp4 and .*y/clip\.avi would both be written to"):
+    with pytest.raises(ValueError, match=r"x/clip\.mp4 and .*y/clip\.avi would both become"):
         answer_videos(videos, predictor, output_video=tmp_path / "copies")
     assert predictor.asked == 0
     assert not (tmp_path / "copies").exists()

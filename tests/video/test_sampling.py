@@ -69,11 +69,11 @@ def test_uniform_windows_of_a_short_video_are_looped():
 
 @pytest.mark.parametrize("bad", [0, -1, 2.0, "3", None, True])
 def test_counts_must_be_positive_integers(bad):
-    with pytest.raises(ValueError, match="`num_available` must be an int >= 1; received"):
+    with pytest.raises(ValueError, match="`num_available` must be an integer >= 1; received"):
         first_frames(bad, 1)
-    with pytest.raises(ValueError, match="`num_frames` must be an int >= 1; received"):
+    with pytest.raises(ValueError, match="`num_frames` must be an integer >= 1; received"):
         random_window(1, bad, 0)
-    with pytest.raises(ValueError, match="`num_windows` must be an int >= 1; received"):
+    with pytest.raises(ValueError, match="`num_windows` must be an integer >= 1; received"):
         uniform_windows(1, 1, bad)
 
 

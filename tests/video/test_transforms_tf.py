@@ -2,16 +2,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from i3d_tf.flow import compute as flow
-from i3d_tf.video import (
-    sampling as sample,
-)
-from i3d_tf.video import (
-    transforms as transform,
-)
-from i3d_tf.video import (
-    transforms_tf as transform_graph,
-)
+from i3d_tf.flow.compute import to_grey
+from i3d_tf.video import sampling, transforms, transforms_tf
 
 SIZES = [
     (48, 64),  # enlarged: beyond the outermost pixels there is nothing to mix
@@ -29,7 +21,7 @@ def resize():
     """One traced function for all sizes, as in an exported model."""
     frames = tf.TensorSpec([None, None, None, 3], tf.uint8)
     return tf.function(
-        lambda clip: transform_graph.resize_short_side(clip, 96), input_signature=[frames]
+        lambda clip: transforms_tf.resize_short_side(clip, 96), input_signature=[frames]
     )
 
 
@@ -42,7 +34,7 @@ def noise(*shape):
 def test_frames_are_resized_as_by_opencv(resize, size):
     frames = noise(3, *size, 3)
     resized = resize(frames).numpy().astype(int)
-    expected = transform.resize_short_side(frames, 96).astype(int)
+    expected = transforms.resize_short_side(frames, 96).astype(int)
     # Equal where OpenCV uses its own code; another library beneath it may round otherwise.
     np.testing.assert_allclose(resized, expected, rtol=0, atol=1)
     assert (resized != expected).mean() <= 0.01
@@ -62,28 +54,38 @@ def test_a_plain_picture_stays_plain(resize):
 
 def test_the_rest_of_the_preprocessing_is_the_same():
     frames = noise(2, 41, 36, 3)
-    np.testing.assert_array_equal(transform_graph.to_grey(frames), flow.to_grey(frames))
+    np.testing.assert_array_equal(transforms_tf.to_grey(frames), to_grey(frames))
     np.testing.assert_array_equal(
-        transform_graph.centre_crop(tf.constant(frames), 32), transform.centre_crop(frames, 32)
+        transforms_tf.centre_crop(tf.constant(frames), 32), transforms.centre_crop(frames, 32)
     )
     np.testing.assert_array_equal(
-        transform_graph.preprocess_input(frames, "rgb"), transform.preprocess_input(frames, "rgb")
+        transforms_tf.preprocess_input(frames, "rgb"), transforms.preprocess_input(frames, "rgb")
     )
     motion = np.float32([[[[0, -40], [10, 20.5]]]])
     np.testing.assert_array_equal(
-        transform_graph.preprocess_input(motion, "flow"), [[[[0, -1], [0.5, 1]]]]
+        transforms_tf.preprocess_input(motion, "flow"), [[[[0, -1], [0.5, 1]]]]
     )
 
 
 @pytest.mark.parametrize(("number", "wanted"), [(3, 7), (9, 4), (5, 5)])
 def test_short_videos_are_looped(number, wanted):
     np.testing.assert_array_equal(
-        transform_graph.uniform_windows(number, wanted, 1), [sample.first_frames(number, wanted)]
+        transforms_tf.uniform_windows(number, wanted, 1), [sampling.first_frames(number, wanted)]
     )
 
 
 @pytest.mark.parametrize("number", [3, 4, 20, 23])
 def test_windows_are_spread_evenly(number):
     np.testing.assert_array_equal(
-        transform_graph.uniform_windows(number, 4, 3), sample.uniform_windows(number, 4, 3)
+        transforms_tf.uniform_windows(number, 4, 3), sampling.uniform_windows(number, 4, 3)
     )
+
+
+def test_preprocess_batch_equals_preprocess_input():
+    levels = np.arange(256, dtype=np.uint8).repeat(3).reshape(1, 16, 16, 3)
+    batch = transforms_tf.preprocess_batch(levels, "rgb")
+    # Both round once or twice, at numbers of up to 1: float32's half unit there is 6e-8.
+    np.testing.assert_allclose(batch, transforms.preprocess_input(levels), atol=1.2e-7)
+    flow = np.linspace(-25, 25, 64, dtype=np.float32).reshape(1, 4, 8, 2)
+    batch = transforms_tf.preprocess_batch(flow, "flow")
+    np.testing.assert_array_equal(batch, transforms.preprocess_input(flow, "flow"))
