@@ -1,1 +1,1 @@
-"""The embedded dataset's puppeteer: scripted stick people to frames."""
+"""The embedded dataset: scripted stick people, rendered to frames."""

@@ -1,17 +1,17 @@
-"""A stick person: proportions, clothes, and the joints that reach given hands and feet."""
+"""A stick person: proportions, colours, and joints that follow hands and feet."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from i3d_tf.synthetic.palette import HAIR, SKIN, contrasting, vivid
+from i3d_tf.synthetic.palette import HAIR, SKIN, Colour, contrasting, vivid
 
 ANKLE = 0.035  # height of the ankle above the sole, in world units
 
 
 @dataclass(frozen=True)
 class Body:
-    """Proportions in world units (heights of an average person) and colours in RGB.
+    """Proportions in world units (heights of an average person) and colours.
 
     Attributes:
         thigh: Hip to knee.
@@ -23,14 +23,14 @@ class Body:
         forearm: Elbow to hand.
         foot: Ankle to toe.
         girth: Factor on the thickness of everything.
-        skin: RGB.
-        hair: RGB.
-        shirt: RGB.
-        trousers: RGB.
-        shoes: RGB.
-        stripes: RGB of the bands on the shirt, or None.
-        sleeves: Whether the sleeves are long.
-        shorts: Whether the shanks are bare.
+        skin: Colour.
+        hair: Colour.
+        shirt: Colour.
+        trousers: Colour.
+        shoes: Colour.
+        stripes: Colour of the bands on the shirt, or None.
+        sleeves: True for long sleeves.
+        shorts: True for bare shanks.
     """
 
     thigh: float
@@ -42,31 +42,31 @@ class Body:
     forearm: float
     foot: float
     girth: float
-    skin: tuple
-    hair: tuple
-    shirt: tuple
-    trousers: tuple
-    shoes: tuple
-    stripes: tuple | None
+    skin: Colour
+    hair: Colour
+    shirt: Colour
+    trousers: Colour
+    shoes: Colour
+    stripes: Colour | None
     sleeves: bool
     shorts: bool
 
     @property
-    def standing(self):
-        """Height of the hip of a person who stands at ease (knees a little bent)."""
+    def standing(self) -> float:
+        """Height of the hip of a person who stands with knees a little bent."""
         return 0.985 * (self.thigh + self.shank) + ANKLE
 
     @property
-    def arm(self):
+    def arm(self) -> float:
         """Length of the hanging arm."""
         return 0.985 * (self.upper_arm + self.forearm)
 
-    def shoulder(self, hip, lean):
-        """The shoulder's track, from the hip's (T, 2) and the torso's lean (T,) in radians."""
+    def shoulder(self, hip: np.ndarray, lean: np.ndarray) -> np.ndarray:
+        """Returns the shoulder's track, from the hip's (T, 2) and the torso's lean (T,)."""
         return hip + self.torso * np.stack([np.sin(lean), np.cos(lean)], axis=-1)
 
-    def head_centre(self, hip, lean, nod):
-        """The head's track; the neck leans half as far as the torso, and by `nod` (T,) besides."""
+    def head_centre(self, hip: np.ndarray, lean: np.ndarray, nod: np.ndarray) -> np.ndarray:
+        """Returns the head's track; the neck leans half as far as the torso, plus `nod` (T,)."""
         angle = 0.5 * lean + nod
         return self.shoulder(hip, lean) + self.neck * np.stack(
             [np.sin(angle), np.cos(angle)], axis=-1
@@ -75,12 +75,12 @@ class Body:
 
 @dataclass(frozen=True)
 class Targets:
-    """What a script prescribes: tracks from which the whole pose follows. The person faces +x.
+    """Tracks that determine the whole pose. The person faces +x.
 
     Attributes:
         hip: float64 (T, 2).
-        lean: float64 (T,), radians that the torso leans forward.
-        nod: float64 (T,), radians that the head bends forward.
+        lean: float64 (T,), forward lean of the torso, radians.
+        nod: float64 (T,), forward bend of the head, radians.
         hands: Two float64 (T, 2): the hand nearer to the viewer, and the other.
         feet: Two float64 (T, 2): the ankles, in the same order.
     """
@@ -88,19 +88,16 @@ class Targets:
     hip: np.ndarray
     lean: np.ndarray
     nod: np.ndarray
-    hands: tuple
-    feet: tuple
+    hands: tuple[np.ndarray, np.ndarray]
+    feet: tuple[np.ndarray, np.ndarray]
 
 
-def random_body(rng, against):
+def random_body(rng: np.random.Generator, against: Colour) -> Body:
     """Draws a person.
 
     Args:
-        rng: numpy.random.Generator.
-        against: RGB of what is behind; the clothes stand out from it.
-
-    Returns:
-        A Body.
+        rng: Source of random numbers.
+        against: Colour of the background, with which the clothes contrast.
     """
     leg, trunk, arm = rng.uniform((0.93, 0.93, 0.95), (1.07, 1.07, 1.08))
     shirt = contrasting(rng, (against,))
@@ -126,23 +123,25 @@ def random_body(rng, against):
     )
 
 
-def two_bone(root, target, first, second, bend):
+def two_bone(
+    root: np.ndarray, target: np.ndarray, first: float, second: float, bend: int
+) -> tuple[np.ndarray, np.ndarray]:
     """Bends a limb of two bones so that its end reaches a target.
 
     Args:
         root: float64 (T, 2), shoulder or hip.
-        target: float64 (T, 2); one out of reach is pointed at.
+        target: float64 (T, 2); the limb points at a target that is out of reach.
         first: Length of the bone at the root.
         second: Length of the other bone.
-        bend: +1 or -1: to which side of the line to the target the joint goes (+1 is its left).
+        bend: Side of the joint, seen along the line to the target: +1 is left, -1 right.
 
     Returns:
         Two float64 (T, 2): the joint between the bones, and the limb's end.
     """
     reach = target - root
-    wanted = np.hypot(reach[:, 0], reach[:, 1])
-    # A thousandth short of straight and of folded: there the joint's side is still defined.
-    distance = np.clip(wanted, abs(first - second) + 1e-3, (first + second) * 0.999)
+    length = np.hypot(reach[:, 0], reach[:, 1])
+    # A thousandth short of straight and of folded, where the joint's side is still defined.
+    distance = np.clip(length, abs(first - second) + 1e-3, (first + second) * 0.999)
     direction = np.arctan2(reach[:, 1], reach[:, 0])
     cosine = (first**2 + distance**2 - second**2) / (2 * first * distance)
     angle = direction + bend * np.arccos(np.clip(cosine, -1, 1))
@@ -151,16 +150,12 @@ def two_bone(root, target, first, second, bend):
     return joint, end
 
 
-def pose(body, targets):
+def pose(body: Body, targets: Targets) -> dict[str, np.ndarray]:
     """Solves the whole skeleton.
 
-    Args:
-        body: Body.
-        targets: Targets.
-
     Returns:
-        Dictionary from a joint's name to its track, float64 (T, 2) in world units. The names are
-        hip, shoulder, head, and with the suffixes _near and _far elbow, hand, knee, ankle and toe.
+        Joint to its track, float64 (T, 2) in world units. The names are hip, shoulder, head, and
+        with the suffixes _near and _far elbow, hand, knee, ankle and toe.
     """
     shoulder = body.shoulder(targets.hip, targets.lean)
     joints = {

@@ -1,4 +1,4 @@
-"""A camera that drifts: pan, zoom and a little shake, drawn without looking at the action."""
+"""A drifting camera: pan, zoom and a little shake, independent of the action."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ SHAKE = 0.006  # world units
 
 @dataclass(frozen=True)
 class Camera:
-    """Where the picture is.
+    """Position and scale of the picture in the world.
 
     Attributes:
         centre: float64 (T, 2), world coordinates of the picture's middle.
@@ -26,8 +26,8 @@ class Camera:
     mirror: int
     size: int
 
-    def project(self, points):
-        """World coordinates to pixels.
+    def project(self, points: np.ndarray) -> np.ndarray:
+        """Converts world coordinates to pixels.
 
         Args:
             points: float64 (T, N, 2), x and y, y upwards.
@@ -40,11 +40,11 @@ class Camera:
         return offset + (self.size - 1) / 2
 
 
-def random_drift(rng, num_frames):
+def random_drift(rng: np.random.Generator, num_frames: int) -> tuple[np.ndarray, np.ndarray]:
     """Draws a camera's movement.
 
     Args:
-        rng: numpy.random.Generator.
+        rng: Source of random numbers.
         num_frames: T.
 
     Returns:

@@ -1,12 +1,12 @@
-"""Clips of the embedded dataset: an action and a seed in, frames out."""
+"""Clips of the embedded dataset: frames from an action and a seed."""
 
-import operator
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
 from i3d_tf.specs.stick_actions import CLIP_SIZE, CLIP_SIZES, SPLITS, STICK_ACTIONS, stick_action
+from i3d_tf.specs.validation import check_choice, check_integer
 from i3d_tf.synthetic.body import random_body
 from i3d_tf.synthetic.camera import Camera
 from i3d_tf.synthetic.curves import action_phase
@@ -18,8 +18,8 @@ from i3d_tf.synthetic.surroundings import (
     random_surroundings,
 )
 
-# Every aspect of a clip has its own stream of random numbers, so that what one aspect draws does
-# not shift another: for one seed, all actions share the timing, the body and the surroundings.
+# Every aspect of a clip has its own stream of random numbers, so that the draws of one do not shift
+# another's: for one seed, all actions share the timing, the body and the surroundings.
 TIMING, BODY, SCRIPT, SURROUNDINGS, MIRROR, TIME_ARROW = range(6)
 
 SUBPIXEL_BITS = 6  # polygons' corners are rounded to 1/64 pixel
@@ -27,13 +27,14 @@ SUBPIXEL_BITS = 6  # polygons' corners are rounded to 1/64 pixel
 
 @dataclass(frozen=True)
 class Scene:
-    """Everything that a clip's frames are drawn from.
+    """All tracks and textures of a clip.
 
     Attributes:
-        performance: Performance of the action.
-        surroundings: Surroundings.
-        camera: Camera.
-        polygons: Tuple of (outline or None, tuple of (colour, int32 (T, N, 2) in 1/64 pixels)).
+        performance: The performed action.
+        surroundings: Its surroundings.
+        camera: The camera.
+        polygons: (outline or None, (colour, int32 (T, N, 2) in 1/64 pixels) of each part) of each
+            group, in drawing order.
     """
 
     performance: Performance
@@ -42,16 +43,16 @@ class Scene:
     polygons: tuple
 
     @property
-    def num_frames(self):
-        """Frames in the clip."""
+    def num_frames(self) -> int:
+        """Number of frames."""
         return len(self.camera.scale)
 
 
-def clip_seed(dataset_seed, split, action, index):
-    """The seed of one clip of the dataset.
+def clip_seed(dataset_seed: int, split: str, action: str, index: int) -> tuple[int, ...]:
+    """Returns the seed of one clip of the dataset, for `render_clip`.
 
-    The two members of a pair share it: whatever can be told without motion (the person, the
-    clothes, the place, the length) is there in both of their clips.
+    The two members of a pair share it, so that their clips differ only in motion: the person, the
+    clothes, the place and the length are the same.
 
     Args:
         dataset_seed: Integer >= 0.
@@ -59,36 +60,41 @@ def clip_seed(dataset_seed, split, action, index):
         action: One of STICK_LABELS.
         index: Number of the clip within the split and the action, >= 0.
 
-    Returns:
-        Tuple of integers, a seed for `render_clip`.
+    Raises:
+        ValueError: An argument is out of range.
     """
-    if split not in SPLITS:
-        raise ValueError(f"`split` must be one of {SPLITS}; received {split!r}.")
+    check_choice("split", split, SPLITS)
     scripts = tuple(dict.fromkeys(action.script for action in STICK_ACTIONS))
     return (
-        _natural("dataset_seed", dataset_seed),
+        int(check_integer("dataset_seed", dataset_seed, 0)),
         SPLITS.index(split),
         scripts.index(stick_action(action).script),
-        _natural("index", index),
+        int(check_integer("index", index, 0)),
     )
 
 
-def build_scene(action, seed, size=CLIP_SIZE, flip_time_arrow=False):
-    """Decides everything about a clip, before anything is drawn.
+def build_scene(
+    action: str,
+    seed: int | tuple[int, ...],
+    size: int = CLIP_SIZE,
+    flip_time_arrow: bool = False,
+) -> Scene:
+    """Builds all tracks and textures of a clip.
 
     Args:
         action: One of STICK_LABELS.
         seed: Integer >= 0, or a tuple of them, such as `clip_seed` returns.
         size: Pixels, the side of a frame, within CLIP_SIZES.
-        flip_time_arrow: Runs the camera and the surroundings the other way than the seed says. The
-            reversed action with the arrow flipped is the same clip backwards, frame by frame.
+        flip_time_arrow: Reverses the camera and the surroundings. The reversed action with the
+            arrow flipped is the same clip backwards, frame by frame.
 
-    Returns:
-        A Scene.
+    Raises:
+        ValueError: An argument is out of range.
     """
     chosen = stick_action(action)
-    size = _checked_size(size)
-    seed = tuple(_natural("seed", part) for part in (seed if isinstance(seed, tuple) else (seed,)))
+    size = int(check_integer("size", size, *CLIP_SIZES))
+    parts = seed if isinstance(seed, tuple) else (seed,)
+    seed = tuple(int(check_integer("seed", part, 0)) for part in parts)
 
     def stream(aspect):
         return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(aspect,)))
@@ -97,7 +103,7 @@ def build_scene(action, seed, size=CLIP_SIZE, flip_time_arrow=False):
     surroundings = random_surroundings(stream(SURROUNDINGS), len(phase), size)
     body = random_body(stream(BODY), surroundings.colour)
     performance = perform(chosen.script, phase, body, stream(SCRIPT))
-    # Tracks are turned round after they are made: the same numbers, to the last bit.
+    # Tracks are reversed after they are made: the same numbers, bit for bit.
     if chosen.backwards:
         performance = performance.backwards()
     if bool(stream(TIME_ARROW).integers(2)) != flip_time_arrow:
@@ -109,18 +115,18 @@ def build_scene(action, seed, size=CLIP_SIZE, flip_time_arrow=False):
     return Scene(performance, surroundings, camera, polygons)
 
 
-def draw_frame(scene, frame):
-    """Draws one frame of a scene; no frame depends on another.
+def draw_frame(scene: Scene, frame: int) -> np.ndarray:
+    """Draws one frame of a scene, independently of the others.
 
     Args:
-        scene: Scene.
+        scene: The scene.
         frame: Index in [0, scene.num_frames).
 
     Returns:
         uint8 (size, size, 3), RGB.
     """
     picture = draw_ground(scene.surroundings, scene.camera, frame)
-    # An outline is a stroke under the fill, half of it hidden; two pixels wide at size 128.
+    # An outline is a stroke under the fill, which hides half of it; two pixels wide at size 128.
     stroke = max(1, round(scene.camera.size / 64))
     for outline, parts in scene.polygons:
         if outline is not None:
@@ -131,7 +137,7 @@ def draw_frame(scene, frame):
     return add_noise(scene.surroundings, picture, frame)
 
 
-def render_clip(action, seed, size=CLIP_SIZE):
+def render_clip(action: str, seed: int | tuple[int, ...], size: int = CLIP_SIZE) -> np.ndarray:
     """Renders a clip.
 
     Args:
@@ -141,7 +147,10 @@ def render_clip(action, seed, size=CLIP_SIZE):
         size: Pixels, the side of a frame, within CLIP_SIZES.
 
     Returns:
-        uint8 (T, size, size, 3), RGB, to be shown at 25 frames/s; T is within CLIP_FRAMES.
+        uint8 (T, size, size, 3), RGB, at 25 frames per second; T is within CLIP_FRAMES.
+
+    Raises:
+        ValueError: An argument is out of range.
     """
     scene = build_scene(action, seed, size)
     return np.stack([draw_frame(scene, frame) for frame in range(scene.num_frames)])
@@ -153,21 +162,3 @@ def _project(group, camera):
         pixels = camera.project(part.points) * 2**SUBPIXEL_BITS
         parts.append((part.colour, np.rint(pixels).astype(np.int32)))
     return group.outline, tuple(parts)
-
-
-def _natural(name, value):
-    try:
-        number = operator.index(value)
-    except TypeError:
-        number = -1
-    if number < 0:
-        raise ValueError(f"`{name}` must be an integer >= 0; received {value!r}.")
-    return number
-
-
-def _checked_size(size):
-    smallest, largest = CLIP_SIZES
-    number = _natural("size", size)
-    if not smallest <= number <= largest:
-        raise ValueError(f"`size` must be within {smallest}..{largest} pixels; received {size!r}.")
-    return number

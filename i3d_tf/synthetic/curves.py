@@ -1,19 +1,19 @@
-"""How far along an action is at each frame, and the curves that its scripts are made of."""
+"""The progress of an action over its frames, and the curves of which scripts are made."""
 
 import numpy as np
 
 from i3d_tf.specs.stick_actions import CLIP_FRAMES
 
-HOLD_FRAMES = (3, 9)  # frames at rest before the action, and after it: drawn alike for both
+HOLD_FRAMES = (3, 9)  # frames at rest before and after the action, drawn from one distribution
 EASE = (0.35, 0.85)  # 0 is constant speed, 1 comes to rest at both ends
 SKEW = 0.22  # largest absolute logarithm of the exponent that makes one half faster than the other
 
 
-def action_phase(rng):
+def action_phase(rng: np.random.Generator) -> np.ndarray:
     """Draws a clip's length and the action's progress over it.
 
     Args:
-        rng: numpy.random.Generator.
+        rng: Source of random numbers.
 
     Returns:
         float64 (T,), T within CLIP_FRAMES, from 0 (the first pose, held) to 1 (the last, held).
@@ -27,8 +27,8 @@ def action_phase(rng):
     return progress - ease * np.sin(2 * np.pi * progress) / (2 * np.pi)
 
 
-def ramp(phase, start, end):
-    """A smooth step from 0 (up to `start`) to 1 (from `end` on), at rest at both ends.
+def ramp(phase: np.ndarray, start: float, end: float) -> np.ndarray:
+    """Returns a smooth step from 0 (up to `start`) to 1 (from `end` on), at rest at both ends.
 
     Args:
         phase: float64 (T,), in [0, 1].
@@ -42,12 +42,12 @@ def ramp(phase, start, end):
     return progress * progress * (3 - 2 * progress)
 
 
-def mix(first, second, share):
-    """Goes from one track to another.
+def mix(first: np.ndarray, second: np.ndarray, share: np.ndarray) -> np.ndarray:
+    """Mixes two tracks.
 
     Args:
         first: float64 (T, 2), or one point (2,).
-        second: As first.
+        second: float64 (T, 2), or one point (2,).
         share: float64 (T,); 0 is the first track and 1 the second.
 
     Returns:
@@ -57,15 +57,16 @@ def mix(first, second, share):
     return (1 - share) * np.asarray(first) + share * np.asarray(second)
 
 
-def shift(track, x, y):
-    """A track, float64 (T, 2), moved by (x, y)."""
+def shift(track: np.ndarray, x: float, y: float) -> np.ndarray:
+    """Moves a track, float64 (T, 2), by (x, y)."""
     return track + np.array([x, y])
 
 
-def through(phase, *keys):
-    """A smooth curve through key poses, at rest in the first and in the last.
+def through(phase: np.ndarray, *keys: tuple) -> np.ndarray:
+    """Returns a smooth curve through key poses, at rest in the first and in the last.
 
-    Cubic Hermite pieces; the slope at an inner key is that of its two neighbours (Catmull-Rom).
+    It consists of cubic Hermite pieces; the slope at an inner key is that of the line through its
+    two neighbours (Catmull-Rom).
 
     Args:
         phase: float64 (T,), in [0, 1].
@@ -90,16 +91,16 @@ def through(phase, *keys):
     )
 
 
-def strides(phase, num_strides, leads):
-    """A foot or hand that moves by strides while its partner rests, and rests while it moves.
+def strides(phase: np.ndarray, num_strides: int, leads: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the strides of a foot or hand, which moves while its partner rests.
 
     Args:
         phase: float64 (T,), in [0, 1].
-        num_strides: How many strides the action takes.
-        leads: Whether this one moves in the first half of every stride, or in the second.
+        num_strides: Number of strides of the action.
+        leads: Moves it in the first half of every stride instead of the second.
 
     Returns:
-        Two float64 (T,): strides completed, from 0 to num_strides; and how high it is lifted, 0..1.
+        Two float64 (T,): strides completed, from 0 to num_strides; and its lift, 0..1.
     """
     completed, lifted = np.zeros_like(phase), np.zeros_like(phase)
     for stride in range(num_strides):

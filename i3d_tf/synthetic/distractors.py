@@ -1,32 +1,34 @@
-"""Things and people that move beside the action and mean nothing."""
+"""Things and people that move beside the action, independent of it."""
 
 import numpy as np
 
 from i3d_tf.synthetic.body import ANKLE, Targets, pose, random_body
 from i3d_tf.synthetic.curves import shift
-from i3d_tf.synthetic.palette import shade_towards, vivid
+from i3d_tf.synthetic.palette import Colour, shade_towards, vivid
 from i3d_tf.synthetic.puppet import person
 from i3d_tf.synthetic.shapes import Group, Part, box, disc, place
 
-HAZE = 0.35  # how much of the wall's colour lies on what is far away
-MOST = 3  # distractors behind the action
+HAZE = 0.35  # share of the wall's colour in things that are far away
+MAX_BEHIND = 3  # distractors behind the action
 
 
-def random_distractors(rng, num_frames, horizon, haze):
-    """Draws what else moves.
+def random_distractors(
+    rng: np.random.Generator, num_frames: int, horizon: float, haze: Colour
+) -> tuple[tuple[Group, ...], tuple[Group, ...]]:
+    """Draws distractors.
 
     Args:
-        rng: numpy.random.Generator.
+        rng: Source of random numbers.
         num_frames: T.
         horizon: Height of the floor's far edge, world units.
-        haze: RGB, the colour of the wall.
+        haze: Colour of the wall.
 
     Returns:
-        Two tuples of Group: what is behind the performance, and what is before it.
+        The groups behind the performance, and those in front of it.
     """
     time = np.linspace(-1, 1, num_frames)
     behind = []
-    for _ in range(rng.integers(1, MOST + 1)):
+    for _ in range(rng.integers(1, MAX_BEHIND + 1)):
         kind = (_bystander, _balloon, _cart, _flapper)[rng.integers(4)]
         behind.extend(_hazy(kind(rng, time, horizon), haze))
     before = tuple(_ball(rng, time)) if rng.random() < 0.4 else ()
@@ -40,13 +42,13 @@ def _hazy(groups, haze):
 
 
 def _path(rng, time, x, y, speed):
-    """A straight track through a random point at the middle of the clip."""
+    """Draws a straight track through a random point at the middle of the clip."""
     middle = rng.uniform((x[0], y[0]), (x[1], y[1]))
     return middle + time[:, None] * rng.uniform(-1, 1, size=2) * speed
 
 
 def _bystander(rng, time, horizon):
-    """A person farther away who sways and swings the arms."""
+    """Draws a person farther away who sways and swings the arms."""
     body = random_body(rng, (128, 128, 128))
     turns, start = rng.uniform(0.5, 2.0, size=3), rng.uniform(0, 1, size=3)
     waves = np.sin(2 * np.pi * (time[:, None] * turns / 2 + start)).T
@@ -86,7 +88,7 @@ def _cart(rng, time, horizon):
 
 
 def _flapper(rng, time, _):
-    """A bird: two triangles that beat."""
+    """Draws a bird: two beating triangles."""
     centre = _path(rng, time, (-0.6, 0.6), (0.75, 1.15), (0.6, 0.15))
     turns, start, span = rng.uniform((3, 0, 0.08), (6, 1, 0.14))
     beat = np.sin(2 * np.pi * (turns * time / 2 + start))
@@ -99,7 +101,7 @@ def _flapper(rng, time, _):
 
 
 def _ball(rng, time):
-    """A ball that rolls past in front, low enough to hide nothing but feet."""
+    """Draws a ball that rolls past in front, so low that it hides only feet."""
     centre = _path(rng, time, (-0.5, 0.5), (-0.06, -0.02), (0.9, 0.0))
     radius = rng.uniform(0.035, 0.06)
     stripe = place(

@@ -1,8 +1,11 @@
-"""Random colours: vivid for people and things, muted for what is behind them."""
+"""Random colours: vivid for people and things, muted for walls and floors."""
 
+from collections.abc import Sequence
 from colorsys import hsv_to_rgb
 
 import numpy as np
+
+Colour = tuple[int, int, int]  # RGB, 0..255
 
 SKIN = (
     (255, 220, 185),
@@ -18,30 +21,30 @@ DISTINCT = 130.0  # Euclidean distance in RGB, 0..441, from which two colours ar
 CANDIDATES = 24
 
 
-def colour(hue, saturation, value):
-    """RGB, three integers in 0..255, of a hue in turns, a saturation and a value in [0, 1]."""
+def colour(hue: float, saturation: float, value: float) -> Colour:
+    """Returns the RGB colour of a hue in turns, a saturation and a value in [0, 1]."""
     return tuple(round(255 * channel) for channel in hsv_to_rgb(hue, saturation, value))
 
 
-def vivid(rng):
+def vivid(rng: np.random.Generator) -> Colour:
     """Draws a colour for clothes and things."""
     return colour(rng.random(), rng.uniform(0.45, 1.0), rng.uniform(0.35, 1.0))
 
 
-def muted(rng):
+def muted(rng: np.random.Generator) -> Colour:
     """Draws a colour for walls and floors."""
     return colour(rng.random(), rng.uniform(0.05, 0.4), rng.uniform(0.3, 0.95))
 
 
-def contrasting(rng, against):
-    """Draws a vivid colour that stands out.
+def contrasting(rng: np.random.Generator, against: Sequence[Colour]) -> Colour:
+    """Draws a vivid colour at least DISTINCT away from other colours.
 
     Args:
-        rng: numpy.random.Generator.
-        against: Sequence of RGB colours.
+        rng: Source of random numbers.
+        against: The other colours.
 
     Returns:
-        The first of some candidates at least DISTINCT away from all of them, or else the farthest.
+        The first of some candidates that is distinct, or else the farthest of them.
     """
     candidates = [vivid(rng) for _ in range(CANDIDATES)]
     gaps = np.array(candidates, np.float64)[:, None] - np.array(against, np.float64)[None]
@@ -50,6 +53,11 @@ def contrasting(rng, against):
     return candidates[distinct[0] if len(distinct) else int(nearest.argmax())]
 
 
-def shade_towards(rgb, other, share):
-    """Goes from one RGB colour towards another by a share in [0, 1]; three integers."""
+def shade(rgb: Colour, factor: float) -> Colour:
+    """Returns a darker (factor below 1) or lighter (above 1) colour."""
+    return tuple(int(min(255, max(0, round(value * factor)))) for value in rgb)
+
+
+def shade_towards(rgb: Colour, other: Colour, share: float) -> Colour:
+    """Mixes a share in [0, 1] of another colour into a colour."""
     return tuple(round((1 - share) * a + share * b) for a, b in zip(rgb, other, strict=True))

@@ -1,15 +1,19 @@
-"""The things that people handle, with random looks."""
+"""The things that people handle, of random appearance."""
 
 import numpy as np
 
+from i3d_tf.synthetic.body import Body
 from i3d_tf.synthetic.curves import shift
-from i3d_tf.synthetic.palette import contrasting, vivid
+from i3d_tf.synthetic.palette import contrasting, shade, vivid
 from i3d_tf.synthetic.puppet import OUTLINE
-from i3d_tf.synthetic.shapes import Group, Part, box, capsule, disc, inset, place, shade, still
+from i3d_tf.synthetic.shapes import Group, Part, box, capsule, disc, inset, place, still
+
+DOORWAY = (-0.02, 0.0, 0.46, 1.08)  # left, bottom, right, top
+DOOR_FRAME = 0.05  # width
 
 
-def chair(rng, num_frames, x, seat):
-    """A chair seen from the side, its seat's middle at `x` and its top at height `seat`."""
+def chair(rng: np.random.Generator, num_frames: int, x: float, seat: float) -> tuple[Group]:
+    """Draws a chair from the side; its seat has its middle at `x` and its top at height `seat`."""
     colour = vivid(rng)
     half, thick = rng.uniform(0.11, 0.14), 0.03
     back = rng.uniform(0.25, 0.42) if rng.random() < 0.7 else 0.0  # a stool has no back
@@ -24,8 +28,8 @@ def chair(rng, num_frames, x, seat):
     return (Group(parts, OUTLINE),)
 
 
-def parcel(rng, centre, size):
-    """A box, a ball or a bag of half size `size`, along a track."""
+def parcel(rng: np.random.Generator, centre: np.ndarray, size: float) -> tuple[Group]:
+    """Draws a box, a ball or a bag of half size `size`, along the track of its centre."""
     colour = vivid(rng)
     band = Part(
         place(box(-size, -0.2 * size, size, 0.2 * size), centre), contrasting(rng, (colour,))
@@ -41,8 +45,10 @@ def parcel(rng, centre, size):
     return (Group(parts, OUTLINE),)
 
 
-def hat(rng, centre, angle, brim, body):
-    """A hat whose brim reaches `brim` to either side of its centre, along a track."""
+def hat(
+    rng: np.random.Generator, centre: np.ndarray, angle: np.ndarray, brim: float, body: Body
+) -> tuple[Group]:
+    """Draws a hat along a track, rotated by `angle` (T,); its brim has the half width `brim`."""
     colour = contrasting(rng, (body.skin, body.hair, body.shirt))
     ribbon = contrasting(rng, (colour,))
     foot, top, height = 0.62 * brim, rng.uniform(0.1, 0.62) * brim, rng.uniform(0.8, 1.25) * brim
@@ -55,18 +61,49 @@ def hat(rng, centre, angle, brim, body):
     return (Group(parts, OUTLINE),)
 
 
-def door(rng, swing, towards):
-    """A door in a wall that is seen from the front; hinges on the right, handle on the left.
+def door(
+    rng: np.random.Generator, swing: np.ndarray, towards: bool
+) -> tuple[np.ndarray, tuple[Group, Group]]:
+    """Draws a door in a wall that is seen from the front; hinges on the right, handle on the left.
 
     Args:
-        rng: numpy.random.Generator.
+        rng: Source of random numbers.
         swing: float64 (T,), radians from closed.
-        towards: Whether it opens towards the viewer, or into the room behind.
+        towards: True opens it towards the viewer, False into the room behind.
 
     Returns:
-        The handle's track, float64 (T, 2), and the groups: the doorway, and the leaf.
+        The handle's track, float64 (T, 2), and two groups: the doorway, and the leaf.
     """
-    left, right, bottom, top, eye = -0.02, 0.46, 0.02, 1.08, 0.6
+    leaf = _door_leaf(swing, towards)
+    handle = inset(leaf, 0.88, 0.5, 0.88, 0.5)[:, 0]
+    colour, trim = vivid(rng), vivid(rng)
+    field = shade(colour, 0.75)
+    left, bottom, right, top = DOORWAY
+    frame = box(left - DOOR_FRAME, bottom, right + DOOR_FRAME, top + DOOR_FRAME)
+    return handle, (
+        Group(
+            (
+                Part(still(frame, len(swing)), trim),
+                Part(still(box(*DOORWAY), len(swing)), vivid(rng)),
+            ),
+            OUTLINE,
+        ),
+        Group(
+            (
+                Part(leaf, colour),
+                Part(inset(leaf, 0.15, 0.08, 0.8, 0.4), field),
+                Part(inset(leaf, 0.15, 0.52, 0.8, 0.92), field),
+                Part(disc(handle, 0.03, 10), contrasting(rng, (colour,))),
+            ),
+            OUTLINE,
+        ),
+    )
+
+
+def _door_leaf(swing, towards):
+    """Returns the corners of a swinging leaf in perspective, float64 (T, 4, 2)."""
+    left, _, right, top = DOORWAY
+    bottom, eye = 0.02, 0.6
     # A pinhole camera 1.5 door widths away: the free edge grows as it comes nearer.
     depth = np.sin(swing) * (-1 if towards else 1)
     scale = 1 / (1 + depth / 2.6)
@@ -77,7 +114,7 @@ def door(rng, swing, towards):
         return np.stack([x, eye + (y - eye) * scales], axis=-1)
 
     ones = np.ones_like(free)
-    panel = np.stack(
+    return np.stack(
         [
             corner(hinge, bottom, ones),
             corner(free, bottom, scale),
@@ -86,31 +123,12 @@ def door(rng, swing, towards):
         ],
         axis=1,
     )
-    handle = inset(panel, 0.88, 0.5, 0.88, 0.5)[:, 0]
-    colour, trim = vivid(rng), vivid(rng)
-    field = shade(colour, 0.75)
-    num_frames, frame = len(swing), 0.05
-    doorway = Group(
-        (
-            Part(still(box(left - frame, 0, right + frame, top + frame), num_frames), trim),
-            Part(still(box(left, 0, right, top), num_frames), vivid(rng)),
-        ),
-        OUTLINE,
-    )
-    leaf = Group(
-        (
-            Part(panel, colour),
-            Part(inset(panel, 0.15, 0.08, 0.8, 0.4), field),
-            Part(inset(panel, 0.15, 0.52, 0.8, 0.92), field),
-            Part(disc(handle, 0.03, 10), contrasting(rng, (colour,))),
-        ),
-        OUTLINE,
-    )
-    return handle, (doorway, leaf)
 
 
-def ladder(rng, num_frames, x, slope, spacing):
-    """A ladder seen at an angle; its near rail starts at `x` and leans by `slope`."""
+def ladder(
+    rng: np.random.Generator, num_frames: int, x: float, slope: float, spacing: float
+) -> tuple[Group]:
+    """Draws a ladder at an angle; its near rail starts at `x` and leans by `slope`."""
     colour = vivid(rng)
     top, breadth = 1.72, 0.13
     parts = []
@@ -123,8 +141,10 @@ def ladder(rng, num_frames, x, slope, spacing):
     return (Group(tuple(Part(still(part, num_frames), colour) for part in parts), OUTLINE),)
 
 
-def crate(rng, left, width, height):
-    """A crate of planks on the floor; `left` is the track (T,) of its left side."""
+def crate(
+    rng: np.random.Generator, left: np.ndarray, width: float, height: float
+) -> tuple[Group, ...]:
+    """Draws a crate of planks on the floor; `left` is the track (T,) of its left side."""
     colour = vivid(rng)
     dark = shade(colour, 0.7)
     base = 0.0
@@ -146,7 +166,7 @@ def crate(rng, left, width, height):
 
 
 def _wheel(x, radius, colour):
-    """A wheel that rolls as its axle's track `x` (T,) moves."""
+    """Draws a wheel that rolls along its axle's track `x` (T,)."""
     axle = np.stack([x, np.full_like(x, radius)], axis=-1)
     spoke = 0.9 * box(-radius, -0.2 * radius, radius, 0.2 * radius)
     return Group(

@@ -1,11 +1,13 @@
-"""From a body and its joints to the shapes that are drawn, from the far side to the near one."""
+"""The shapes of a person, from a body and its joints."""
 
 import numpy as np
 
-from i3d_tf.synthetic.shapes import Group, Part, arc, capsule, disc, inset, place, shade
+from i3d_tf.synthetic.body import Body
+from i3d_tf.synthetic.palette import shade
+from i3d_tf.synthetic.shapes import Group, Part, arc, capsule, disc, inset, place
 
 OUTLINE = (25, 25, 30)
-FAR_SHADE = 0.68  # the limbs on the far side are darker, which tells them apart
+FAR_SHADE = 0.68  # limbs on the far side are darker
 
 # Radii in world units at girth 1: (at the body's end, at the other end).
 THIGH = (0.058, 0.045)
@@ -17,16 +19,18 @@ HAND = 0.034
 NECK = 0.032
 
 
-def person(body, joints, held=()):
-    """The shapes of a person in profile, facing +x.
+def person(
+    body: Body, joints: dict[str, np.ndarray], held: tuple[Group, ...] = ()
+) -> tuple[Group, ...]:
+    """Returns the shapes of a person in profile, facing +x.
 
     Args:
-        body: Body.
-        joints: As `pose` returns them.
-        held: Groups in front of the body and behind the near arm: what the near hand carries.
+        body: Proportions and colours.
+        joints: Tracks of the joints, see `pose`.
+        held: Shapes of the thing in the near hand, drawn between the body and the near arm.
 
     Returns:
-        Tuple of Group, in drawing order.
+        Groups in drawing order, from the far side to the near one.
     """
     far = (_arm(body, joints, "far", FAR_SHADE), _leg(body, joints, "far", FAR_SHADE))
     near = _arm(body, joints, "near", 1.0)

@@ -1,8 +1,7 @@
-"""The six scripts: what the person and the things do as an action goes from phase 0 to phase 1.
+"""The six scripts: movements of the person and the things as an action goes from phase 0 to 1.
 
-Each script is written once. The reversed action is the same performance with its tracks turned
-round, so nothing here can tell the members of a pair apart. A pose depends on the phase of its own
-instant alone.
+The reversed action is the same performance with its tracks reversed, so a script cannot distinguish
+the members of a pair. A pose depends only on the phase at its own instant.
 """
 
 from dataclasses import dataclass
@@ -10,9 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from i3d_tf.synthetic import props
-from i3d_tf.synthetic.body import ANKLE, Targets, pose
+from i3d_tf.synthetic.body import ANKLE, Body, Targets, pose
 from i3d_tf.synthetic.curves import mix, ramp, shift, strides, through
 from i3d_tf.synthetic.puppet import person
+from i3d_tf.synthetic.shapes import Group
 
 
 @dataclass(frozen=True)
@@ -20,35 +20,32 @@ class Performance:
     """A scripted action.
 
     Attributes:
-        joints: Dictionary from a joint's name to its track, float64 (T, 2), world units.
-        groups: Tuple of Group in drawing order.
+        joints: Joint to its track, float64 (T, 2), world units.
+        groups: Shapes in drawing order.
         centre: (x, y) of the middle of the picture.
         height: World units from the picture's bottom to its top.
     """
 
-    joints: dict
-    groups: tuple
-    centre: tuple
+    joints: dict[str, np.ndarray]
+    groups: tuple[Group, ...]
+    centre: tuple[float, float]
     height: float
 
-    def backwards(self):
-        """The reversed action."""
+    def backwards(self) -> "Performance":
+        """Returns the reversed action."""
         joints = {name: track[::-1] for name, track in self.joints.items()}
         groups = tuple(group.backwards() for group in self.groups)
         return Performance(joints, groups, self.centre, self.height)
 
 
-def perform(script, phase, body, rng):
+def perform(script: str, phase: np.ndarray, body: Body, rng: np.random.Generator) -> Performance:
     """Performs a script.
 
     Args:
         script: A key of SCRIPTS.
         phase: float64 (T,), progress in [0, 1].
-        body: Body.
-        rng: numpy.random.Generator for the things' looks and the way it is done.
-
-    Returns:
-        A Performance.
+        body: The person.
+        rng: Source of random numbers for the appearance of things and the style of movement.
     """
     return SCRIPTS[script](phase, body, rng)
 
@@ -58,13 +55,13 @@ def _point(x, y):
 
 
 def _sway(phase, rng, size):
-    """Small restlessness, so that nobody stands like a statue."""
+    """Draws a small sway, so that nobody stands perfectly still."""
     turns, start = rng.uniform((1.0, 0.0), (2.5, 1.0))
     return size * np.sin(2 * np.pi * (turns * phase + start))
 
 
 def _hanging(body, shoulder, swing):
-    """Where a hanging hand is, swung forward by an angle (T,) or a number, radians."""
+    """Returns the track of a hanging hand, swung forward by an angle, (T,) or one, in radians."""
     return shoulder + body.arm * _point(np.sin(swing), -np.cos(swing))
 
 
@@ -76,7 +73,7 @@ def _standing_feet(phase, x, rng):
 
 def _sit(phase, body, rng):
     seat = (body.shank + ANKLE) * rng.uniform(0.88, 1.0)
-    back = rng.uniform(0.2, 0.25)  # how far behind the heels the sitter's hip comes to rest
+    back = rng.uniform(0.2, 0.25)  # from the heels to the hip of the seated person
     bow = rng.uniform(0.55, 0.8)
     hip = through(
         phase,
@@ -131,7 +128,7 @@ def _hat(phase, body, rng):
     tilt = rng.uniform(-1.2, -0.6) * (1 - ramp(phase, 0.05, 0.5))
     brim = 0.13 * rng.uniform(0.9, 1.15)
     grip = hat + 0.8 * brim * _point(np.cos(tilt), np.sin(tilt))
-    # Down past the chest at some distance: a hand that grazes the shoulder would whirl the elbow.
+    # Down past the chest at some distance: near the shoulder, the elbow would turn too quickly.
     chest = shift(shoulder, 0.24, -0.1)
     near = mix(grip, chest, ramp(phase, 0.56, 0.78))
     near = mix(near, _hanging(body, shoulder, 0.05), ramp(phase, 0.68, 0.98))
@@ -164,7 +161,7 @@ def _door(phase, body, rng):
 
 def _ladder(phase, body, rng):
     spacing, rungs = 0.16, 3
-    slope = rng.uniform(0.08, 0.2)  # how far the ladder leans away per unit of height
+    slope = rng.uniform(0.08, 0.2)  # lean of the ladder per unit of height
     gap = 0.24  # from the ladder to the hip
     walk, lift_near = strides(phase, rungs, leads=True)
     follow, lift_far = strides(phase, rungs, leads=False)
@@ -180,7 +177,7 @@ def _ladder(phase, body, rng):
         on_ladder(spacing * (1 + walk), 0.03 + 0.08 * lift_near),
         on_ladder(spacing * (1 + follow), 0.03 + 0.08 * lift_far),
     )
-    # The arms go crosswise to the legs: each hand moves with the opposite foot.
+    # Each hand moves with the opposite foot.
     hands = (
         on_ladder(spacing * (grips + follow), 0.02 + 0.08 * lift_far),
         on_ladder(spacing * (grips + walk), 0.02 + 0.08 * lift_near),

@@ -1,12 +1,15 @@
-"""Moving convex shapes in world coordinates: the only thing that is ever drawn.
+"""Moving convex shapes in world coordinates, of which everything is drawn.
 
 World coordinates: x to the right, y up, the floor at y = 0, and the unit is the height of an
 average person. A track is a float64 array whose first axis is time, one entry per frame.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+
+from i3d_tf.synthetic.palette import Colour
 
 
 @dataclass(frozen=True)
@@ -15,38 +18,38 @@ class Part:
 
     Attributes:
         points: float64 (T, N, 2), the corners in world coordinates, in order round the polygon.
-        colour: RGB, three integers in 0..255.
+        colour: Colour of its area.
     """
 
     points: np.ndarray
-    colour: tuple
+    colour: Colour
 
 
 @dataclass(frozen=True)
 class Group:
-    """Parts that share one outline, drawn in order; the outline goes round their union.
+    """Parts with one outline around their union.
 
     Attributes:
-        parts: Tuple of Part.
-        outline: RGB, or None for no outline.
+        parts: Polygons in drawing order.
+        outline: Colour of the outline, or None for no outline.
     """
 
-    parts: tuple
-    outline: tuple | None = None
+    parts: tuple[Part, ...]
+    outline: Colour | None = None
 
-    def backwards(self):
-        """The same group with time running the other way."""
+    def backwards(self) -> "Group":
+        """Returns the same group with time running backwards."""
         parts = tuple(replace(part, points=part.points[::-1]) for part in self.parts)
         return replace(self, parts=parts)
 
 
-def arc(first, last, num_points):
-    """Points on the unit circle.
+def arc(first: float, last: float, num_points: int) -> np.ndarray:
+    """Returns points on the unit circle.
 
     Args:
         first: Angle of the first point, radians, anticlockwise from +x.
         last: Angle of the last point.
-        num_points: How many.
+        num_points: Number of points.
 
     Returns:
         float64 (num_points, 2).
@@ -55,8 +58,8 @@ def arc(first, last, num_points):
     return np.stack([np.cos(angles), np.sin(angles)], axis=-1)
 
 
-def rotate(points, angles):
-    """Rotates points about the origin, by another angle in each frame.
+def rotate(points: np.ndarray, angles: np.ndarray) -> np.ndarray:
+    """Rotates points about the origin, by one angle a frame.
 
     Args:
         points: float64 (N, 2), or (T, N, 2).
@@ -70,12 +73,14 @@ def rotate(points, angles):
     return np.stack([x * cosine - y * sine, x * sine + y * cosine], axis=-1)
 
 
-def place(points, positions, angles=None):
+def place(
+    points: np.ndarray | Sequence, positions: np.ndarray, angles: np.ndarray | None = None
+) -> np.ndarray:
     """Moves a rigid polygon along a track.
 
     Args:
-        points: float64 (N, 2), the polygon about its own origin.
-        positions: float64 (T, 2), where the origin goes.
+        points: (N, 2), the polygon around its own origin.
+        positions: float64 (T, 2), track of the origin.
         angles: float64 (T,), radians, anticlockwise; None for no rotation.
 
     Returns:
@@ -87,11 +92,11 @@ def place(points, positions, angles=None):
     return points[None] + positions[:, None]
 
 
-def still(points, num_frames):
-    """A polygon that does not move.
+def still(points: np.ndarray | Sequence, num_frames: int) -> np.ndarray:
+    """Repeats a polygon that does not move.
 
     Args:
-        points: Sequence of (x, y).
+        points: (N, 2).
         num_frames: T.
 
     Returns:
@@ -101,18 +106,18 @@ def still(points, num_frames):
     return np.broadcast_to(points, (num_frames, *points.shape))
 
 
-def box(left, bottom, right, top):
-    """The four corners of an upright rectangle, float64 (4, 2)."""
+def box(left: float, bottom: float, right: float, top: float) -> np.ndarray:
+    """Returns the four corners of an upright rectangle, float64 (4, 2)."""
     return np.array([(left, bottom), (right, bottom), (right, top), (left, top)], np.float64)
 
 
-def disc(centres, radius, num_points=16):
-    """A disc along a track.
+def disc(centres: np.ndarray, radius: float, num_points: int = 16) -> np.ndarray:
+    """Returns a disc along a track.
 
     Args:
         centres: float64 (T, 2).
         radius: In world units.
-        num_points: Corners of the polygon that stands for it.
+        num_points: Corners of the polygon that approximates it.
 
     Returns:
         float64 (T, num_points, 2).
@@ -120,12 +125,14 @@ def disc(centres, radius, num_points=16):
     return place(radius * arc(0, 2 * np.pi * (1 - 1 / num_points), num_points), centres)
 
 
-def capsule(start, end, start_radius, end_radius):
-    """A rounded bar between two tracks: a limb.
+def capsule(
+    start: np.ndarray, end: np.ndarray, start_radius: float, end_radius: float
+) -> np.ndarray:
+    """Returns a rounded bar between two tracks, such as a limb.
 
     Args:
-        start: float64 (T, 2), the centre of the round start.
-        end: float64 (T, 2).
+        start: float64 (T, 2), centre of the round start.
+        end: float64 (T, 2), centre of the round end.
         start_radius: In world units.
         end_radius: In world units.
 
@@ -139,15 +146,15 @@ def capsule(start, end, start_radius, end_radius):
     return np.concatenate([end_cap, start_cap], axis=1)
 
 
-def inset(quads, left, bottom, right, top):
-    """A rectangle inside a moving four-cornered panel, in the panel's own coordinates.
+def inset(quads: np.ndarray, left: float, bottom: float, right: float, top: float) -> np.ndarray:
+    """Returns a rectangle inside a moving four-cornered panel, in the panel's own coordinates.
 
     Args:
         quads: float64 (T, 4, 2), corners in the order of `box`.
-        left: Where it begins; 0 is the panel's first side and 1 the opposite one.
-        bottom: So for the panel's other direction.
-        right: Where it ends, in the measure of `left`.
-        top: In the measure of `bottom`.
+        left: Left side; 0 is the panel's left side and 1 its right side.
+        bottom: Bottom side; 0 is the panel's bottom and 1 its top.
+        right: Right side, measured like `left`.
+        top: Top side, measured like `bottom`.
 
     Returns:
         float64 (T, 4, 2).
@@ -155,8 +162,3 @@ def inset(quads, left, bottom, right, top):
     u, v = box(left, bottom, right, top).T
     weights = np.stack([(1 - u) * (1 - v), u * (1 - v), u * v, (1 - u) * v], axis=-1)
     return np.einsum("nk,tkc->tnc", weights, quads)
-
-
-def shade(colour, factor):
-    """A darker (factor below 1) or lighter (above 1) RGB colour, as three integers."""
-    return tuple(int(min(255, max(0, round(value * factor)))) for value in colour)

@@ -1,7 +1,7 @@
-"""What is behind and beside the action: a moving wall, a floor, distractors, the sensor's noise.
+"""The surroundings of an action: a moving wall, a floor, distractors, the sensor's noise.
 
-All of it is drawn without looking at the action, and runs forwards or backwards by the toss of a
-coin, so that it is as likely in one member of a pair as, reversed, in the other.
+They are independent of the action, and run forwards or backwards with equal probability, so that
+they are as likely in one member of a pair as, reversed, in the other.
 """
 
 from dataclasses import dataclass
@@ -11,18 +11,20 @@ import numpy as np
 
 from i3d_tf.synthetic.camera import Camera, random_drift
 from i3d_tf.synthetic.distractors import random_distractors
-from i3d_tf.synthetic.palette import muted, shade_towards
+from i3d_tf.synthetic.palette import Colour, muted, shade_towards
+from i3d_tf.synthetic.scripts import Performance
+from i3d_tf.synthetic.shapes import Group
 from i3d_tf.synthetic.texture import random_texture
 
 SCROLL = 0.25  # world units that the wall drifts from the middle of the clip to its end, at most
-PARALLAX = 0.6  # how much of the camera's movement the wall shows
+PARALLAX = 0.6  # share of the camera's movement by which the wall moves
 CONTRAST = (0.35, 0.75)  # between the two colours of a texture
 NOISE = (0.5, 2.5)  # standard deviation, grey levels
 
 
 @dataclass(frozen=True)
 class Surroundings:
-    """Tracks and textures of everything but the performance.
+    """Tracks and textures of everything except the performance.
 
     Attributes:
         pan: float64 (T, 2), the camera's movement in world units.
@@ -31,11 +33,11 @@ class Surroundings:
         horizon: Height of the floor's far edge in world units.
         wall: uint8 (2 * size, 2 * size, 3).
         floor: uint8 (2 * size, 2 * size, 3).
-        behind: Tuple of Group, farther away than the performance.
-        before: Tuple of Group, nearer.
+        behind: Groups farther away than the performance.
+        before: Groups nearer than the performance.
         noise: int16 (size + 32, size + 32, 3), grey levels.
-        noise_offsets: int64 (T, 2), which part of the noise lies on which frame.
-        colour: RGB, the colour halfway between the wall's two.
+        noise_offsets: int64 (T, 2), top and left of the part of the noise on each frame.
+        colour: Colour halfway between the wall's two.
     """
 
     pan: np.ndarray
@@ -44,14 +46,14 @@ class Surroundings:
     horizon: float
     wall: np.ndarray
     floor: np.ndarray
-    behind: tuple
-    before: tuple
+    behind: tuple[Group, ...]
+    before: tuple[Group, ...]
     noise: np.ndarray
     noise_offsets: np.ndarray
-    colour: tuple
+    colour: Colour
 
-    def backwards(self):
-        """The same surroundings with time running the other way."""
+    def backwards(self) -> "Surroundings":
+        """Returns the same surroundings with time running backwards."""
         tracks = ("pan", "zoom", "scroll", "noise_offsets")
         groups = ("behind", "before")
         fields = dict(vars(self))
@@ -59,31 +61,25 @@ class Surroundings:
         fields.update({name: tuple(g.backwards() for g in fields[name]) for name in groups})
         return Surroundings(**fields)
 
-    def camera(self, performance, mirror, size):
-        """The camera that follows this drift about a performance.
+    def camera(self, performance: Performance, mirror: int, size: int) -> Camera:
+        """Returns the camera that drifts around the centre of a performance.
 
         Args:
-            performance: Performance.
-            mirror: +1 or -1.
-            size: Pixels.
-
-        Returns:
-            A Camera.
+            performance: The performance.
+            mirror: +1, or -1 for the mirror image.
+            size: Pixels, the side of the picture.
         """
         centre = np.asarray(performance.centre) + self.pan
         return Camera(centre, size / performance.height * np.exp(self.zoom), mirror, size)
 
 
-def random_surroundings(rng, num_frames, size):
+def random_surroundings(rng: np.random.Generator, num_frames: int, size: int) -> Surroundings:
     """Draws surroundings.
 
     Args:
-        rng: numpy.random.Generator.
+        rng: Source of random numbers.
         num_frames: T.
         size: Pixels, the side of a frame.
-
-    Returns:
-        Surroundings.
     """
     time = np.linspace(-1, 1, num_frames)
     # Pixels are drawn from streams of their own, so that a seed gives one scene at every size.
@@ -115,7 +111,7 @@ def _two_tones(rng):
 
 
 def _window(texture, size, magnification, anchor):
-    """The part of a texture that a frame shows; `anchor` is where the texture's middle is seen."""
+    """Returns a frame's part of a texture; `anchor` is the position of the texture's middle."""
     step = 1 / magnification
     offset = texture.shape[0] / 2 - np.asarray(anchor) * step
     matrix = np.array([[step, 0, offset[0]], [0, step, offset[1]]])
@@ -125,17 +121,8 @@ def _window(texture, size, magnification, anchor):
     )
 
 
-def draw_ground(surroundings, camera, frame):
-    """Draws the wall and the floor.
-
-    Args:
-        surroundings: Surroundings.
-        camera: Camera.
-        frame: Which frame, an index.
-
-    Returns:
-        uint8 (size, size, 3).
-    """
+def draw_ground(surroundings: Surroundings, camera: Camera, frame: int) -> np.ndarray:
+    """Draws the wall and the floor of a frame, given by its index: uint8 (size, size, 3)."""
     size, middle = camera.size, (camera.size - 1) / 2
     magnification = float(np.exp(surroundings.zoom[frame]))
     pixels = camera.scale[frame] * np.array([camera.mirror, -1.0])
@@ -153,7 +140,7 @@ def draw_ground(surroundings, camera, frame):
     return picture
 
 
-def add_noise(surroundings, picture, frame):
+def add_noise(surroundings: Surroundings, picture: np.ndarray, frame: int) -> np.ndarray:
     """Adds the sensor's noise to a picture, uint8 (size, size, 3)."""
     top, left = surroundings.noise_offsets[frame]
     size = len(picture)

@@ -3,14 +3,16 @@
 import cv2
 import numpy as np
 
-GRAIN = 0.12  # how much fine noise lies on every pattern
+from i3d_tf.synthetic.palette import Colour
+
+GRAIN = 0.12  # share of fine noise in every pattern
 
 
-def smooth_noise(rng, side, cells):
-    """Random values on a grid of cells, interpolated.
+def smooth_noise(rng: np.random.Generator, side: int, cells: int) -> np.ndarray:
+    """Draws random values on a coarse grid and interpolates them.
 
     Args:
-        rng: numpy.random.Generator.
+        rng: Source of random numbers.
         side: Pixels.
         cells: Grid points per side.
 
@@ -72,15 +74,16 @@ def _dots(rng, side):
 PATTERNS = (_clouds, _stripes, _bricks, _tiles, _shards, _dots)
 
 
-def random_texture(rng, side, colours, squeeze=1):
+def random_texture(
+    rng: np.random.Generator, side: int, colours: tuple[Colour, Colour], squeeze: int = 1
+) -> np.ndarray:
     """Draws a texture.
 
     Args:
-        rng: numpy.random.Generator.
+        rng: Source of random numbers.
         side: Pixels.
-        colours: Two RGB colours, between which it varies.
-        squeeze: Whole number of times the pattern is pressed together vertically, as a floor is by
-            perspective.
+        colours: The two colours between which it varies.
+        squeeze: Vertical compression of the pattern, an integer, like a floor's by perspective.
 
     Returns:
         uint8 (side, side, 3).

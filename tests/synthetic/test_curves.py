@@ -8,19 +8,19 @@ def phases(count=200):
     return [curves.action_phase(np.random.default_rng(seed)) for seed in range(count)]
 
 
-def test_phase_goes_from_nought_to_one_and_never_back():
+def test_action_phase_rises_from_0_to_1():
     for phase in phases():
         assert phase[0] == 0
         assert abs(phase[-1] - 1) < 1e-12  # a sine of a whole turn, rounded
         assert (np.diff(phase) >= 0).all()
 
 
-def test_clips_have_every_allowed_length_and_no_other():
+def test_action_phase_has_every_allowed_length():
     lengths = {len(phase) for phase in phases(600)}
     assert lengths == set(range(CLIP_FRAMES[0], CLIP_FRAMES[1] + 1))
 
 
-def test_holds_are_alike_at_both_ends():
+def test_action_phase_holds_as_long_at_both_ends():
     before = [int((phase == 0).sum()) for phase in phases(400)]
     after = [int((phase > 1 - 1e-12).sum()) for phase in phases(400)]
     low, high = curves.HOLD_FRAMES
@@ -29,13 +29,13 @@ def test_holds_are_alike_at_both_ends():
     assert max(before) == max(after) == high + 1
 
 
-def test_most_of_a_clip_is_action():
+def test_action_phase_moves_in_a_third_of_the_frames():
     for phase in phases():
         moving = (phase > 0.01) & (phase < 0.99)
         assert moving.sum() >= len(phase) / 3
 
 
-def test_ramp_by_hand():
+def test_ramp_is_a_smooth_step():
     values = curves.ramp(np.array([0.0, 0.2, 0.3, 0.4, 1.0]), 0.2, 0.4)
     np.testing.assert_allclose(values, [0, 0, 0.5, 1, 1], atol=1e-12)
 
@@ -58,7 +58,7 @@ def test_through_between_two_keys_is_a_smooth_step():
     )
 
 
-def test_one_of_two_feet_always_rests():
+def test_strides_leave_one_of_two_feet_at_rest():
     phase = np.linspace(0, 1, 101)
     lead, lead_lift = curves.strides(phase, 2, leads=True)
     trail, trail_lift = curves.strides(phase, 2, leads=False)

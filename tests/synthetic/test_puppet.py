@@ -13,18 +13,18 @@ def performance_and_body(seed):
     return perform("hat", PHASE, body, np.random.default_rng(seed)), body
 
 
-def test_a_person_is_two_arms_two_legs_a_torso_and_a_head():
+def test_person_has_six_groups():
     performance, body = performance_and_body(0)
     assert len(person(body, performance.joints)) == 6
 
 
-def test_what_is_held_is_drawn_just_behind_the_near_arm():
+def test_person_draws_held_things_behind_the_near_arm():
     performance, body = performance_and_body(0)
     thing = Group((Part(disc(performance.joints["hand_near"], 0.1), (1, 2, 3)),))
     assert person(body, performance.joints, (thing,))[-2] is thing
 
 
-def test_every_joint_is_covered_by_the_drawing():
+def test_person_covers_every_joint():
     performance, body = performance_and_body(1)
     groups = person(body, performance.joints)
     corners = np.concatenate([part.points for g in groups for part in g.parts], axis=1)
@@ -33,7 +33,7 @@ def test_every_joint_is_covered_by_the_drawing():
         assert (track <= corners.max(axis=1)).all()
 
 
-def test_the_nose_is_in_front():
+def test_person_has_the_nose_in_front():
     performance, body = performance_and_body(2)
     head = person(body, performance.joints)[4]
     forward = head.parts[1].points[..., 0].max(axis=1) - performance.joints["head"][:, 0]

@@ -21,12 +21,12 @@ def change(performance, joint, axis):
     return track[-1] - track[0]
 
 
-def test_there_is_a_script_for_every_pair():
+def test_scripts_are_those_of_the_actions():
     assert set(SCRIPTS) == {action.script for action in STICK_ACTIONS}
 
 
 @pytest.mark.parametrize("script", SCRIPTS)
-def test_nobody_jumps_stretches_or_sinks_into_the_floor(script):
+def test_perform_moves_smoothly_and_stays_above_the_floor(script):
     for seed in SEEDS:
         performance, body = performed(script, seed)
         for name, track in performance.joints.items():
@@ -40,7 +40,7 @@ def test_nobody_jumps_stretches_or_sinks_into_the_floor(script):
 
 
 @pytest.mark.parametrize("script", SCRIPTS)
-def test_backwards_turns_every_track_round(script):
+def test_performance_backwards_reverses_every_track(script):
     performance, _ = performed(script, 3)
     reversed_performance = performance.backwards()
     for name, track in performance.joints.items():
@@ -51,7 +51,7 @@ def test_backwards_turns_every_track_round(script):
 
 
 @pytest.mark.parametrize("script", SCRIPTS)
-def test_a_pose_depends_on_the_phase_alone(script):
+def test_perform_depends_only_on_the_phase(script):
     # Sampled at other instants, the same phases show the same poses.
     fine, _ = performed(script, 4, np.linspace(0, 1, 9))
     coarse, _ = performed(script, 4, np.linspace(0, 1, 5))
@@ -59,7 +59,7 @@ def test_a_pose_depends_on_the_phase_alone(script):
         np.testing.assert_allclose(track, fine.joints[name][::2], atol=1e-9)
 
 
-def test_who_sits_has_come_down_and_back():
+def test_sit_moves_the_hip_down_and_back():
     for seed in SEEDS:
         performance, body = performed("sit", seed)
         assert change(performance, "hip", 1) < -0.4 * body.thigh
@@ -67,7 +67,7 @@ def test_who_sits_has_come_down_and_back():
         assert abs(change(performance, "ankle_near", 0)) < 1e-3  # a straight leg gives as much
 
 
-def test_who_picks_up_holds_the_thing_at_the_end():
+def test_lift_ends_with_the_thing_in_the_hand():
     for seed in SEEDS:
         performance, _ = performed("lift", seed)
         thing = performance.groups[5].parts[0].points.mean(axis=1)
@@ -78,14 +78,14 @@ def test_who_picks_up_holds_the_thing_at_the_end():
         assert crouching < performance.joints["hip"][0, 1] - 0.15
 
 
-def test_who_climbs_rises_by_three_rungs():
+def test_ladder_rises_by_three_rungs():
     for seed in SEEDS:
         performance, _ = performed("ladder", seed)
         for joint in ("hip", "ankle_near", "ankle_far"):
             assert change(performance, joint, 1) == pytest.approx(0.48, abs=0.02)
 
 
-def test_a_hat_ends_on_the_head_and_the_hand_beside_the_body():
+def test_hat_ends_on_the_head_and_the_hand_beside_the_body():
     for seed in SEEDS:
         performance, body = performed("hat", seed)
         brim = performance.groups[5].parts[2].points.mean(axis=1)
@@ -95,7 +95,7 @@ def test_a_hat_ends_on_the_head_and_the_hand_beside_the_body():
         assert change(performance, "hand_near", 1) < 0
 
 
-def test_a_door_swings_by_its_handle():
+def test_door_swings_by_its_handle():
     for seed in SEEDS:
         performance, _ = performed("door", seed)
         leaf = performance.groups[1]
@@ -107,7 +107,7 @@ def test_a_door_swings_by_its_handle():
         assert gap[len(gap) // 3 :].max() < 0.17  # half an arm
 
 
-def test_a_crate_moves_with_the_person_who_faces_it():
+def test_crate_moves_with_the_person():
     for seed in SEEDS:
         performance, _ = performed("crate", seed)
         crate = performance.groups[-2].parts[0].points[:, 0, 0]

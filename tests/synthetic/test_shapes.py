@@ -7,11 +7,11 @@ from i3d_tf.synthetic import shapes
 ROUNDING = 1e-12
 
 
-def test_box_goes_round_its_corners():
+def test_box_corners_are_in_order():
     assert shapes.box(0, 1, 2, 3).tolist() == [[0, 1], [2, 1], [2, 3], [0, 3]]
 
 
-def test_rotate_by_a_quarter_turn_takes_x_to_y():
+def test_rotate_by_a_quarter_turn_maps_x_to_y():
     turned = shapes.rotate(np.array([[1.0, 0.0]]), np.array([0.0, np.pi / 2]))
     np.testing.assert_allclose(turned[:, 0], [[1, 0], [0, 1]], atol=ROUNDING)
 
@@ -22,18 +22,18 @@ def test_place_moves_a_polygon_along_its_track():
     assert moved[1].tolist() == [[11, 6], [12, 6]]
 
 
-def test_disc_keeps_its_radius():
+def test_disc_has_its_radius():
     points = shapes.disc(np.array([[3.0, 4.0]]), 0.5, 12)
     np.testing.assert_allclose(np.hypot(*(points[0] - (3, 4)).T), 0.5, atol=ROUNDING)
 
 
-def test_capsule_of_equal_radii_stays_at_that_distance_from_its_bar():
+def test_capsule_of_equal_radii_has_that_distance_from_its_bar():
     points = shapes.capsule(np.array([[0.0, 0.0]]), np.array([[2.0, 0.0]]), 0.25, 0.25)[0]
     nearest = np.stack([np.clip(points[:, 0], 0, 2), 0 * points[:, 0]], axis=-1)
     np.testing.assert_allclose(np.hypot(*(points - nearest).T), 0.25, atol=ROUNDING)
 
 
-def test_capsule_points_along_its_bar_whatever_the_direction():
+def test_capsule_of_two_radii_along_a_vertical_bar():
     points = shapes.capsule(np.array([[0.0, 0.0]]), np.array([[0.0, -1.0]]), 0.1, 0.2)[0]
     assert points[:, 1].min() == pytest.approx(-1.2)
     assert points[:, 1].max() == pytest.approx(0.1)
@@ -44,13 +44,9 @@ def test_inset_of_half_a_panel():
     assert shapes.inset(panel, 0.5, 0, 1, 0.5)[0].tolist() == [[2, 0], [4, 0], [4, 1], [2, 1]]
 
 
-def test_a_group_turned_round_twice_is_itself():
+def test_group_backwards_twice_is_itself():
     track = shapes.place(shapes.box(0, 0, 1, 1), np.array([[0.0, 0.0], [1.0, 0.0], [5.0, 0.0]]))
     group = shapes.Group((shapes.Part(track, (1, 2, 3)),))
     turned = group.backwards()
     assert turned.parts[0].points[:, 0, 0].tolist() == [5, 1, 0]
     np.testing.assert_array_equal(turned.backwards().parts[0].points, track)
-
-
-def test_shade_stays_within_a_byte():
-    assert shapes.shade((100, 200, 0), 2) == (200, 255, 0)

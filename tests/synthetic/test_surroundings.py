@@ -16,7 +16,7 @@ def camera_for(surroundings):
     return Camera(centre, 50 * np.exp(surroundings.zoom), 1, SIZE)
 
 
-def test_backwards_shows_the_frames_in_the_other_order():
+def test_surroundings_backwards_reverse_the_frames():
     forwards, backwards = draw(0), draw(0).backwards()
     for frame in range(NUM_FRAMES):
         other = NUM_FRAMES - 1 - frame
@@ -27,7 +27,7 @@ def test_backwards_shows_the_frames_in_the_other_order():
         )
 
 
-def test_the_floor_begins_at_the_horizon():
+def test_draw_ground_starts_the_floor_at_the_horizon():
     surroundings = draw(1)
     black = np.zeros_like(surroundings.wall)
     painted = {**vars(surroundings), "wall": black, "floor": black + 200}
@@ -42,7 +42,7 @@ def test_the_floor_begins_at_the_horizon():
     assert abs(covered - (SIZE - 0.5 - edge)) < 0.01
 
 
-def test_the_wall_moves():
+def test_draw_ground_moves_the_wall():
     moved = 0
     for seed in range(8):
         surroundings = draw(seed)
@@ -52,7 +52,7 @@ def test_the_wall_moves():
     assert moved == 8
 
 
-def test_noise_is_small_and_about_nought():
+def test_add_noise_is_small_with_mean_zero():
     surroundings = draw(2)
     grey = np.full((SIZE, SIZE, 3), 128, np.uint8)
     difference = add_noise(surroundings, grey, 3).astype(int) - 128
@@ -61,7 +61,7 @@ def test_noise_is_small_and_about_nought():
     assert 0.3 < difference.std() < 3
 
 
-def test_one_seed_is_one_scene_at_every_size():
+def test_random_surroundings_of_one_seed_agree_at_every_size():
     small = random_surroundings(np.random.default_rng(3), NUM_FRAMES, 64)
     large = random_surroundings(np.random.default_rng(3), NUM_FRAMES, 128)
     np.testing.assert_array_equal(small.pan, large.pan)

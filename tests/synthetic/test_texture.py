@@ -7,7 +7,7 @@ COLOURS = ((40, 60, 80), (200, 180, 160))
 
 
 @pytest.mark.parametrize("seed", range(10))
-def test_texture_lies_between_its_colours_and_is_not_flat(seed):
+def test_random_texture_varies_between_its_colours(seed):
     picture = texture.random_texture(np.random.default_rng(seed), 96, COLOURS)
     assert picture.shape == (96, 96, 3)
     assert picture.dtype == np.uint8
@@ -17,7 +17,7 @@ def test_texture_lies_between_its_colours_and_is_not_flat(seed):
 
 
 @pytest.mark.parametrize("pattern", texture.PATTERNS)
-def test_patterns_are_about_nought_to_one(pattern):
+def test_patterns_are_about_0_to_1(pattern):
     values = pattern(np.random.default_rng(0), 80)
     assert values.shape == (80, 80)
     # Cubic interpolation overshoots a little; what uses a pattern clips it.
@@ -25,7 +25,7 @@ def test_patterns_are_about_nought_to_one(pattern):
     assert values.max() < 1.3
 
 
-def test_squeezed_texture_repeats_every_third():
+def test_random_texture_squeezed_repeats_every_third_row():
     plain = texture.random_texture(np.random.default_rng(5), 96, COLOURS)
     squeezed = texture.random_texture(np.random.default_rng(5), 96, COLOURS, squeeze=3)
     assert squeezed.shape == plain.shape
