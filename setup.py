@@ -16,7 +16,7 @@ setup(
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     packages=find_packages(include=["i3d_tf", "i3d_tf.*"]),
-    package_data={"i3d_tf.specs": ["*.txt"]},
+    package_data={"i3d_tf.specs": ["*.txt"], "i3d_tf.evaluation": ["*.css"]},
     python_requires=">=3.10",
     install_requires=[
         "absl-py>=2.1",

@@ -22,10 +22,10 @@ def main(argv):
         from i3d_tf.experiments.stick_actions import NAMES, publish, train_stick_actions
 
         outcome = train_stick_actions(_OUTPUT_DIR.value, _SEED.value, _STEPS.value)
-        for name, record in outcome.reports.items():
+        for name, results in outcome.reports.items():
             folder = "report" if name == "test" else f"report_{name}"
             report = outcome.folder / f"{folder}_seed{_SEED.value}"
-            print(f"{name}:", "\n".join(summary(record, report)))
+            print(f"{name}:", "\n".join(summary(results, report)))
         if _PUBLISH.value:
             command = (
                 f"python tools/train_stick_actions.py --seed={_SEED.value} --publish=checkpoints"

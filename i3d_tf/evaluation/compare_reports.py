@@ -1,26 +1,26 @@
-"""Two reports beside each other: which classes gained, which lost, and whether it may be chance."""
+"""Comparison of two reports: classes that gained or lost accuracy, and a significance test."""
 
-import json
 import math
+import os
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-from i3d_tf.evaluation.results import FILE, FORMAT, TOP, VERSION
-from i3d_tf.evaluation.text import NOTHING, RESULT_NAMES, counted, flattened, percent, spelt
+from i3d_tf.evaluation.measure import TOP
+from i3d_tf.evaluation.results import Results, read_results
+from i3d_tf.evaluation.text import MISSING, RESULT_NAMES, counted, flatten, format_value, percent
 from i3d_tf.specs.streams import JOINT
 from i3d_tf.system.console import printable
 
-MAX_REPORT = 2**30  # bytes; a report of a million videos has about half of it
 MEASURES = {"top_1": "top-1", "top_5": f"top-{TOP}", "mean_class": "class mean"}
-SHOWN = 20  # classes of each list on the terminal
+MAX_LISTED = 20  # classes of each list on the terminal
 
 
 @dataclass(frozen=True)
 class Change:
-    """A number in two reports.
+    """One number in two reports.
 
     Attributes:
-        name: What it is of: a class, or a result and a measure.
+        name: A class, or a result and a measure.
         before: A share in [0, 1] in the first report, or None.
         after: The same in the second one.
     """
@@ -30,8 +30,8 @@ class Change:
     after: float | None
 
     @property
-    def points(self):
-        """How many percentage points it gained; None where one of them is not known."""
+    def points(self) -> float | None:
+        """The gain in percentage points; None where a share is not known."""
         if self.before is None or self.after is None:
             return None
         return 100 * (self.after - self.before)
@@ -39,19 +39,19 @@ class Change:
 
 @dataclass(frozen=True)
 class Comparison:
-    """What changed from one report to another.
+    """The changes from one report to another.
 
     Attributes:
         paths: The two reports.
-        warnings: Why the numbers may not be comparable, a sentence each.
+        warnings: Reasons why the numbers may not be comparable, a sentence each.
         overall: Changes of the measures that both reports have.
-        results: Which result of each report the classes and the videos are compared in.
-        classes: Changes of the classes that both reports have, the largest gain first, the classes
+        results: The result of each report in which classes and videos are compared.
+        classes: Changes of the classes that both reports have, the largest gain first, classes
             without videos in one of them last.
-        fixed: How many of the videos of both reports only the second one recognises.
-        broken: How many of them only the first one recognises.
-        p_value: How probable so uneven a change, or one more uneven, is when each changed video is
-            as likely to become right as wrong (two-sided sign test); None without changed videos.
+        fixed: Videos of both reports that only the second one classifies correctly.
+        broken: Videos that only the first one classifies correctly.
+        p_value: Of the two-sided sign test, whose hypothesis is that each changed video was as
+            likely to be fixed as broken; None without changed videos.
     """
 
     paths: tuple[str, str]
@@ -63,11 +63,11 @@ class Comparison:
     broken: int
     p_value: float | None
 
-    def lines(self, shown=SHOWN) -> list[str]:
-        """The lines that show the comparison on a terminal.
+    def lines(self, max_listed: int = MAX_LISTED) -> list[str]:
+        """Returns the lines that show the comparison on a terminal.
 
         Args:
-            shown: Classes to list of those that gained, and of those that lost.
+            max_listed: Classes to list of those that gained, and of those that lost.
         """
         gained = [change for change in self.classes if (change.points or 0) > 0]
         lost = [change for change in reversed(self.classes) if (change.points or 0) < 0]
@@ -79,10 +79,9 @@ class Comparison:
             "",
             *_table("", self.overall),
             "",
-            f"{names}: {counted(self.fixed, 'video')} became right, "
-            f"{self.broken:,} became wrong{p_value}",
-            *_classes("gained", gained, shown),
-            *_classes("lost", lost, shown),
+            f"{names}: {counted(self.fixed, 'video')} fixed, {self.broken:,} broken{p_value}",
+            *_classes("gained", gained, max_listed),
+            *_classes("lost", lost, max_listed),
         ]
         same = sum(change.points == 0 for change in self.classes)
         unknown = sum(change.points is None for change in self.classes)
@@ -92,25 +91,22 @@ class Comparison:
         return [printable(line) for line in lines]
 
 
-def compare_reports(path_a, path_b) -> Comparison:
+def compare_reports(path_a: os.PathLike | str, path_b: os.PathLike | str) -> Comparison:
     """Compares two reports, the second with the first.
 
     Args:
         path_a: A report.json, or the folder that holds it.
         path_b: Another.
 
-    Returns:
-        A Comparison.
-
     Raises:
         ValueError: A file is not a report, or the two have no class in common.
         OSError: A file cannot be read.
     """
-    a, b = read_report(path_a), read_report(path_b)
-    results = _results(a, b)
+    a, b = read_results(path_a), read_results(path_b)
+    names = _compared_results(a, b)
     accuracy_a, accuracy_b = (
-        dict(zip(r["classes"], r["results"][name]["class_accuracy"], strict=True))
-        for r, name in zip((a, b), results, strict=True)
+        dict(zip(results.class_names, results.by_stream[name].class_accuracy, strict=True))
+        for results, name in zip((a, b), names, strict=True)
     )
     changes = [
         Change(name, accuracy_a[name], accuracy_b[name])
@@ -118,62 +114,22 @@ def compare_reports(path_a, path_b) -> Comparison:
         if name in accuracy_b
     ]
     if not changes:
-        raise ValueError(f"{path_a} and {path_b} have no class in common; compare others.")
-    right, wrong = _changed(a, b, results)
+        raise ValueError(f"{path_a} and {path_b} have no class in common. Compare others.")
+    fixed, broken = _changed_videos(a, b, names)
     return Comparison(
         (str(path_a), str(path_b)),
-        tuple(_warnings(a, b, results)),
+        tuple(_warnings(a, b, names)),
         tuple(_overall(a, b)),
-        results,
+        names,
         tuple(sorted(changes, key=lambda c: (c.points is None, -(c.points or 0)))),
-        right,
-        wrong,
-        sign_test(right, wrong),
+        fixed,
+        broken,
+        sign_test(fixed, broken),
     )
 
 
-def read_report(path) -> dict:
-    """Reads a report.json, or the one in a folder.
-
-    Raises:
-        ValueError: It is not a report of this version.
-        OSError: It cannot be read.
-    """
-    path = Path(path)
-    file = path / FILE if path.is_dir() else path
-    if file.stat().st_size > MAX_REPORT:
-        raise ValueError(f"{file}: larger than any report, {MAX_REPORT:,} bytes.")
-    try:
-        record = json.loads(file.read_text("utf-8"))
-        if (record["format"], record["version"]) != (FORMAT, VERSION):
-            raise ValueError(f"{record['format']!r}, version {record['version']!r}")
-        _check(record)
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise ValueError(
-            f"{file}: not a report of format {FORMAT!r}, version {VERSION} ({error}); "
-            "evaluate again to make one."
-        ) from error
-    return record
-
-
-def _check(record):
-    """Touches all that a comparison reads; what is not there, or of another kind, raises."""
-    classes = len(record["classes"])
-    if len(set(record["classes"])) != classes:
-        raise ValueError("a class twice")
-    if not record["results"] or not set(record["results"]) <= set(RESULT_NAMES):
-        raise ValueError(f"results {list(record['results'])}")
-    for name, result in record["results"].items():
-        if len(result["class_accuracy"]) != classes:
-            raise ValueError(f"{len(result['class_accuracy'])} accuracies for {classes} classes")
-        for share in (*result["class_accuracy"], *(result[key] for key in MEASURES)):
-            if share is not None and not 0 <= share <= 1:
-                raise ValueError(f"an accuracy of {share!r}")
-        _ = record["protocol"].items(), {rank + 0 for rank in _ranks(record, name).values()}
-
-
-def sign_test(first, second):
-    """The probability of a split of first + second fair coins as uneven as this, or more so.
+def sign_test(first: int, second: int) -> float | None:
+    """Returns the probability that first + second fair coins split as unevenly, or more so.
 
     Returns:
         A float in [0, 1]; None for no coin.
@@ -189,94 +145,92 @@ def sign_test(first, second):
     return min(1.0, 2 * sum(math.exp(log - total * math.log(2)) for log in logs))
 
 
-def _results(a, b):
-    """The result to compare in: the best that both have, else each report's own headline."""
-    shared = [
-        name for name in (JOINT, "rgb", "flow") if name in a["results"] and name in b["results"]
-    ]
-    return (shared[0], shared[0]) if shared else (list(a["results"])[-1], list(b["results"])[-1])
+def _compared_results(a, b):
+    """Returns the best result that both reports have, else each report's own headline."""
+    for name in (JOINT, "rgb", "flow"):
+        if name in a.by_stream and name in b.by_stream:
+            return name, name
+    return a.headline, b.headline
 
 
-def _overall(a, b):
-    for name in a["results"]:
-        if name in b["results"]:
-            for measure, words in MEASURES.items():
-                pair = (report["results"][name][measure] for report in (a, b))
-                yield Change(f"{RESULT_NAMES[name]} {words}", *pair)
+def _overall(a, b) -> Iterator[Change]:
+    for name in a.by_stream:
+        if name in b.by_stream:
+            for measure, title in MEASURES.items():
+                pair = (getattr(results.by_stream[name], measure) for results in (a, b))
+                yield Change(f"{RESULT_NAMES[name]} {title}", *pair)
 
 
-def _ranks(report, result):
-    """Labelled video to the rank of its label, from 1; a path counts from the data folder on."""
-    folder = str(report["data"].get("data_dir") or "").rstrip("/") + "/"
+def _ranks(results, name):
+    """Returns labelled video to the rank of its label; paths are relative to the data folder."""
+    folder = str(results.data.get("data_dir") or "").rstrip("/") + "/"
     return {
-        (p["path"].removeprefix(folder), p["start"], p["end"], p["label"]): p[result]["rank"]
-        for p in report["predictions"]
+        (p.path.removeprefix(folder), p.start, p.end, p.label): p.rankings[name].rank
+        for p in results.predictions
     }
 
 
-def _changed(a, b, results):
-    """How many of the videos of both became right, and wrong."""
-    first, second = (_ranks(r, name) for r, name in zip((a, b), results, strict=True))
+def _changed_videos(a, b, names):
+    """Returns how many of the videos of both reports were fixed, and broken."""
+    first, second = (_ranks(results, name) for results, name in zip((a, b), names, strict=True))
     both = [(first[key] == 1, second[key] == 1) for key in first if key in second]
     return both.count((False, True)), both.count((True, False))
 
 
-def _warnings(a, b, results):
-    if results[0] != results[1]:
-        yield f"{RESULT_NAMES[results[0]]} of A is compared with {RESULT_NAMES[results[1]]} of B."
-    only_a, only_b = (set(x["classes"]) - set(y["classes"]) for x, y in ((a, b), (b, a)))
+def _warnings(a, b, names) -> Iterator[str]:
+    if names[0] != names[1]:
+        yield f"{RESULT_NAMES[names[0]]} of A is compared with {RESULT_NAMES[names[1]]} of B."
+    only_a, only_b = (set(x.class_names) - set(y.class_names) for x, y in ((a, b), (b, a)))
     if only_a or only_b:
         yield (
-            f"The classes differ: {_some(only_a)} only in A, {_some(only_b)} only in B; the "
-            "accuracies are of different tasks."
+            f"The classes differ: {_examples(only_a)} only in A, {_examples(only_b)} only in B; "
+            "the accuracies are of different tasks."
         )
-    first, second = (set(_ranks(r, name)) for r, name in zip((a, b), results, strict=True))
+    first, second = (set(_ranks(r, name)) for r, name in zip((a, b), names, strict=True))
     if first != second:
         yield (
             f"The videos or their labels differ: {len(first - second):,} only in A, "
             f"{len(second - first):,} only in B, {len(first & second):,} in both."
         )
-    ways_a, ways_b = (
-        _protocol(report, result) for report, result in zip((a, b), results, strict=True)
-    )
+    protocol_a, protocol_b = (_protocol(r, name) for r, name in zip((a, b), names, strict=True))
     differing = [
-        f"{key} {ways_a.get(key, NOTHING)} and {ways_b.get(key, NOTHING)}"
-        for key in dict.fromkeys((*ways_a, *ways_b))
-        if ways_a.get(key) != ways_b.get(key)
+        f"{key} {protocol_a.get(key, MISSING)} and {protocol_b.get(key, MISSING)}"
+        for key in dict.fromkeys((*protocol_a, *protocol_b))
+        if protocol_a.get(key) != protocol_b.get(key)
     ]
     if differing:
         yield f"The protocols differ: {', '.join(differing)}."
 
 
-def _protocol(report, result):
-    """How the videos were shown: all but the weights, which are what is compared."""
-    ways = {
-        " ".join(keys): spelt(value)
-        for keys, value in flattened(report["protocol"])
+def _protocol(results: Results, name):
+    """Returns how the clips were made, as text; not the weights, which are what is compared."""
+    fields = {
+        " ".join(keys): format_value(value)
+        for keys, value in flatten(results.protocol)
         if keys[0] != "checkpoints"
     }
-    return {**ways, "fusion": spelt(report["results"][result].get("fusion"))}
+    return {**fields, "fusion": format_value(results.by_stream[name].fusion)}
 
 
-def _some(names, most=3):
-    shown = sorted(names)[:most] + (["..."] if len(names) > most else [])
+def _examples(names, count=3):
+    shown = sorted(names)[:count] + (["..."] if len(names) > count else [])
     return f"{len(names)}" + (f" ({', '.join(shown)})" if shown else "")
 
 
-def _classes(word, changes, shown):
+def _classes(verb, changes, max_listed):
     if not changes:
-        return ["", f"no class {word}"]
-    title = f"{counted(len(changes), 'class', 'classes')} {word}"
-    more = [f"... and {len(changes) - shown} more"] if len(changes) > shown else []
-    return ["", *_table(title, changes[:shown]), *more]
+        return ["", f"no class {verb}"]
+    title = f"{counted(len(changes), 'class', 'classes')} {verb}"
+    more = [f"... and {len(changes) - max_listed} more"] if len(changes) > max_listed else []
+    return ["", *_table(title, changes[:max_listed]), *more]
 
 
-def _table(title, changes):
-    """Lines of aligned columns under A, B and points."""
-    width = max(len(title), *(len(change.name) for change in changes)) if changes else len(title)
+def _table(title, changes: Sequence[Change]):
+    """Returns lines of aligned columns under A, B and points."""
+    width = max([len(title), *(len(change.name) for change in changes)])
     lines = [f"{title:{width}}  {'A':>7}  {'B':>7}  {'points':>7}"]
     for change in changes:
-        points = NOTHING if change.points is None else f"{change.points:+.1f}"
+        points = MISSING if change.points is None else f"{change.points:+.1f}"
         columns = (percent(change.before), percent(change.after), points)
         lines.append(f"{change.name:{width}}" + "".join(f"  {column:>7}" for column in columns))
     return lines

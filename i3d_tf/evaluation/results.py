@@ -1,76 +1,205 @@
-"""Every number of an evaluation as one record of plain values: what report.json holds."""
+"""The results of an evaluation, typed, and as the JSON of report.json.
 
+```
+format, version   constants of this file
+protocol, data    how clips were made, and the report of the dataset: plain values
+classes, videos   class names in the order of the logits, and the number of videos
+headline          name of the main result
+results           "rgb", "flow", "joint" -> accuracies, confusion matrix, see `StreamResult`
+history           stream -> evaluations during its training
+worst             indices of the most confident errors among the predictions
+predictions       a record for each video, see `VideoPrediction`
+```
+"""
+
+import json
 import math
+import os
 from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from i3d_tf.metrics.classification import (
-    confusion_matrix,
-    fuse,
-    label_ranks,
-    mean_class_accuracy,
-    per_class_accuracy,
-    top_k_accuracy,
-)
-from i3d_tf.metrics.ranking import softmax
-from i3d_tf.specs.streams import JOINT, STREAMS
+from i3d_tf.specs.streams import STREAM_CHOICES
 
 FILE = "report.json"
 FORMAT = "i3d_tf evaluation"
 VERSION = 1
-TOP = 5  # classes kept of each prediction, and the k of the second accuracy
-WORST = 12  # clips shown
-DIGITS = 6  # of a probability
+MAX_BYTES = 2**30  # of a report.json; that of a million videos has about half of it
 
 
-def report_numbers(evaluation) -> dict:
-    """Measures an evaluation.
+@dataclass(frozen=True)
+class RankedClass:
+    """A class and its probability in [0, 1] for one video."""
+
+    label: str
+    probability: float
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """The classes of one video, as one result ranks them.
+
+    Attributes:
+        rank: Place of the video's label, from 1.
+        top: The most probable classes, best first.
+    """
+
+    rank: int
+    top: tuple[RankedClass, ...]
+
+
+@dataclass(frozen=True)
+class VideoPrediction:
+    """The predictions for one video.
+
+    Attributes:
+        path: The video file.
+        start: Seconds at which its cut starts, or None.
+        end: Seconds at which its cut ends, or None.
+        label: Name of its class.
+        rankings: Name of a result to its ranking.
+    """
+
+    path: str
+    start: float | None
+    end: float | None
+    label: str
+    rankings: dict[str, Ranking]
+
+
+@dataclass(frozen=True)
+class StreamResult:
+    """The accuracies of one stream, or of both together.
+
+    Attributes:
+        streams: The streams.
+        fusion: How the logits of two networks were fused; None for one network.
+        correct: Videos whose label is the most probable class.
+        top_1: Their share, in [0, 1].
+        top_5: Share of videos whose label is among the 5 most probable classes; None for 5 classes
+            and fewer.
+        mean_class: Mean of the accuracies of the classes that have videos.
+        class_videos: Videos of each class.
+        class_accuracy: Top-1 accuracy of each class; None for a class without videos.
+        confusion: (class, predicted class, videos) of every entry of the confusion matrix that is
+            not 0: few of 160,000 for 400 classes.
+    """
+
+    streams: tuple[str, ...]
+    fusion: str | None
+    correct: int
+    top_1: float
+    top_5: float | None
+    mean_class: float
+    class_videos: tuple[int, ...]
+    class_accuracy: tuple[float | None, ...]
+    confusion: tuple[tuple[int, int, int], ...]
+
+    def confusion_matrix(self) -> np.ndarray:
+        """Returns int64 (classes, classes): videos by class and predicted class."""
+        classes = len(self.class_videos)
+        matrix = np.zeros((classes, classes), np.int64)
+        for true, predicted, videos in self.confusion:
+            matrix[true, predicted] = videos
+        return matrix
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns plain values."""
+        return {
+            "streams": list(self.streams),
+            "fusion": self.fusion,
+            "correct": self.correct,
+            "top_1": self.top_1,
+            "top_5": self.top_5,
+            "mean_class": self.mean_class,
+            "class_videos": list(self.class_videos),
+            "class_accuracy": list(self.class_accuracy),
+            "confusion": [list(entry) for entry in self.confusion],
+        }
+
+
+@dataclass(frozen=True)
+class Results:
+    """Everything that an evaluation found.
+
+    Attributes:
+        protocol: How clips were made, as plain values.
+        data: The dataset's report, as plain values.
+        class_names: In the order of the logits.
+        by_stream: "rgb", "flow" or "joint" to its result; the last one is the headline.
+        history: Stream to its training history, rows with a "step" each.
+        errors: Indices of the wrong predictions with the highest probability, highest first, in
+            the headline's result.
+        predictions: The predictions for each video.
+    """
+
+    protocol: dict[str, Any]
+    data: dict[str, Any]
+    class_names: tuple[str, ...]
+    by_stream: dict[str, StreamResult]
+    history: dict[str, list[dict[str, Any]]]
+    errors: tuple[int, ...]
+    predictions: tuple[VideoPrediction, ...]
+
+    @property
+    def headline(self) -> str:
+        """Name of the main result: of both streams, where there are two."""
+        return list(self.by_stream)[-1]
+
+    @property
+    def best(self) -> StreamResult:
+        """The main result."""
+        return self.by_stream[self.headline]
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns the content of report.json."""
+        return {
+            "format": FORMAT,
+            "version": VERSION,
+            "protocol": self.protocol,
+            "data": self.data,
+            "classes": list(self.class_names),
+            "videos": len(self.predictions),
+            "headline": self.headline,
+            "results": {name: result.to_json() for name, result in self.by_stream.items()},
+            "history": self.history,
+            "worst": list(self.errors),
+            "predictions": [_prediction_to_json(prediction) for prediction in self.predictions],
+        }
+
+
+def read_results(path: os.PathLike | str) -> Results:
+    """Reads a report.json, or the one in a folder.
+
+    Raises:
+        ValueError: It is not a report of this version, or is damaged.
+        OSError: It cannot be read.
+    """
+    path = Path(path)
+    file = path / FILE if path.is_dir() else path
+    if (size := file.stat().st_size) > MAX_BYTES:
+        raise ValueError(f"{file}: {size:,} bytes are more than a report has, {MAX_BYTES:,}.")
+    try:
+        return _results(json.loads(file.read_text("utf-8")))
+    except (ValueError, RecursionError) as error:
+        raise ValueError(
+            f"{file}: not a report of format {FORMAT!r}, version {VERSION} ({error}). Evaluate "
+            "again to make one."
+        ) from error
+
+
+def plain(value: Any, name: str) -> Any:
+    """Returns a value as JSON can hold it; numbers that are not finite become None.
 
     Args:
-        evaluation: An `Evaluation`.
-
-    Returns:
-        A record of plain values, none of them NaN:
-          format, version, classes, videos, protocol, data, history;
-          results: "rgb", "flow" and, of both streams, "joint", to their numbers;
-          headline: the name of the last of them;
-          predictions: a record a video;
-          worst: which of them are wrong with the highest probability, in the headline's result.
+        value: Text, numbers, truth values, None, NumPy's scalars, and lists and dicts of these.
+        name: Name of the value in errors.
 
     Raises:
-        ValueError: The protocol, the data report or the history holds what JSON cannot.
-    """
-    scores = _scores(evaluation)
-    headline = list(scores)[-1]
-    record = {
-        "format": FORMAT,
-        "version": VERSION,
-        "protocol": plain(evaluation.protocol, "protocol"),
-        "data": plain(evaluation.data_report, "data_report"),
-        "classes": list(evaluation.class_names),
-        "videos": len(evaluation.paths),
-        "headline": headline,
-        "results": {
-            name: {
-                "streams": list(STREAMS) if name == JOINT else [name],
-                "fusion": evaluation.fusion if name not in evaluation.logits else None,
-                **_numbers(values, evaluation.labels),
-            }
-            for name, values in scores.items()
-        },
-        "history": _history(evaluation.history or {}),
-        "worst": _worst(_probabilities(headline, scores, evaluation), evaluation.labels),
-    }
-    record["predictions"] = _predictions(evaluation, scores)
-    return record
-
-
-def plain(value, where):
-    """A value as JSON can hold it; numbers that are not finite become None.
-
-    Raises:
-        ValueError: The value is, or holds, what JSON cannot hold.
+        ValueError: The value is, or holds, something else.
     """
     if isinstance(value, np.generic):
         value = value.item()
@@ -79,84 +208,130 @@ def plain(value, where):
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, Mapping):
-        return {str(key): plain(item, f"{where}[{key!r}]") for key, item in value.items()}
+        return {str(key): plain(item, f"{name}[{key!r}]") for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [plain(item, f"{where}[{k}]") for k, item in enumerate(value)]
+        return [plain(item, f"{name}[{k}]") for k, item in enumerate(value)]
     raise ValueError(
-        f"`{where}` must be text, a number, a truth value, None, or a list or dict of such; "
+        f"`{name}` must be text, a number, a truth value, None, or a list or dict of such; "
         f"received {type(value).__name__}."
     )
 
 
-def _history(history):
-    """Stream to rows that have a step each."""
-    history = plain(history, "history")
-    for stream, rows in history.items():
-        for row in rows if isinstance(rows, list) else [rows]:
-            step = row.get("step") if isinstance(row, dict) else None
-            if not isinstance(step, int | float):
-                raise ValueError(
-                    f"`history` of {stream} must be dicts with a number `step`; received {row!r}."
-                )
-    return history
-
-
-def _scores(evaluation):
-    """Result to its scores (N, classes): of each stream and, of two, of both."""
-    scores = dict(evaluation.logits)
-    if len(scores) > 1:
-        scores[JOINT] = fuse(scores, evaluation.fusion)
-    return scores
-
-
-def _probabilities(name, scores, evaluation):
-    if name not in evaluation.logits and evaluation.fusion == "probabilities":
-        return scores[name]
-    return softmax(scores[name])
-
-
-def _numbers(scores, labels):
-    matrix = confusion_matrix(scores, labels)
-    cells = np.argwhere(matrix)
+def _prediction_to_json(prediction):
+    rankings = {
+        name: {
+            "rank": ranking.rank,
+            "top": [{"label": k.label, "probability": k.probability} for k in ranking.top],
+        }
+        for name, ranking in prediction.rankings.items()
+    }
     return {
-        "correct": int(matrix.trace()),
-        "top_1": top_k_accuracy(scores, labels),
-        # Of five classes, every answer has the right one among its five best.
-        "top_5": top_k_accuracy(scores, labels, TOP) if scores.shape[1] > TOP else None,
-        "mean_class": mean_class_accuracy(scores, labels),
-        "class_videos": matrix.sum(axis=1).tolist(),
-        "class_accuracy": plain(per_class_accuracy(scores, labels).tolist(), "class_accuracy"),
-        # [true, predicted, videos] of every cell that is not 0: few of 160,000 for 400 classes.
-        "confusion": [[int(i), int(j), int(matrix[i, j])] for i, j in cells],
+        "path": prediction.path,
+        "start": prediction.start,
+        "end": prediction.end,
+        "label": prediction.label,
+        **rankings,
     }
 
 
-def _worst(probabilities, labels):
-    best = probabilities.argmax(axis=1)
-    wrong = np.flatnonzero(best != labels)
-    confidence = probabilities[wrong, best[wrong]]
-    return wrong[np.argsort(-confidence, kind="stable")][:WORST].tolist()
+# The reader: every function returns a checked part of report.json, or raises ValueError.
+_NUMBER, _SECONDS = (int, float), (int, float, type(None))
 
 
-def _predictions(evaluation, scores):
-    """What each result says of each clip."""
-    names = evaluation.class_names
-    records = [
-        {"path": path, "start": start, "end": end, "label": names[label]}
-        for path, (start, end), label in zip(
-            evaluation.paths, evaluation.cuts, evaluation.labels, strict=True
-        )
-    ]
-    for name, values in scores.items():
-        ranks = label_ranks(values, evaluation.labels)
-        order = np.argsort(-values, axis=1, kind="stable")[:, :TOP]
-        best = np.take_along_axis(_probabilities(name, scores, evaluation), order, axis=1)
-        for record, rank, classes, shares in zip(records, ranks, order, best, strict=True):
-            record[name] = {
-                "rank": int(rank) + 1,
-                "top": [
-                    {"label": names[k], "probability": round(float(p), DIGITS)}
-                    for k, p in zip(classes, shares, strict=True)
-                ],
-            }
-    return records
+def _results(record):
+    if (found := (_get(record, "format", str), _get(record, "version", int))) != (FORMAT, VERSION):
+        raise ValueError(f"{found[0]!r}, version {found[1]!r}")
+    class_names = _list(record, "classes", str)
+    if len(set(class_names)) != len(class_names):
+        raise ValueError("a class is there twice")
+    results = _get(record, "results", dict)
+    if not results or not set(results) <= set(STREAM_CHOICES):
+        raise ValueError(f"results of {list(results)}")
+    predictions = tuple(
+        _video_prediction(prediction, results) for prediction in _list(record, "predictions", dict)
+    )
+    errors = _list(record, "worst", int)
+    if not all(0 <= index < len(predictions) for index in errors):
+        raise ValueError("'worst' names predictions that are not there")
+    history = _get(record, "history", dict)
+    return Results(
+        protocol=_get(record, "protocol", dict),
+        data=_get(record, "data", dict),
+        class_names=class_names,
+        by_stream={
+            name: _stream_result(_get(results, name, dict), len(class_names)) for name in results
+        },
+        history={stream: list(_list(history, stream, dict)) for stream in history},
+        errors=errors,
+        predictions=predictions,
+    )
+
+
+def _stream_result(record, classes):
+    entries = tuple(map(tuple, _list(record, "confusion", list)))
+    for entry in entries:
+        numbers = len(entry) == 3 and all(type(number) is int for number in entry)
+        if not numbers or not (min(entry) >= 0 and max(entry[:2]) < classes):
+            raise ValueError(f"an entry {entry} of a confusion matrix of {classes} classes")
+    return StreamResult(
+        streams=_list(record, "streams", str),
+        fusion=_get(record, "fusion", (str, type(None))),
+        correct=_get(record, "correct", int),
+        top_1=_share(record, "top_1"),
+        top_5=_share(record, "top_5", optional=True),
+        mean_class=_share(record, "mean_class"),
+        class_videos=_list(record, "class_videos", int, classes),
+        class_accuracy=tuple(
+            _checked_share(share, "class_accuracy")
+            for share in _list(record, "class_accuracy", _SECONDS, classes)
+        ),
+        confusion=entries,
+    )
+
+
+def _video_prediction(record, names):
+    return VideoPrediction(
+        path=_get(record, "path", str),
+        start=_get(record, "start", _SECONDS),
+        end=_get(record, "end", _SECONDS),
+        label=_get(record, "label", str),
+        rankings={name: _ranking(_get(record, name, dict)) for name in names},
+    )
+
+
+def _ranking(record):
+    top = tuple(
+        RankedClass(_get(k, "label", str), _get(k, "probability", _NUMBER))
+        for k in _list(record, "top", dict)
+    )
+    return Ranking(_get(record, "rank", int), top)
+
+
+def _share(record, key, optional=False):
+    share = _get(record, key, _SECONDS if optional else _NUMBER)
+    return _checked_share(share, key)
+
+
+def _checked_share(share, key):
+    if share is not None and not 0 <= share <= 1:
+        raise ValueError(f"{key!r} of {share!r}")
+    return share
+
+
+def _list(record, key, kinds, length=None):
+    values = _get(record, key, list)
+    if length is not None and len(values) != length:
+        raise ValueError(f"{key!r} has {len(values)} values, not {length}")
+    return tuple(_of_kind(value, key, kinds) for value in values)
+
+
+def _get(record, key, kinds):
+    if not isinstance(record, dict) or key not in record:
+        raise ValueError(f"{key!r} is missing")
+    return _of_kind(record[key], key, kinds)
+
+
+def _of_kind(value, key, kinds):
+    if not isinstance(value, kinds) or isinstance(value, bool):
+        raise ValueError(f"{key!r} has a value of another kind, {value!r:.40}")
+    return value

@@ -1,12 +1,16 @@
-"""How a report spells its numbers, and the protocol that stands beside them."""
+"""Numbers and protocols as text, for the page and for terminals."""
 
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from i3d_tf.evaluation.results import Results
 from i3d_tf.specs.streams import JOINT
 
 RESULT_NAMES = {"rgb": "RGB", "flow": "Optical flow", JOINT: "Two-stream"}
-FUSION_WORDS = {"logits": "sum of the logits", "probabilities": "mean of the probabilities"}
-NOTHING = "-"
-# Protocol entry, how it reads in a sentence, and its name in the table.
-PROTOCOL_WORDS = (
+FUSION_NAMES = {"logits": "sum of the logits", "probabilities": "mean of the probabilities"}
+MISSING = "-"
+# Protocol entry, its text in a sentence, and its name in the table.
+PROTOCOL_NAMES = (
     ("frames", "{} frames", "Frames of a clip"),
     ("rgb_step", "RGB 1 of {}", "RGB shows one frame of"),
     ("frame_rate", "{} frames/s", "Frames per second"),
@@ -20,58 +24,57 @@ PROTOCOL_WORDS = (
 )
 
 
-def percent(share, digits=1) -> str:
-    """A share in [0, 1] as text; None, of which nothing is known, as a dash."""
-    return NOTHING if share is None else f"{100 * share:.{digits}f}%"
+def percent(share: float | None, digits: int = 1) -> str:
+    """Returns a share in [0, 1] as text; a dash for None."""
+    return MISSING if share is None else f"{100 * share:.{digits}f}%"
 
 
-def counted(number, noun, plural=None) -> str:
-    """A number with its noun: "1 video", "1,200 videos", "2 classes"."""
+def counted(number: int, noun: str, plural: str | None = None) -> str:
+    """Returns a number with its noun: "1 video", "1,200 videos", "2 classes"."""
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
 
 
-def protocol_line(record, result=None) -> str:
-    """The protocol in one line, to stand beside numbers.
+def protocol_line(results: Results, name: str | None = None) -> str:
+    """Returns the protocol in one line, to stand beside numbers.
 
     Args:
-        record: What `report_numbers` returns.
-        result: The result that the numbers are of, or None for all of them.
-
-    Returns:
-        Text.
+        results: The results.
+        name: The result that the numbers are of, or None for all of them.
     """
-    streams = record["results"][result]["streams"] if result else list(record["results"])
+    streams = results.by_stream[name].streams if name else list(results.by_stream)
     parts = []
-    for key, words, _ in PROTOCOL_WORDS:
-        value = record["protocol"].get(key)
+    for key, text, _ in PROTOCOL_NAMES:
+        value = results.protocol.get(key)
         if value is None or (key == "flow_engine" and "flow" not in streams):
             continue
         if key == "rgb_step" and (value == 1 or "rgb" not in streams):
             continue
         plural = "" if value == 1 else "s"
-        parts.append(words.replace("(s)", plural).format(spelt(value)))
-    if result and (fusion := record["results"][result]["fusion"]):
-        parts.append(FUSION_WORDS[fusion])
-    return ", ".join([counted(record["videos"], "video"), *parts])
+        parts.append(text.replace("(s)", plural).format(format_value(value)))
+    if name and (fusion := results.by_stream[name].fusion):
+        parts.append(FUSION_NAMES[fusion])
+    return ", ".join([counted(len(results.predictions), "video"), *parts])
 
 
-def spelt(value) -> str:
-    """A plain value as text."""
+def format_value(value: Any) -> str:
+    """Returns a plain value as text."""
     if value is None:
-        return NOTHING
+        return MISSING
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, float):
         return f"{value:g}"
     if isinstance(value, list):
-        return ", ".join(map(spelt, value)) or NOTHING
+        return ", ".join(map(format_value, value)) or MISSING
     return str(value)
 
 
-def flattened(record, prefix=()):
+def flatten(
+    record: Mapping[str, Any], prefix: tuple[str, ...] = ()
+) -> Iterator[tuple[tuple[str, ...], Any]]:
     """Yields (keys, value) for every value of nested dicts."""
     for key, value in record.items():
         if isinstance(value, dict):
-            yield from flattened(value, (*prefix, key))
+            yield from flatten(value, (*prefix, key))
         else:
             yield (*prefix, key), value

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from i3d_tf.evaluation.evaluate import EvaluateOptions, evaluate
+from i3d_tf.evaluation.results import Results
 from i3d_tf.experiments.render import render_stick_actions
 from i3d_tf.specs.recipes import RECIPES
 from i3d_tf.specs.streams import STREAMS
@@ -24,12 +25,12 @@ class Outcome:
     """Result of the chain.
 
     Attributes:
-        reports: "test" and "frozen" to the reports of the evaluations; in the second the RGB
+        reports: "test" and "frozen" to the results of the evaluations; in the second the RGB
             network sees one frame of every clip, repeated.
         folder: Folder of all output.
     """
 
-    reports: dict
+    reports: dict[str, Results]
     folder: Path
 
 

@@ -1,38 +1,58 @@
-"""Networks of random weights: what matters is what is said, not how right it is."""
+"""Networks of random weights that only average colours: the predictions do not matter here."""
 
 import dataclasses
 import json
 import shutil
 
+import keras
 import numpy as np
 import pytest
 
-from i3d_tf.evaluation import evaluate as evaluate_file
 from i3d_tf.evaluation.evaluate import EvaluateOptions, evaluate, summary
-from i3d_tf.weights.store import save_weights
+from i3d_tf.evaluation.results import read_results
 
-TINY = 1 / 16
 DIRECTIONS = ["down", "left", "right", "up"]
-PROTOCOL = {"frames": 9, "frame_rate": 25.0, "short_side": 40, "crop_size": 32}
+PROTOCOL = {
+    "test_frames": 9,
+    "frame_rate": 25.0,
+    "short_side": 40,
+    "crop_size": 32,
+    "test_windows": 1,
+    "rgb_step": 1,
+}
+
+
+def tiny_network(*channels):
+    """A network of one stream, or of both, which takes clips of any shape."""
+    names = {3: "rgb", 2: "flow"}
+    inputs = [keras.Input((None, None, None, count), name=names[count]) for count in channels]
+    means = [keras.layers.GlobalAveragePooling3D()(each) for each in inputs]
+    if len(means) == 1:
+        return keras.Model(inputs[0], keras.layers.Dense(4)(means[0]))
+    mean = keras.layers.Concatenate()(means)
+    return keras.Model({each.name: each for each in inputs}, keras.layers.Dense(4)(mean))
 
 
 @pytest.fixture(scope="module")
 def networks(tmp_path_factory):
-    """A checkpoint directory with `rgb` and `flow`; `other` and `strange` have other classes."""
-    from i3d_tf.models.inception import inception_i3d
-
-    directory = tmp_path_factory.mktemp("networks")
-    for name, channels, labels in (
-        ("rgb", 3, DIRECTIONS),
-        ("flow", 2, DIRECTIONS),
-        ("other", 2, ["in", "out", "left", "right"]),
-        ("strange", 2, ["in", "out", "north", "south"]),
-    ):
-        shape = (None, None, None, channels)
-        model = inception_i3d(input_shape=shape, classes=4, width_multiplier=TINY)
-        row = {"classes": 4, "labels": labels, "width_multiplier": TINY, "protocol": PROTOCOL}
-        save_weights(model, name, directory, row | {"stream": "rgb" if channels == 3 else "flow"})
-    return directory
+    """Folders of training runs: name -> path."""
+    folder = tmp_path_factory.mktemp("networks")
+    runs = (
+        ("rgb", (3,), DIRECTIONS, {}),
+        ("flow", (2,), DIRECTIONS, {}),
+        ("longer", (2,), DIRECTIONS, {"test_frames": 16}),
+        ("joint", (3, 2), DIRECTIONS, {}),
+        ("other", (2,), ["in", "out", "left", "right"], {}),
+        ("strange", (2,), ["in", "out", "north", "south"], {}),
+    )
+    for name, channels, labels, changes in runs:
+        (folder / name).mkdir()
+        tiny_network(*channels).save(folder / name / "best.keras")
+        run = {"settings": PROTOCOL | changes, "class_names": labels}
+        (folder / name / "run.json").write_text(json.dumps(run), "utf-8")
+        row = {"step": 2, "test_accuracy": 0.5}
+        (folder / name / "history.jsonl").write_text(json.dumps(row) + "\n", "utf-8")
+    return {name: str(folder / name) for name, *_ in runs}
 
 
 @pytest.fixture(scope="module")
@@ -45,105 +65,106 @@ def data_dir(squares_dir, tmp_path_factory):
 
 
 @pytest.fixture
-def options(networks, data_dir, tmp_path):
+def options(networks, data_dir, tmp_path, squares_flow_dir):
     return EvaluateOptions(
         dataset="class_folders",
         data_dir=str(data_dir),
         split="test",
         report_dir=str(tmp_path / "report"),
-        rgb_checkpoint="rgb",
-        checkpoint_dir=str(networks),
-        flow_dir=str(tmp_path / "flow"),
+        rgb_checkpoint=networks["rgb"],
+        flow_dir=str(squares_flow_dir),
         flow_engine="dis",
     )
 
 
-@pytest.mark.slow
-def test_the_engine_is_the_one_that_made_the_flow(options):
-    both = dataclasses.replace(options, flow_checkpoint="flow", flow_engine="opencv")
-    evaluate(both)
-    record = evaluate(dataclasses.replace(both, flow_engine="numba"))  # computes nothing any more
-    assert record["protocol"]["flow_engine"] == "opencv"
-
-
-def test_both_streams_and_their_sum(options, tmp_path, data_dir):
-    both = dataclasses.replace(options, flow_checkpoint="flow")
-    record = evaluate(both)
-    assert list(record["results"]) == ["rgb", "flow", "joint"]
-    assert (record["videos"], record["classes"]) == (4, DIRECTIONS)
-    text = (tmp_path / "report" / "report.json").read_text("utf-8")
-    assert json.loads(text) == record
-    assert "NaN" not in text
+def test_both_streams_and_their_sum(options, networks, data_dir, tmp_path, capsys):
+    both = dataclasses.replace(options, flow_checkpoint=networks["flow"])
+    results = evaluate(both)
+    assert list(results.by_stream) == ["rgb", "flow", "joint"]
+    assert results.class_names == tuple(DIRECTIONS)
+    assert [prediction.label for prediction in results.predictions] == DIRECTIONS
+    assert read_results(tmp_path / "report") == results
     with np.load(tmp_path / "report" / "logits.npz") as arrays:
         assert all(np.isfinite(arrays[stream]).all() for stream in ("rgb", "flow"))
         assert arrays["labels"].tolist() == [0, 1, 2, 3]
-    assert len(list((tmp_path / "flow" / "test").rglob("*.flow.zip"))) == 4  # made on first use
-    protocol = record["protocol"]
-    assert (protocol["frames"], protocol["clips"], protocol["crops"]) == (9, 1, 1)
-    assert (protocol["precision"], protocol["flow_engine"]) == ("float32", "dis")
-    ((unreadable,),) = [record["data"]["unreadable"]]
-    assert unreadable["path"] == f"{data_dir}/test/up/broken.mp4"
-    assert record["data"]["found"] == 5
-    lines = summary(record, both.report_dir)
+    assert {"frames": 9, "clips": 1, "crops": 1, "crop_size": 32}.items() <= (
+        results.protocol.items()
+    )
+    assert (results.protocol["precision"], results.protocol["flow_engine"]) == ("float32", "dis")
+    history = [{"step": 2, "test_accuracy": 0.5}]
+    assert results.history == {"rgb": history, "flow": history}
+    ((unreadable,),) = [results.data["unreadable"]]
+    broken = f"{data_dir}/test/up/broken.mp4"
+    assert unreadable["path"] == broken
+    assert results.data["found"] == 5
+    output = capsys.readouterr()  # the flow of the others is there
+    assert "flow of 0 videos computed (DIS by dis), 4 already there, 1 failed" in output.out
+    assert f"error: {broken}: it is not a video" in output.err
+    lines = summary(results, both.report_dir)
     assert lines[0] == "4 videos, 4 classes"
     assert [line.split()[0] for line in lines[1:4]] == ["rgb", "flow", "joint"]
 
 
-def test_windows_and_crops_are_asked_for_and_said(options):
+@pytest.mark.slow
+def test_flow_engine_is_the_one_that_made_the_files(options, networks, tmp_path):
+    flow_dir = str(tmp_path / "flow")
+    both = dataclasses.replace(options, flow_checkpoint=networks["flow"], flow_dir=flow_dir)
+    evaluate(dataclasses.replace(both, flow_engine="opencv"))
+    results = evaluate(dataclasses.replace(both, flow_engine="numba"))  # computes nothing any more
+    assert results.protocol["flow_engine"] == "opencv"
+
+
+def test_network_of_both_streams(options, networks):
+    joint = dataclasses.replace(options, rgb_checkpoint=None, joint_checkpoint=networks["joint"])
+    results = evaluate(joint)
+    assert list(results.by_stream) == ["joint"]
+    assert (results.best.streams, results.best.fusion) == (("rgb", "flow"), None)
+
+
+def test_protocol_overrides_that_of_the_networks(options):
     changed = dataclasses.replace(options, protocol={"windows": 2, "crops": 2, "frames": 10})
-    protocol = evaluate(changed)["protocol"]
+    protocol = evaluate(changed).protocol
     assert (protocol["clips"], protocol["crops"], protocol["frames"]) == (2, 2, 10)
     assert protocol["crop_size"] == 32
 
 
-def test_frozen_time_is_said(options):
-    record = evaluate(dataclasses.replace(options, freeze_time=True))
-    assert record["protocol"]["time"] == "frozen: the middle frame of every clip, repeated"
-    assert list(record["results"]) == ["rgb"]
+def test_freeze_time_is_in_the_protocol(options):
+    results = evaluate(dataclasses.replace(options, freeze_time=True))
+    assert results.protocol["time"] == "frozen: the middle frame of every clip, repeated"
+    assert list(results.by_stream) == ["rgb"]
 
 
-def test_folders_of_other_classes_are_left_out_and_said(options):
-    other = dataclasses.replace(options, rgb_checkpoint=None, flow_checkpoint="other")
-    record = evaluate(other)
-    assert record["videos"] == 2
-    assert record["data"]["left_out"] == 3
-    lines = summary(record, other.report_dir)
+def test_folders_of_other_classes_are_left_out(options, networks):
+    other = dataclasses.replace(options, rgb_checkpoint=None, flow_checkpoint=networks["other"])
+    results = evaluate(other)
+    assert len(results.predictions) == 2
+    assert results.data["left_out"] == 3
+    lines = summary(results, other.report_dir)
     assert "  note: folders that are not classes: down, up" in lines
     assert "  note: 2 of 4 classes have no video" in lines
 
 
 @pytest.mark.parametrize(
-    ("changes", "message"),
+    ("streams", "split", "message"),
     [
-        ({"rgb_checkpoint": None}, "give --rgb_checkpoint, --flow_checkpoint or both"),
-        ({"rgb_checkpoint": "flow"}, "flow: is a network for flow, not rgb"),
-        ({"flow_checkpoint": "other"}, "both networks must have the same classes"),
-        ({"flow_checkpoint": "strange", "rgb_checkpoint": None}, "none|no row|none of"),
-        ({"split": "val"}, "has no folder 'val'"),
+        ({"rgb": None}, "test", "no network was named. Give --rgb_checkpoint, --flow_ch"),
+        ({"joint": "joint"}, "test", "sees both streams. Give no other network beside it"),
+        ({"rgb": "flow"}, "test", "flow: is a network for flow, not rgb"),
+        ({"flow": "other"}, "test", "both networks must have the same classes"),
+        ({"flow": "longer"}, "test", "expect frames 9 and 16; give --frames"),
+        ({"rgb": None, "flow": "strange"}, "test", "no row is of this split and these classes"),
+        ({}, "val", "has no folder 'val'"),
     ],
 )
-def test_what_does_not_fit_is_refused(options, changes, message):
+def test_evaluate_refuses_networks_and_data_that_do_not_fit(
+    options, networks, streams, split, message
+):
+    named = {f"{stream}_checkpoint": networks.get(name) for stream, name in streams.items()}
     with pytest.raises((ValueError, OSError), match=message):
-        evaluate(dataclasses.replace(options, **changes))
+        evaluate(dataclasses.replace(options, split=split, **named))
 
 
-def test_networks_that_expect_other_clips_are_not_mixed(options, monkeypatch):
-    opened = evaluate_file.open_checkpoint
-
-    def longer(name, directory):
-        found = opened(name, directory)
-        frames = 16 if found.stream == "flow" else 9
-        return dataclasses.replace(
-            found, protocol=dataclasses.replace(found.protocol, frames=frames)
-        )
-
-    monkeypatch.setattr(evaluate_file, "open_checkpoint", longer)
-    both = dataclasses.replace(options, flow_checkpoint="flow")
-    with pytest.raises(ValueError, match="the networks expect frames 9 and 16; give --frames"):
-        evaluate(both)
-
-
-def test_a_split_of_which_nothing_can_be_read(options, data_dir, tmp_path):
+def test_split_without_a_readable_video(options, data_dir, tmp_path):
     folder = tmp_path / "none"
     shutil.copytree(data_dir, folder)
     for path in folder.rglob("*.mp4"):

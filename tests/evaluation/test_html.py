@@ -1,8 +1,18 @@
 import re
 from html.parser import HTMLParser
 
-from i3d_tf.evaluation.html import report_page
-from i3d_tf.evaluation.results import report_numbers
+import numpy as np
+import pytest
+
+from i3d_tf.evaluation.html import (
+    Picture,
+    classes_section,
+    confusion_section,
+    errors_section,
+    report_page,
+    training_section,
+)
+from i3d_tf.evaluation.measure import measure
 from i3d_tf.viz.markup import VOID
 
 HOSTILE = "</script><img src=x onerror=alert(1)> \"'&"
@@ -30,11 +40,20 @@ class Outline(HTMLParser):
 
 
 def page_of(evaluation):
-    record = report_numbers(evaluation)
-    return report_page(record, dict.fromkeys(record["worst"], (None, "not there")))
+    results = measure(evaluation)
+    return report_page(results, dict.fromkeys(results.errors, Picture(missing="not there")))
 
 
-def test_the_page_is_well_formed_and_shows_every_result(six_clips):
+def first_cells(section):
+    """The first cell of every row of a section's tables."""
+    return re.findall(r'<th scope="row"[^>]*>([^<]*)</th>', section)
+
+
+def rgb_alone(six_clips):
+    return six_clips(logits={"rgb": six_clips().logits["rgb"]})
+
+
+def test_page_is_well_formed_and_shows_every_result(six_clips):
     outline = Outline(page_of(six_clips()))
     assert outline.crossed == []
     assert outline.open == []
@@ -43,19 +62,19 @@ def test_the_page_is_well_formed_and_shows_every_result(six_clips):
         assert shown in text
 
 
-def test_the_protocol_stands_beside_the_numbers(six_clips):
-    page = page_of(six_clips(logits={"rgb": six_clips().logits["rgb"]}))
-    sections = dict(re.findall(r"<section><h2>(\w+).*?</h2>(.*?)</section>", page))
+def test_protocol_stands_beside_the_numbers(six_clips):
+    page = page_of(rgb_alone(six_clips))
+    sections = dict(re.findall(r"<section><h2>([^<]+)</h2>(.*?)</section>", page))
     line = "6 videos, 250 frames, 25 frames/s, 1 crop"
     assert [name for name, section in sections.items() if line in section] == [
-        "Results",
-        "Confusions",
-        "Classes",
-        "Worst",
+        "Accuracy",
+        "Confusion matrix",
+        "Accuracy by class",
+        "Most confident errors",
     ]
 
 
-def test_the_page_needs_nothing_from_elsewhere(six_clips):
+def test_page_has_its_style_and_loads_nothing(six_clips):
     outline = Outline(page_of(six_clips(history={"rgb": [{"step": 1, "loss": 1.0}]})))
     tags = {tag for tag, _ in outline.elements}
     assert tags.isdisjoint({"script", "link", "iframe", "object", "base", "form"})
@@ -67,6 +86,7 @@ def test_the_page_needs_nothing_from_elsewhere(six_clips):
     ]
     assert addresses == []
     style = next(words for words in outline.words if ":root" in words)
+    assert "prefers-color-scheme: dark" in style
     assert not re.search(r"url\(|@import", style)
 
 
@@ -85,7 +105,7 @@ def test_names_and_paths_stay_text(six_clips):
     assert HOSTILE in " ".join(outline.words)
 
 
-def test_what_is_not_text_can_still_be_written(six_clips):
+def test_path_that_is_not_text_can_be_written(six_clips):
     page = page_of(six_clips(paths=[f"\udcff\x00{k}" for k in range(6)]))
     assert "\ufffd\ufffd4" in page.encode("utf-8").decode("utf-8")
 
@@ -107,7 +127,7 @@ def test_data_is_counted_and_listed(six_clips):
     assert ">1,200<" in page
 
 
-def test_checkpoints_stand_in_the_cards(six_clips):
+def test_checkpoints_are_in_cards_and_table(six_clips):
     digest = "0123456789abcdef" * 4
     protocol = {"checkpoints": {"rgb": {"name": "mine", "sha256": digest}, "flow": "other"}}
     page = page_of(six_clips(protocol=protocol))
@@ -116,6 +136,80 @@ def test_checkpoints_stand_in_the_cards(six_clips):
     assert ">other<" in page
 
 
-def test_a_name_without_its_split(six_clips):
+def test_title_is_dataset_and_accuracy(six_clips):
     assert "<title>mine: 83.3% top-1</title>" in page_of(six_clips(data_report={"name": "mine"}))
     assert "<title>Evaluation: 83.3% top-1</title>" in page_of(six_clips())
+
+
+def test_confusion_section_of_a_few_classes_has_matrices_and_pairs(six_clips):
+    section = confusion_section(measure(six_clips()))
+    assert section.count("<svg") == 3  # of both streams and of both together
+    assert "sit: 1 of 2 predicted as jump" in section
+    assert first_cells(section)[0] == "sit"
+
+
+def test_confusion_section_of_many_classes_has_pairs_alone(six_clips):
+    # Every class has one video, and is correct but for the first, which is predicted as the last.
+    logits = np.eye(60)
+    logits[0] = logits[-1]
+    evaluation = six_clips(
+        class_names=[f"class {k}" for k in range(60)],
+        paths=[f"{k}.mp4" for k in range(60)],
+        labels=np.arange(60),
+        logits={"rgb": logits},
+    )
+    section = confusion_section(measure(evaluation))
+    assert "<svg" not in section
+    assert first_cells(section) == ["class 0"]
+    assert ">class 59</td>" in section
+
+
+def test_sections_without_errors(six_clips):
+    results = measure(six_clips(logits={"rgb": 3 * np.eye(3)[[0, 0, 1, 1, 2, 2]]}))
+    assert "No video was classified wrongly." in confusion_section(results)
+    assert "every video was classified correctly" in errors_section(results, {})
+
+
+def test_classes_go_up_from_the_lowest_with_bars_as_long(six_clips):
+    section = classes_section(measure(rgb_alone(six_clips)))
+    assert first_cells(section) == ["sit", "jump", "run"]
+    assert re.findall(r"width:([\d.]+)%", section) == ["0.0", "50.0", "100.0"]
+
+
+def test_classes_without_videos_come_last_with_a_dash(six_clips):
+    section = classes_section(measure(six_clips(labels=np.array([1, 1, 1, 1, 2, 2]))))
+    assert first_cells(section)[-1] == "run"
+    assert section.count('<td class="share">-</td>') == 3
+    assert "1 class without videos" in section
+
+
+def test_training_section_has_a_chart_for_each_value(six_clips):
+    rows = [
+        {"step": step, "epoch": step, "loss": 1.0 / step, "val_loss": 2.0 / step, "lr": 0.1}
+        for step in (1, 2)
+    ]
+    test_only = [{"step": 5, "test_accuracy": 0.9, "test_videos": 120, "note": "best"}]
+    section = training_section(measure(six_clips(history={"rgb": rows, "flow": test_only})))
+    titles = re.findall(r"<svg[^>]*><title>([^<]*)</title>", section)
+    assert titles == [
+        "Loss: training ends with 0.5 at step 2; validation ends with 1 at step 2",
+        "Lr: training ends with 0.1 at step 2",
+        "Accuracy (test): test ends with 90% at step 5",
+    ]
+
+
+@pytest.mark.parametrize("history", [None, {}, {"rgb": []}])
+def test_without_a_history_there_is_no_training_section(six_clips, history):
+    assert training_section(measure(six_clips(history=history))) is None
+
+
+def test_errors_section_shows_predictions_and_picture(six_clips):
+    results = measure(six_clips(cuts=[(None, None)] * 4 + [(1.5, None)] * 2))
+    assert results.errors == (4,)
+    shown = errors_section(results, {4: Picture("data:image/jpeg;base64,AAAA")})
+    assert 'src="data:image/jpeg;base64,AAAA"' in shown
+    assert "data/clip_4.mp4, 1.5 s to its end" in shown
+    # Logits of 6 beside two of 0: 99.5 %, and the label has half of the rest.
+    assert '<span class="ink-wrong">jump 100%</span>' in shown
+    assert '<span class="ink-correct">sit 0%</span>' in shown
+    assert "No picture: gone" in errors_section(results, {4: Picture(missing="gone")})

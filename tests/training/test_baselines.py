@@ -61,7 +61,7 @@ def test_trains_and_is_evaluated_by_its_own_protocol(
     protocol = checkpoint.protocol
     assert (protocol.frames, protocol.windows) == (recipe.test_frames, recipe.test_windows)
     assert protocol.rgb_step == recipe.rgb_step
-    record = evaluate(
+    results = evaluate(
         EvaluateOptions(
             dataset="class_folders",
             data_dir=str(squares_dir),
@@ -72,10 +72,10 @@ def test_trains_and_is_evaluated_by_its_own_protocol(
             **{f"{stream}_checkpoint": str(tmp_path / "run")},
         )
     )
-    assert list(record["results"]) == [stream]
-    assert record["results"][stream]["top_1"] == pytest.approx(row["test_accuracy"])
-    assert record["results"][stream]["fusion"] is None
-    assert record["protocol"]["rgb_step"] == recipe.rgb_step
+    assert list(results.by_stream) == [stream]
+    assert results.best.top_1 == pytest.approx(row["test_accuracy"])
+    assert results.best.fusion is None
+    assert results.protocol["rgb_step"] == recipe.rgb_step
 
 
 def test_a_network_of_both_streams_stands_alone(tmp_path, squares_dir):
