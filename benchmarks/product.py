@@ -29,8 +29,8 @@ def network_operations(frames, size, classes, width_multiplier=1.0) -> int:
         classes: Number of logits.
         width_multiplier: Scales the network's filters.
     """
-    from i3d_tf.specs.geometry import count_multiply_adds
+    from i3d_tf.specs.complexity import inception_complexity
     from i3d_tf.specs.inception_v1 import I3D, widen
 
     rows = [widen(row, width_multiplier) for row in I3D]
-    return 2 * count_multiply_adds(rows, (frames, size, size, 3), classes)
+    return 2 * inception_complexity(rows, (frames, size, size, 3), classes).multiply_adds

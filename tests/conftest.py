@@ -8,13 +8,7 @@ import numpy as np
 import pytest
 
 from i3d_tf.specs.geometry import variable_shapes
-from i3d_tf.specs.inception_v1 import (
-    ENDPOINTS,
-    I3D,
-    INCEPTION_V1_ENDPOINTS,
-    MaxPool,
-    name_without_time,
-)
+from i3d_tf.specs.inception_v1 import I3D
 from i3d_tf.specs.releases import RELEASES, released_name
 from i3d_tf.specs.streams import CHANNELS
 
@@ -169,56 +163,6 @@ def write_bad_videos(write_grey_video):
 
 
 @pytest.fixture(scope="session")
-def frozen_video():
-    """Function: (2D network, its inflated I3D, image, clip of it) -> asserts that they agree.
-
-    Every endpoint is compared at the time steps that no zero of a convolution's padding reaches.
-    """
-    import keras
-
-    # A sum of t equal parts instead of one product: float32's 6e-8 a rounding, through 22 layers.
-    # 2e-5 was measured; one kernel not divided by its extent moves an endpoint by over 1e-1.
-    tolerance = 1e-4  # of an endpoint's standard deviation; of the norm of the logits
-
-    def answers(model, names, inputs):
-        outputs = {name: model.get_layer(name).output for name in names}
-        values = keras.Model(model.input, outputs)(inputs)
-        return {name: np.array(value) for name, value in values.items()}
-
-    def compare(flat, deep, image, clip):
-        pictures = answers(flat, INCEPTION_V1_ENDPOINTS, image)
-        videos = answers(deep, ENDPOINTS[:-1], clip)
-        for name, clean in steps_without_padding(clip.shape[1]).items():
-            picture = pictures[name_without_time(name)]
-            error = np.abs(videos[name] - picture[:, None]).max(axis=(0, 2, 3, 4)) / picture.std()
-            assert clean.any()
-            assert error[clean].max() <= tolerance, name
-            assert error[~clean].max() > tolerance, name
-        inside = videos["Mixed_5c"][:, clean]
-        logits = deep.get_layer("Logits")(deep.get_layer("AvgPool3d_0a_7x7")(inside))
-        error = np.linalg.norm(np.array(logits) - pictures["Logits"])
-        assert error <= tolerance * np.linalg.norm(pictures["Logits"])
-
-    return compare
-
-
-def steps_without_padding(frames):
-    """Endpoint of I3D to bool (T'): which steps no padding of a convolution reaches, counted."""
-    clean, steps = np.ones(frames, bool), {}
-    for row in I3D:
-        extent = getattr(row, "kernel", (3,))[0]
-        stride = getattr(row, "stride", (1,))[0]
-        count = -(-len(clean) // stride)
-        padding = max(0, (count - 1) * stride + extent - len(clean))
-        # A convolution sees zeros before and after the clip; a max-pool leaves them out.
-        sides = padding // 2, padding - padding // 2
-        around = np.pad(clean, sides, constant_values=isinstance(row, MaxPool))
-        clean = np.array([around[k * stride : k * stride + extent].all() for k in range(count)])
-        steps[row.name] = clean
-    return steps
-
-
-@pytest.fixture(scope="session")
 def write_v1_checkpoint():
     """Function: (path, values by name) -> the path, now a TF1 checkpoint of a single file."""
     import tensorflow as tf
@@ -229,29 +173,3 @@ def write_v1_checkpoint():
         return path
 
     return write
-
-
-@pytest.fixture(scope="session")
-def random_weights():
-    """Function: network -> the network, every weight random; batch norm's statistics too.
-
-    Kernels keep the size of what they see, so that what comes out depends on what goes in.
-    """
-
-    def fill(model, seed=0):
-        generator = np.random.default_rng(seed)
-        for weight in model.weights:
-            kind = weight.path.rsplit("/", 1)[-1]
-            if kind in ("gamma", "moving_variance", "variance"):
-                weight.assign(generator.uniform(0.5, 1.5, weight.shape))
-            elif kind.endswith("kernel"):
-                seen = weight.shape[:2] if weight.shape[-1] == 1 else weight.shape[:-1]
-                weight.assign(generator.normal(0, (2 / np.prod(seen)) ** 0.5, weight.shape))
-            else:
-                weight.assign(generator.normal(0, 0.2, weight.shape))
-        for layer in model.layers:
-            if hasattr(layer, "finalize_state"):  # Normalization computes with copies
-                layer.finalize_state()
-        return model
-
-    return fill

@@ -17,7 +17,7 @@ from i3d_tf.data.clips import count_frames, load_flow, load_rgb
 from i3d_tf.data.example import VideoExample
 from i3d_tf.data.flow_store import FlowStore
 from i3d_tf.data.views import View, evaluation_views, random_view
-from i3d_tf.specs.protocol import Protocol, clip_shape, frames_seen
+from i3d_tf.specs.protocol import Protocol, clip_shape, frame_indices
 from i3d_tf.video.errors import VideoError
 from i3d_tf.video.transforms_tf import preprocess_batch
 
@@ -130,7 +130,7 @@ class PipelineConfig:
         return [self.read(first + index).path for index in range(self.batch_size)]
 
     def _load(self, stream, example, view):
-        seen = list(frames_seen(stream, self.protocol.frames, self.protocol.rgb_step))
+        seen = list(frame_indices(stream, self.protocol.frames, self.protocol.rgb_step))
         view = replace(view, indices=view.indices[seen])
         if stream == "rgb":
             return load_rgb(example, view, self.protocol)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field, replace
 
 from i3d_tf.specs.architectures import ARCHITECTURES, Architecture
-from i3d_tf.specs.complexity import architecture_multiply_adds, count_parameters
+from i3d_tf.specs.complexity import Complexity, architecture_complexity
 from i3d_tf.specs.recipes import (
     I3D_MODEL,
     RECIPES,
@@ -52,17 +52,12 @@ class Entry:
     @property
     def parameters(self) -> int:
         """Values in the variables of all its networks."""
-        shape = self._clip_shapes()["rgb"]
-        return count_parameters(
-            self.name, len(STICK_LABELS), WIDTH, shape if self.name == "c3d" else None
-        )
+        return self._complexity().parameters
 
     @property
     def multiply_adds(self) -> int:
         """Multiply-adds of all its networks for all windows of one test video."""
-        shapes = self._clip_shapes()
-        window = architecture_multiply_adds(self.name, shapes, len(STICK_LABELS), WIDTH)
-        return window * self.recipe(self.streams[0]).test_windows
+        return self._complexity().multiply_adds * self.recipe(self.streams[0]).test_windows
 
     def recipe(self, stream: str, steps: int = STEPS) -> Recipe:
         """Returns the recipe by which the network of one stream is trained."""
@@ -75,13 +70,15 @@ class Entry:
             evaluate_every=steps,
         )
 
-    def _clip_shapes(self):
+    def _complexity(self) -> Complexity:
+        """Counts all its networks for one window."""
         recipes = [self.recipe(stream) for stream in self.streams]
-        return {
+        shapes = {
             stream: recipe.clip_shape(stream, recipe.test_frames)
             for recipe in recipes
             for stream in recipe.streams
         }
+        return architecture_complexity(self.name, shapes, len(STICK_LABELS), WIDTH)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from i3d_tf.flow.tvl1_tensorflow import flow_function
 from i3d_tf.inference.dataset_logits import last_step_logits
 from i3d_tf.inference.test_clip import MAX_ASPECT
 from i3d_tf.specs.inception_v1 import HEAD, MIN_FRAMES
-from i3d_tf.specs.protocol import frames_seen
+from i3d_tf.specs.protocol import frame_indices
 from i3d_tf.specs.streams import JOINT, STREAMS, streams_of
 from i3d_tf.video import transforms_tf
 
@@ -113,7 +113,7 @@ class ServingModule(tf.Module):
             shown = frames[:number] if stream == "rgb" else self._flow_of(frames, number)
             shown = transforms_tf.centre_crop(shown, protocol.crop_size)
             shown = transforms_tf.preprocess_input(shown, stream)
-            seen = frames_seen(stream, protocol.frames, protocol.rgb_step)
+            seen = frame_indices(stream, protocol.frames, protocol.rgb_step)
             yield tf.gather(shown, tf.gather(order, list(seen), axis=1))
 
     def _flow_of(self, frames, number):
@@ -192,7 +192,7 @@ def _applied(model):
 
 def _check_shown(takes, stream, protocol):
     """Compares (T, H, W) of a network, None for any, with what its protocol shows."""
-    frames = len(frames_seen(stream, protocol.frames, protocol.rgb_step))
+    frames = len(frame_indices(stream, protocol.frames, protocol.rgb_step))
     shown = (frames, protocol.crop_size, protocol.crop_size)
     if any(own not in (None, other) for own, other in zip(takes, shown, strict=True)):
         raise ValueError(

@@ -11,7 +11,7 @@ from i3d_tf.inference.prediction import Answer, answered, stage
 from i3d_tf.inference.test_clip import read_test_clips
 from i3d_tf.metrics.ranking import decode_predictions
 from i3d_tf.models.fold_batch_norm import fuse_for_inference
-from i3d_tf.specs.protocol import frames_seen
+from i3d_tf.specs.protocol import frame_indices
 from i3d_tf.specs.streams import JOINT, STREAM_CHOICES, streams_of
 from i3d_tf.video.errors import VideoError
 from i3d_tf.video.sampling import first_frames
@@ -92,7 +92,7 @@ class Predictor:
                 shown = compute_flow(shown, engine=self.engine, next_frame=window.following)
         with stage(answer, "crop"):
             order = first_frames(len(shown), protocol.frames)
-            order = order[frames_seen(stream, protocol.frames, protocol.rgb_step)]
+            order = order[frame_indices(stream, protocol.frames, protocol.rgb_step)]
             clip = preprocess_input(centre_crop(shown, protocol.crop_size), stream=stream)
             return clip[np.newaxis, order]
 

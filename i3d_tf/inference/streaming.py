@@ -19,7 +19,7 @@ import numpy as np
 import tensorflow as tf
 
 from i3d_tf.layers.head import Logits
-from i3d_tf.specs.geometry import Span, halve, receptive_fields
+from i3d_tf.specs.geometry import Span, output_length, receptive_fields
 from i3d_tf.specs.inception_v1 import HEAD, I3D, MIN_FRAMES, MaxPool
 from i3d_tf.specs.streams import CHANNELS
 from i3d_tf.system.prefetch import prefetch
@@ -67,7 +67,7 @@ def plan_chunks(num_steps: int, span: Span, chunk_steps: int) -> list[Chunk]:
     field, jump = span.field[0], span.jump[0]
     # Half of the field, and one step: SAME padding may stand one more step on one of both sides.
     halo = _up(field // 2, jump) + jump
-    steps, in_chunk = halve(num_steps, jump), halve(chunk_steps, jump)
+    steps, in_chunk = output_length(num_steps, jump), output_length(chunk_steps, jump)
     chunks = []
     for first in range(0, steps, in_chunk):
         last = min(first + in_chunk, steps)
@@ -139,7 +139,7 @@ class Streamer:
             answers = _answers(function, span, chunks, windows)
             length = num_frames
             for function, following in later:
-                length = halve(length, span.jump[0])
+                length = output_length(length, span.jump[0])
                 span, chunks = following, plan_chunks(length, following, chunk_steps)
                 steps = (step for answer in answers for step in answer)
                 answers = _answers(function, span, chunks, _windows(steps, chunks, tf.stack))

@@ -14,7 +14,7 @@ from i3d_tf.models.validation import (
     check_network,
     shapes_of_streams,
 )
-from i3d_tf.specs.baselines import FLOW_PER_STEP, FUSED_STEPS, FUSION
+from i3d_tf.specs.baselines import FLOW_PER_STEP, FUSED_3D, FUSED_STEPS
 from i3d_tf.specs.inception_v1 import HEAD, HEAD_DROPOUT, widen
 from i3d_tf.specs.streams import CHANNELS
 
@@ -67,7 +67,7 @@ def fused_3d(
         outputs = keras.layers.Concatenate(name="streams")(features)  # (N, T, H', W', 2048)
     else:
         (outputs,) = features
-    for row in FUSION:
+    for row in FUSED_3D:
         outputs = layer_for(widen(row, width_multiplier))(outputs)
     outputs = keras.layers.Dropout(dropout_rate, name=HEAD_DROPOUT)(outputs)
     outputs = Logits(classes, name=HEAD)(outputs)  # (N, classes)

@@ -1,7 +1,7 @@
-"""The five architectures that the paper compares, and what it publishes of them.
+"""The five architectures that the paper compares, with their sampling and published accuracies.
 
-Source: arXiv:1705.07750v3, tables 1 to 4. What table 2 of version 1 gives for miniKinetics, a
-dataset that was not released, is left out. Accuracies are top-1 in percent.
+Source: arXiv:1705.07750v3, tables 1 to 4. The numbers of version 1 for miniKinetics, a dataset that
+was not released, are left out. Accuracies are top-1 in percent.
 """
 
 from dataclasses import dataclass
@@ -24,11 +24,11 @@ class Accuracy(NamedTuple):
     """Published top-1 accuracies of one architecture on one dataset, percent; None: not given.
 
     Attributes:
-        dataset: One of `DATASETS`; it is trained and tested on that dataset.
-        from_images: Whether the weights begin as ImageNet's.
-        rgb: With the RGB stream alone.
-        flow: With the flow stream alone.
-        joint: With both.
+        dataset: One of `DATASETS`, for training and test.
+        from_images: Whether training starts from ImageNet weights.
+        rgb: Of the RGB stream alone.
+        flow: Of the flow stream alone.
+        joint: Of both.
     """
 
     dataset: str
@@ -42,22 +42,22 @@ class Accuracy(NamedTuple):
 class Architecture:
     """One row of the comparison.
 
-    A clip is a window of consecutive frames at 25 per second. Flow networks see all of them, RGB
-    networks those that `i3d_tf.specs.protocol.frames_seen` names.
+    A clip is a window of consecutive frames at 25 per second. Flow networks get all of them, RGB
+    networks those of `i3d_tf.specs.protocol.frame_indices`.
 
     Attributes:
-        name: What `i3d_tf.zoo.build` calls it.
-        title: What the paper calls it.
-        published_parameters: Table 1, in millions.
+        name: Name for `i3d_tf.zoo.build`.
+        title: Name in the paper.
+        published_parameters: Millions, table 1.
         train_frames: Frames of a window in training.
         test_frames: Frames of a window at test time.
         test_windows: Windows of a test video, spread evenly; their predictions are averaged.
         min_frames: Frames of the shortest window that the network takes.
-        rgb_step: Frames from one that an RGB network sees to the next.
-        crop_size: Pixels, the square the network sees.
+        rgb_step: Frames from one that an RGB network gets to the next.
+        crop_size: Pixels, side of the square that the network gets.
         short_side: Pixels, after resizing.
-        streams: Those that the paper reports.
-        published: Tables 2 (from ImageNet's weights), 3 and 4 (from scratch).
+        streams: The streams that the paper reports.
+        published: Accuracies of tables 2 (from ImageNet weights), 3 and 4 (from scratch).
     """
 
     name: str

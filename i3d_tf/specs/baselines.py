@@ -1,6 +1,6 @@
-"""What the paper's baselines add to Inception-v1, as rows (arXiv:1705.07750, section 2).
+"""The baselines' own layers, beside Inception-v1, as rows (arXiv:1705.07750, section 2).
 
-As in `i3d_tf.specs.inception_v1`, a row is one endpoint and the shape it gives stands beside it
+As in `i3d_tf.specs.inception_v1`, a row is one endpoint, with the shape that it gives beside it
 (time x height x width x channels).
 """
 
@@ -21,7 +21,7 @@ _CUBE = (3, 3, 3)
 
 # C3D (arXiv:1412.0767) for 16 x 112 x 112 x 3, with the paper's two changes: batch norm after every
 # layer, and a first pool that halves time too (the original's is 1x2x2). The window of that pool is
-# as long as its stride, so that no frame is left out.
+# as long as its stride, so that every frame counts.
 C3D: tuple[Row, ...] = (
     Conv("conv1a", 64, _CUBE),  # 16 x 112 x 112 x 64
     MaxPool("pool1", _HALF, _HALF),  # 8 x 56 x 56 x 64
@@ -44,18 +44,18 @@ C3D_SHORT_SIDE = 128  # pixels; the original resizes to 128 x 171
 
 LSTM_UNITS = 512
 
-# A step of time of the two-stream networks: one RGB frame and the flow fields around it.
+# A time step of the two-stream networks: one RGB frame and the flow fields around it.
 FLOW_PER_STEP = 10
 FUSED_STEPS = 5
 
 # 3D-Fused, after both streams' Mixed_5c side by side, 5 x 7 x 7 x 2048. The paper prints no stride
 # for the pool; this is that of the other 3x3x3 max-pool, I3D's MaxPool3d_4a_3x3.
-FUSION: tuple[Row, ...] = (
+FUSED_3D: tuple[Row, ...] = (
     Conv("Conv3d_6a_3x3", 512, _CUBE),  # 5 x 7 x 7 x 512
     MaxPool("MaxPool3d_6b_3x3", _CUBE, _HALF),  # 3 x 4 x 4 x 512
 )
 
 
 def widen_units(units: int, width_multiplier: float) -> int:
-    """Scales a number of units as `inception_v1.widen` scales filters."""
+    """Scales a number of units like `inception_v1.widen` a number of filters."""
     return max(MIN_WIDTH, round(units * width_multiplier))

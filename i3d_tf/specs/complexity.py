@@ -1,7 +1,7 @@
-"""How many parameters each architecture has, counted from its table.
+"""Parameters and multiply-adds of each architecture, counted from its rows.
 
-Table 1 of arXiv:1705.07750 prints millions, for 400 classes. Counted here, batch-norm statistics
-included:
+Table 1 of arXiv:1705.07750 prints millions of parameters, for 400 classes. Counted here, batch-norm
+statistics included:
 
     ConvNet+LSTM     8,964,768    9M
     3D-ConvNet      79,656,464   79M
@@ -9,140 +9,109 @@ included:
     3D-Fused        39,785,968   39M
     Two-Stream I3D  25,387,136   25M
 
-so the table drops what follows the millions, but for ConvNet+LSTM, which it rounds up (or counts
-more of: batch norm inside the recurrence has statistics of its own). The numbers also tell what the
-text does not: C3D's last pool is padded (unpadded, fc6 would have 14.7M parameters less), and
-3D-Fused averages over positions before its last layer (over all 3 x 4 x 4 of them, it would have
-9.6M more).
+so the table cuts off after the millions, except for ConvNet+LSTM, which it rounds up (or counts
+more of: batch norm inside the recurrence has statistics of its own). The numbers also settle two
+points that the text leaves open: C3D's last pool is padded (unpadded, fc6 would have 14.7M
+parameters less), and 3D-Fused averages over positions before its last layer (over all 3 x 4 x 4 of
+them, it would have 9.6M more).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from math import prod
 
 from i3d_tf.specs.architectures import ARCHITECTURES
 from i3d_tf.specs.baselines import (
     C3D,
-    C3D_CROP_SIZE,
     C3D_DENSE,
-    C3D_FRAMES,
     FLOW_PER_STEP,
-    FUSION,
+    FUSED_3D,
     LSTM_UNITS,
     widen_units,
 )
-from i3d_tf.specs.geometry import convolutions, count_multiply_adds, endpoint_shapes, filters_out
-from i3d_tf.specs.inception_v1 import I3D, INCEPTION_V1, Row, widen
-from i3d_tf.specs.streams import CHANNELS
+from i3d_tf.specs.geometry import convolutions, endpoint_shapes
+from i3d_tf.specs.inception_v1 import I3D, INCEPTION_V1, Row, rank_of, widen
+from i3d_tf.specs.protocol import clip_shape
+from i3d_tf.specs.streams import CHANNELS, JOINT, STREAMS
+from i3d_tf.specs.validation import check_choice
 
-# One value each of beta, moving mean and moving variance per channel.
+# Values per channel: beta, moving mean and moving variance.
 _BATCH_NORM = 3
-_RGB, _FLOW = CHANNELS["rgb"], CHANNELS["flow"]
-_STACKED_FLOW = FLOW_PER_STEP * _FLOW
+
+# Stream to (T, H, W, C).
+ClipShapes = Mapping[str, Sequence[int]]
 
 
-def count_parameters(
-    name: str, classes: int = 400, width_multiplier: float = 1.0, clip_shape=None
-) -> int:
-    """Values in all variables of an architecture with all its streams.
+@dataclass(frozen=True)
+class Complexity:
+    """Counts of a network, or of a part of one.
 
-    Args:
-        name: One of `ARCHITECTURES`.
-        classes: Number of logits.
-        width_multiplier: As of the networks.
-        clip_shape: (T, H, W, C) for C3D, whose dense layers depend on it; default 16 x 112 x 112 x
-            3. The others have one number for all sizes.
+    Attributes:
+        parameters: Values in all variables, batch-norm statistics included.
+        multiply_adds: Multiply-adds for one clip; padding counts as work.
     """
-    if name not in ARCHITECTURES:
-        raise ValueError(f"`name` must be one of {tuple(ARCHITECTURES)}; received {name!r}.")
-    if name == "c3d":
-        shape = (
-            (C3D_FRAMES, C3D_CROP_SIZE, C3D_CROP_SIZE, _RGB) if clip_shape is None else clip_shape
+
+    parameters: int
+    multiply_adds: int
+
+    def __add__(self, other: "Complexity") -> "Complexity":
+        return Complexity(
+            self.parameters + other.parameters, self.multiply_adds + other.multiply_adds
         )
-        return _c3d_parameters(shape, classes, width_multiplier)
-    count = {
-        "convnet_lstm": _convnet_lstm_parameters,
-        "two_stream": _two_stream_parameters,
-        "fused_3d": _fused_3d_parameters,
-        "two_stream_i3d": _two_stream_i3d_parameters,
-    }[name]
-    return count(classes, width_multiplier)
+
+    def repeated(self, times: int) -> "Complexity":
+        """Returns the counts of the same part applied several times."""
+        return Complexity(self.parameters, times * self.multiply_adds)
 
 
-def _rows(rows: Sequence[Row], channels: int, width_multiplier: float) -> tuple[int, int]:
-    """Parameters of convolutions with batch norm, and the channels after them."""
-    rows = [widen(row, width_multiplier) for row in rows]
-    total = sum(
-        prod(conv.kernel) * filters_in * conv.filters + _BATCH_NORM * conv.filters
-        for _, conv, filters_in in convolutions(rows, channels)
-    )
-    for row in rows:
-        channels = filters_out(row, channels)
-    return total, channels
-
-
-def _network(rows, channels, classes, width_multiplier):
-    """Parameters of a network whose head is one convolution with bias."""
-    total, features = _rows(rows, channels, width_multiplier)
-    return total + (features + 1) * classes
-
-
-def _convnet_lstm_parameters(classes, width_multiplier):
-    total, features = _rows(INCEPTION_V1, _RGB, width_multiplier)
-    units = widen_units(LSTM_UNITS, width_multiplier)
-    gates = 4 * units * (features + units + 1)
-    return total + _BATCH_NORM * (features + units) + gates + (units + 1) * classes
-
-
-def _c3d_parameters(clip_shape, classes, width_multiplier):
-    total, _ = _rows(C3D, clip_shape[-1], width_multiplier)
-    rows = [widen(row, width_multiplier) for row in C3D]
-    features = prod(endpoint_shapes(rows, clip_shape)[rows[-1].name])
-    for row in C3D_DENSE:
-        units = widen_units(row.units, width_multiplier)
-        total += (features + _BATCH_NORM) * units
-        features = units
-    return total + (features + 1) * classes
-
-
-def _two_stream_parameters(classes, width_multiplier):
-    return sum(
-        _network(INCEPTION_V1, channels, classes, width_multiplier)
-        for channels in (_RGB, _STACKED_FLOW)
-    )
-
-
-def _fused_3d_parameters(classes, width_multiplier):
-    total, features = 0, 0
-    for channels in (_RGB, _STACKED_FLOW):
-        trunk, filters = _rows(INCEPTION_V1, channels, width_multiplier)
-        total, features = total + trunk, features + filters
-    return total + _network(FUSION, features, classes, width_multiplier)
-
-
-def _two_stream_i3d_parameters(classes, width_multiplier):
-    return sum(_network(I3D, channels, classes, width_multiplier) for channels in (_RGB, _FLOW))
-
-
-def architecture_multiply_adds(name, clip_shapes, classes=400, width_multiplier=1.0) -> int:
-    """Multiply-adds of an architecture for one clip of each of its streams.
+def architecture_complexity(
+    name: str,
+    clip_shapes: ClipShapes | None = None,
+    classes: int = 400,
+    width_multiplier: float = 1.0,
+) -> Complexity:
+    """Counts an architecture for one clip of each of its streams.
 
     Args:
         name: One of `ARCHITECTURES`.
-        clip_shapes: Stream to (T, H, W, C), for the streams that are counted.
+        clip_shapes: Stream to (T, H, W, C), for the streams to count; default: the paper's training
+            clip. Parameters depend on the size only for C3D, because of its dense layers.
         classes: Number of logits.
-        width_multiplier: As of the networks.
+        width_multiplier: Scale of the number of filters.
+
+    Raises:
+        ValueError: The name is unknown.
     """
-    if name not in ARCHITECTURES:
-        raise ValueError(f"`name` must be one of {tuple(ARCHITECTURES)}; received {name!r}.")
-    if name == "fused_3d":
-        return _fused_3d_multiply_adds(clip_shapes, classes, width_multiplier)
-    count = {
-        "convnet_lstm": _convnet_lstm_multiply_adds,
-        "c3d": _c3d_multiply_adds,
-        "two_stream": _two_stream_multiply_adds,
-        "two_stream_i3d": _i3d_multiply_adds,
-    }[name]
-    return sum(count(shape, classes, width_multiplier) for shape in clip_shapes.values())
+    check_choice("name", name, ARCHITECTURES)
+    if clip_shapes is None:
+        clip_shapes = _training_clips(name)
+    return _COUNTERS[name](clip_shapes, classes, width_multiplier)
+
+
+def inception_complexity(
+    rows: Sequence[Row], clip_shape: Sequence[int], classes: int
+) -> Complexity:
+    """Counts I3D or Inception-v1 with its head.
+
+    Args:
+        rows: The network, widened if it is to be.
+        clip_shape: (T, H, W, C), or (H, W, C) for rows without time.
+        classes: Number of logits.
+    """
+    trunk, (*size, filters) = _convolutions(rows, clip_shape)
+    head_steps = size[0] - 1 if rank_of(rows) == 3 else 1  # after the head's average pool
+    return trunk + _dense(filters, classes, positions=head_steps)
+
+
+def _training_clips(name):
+    architecture = ARCHITECTURES[name]
+    streams = STREAMS if JOINT in architecture.streams else architecture.streams
+    return {
+        stream: clip_shape(
+            stream, architecture.train_frames, architecture.rgb_step, architecture.crop_size
+        )
+        for stream in streams
+    }
 
 
 def _widened(rows, width_multiplier):
@@ -150,55 +119,76 @@ def _widened(rows, width_multiplier):
 
 
 def _convolutions(rows, shape):
-    """Multiply-adds of rows alone, and the shape after them."""
+    """Returns the counts of rows without a head, and the shape after them."""
     shapes = endpoint_shapes(rows, shape)
-    total = sum(
-        prod(shapes[path.partition("/")[0]][:-1]) * prod(conv.kernel) * filters_in * conv.filters
-        for path, conv, filters_in in convolutions(rows, shape[-1])
-    )
-    return total, shapes[rows[-1].name]
+    parameters = multiply_adds = 0
+    for path, conv, filters_in in convolutions(rows, shape[-1]):
+        kernel = prod(conv.kernel) * filters_in * conv.filters
+        parameters += kernel + _BATCH_NORM * conv.filters
+        multiply_adds += kernel * prod(shapes[path.partition("/")[0]][:-1])
+    return Complexity(parameters, multiply_adds), shapes[rows[-1].name]
 
 
-def _image_trunk(shape, width_multiplier):
-    """Of Inception-v1 up to `Mixed_5c`: multiply-adds for one image (H, W, C), and its shape."""
-    return _convolutions(_widened(INCEPTION_V1, width_multiplier), shape)
+def _dense(inputs, units, positions=1):
+    """Returns the counts of a fully connected layer with bias, or of a 1x1x1 convolution."""
+    return Complexity((inputs + 1) * units, positions * inputs * units)
 
 
-def _i3d_multiply_adds(shape, classes, width_multiplier):
-    return count_multiply_adds(_widened(I3D, width_multiplier), shape, classes)
-
-
-def _two_stream_multiply_adds(shape, classes, width_multiplier):
-    frames, height, width, channels = shape
-    rows = _widened(INCEPTION_V1, width_multiplier)
-    return count_multiply_adds(rows, (height, width, frames * channels), classes)
-
-
-def _convnet_lstm_multiply_adds(shape, classes, width_multiplier):
-    frames, *image = shape
-    per_image, (_, _, features) = _image_trunk(image, width_multiplier)
+def _convnet_lstm(clip_shapes, classes, width_multiplier):
+    ((frames, *image),) = clip_shapes.values()
+    trunk, (*_, features) = _convolutions(_widened(INCEPTION_V1, width_multiplier), image)
     units = widen_units(LSTM_UNITS, width_multiplier)
-    return frames * (per_image + 4 * units * (features + units) + units * classes)
+    norms = Complexity(_BATCH_NORM * (features + units), 0)
+    gates = _dense(features + units, 4 * units)
+    return (trunk + norms + gates + _dense(units, classes)).repeated(frames)
 
 
-def _c3d_multiply_adds(shape, classes, width_multiplier):
+def _c3d(clip_shapes, classes, width_multiplier):
+    (shape,) = clip_shapes.values()
     total, after = _convolutions(_widened(C3D, width_multiplier), shape)
     features = prod(after)
     for row in C3D_DENSE:
         units = widen_units(row.units, width_multiplier)
-        total, features = total + features * units, units
-    return total + features * classes
+        total += Complexity((features + _BATCH_NORM) * units, features * units)
+        features = units
+    return total + _dense(features, classes)
 
 
-def _fused_3d_multiply_adds(clip_shapes, classes, width_multiplier):
-    total, channels = 0, 0
+def _two_stream(clip_shapes, classes, width_multiplier):
+    total = Complexity(0, 0)
+    for frames, height, width, channels in clip_shapes.values():
+        stacked = (height, width, frames * channels)
+        total += inception_complexity(_widened(INCEPTION_V1, width_multiplier), stacked, classes)
+    return total
+
+
+def _fused_3d(clip_shapes, classes, width_multiplier):
+    total, channels = Complexity(0, 0), 0
     for stream, (frames, height, width, _) in clip_shapes.items():
         stacked = 1 if stream == "rgb" else FLOW_PER_STEP
         image = (height, width, stacked * CHANNELS[stream])
         steps = frames // stacked
-        per_image, (rows, columns, filters) = _image_trunk(image, width_multiplier)
-        total, channels = total + steps * per_image, channels + filters
-    fused, after = _convolutions(
-        _widened(FUSION, width_multiplier), (steps, rows, columns, channels)
+        trunk, (rows, columns, filters) = _convolutions(
+            _widened(INCEPTION_V1, width_multiplier), image
+        )
+        total, channels = total + trunk.repeated(steps), channels + filters
+    joined, (*positions, filters) = _convolutions(
+        _widened(FUSED_3D, width_multiplier), (steps, rows, columns, channels)
     )
-    return total + fused + prod(after) * classes
+    return total + joined + _dense(filters, classes, prod(positions))
+
+
+def _two_stream_i3d(clip_shapes, classes, width_multiplier):
+    total = Complexity(0, 0)
+    for shape in clip_shapes.values():
+        total += inception_complexity(_widened(I3D, width_multiplier), shape, classes)
+    return total
+
+
+_COUNTERS = {
+    "convnet_lstm": _convnet_lstm,
+    "c3d": _c3d,
+    "two_stream": _two_stream,
+    "fused_3d": _fused_3d,
+    "two_stream_i3d": _two_stream_i3d,
+}

@@ -1,12 +1,14 @@
-"""The datasets that can be read by name: their splits, their classes, where their files lie.
+"""The datasets that can be read by name: splits, classes, folders.
 
-The folders below are where each dataset's own archives put things when unpacked into one place;
-"" is that place itself.
+The folders are those that each dataset's own archives make when unpacked into one place; "" is that
+place itself.
 """
 
 from dataclasses import dataclass
 
-# A split's name -> the spellings met in folder names, file names and the `split` column.
+from i3d_tf.specs.validation import check_choice
+
+# A split's name -> its spellings in folder names, file names and the `split` column.
 SPLIT_SPELLINGS = {
     "train": ("train", "training"),
     "val": ("val", "validate", "validation"),
@@ -16,18 +18,17 @@ SPLIT_SPELLINGS = {
 
 @dataclass(frozen=True)
 class Dataset:
-    """A dataset, or a form in which people keep their own.
+    """A dataset, or a layout of one's own dataset.
 
     Attributes:
-        name: What it is asked for by.
-        form: Which reader reads it: "class_folders", "csv", "ucf101", "hmdb51" or "kinetics".
-        splits: Its splits; empty where the user names them.
-        classes: How many classes it was published with, or None.
-        labels: The label set that gives its classes their order (see `i3d_tf.specs.labels`), or
-            None.
-        annotation_folders: Below the dataset's folder, where its annotation files may lie.
-        video_folders: Below the dataset's folder, where its videos may lie.
-        source: Who published it.
+        name: Name in `DATASETS`.
+        form: Its reader: "class_folders", "csv", "ucf101", "hmdb51" or "kinetics".
+        splits: Names of its splits; empty where the user names them.
+        classes: Number of classes as published, or None.
+        labels: Label set that gives its classes their order (see `i3d_tf.specs.labels`), or None.
+        annotation_folders: Possible folders of its annotation files, below the dataset's own.
+        video_folders: Possible folders of its videos, below the dataset's own.
+        source: Its publication.
     """
 
     name: str
@@ -92,18 +93,10 @@ DATASETS = {
 }
 
 
-def find_dataset(name) -> Dataset:
-    """Looks a dataset up.
-
-    Args:
-        name: One of DATASETS.
-
-    Returns:
-        The Dataset.
+def find_dataset(name: str) -> Dataset:
+    """Returns one of `DATASETS` by its name.
 
     Raises:
         ValueError: There is no such dataset.
     """
-    if name not in DATASETS:
-        raise ValueError(f"`dataset` must be one of {tuple(DATASETS)}; received {name!r}.")
-    return DATASETS[name]
+    return DATASETS[check_choice("dataset", name, DATASETS)]

@@ -3,9 +3,10 @@
 One row is one endpoint: its name, what it computes, and, beside it, the shape it gives for a clip
 of 64 x 224 x 224 (time x height x width x channels). Source: arXiv:1705.07750, figure 3, and the
 released graph. Kernels and strides are (time, height, width); the 2D network (arXiv:1409.4842, as
-TF-Slim builds it) is the same rows with the first number left out, see `without_time`.
+TF-Slim builds it) has the same rows without the first number, see `without_time`.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 
@@ -32,7 +33,7 @@ class Mixed(NamedTuple):
     Attributes:
         branch_0: Filters of the 1x1x1 convolution.
         branch_1: Filters of a 1x1x1 convolution and of the 3x3x3 convolution after it.
-        branch_2: The same again.
+        branch_2: See `branch_1`.
         branch_3: Filters of the 1x1x1 convolution after a 3x3x3 max-pool of stride 1.
         rank: 3 for kernels of (time, height, width), 2 for (height, width).
     """
@@ -76,7 +77,7 @@ PREDICTIONS = "Predictions"
 
 ENDPOINTS = (*(row.name for row in I3D), HEAD)
 
-# What the rows and the head are called without time; variables change in the same way.
+# Parts of names in I3D and in the 2D network; variables change in the same way.
 _NAMES_WITHOUT_TIME = (
     ("Conv3d_", "Conv2d_"),
     ("MaxPool3d_", "MaxPool_"),
@@ -92,15 +93,25 @@ BATCH_NORM_MOMENTUM = 0.999
 MIN_WIDTH = 1  # filters a convolution keeps, however small the width multiplier
 
 
+def kernel_path(layer: str, rank: int) -> str:
+    """Returns the path of a layer's kernel among the variables; `rank` is 3 with time, else 2."""
+    return f"{layer}/conv_{rank}d/kernel"
+
+
+def rank_of(rows: Sequence[Row]) -> int:
+    """Returns 3 for rows with time, and 2 for rows without."""
+    return len(rows[0].kernel)
+
+
 def name_without_time(name: str) -> str:
-    """The name that an endpoint, or a layer of one, has in the 2D network."""
+    """Returns the name that an endpoint, or a layer of one, has in the 2D network."""
     for with_time, without in _NAMES_WITHOUT_TIME:
         name = name.replace(with_time, without)
     return name
 
 
 def without_time(row: Row) -> Row:
-    """A row of the 2D network: the same without the first number, named as TF-Slim names it."""
+    """Returns a row of the 2D network: without the first number, with TF-Slim's name."""
     row = row._replace(name=name_without_time(row.name))
     if isinstance(row, Mixed):
         return row._replace(rank=2)
@@ -108,7 +119,7 @@ def without_time(row: Row) -> Row:
 
 
 def widen(row: Row, width_multiplier: float) -> Row:
-    """Scales a row's filters, each rounded to the nearest whole number, at least `MIN_WIDTH`."""
+    """Scales a row's numbers of filters, rounded, to at least `MIN_WIDTH`."""
 
     def scaled(filters):
         return max(MIN_WIDTH, round(filters * width_multiplier))
@@ -126,7 +137,7 @@ def widen(row: Row, width_multiplier: float) -> Row:
 
 
 def branches(row: Mixed) -> tuple[tuple[Conv | MaxPool, ...], ...]:
-    """The four branches of an Inception block as rows of their own, named as released."""
+    """Returns the rows of the four branches of an Inception block, named as released."""
     one, three, unit = (1, 1, 1), (3, 3, 3), (1, 1, 1)
     with_time = (
         (Conv("Conv3d_0a_1x1", row.branch_0, one),),
@@ -148,3 +159,7 @@ def branches(row: Mixed) -> tuple[tuple[Conv | MaxPool, ...], ...]:
 # The 2D network; its shapes for an image of 224 x 224 are those beside `I3D`, without the first.
 INCEPTION_V1: tuple[Row, ...] = tuple(without_time(row) for row in I3D)
 INCEPTION_V1_ENDPOINTS = (*(row.name for row in INCEPTION_V1), HEAD)
+
+# Path of the first kernel, whose shape tells the input's channels and the network's width.
+FIRST_KERNEL = kernel_path(I3D[0].name, 3)
+FIRST_KERNEL_2D = kernel_path(INCEPTION_V1[0].name, 2)

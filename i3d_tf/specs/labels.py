@@ -1,25 +1,26 @@
-"""Label sets: class names in logit order."""
+"""Label sets: class names in the order of the logits."""
 
 from functools import cache
 from importlib import resources
+
+from i3d_tf.specs.validation import check_choice
 
 LABEL_SETS = ("kinetics400", "kinetics600")
 
 
 @cache
 def read_labels(label_set: str) -> tuple[str, ...]:
-    """Class names of a label set, in logit order.
+    """Reads the class names of a label set, in the order of the logits.
 
     Args:
         label_set: One of `LABEL_SETS`.
 
     Returns:
-        The names, 400 or 600 of them.
+        400 or 600 names.
 
     Raises:
         ValueError: The label set is unknown.
     """
-    if label_set not in LABEL_SETS:
-        raise ValueError(f"`label_set` must be one of {LABEL_SETS}; received {label_set!r}.")
+    check_choice("label_set", label_set, LABEL_SETS)
     text = resources.files("i3d_tf.specs").joinpath(f"labels_{label_set}.txt").read_text("utf-8")
     return tuple(text.splitlines())

@@ -1,14 +1,15 @@
-"""The output that upstream publishes for its sample clip, ImageNet + Kinetics weights.
+"""The output that upstream publishes for its sample clip, with ImageNet + Kinetics weights.
 
 Source: `out/imagenet_{rgb,flow,joint}.txt` of google-deepmind/kinetics-i3d. (The files
-`out/no_imagenet_*` there are byte-identical to these: they say nothing of the scratch models.)
+`out/no_imagenet_*` there are byte-identical to these, so there is no reference for the scratch
+models.)
 """
 
 from typing import NamedTuple
 
 
 class PublishedOutput(NamedTuple):
-    """What one run printed.
+    """The printed output of one run.
 
     Attributes:
         norm: Euclidean norm of the logits.

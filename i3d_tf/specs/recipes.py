@@ -1,7 +1,7 @@
 """Training recipes: published schedules, and the embedded dataset's, as data.
 
-A recipe says what the network sees, how it is optimised, and for how long. Every field can be
-overridden by a flag of the same name.
+A recipe holds the sampling of clips, the optimization and its length. Every field can be overridden
+by a flag of the same name.
 """
 
 from dataclasses import dataclass, replace
@@ -19,11 +19,19 @@ from i3d_tf.specs.streams import (
     TRAIN_FRAMES,
     streams_of,
 )
+from i3d_tf.specs.validation import (
+    check_choice,
+    check_fraction,
+    check_integer,
+    check_number,
+    check_positive,
+)
 
 OPTIMIZERS = ("sgd", "adamw")
 SCHEDULES = ("piecewise", "cosine")
 I3D_MODEL = "inception_i3d"
-# What one training run can be of; streams that are fused late are trained apart.
+# Network to the streams that one training run can have; streams that are fused late are trained
+# apart.
 TRAINED_STREAMS = {
     I3D_MODEL: STREAMS,
     "convnet_lstm": ("rgb",),
@@ -32,16 +40,17 @@ TRAINED_STREAMS = {
     "fused_3d": (JOINT,),
 }
 CHOICES = {"model": tuple(TRAINED_STREAMS), "optimizer": OPTIMIZERS, "schedule": SCHEDULES}
-LEAST = {
+MIN_INTEGERS = {
     "rgb_step": 1,
     "test_windows": 1,
     "crop_size": MIN_SIZE,
     "batch_size": 1,
     "steps": 1,
     "evaluate_every": 1,
-    "weight_decay": 0,
 }
 POSITIVE = ("frame_rate", "width_multiplier")
+FRACTIONS = ("dropout_rate", "batch_norm_momentum", "momentum", "label_smoothing", "jitter")
+# Fields that a recipe for another network takes over from the paper's row of it.
 SAMPLING = (
     "train_frames",
     "test_frames",
@@ -50,48 +59,47 @@ SAMPLING = (
     "short_side",
     "crop_size",
 )
-SHARES = ("dropout_rate", "batch_norm_momentum", "momentum", "label_smoothing", "jitter")
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """How to train one network.
+    """The training of one network.
 
     Attributes:
-        name: What it is called.
-        description: Its source, what it costs, and what to expect of it.
-        dataset: Name of the reader, see `i3d_tf.specs.datasets`.
-        stream: "rgb" or "flow", or "joint" where one network sees both; see `TRAINED_STREAMS`.
+        name: Name in `RECIPES`.
+        description: Source, cost and expected result.
+        dataset: Name in `i3d_tf.specs.datasets.DATASETS`.
+        stream: "rgb" or "flow", or "joint" for a network of both; see `TRAINED_STREAMS`.
         model: The network, one of `TRAINED_STREAMS`.
         train_split: The dataset's split to train on.
         test_split: The dataset's split to evaluate on.
         train_frames: Frames of a training clip, a random window.
         test_frames: Frames of a test clip; shorter videos are looped.
         test_windows: Clips of a test video, spread evenly; one is the first frames.
-        rgb_step: RGB shows one of so many frames of a clip, flow all.
+        rgb_step: An RGB network gets one of so many frames of a clip, a flow network all.
         frame_rate: Frames per second after resampling.
         short_side: Pixels, after resizing.
-        crop_size: Pixels, the square the network sees.
+        crop_size: Pixels, side of the square that the network gets.
         width_multiplier: Scales the number of filters everywhere.
-        dropout_rate: Before the last convolution.
+        dropout_rate: Dropout before the last convolution.
         batch_norm_momentum: Decay of the running statistics; short schedules need a small one.
         batch_size: Clips per replica.
         steps: Updates in all.
         optimizer: One of `OPTIMIZERS`.
-        momentum: Of SGD.
-        weight_decay: Per unit of learning rate.
+        momentum: Momentum of SGD.
+        weight_decay: Weight decay per unit of learning rate.
         schedule: One of `SCHEDULES`.
         boundaries: Steps at which a piecewise schedule changes, counted from 0: with 10 as the
             first, ten steps have the first rate.
-        learning_rates: One more than boundaries; for cosine, the peak alone, which is reached
-            from a tenth of it in the first tenth of the steps.
-        label_smoothing: In [0, 1).
+        learning_rates: Rates, one more than boundaries; for cosine the peak alone, reached from a
+            tenth of it in the first tenth of the steps.
+        label_smoothing: Share of the uniform distribution in the target, in [0, 1).
         flip: Whether training clips are mirrored at random.
         jitter: Strength of random brightness, contrast and saturation in [0, 1); RGB only.
         evaluate_every: Steps between evaluations, each with a checkpoint.
 
     Raises:
-        ValueError: A field cannot be what it is.
+        ValueError: A field is not allowed.
     """
 
     name: str
@@ -126,30 +134,31 @@ class Recipe:
 
     def __post_init__(self):
         for name, choices in CHOICES.items():
-            self._check(name, f"one of {choices}", getattr(self, name) in choices)
+            check_choice(name, getattr(self, name), choices)
         allowed = TRAINED_STREAMS[self.model]
         self._check("stream", f"one of {allowed} for {self.model}", self.stream in allowed)
-        least = max(_architecture(self.model).min_frames, self.rgb_step // 2 + 1)
+        for name, minimum in MIN_INTEGERS.items():
+            check_integer(name, getattr(self, name), minimum)
+        min_frames = max(_architecture(self.model).min_frames, self.rgb_step // 2 + 1)
         for name in ("train_frames", "test_frames"):
-            self._check(name, f"at least {least}", getattr(self, name) >= least)
-        for name, least in LEAST.items():
-            self._check(name, f"at least {least}", getattr(self, name) >= least)
+            check_integer(name, getattr(self, name), min_frames)
+        check_number("weight_decay", self.weight_decay, 0)
         for name in POSITIVE:
-            self._check(name, "positive", getattr(self, name) > 0)
-        for name in SHARES:
-            self._check(name, "in [0, 1)", 0 <= getattr(self, name) < 1)
+            check_positive(name, getattr(self, name))
+        for name in FRACTIONS:
+            check_fraction(name, getattr(self, name))
         fits = self.short_side >= self.crop_size
         self._check("short_side", f"at least `crop_size`, {self.crop_size}", fits)
         self._check_schedule()
 
     @property
     def streams(self) -> tuple[str, ...]:
-        """The streams that the network sees."""
+        """The streams that the network gets."""
         return streams_of(self.stream)
 
     @property
     def protocol(self) -> Protocol:
-        """How the network is shown videos at test time."""
+        """The sampling of clips at test time."""
         return Protocol(
             frames=self.test_frames,
             frame_rate=self.frame_rate,
@@ -160,7 +169,7 @@ class Recipe:
         )
 
     def clip_shape(self, stream: str, frames: int) -> tuple[int, int, int, int]:
-        """The shape (T, H, W, C) of what a stream's network sees of a window of `frames`."""
+        """Returns the shape (T, H, W, C) of a window of `frames` for a stream's network."""
         return clip_shape(stream, frames, self.rgb_step, self.crop_size)
 
     def _check_schedule(self):
@@ -178,17 +187,16 @@ class Recipe:
 
 
 def for_model(recipe: Recipe, model: str) -> Recipe:
-    """A recipe for another network: with the sampling that its inputs need.
+    """Returns a recipe for another network, with the sampling that its inputs need.
 
     Args:
-        recipe: The recipe; its stream stays where the network has it.
+        recipe: The recipe; its stream stays if the network has it.
         model: One of `TRAINED_STREAMS`.
 
     Raises:
         ValueError: There is no such network.
     """
-    if model not in TRAINED_STREAMS:
-        raise ValueError(f"`model` must be one of {tuple(TRAINED_STREAMS)}; received {model!r}.")
+    check_choice("model", model, TRAINED_STREAMS)
     if model == recipe.model:
         return recipe
     streams = TRAINED_STREAMS[model]
@@ -201,7 +209,7 @@ def for_model(recipe: Recipe, model: str) -> Recipe:
 
 
 def _architecture(model):
-    """The row of the paper's comparison that a model belongs to."""
+    """Returns the row of the paper's comparison that a model belongs to."""
     return ARCHITECTURES["two_stream_i3d" if model == I3D_MODEL else model]
 
 
@@ -228,9 +236,9 @@ def _fine_tuning(name, dataset):
 
 STICK_ACTIONS = "stick_actions"
 _STICK_STEPS = 1_440  # 32 epochs of 360 clips
-# The paper's sampling for clips of 2 s instead of 10 s: what is a whole action there is one here.
-# At 25/3 frames per second, 16 frames span it; networks that look at ten flow fields at a time keep
-# the paper's 25, and so its distance between two frames of flow.
+# The paper's sampling, for clips of 2 s instead of 10 s, so that a clip spans a whole action. That
+# takes 16 frames at 25/3 per second; networks of ten flow fields at a time keep the paper's 25, and
+# so its distance between two frames of flow.
 STICK_SAMPLING = {
     I3D_MODEL: {"train_frames": 16, "test_frames": 16, "frame_rate": 25 / 3},
     "convnet_lstm": {"train_frames": 16, "test_frames": 16, "frame_rate": 25 / 3},

@@ -1,4 +1,4 @@
-"""The five released DeepMind checkpoints: where they are, how they are verified, what is irregular.
+"""The five released DeepMind checkpoints: files, hashes, names of variables, irregularities.
 
 Source: the repository google-deepmind/kinetics-i3d at `UPSTREAM_COMMIT`.
 """
@@ -11,7 +11,7 @@ UPSTREAM_URL = f"https://raw.githubusercontent.com/google-deepmind/kinetics-i3d/
 INDEX_FILE = "model.ckpt.index"
 DATA_FILE = "model.ckpt.data-00000-of-00001"
 
-# Released name -> our name, for the last part of a variable's name.
+# Released name -> our name, for the last part of a variable's path.
 VARIABLE_NAMES = {"w": "kernel", "b": "bias"}
 
 # Our name -> released name, for the part in front of it.
@@ -23,8 +23,8 @@ class UpstreamFile:
     """A file of the upstream repository.
 
     Attributes:
-        path: Within the repository.
-        size: Bytes, or None where only the blob id is known.
+        path: Path in the repository.
+        size: Bytes, or None if only the blob id is known.
         blob: Git blob id: sha1 of `"blob <size>" + a zero byte` and the content.
     """
 
@@ -38,14 +38,14 @@ class Release:
     """A released checkpoint.
 
     Attributes:
-        name: Its upstream folder.
+        name: Name of its upstream folder.
         stream: "rgb" or "flow".
         classes: Number of logits.
         labels: Label set, see `i3d_tf.specs.labels`.
-        prefix: What its variable names begin with.
+        prefix: Start of its variables' names.
         index: Upstream index file.
         data: Upstream data file.
-        ignored: Endings of names that are training state, not weights.
+        ignored: Endings of the names of training state, which is no weight.
     """
 
     name: str
@@ -59,6 +59,7 @@ class Release:
 
 
 def _release(name, stream, classes, prefix, index, data, ignored=()):
+    """Returns a release; `index` and `data` are (size, blob) of its files."""
     folder = f"data/checkpoints/{name}"
     return Release(
         name=name,
@@ -120,7 +121,7 @@ RELEASES = {
     )
 }
 
-# The clip that upstream publishes its output for: 79 frames of 224x224, already preprocessed.
+# The clip of the published output: 79 frames of 224x224, already preprocessed.
 SAMPLE_FILES = {
     "rgb": UpstreamFile(
         "data/v_CricketShot_g04_c01_rgb.npy", None, "d756c5020a6e0fb56a99b210e32f5865da712bba"
@@ -132,7 +133,7 @@ SAMPLE_FILES = {
 
 
 def released_name(variable: str) -> str:
-    """The released spelling, without prefix, of one of our variables' paths."""
+    """Returns the released name, without prefix, of a variable, given our path of it."""
     unit, _, last = variable.rpartition("/")
     layer, _, kind = unit.rpartition("/")
     layer = RELEASED_NAMES.get(layer, layer)

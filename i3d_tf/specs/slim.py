@@ -1,6 +1,6 @@
-"""TF-Slim's Inception-v1 checkpoint: where it is, what is irregular, what may be left unread.
+"""TF-Slim's Inception-v1 checkpoint: its archive, its variables' names, its irregular name.
 
-Source: the model zoo of TF-Slim (tensorflow/models, research/slim). The same network trained with
+Source: the model zoo of TF-Slim (tensorflow/models, research/slim). Training the same network with
 the same tools gives checkpoints of the same names.
 """
 
@@ -13,7 +13,7 @@ CLASSES = 1001  # ImageNet's 1000 after one for "background"
 PREFIX = "InceptionV1/"
 ROWS = INCEPTION_V1
 
-# What the checkpoint is called in its folder: in the archive, and where a training wrote it.
+# The checkpoint's name in its folder: in the archive, and as training writes it.
 FILE_STEMS = ("inception_v1.ckpt", "model.ckpt")
 
 # Endings of names that are training state, not weights.
@@ -25,7 +25,7 @@ IGNORED = (
     "global_step",
 )
 
-# Our name -> TF-Slim's, for the end of a variable's name and for the layer in front of it.
+# Our name -> TF-Slim's, for the end of a variable's path and for the layer in front of it.
 ENDS = {
     "conv_2d/kernel": "weights",
     "conv_2d/bias": "biases",
@@ -40,6 +40,6 @@ LAYERS = {
 
 
 def slim_name(variable: str) -> str:
-    """TF-Slim's name of one of our variables, given by its path."""
+    """Returns TF-Slim's name of a variable, given our path of it."""
     layer, kind, last = variable.rsplit("/", 2)
     return f"{PREFIX}{LAYERS.get(layer, layer)}/{ENDS[f'{kind}/{last}']}"

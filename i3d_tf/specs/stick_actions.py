@@ -1,21 +1,24 @@
 """The embedded dataset: twelve actions of stick people, in six pairs of time reversals.
 
-The two members of a pair perform one script, one of them backwards, so that a frame taken at an
-unknown time belongs as well to the one as to the other: only motion tells them apart. Every action
-may be mirrored, so that training may flip clips at random.
+The two members of a pair perform one script, one of them backwards, so that a single frame could
+belong to either: only motion tells them apart. Every action may be mirrored, so that training may
+flip clips at random.
 """
 
 from dataclasses import dataclass
 
-DEMO = "demo"  # clips nobody trains or tests on
+from i3d_tf.specs.validation import check_choice
+
+DEMO = "demo"  # clips for neither training nor testing
 SPLITS = ("train", "test", DEMO)
 
-REVISION = 1  # goes up whenever the same seed gives other pictures, so that no folder mixes the two
+# Raised whenever a seed gives other pictures, so that a folder never mixes two revisions.
+REVISION = 1
 TRAIN_CLIPS = 30  # per action
 TEST_CLIPS = 10
-CLIP_SIZE = 128  # pixels, the side of a frame
-CLIP_SIZES = (64, 1024)  # pixels, the smallest and the largest side
-CLIP_FRAMES = (44, 64)  # frames, the shortest and the longest clip: about 2 s at 25 frames/s
+CLIP_SIZE = 128  # pixels, side of a frame
+CLIP_SIZES = (64, 1024)  # pixels, smallest and largest side of a frame
+CLIP_FRAMES = (44, 64)  # frames of the shortest and the longest clip: about 2 s at 25 frames/s
 
 
 @dataclass(frozen=True)
@@ -23,12 +26,12 @@ class StickAction:
     """One action of the embedded dataset.
 
     Attributes:
-        name: The class name, which is also the folder name.
-        reversal: The action that this one becomes when it is played backwards.
-        script: What both members of the pair perform.
+        name: Name of the class and of its folder.
+        reversal: Name of the same action played backwards.
+        script: Name of the script that both members of the pair perform.
         backwards: Whether this member plays the script from its end to its start.
         mirrored: Whether the mirror image is the same action; then half of the clips are mirrored.
-        description: What is seen.
+        description: The action in words.
     """
 
     name: str
@@ -61,19 +64,11 @@ STICK_ACTIONS = (
 STICK_LABELS = tuple(sorted(action.name for action in STICK_ACTIONS))  # class k is STICK_LABELS[k]
 
 
-def stick_action(name):
-    """Looks an action up by its name.
-
-    Args:
-        name: One of STICK_LABELS.
-
-    Returns:
-        The StickAction.
+def stick_action(name: str) -> StickAction:
+    """Returns one of `STICK_ACTIONS` by its name.
 
     Raises:
-        ValueError: If there is no such action.
+        ValueError: There is no such action.
     """
-    for action in STICK_ACTIONS:
-        if action.name == name:
-            return action
-    raise ValueError(f"`action` must be one of {STICK_LABELS}; received {name!r}.")
+    check_choice("action", name, STICK_LABELS)
+    return next(action for action in STICK_ACTIONS if action.name == name)

@@ -1,15 +1,15 @@
-"""The two streams of a two-stream network and how their values are laid out."""
+"""The streams of a two-stream network, and the constants of the paper's protocol."""
 
 from i3d_tf.specs.validation import check_choice
 
 STREAMS = ("rgb", "flow")
 FLOW_ENGINES = ("auto", "numba", "graph", "opencv", "dis")
-FUSIONS = ("logits", "probabilities")  # what of two streams is added
+FUSIONS = ("logits", "probabilities")  # of late fusion: the sum or the mean of two streams
 CHANNELS = {"rgb": 3, "flow": 2}
-JOINT = "joint"  # both streams, and one network that sees both
+JOINT = "joint"  # both streams, fused late or in one network
 STREAM_CHOICES = (*STREAMS, JOINT)
 
-# Protocol constants of the released models (arXiv:1705.07750, section 3; FACTS of the release).
+# Protocol of the released models (arXiv:1705.07750, section 3, and the release's README).
 FRAME_RATE = 25.0  # frames per second after resampling
 SHORT_SIDE = 256  # pixels, before the crop
 CROP_SIZE = 224  # pixels

@@ -35,10 +35,18 @@ def check_number(name: str, value: Any, minimum: float | None = None, maximum: f
     return value
 
 
-def check_positive(name: str, value: Any):
-    """Checks that an argument is a finite number > 0."""
-    if not is_number(value) or value <= 0:
-        raise ValueError(f"`{name}` must be a number > 0; received {value!r}.")
+def check_positive(name: str, value: Any, maximum: float | None = None):
+    """Checks that an argument is a finite number > 0, and at most `maximum` if there is one."""
+    if not is_number(value) or value <= 0 or not _is_within(value, None, maximum):
+        limit = "" if maximum is None else f" and <= {maximum}"
+        raise ValueError(f"`{name}` must be a number > 0{limit}; received {value!r}.")
+    return value
+
+
+def check_fraction(name: str, value: Any):
+    """Checks that an argument is a number in [0, 1), such as a dropout rate."""
+    if not is_number(value) or not 0 <= value < 1:
+        raise ValueError(f"`{name}` must be a number in [0, 1); received {value!r}.")
     return value
 
 

@@ -4,14 +4,19 @@ import warnings
 from pathlib import Path
 
 from i3d_tf.inflation.kernels import adapt_channels, inflate_inception
-from i3d_tf.specs.inception_v1 import HEAD, I3D, INCEPTION_V1, INCEPTION_V1_ENDPOINTS
+from i3d_tf.specs.inception_v1 import (
+    FIRST_KERNEL,
+    FIRST_KERNEL_2D,
+    HEAD,
+    I3D,
+    INCEPTION_V1,
+    INCEPTION_V1_ENDPOINTS,
+)
 from i3d_tf.weights.assign import WeightsError, assign_weights, read_weights
 from i3d_tf.weights.store import SUFFIX
 from i3d_tf.weights.weights_file import describe_weights
 from i3d_tf.zoo.pretrained import InceptionI3D, load, load_keras
 
-FIRST_KERNEL_2D = f"{INCEPTION_V1[0].name}/conv_2d/kernel"
-FIRST_KERNEL_3D = f"{I3D[0].name}/conv_3d/kernel"
 TRUNKS = ("", "rgb_stream/", "flow_stream/")  # what the paths of a 2D trunk may begin with
 
 
@@ -92,8 +97,8 @@ def _in_trunk(path):
 
 def _from_images(source, targets, init, name):
     """What 2D Inception-v1 gives a network that it is a part of."""
-    if FIRST_KERNEL_3D in targets:
-        return inflate_inception(source, targets[FIRST_KERNEL_3D][-2])
+    if FIRST_KERNEL in targets:
+        return inflate_inception(source, targets[FIRST_KERNEL][-2])
     trunks = [prefix for prefix in TRUNKS if prefix + FIRST_KERNEL_2D in targets]
     if not trunks:
         raise WeightsError(

@@ -12,7 +12,7 @@ from i3d_tf.models.convnet_lstm import convnet_lstm
 from i3d_tf.models.fused_3d import fused_3d
 from i3d_tf.models.inception import inception_i3d, inception_v1
 from i3d_tf.models.two_stream import two_stream_2d, two_stream_i3d
-from i3d_tf.specs.inception_v1 import HEAD, I3D, widen
+from i3d_tf.specs.inception_v1 import FIRST_KERNEL, HEAD, I3D, widen
 from i3d_tf.specs.releases import RELEASES
 from i3d_tf.weights.assign import WeightsError, assign_weights, read_weights
 from i3d_tf.weights.store import SUFFIX, find_weights, read_manifest
@@ -29,7 +29,6 @@ MODELS = {
     "two_stream_i3d": two_stream_i3d,
 }
 
-_FIRST_KERNEL = "Conv3d_1a_7x7/conv_3d/kernel"
 _HEAD_WEIGHTS = (f"{HEAD}/*",)
 
 
@@ -108,7 +107,7 @@ def InceptionI3D(  # noqa: N802 - a model family's name, as in keras.application
     path = _weights_file(weights, checkpoint_dir)
     source = _read_weights_file(path, width_multiplier)
     if input_shape is None and input_tensor is None:
-        channels = source[_FIRST_KERNEL].shape[3]
+        channels = source[FIRST_KERNEL].shape[3]
         input_shape = (None, None, None, channels)
     model = inception_i3d(input_shape=input_shape, **arguments)
     _write_fitting_head(model, source, path)
@@ -161,7 +160,7 @@ def _read_weights_file(path, width_multiplier):
     """`variable.path` to value of a file's weights."""
     model = load_keras(path) if path.suffix == ".keras" else _model_of(path, width_multiplier)
     source = read_weights(model)
-    if len(source.get(_FIRST_KERNEL, np.empty(0)).shape) != 5:
+    if len(source.get(FIRST_KERNEL, np.empty(0)).shape) != 5:
         raise WeightsError(f"{path}: these are not the weights of an I3D.")
     return source
 

@@ -4,7 +4,7 @@ import pytest
 
 from i3d_tf.models.c3d import c3d
 from i3d_tf.specs.baselines import C3D, C3D_DENSE
-from i3d_tf.specs.complexity import count_parameters
+from i3d_tf.specs.complexity import architecture_complexity
 from i3d_tf.specs.geometry import endpoint_shapes
 
 SMALL = {"input_shape": (16, 32, 32, 3), "classes": 5, "width_multiplier": 1 / 16}
@@ -26,13 +26,15 @@ def test_full_size_has_the_shapes_and_the_parameters_of_the_table():
     for row in C3D_DENSE:
         assert model.get_layer(row.name).output.shape == (None, 4096)
     assert model.output_shape == (None, 400)
-    assert model.count_params() == count_parameters("c3d") == 79_656_464
+    assert model.count_params() == architecture_complexity("c3d").parameters == 79_656_464
 
 
 @pytest.mark.parametrize("shape", [(16, 32, 32, 3), (16, 80, 80, 3), (20, 33, 47, 2)])
 def test_other_sizes(shape, random_clips):
     model = c3d(**SMALL | {"input_shape": shape})
-    assert model.count_params() == count_parameters("c3d", 5, 1 / 16, shape)
+    assert (
+        model.count_params() == architecture_complexity("c3d", {"rgb": shape}, 5, 1 / 16).parameters
+    )
     assert np.array(model(random_clips(shape, 2))).shape == (2, 5)
 
 

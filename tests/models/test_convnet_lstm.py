@@ -4,7 +4,7 @@ import pytest
 
 from i3d_tf.models.convnet_lstm import convnet_lstm
 from i3d_tf.models.inception import inception_v1
-from i3d_tf.specs.complexity import count_parameters
+from i3d_tf.specs.complexity import architecture_complexity
 
 SMALL = {"classes": 5, "width_multiplier": 1 / 8}
 SHAPE = (4, 33, 35, 3)
@@ -28,7 +28,7 @@ def test_full_size_has_the_shapes_and_the_parameters_of_the_table():
     assert model.get_layer("lstm").output.shape == (None, 25, 512)
     assert model.get_layer("Logits").output.shape == (None, 25, 400)
     assert model.output_shape == (None, 400)
-    assert model.count_params() == count_parameters("convnet_lstm") == 8_964_768
+    assert model.count_params() == architecture_complexity("convnet_lstm").parameters == 8_964_768
 
 
 def test_the_last_step_is_the_last_of_all_steps(small, random_clips):

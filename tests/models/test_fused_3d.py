@@ -4,7 +4,7 @@ import pytest
 
 from i3d_tf.models.fused_3d import fused_3d
 from i3d_tf.models.inception import inception_v1
-from i3d_tf.specs.complexity import count_parameters
+from i3d_tf.specs.complexity import architecture_complexity
 
 SMALL = {"classes": 5, "width_multiplier": 1 / 16}
 SHAPES = {"rgb": (5, 33, 35, 3), "flow": (50, 33, 35, 2)}
@@ -28,7 +28,7 @@ def test_full_size_has_the_shapes_and_the_parameters_of_the_table():
     assert model.get_layer("Conv3d_6a_3x3").output.shape == (None, 5, 7, 7, 512)
     assert model.get_layer("MaxPool3d_6b_3x3").output.shape == (None, 3, 4, 4, 512)
     assert model.output_shape == (None, 400)
-    assert model.count_params() == count_parameters("fused_3d") == 39_785_968
+    assert model.count_params() == architecture_complexity("fused_3d").parameters == 39_785_968
 
 
 @pytest.mark.parametrize("steps", [1, 3, 5])

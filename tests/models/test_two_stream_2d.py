@@ -4,7 +4,7 @@ import pytest
 
 from i3d_tf.models.inception import inception_v1
 from i3d_tf.models.two_stream import two_stream_2d
-from i3d_tf.specs.complexity import count_parameters
+from i3d_tf.specs.complexity import architecture_complexity
 from i3d_tf.weights.assign import assign_weights, read_weights
 
 SMALL = {"classes": 5, "width_multiplier": 1 / 8}
@@ -18,7 +18,11 @@ def joint():
 
 
 def test_full_size_has_the_parameters_of_the_table():
-    assert two_stream_2d().count_params() == count_parameters("two_stream") == 12_087_680
+    assert (
+        two_stream_2d().count_params()
+        == architecture_complexity("two_stream").parameters
+        == 12_087_680
+    )
 
 
 @pytest.mark.parametrize(("stream", "channels"), [("rgb", 3), ("flow", 20)])

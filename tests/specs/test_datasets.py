@@ -12,15 +12,15 @@ def test_class_counts_are_those_of_the_label_sets():
         assert DATASETS[name].classes == len(read_labels(DATASETS[name].labels))
 
 
-def test_every_recipe_has_its_dataset():
+def test_recipes_name_known_datasets():
     assert {recipe.dataset for recipe in RECIPES.values()} <= set(DATASETS)
 
 
-def test_no_spelling_means_two_splits():
+def test_split_spellings_are_unique():
     spellings = [spelling for every in SPLIT_SPELLINGS.values() for spelling in every]
     assert len(spellings) == len(set(spellings))
 
 
-def test_unknown_dataset_names_the_choices():
+def test_find_dataset_names_the_choices():
     with pytest.raises(ValueError, match=r"`dataset` must be one of .*'ucf101'.*received 'ucf'"):
         find_dataset("ucf")

@@ -1,55 +1,29 @@
+import numpy as np
 import pytest
 
 from i3d_tf.specs.geometry import (
     FIGURE_3,
-    count_multiply_adds,
-    count_parameters,
+    TimeSteps,
     endpoint_shapes,
     receptive_fields,
+    time_steps,
+    variable_shapes,
 )
-from i3d_tf.specs.inception_v1 import I3D, INCEPTION_V1, Conv, MaxPool, Mixed, widen, without_time
+from i3d_tf.specs.inception_v1 import I3D, INCEPTION_V1, Conv, MaxPool, without_time
 
 
-@pytest.mark.parametrize(
-    ("channels", "classes", "parameters"),
-    [(3, 400, 12_704_544), (2, 400, 12_682_592), (3, 600, 12_909_544)],
-)
-def test_parameters_are_the_released_ones(channels, classes, parameters):
-    assert count_parameters(I3D, channels, classes) == parameters
+def test_endpoint_shapes_of_one_convolution():
+    row = Conv("Conv3d_a", 2, (1, 3, 3), (1, 2, 2))
+    assert endpoint_shapes([row], (4, 5, 6, 3)) == {"Conv3d_a": (4, 3, 3, 2)}
+    assert endpoint_shapes([without_time(row)], (5, 6, 3)) == {"Conv2d_a": (3, 3, 2)}
 
 
-@pytest.mark.parametrize(("frames", "billions"), [(64, 111.2), (79, 138.9), (250, 434.9)])
-def test_multiply_adds_at_224(frames, billions):
-    # The published figures have one decimal.
-    counted = count_multiply_adds(I3D, (frames, 224, 224, 3), 400) / 1e9
-    assert counted == pytest.approx(billions, abs=0.05)
-
-
-def test_one_convolution_by_hand():
-    rows = (Conv("a", 2, (1, 3, 3), (1, 2, 2)),)
-    assert endpoint_shapes(rows, (4, 5, 6, 3)) == {"a": (4, 3, 3, 2)}
-    # 3x3 taps x 3 channels x 2 filters; beta and two statistics of 2; 2 x 10 + 10 in the head.
-    assert count_parameters(rows, 3, 10) == 54 + 6 + 30
-    # 4 x 3 x 3 positions x 54; 3 head positions x 2 x 10.
-    assert count_multiply_adds(rows, (4, 5, 6, 3), 10) == 36 * 54 + 60
-
-
-def test_one_convolution_without_time_by_hand():
-    rows = (without_time(Conv("Conv3d_a", 2, (7, 3, 3), (2, 2, 2))),)
-    assert rows == (Conv("Conv2d_a", 2, (3, 3), (2, 2)),)
-    assert endpoint_shapes(rows, (5, 6, 3)) == {"Conv2d_a": (3, 3, 2)}
-    assert count_parameters(rows, 3, 10) == 54 + 6 + 30
-    # 3 x 3 positions x 54; the one head position x 2 x 10.
-    assert count_multiply_adds(rows, (5, 6, 3), 10) == 9 * 54 + 20
-
-
-def test_inception_v1_has_the_published_size():
-    # arXiv:1409.4842, introduction: a budget of 1.5 billion multiply-adds for an image.
-    assert count_multiply_adds(INCEPTION_V1, (224, 224, 3), 1000) / 1e9 == pytest.approx(
-        1.5, abs=0.1
-    )
-    # The values in TF-Slim's checkpoint.
-    assert count_parameters(INCEPTION_V1, 3, 1001) == 6_633_209
+def test_variable_shapes_of_the_2d_network_are_those_of_i3d_without_time():
+    images = variable_shapes(INCEPTION_V1, 3, 400)
+    clips = variable_shapes(I3D, 3, 400)
+    assert list(images) == [path.replace("3d", "2d") for path in clips]
+    for flat, shape in zip(images.values(), clips.values(), strict=True):
+        assert flat == (shape[1:] if len(shape) == 5 else shape)
 
 
 @pytest.mark.parametrize("endpoint", ["MaxPool3d_2a_3x3", "MaxPool3d_3a_3x3", "MaxPool3d_4a_3x3"])
@@ -73,8 +47,47 @@ def test_receptive_field_of_two_pools_by_hand():
     assert spans["q"] == ((4, 4, 4), (4, 4, 4))
 
 
-def test_width_multiplier_rounds_and_keeps_at_least_one_filter():
-    block = Mixed("m", 64, (96, 128), (16, 32), 32)
-    assert widen(block, 0.25) == Mixed("m", 16, (24, 32), (4, 8), 8)
-    assert widen(block, 0.001) == Mixed("m", 1, (1, 1), (1, 1), 1)
-    assert widen(block, 1.0) == block
+def test_time_steps_of_the_first_convolution_by_hand():
+    # A kernel of 7 at a stride of 2: five zeros for 8 frames, two before; six for 9, three before.
+    assert time_steps(I3D, "Conv3d_1a_7x7", 8) == TimeSteps(4, 1.0, 2)
+    assert time_steps(I3D, "Conv3d_1a_7x7", 9) == TimeSteps(5, 0.0, 2)
+
+
+@pytest.mark.parametrize(("frames", "steps"), [(9, 2), (16, 2), (64, 8), (79, 10), (250, 32)])
+def test_time_steps_are_as_many_as_in_the_released_network(frames, steps):
+    count, _, jump = time_steps(I3D, "Mixed_5c", frames)
+    assert (count, jump) == (steps, 8)
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "frames"),
+    [
+        *(("Conv3d_2c_3x3", frames) for frames in (40, 41)),
+        *(("MaxPool3d_4a_3x3", frames) for frames in (80, 81, 82, 83)),
+        *(("Mixed_5c", frames) for frames in (240, 241, 243, 246)),
+    ],
+)
+def test_time_steps_are_centered_on_the_frames_that_change_them(tiny_network, endpoint, frames):
+    """By the gradient of a step in the middle of the clip, beyond the reach of any padding."""
+    import keras
+    import tensorflow as tf
+
+    network = tiny_network("inception_i3d")
+    part = keras.Model(network.input, network.get_layer(endpoint).output)
+    clip = np.random.default_rng(0).uniform(-1, 1, (1, frames, 32, 32, 3)).astype(np.float32)
+    count, first, jump = time_steps(I3D, endpoint, frames)
+    middle = count // 2
+    with tf.GradientTape() as tape:
+        clip = tf.convert_to_tensor(clip)
+        tape.watch(clip)
+        steps = part(clip, training=False)
+        total = tf.reduce_sum(steps[:, middle])
+    assert steps.shape[1] == count
+    inside = np.flatnonzero(np.abs(tape.gradient(total, clip)[0].numpy()).sum((1, 2, 3)))
+    assert inside[-1] - inside[0] + 1 == receptive_fields(I3D)[endpoint].field[0]
+    assert (inside[0] + inside[-1]) / 2 == first + middle * jump
+
+
+def test_time_steps_name_the_endpoints():
+    with pytest.raises(ValueError, match=r"`endpoint` must be one of .*; received 'Mixed_6a'"):
+        time_steps(I3D, "Mixed_6a", 64)

@@ -1,18 +1,34 @@
 import pytest
 
-from i3d_tf.specs.protocol import clip_shape, frames_seen
+from i3d_tf.specs.protocol import Protocol, clip_shape, frame_indices
 
 
-def test_rgb_shows_the_middle_of_every_step_and_flow_all():
-    assert list(frames_seen("rgb", 50, 10)) == [5, 15, 25, 35, 45]
-    assert list(frames_seen("rgb", 12, 5)) == [2, 7]
-    assert list(frames_seen("rgb", 3, 1)) == [0, 1, 2]
-    assert list(frames_seen("flow", 4, 10)) == [0, 1, 2, 3]
+def test_frame_indices_are_the_middle_of_every_step_for_rgb_and_all_for_flow():
+    assert list(frame_indices("rgb", 50, 10)) == [5, 15, 25, 35, 45]
+    assert list(frame_indices("rgb", 12, 5)) == [2, 7]
+    assert list(frame_indices("rgb", 3, 1)) == [0, 1, 2]
+    assert list(frame_indices("flow", 4, 10)) == [0, 1, 2, 3]
 
 
-def test_the_shape_of_a_clip():
+def test_clip_shape_counts_the_frames_of_the_stream():
     assert clip_shape("rgb", 125, 5, 224) == (25, 224, 224, 3)
     assert clip_shape("rgb", 10, 10, 80) == (1, 80, 80, 3)
     assert clip_shape("flow", 10, 10, 80) == (10, 80, 80, 2)
     with pytest.raises(ValueError, match=r"`stream` must be one of .*; received 'joint'"):
         clip_shape("joint", 10, 10, 80)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"frames": 0}, r"`frames` must be an integer within 1\.\.65536; received 0"),
+        ({"windows": 2.0}, r"`windows` must be an integer within 1\.\.4096; received 2.0"),
+        ({"frame_rate": 0}, "`frame_rate` must be a number > 0 and <= 1000; received 0"),
+        ({"frame_rate": float("nan")}, "`frame_rate` must be a number > 0"),
+        ({"crop_size": 300}, "`crop_size` must be at most `short_side`"),
+        ({"frames": 5, "rgb_step": 10}, "`rgb_step` at most `frames`"),
+    ],
+)
+def test_protocol_refuses_numbers_that_are_not_allowed(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        Protocol(**arguments)

@@ -23,12 +23,12 @@ from i3d_tf.specs.streams import CHANNELS
         ),
     ],
 )
-def test_released_names(ours, released):
+def test_released_name(ours, released):
     assert released_name(ours) == released
 
 
 @pytest.mark.parametrize("release", RELEASES.values(), ids=RELEASES)
-def test_sizes_follow_from_the_variables(release):
+def test_releases_have_the_variables_and_labels_of_their_network(release):
     shapes = variable_shapes(I3D, CHANNELS[release.stream], release.classes)
     assert len(shapes) == 230
     assert len(read_labels(release.labels)) == release.classes
@@ -44,12 +44,12 @@ def test_published_output_names_known_classes_best_first():
         assert len(output.top) == 20
 
 
-def test_label_files_are_the_published_ones(shared_dir):
+def test_read_labels_are_the_published_ones(shared_dir):
     for count in (400, 600):
         text = (shared_dir / f"golden/label_map_kinetics{count}.txt").read_text("utf-8")
         assert read_labels(f"kinetics{count}") == tuple(text.splitlines())
 
 
-def test_unknown_label_set_names_the_choices():
+def test_read_labels_names_the_choices():
     with pytest.raises(ValueError, match="'kinetics700'"):
         read_labels("kinetics700")

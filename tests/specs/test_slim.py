@@ -21,11 +21,11 @@ from i3d_tf.specs.slim import CLASSES, ROWS, slim_name
         ),
     ],
 )
-def test_names(ours, theirs):
+def test_slim_name(ours, theirs):
     assert slim_name(ours) == theirs
 
 
-def test_names_and_shapes_are_those_of_the_original_graph(shared_dir):
+def test_slim_names_and_shapes_are_those_of_the_original_graph(shared_dir):
     with np.load(shared_dir / "golden/slim_inception_v1.npz", allow_pickle=False) as reference:
         names, shapes = reference["variable_names"], reference["variable_shapes"]
     expected = {

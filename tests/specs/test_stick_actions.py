@@ -3,7 +3,7 @@ import pytest
 from i3d_tf.specs.stick_actions import STICK_ACTIONS, STICK_LABELS, stick_action
 
 
-def test_twelve_actions_in_six_pairs_that_reverse_each_other():
+def test_actions_are_six_pairs_that_reverse_each_other():
     assert len(set(STICK_LABELS)) == 12
     assert len({action.script for action in STICK_ACTIONS}) == 6
     for action in STICK_ACTIONS:
@@ -14,14 +14,14 @@ def test_twelve_actions_in_six_pairs_that_reverse_each_other():
         assert other.mirrored == action.mirrored
 
 
-def test_labels_are_sorted_as_a_folder_of_classes_is():
+def test_labels_are_sorted_like_class_folders():
     assert list(STICK_LABELS) == sorted(action.name for action in STICK_ACTIONS)
 
 
-def test_training_may_mirror_every_clip():
+def test_every_action_may_be_mirrored():
     assert all(action.mirrored for action in STICK_ACTIONS)
 
 
-def test_unknown_action_names_the_choices():
+def test_stick_action_names_the_choices():
     with pytest.raises(ValueError, match=r"`action` must be one of .*'sit_down'.*received 'jump'"):
         stick_action("jump")

@@ -3,7 +3,13 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from i3d_tf.specs.validation import check_choice, check_integer, check_number, check_positive
+from i3d_tf.specs.validation import (
+    check_choice,
+    check_fraction,
+    check_integer,
+    check_number,
+    check_positive,
+)
 
 
 @pytest.mark.parametrize("value", [1, 4, np.int64(3)])
@@ -49,3 +55,20 @@ def test_check_choice_names_the_choices(value):
     assert check_choice("stream", "rgb", ("rgb", "flow")) == "rgb"
     with pytest.raises(ValueError, match=r"`stream` must be one of \('rgb', 'flow'\); received"):
         check_choice("stream", value, ("rgb", "flow"))
+
+
+def test_check_positive_names_the_maximum():
+    assert check_positive("rate", 25, 25) == 25
+    with pytest.raises(ValueError, match="`rate` must be a number > 0 and <= 25; received 26"):
+        check_positive("rate", 26, 25)
+
+
+@pytest.mark.parametrize("value", [0, 0.5, np.float32(0.25)])
+def test_check_fraction_returns_numbers_below_one(value):
+    assert check_fraction("rate", value) is value
+
+
+@pytest.mark.parametrize("value", [-0.1, 1, 1.0, float("nan"), "0.5", True, None])
+def test_check_fraction_refuses_others(value):
+    with pytest.raises(ValueError, match=r"`rate` must be a number in \[0, 1\); received"):
+        check_fraction("rate", value)

@@ -93,7 +93,7 @@ def test_a_killed_run_ends_as_one_that_was_not(tool_command, data_dir, tmp_path)
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        (["--steps=0"], "`steps` must be at least 1; received 0."),
+        (["--steps=0"], "`steps` must be an integer >= 1; received 0."),
         (["--learning_rates=0.1,x"], "--learning_rates must be numbers with commas between"),
         (["--stream=both"], "`stream` must be one of ('rgb', 'flow') for inception_i3d; received"),
         (["--model=r3d"], "`model` must be one of ('inception_i3d', 'convnet_lstm', 'c3d', 'two"),
