@@ -6,13 +6,14 @@ BIN := $(VENV)/bin
 # environment, whatever the files' dates.
 STAMP := $(VENV)/made-from-$(shell { $(PYTHON) --version; cat requirements.lock; } 2>&1 | cksum | cut -d' ' -f1)
 
-.PHONY: help env lint format test train table bench demo test-slow test-backends test-export lock clean
+.PHONY: help env lint format test train table bench structure demo test-slow test-backends test-export lock clean
 
 help:
 	@echo "make demo           recognise rendered clips with the networks that ship"
 	@echo "make train          render the embedded dataset, train both streams, evaluate"
 	@echo "make table          train the paper's five architectures alike, and compare them"
 	@echo "make bench          measure everything, as ratios, in one run"
+	@echo "make structure      draw docs/structure.svg: the rooms and the imports between them"
 	@echo "make test           lint, layering and tests"
 	@echo "make test-slow      whole jobs that take longer: kills and restarts, exports, every application"
 	@echo "make test-backends  the network on TensorFlow, JAX and PyTorch, in its own environment"
@@ -73,6 +74,9 @@ table: env
 
 bench: env
 	$(BIN)/python benchmarks/all.py
+
+structure: env
+	$(BIN)/python docs/draw_structure.py
 
 demo: env
 	$(BIN)/python tools/demo.py

@@ -1,1 +1,1 @@
-"""Accuracies, rankings and distances, computed from arrays."""
+"""Accuracies, rankings, Fréchet distances."""
