@@ -3,12 +3,17 @@
 import cv2
 import numpy as np
 
-from i3d_tf.flow.engines import engine_parameters, load_engine
-from i3d_tf.flow.tvl1 import MIN_SIDE
+from i3d_tf.flow.engines import FlowParameters, engine_parameters, load_engine
+from i3d_tf.flow.tvl1 import MIN_SIDE, check_levels
 
 
-def compute_flow(frames, engine="auto", parameters=None, next_frame=None):
-    """Optical flow from every frame of a clip to the next.
+def compute_flow(
+    frames: np.ndarray,
+    engine: str = "auto",
+    parameters: FlowParameters | str | None = None,
+    next_frame: np.ndarray | None = None,
+) -> np.ndarray:
+    """Computes the optical flow from every frame of a clip to the next.
 
     For the released weights: TV-L1 with OpenCV's defaults on frames resized to short side 256
     (arXiv:1705.07750), then `preprocess_input(flow, "flow")`.
@@ -25,19 +30,22 @@ def compute_flow(frames, engine="auto", parameters=None, next_frame=None):
         float32 (T, H, W, 2), x then y, pixels per frame, not truncated: flow t goes from frame t to
         frame t + 1. Without `next_frame` the last flow is that of the frame before it, repeated; a
         single frame then gets zero flow.
+
+    Raises:
+        ValueError: An argument is not as above.
     """
-    flow_between, chosen = load_engine(engine), engine_parameters(engine, parameters)
+    flow_between, parameters = load_engine(engine), engine_parameters(engine, parameters)
     grey = to_grey(frames)
     if next_frame is not None:
         grey = np.concatenate([grey, _next_grey(next_frame, np.asarray(frames))])
     if len(grey) == 1:
         return np.zeros((*grey.shape, 2), np.float32)
-    flow = flow_between(grey[:-1], grey[1:], chosen)
+    flow = flow_between(grey[:-1], grey[1:], parameters)
     return flow if next_frame is not None else np.concatenate([flow, flow[-1:]])
 
 
-def to_grey(frames):
-    """Grey frames, as the engines take them.
+def to_grey(frames: np.ndarray) -> np.ndarray:
+    """Converts frames to grey, as the engines take them.
 
     Args:
         frames: uint8 RGB (T, H, W, 3), or grey (T, H, W) of uint8 or of float within [0, 255]; T at
@@ -46,6 +54,9 @@ def to_grey(frames):
     Returns:
         (T, H, W): uint8 (RGB becomes .299 R + .587 G + .114 B, by OpenCV's COLOR_RGB2GRAY), or
         float32 where `frames` are float.
+
+    Raises:
+        ValueError: `frames` are not as above.
     """
     frames = np.asarray(frames)
     is_float = np.issubdtype(frames.dtype, np.floating)
@@ -63,12 +74,10 @@ def to_grey(frames):
         )
     if is_rgb:
         return np.stack([cv2.cvtColor(np.ascontiguousarray(f), cv2.COLOR_RGB2GRAY) for f in frames])
-    if is_float and not (frames.min() >= 0 and frames.max() <= 255):  # so worded, NaN fails too
-        raise ValueError(
-            "`frames` of float must lie within [0, 255]; received values from "
-            f"{frames.min():g} to {frames.max():g}."
-        )
-    return frames.astype(np.float32, copy=False) if is_float else frames
+    if is_float:
+        check_levels("frames", frames)
+        return frames.astype(np.float32, copy=False)
+    return frames
 
 
 def _next_grey(next_frame, frames):

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 
 from i3d_tf.flow.tvl1 import check_pairs
+from i3d_tf.specs.validation import check_choice
 
 PRESETS = {
     "ultrafast": cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST,
@@ -24,29 +25,33 @@ class DISParameters:
 
     Attributes:
         preset: Name of OpenCV's set of parameters: "ultrafast", "fast" or "medium".
+
+    Raises:
+        ValueError: There is no such set.
     """
 
     preset: str = "medium"
 
     def __post_init__(self):
-        if self.preset not in PRESETS:
-            raise ValueError(f"`preset` must be one of {tuple(PRESETS)}; received {self.preset!r}.")
+        check_choice("preset", self.preset, PRESETS)
 
 
-def flow_between(previous, following, parameters):
-    """Optical flow of each pair of frames.
+def flow_between(
+    previous: np.ndarray, following: np.ndarray, parameters: DISParameters
+) -> np.ndarray:
+    """Computes the optical flow of each pair of frames.
 
     Args:
         previous: Grey (N, H, W), uint8 or float within [0, 255], H and W at least 16; float is
             rounded to uint8, which is all that DIS takes.
         following: Like `previous`: the frame after each of them.
-        parameters: DISParameters.
+        parameters: Parameters.
 
     Returns:
         float32 (N, H, W, 2), x then y, pixels per frame.
     """
     check_pairs(previous, following)
-    # Kept within the call only: whatever the engine remembers does not reach the next clip.
+    # A new one in each call: nothing that it remembers reaches the next clip.
     engine = cv2.DISOpticalFlow_create(PRESETS[parameters.preset])
     flow = np.empty((*previous.shape, 2), np.float32)
     for index in range(len(previous)):
@@ -55,5 +60,5 @@ def flow_between(previous, following, parameters):
 
 
 def _as_uint8(frame):
-    whole = frame if frame.dtype == np.uint8 else np.rint(frame).astype(np.uint8)
-    return np.ascontiguousarray(whole)
+    rounded = frame if frame.dtype == np.uint8 else np.rint(frame).astype(np.uint8)
+    return np.ascontiguousarray(rounded)

@@ -1,11 +1,11 @@
-"""Flow files: the flow of one video in 8 bits, of which any window can be read alone.
+"""Flow files: the flow of one video in 8 bits; any window of it can be read alone.
 
 `<name>.flow.zip` is a ZIP archive whose entries are stored as they are:
 
 ```
 000000.png   flow from frame 0 to frame 1: 8-bit grey, 2 H x W, the codes of x above those of y
 000001.png   and so on, one a frame
-flow.json    what it is, and what it was made from and with: see `flow_metadata`
+flow.json    its metadata: see `flow_metadata`
 ```
 
 The codes are those of `i3d_tf.flow.quantize`. A flow file may come from anywhere: whatever is
@@ -16,7 +16,9 @@ import contextlib
 import json
 import os
 import zipfile
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -62,17 +64,19 @@ def flow_path(
     return output_path(video, flow_dir, SUFFIX, data_dir)
 
 
-def write_flow_file(path, flow, metadata):
+def write_flow_file(
+    path: str | os.PathLike, flow: np.ndarray | Iterable[np.ndarray], metadata: dict[str, Any]
+) -> dict[str, Any]:
     """Writes a flow file, or nothing if that fails.
 
     The file appears under its name only when it is complete; one that was there before stays until
     then. No more than one frame is kept in memory.
 
     Args:
-        path: Where to write (str or os.PathLike), in a folder that exists.
+        path: Where to write, in a folder that exists.
         flow: Float (T, H, W, 2), or an iterable of T frames (H, W, 2); x then y, pixels per frame,
             1 <= T <= 1,000,000. What exceeds 20 pixels is clipped, and counted.
-        metadata: What `flow_metadata` returns.
+        metadata: The result of `flow_metadata`.
 
     Returns:
         The metadata as written: now also `frames`, `height`, `width` and `clipped_share`, the share
@@ -96,7 +100,7 @@ def write_flow_file(path, flow, metadata):
 
 
 def _write_frames(archive, flow, rounding):
-    """Writes the pictures; returns what is known when all are."""
+    """Writes the pictures; returns the metadata that are known when all are written."""
     shape, frames, clipped = None, 0, 0
     for frame in flow:
         shape = shape or _checked_shape(frame)
@@ -138,14 +142,8 @@ def _frame_name(index):
     return f"{index:06d}.png"
 
 
-def open_flow_file(path):
-    """Reads and checks what a flow file says of itself, without decoding any flow.
-
-    Args:
-        path: str or os.PathLike.
-
-    Returns:
-        FlowFile.
+def open_flow_file(path: str | os.PathLike) -> "FlowFile":
+    """Reads and checks the metadata of a flow file, without decoding any flow.
 
     Raises:
         VideoError: It cannot be read, is damaged or cut short, or is not a flow file.
@@ -166,20 +164,26 @@ class FlowFile:
 
     Attributes:
         path: The file.
-        metadata: What it says, see `flow_metadata` and `write_flow_file`.
+        metadata: Its metadata, see `flow_metadata` and `write_flow_file`.
         frames: T.
         height: H, pixels.
         width: W, pixels.
     """
 
-    def __init__(self, path, metadata):
+    path: str
+    metadata: dict[str, Any]
+    frames: int
+    height: int
+    width: int
+
+    def __init__(self, path: str, metadata: dict[str, Any]):
         self.path = path
         self.metadata = metadata
         self.frames = metadata["frames"]
         self.height = metadata["height"]
         self.width = metadata["width"]
 
-    def read(self, start=0, stop=None):
+    def read(self, start: int = 0, stop: int | None = None) -> np.ndarray:
         """Reads a window of the flow.
 
         Args:
@@ -195,19 +199,19 @@ class FlowFile:
         """
         return dequantize(self.codes(start, stop), self.metadata["rounding"])
 
-    def codes(self, start=0, stop=None):
-        """Reads a window as it is stored.
+    def codes(self, start: int = 0, stop: int | None = None) -> np.ndarray:
+        """Reads a window of the 8-bit codes that are stored.
 
         Args:
-            start: As for `read`.
-            stop: As for `read`.
+            start: See `read`.
+            stop: See `read`.
 
         Returns:
             uint8 (stop - start, H, W, 2), to be unpacked by `i3d_tf.flow.quantize.dequantize`.
 
         Raises:
-            ValueError: As for `read`.
-            VideoError: As for `read`.
+            ValueError: See `read`.
+            VideoError: See `read`.
         """
         stop = self.frames if stop is None else stop
         if not 0 <= start < stop <= self.frames:
@@ -225,15 +229,15 @@ class FlowFile:
         with _open_archive(self.path) as archive:
             for index in range(start, stop):
                 name = _frame_name(index)
-                picture = self._decode(name, _read_entry(archive, name, self._most_bytes()))
+                picture = self._decode(name, _read_entry(archive, name, self._max_bytes()))
                 if codes is None:  # not before a picture has the size that the file speaks of
                     codes = np.empty(shape, np.uint8)
                 codes[index - start, ..., 0] = picture[: self.height]
                 codes[index - start, ..., 1] = picture[self.height :]
         return codes
 
-    def _most_bytes(self):
-        """Bytes of a picture that does not compress at all, and some for the format."""
+    def _max_bytes(self):
+        """Returns the bytes of a picture that does not compress at all, and some for the format."""
         pixels = 2 * self.height * self.width
         return pixels + pixels // 8 + 2 * self.height + MAX_DESCRIPTION
 
@@ -255,7 +259,7 @@ class FlowFile:
 
 @contextlib.contextmanager
 def _open_archive(path):
-    """Opens a ZIP archive; what is wrong with it, now or while it is read, ends as a VideoError."""
+    """Opens a ZIP archive; whatever is wrong with it, also while it is read, is a VideoError."""
     try:
         if not os.path.isfile(path):  # a pipe would wait for ever
             there = os.path.exists(path)
@@ -270,14 +274,14 @@ def _open_archive(path):
         raise VideoError(path, f"it is damaged ({error})") from error
 
 
-def _read_entry(archive, name, most_bytes):
+def _read_entry(archive, name, max_bytes):
     entry = archive.NameToInfo.get(name)
     if entry is None:
         raise zipfile.BadZipFile(f"{name} is missing")
     # Stored, so that nothing grows when it is read; and the size is believed only up to a bound,
     # because memory is taken for it.
     stored = entry.compress_type == zipfile.ZIP_STORED and entry.file_size == entry.compress_size
-    if not stored or not 0 <= entry.file_size <= most_bytes:
+    if not stored or not 0 <= entry.file_size <= max_bytes:
         raise zipfile.BadZipFile(f"{name} is compressed or too large")
     return archive.read(entry)
 

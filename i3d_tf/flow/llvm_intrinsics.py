@@ -1,4 +1,4 @@
-"""What the numba engine writes in LLVM's own terms: interpolation and the fused multiply-add.
+"""Interpolation and the fused multiply-add for the numba engine, in LLVM's own terms.
 
 numba vectorises no loop that reads from anywhere, and never fuses a product into a sum unless it
 may everywhere. OpenCV's remap does both; these do it alike, bit for bit.
@@ -75,7 +75,7 @@ def _generate(context, builder, signature, arguments):
 
 
 def _weighted_sum(builder, vectors, weights):
-    """The sum of four vectors times the four numbers of a tuple, the first one first."""
+    """Returns the sum of four vectors times the four numbers of a tuple, the first one first."""
     total = None
     for tap, vector in enumerate(vectors):
         weight = _repeat(builder, builder.extract_value(weights, tap), vector.type.count)
@@ -96,13 +96,13 @@ def _multiply_add(builder, a, b, c):
 
 
 def _repeat(builder, number, lanes):
-    """A vector of the same number in every lane."""
+    """Returns a vector of the same number in every lane."""
     vector = ir.Constant(ir.VectorType(number.type, 1), ir.Undefined)
     return _pick(builder, builder.insert_element(vector, number, _index(0)), [0] * lanes)
 
 
 def _pick(builder, vector, lanes):
-    """The vector of the named lanes of another vector."""
+    """Returns the vector of the named lanes of another vector."""
     mask = ir.Constant(ir.VectorType(ir.IntType(32), len(lanes)), list(lanes))
     return builder.shuffle_vector(vector, ir.Constant(vector.type, ir.Undefined), mask)
 

@@ -23,7 +23,9 @@ class MedianNetwork(NamedTuple):
     median_of_columns: Callable
 
 
-def build_median_network(minimum, maximum, compiled=lambda function: function):
+def build_median_network(
+    minimum: Callable, maximum: Callable, compiled: Callable = lambda function: function
+) -> MedianNetwork:
     """Returns the 5x5 median in terms of the given minimum and maximum of two values.
 
     Args:
@@ -32,8 +34,8 @@ def build_median_network(minimum, maximum, compiled=lambda function: function):
         compiled: Decorator for every function of the network, for instance a compiler's.
 
     Returns:
-        A `MedianNetwork`. Results that the median does not need are computed and dropped: the
-        compilers behind both TV-L1 engines remove them.
+        The network. Results that the median does not need are computed and dropped: the compilers
+        behind both TV-L1 engines remove them.
     """
 
     @compiled

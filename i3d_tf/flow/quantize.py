@@ -1,7 +1,7 @@
-"""Flow in 8 bits: code = (flow + 20) * 255 / 40, the form in which flow is stored, and its inverse.
+"""Flow in 8 bits, as it is stored: code = (flow + 20) * 255 / 40, and its inverse.
 
-One code spans 40 / 255 = 0.157 pixels, so what is unpacked is within 0.0785 pixels of what was
-packed (and within +-20). Zero flow lies halfway between codes 127 and 128:
+One code spans 40 / 255 = 0.157 pixels, so unpacked flow is within 0.0785 pixels of what was packed
+(and within +-20). Zero flow lies halfway between codes 127 and 128:
 
 rounding   code of zero   unpacked to
 nearest    128            20 / 255 = 0.0784 pixels, as near as codes that reach both ends can come
@@ -14,12 +14,13 @@ code, 0.0784 pixels, too low everywhere.
 import numpy as np
 
 from i3d_tf.specs.streams import FLOW_BOUND
+from i3d_tf.specs.validation import check_choice
 
 ROUNDINGS = ("nearest", "floor")
 CODES_PER_PIXEL = 255 / (2 * FLOW_BOUND)
 
 
-def quantize(flow, rounding="nearest"):
+def quantize(flow: np.ndarray, rounding: str = "nearest") -> np.ndarray:
     """Packs flow into 8 bits.
 
     Args:
@@ -30,7 +31,7 @@ def quantize(flow, rounding="nearest"):
     Returns:
         uint8 of the same shape; zero flow is 128 ("nearest") or 127 ("floor").
     """
-    _check_rounding(rounding)
+    check_choice("rounding", rounding, ROUNDINGS)
     flow = np.asarray(flow)
     if not np.issubdtype(flow.dtype, np.floating):
         raise ValueError(f"`flow` must be float, in pixels per frame; received dtype {flow.dtype}.")
@@ -44,7 +45,7 @@ def quantize(flow, rounding="nearest"):
     return codes.astype(np.uint8)  # towards zero, which is down: no code is negative
 
 
-def dequantize(codes, rounding="nearest"):
+def dequantize(codes: np.ndarray, rounding: str = "nearest") -> np.ndarray:
     """Unpacks 8-bit flow; packing the result again gives the same codes.
 
     Args:
@@ -54,7 +55,7 @@ def dequantize(codes, rounding="nearest"):
     Returns:
         float32 of the same shape, pixels per frame, within [-20, 20].
     """
-    _check_rounding(rounding)
+    check_choice("rounding", rounding, ROUNDINGS)
     codes = np.asarray(codes)
     if codes.dtype != np.uint8:
         raise ValueError(f"`codes` must be uint8; received dtype {codes.dtype}.")
@@ -62,8 +63,3 @@ def dequantize(codes, rounding="nearest"):
     flow = (np.arange(256) + offset) / CODES_PER_PIXEL - FLOW_BOUND
     # Only +20 itself is truncated to code 255, which therefore has no span of its own.
     return np.minimum(flow, FLOW_BOUND).astype(np.float32)[codes]
-
-
-def _check_rounding(rounding):
-    if rounding not in ROUNDINGS:
-        raise ValueError(f"`rounding` must be one of {ROUNDINGS}; received {rounding!r}.")

@@ -1,16 +1,19 @@
-"""Videos of any length -> flow, in the memory of a few frames.
+"""Flow of videos of any length, in the memory of a few frames.
 
-What comes out is what `compute_flow` gives for the whole clip, bit by bit: every pair of frames is
+It is the flow that `compute_flow` returns for the whole clip, bit by bit: every pair of frames is
 computed on its own, so that it does not matter in which pieces it is done.
 """
 
+import os
+from collections.abc import Iterable, Iterator
 from itertools import islice
+from typing import Any
 
 import cv2
 import numpy as np
 
 from i3d_tf.flow.compute import to_grey
-from i3d_tf.flow.engines import choose_engine, engine_parameters, load_engine
+from i3d_tf.flow.engines import FlowParameters, choose_engine, engine_parameters, load_engine
 from i3d_tf.flow.flow_file import write_flow_file
 from i3d_tf.flow.metadata import flow_metadata
 from i3d_tf.specs.streams import FRAME_RATE, SHORT_SIDE
@@ -19,20 +22,27 @@ from i3d_tf.video.decode import read_frames
 # Pairs of frames that are computed at once: enough for the cores of a large machine, or as many as
 # stay within the memory, at 8 bytes a pixel for the flow and 90 for what TV-L1 works with.
 MAX_PAIRS = 64
-PAIR_BYTES = 2**30
-PIXEL_BYTES = 98
+MAX_PAIR_BYTES = 2**30
+BYTES_PER_PIXEL = 98
 
 
-def flow_frames(frames, engine="auto", parameters=None):
+def flow_frames(
+    frames: Iterable[np.ndarray],
+    engine: str = "auto",
+    parameters: FlowParameters | str | None = None,
+) -> Iterator[np.ndarray]:
     """Computes the flow of a stream of frames, in pieces.
 
     Args:
-        frames: Iterable of uint8 RGB (H, W, 3), at least one, all of one size.
-        engine: As for `compute_flow`.
-        parameters: As for `compute_flow`.
+        frames: uint8 RGB (H, W, 3) each, at least one, all of one size.
+        engine: See `compute_flow`.
+        parameters: See `compute_flow`.
 
     Yields:
-        float32 (H, W, 2): what `compute_flow` returns for all frames together, frame by frame.
+        float32 (H, W, 2): the result of `compute_flow` for all frames together, frame by frame.
+
+    Raises:
+        ValueError: There are no frames, or an argument is not as above.
     """
     flow_between = load_engine(engine)
     parameters = engine_parameters(engine, parameters)
@@ -41,7 +51,7 @@ def flow_frames(frames, engine="auto", parameters=None):
     if not piece:
         raise ValueError("`frames` must have at least one frame; received none.")
     latest = np.zeros((*piece[0].shape, 2), np.float32)
-    pairs = min(MAX_PAIRS, max(1, PAIR_BYTES // (PIXEL_BYTES * piece[0].size)))
+    pairs = min(MAX_PAIRS, max(1, MAX_PAIR_BYTES // (BYTES_PER_PIXEL * piece[0].size)))
     while following := list(islice(grey, pairs)):
         clip = np.stack(piece + following)
         flow = flow_between(clip[:-1], clip[1:], parameters)
@@ -51,20 +61,20 @@ def flow_frames(frames, engine="auto", parameters=None):
 
 
 def write_video_flow(
-    source,
-    path,
-    engine="auto",
-    parameters=None,
-    frame_rate=FRAME_RATE,
-    short_side=SHORT_SIDE,
-):
+    source: str | os.PathLike,
+    path: str | os.PathLike,
+    engine: str = "auto",
+    parameters: FlowParameters | str | None = None,
+    frame_rate: float = FRAME_RATE,
+    short_side: int | None = SHORT_SIDE,
+) -> dict[str, Any]:
     """Computes the flow of a whole video into a flow file, or writes nothing if that fails.
 
     Args:
         source: Path of the video.
         path: Where to write, in a folder that exists; see `flow_path`.
-        engine: As for `compute_flow`.
-        parameters: As for `compute_flow`.
+        engine: See `compute_flow`.
+        parameters: See `compute_flow`.
         frame_rate: Frames per second after resampling.
         short_side: Pixels after resizing, at least 16; None leaves the frames as they are.
 
@@ -82,6 +92,6 @@ def write_video_flow(
     return write_flow_file(path, flow_frames(frames, engine, parameters), metadata)
 
 
-def use_one_opencv_thread():
+def use_one_opencv_thread() -> None:
     """Keeps OpenCV to one thread, in a process that is one of as many as there are cores."""
     cv2.setNumThreads(1)

@@ -1,4 +1,4 @@
-"""What every TV-L1 engine shares: the parameters, the pyramid and what a pair of frames may be.
+"""Parameters, pyramid sizes and checks of frames that all TV-L1 engines share.
 
 The method is Zach, Pock and Bischof, "A Duality Based Approach for Realtime TV-L1 Optical Flow"
 (DAGM 2007), as written down by Perez, Meinhardt-Llopis and Facciolo, "TV-L1 Optical Flow
@@ -10,10 +10,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from i3d_tf.specs.validation import check_integer, check_number, check_positive
+
 # In pixels: no level of the pyramid has a shorter side (OpenCV's rule), and no frame may.
 MIN_SIDE = 16
-
-_COUNTS = ("scales", "warps", "inner_iterations", "outer_iterations")
+MEDIAN_SIDES = (1, 5)
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,9 @@ class TVL1Parameters:
         inner_iterations: Primal-dual steps between two median filters.
         outer_iterations: Median filters per warp.
         median: Side of the median filter in pixels: 5, or 1 to switch it off.
+
+    Raises:
+        ValueError: A parameter is out of range.
     """
 
     tau: float = 0.25
@@ -45,20 +49,16 @@ class TVL1Parameters:
     median: int = 5
 
     def __post_init__(self):
-        checks = {
-            "tau": ("above 0 and at most 0.25", 0 < self.tau <= 0.25),
-            "lambda_": ("above 0", self.lambda_ > 0),
-            "theta": ("above 0", self.theta > 0),
-            "scale_step": ("above 0 and below 1", 0 < self.scale_step < 1),
-            "epsilon": ("0 or more", self.epsilon >= 0),
-            "median": ("1 or 5", self.median in (1, 5)),
-        }
-        for name in _COUNTS:
-            value = getattr(self, name)
-            checks[name] = ("a whole number from 1", isinstance(value, int) and value >= 1)
-        for name, (choices, holds) in checks.items():
-            if not holds:
-                raise ValueError(f"`{name}` must be {choices}; received {getattr(self, name)!r}.")
+        for name in ("tau", "lambda_", "theta", "scale_step"):
+            check_positive(name, getattr(self, name))
+        check_number("tau", self.tau, maximum=0.25)
+        check_number("epsilon", self.epsilon, minimum=0)
+        for name in ("scales", "warps", "inner_iterations", "outer_iterations"):
+            check_integer(name, getattr(self, name), minimum=1)
+        if self.scale_step >= 1:
+            raise ValueError(f"`scale_step` must be a number < 1; received {self.scale_step!r}.")
+        if self.median not in MEDIAN_SIDES:
+            raise ValueError(f"`median` must be one of {MEDIAN_SIDES}; received {self.median!r}.")
 
 
 DEFAULT = TVL1Parameters()
@@ -68,16 +68,13 @@ DEFAULT = TVL1Parameters()
 FAST = TVL1Parameters(warps=2)
 
 
-def pyramid_sizes(height, width, parameters):
-    """Sizes of the image pyramid, from the full size down.
+def pyramid_sizes(height: int, width: int, parameters: TVL1Parameters) -> list[tuple[int, int]]:
+    """Returns (height, width) of each level of the image pyramid, from the full size down.
 
     Args:
         height: Height of the frames in pixels.
         width: Width of the frames in pixels.
-        parameters: TVL1Parameters.
-
-    Returns:
-        List of (height, width), at least the full size.
+        parameters: Parameters.
     """
     sizes = [(height, width)]
     while len(sizes) < parameters.scales:
@@ -88,7 +85,7 @@ def pyramid_sizes(height, width, parameters):
     return sizes
 
 
-def check_pairs(previous, following):
+def check_pairs(previous: np.ndarray, following: np.ndarray) -> None:
     """Raises ValueError unless an engine can compute the flow between these frames.
 
     Args:
@@ -108,10 +105,21 @@ def check_pairs(previous, following):
     is_float = np.issubdtype(previous.dtype, np.floating)
     if previous.dtype != np.uint8 and not is_float:
         raise ValueError(f"`previous` must be uint8 or float; received {previous.dtype}.")
-    for name, frames in (("previous", previous), ("following", following)):
-        # So worded, NaN fails too; both engines are compiled for finite numbers only.
-        if is_float and frames.size and not (frames.min() >= 0 and frames.max() <= 255):
-            raise ValueError(
-                f"`{name}` of float must lie within [0, 255]; received values from "
-                f"{frames.min():g} to {frames.max():g}."
-            )
+    if is_float:
+        check_levels("previous", previous)
+        check_levels("following", following)
+
+
+def check_levels(name: str, frames: np.ndarray) -> None:
+    """Raises ValueError unless float frames lie within [0, 255].
+
+    Args:
+        name: The argument's name, for the error.
+        frames: Float, any shape.
+    """
+    # Also rejects NaN: the engines are compiled for finite numbers only.
+    if frames.size and not (frames.min() >= 0 and frames.max() <= 255):
+        raise ValueError(
+            f"`{name}` of float must lie within [0, 255]; received values from "
+            f"{frames.min():g} to {frames.max():g}."
+        )

@@ -10,49 +10,99 @@ solver one operation at a time, the warp fused where the processor can. Against 
 OpenCV the mean end-point error is about 0.01 pixels.
 """
 
-import hashlib
-import os
 import queue
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from itertools import pairwise
-from pathlib import Path
 from typing import NamedTuple
 
 import cv2
-import numba
 import numpy as np
 
-from i3d_tf.flow import (
-    llvm_intrinsics as tvl1_numba_vector,
-)
-from i3d_tf.flow import (
-    median_network,
-)
-from i3d_tf.flow import (
-    tvl1_numba_kernels as tvl1_numba_planes,
-)
-from i3d_tf.flow import (
-    tvl1_numba_kernels as tvl1_numba_solver,
-)
-from i3d_tf.flow import (
-    tvl1_numba_kernels as tvl1_numba_warp,
-)
-from i3d_tf.flow.tvl1 import DEFAULT, check_pairs, pyramid_sizes
+from i3d_tf.flow.tvl1 import DEFAULT, TVL1Parameters, check_pairs, pyramid_sizes
 from i3d_tf.flow.tvl1_numba_kernels import (
     MARGIN,
-    OPTIONS,
     Level,
     Settings,
     image_in,
     plane,
     plane_shape,
-    solve,
+    solve_level,
     table_size,
 )
+from i3d_tf.specs.validation import check_integer
+from i3d_tf.system.worker_pool import processor_count
 
-# For the working memory of all threads together; one thread takes about 90 bytes per pixel.
-MEMORY_LIMIT = 2**31
+# For the working memory of all threads together.
+MAX_MEMORY = 2**31
+BYTES_PER_PIXEL = 90  # of one thread, about
+
+
+def flow_between(
+    previous: np.ndarray,
+    following: np.ndarray,
+    parameters: TVL1Parameters = DEFAULT,
+    num_threads: int | None = None,
+) -> np.ndarray:
+    """Computes the optical flow of each pair of frames.
+
+    The first call on a machine compiles for about ten seconds; later ones, in any process, find the
+    result on disk (in NUMBA_CACHE_DIR, beside this file or in the user's cache, wherever writable).
+
+    Args:
+        previous: Grey (N, H, W), uint8 or float within [0, 255], H and W at least 16.
+        following: Like `previous`: the frame after each of them.
+        parameters: Parameters.
+        num_threads: Pairs to work on at once; None means one per core.
+
+    Returns:
+        float32 (N, H, W, 2), x then y, pixels per frame.
+    """
+    previous, following = np.asarray(previous), np.asarray(following)
+    check_pairs(previous, following)
+    sizes = pyramid_sizes(*previous.shape[1:], parameters)
+    settings = make_settings(parameters)
+    flow = np.empty((*previous.shape, 2), np.float32)
+    idle = queue.SimpleQueue()  # of workspaces
+
+    def solve_one(index):
+        workspace = idle.get()
+        try:
+            workspace.previous[0][:] = previous[index]
+            workspace.following[0][:] = following[index]
+            solve_pair(workspace, settings, flow[index])
+        finally:  # or the next pair would wait for it forever
+            idle.put(workspace)
+
+    workers = worker_count(num_threads, len(previous), sizes[0])
+    for _ in range(workers):
+        idle.put(make_workspace(sizes))
+    if workers:
+        with ThreadPoolExecutor(workers) as pool:
+            for _ in pool.map(solve_one, range(len(previous))):
+                pass  # an exception in a thread is raised here
+    return flow
+
+
+def make_settings(parameters: TVL1Parameters) -> Settings:
+    """Returns the parameters in the types of the defaults: for others, numba would compile anew."""
+    types = {name: type(value) for name, value in asdict(DEFAULT).items()}
+    return Settings(**{name: types[name](value) for name, value in asdict(parameters).items()})
+
+
+def worker_count(num_threads: int | None, num_pairs: int, size: tuple[int, int]) -> int:
+    """Returns how many threads to use, within MAX_MEMORY.
+
+    Args:
+        num_threads: Threads that are wanted; None means one per core.
+        num_pairs: Pairs of frames, which is the most that can be used.
+        size: (height, width) of the frames in pixels.
+    """
+    if num_threads is None:
+        num_threads = processor_count()
+    check_integer("num_threads", num_threads, minimum=1)
+    affordable = MAX_MEMORY // (BYTES_PER_PIXEL * size[0] * size[1])
+    return min(num_pairs, num_threads, max(1, affordable))
 
 
 class Workspace(NamedTuple):
@@ -65,70 +115,14 @@ class Workspace(NamedTuple):
         table: float32, flat: the warp table.
     """
 
-    previous: list
-    following: list
+    previous: list[np.ndarray]
+    following: list[np.ndarray]
     fields: np.ndarray
     table: np.ndarray
 
 
-def flow_between(previous, following, parameters=DEFAULT, num_threads=None):
-    """Optical flow of each pair of frames.
-
-    The first call on a machine compiles for about ten seconds; later ones, in any process, find the
-    result on disk (in NUMBA_CACHE_DIR, beside this file or in the user's cache, wherever writable).
-
-    Args:
-        previous: Grey (N, H, W), uint8 or float within [0, 255], H and W at least 16.
-        following: Like `previous`: the frame after each of them.
-        parameters: TVL1Parameters.
-        num_threads: Pairs to work on at once; None means one per core.
-
-    Returns:
-        float32 (N, H, W, 2), x then y, pixels per frame.
-    """
-    previous, following = np.asarray(previous), np.asarray(following)
-    check_pairs(previous, following)
-    sizes = pyramid_sizes(*previous.shape[1:], parameters)
-    settings = _make_settings(parameters)
-    flow = np.empty((*previous.shape, 2), np.float32)
-    idle = queue.SimpleQueue()  # of workspaces
-
-    def solve_one(index):
-        workspace = idle.get()
-        try:
-            workspace.previous[0][:] = previous[index]
-            workspace.following[0][:] = following[index]
-            _solve_pair(workspace, settings, flow[index])
-        finally:  # or the next pair would wait for it forever
-            idle.put(workspace)
-
-    workers = _worker_count(num_threads, len(previous), sizes[0])
-    for _ in range(workers):
-        idle.put(_make_workspace(sizes))
-    if workers:
-        with ThreadPoolExecutor(workers) as pool:
-            for _ in pool.map(solve_one, range(len(previous))):
-                pass  # an exception in a thread is raised here
-    return flow
-
-
-def _make_settings(parameters):
-    """The parameters, in the types of the defaults: for others, numba would compile anew."""
-    types = {name: type(value) for name, value in asdict(DEFAULT).items()}
-    return Settings(**{name: types[name](value) for name, value in asdict(parameters).items()})
-
-
-def _worker_count(num_threads, pairs, size):
-    if num_threads is None:
-        has_affinity = hasattr(os, "sched_getaffinity")
-        num_threads = len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count()
-    elif num_threads < 1:
-        raise ValueError(f"`num_threads` must be at least 1, or None; received {num_threads!r}.")
-    affordable = MEMORY_LIMIT // (90 * size[0] * size[1])
-    return min(pairs, num_threads, max(1, affordable))
-
-
-def _make_workspace(sizes):
+def make_workspace(sizes: list[tuple[int, int]]) -> Workspace:
+    """Returns the memory for frames with a pyramid of the given sizes, from the full size down."""
     return Workspace(
         previous=[np.empty(size, np.float32) for size in sizes],
         following=[np.empty(size, np.float32) for size in sizes],
@@ -138,22 +132,22 @@ def _make_workspace(sizes):
 
 
 def _aligned_zeros(*shape):
-    """Zeros that start on a cache line, so that every row of a plane does."""
+    """Returns zeros that start on a cache line, so that every row of a plane does."""
     memory = np.zeros(int(np.prod(shape)) + MARGIN, np.float32)
     start = -(memory.ctypes.data // memory.itemsize) % MARGIN
     return memory[start : start + memory.size - MARGIN].reshape(shape)
 
 
-def _solve_pair(workspace, settings, flow):
+def solve_pair(workspace: Workspace, settings: Settings, flow: np.ndarray) -> None:
     """Computes the flow of the two frames that a workspace's pyramids start with.
 
     Args:
-        workspace: A `Workspace`; the rest of its contents does not matter.
-        settings: A `Settings`.
+        workspace: Memory; the rest of its contents does not matter.
+        settings: Parameters.
         flow: float32 (H, W, 2), to be filled: x then y, pixels.
     """
-    _fill_pyramid(workspace.previous, settings.scale_step)
-    _fill_pyramid(workspace.following, settings.scale_step)
+    fill_pyramid(workspace.previous, settings.scale_step)
+    fill_pyramid(workspace.following, settings.scale_step)
     above = None  # the flow of the level above
     for previous, following in zip(
         reversed(workspace.previous), reversed(workspace.following), strict=True
@@ -164,51 +158,27 @@ def _solve_pair(workspace, settings, flow):
             field[:] = 0
         components = image_in(level.u1, size), image_in(level.u2, size)
         if above is not None:
-            _enlarge(above, components, 1 / settings.scale_step)
-        _solve_level(level, previous, following, workspace.table, settings)
+            enlarge_flow(above, components, 1 / settings.scale_step)
+        solve_level(level, previous, following, workspace.table, settings)
         above = [component.copy() for component in components]
     flow[..., 0], flow[..., 1] = above
 
 
-def _fill_pyramid(pyramid, scale):
+def fill_pyramid(pyramid: list[np.ndarray], scale: float) -> None:
+    """Fills all levels of a pyramid but the first, each with the one before it, resized."""
     for source, target in pairwise(pyramid):
         cv2.resize(source, None, target, scale, scale, cv2.INTER_LINEAR)
 
 
-def _enlarge(sources, targets, gain):
+def enlarge_flow(sources, targets, gain: float) -> None:
+    """Resizes the components of the flow to the next level.
+
+    Args:
+        sources: Each component, float32 (H, W).
+        targets: Each component on the next level, to be filled.
+        gain: Factor on the vectors.
+    """
     for source, target in zip(sources, targets, strict=True):
         cv2.resize(source, target.shape[::-1], target, interpolation=cv2.INTER_LINEAR)
         # The vectors grow by the nominal step, as in OpenCV, however the sizes were rounded.
         cv2.multiply(target, gain, target)
-
-
-def _compile(sources):
-    """The compiled `solve`, from the cache on disk where there can be one.
-
-    numba compiles anew when this file changes, or what the cached function closes over; so it
-    closes over a digest of the files that it is made from.
-    """
-    try:
-        contents = b"".join(Path(source.__file__).read_bytes() for source in sources)
-        digest = hashlib.sha256(contents).hexdigest()
-
-        @numba.njit(cache=True, **OPTIONS)
-        def solve_cached(level, previous, following, table, settings):
-            _ = digest
-            solve(level, previous, following, table, settings)
-
-        return solve_cached
-    except (OSError, RuntimeError):  # sources that cannot be read, or nowhere to write
-        return solve
-
-
-_compiled_solve = _compile(
-    (median_network, tvl1_numba_planes, tvl1_numba_solver, tvl1_numba_vector, tvl1_numba_warp)
-)
-
-
-def _solve_level(*arguments):
-    try:
-        _compiled_solve(*arguments)
-    except OSError:  # the cache could not be written, say on a full disk; but it is compiled by now
-        _compiled_solve(*arguments)

@@ -1,10 +1,13 @@
-"""The numba engine's TV-L1 optical flow on one level of the pyramid.
+"""TV-L1 optical flow on one level of the pyramid, compiled by numba.
 
 The equations are those of Perez, Meinhardt-Llopis and Facciolo (IPOL 2013), the order of the steps
 and of every sum and product is that of OpenCV's DualTVL1OpticalFlow: warp the second frame by the
 flow so far and linearise; then median filters and primal-dual steps until the flow stands still.
 """
 
+import hashlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import numba
@@ -12,13 +15,9 @@ import numpy as np
 from numba.core.cpu import CPUTargetOptions
 from numba.core.options import TargetOptions
 
+from i3d_tf.flow import llvm_intrinsics, median_network
 from i3d_tf.flow.llvm_intrinsics import CHANNELS, TAPS, interpolate, multiply_add
 from i3d_tf.flow.median_network import build_median_network
-
-MARGIN = 16  # float32 in a cache line, and in the widest vector
-# Loops over x count from zero and add these: numba then sees that no index is negative, and
-# vectorises.
-LEFT, HERE, RIGHT = MARGIN - 1, MARGIN, MARGIN + 1
 
 # numba can tell LLVM that arrays do not overlap, and does so in its own parallel loops; this lets
 # the decorator ask for it. Without, every row would start with a hundred comparisons of addresses.
@@ -29,35 +28,245 @@ CPUTargetOptions.noalias = TargetOptions.Mapping("noalias")
 EXACT = {"nnan", "ninf", "nsz"}
 OPTIONS = {"nogil": True, "fastmath": EXACT, "error_model": "numpy"}
 compiled = numba.njit(forceinline=True, **OPTIONS)
-compiled_row = numba.njit(
-    forceinline=True, noalias=True, **OPTIONS
-)  # for functions whose arrays never overlap
-compiled_inline = numba.njit(forceinline=True, **OPTIONS)
+compiled_row = numba.njit(forceinline=True, noalias=True, **OPTIONS)  # arrays never overlap
+
+MARGIN = 16  # float32 in a cache line, and in the widest vector
+# Loops over x count from zero and add these: numba then sees that no index is negative, and
+# vectorises.
+LEFT, HERE, RIGHT = MARGIN - 1, MARGIN, MARGIN + 1
+BORDER = 4  # zero pixels around the warp table, so that whatever lies outside reads zeros
+
+# The free parameter of cubic convolution (Keys 1981) as OpenCV's INTER_CUBIC has it: a = -0.75.
+_A, _A_PLUS_2, _A_PLUS_3 = np.float32(-0.75), np.float32(1.25), np.float32(2.25)
+# In grey levels squared: flatter than this, a pixel says nothing about the flow (OpenCV's rule).
+_FLAT = np.float32(np.finfo(np.float32).eps)
+_ROUNDING = 2.0**-24  # of one float32 operation, relative
+
+_sort_five, _median_of_columns = build_median_network(min, max, compiled)
 
 
-@numba.njit(forceinline=True, **{**OPTIONS, "fastmath": EXACT | {"reassoc"}})
-def add_in_any_order(a, b):
-    """The sum of two numbers; a long chain of these may be reordered, and so is vectorised."""
-    return a + b
+class Settings(NamedTuple):
+    """TVL1Parameters in the types that the functions below are compiled for."""
+
+    tau: float
+    lambda_: float
+    theta: float
+    scales: int
+    scale_step: float
+    warps: int
+    epsilon: float
+    inner_iterations: int
+    outer_iterations: int
+    median: int
 
 
-_sort_five, _median_of_columns = build_median_network(min, max, compiled_inline)
+class Level(NamedTuple):
+    """Unknowns and linearised data term on one level of the pyramid, each a plane.
+
+    Attributes:
+        u1: Flow along x, pixels of this level.
+        u2: Flow along y.
+        p11: Dual variable of the x derivative of u1.
+        p12: Dual variable of the y derivative of u1.
+        p21: Dual variable of the x derivative of u2.
+        p22: Dual variable of the y derivative of u2.
+        gradient_x: x derivative of the warped second frame, grey levels per pixel.
+        gradient_y: y derivative of it.
+        constant: The part of the residual rho that the flow does not change, grey levels.
+        squares: By how much the last step changed the flow, pixels squared.
+    """
+
+    u1: np.ndarray
+    u2: np.ndarray
+    p11: np.ndarray
+    p12: np.ndarray
+    p21: np.ndarray
+    p22: np.ndarray
+    gradient_x: np.ndarray
+    gradient_y: np.ndarray
+    constant: np.ndarray
+    squares: np.ndarray
 
 
-def plane_shape(height, width):
-    """Rows and columns of the plane of an image."""
+def plane_shape(height: int, width: int) -> tuple[int, int]:
+    """Returns rows and columns of the plane of an image: its rows are whole vectors."""
     return height + 2, MARGIN + -(-width // MARGIN) * MARGIN
 
 
-def plane(buffer, size):
-    """The plane of an image of the given (height, width) at the start of a flat buffer."""
+def plane(buffer: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Returns the plane of an image of the given (height, width) at the start of a flat buffer."""
     rows, columns = plane_shape(*size)
     return buffer[: rows * columns].reshape(rows, columns)
 
 
-def image_in(plane, size):
-    """The image of the given (height, width) in a plane, as a view."""
+def image_in(plane: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Returns the image of the given (height, width) in a plane, as a view."""
     return plane[1 : 1 + size[0], HERE : HERE + size[1]]
+
+
+def table_size(height: int, width: int) -> int:
+    """Returns the number of float32 in the warp table of an image."""
+    return (height + 2 * BORDER) * (width + 2 * BORDER) * CHANNELS
+
+
+def solve_level(
+    level: Level,
+    previous: np.ndarray,
+    following: np.ndarray,
+    table: np.ndarray,
+    settings: Settings,
+) -> None:
+    """Computes the flow on one level, from the flow of the level above.
+
+    Args:
+        level: Zeros but for the flow to start from, which becomes the result.
+        previous: The first image, float32 (H, W).
+        following: The second image, like `previous`.
+        table: Memory for the warp table, flat float32, `table_size` numbers.
+        settings: Parameters.
+    """
+    try:
+        compiled_solve(level, previous, following, table, settings)
+    except OSError:  # the cache could not be written, say on a full disk; but it is compiled by now
+        compiled_solve(level, previous, following, table, settings)
+
+
+def compile_solve(sources: Sequence[Path]) -> Callable:
+    """Returns `solve` with a cache on disk, or without where there can be none.
+
+    numba compiles anew when this file changes, or what the cached function closes over; so it
+    closes over a digest of all files that it is made from.
+
+    Args:
+        sources: These files.
+    """
+    try:
+        contents = b"".join(source.read_bytes() for source in sources)
+        digest = hashlib.sha256(contents).hexdigest()
+
+        @numba.njit(cache=True, **OPTIONS)
+        def solve_cached(level, previous, following, table, settings):
+            _ = digest
+            solve(level, previous, following, table, settings)
+
+        return solve_cached
+    except (OSError, RuntimeError):  # sources that cannot be read, or nowhere to write
+        return solve
+
+
+@compiled
+def solve(level, previous, following, table, settings):
+    """Does what `solve_level` does, without a cache."""
+    height, width = size = previous.shape
+    inside = np.zeros(level.u1.shape[1], np.float32)
+    inside[: width - 1] = 1
+    threshold = np.float32(settings.epsilon * settings.epsilon * (height * width))
+    fill_table(following, table)
+    for _ in range(settings.warps):
+        linearise(level, previous, table)
+        error = np.float32(np.inf)
+        outer = 0
+        while error > threshold and outer < settings.outer_iterations:
+            if settings.median > 1:
+                median_filter(level.u1, size)
+                median_filter(level.u2, size)
+            inner = 0
+            while error > threshold and inner < settings.inner_iterations:
+                error = _iterate(level, inside, size, threshold, settings)
+                inner += 1
+            outer += 1
+
+
+@compiled
+def fill_table(image, buffer):
+    """Fills the warp table of an image: central differences, the image repeating its edge.
+
+    Args:
+        image: float32 (H, W).
+        buffer: Flat float32, of at least `table_size` numbers.
+    """
+    height, width = image.shape
+    rows, columns = height + 2 * BORDER, width + 2 * BORDER
+    table = buffer[: rows * columns * CHANNELS].reshape(columns, rows, CHANNELS)
+    table[:] = 0
+    for y in range(height):
+        above, below = max(y - 1, 0), min(y + 1, height - 1)
+        for x in range(width):
+            left, right = max(x - 1, 0), min(x + 1, width - 1)
+            pixel = table[x + BORDER, y + BORDER]
+            pixel[0] = image[y, x]
+            pixel[1] = np.float32(0.5) * (image[y, right] - image[y, left])
+            pixel[2] = np.float32(0.5) * (image[below, x] - image[above, x])
+
+
+@compiled
+def linearise(level, previous, table):
+    """Fills a level's data term: rho(u) = constant + gradient . u, linear around the flow so far.
+
+    Args:
+        level: A `Level`; its flow says where the warp reads.
+        previous: The first image, float32 (H, W).
+        table: The warp table of the second image.
+    """
+    height, width = previous.shape
+    offsets = np.empty(width, np.int64)
+    weights = np.empty((2 * TAPS, width), np.float32)
+    samples = np.empty((3, width), np.float32)
+    for y in range(height):
+        _locate_row(level, y, (height, width), offsets, weights)
+        _sample_row(table, offsets, weights, (height + 2 * BORDER) * CHANNELS, samples)
+        _linearise_row(level, previous, y, samples)
+
+
+@compiled_row
+def _locate_row(level, y, size, offsets, weights):
+    """Finds where in the table each pixel starts to read, and the weights along x and y."""
+    height, width = size
+    rows = height + 2 * BORDER
+    # Further outside there are only zeros, too.
+    low, right, bottom = np.float32(-3), np.float32(width + 1), np.float32(height + 1)
+    for x in range(width):
+        position_x = min(max(np.float32(x) + level.u1[y + 1, x + HERE], low), right)
+        position_y = min(max(np.float32(y) + level.u2[y + 1, x + HERE], low), bottom)
+        before_x, before_y = np.floor(position_x), np.floor(position_y)
+        row, column = np.int32(before_y) + BORDER - 1, np.int32(before_x) + BORDER - 1
+        offsets[x] = (column * rows + row) * CHANNELS
+        of_x, of_y = _cubic(position_x - before_x), _cubic(position_y - before_y)
+        weights[0, x], weights[1, x], weights[2, x], weights[3, x] = of_x
+        weights[4, x], weights[5, x], weights[6, x], weights[7, x] = of_y
+
+
+@compiled
+def _cubic(t):
+    """Returns weights of the four pixels around a position; the second is `t` before it."""
+    one, s = np.float32(1), np.float32(1) - t
+    first = _A * (t * (s * s))
+    second = multiply_add(multiply_add(_A_PLUS_2, t, -_A_PLUS_3), t * t, one)
+    fourth = _A * (t * t * s)
+    return first, second, one - first - second - fourth, fourth
+
+
+@compiled_row
+def _sample_row(table, offsets, weights, column, samples):
+    for x in range(len(offsets)):
+        weights_x = (weights[0, x], weights[1, x], weights[2, x], weights[3, x])
+        weights_y = (weights[4, x], weights[5, x], weights[6, x], weights[7, x])
+        sample = interpolate(table, offsets[x], column, weights_x, weights_y)
+        samples[0, x], samples[1, x], samples[2, x] = sample
+
+
+@compiled_row
+def _linearise_row(level, previous, y, samples):
+    for x in range(samples.shape[1]):
+        gradient_x, gradient_y = samples[1, x], samples[2, x]
+        level.gradient_x[y + 1, x + HERE] = gradient_x
+        level.gradient_y[y + 1, x + HERE] = gradient_y
+        level.constant[y + 1, x + HERE] = (
+            samples[0, x]
+            - gradient_x * level.u1[y + 1, x + HERE]
+            - gradient_y * level.u2[y + 1, x + HERE]
+            - previous[y, x]
+        )
 
 
 @compiled
@@ -115,195 +324,14 @@ def _median_row(columns, medians):
         )
 
 
-@compiled_inline
+@compiled
 def _column(columns, x):
     return columns[0, x], columns[1, x], columns[2, x], columns[3, x], columns[4, x]
 
 
-BORDER = 4  # zero pixels around the table, so that whatever lies outside the image reads zeros
-
-# The free parameter of cubic convolution (Keys 1981) as OpenCV's INTER_CUBIC has it: a = -0.75.
-_A, _A_PLUS_2, _A_PLUS_3 = np.float32(-0.75), np.float32(1.25), np.float32(2.25)
-
-
-def table_size(height, width):
-    """Number of float32 in the warp table of an image."""
-    return (height + 2 * BORDER) * (width + 2 * BORDER) * CHANNELS
-
-
-@compiled
-def fill_table(image, buffer):
-    """Fills the warp table of an image: central differences, the image repeating its edge.
-
-    Args:
-        image: float32 (H, W).
-        buffer: Flat float32, of at least `table_size` numbers.
-    """
-    height, width = image.shape
-    rows, columns = height + 2 * BORDER, width + 2 * BORDER
-    table = buffer[: rows * columns * CHANNELS].reshape(columns, rows, CHANNELS)
-    table[:] = 0
-    for y in range(height):
-        above, below = max(y - 1, 0), min(y + 1, height - 1)
-        for x in range(width):
-            left, right = max(x - 1, 0), min(x + 1, width - 1)
-            pixel = table[x + BORDER, y + BORDER]
-            pixel[0] = image[y, x]
-            pixel[1] = np.float32(0.5) * (image[y, right] - image[y, left])
-            pixel[2] = np.float32(0.5) * (image[below, x] - image[above, x])
-
-
-@compiled
-def linearise(level, previous, table):
-    """Fills a level's data term: rho(u) = constant + gradient . u, linear around the flow so far.
-
-    Args:
-        level: A `Level`; its flow says where the warp reads.
-        previous: The first image, float32 (H, W).
-        table: The warp table of the second image.
-    """
-    height, width = previous.shape
-    offsets = np.empty(width, np.int64)
-    weights = np.empty((2 * TAPS, width), np.float32)
-    samples = np.empty((3, width), np.float32)
-    for y in range(height):
-        _locate_row(level, y, height, width, offsets, weights)
-        _sample_row(table, offsets, weights, (height + 2 * BORDER) * CHANNELS, samples)
-        _linearise_row(level, previous, y, samples)
-
-
-@compiled_row
-def _locate_row(level, y, height, width, offsets, weights):
-    """Where in the table each pixel starts to read, and with which weights along x and y."""
-    rows = height + 2 * BORDER
-    # Further outside there are only zeros, too.
-    low, right, bottom = np.float32(-3), np.float32(width + 1), np.float32(height + 1)
-    for x in range(width):
-        position_x = min(max(np.float32(x) + level.u1[y + 1, x + HERE], low), right)
-        position_y = min(max(np.float32(y) + level.u2[y + 1, x + HERE], low), bottom)
-        before_x, before_y = np.floor(position_x), np.floor(position_y)
-        row, column = np.int32(before_y) + BORDER - 1, np.int32(before_x) + BORDER - 1
-        offsets[x] = (column * rows + row) * CHANNELS
-        of_x, of_y = _cubic(position_x - before_x), _cubic(position_y - before_y)
-        weights[0, x], weights[1, x], weights[2, x], weights[3, x] = of_x
-        weights[4, x], weights[5, x], weights[6, x], weights[7, x] = of_y
-
-
-@compiled_inline
-def _cubic(t):
-    """Weights of the four pixels around a position, the second of which is `t` before it."""
-    one, s = np.float32(1), np.float32(1) - t
-    first = _A * (t * (s * s))
-    second = multiply_add(multiply_add(_A_PLUS_2, t, -_A_PLUS_3), t * t, one)
-    fourth = _A * (t * t * s)
-    return first, second, one - first - second - fourth, fourth
-
-
-@compiled_row
-def _sample_row(table, offsets, weights, column, samples):
-    for x in range(len(offsets)):
-        weights_x = (weights[0, x], weights[1, x], weights[2, x], weights[3, x])
-        weights_y = (weights[4, x], weights[5, x], weights[6, x], weights[7, x])
-        sample = interpolate(table, offsets[x], column, weights_x, weights_y)
-        samples[0, x], samples[1, x], samples[2, x] = sample
-
-
-@compiled_row
-def _linearise_row(level, previous, y, samples):
-    for x in range(samples.shape[1]):
-        gradient_x, gradient_y = samples[1, x], samples[2, x]
-        level.gradient_x[y + 1, x + HERE] = gradient_x
-        level.gradient_y[y + 1, x + HERE] = gradient_y
-        level.constant[y + 1, x + HERE] = (
-            samples[0, x]
-            - gradient_x * level.u1[y + 1, x + HERE]
-            - gradient_y * level.u2[y + 1, x + HERE]
-            - previous[y, x]
-        )
-
-
-# In grey levels squared: flatter than this, a pixel says nothing about the flow (OpenCV's rule).
-_FLAT = np.float32(np.finfo(np.float32).eps)
-_ROUNDING = 2.0**-24  # of one float32 operation, relative
-
-
-class Settings(NamedTuple):
-    """TVL1Parameters in the types that the functions below are compiled for."""
-
-    tau: float
-    lambda_: float
-    theta: float
-    scales: int
-    scale_step: float
-    warps: int
-    epsilon: float
-    inner_iterations: int
-    outer_iterations: int
-    median: int
-
-
-class Level(NamedTuple):
-    """Unknowns and linearised data term on one level of the pyramid, each a plane.
-
-    Attributes:
-        u1: Flow along x, pixels of this level.
-        u2: Flow along y.
-        p11: Dual variable of the x derivative of u1.
-        p12: Dual variable of the y derivative of u1.
-        p21: Dual variable of the x derivative of u2.
-        p22: Dual variable of the y derivative of u2.
-        gradient_x: x derivative of the warped second frame, grey levels per pixel.
-        gradient_y: y derivative of it.
-        constant: The part of the residual rho that the flow does not change, grey levels.
-        squares: By how much the last step changed the flow, pixels squared.
-    """
-
-    u1: np.ndarray
-    u2: np.ndarray
-    p11: np.ndarray
-    p12: np.ndarray
-    p21: np.ndarray
-    p22: np.ndarray
-    gradient_x: np.ndarray
-    gradient_y: np.ndarray
-    constant: np.ndarray
-    squares: np.ndarray
-
-
-@compiled
-def solve(level, previous, following, table, settings):
-    """Computes the flow on one level, from the flow of the level above.
-
-    Args:
-        level: A `Level`: zeros but for the flow to start from, which becomes the result.
-        previous: The first image, float32 (H, W).
-        following: The second image, like `previous`.
-        table: Memory for the warp table.
-        settings: A `Settings`.
-    """
-    height, width = size = previous.shape
-    inside = np.zeros(level.u1.shape[1], np.float32)
-    inside[: width - 1] = 1
-    threshold = np.float32(settings.epsilon * settings.epsilon * (height * width))
-    fill_table(following, table)
-    for _ in range(settings.warps):
-        linearise(level, previous, table)
-        error = np.float32(np.inf)
-        outer = 0
-        while error > threshold and outer < settings.outer_iterations:
-            if settings.median > 1:
-                median_filter(level.u1, size)
-                median_filter(level.u2, size)
-            inner = 0
-            while error > threshold and inner < settings.inner_iterations:
-                error = _iterate(level, inside, size, threshold, settings)
-                inner += 1
-            outer += 1
-
-
 @compiled
 def _iterate(level, inside, size, threshold, settings):
-    """One primal-dual step; returns the sum of the squared changes of the flow.
+    """Takes one primal-dual step; returns the sum of the squared changes of the flow.
 
     The dual variables follow one row behind the flow, while all they need is still at hand.
     """
@@ -321,12 +349,13 @@ def _iterate(level, inside, size, threshold, settings):
     # where that could be on the other side of the threshold it has to be done.
     doubt = (height + 1) * width * _ROUNDING
     if abs(error - threshold) * (1 - doubt) <= error * doubt:
-        return _sum_in_order(level.squares, size)
+        return sum_in_order(level.squares, size)
     return np.float32(error)
 
 
 @compiled
-def _sum_in_order(squares, size):
+def sum_in_order(squares, size):
+    """Returns the sum of the image in a plane, added up pixel after pixel."""
     total = np.float32(0)
     for y in range(size[0]):
         for x in range(size[1]):
@@ -338,18 +367,17 @@ def _sum_in_order(squares, size):
 def _primal_row(level, y, bound, theta):
     error = np.float32(0)
     for x in range(level.u1.shape[1] - MARGIN):
-        error = add_in_any_order(error, _primal(level, y, x, bound, theta))
+        error = _add_in_any_order(error, _primal(level, y, x, bound, theta))
     return error
 
 
-@compiled_row
-def _dual_row(level, y, below, inside, step):
-    for x in range(level.u1.shape[1] - MARGIN):
-        _dual(level.u1, level.p11, level.p12, y, below, x, inside, step)
-        _dual(level.u2, level.p21, level.p22, y, below, x, inside, step)
+@numba.njit(forceinline=True, **{**OPTIONS, "fastmath": EXACT | {"reassoc"}})
+def _add_in_any_order(a, b):
+    """Adds two numbers; a long chain of these may be reordered, and so is vectorised."""
+    return a + b
 
 
-@compiled_inline
+@compiled
 def _primal(level, y, x, bound, theta):
     """Moves the flow by thresholding the data term, and by the dual variables' divergence."""
     u1, u2 = level.u1[y, x + HERE], level.u2[y, x + HERE]
@@ -369,24 +397,41 @@ def _primal(level, y, x, bound, theta):
     return square
 
 
-@compiled_inline
+@compiled
 def _divergence(p_x, p_y, y, x):
     here_x, here_y, above = p_x[y, x + HERE], p_y[y, x + HERE], p_y[y - 1, x + HERE]
     inner = (here_x - p_x[y, x + LEFT]) + (here_y - above)
     return inner if x > 0 else here_x + here_y - above  # alike but for the order, which is OpenCV's
 
 
-@compiled_inline
-def _dual(u, p_x, p_y, y, below, x, inside, step):
-    """Moves the dual variables of one component of the flow by its forward differences.
+@compiled_row
+def _dual_row(level, y, below, inside, step):
+    for x in range(level.u1.shape[1] - MARGIN):
+        _move_dual(level.p11, level.p12, y, x, step, _gradient(level.u1, y, below, x, inside))
+        _move_dual(level.p21, level.p22, y, x, step, _gradient(level.u2, y, below, x, inside))
+
+
+@compiled
+def _gradient(u, y, below, x, inside):
+    """Returns the forward differences of one component of the flow.
 
     These are zero on the right edge, where `inside` is 0, and on the bottom, where `below` is `y`.
     """
     here = u[y, x + HERE]
-    u_x = (u[y, x + RIGHT] - here) * inside[x]
-    u_y = u[below, x + HERE] - here
+    return (u[y, x + RIGHT] - here) * inside[x], u[below, x + HERE] - here
+
+
+@compiled
+def _move_dual(p_x, p_y, y, x, step, gradient):
+    """Moves the dual variables of one component of the flow by its gradient."""
+    u_x, u_y = gradient
     # As the C library's hypotf: rounded once, from double precision.
     square = np.float64(u_x) * np.float64(u_x) + np.float64(u_y) * np.float64(u_y)
     norm = np.float32(1) + step * np.float32(np.sqrt(square))
     p_x[y, x + HERE] = (p_x[y, x + HERE] + step * u_x) / norm
     p_y[y, x + HERE] = (p_y[y, x + HERE] + step * u_y) / norm
+
+
+compiled_solve = compile_solve(
+    [Path(__file__), Path(llvm_intrinsics.__file__), Path(median_network.__file__)]
+)

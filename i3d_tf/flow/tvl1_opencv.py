@@ -3,26 +3,30 @@
 import cv2
 import numpy as np
 
+from i3d_tf.flow.tvl1 import TVL1Parameters
 
-def flow_between(previous, following, parameters):
-    """Optical flow of each pair of frames, by OpenCV's DualTVL1OpticalFlow.
+
+def flow_between(
+    previous: np.ndarray, following: np.ndarray, parameters: TVL1Parameters
+) -> np.ndarray:
+    """Computes the optical flow of each pair of frames, by OpenCV's DualTVL1OpticalFlow.
 
     Args:
         previous: Grey (N, H, W), uint8 or float32 within [0, 255].
         following: Like `previous`: the frame after each of them.
-        parameters: TVL1Parameters.
+        parameters: Parameters.
 
     Returns:
         float32 (N, H, W, 2), x then y, pixels per frame.
     """
-    engine = _engine(parameters)
+    engine = _make_engine(parameters)
     flow = np.empty((*previous.shape, 2), np.float32)
     for index in range(len(previous)):
         flow[index] = engine.calc(_as_opencv(previous[index]), _as_opencv(following[index]), None)
     return flow
 
 
-def _engine(parameters):
+def _make_engine(parameters):
     # Never kept from call to call: OpenCV lowers the number of pyramid levels for good when it
     # meets small frames, and would then compute another flow for the large ones that follow.
     engine = cv2.optflow.DualTVL1OpticalFlow_create()

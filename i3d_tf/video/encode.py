@@ -1,10 +1,11 @@
-"""RGB frames -> an H.264 mp4 that every player opens."""
+"""Writing of RGB frames as an H.264 mp4 that every player opens."""
 
 import contextlib
 import io
 import itertools
 import os
 import tempfile
+from collections.abc import Iterable
 
 import av
 import numpy as np
@@ -26,7 +27,11 @@ X264_OPTIONS = {
 }
 
 
-def write_video(path, frames, frame_rate=FRAME_RATE):
+def write_video(
+    path: str | os.PathLike,
+    frames: np.ndarray | Iterable[np.ndarray],
+    frame_rate: float = FRAME_RATE,
+) -> None:
     """Writes frames as an mp4 (H.264, yuv420p, BT.601), or nothing if that fails.
 
     The file appears under its name only when it is complete; one that was there before stays until
@@ -34,8 +39,7 @@ def write_video(path, frames, frame_rate=FRAME_RATE):
     repetition of the last, because yuv420p stores colour for squares of 2 x 2 pixels.
 
     Args:
-        path: Where to write (str or os.PathLike), in a folder that exists; the name should end in
-            .mp4.
+        path: Where to write, in a folder that exists; the name should end in .mp4.
         frames: uint8 RGB (T, H, W, 3), or an iterable of T frames (H, W, 3), T >= 1.
         frame_rate: Frames per second, > 0.
 
@@ -52,22 +56,21 @@ def write_video(path, frames, frame_rate=FRAME_RATE):
     _check_frame(first, np.shape(first))
     _check_writable(path)  # before the minutes that encoding may take
     content = _encode(path, itertools.chain([first], frames), first.shape, rate)
-    with _named_errors(path), atomic_write(path) as temporary, open(temporary, "xb") as file:
+    with _write_errors(path), atomic_write(path) as temporary, open(temporary, "xb") as file:
         file.write(content)
 
 
 def _check_writable(path):
     if os.path.isdir(path):
         raise VideoError(path, "it is a folder, not a file")
-    with (
-        _named_errors(path),
-        tempfile.TemporaryFile(dir=os.path.dirname(os.path.abspath(path))),
-    ):
+    folder = os.path.dirname(os.path.abspath(path))
+    with _write_errors(path), tempfile.TemporaryFile(dir=folder):
         pass
 
 
 @contextlib.contextmanager
-def _named_errors(path):
+def _write_errors(path):
+    """Turns errors of the operating system into VideoErrors."""
     try:
         yield
     except OSError as error:

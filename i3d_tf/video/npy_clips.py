@@ -1,14 +1,16 @@
 """Files of clips as NumPy writes them, .npy and .npz, read frame by frame.
 
-A file is read in the memory of one clip, and what its headers promise is compared with its size
-before anything is allocated. Objects, which NumPy would unpickle, are refused like everything else
-that is not uint8 (N, T, H, W, 3).
+A file is read in the memory of one clip, and the sizes that its headers promise are compared with
+its own before anything is allocated. Objects, which NumPy would unpickle, are refused like
+everything else that is not uint8 (N, T, H, W, 3).
 """
 
 import contextlib
 import math
+import os
 import zipfile
 import zlib
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
@@ -40,17 +42,17 @@ class _Array(NamedTuple):
     stream: BinaryIO
 
 
-def is_clip_array(path) -> bool:
-    """Whether a name is that of a file of clips, by its ending."""
+def is_clip_array(path: str | os.PathLike) -> bool:
+    """Returns whether a name is that of a file of clips, by its ending."""
     return Path(path).suffix.lower() in ARRAY_SUFFIXES
 
 
-def count_clips(path, num_frames) -> int:
-    """How many clips a file has.
+def count_clips(path: str | os.PathLike, num_frames: int) -> int:
+    """Counts the clips of a file.
 
     Args:
         path: The file.
-        num_frames: Frames that are wanted of each.
+        num_frames: Frames that are needed of each.
 
     Raises:
         VideoError: It is not a file of clips, is cut short, or its clips have fewer frames.
@@ -59,7 +61,9 @@ def count_clips(path, num_frames) -> int:
         return sum(array.shape[0] for array in _arrays(path, num_frames))
 
 
-def read_array_clips(path, num_frames, change):
+def read_array_clips(
+    path: str | os.PathLike, num_frames: int, change: Callable[[np.ndarray], np.ndarray]
+) -> Iterator[np.ndarray]:
     """Reads the first frames of every clip of a file.
 
     Args:
@@ -71,23 +75,23 @@ def read_array_clips(path, num_frames, change):
         uint8 (num_frames, H', W', 3).
 
     Raises:
-        VideoError: As of `count_clips`.
+        VideoError: See `count_clips`.
     """
     with _errors(path):
         for _, (clips, frames, *frame_shape), stream in _arrays(path, num_frames):
             size = math.prod(frame_shape)
             for _ in range(clips):
-                shown = [
+                clip = [
                     change(np.frombuffer(_read(stream, size), np.uint8).reshape(frame_shape))
                     for _ in range(num_frames)
                 ]
                 stream.seek((frames - num_frames) * size, 1)
-                yield np.stack(shown)
+                yield np.stack(clip)
 
 
 @contextlib.contextmanager
 def _errors(path):
-    """Whatever is wrong with a file ends as one VideoError."""
+    """Turns whatever is wrong with a file into one VideoError."""
     try:
         yield
     except _DAMAGE as error:
@@ -96,7 +100,7 @@ def _errors(path):
 
 
 def _arrays(path, num_frames):
-    """The arrays of a file, one open at a time."""
+    """Yields the arrays of a file, one open at a time."""
     found = False
     for name, stream, size in _streams(path):
         shape = _read_header(stream, name)
@@ -110,7 +114,7 @@ def _arrays(path, num_frames):
 
 
 def _streams(path):
-    """(name, open file, bytes) of each array."""
+    """Yields (name, open file, bytes) of each array."""
     if Path(path).suffix.lower() == ".npy":
         with open(path, "rb") as file:
             size = file.seek(0, 2)

@@ -86,7 +86,7 @@ def test_no_more_frames_are_taken_than_a_piece_needs(frames, monkeypatch):
 
 
 def test_large_frames_come_in_small_pieces(frames, monkeypatch):
-    monkeypatch.setattr(flow_stream, "PAIR_BYTES", 2 * flow_stream.PIXEL_BYTES * 48 * 64)
+    monkeypatch.setattr(flow_stream, "MAX_PAIR_BYTES", 2 * flow_stream.BYTES_PER_PIXEL * 48 * 64)
     taken = []
     next(flow_frames((taken.append(k) or frame for k, frame in enumerate(frames)), "dis"))
     assert taken == [0, 1, 2]

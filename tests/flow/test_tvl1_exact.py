@@ -9,12 +9,12 @@ from i3d_tf.flow.llvm_intrinsics import FUSED
 from i3d_tf.flow.tvl1 import FAST, TVL1Parameters
 from i3d_tf.flow.tvl1_numba_kernels import (
     Level,
-    _sum_in_order,
     fill_table,
     image_in,
     linearise,
     plane,
     plane_shape,
+    sum_in_order,
     table_size,
 )
 
@@ -143,7 +143,7 @@ def test_squares_are_added_pixel_after_pixel():
     image[:] = np.random.default_rng(2).random(SIZE) ** 9
     in_order = np.add.accumulate(image.ravel())[-1]
     assert in_order != image.ravel().astype(np.float64).sum().astype(np.float32)
-    assert _sum_in_order(squares, SIZE) == in_order
+    assert sum_in_order(squares, SIZE) == in_order
 
 
 def test_the_sum_that_stops_the_steps_is_the_one_in_order(frames):

@@ -2,13 +2,13 @@ import os
 import subprocess
 import sys
 from dataclasses import fields
-from types import SimpleNamespace
 
 import numba.core.caching
 import numpy as np
 import pytest
 
 from i3d_tf.flow import tvl1_numba
+from i3d_tf.flow import tvl1_numba_kernels as kernels
 from i3d_tf.flow.tvl1 import DEFAULT, TVL1Parameters
 from i3d_tf.flow.tvl1_numba import flow_between
 from i3d_tf.flow.tvl1_numba_kernels import MARGIN, Settings, solve
@@ -25,9 +25,9 @@ def test_settings_have_the_fields_of_the_parameters():
 
 
 def test_settings_keep_their_types():
-    settings = tvl1_numba._make_settings(TVL1Parameters(lambda_=1, epsilon=np.float32(0.5)))
+    settings = tvl1_numba.make_settings(TVL1Parameters(lambda_=1, epsilon=np.float32(0.5)))
     assert (settings.lambda_, settings.epsilon) == (1.0, 0.5)
-    expected = [type(value) for value in tvl1_numba._make_settings(DEFAULT)]
+    expected = [type(value) for value in tvl1_numba.make_settings(DEFAULT)]
     assert [type(value) for value in settings] == expected
 
 
@@ -47,21 +47,21 @@ def test_a_pair_does_not_depend_on_the_pairs_before_it(pairs):
 
 @pytest.mark.parametrize("num_threads", [0, -1])
 def test_threads_are_counted_from_one(pairs, num_threads):
-    with pytest.raises(ValueError, match=r"`num_threads` must be at least 1, or None; received"):
+    with pytest.raises(ValueError, match=r"`num_threads` must be an integer >= 1; received"):
         flow_between(*pairs, num_threads=num_threads)
 
 
 def test_large_frames_get_fewer_threads():
-    assert tvl1_numba._worker_count(4, 100, (256, 340)) == 4
-    assert tvl1_numba._worker_count(64, 100, (2160, 3840)) == 2
-    assert tvl1_numba._worker_count(64, 100, (20000, 20000)) == 1
-    assert tvl1_numba._worker_count(64, 3, (256, 340)) == 3
-    assert tvl1_numba._worker_count(64, 0, (256, 340)) == 0
+    assert tvl1_numba.worker_count(4, 100, (256, 340)) == 4
+    assert tvl1_numba.worker_count(64, 100, (2160, 3840)) == 2
+    assert tvl1_numba.worker_count(64, 100, (20000, 20000)) == 1
+    assert tvl1_numba.worker_count(64, 3, (256, 340)) == 3
+    assert tvl1_numba.worker_count(64, 0, (256, 340)) == 0
 
 
 @pytest.mark.parametrize("size", [(256, 340), (1080, 1920)])
 def test_a_workspace_takes_about_as_much_memory_as_it_is_counted_for(size):
-    workspace = tvl1_numba._make_workspace(tvl1_numba.pyramid_sizes(*size, DEFAULT))
+    workspace = tvl1_numba.make_workspace(tvl1_numba.pyramid_sizes(*size, DEFAULT))
     arrays = [*workspace.previous, *workspace.following, workspace.fields, workspace.table]
     per_pixel = sum(array.nbytes for array in arrays) / (size[0] * size[1])
     assert 75 < per_pixel < 90
@@ -75,7 +75,7 @@ def test_every_level_of_a_pyramid_is_filled(size, scale):
     parameters = TVL1Parameters(scale_step=scale)
     pyramid = [np.full(level, np.nan) for level in tvl1_numba.pyramid_sizes(*size, parameters)]
     pyramid[0] = np.tile(np.arange(size[1], dtype=np.float64), (size[0], 1))
-    tvl1_numba._fill_pyramid(pyramid, scale)
+    tvl1_numba.fill_pyramid(pyramid, scale)
     assert len(pyramid) > 1
     for index, level in enumerate(pyramid):
         centres = (np.arange(level.shape[1]) + 0.5) / scale**index - 0.5
@@ -86,7 +86,7 @@ def test_every_level_of_a_pyramid_is_filled(size, scale):
 def test_flow_grows_with_its_level():
     above = [np.full((16, 20), value, np.float32) for value in (1, -3)]
     planes = np.zeros((2, 40, 64), np.float32)
-    tvl1_numba._enlarge(above, [image[1:21, 16:41] for image in planes], 1.25)
+    tvl1_numba.enlarge_flow(above, [image[1:21, 16:41] for image in planes], 1.25)
     np.testing.assert_array_equal(planes[:, 1:21, 16:41].mean(axis=(1, 2)), [1.25, -3.75])
     planes[:, 1:21, 16:41] = 0
     assert not planes.any()
@@ -96,7 +96,7 @@ def test_an_error_in_a_thread_is_raised(pairs, monkeypatch):
     def fail(*_):
         raise MemoryError("no memory")
 
-    monkeypatch.setattr(tvl1_numba, "_solve_pair", fail)
+    monkeypatch.setattr(tvl1_numba, "solve_pair", fail)
     with pytest.raises(MemoryError, match="no memory"):
         flow_between(*pairs, num_threads=1)
 
@@ -106,25 +106,27 @@ def test_without_a_folder_to_write_it_is_compiled_without_a_cache(monkeypatch):
         raise PermissionError("read-only file system")
 
     monkeypatch.setattr(numba.core.caching._CacheLocator, "ensure_cache_path", fail)
-    assert tvl1_numba._compile(()) is solve
+    assert kernels.compile_solve(()) is solve
 
 
 def test_without_readable_sources_it_is_compiled_without_a_cache(tmp_path):
-    assert tvl1_numba._compile([SimpleNamespace(__file__=tmp_path / "absent.py")]) is solve
+    assert kernels.compile_solve([tmp_path / "absent.py"]) is solve
 
 
 def test_the_cache_notices_a_change_of_any_source(tmp_path):
-    source = SimpleNamespace(__file__=tmp_path / "source.py")
+    source = tmp_path / "source.py"
     digests = []
     for contents in ("a = 1", "a = 2", "a = 1"):
-        source.__file__.write_text(contents)
-        closure = tvl1_numba._compile([source]).py_func.__closure__
+        source.write_text(contents)
+        closure = kernels.compile_solve([source]).py_func.__closure__
         digests.append([cell.cell_contents for cell in closure])
     assert digests[0] == digests[2] != digests[1]
 
 
 def test_the_cache_is_where_the_user_wants_it(tmp_path):
-    code = "from i3d_tf.flow import tvl1_numba; print(tvl1_numba._compiled_solve.stats.cache_path)"
+    code = (
+        "from i3d_tf.flow import tvl1_numba_kernels as k; print(k.compiled_solve.stats.cache_path)"
+    )
     environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
     result = subprocess.run(
         [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
@@ -140,6 +142,6 @@ def test_a_cache_that_cannot_be_written_does_not_matter(monkeypatch):
         if len(calls) == 1:  # numba saves after compiling; the second call finds it compiled
             raise OSError("No space left on device")
 
-    monkeypatch.setattr(tvl1_numba, "_compiled_solve", compile_and_fail_to_save)
-    tvl1_numba._solve_level("level", "previous", "following")
-    assert calls == [("level", "previous", "following")] * 2
+    monkeypatch.setattr(kernels, "compiled_solve", compile_and_fail_to_save)
+    kernels.solve_level("level", "previous", "following", "table", "settings")
+    assert calls == [("level", "previous", "following", "table", "settings")] * 2

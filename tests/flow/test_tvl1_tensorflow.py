@@ -10,10 +10,10 @@ from i3d_tf.flow.tvl1 import DEFAULT, TVL1Parameters
 from i3d_tf.flow.tvl1_tensorflow import (
     FIXED_STEPS,
     FIXED_STEPS_COARSEST,
-    _median_filter,
-    _steps,
     flow_between,
     flow_function,
+    median_filter,
+    step_limits,
 )
 
 QUICK = TVL1Parameters(scales=1, warps=2)  # compiles sooner, on one level of the pyramid
@@ -105,12 +105,18 @@ def test_the_fixed_schedule_finds_the_motion_too(pairs, flow):
 
 def test_early_stopping_may_take_all_iterations_after_each_median():
     expected = np.tile([30] * 10 + [0], (5, 1))
-    np.testing.assert_array_equal(_steps(DEFAULT, "early_stop", coarsest=False), expected)
+    np.testing.assert_array_equal(
+        step_limits(DEFAULT, "early_stop", coarsest=False).steps, expected
+    )
 
 
 def test_fixed_steps_go_on_like_their_last_row():
-    assert _steps(DEFAULT, "fixed", False).tolist() == [[30, 20, 0], [15, 0, 0], *[[10, 0, 0]] * 3]
-    more = _steps(TVL1Parameters(warps=7), "fixed", coarsest=True)
+    assert step_limits(DEFAULT, "fixed", False).steps.tolist() == [
+        [30, 20, 0],
+        [15, 0, 0],
+        *[[10, 0, 0]] * 3,
+    ]
+    more = step_limits(TVL1Parameters(warps=7), "fixed", coarsest=True).steps
     assert more[4:].tolist() == [[20, 0, 0, 0]] * 3
     assert len(FIXED_STEPS) == len(FIXED_STEPS_COARSEST) == DEFAULT.warps
 
@@ -124,4 +130,4 @@ def test_an_unknown_schedule_is_refused():
 def test_the_median_is_opencv_s(size):
     noise = np.random.default_rng(0).random((2, *size)).astype(np.float32)
     expected = [cv2.medianBlur(image, 5).reshape(size) for image in noise]
-    np.testing.assert_array_equal(_median_filter(tf.constant(noise)), expected)
+    np.testing.assert_array_equal(median_filter(tf.constant(noise)), expected)
