@@ -3,7 +3,8 @@
 python tools/train.py --recipe=stick_actions --data_dir=stick --workdir=runs/rgb
 python tools/train.py --recipe=ucf101 --data_dir=UCF --init=rgb_imagenet --transfer=full --workdir=r
 
-Stopped at any moment, the same command goes on where it was. `--model` names a baseline.
+Stopped at any moment, the same command goes on where it was; also with other --steps, and with
+training videos more or less. `--model` names a baseline.
 """
 
 import dataclasses

@@ -1,8 +1,10 @@
-"""What watches a training run: guards against NaN and Ctrl-C; TensorBoard's scalars and more."""
+"""Keras callbacks: stop at NaN, stop at Ctrl-C and SIGTERM, write TensorBoard's events."""
 
 import signal
 import sys
 import threading
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -10,7 +12,7 @@ import tensorflow as tf
 
 from i3d_tf.system.console import Terminated
 
-SCALARS_EVERY = 10  # steps
+SCALAR_STEPS = 10  # steps between two values of TensorBoard's scalars
 PROFILED_STEPS = (10, 20)
 STOPS = {signal.SIGINT: KeyboardInterrupt, signal.SIGTERM: Terminated}
 
@@ -19,65 +21,73 @@ class TerminateOnNaN(keras.callbacks.Callback):
     """Stops at the first step whose loss is not finite, and names the step and its videos.
 
     Args:
-        first_step: Number of the step that training begins with.
+        first_step: Step that training starts with.
         paths_of: Function from a step to the paths of its videos.
     """
 
-    def __init__(self, first_step, paths_of):
+    def __init__(self, first_step: int, paths_of: Callable[[int], Sequence[str]]):
         super().__init__()
         self.first_step = first_step
         self.paths_of = paths_of
 
-    def on_train_batch_end(self, batch, logs=None):
-        """Looks at the loss."""
+    def on_train_batch_end(self, batch: int, logs: Mapping | None = None):
+        """Checks the loss.
+
+        Raises:
+            FloatingPointError: It is not finite.
+        """
         loss = (logs or {}).get("loss", 0.0)
         if not np.isfinite(loss):
             step = self.first_step + batch
             raise FloatingPointError(
                 f"the loss is {loss} at step {step}; its videos are "
                 f"{', '.join(self.paths_of(step))}. The last saved state is from before it. Look "
-                "at these videos, or begin in another --workdir with lower --learning_rates."
+                "at these videos, or start in another --workdir with lower --learning_rates."
             )
 
 
 class StopOnInterrupt(keras.callbacks.Callback):
-    """Makes Ctrl-C and SIGTERM wait for the end of the step, so that what is saved is whole.
+    """Makes Ctrl-C and SIGTERM wait for the end of the step, so that the saved state is whole.
 
     Used as a context around `fit`; a second signal does not wait.
 
     Args:
-        first_step: Number of the step that training begins with.
+        first_step: Step that training starts with.
 
     Attributes:
-        steps_done: Number of the next step.
-        between_steps: Whether training was stopped, and between two steps.
+        steps_done: Steps done so far.
+        between_steps: Whether training was stopped between two steps.
     """
 
-    def __init__(self, first_step):
+    def __init__(self, first_step: int):
         super().__init__()
         self.steps_done = first_step
         self.between_steps = False
         self._stop = None  # the exception to raise between two steps
-        self._before = {}
+        self._handlers = {}
 
-    def __enter__(self):
+    def __enter__(self) -> "StopOnInterrupt":
         # Only the main thread receives signals, and only it may set their handlers.
         if threading.current_thread() is threading.main_thread():
-            self._before = {number: signal.signal(number, self._ask) for number in STOPS}
+            self._handlers = {number: signal.signal(number, self._handle) for number in STOPS}
         return self
 
     def __exit__(self, *_):
-        for number, handler in self._before.items():
+        for number, handler in self._handlers.items():
             signal.signal(number, handler)
 
-    def _ask(self, number, _):
+    def _handle(self, number, _):
         if self._stop is not None:
             raise self._stop
         self._stop = STOPS[number]()
         print("\nStopping after this step ...", file=sys.stderr)
 
-    def on_train_batch_end(self, batch, logs=None):
-        """Counts, and stops where that was asked for."""
+    def on_train_batch_end(self, batch: int, logs: Mapping | None = None):
+        """Counts the step, and stops training if a signal came.
+
+        Raises:
+            KeyboardInterrupt: A signal came; `Terminated` for SIGTERM.
+        """
         self.steps_done += 1
         if self._stop is not None:
             self.between_steps = True
@@ -85,22 +95,22 @@ class StopOnInterrupt(keras.callbacks.Callback):
 
 
 class Scalars(keras.callbacks.Callback):
-    """Writes loss, accuracy and learning rate to TensorBoard.
+    """Writes loss, accuracy and learning rate to TensorBoard every `SCALAR_STEPS` steps.
 
     Args:
-        writer: A `tf.summary` writer.
-        first_step: Number of the step that training begins with.
+        writer: Writer of TensorBoard's events.
+        first_step: Step that training starts with.
     """
 
-    def __init__(self, writer, first_step):
+    def __init__(self, writer: tf.summary.SummaryWriter, first_step: int):
         super().__init__()
         self.writer = writer
         self.first_step = first_step
 
-    def on_train_batch_end(self, batch, logs=None):
-        """Writes every `SCALARS_EVERY` steps."""
+    def on_train_batch_end(self, batch: int, logs: Mapping | None = None):
+        """Writes the values, if it is time."""
         step = self.first_step + batch + 1
-        if step % SCALARS_EVERY == 0:
+        if step % SCALAR_STEPS == 0:
             rate = keras.ops.convert_to_numpy(self.model.optimizer.learning_rate)
             with self.writer.as_default(step):
                 for name, value in (logs or {}).items():
@@ -115,24 +125,24 @@ class Profile(keras.callbacks.Callback):
         log_dir: TensorBoard's folder.
     """
 
-    def __init__(self, log_dir):
+    def __init__(self, log_dir: Path | str):
         super().__init__()
         self.log_dir = str(log_dir)
         self.running = False
 
-    def on_train_batch_begin(self, batch, logs=None):
-        """Starts at the first profiled step."""
+    def on_train_batch_begin(self, batch: int, logs: Mapping | None = None):
+        """Starts the profiler at the first profiled step."""
         if batch == PROFILED_STEPS[0]:
             tf.profiler.experimental.start(self.log_dir)
             self.running = True
 
-    def on_train_batch_end(self, batch, logs=None):
-        """Stops after the last."""
+    def on_train_batch_end(self, batch: int, logs: Mapping | None = None):
+        """Stops the profiler after the last profiled step."""
         if self.running and batch + 1 == PROFILED_STEPS[1]:
             self._stop()
 
-    def on_train_end(self, logs=None):
-        """Stops in any case."""
+    def on_train_end(self, logs: Mapping | None = None):
+        """Stops the profiler if training ends before."""
         if self.running:
             self._stop()
 
@@ -141,14 +151,14 @@ class Profile(keras.callbacks.Callback):
         self.running = False
 
 
-def write_pictures(writer, batch, step):
-    """Shows what the network sees: first, middle and last frame of a batch's clips.
+def write_pictures(writer: tf.summary.SummaryWriter, batch: Mapping[str, np.ndarray], step: int):
+    """Writes the first, middle and last frame of a batch's clips to TensorBoard.
 
     Args:
-        writer: A `tf.summary` writer.
+        writer: Writer of TensorBoard's events.
         batch: Stream, "rgb" or "flow", to float32 (N, T, S, S, C) in [-1, 1]; of flow, x is shown
             as red and y as green.
-        step: Where on TensorBoard's time line.
+        step: Step of the pictures.
     """
     with writer.as_default(step):
         for stream, clips in batch.items():
@@ -157,7 +167,7 @@ def write_pictures(writer, batch, step):
 
 
 def _strip(clips, stream):
-    """Three frames of each clip side by side: (N, S, 3 S, 3) in [0, 1]."""
+    """Returns three frames of each clip side by side: (N, S, 3 S, 3) in [0, 1]."""
     chosen = clips[:, [0, clips.shape[1] // 2, -1]]  # (N, 3, S, S, C)
     if stream == "flow":
         chosen = np.concatenate([chosen, np.zeros_like(chosen[..., :1])], axis=-1)

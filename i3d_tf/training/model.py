@@ -1,7 +1,9 @@
-"""The network of a training run: weights to begin with, what is frozen, how it is optimised."""
+"""The network of a training run: initial weights, frozen layers, optimizer and loss."""
 
+import os
 import warnings
 from functools import partial
+from pathlib import Path
 
 import keras
 import tensorflow as tf
@@ -9,23 +11,23 @@ import tensorflow as tf
 from i3d_tf.specs.inception_v1 import HEAD
 from i3d_tf.specs.recipes import Recipe
 from i3d_tf.specs.streams import CHANNELS
-from i3d_tf.training.optimization import SmoothedCrossentropy, make_optimizer, right
+from i3d_tf.specs.validation import check_choice
+from i3d_tf.training.optimization import SmoothedCrossentropy, accuracy, make_optimizer
 from i3d_tf.zoo.initialize import write_initial_weights
 from i3d_tf.zoo.pretrained import build
 
 TRANSFERS = ("scratch", "fixed", "full")
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
-SMALL_BATCH = 8  # clips per replica under which batch-norm statistics are mostly noise
+MIN_BATCH = 8  # clips per replica; batch-norm statistics of fewer are mostly noise
 
 
 def set_precision(precision: str):
-    """Sets Keras's dtype policy, or says why this machine cannot.
+    """Sets Keras's dtype policy.
 
     Raises:
-        ValueError: The precision is unknown, or has no kernels here.
+        ValueError: The precision is unknown, or this machine has no kernels for it.
     """
-    if precision not in PRECISIONS:
-        raise ValueError(f"`precision` must be one of {PRECISIONS}; received {precision!r}.")
+    check_choice("precision", precision, PRECISIONS)
     if precision == "mixed_float16" and not tf.config.list_physical_devices("GPU"):
         raise ValueError(
             "`precision` mixed_float16 needs a GPU: TensorFlow's CPU has no float16 max-pool. Use "
@@ -34,41 +36,56 @@ def set_precision(precision: str):
     keras.config.set_dtype_policy(precision)
 
 
-def build_model(recipe: Recipe, classes: int, transfer="scratch", init=None, checkpoint_dir=None):
-    """The network a recipe trains, not compiled.
+def build_model(
+    recipe: Recipe,
+    classes: int,
+    transfer: str = "scratch",
+    init: os.PathLike | str | None = None,
+    checkpoint_dir: os.PathLike | str = "checkpoints",
+) -> keras.Model:
+    """Builds the network of a recipe, not compiled.
 
     Args:
         recipe: The recipe.
         classes: Number of classes.
         transfer: "scratch" trains everything from random weights, "full" everything from `init`,
             and "fixed" only the last layer on top of `init`, with batch norm as it was.
-        init: Weights to begin with, see `write_initial_weights`.
-        checkpoint_dir: Where names are looked up.
+        init: Initial weights, see `write_initial_weights`.
+        checkpoint_dir: Directory in which names are looked up.
 
     Raises:
         ValueError: The transfer is unknown, or does not go with `init`.
     """
-    if transfer not in TRANSFERS:
-        raise ValueError(f"`transfer` must be one of {TRANSFERS}; received {transfer!r}.")
+    check_choice("transfer", transfer, TRANSFERS)
     if (transfer == "scratch") != (init is None):
         need = "takes no" if transfer == "scratch" else "needs an"
         raise ValueError(f"`transfer` {transfer!r} {need} `init`; received {init!r}.")
-    return _network(recipe, classes, transfer, init, checkpoint_dir)
+    model = _network(recipe, classes, transfer)
+    if init is not None:
+        write_initial_weights(model, init, checkpoint_dir, recipe.width_multiplier)
+    return model
 
 
-def restore_model(path, recipe: Recipe, classes, transfer="scratch", frozen=False, accumulate=1):
-    """A network as it was when it was saved: weights and optimizer; compiled.
+def restore_model(
+    path: os.PathLike | str,
+    recipe: Recipe,
+    classes: int,
+    transfer: str = "scratch",
+    frozen: bool = False,
+    accumulate: int = 1,
+) -> keras.Model:
+    """Builds a network as it was when it was saved, weights and optimizer, compiled.
 
-    What is frozen, and batch norm's decay, are not in the file: they are made anew. Nor are random
-    generators, see `seed_dropout`.
+    Frozen layers, batch norm's decay and the learning-rate schedule are not in the file: they are
+    made again from the recipe. Nor are random generators, see `seed_dropout`.
 
     Args:
         path: The `.keras` file.
         recipe: The recipe it is trained with.
         classes: Number of classes.
-        transfer: As of `build_model`; needs no `init` any more.
+        transfer: See `build_model`; no `init` is needed any more.
         frozen: Whether `freeze_batch_norm` was called.
-        accumulate: As of `compile_model`.
+        accumulate: See `compile_model`.
 
     Raises:
         ValueError: The file holds the state of another network.
@@ -81,7 +98,7 @@ def restore_model(path, recipe: Recipe, classes, transfer="scratch", frozen=Fals
         # Keras only warns of an optimizer whose variables do not fit.
         warnings.simplefilter("error", UserWarning)
         try:
-            model.load_weights(path)
+            model.load_weights(Path(path))
         except (ValueError, UserWarning, OSError, KeyError) as error:
             reason = " ".join(str(error).split())[:200]
             raise ValueError(
@@ -90,8 +107,8 @@ def restore_model(path, recipe: Recipe, classes, transfer="scratch", frozen=Fals
     return model
 
 
-def _network(recipe, classes, transfer, init=None, checkpoint_dir=None):
-    """The network with its decays, and frozen where `transfer` says so."""
+def _network(recipe, classes, transfer):
+    """Builds the network with its batch norm's decay, and layers frozen as `transfer` says."""
     model = NETWORKS[recipe.model](
         recipe,
         classes=classes,
@@ -99,8 +116,6 @@ def _network(recipe, classes, transfer, init=None, checkpoint_dir=None):
         width_multiplier=recipe.width_multiplier,
         name=f"{recipe.stream}_{recipe.model}",
     )
-    if init is not None:
-        write_initial_weights(model, init, checkpoint_dir, recipe.width_multiplier)
     for layer in batch_norms(model):
         layer.momentum = recipe.batch_norm_momentum
     if transfer == "fixed":
@@ -110,13 +125,13 @@ def _network(recipe, classes, transfer, init=None, checkpoint_dir=None):
 
 
 def _any_length(recipe, **arguments):
-    """A network of one stream that takes any number of frames."""
+    """Builds a network of one stream that takes any number of frames."""
     shape = (None, recipe.crop_size, recipe.crop_size, CHANNELS[recipe.stream])
     return build(recipe.model, input_shape=shape, **arguments)
 
 
 def _fixed_length(recipe, **arguments):
-    """The same of a network whose number of frames is part of it."""
+    """Builds a network of one stream whose weights depend on the number of frames."""
     shape = recipe.clip_shape(recipe.stream, recipe.train_frames)
     return build(recipe.model, input_shape=shape, **arguments)
 
@@ -126,7 +141,7 @@ def _both_streams(recipe, **arguments):
     return build(recipe.model, input_shape=shapes, **arguments)
 
 
-# How a recipe's network is built; see `i3d_tf.specs.recipes.TRAINED_STREAMS`.
+# How the network of a recipe is built; see `i3d_tf.specs.recipes.TRAINED_STREAMS`.
 NETWORKS = {
     "inception_i3d": _any_length,
     "convnet_lstm": partial(_any_length, all_steps=True),
@@ -138,22 +153,23 @@ NETWORKS = {
 }
 
 
-def batch_norms(model):
-    """Every batch-norm layer of a model, however deep."""
+def batch_norms(model: keras.Model) -> list[keras.layers.BatchNormalization]:
+    """Returns every batch-norm layer of a model, also those within other layers."""
+    # Keras has no public way to the layers within a layer that is not a model.
     layers = model._flatten_layers(include_self=False)
     return [layer for layer in layers if isinstance(layer, keras.layers.BatchNormalization)]
 
 
-def freeze_batch_norm(model):
+def freeze_batch_norm(model: keras.Model):
     """Keeps batch norm's statistics and offsets as they are, also in training."""
     for layer in batch_norms(model):
         layer.trainable = False
 
 
-def seed_dropout(model, seed: int, step: int):
-    """Makes dropout follow from the seed and the step, because Keras does not save its generators.
+def seed_dropout(model: keras.Model, seed: int, step: int):
+    """Makes dropout depend on the seed and the step alone; Keras does not save its generators.
 
-    A generator's state is (seed, calls so far), and every step calls it once: training that begins
+    A generator's state is (seed, calls so far), and every step calls it once: training that starts
     here goes on as if it had never stopped.
     """
     states = [v for v in model.variables if v.path.endswith("seed_generator_state")]
@@ -161,7 +177,7 @@ def seed_dropout(model, seed: int, step: int):
         state.assign([(seed + index) % 2**32, step])
 
 
-def compile_model(model, recipe: Recipe, accumulate=1):
+def compile_model(model: keras.Model, recipe: Recipe, accumulate: int = 1):
     """Gives a model its optimizer, with all its variables, and its loss and metrics.
 
     Args:
@@ -182,7 +198,7 @@ def compile_model(model, recipe: Recipe, accumulate=1):
         optimizer=make_optimizer(recipe, accumulate),
         loss=SmoothedCrossentropy(recipe.label_smoothing),
         # Weighted, so that clips that could not be read (weight 0) do not count.
-        weighted_metrics=[keras.metrics.MeanMetricWrapper(right, name="accuracy")],
+        weighted_metrics=[keras.metrics.MeanMetricWrapper(accuracy, name="accuracy")],
         jit_compile=bool(tf.config.list_physical_devices("GPU")),
     )
     model.optimizer.build(model.trainable_variables)

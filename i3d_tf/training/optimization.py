@@ -1,44 +1,55 @@
 """Loss, accuracy, optimizer and learning-rate schedule of the recipes."""
 
+from typing import Any
+
 import keras
 
 from i3d_tf.specs.recipes import Recipe
 
+PACKAGE = "i3d_tf"
 
-@keras.saving.register_keras_serializable(package="i3d_tf")
+
+@keras.saving.register_keras_serializable(package=PACKAGE)
 class SmoothedCrossentropy(keras.losses.Loss):
-    """Cross-entropy of logits and class numbers, with label smoothing.
+    """Cross-entropy of logits and class indices, with label smoothing.
 
     Args:
         label_smoothing: Share of the target that is spread over all classes, in [0, 1).
-        **kwargs: As of `keras.losses.Loss`.
+        **kwargs: See `keras.losses.Loss`.
     """
 
-    def __init__(self, label_smoothing=0.0, **kwargs):
+    def __init__(self, label_smoothing: float = 0.0, **kwargs):
         super().__init__(**kwargs)
         self.label_smoothing = label_smoothing
 
     def call(self, labels, logits):
-        """Labels, int (N,), and logits, float (N, classes) or (N, T, classes) -> float (N,)."""
+        """Returns the loss of each clip; of logits at every step, the mean over the steps.
+
+        Args:
+            labels: Integers (N,).
+            logits: float (N, classes) or (N, T, classes).
+
+        Returns:
+            float (N,).
+        """
         targets = keras.ops.one_hot(keras.ops.cast(labels, "int32"), logits.shape[-1])
-        if len(logits.shape) == 3:  # answers at every step, each as good as the others
+        if len(logits.shape) == 3:
             targets = keras.ops.broadcast_to(targets[:, None], keras.ops.shape(logits))
         losses = keras.losses.categorical_crossentropy(
             targets, logits, from_logits=True, label_smoothing=self.label_smoothing
         )
         return keras.ops.mean(losses, axis=1) if len(losses.shape) == 2 else losses
 
-    def get_config(self):
-        """The constructor's arguments."""
+    def get_config(self) -> dict[str, Any]:
+        """Returns the constructor's arguments."""
         return {**super().get_config(), "label_smoothing": self.label_smoothing}
 
 
-@keras.saving.register_keras_serializable(package="i3d_tf")
-def right(labels, logits):
-    """Whether answers are right, the last ones where a network gives one at every step.
+def accuracy(labels, logits):
+    """Returns whether the best class is the label; of logits at every step, those of the last.
 
     Args:
-        labels: int (N,).
+        labels: Integers (N,).
         logits: float (N, classes) or (N, T, classes).
 
     Returns:
@@ -48,8 +59,18 @@ def right(labels, logits):
     return keras.metrics.sparse_categorical_accuracy(labels, last)
 
 
-def make_optimizer(recipe: Recipe, accumulate=1):
-    """The optimizer and schedule of a recipe."""
+# Former versions saved it as "right"; the name that is registered last is the one that is written.
+for _name in ("right", "accuracy"):
+    keras.saving.register_keras_serializable(PACKAGE, _name)(accuracy)
+
+
+def make_optimizer(recipe: Recipe, accumulate: int = 1) -> keras.optimizers.Optimizer:
+    """Returns the optimizer of a recipe, with its learning-rate schedule.
+
+    Args:
+        recipe: The recipe.
+        accumulate: Batches whose gradients are averaged before one update.
+    """
     options = {
         "learning_rate": learning_rate(recipe, accumulate),
         "weight_decay": float(recipe.weight_decay),
@@ -60,8 +81,15 @@ def make_optimizer(recipe: Recipe, accumulate=1):
     return keras.optimizers.AdamW(**options)
 
 
-def learning_rate(recipe: Recipe, accumulate=1):
-    """The learning rate by update: a step is `1 / accumulate` of an update."""
+def learning_rate(
+    recipe: Recipe, accumulate: int = 1
+) -> float | keras.optimizers.schedules.LearningRateSchedule:
+    """Returns the learning rate by update, or the one rate of a recipe without boundaries.
+
+    Args:
+        recipe: The recipe, whose boundaries and steps count batches.
+        accumulate: Batches of an update.
+    """
     rates = list(recipe.learning_rates)
     if recipe.schedule == "cosine":
         updates = max(1, recipe.steps // accumulate)

@@ -1,18 +1,18 @@
-"""From a folder of videos to a trained network; stopped at any moment, it goes on where it was."""
+"""From a folder of videos to a trained network; a stopped run goes on where it was."""
 
 import dataclasses
 import sys
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import keras
 import numpy as np
 import tensorflow as tf
 
+from i3d_tf.data.example import VideoDataset, VideoExample
 from i3d_tf.data.flow_store import FlowStore
 from i3d_tf.data.pipeline import Failures, PipelineConfig, train_batches
 from i3d_tf.data.readers import read_dataset
-from i3d_tf.inference.dataset_logits import compute_logits, forward_function
-from i3d_tf.metrics.classification import top_k_accuracy
+from i3d_tf.specs.protocol import Protocol
 from i3d_tf.specs.recipes import Recipe
 from i3d_tf.training import model as training_model
 from i3d_tf.training.callbacks import (
@@ -22,61 +22,22 @@ from i3d_tf.training.callbacks import (
     TerminateOnNaN,
     write_pictures,
 )
-from i3d_tf.training.workdir import Workdir
-
-
-@dataclass(frozen=True)
-class TrainOptions:
-    """What a run needs besides its recipe.
-
-    Attributes:
-        data_dir: The dataset.
-        workdir: Folder of the run.
-        flow_dir: Where flow files are, or go.
-        flow_engine: What computes flow that is not there yet.
-        transfer: "scratch", "fixed" or "full".
-        init: Weights to begin with, for the last two.
-        checkpoint_dir: Where named weights are.
-        freeze_batch_norm: Keep batch norm as it is in the initial weights.
-        accumulate: Batches per update.
-        class_weights: Weigh classes by the inverse of their frequency.
-        precision: "float32", "mixed_bfloat16" or "mixed_float16".
-        deterministic: Same bits every time, at some cost in speed.
-        seed: Of weights, order and views.
-        workers: Clips made at once; by default what is best.
-        profile: Whether TensorBoard profiles the tenth to twentieth step.
-        annotation: Annotation file of the dataset, or their folder; None looks where they usually
-            are.
-        classes: File with the class names to use, one a line; None for all.
-        quarantine: List of unreadable videos to leave out, as check_videos writes it.
-    """
-
-    data_dir: str
-    workdir: str
-    flow_dir: str | None = None
-    flow_engine: str = "auto"
-    transfer: str = "scratch"
-    init: str | None = None
-    checkpoint_dir: str = "checkpoints"
-    freeze_batch_norm: bool = False
-    accumulate: int = 1
-    class_weights: bool = False
-    precision: str = "float32"
-    deterministic: bool = False
-    seed: int = 0
-    workers: int | None = None
-    profile: bool = False
-    annotation: str | None = None
-    classes: str | None = None
-    quarantine: str | None = None
+from i3d_tf.training.periodic_evaluation import PeriodicEvaluation
+from i3d_tf.training.settings import TrainOptions, describe_changes, run_settings
+from i3d_tf.training.workdir import Start, Workdir
 
 
 def train(recipe: Recipe, options: TrainOptions) -> Workdir:
-    """Trains one stream.
+    """Trains one network, or goes on with a run that was stopped.
+
+    A run goes on with the same settings, with two exceptions. There may be training videos more or
+    less: the epochs then start anew at the step that was reached, in an order that follows from the
+    seed and that step. And the number of steps may change, to any that is not passed yet: a cosine
+    schedule is then that of the new number, from the next step on; a piecewise one stays.
 
     Args:
-        recipe: What to train, and how.
-        options: Where, and with what.
+        recipe: The network and its schedule.
+        options: Folders, data, initial weights.
 
     Returns:
         The run's folder, with the best and the last state.
@@ -84,221 +45,40 @@ def train(recipe: Recipe, options: TrainOptions) -> Workdir:
     Raises:
         ValueError: Recipe, options, data or an earlier run in the folder do not fit.
         FloatingPointError: The loss is not finite; the message names the step and its videos.
-        KeyboardInterrupt: After the state was saved.
+        KeyboardInterrupt: Ctrl-C or SIGTERM, after the state was saved.
     """
     training_model.set_precision(options.precision)
     keras.utils.set_random_seed(options.seed)
     if options.deterministic:
         tf.config.experimental.enable_op_determinism()
-    return _Run(recipe, options, choose_strategy()).train()
+    strategy = choose_strategy()
+    train_set = _read_split(recipe, options, recipe.train_split, options.classes)
+    test_set = _read_split(recipe, options, recipe.test_split, train_set.class_names)
+    workdir = Workdir(options.workdir)
+    start = _start(recipe, options, strategy, workdir, train_set, test_set)
+    with strategy.scope():
+        model = _build_or_restore(recipe, options, len(train_set.class_names), start)
+    _warn_of_small_batches(recipe, options, model)
+    run = _Run(recipe, options, model, workdir, start, strategy.num_replicas_in_sync)
+    run.train(train_set, test_set)
+    return workdir
 
 
-def choose_strategy():
-    """All GPUs there are, or the one device."""
+def choose_strategy() -> tf.distribute.Strategy:
+    """Returns a strategy for all GPUs there are, or for the one device."""
     if len(tf.config.list_physical_devices("GPU")) > 1:
         return tf.distribute.MirroredStrategy()
     return tf.distribute.get_strategy()
 
 
-class _Run:
-    """A training run: what stays the same from its first step to its last."""
-
-    def __init__(self, recipe, options, strategy):
-        self.recipe, self.options, self.strategy = recipe, options, strategy
-        self.train_set = _read(recipe, options, recipe.train_split, options.classes)
-        self.test_set = _read(recipe, options, recipe.test_split, self.train_set.class_names)
-        self.batch_size = recipe.batch_size * strategy.num_replicas_in_sync
-        self.failures = Failures()
-        self.workdir = Workdir(options.workdir)
-        self.resumes = self.workdir.begin(self._settings(), self._facts())
-        if self.resumes:
-            self.failures.reasons.update(self.workdir.unreadable())
-        self.writer = tf.summary.create_file_writer(str(self.workdir.tensorboard))
-
-    def train(self):
-        """Trains from the newest state to the last step."""
-        for line in (*self.train_set.report.lines(), *self.test_set.report.lines()):
-            print(line)
-        with self.strategy.scope():
-            step, model = self._model()
-        self._warn(model)
-        self.flow_store = self._flow_store()
-        self.forward = forward_function(model)
-        if step:
-            print(f"going on from step {step} of {self.recipe.steps}")
-            self._record(step)
-        while step < self.recipe.steps:
-            every = self.recipe.evaluate_every
-            stop = min(self.recipe.steps, (step // every + 1) * every)
-            self._fit(model, step, stop)
-            step = stop
-            self._save(model, step)
-            self._record(step)
-        if self.failures.reasons:
-            print(f"{len(self.failures.reasons)} videos could not be read and taught nothing:")
-            for path, reason in sorted(self.failures.reasons.items()):
-                print(f"  {path}: {reason}")
-        return self.workdir
-
-    def _settings(self):
-        """What must be the same when the run goes on."""
-        fixed = ("transfer", "init", "freeze_batch_norm", "accumulate", "class_weights")
-        fixed += ("precision", "deterministic", "seed")
-        chosen = {name: getattr(self.options, name) for name in fixed}
-        recipe = dataclasses.asdict(self.recipe)
-        del recipe["description"]
-        return {
-            **recipe,
-            **chosen,
-            "replicas": self.strategy.num_replicas_in_sync,
-            "class_names": self.train_set.class_names,
-            "train_videos": len(self.train_set.examples),
-        }
-
-    def _facts(self):
-        sets = {"train": self.train_set, "test": self.test_set}
-        return {
-            "class_names": list(self.train_set.class_names),
-            "data": {name: found.report.as_json() for name, found in sets.items()},
-        }
-
-    def _model(self):
-        """(steps done, model), from the newest state or from the beginning."""
-        options, classes = self.options, len(self.train_set.class_names)
-        if self.resumes:
-            step, path = self.workdir.latest()
-            return step, training_model.restore_model(
-                path,
-                self.recipe,
-                classes,
-                options.transfer,
-                options.freeze_batch_norm,
-                options.accumulate,
-            )
-        model = training_model.build_model(
-            self.recipe, classes, options.transfer, options.init, options.checkpoint_dir
-        )
-        if options.freeze_batch_norm:
-            if options.init is None:
-                raise ValueError(
-                    "`freeze_batch_norm` needs an `init` to keep it of; received None."
-                )
-            training_model.freeze_batch_norm(model)
-        training_model.compile_model(model, self.recipe, options.accumulate)
-        return 0, model
-
-    def _warn(self, model):
-        small = self.recipe.batch_size < training_model.SMALL_BATCH
-        trains = any(layer.trainable for layer in training_model.batch_norms(model))
-        if small and trains and self.options.transfer == "full":
-            print(
-                f"WARNING: batch norm trains on {self.recipe.batch_size} clips per replica, which "
-                "makes its statistics noisy. Consider --freeze_batch_norm.",
-                file=sys.stderr,
-            )
-
-    def _flow_store(self):
-        """Computes the flow that is missing; None where the network sees none."""
-        if "flow" not in self.recipe.streams:
-            return None
-        options = self.options
-        store = FlowStore(
-            options.flow_dir, self.recipe.protocol, options.data_dir, options.flow_engine
-        )
-        examples = (*self.train_set.examples, *self.test_set.examples)
-        computed = store.compute_missing(example.path for example in examples)
-        if computed is not None:
-            print(computed)
-        return store
-
-    def _config(self, examples, protocol, batch_size):
-        return PipelineConfig(
-            examples=examples,
-            streams=self.recipe.streams,
-            protocol=protocol,
-            batch_size=batch_size,
-            seed=self.options.seed,
-            flow_store=self.flow_store,
-            flip=self.recipe.flip,
-            jitter=self.recipe.jitter,
-            class_weights=self._class_weights() if self.options.class_weights else None,
-        )
-
-    def _class_weights(self):
-        """Weights inverse to the number of clips, 1 on average over clips."""
-        labels = [example.label for example in self.train_set.examples]
-        counts = np.bincount(labels, minlength=len(self.train_set.class_names))
-        return tuple((len(labels) / (np.count_nonzero(counts) * np.maximum(counts, 1))).tolist())
-
-    def _fit(self, model, step, stop):
-        """Trains steps `step` to `stop`; Ctrl-C saves what was done."""
-        protocol = dataclasses.replace(self.recipe.protocol, frames=self.recipe.train_frames)
-        config = self._config(self.train_set.examples, protocol, self.batch_size)
-        batches = train_batches(config, step, stop, self.failures, self.options.workers)
-        watchers = [TerminateOnNaN(step, config.paths), Scalars(self.writer, step)]
-        if step == 0 and self.options.profile:
-            watchers.append(Profile(self.workdir.tensorboard))
-        every = self.recipe.evaluate_every
-        training_model.seed_dropout(model, self.options.seed, step)
-        with self.failures.reraised(), StopOnInterrupt(step) as stopping:
-            if step == 0:
-                clips, *_ = next(iter(train_batches(config, 0, 1, self.failures)))
-                seen = clips if isinstance(clips, dict) else {self.recipe.stream: clips}
-                write_pictures(self.writer, seen, 0)
-            try:
-                model.fit(
-                    batches,
-                    initial_epoch=step // every,
-                    epochs=step // every + 1,
-                    steps_per_epoch=stop - step,
-                    callbacks=[*watchers, stopping],
-                    shuffle=False,  # the batches have an order of their own
-                )
-            except KeyboardInterrupt:
-                if stopping.between_steps:
-                    self._save_stopped(model, stopping.steps_done)
-                raise
-
-    def _save(self, model, step):
-        self.workdir.keep_unreadable(self.failures.reasons)
-        self.workdir.save(model, step)
-
-    def _save_stopped(self, model, step):
-        self._save(model, step)
-        print(
-            f"Saved step {step} in {self.workdir.path}; the same command goes on from there.",
-            file=sys.stderr,
-        )
-
-    def _record(self, step):
-        """Evaluates a saved state, once, if it is one of those to be evaluated."""
-        history = self.workdir.history()
-        due = step % self.recipe.evaluate_every == 0 or step == self.recipe.steps
-        if not due or any(row["step"] == step for row in history):
-            return
-        # Runs on one replica, with no more frames at once than that trains on.
-        recipe = self.recipe
-        batch_size = max(1, recipe.batch_size * recipe.train_frames // recipe.test_frames)
-        config = self._config(self.test_set.examples, recipe.protocol, batch_size)
-        logits, failures = compute_logits(self.forward, config, self.options.workers)
-        self.failures.reasons.update(failures.reasons)
-        self.workdir.keep_unreadable(self.failures.reasons)
-        labels = np.array([example.label for example in self.test_set.examples])
-        read = np.isfinite(logits).all(axis=1)
-        if not read.any():
-            raise ValueError(f"{self.options.data_dir}: no video of the test split gave numbers.")
-        accuracy = float(top_k_accuracy(logits[read], labels[read], 1))
-        row = {"step": step, "test_accuracy": accuracy, "test_videos": int(read.sum())}
-        print(f"step {step}: test accuracy {accuracy:.1%} of {row['test_videos']} videos")
-        if all(accuracy > old["test_accuracy"] for old in history if old["step"] < step):
-            self.workdir.keep_as_best()
-        self.workdir.add_history(row)
-        with self.writer.as_default(step):
-            tf.summary.scalar("test/accuracy", accuracy)
-            self.writer.flush()
+def class_weights(examples: Sequence[VideoExample], classes: int) -> tuple[float, ...]:
+    """Returns weights inverse to the number of a class's clips, 1 on average over clips."""
+    labels = [example.label for example in examples]
+    counts = np.bincount(labels, minlength=classes)
+    return tuple((len(labels) / (np.count_nonzero(counts) * np.maximum(counts, 1))).tolist())
 
 
-def _read(recipe, options, split, classes):
+def _read_split(recipe, options, split, classes):
     return read_dataset(
         recipe.dataset,
         options.data_dir,
@@ -307,3 +87,183 @@ def _read(recipe, options, split, classes):
         classes=classes,
         quarantine=options.quarantine,
     )
+
+
+def _start(recipe, options, strategy, workdir, train_set, test_set):
+    """Records or checks the run's settings, and says what is trained on, and from which step."""
+    settings = run_settings(
+        recipe,
+        options,
+        train_set.class_names,
+        len(train_set.examples),
+        strategy.num_replicas_in_sync,
+    )
+    reports = {"train": train_set.report, "test": test_set.report}
+    metadata = {
+        "class_names": list(train_set.class_names),
+        "data": {name: report.as_json() for name, report in reports.items()},
+    }
+    start = workdir.start(settings, metadata)
+    for report in reports.values():
+        for line in report.lines():
+            print(line)
+    if start.changed:
+        print(describe_changes(options.workdir, start.changed, recipe.schedule, start.step))
+    if start.step:
+        print(f"going on from step {start.step} of {recipe.steps}")
+    return start
+
+
+def _build_or_restore(recipe, options, classes, start):
+    """Returns the compiled network: the newest state, or the initial one."""
+    if start.state is not None:
+        return training_model.restore_model(
+            start.state,
+            recipe,
+            classes,
+            options.transfer,
+            options.freeze_batch_norm,
+            options.accumulate,
+        )
+    model = training_model.build_model(
+        recipe, classes, options.transfer, options.init, options.checkpoint_dir
+    )
+    if options.freeze_batch_norm:
+        if options.init is None:
+            raise ValueError("`freeze_batch_norm` needs an `init` to keep it of; received None.")
+        training_model.freeze_batch_norm(model)
+    training_model.compile_model(model, recipe, options.accumulate)
+    return model
+
+
+def _warn_of_small_batches(recipe, options, model):
+    small = recipe.batch_size < training_model.MIN_BATCH
+    trains = any(layer.trainable for layer in training_model.batch_norms(model))
+    if small and trains and options.transfer == "full":
+        print(
+            f"WARNING: batch norm trains on {recipe.batch_size} clips per replica, which makes its "
+            "statistics noisy. Consider --freeze_batch_norm.",
+            file=sys.stderr,
+        )
+
+
+class _Run:
+    """The steps of a training run, with a saved state and an evaluation every so many.
+
+    Args:
+        recipe: The recipe.
+        options: The options.
+        model: The compiled network, as it is after `start.step` steps.
+        workdir: The run's folder.
+        start: Where the run starts.
+        replicas: Devices that share a batch.
+    """
+
+    def __init__(self, recipe, options, model, workdir, start: Start, replicas):
+        self.recipe, self.options, self.model, self.workdir = recipe, options, model, workdir
+        self.start = start
+        self.batch_size = recipe.batch_size * replicas
+        self.failures = Failures(workdir.unreadable() if start.step else {})
+        self.writer = tf.summary.create_file_writer(str(workdir.tensorboard))
+
+    def train(self, train_set: VideoDataset, test_set: VideoDataset):
+        """Trains to the last step."""
+        recipe = self.recipe
+        flow_store = self._flow_store((*train_set.examples, *test_set.examples))
+        train_protocol = dataclasses.replace(recipe.protocol, frames=recipe.train_frames)
+        train_config = dataclasses.replace(
+            self._config(train_set.examples, train_protocol, self.batch_size, flow_store),
+            class_weights=class_weights(train_set.examples, len(train_set.class_names))
+            if self.options.class_weights
+            else None,
+            epoch_start=self.start.epoch_start_step * self.batch_size,
+        )
+        # Evaluation runs on one replica, with no more frames at once than that trains on.
+        test_batch = max(1, recipe.batch_size * recipe.train_frames // recipe.test_frames)
+        evaluation = PeriodicEvaluation(
+            self.model,
+            self._config(test_set.examples, recipe.protocol, test_batch, flow_store),
+            self.workdir,
+            self.writer,
+            self.failures,
+            self.options.workers,
+        )
+        step, every = self.start.step, recipe.evaluate_every
+        if step and (step % every == 0 or step == recipe.steps):
+            evaluation.run(step)  # unless that was done before the run was stopped
+        while step < recipe.steps:
+            stop = min(recipe.steps, (step // every + 1) * every)
+            self._fit(train_config, step, stop)
+            step = stop
+            self._save(step)
+            evaluation.run(step)
+        self._report_failures()
+
+    def _flow_store(self, examples):
+        """Computes the flow that is missing; None where the network sees none."""
+        if "flow" not in self.recipe.streams:
+            return None
+        options = self.options
+        store = FlowStore(
+            options.flow_dir, self.recipe.protocol, options.data_dir, options.flow_engine
+        )
+        if computed := store.compute_missing(example.path for example in examples):
+            print(computed)
+        return store
+
+    def _config(self, examples, protocol: Protocol, batch_size, flow_store):
+        return PipelineConfig(
+            examples=examples,
+            streams=self.recipe.streams,
+            protocol=protocol,
+            batch_size=batch_size,
+            seed=self.options.seed,
+            flow_store=flow_store,
+            flip=self.recipe.flip,
+            jitter=self.recipe.jitter,
+        )
+
+    def _fit(self, config, step, stop):
+        """Trains steps `step` to `stop`; after Ctrl-C and SIGTERM the state is saved."""
+        batches = train_batches(config, step, stop, self.failures, self.options.workers)
+        callbacks = [TerminateOnNaN(step, config.paths), Scalars(self.writer, step)]
+        if step == 0 and self.options.profile:
+            callbacks.append(Profile(self.workdir.tensorboard))
+        training_model.seed_dropout(self.model, self.options.seed, step)
+        epoch = step // self.recipe.evaluate_every
+        with self.failures.reraised(), StopOnInterrupt(step) as stopping:
+            if step == 0:
+                self._write_pictures(config)
+            try:
+                self.model.fit(
+                    batches,
+                    initial_epoch=epoch,
+                    epochs=epoch + 1,
+                    steps_per_epoch=stop - step,
+                    callbacks=[*callbacks, stopping],
+                    shuffle=False,  # the batches have an order of their own
+                )
+            except KeyboardInterrupt:
+                if stopping.between_steps:
+                    self._save(stopping.steps_done)
+                    print(
+                        f"Saved step {stopping.steps_done} in {self.workdir.path}; the same "
+                        "command goes on from there.",
+                        file=sys.stderr,
+                    )
+                raise
+
+    def _write_pictures(self, config):
+        clips, *_ = next(iter(train_batches(config, 0, 1, self.failures)))
+        by_stream = clips if isinstance(clips, dict) else {self.recipe.stream: clips}
+        write_pictures(self.writer, by_stream, 0)
+
+    def _save(self, step):
+        self.workdir.keep_unreadable(self.failures.reasons)
+        self.workdir.save(self.model, step)
+
+    def _report_failures(self):
+        if self.failures.reasons:
+            print(f"{len(self.failures.reasons)} unreadable videos were excluded from training:")
+            for path, reason in sorted(self.failures.reasons.items()):
+                print(f"  {path}: {reason}")

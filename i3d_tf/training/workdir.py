@@ -1,27 +1,51 @@
-"""The folder of a training run: what it was started with, checkpoints, history."""
+"""The folder of a training run: settings, states, history."""
 
 import json
+import os
 import platform
 import re
-import reprlib
 import shutil
 import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
+
+import keras
 
 from i3d_tf.system.files import atomic_write, ensure_disk_space, is_leftover
+from i3d_tf.training.settings import VIDEOS, changed_settings
 
-CHECKPOINT = re.compile(r"step_(\d{8})\.keras")
+STATE = re.compile(r"step_(\d{8})\.keras")
 FILES = r"(run|unreadable)\.json|history\.jsonl|(best|step_\d{8})\.keras"
-ROOM = 2**20  # bytes for what a state holds besides its variables
+CONFIG_BYTES = 2**20  # of a state, besides its variables
 LIBRARIES = ("tensorflow", "keras", "numpy", "av", "opencv-contrib-python-headless")
+
+
+@dataclass(frozen=True)
+class Start:
+    """The point at which a run starts or goes on.
+
+    Attributes:
+        step: Steps done.
+        state: File of the newest state; None for a new run.
+        changed: Settings that changed since it was saved: name to (before, now).
+        epoch_start_step: Step at which the first epoch starts: after a change of the number of
+            training videos, the step that was reached, and 0 without.
+    """
+
+    step: int = 0
+    state: Path | None = None
+    changed: Mapping[str, tuple[Any, Any]] = field(default_factory=dict)
+    epoch_start_step: int = 0
 
 
 class Workdir:
     """A training run on disk.
 
     ```
-    run.json                    settings, versions, git commit, data report
+    run.json                    settings, versions, git commit, data report; also earlier ones
     step_00000180.keras         the newest state: weights and optimizer
     best.keras                  the state with the best test accuracy so far
     history.jsonl               one line an evaluation
@@ -31,114 +55,112 @@ class Workdir:
 
     Args:
         path: The folder; made where it does not exist.
+
+    Raises:
+        OSError: It cannot be made.
     """
 
-    def __init__(self, path):
+    def __init__(self, path: os.PathLike | str):
         self.path = Path(path)
         try:
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise OSError(
-                f"`workdir` {path} cannot be made ({error.strerror}); name another folder."
+                f"`workdir` {path} cannot be made ({error.strerror}). Name another folder."
             ) from error
         self.best = self.path / "best.keras"
         self.tensorboard = self.path / "tensorboard"
 
-    def begin(self, settings: dict, facts: dict) -> bool:
-        """Records what the run is made with, or checks that it goes on with the same.
+    def start(self, settings: Mapping[str, Any], metadata: Mapping[str, Any]) -> Start:
+        """Records the settings of a new run, or checks with which the run goes on.
 
-        What a killed process left half-written goes.
+        Settings that may change are recorded; the earlier content of run.json is kept in it, in
+        the list `earlier`. Files that a killed process left half-written are removed.
 
         Args:
-            settings: What must not change between a run and its continuation.
-            facts: What may: versions, data report.
-
-        Returns:
-            Whether there is something to go on from.
+            settings: See `run_settings`.
+            metadata: What else run.json records, such as the data report.
 
         Raises:
-            ValueError: The folder holds a run with other settings.
+            ValueError: The folder holds a run with settings that must not change.
         """
         for path in self.path.iterdir():
             if is_leftover(path, FILES):
                 path.unlink()
         file = self.path / "run.json"
         settings = json.loads(json.dumps(settings))
-        if self.latest() is not None:
-            self._check_same(json.loads(file.read_text("utf-8"))["settings"], settings)
-            return True
-        record = {"settings": settings, "versions": versions(), **facts}
-        with atomic_write(file) as temporary:
-            temporary.write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", "utf-8")
-        return False
-
-    def _check_same(self, before, now):
-        for name in sorted(now | before):
-            if now.get(name) != before.get(name):
-                raise ValueError(
-                    f"{self.path}: holds a run with {name}={reprlib.repr(before.get(name))}, not "
-                    f"{reprlib.repr(now.get(name))}. Name another --workdir, or use the same flags "
-                    "and videos."
-                )
+        record = {"settings": settings, "versions": versions(), **metadata}
+        latest = self.latest()
+        if latest is None:
+            _write_json(file, record, indent=2)
+            return Start()
+        step, state = latest
+        before = json.loads(file.read_text("utf-8"))
+        changed = changed_settings(str(self.path), before["settings"], settings, step)
+        epoch_start_step = step if VIDEOS in changed else before.get("epoch_start_step", 0)
+        if changed:
+            earlier = [*before.pop("earlier", []), {"until_step": step, **before}]
+            record |= {"epoch_start_step": epoch_start_step, "earlier": earlier}
+            _write_json(file, record, indent=2)
+        return Start(step, state, changed, epoch_start_step)
 
     def latest(self) -> tuple[int, Path] | None:
-        """The newest state: (steps done, file)."""
-        found = [(int(m[1]), p) for p in self.path.iterdir() if (m := CHECKPOINT.fullmatch(p.name))]
-        return max(found, default=None)
+        """Returns the newest state: (steps done, file)."""
+        states = [(int(m[1]), p) for p in self.path.iterdir() if (m := STATE.fullmatch(p.name))]
+        return max(states, default=None)
 
-    def save(self, model, step: int):
-        """Writes the state after a step; older states go once it is whole.
+    def save(self, model: keras.Model, step: int):
+        """Writes the state after a step, then deletes older states.
 
         Raises:
-            OSError: There is no room for it; what was there before is kept.
+            OSError: There is not enough space for it; earlier files are kept.
         """
         variables = [*model.variables, *model.optimizer.variables]
         ensure_disk_space(
             self.path,
-            ROOM + sum(v.value.dtype.size * v.value.shape.num_elements() for v in variables),
+            CONFIG_BYTES
+            + sum(v.value.dtype.size * v.value.shape.num_elements() for v in variables),
         )
         target = self.path / f"step_{step:08d}.keras"
         with atomic_write(target, ".keras") as temporary:
             model.save(temporary)
         for path in self.path.iterdir():
-            match = CHECKPOINT.fullmatch(path.name)
+            match = STATE.fullmatch(path.name)
             if match and int(match[1]) < step:
                 path.unlink()
 
     def keep_as_best(self):
-        """Keeps a copy of the newest state."""
+        """Copies the newest state to `best.keras`."""
         _, source = self.latest()
         with atomic_write(self.best) as temporary:
             shutil.copyfile(source, temporary)
 
-    def history(self) -> list[dict]:
-        """The evaluations so far."""
+    def history(self) -> list[dict[str, Any]]:
+        """Returns the evaluations so far."""
         file = self.path / "history.jsonl"
         if not file.exists():
             return []
         return [json.loads(line) for line in file.read_text("utf-8").splitlines()]
 
-    def add_history(self, row: dict):
-        """Adds an evaluation; those of later steps, from before an interruption, go."""
+    def add_history(self, row: dict[str, Any]):
+        """Adds an evaluation, and removes those of later steps, from before an interruption."""
         rows = [old for old in self.history() if old["step"] < row["step"]] + [row]
         with atomic_write(self.path / "history.jsonl") as temporary:
             temporary.write_text("".join(json.dumps(old) + "\n" for old in rows), "utf-8")
 
     def unreadable(self) -> dict[str, str]:
-        """Videos that could not be read so far: path to reason."""
+        """Returns the videos that could not be read so far: path to reason."""
         file = self.path / "unreadable.json"
         return json.loads(file.read_text("utf-8")) if file.exists() else {}
 
-    def keep_unreadable(self, reasons: dict[str, str]):
-        """Keeps the videos that could not be read so far, if there are any."""
+    def keep_unreadable(self, reasons: Mapping[str, str]):
+        """Writes the videos that could not be read so far, if there are any."""
         if reasons:
-            with atomic_write(self.path / "unreadable.json") as temporary:
-                text = json.dumps(dict(sorted(reasons.items())), indent=1, ensure_ascii=False)
-                temporary.write_text(text + "\n", "utf-8")
+            _write_json(self.path / "unreadable.json", dict(sorted(reasons.items())), indent=1)
 
 
-def versions() -> dict:
-    """What a run depends on: Python, libraries, machine, and the project's git commit if any."""
+def versions() -> dict[str, str | None]:
+    """Returns versions of Python and libraries, the machine, and the git commit if there is one."""
     git = shutil.which("git")
     commit = None
     if git:
@@ -151,3 +173,9 @@ def versions() -> dict:
         "git_commit": commit,
         **{name: version(name) for name in LIBRARIES},
     }
+
+
+def _write_json(path, record, indent):
+    with atomic_write(path) as temporary:
+        text = json.dumps(record, indent=indent, ensure_ascii=False)
+        temporary.write_text(text + "\n", "utf-8")

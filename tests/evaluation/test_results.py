@@ -110,6 +110,13 @@ def test_read_results_refuses_damaged_report(results, tmp_path, path, value, mes
         read_results(tmp_path)
 
 
+def test_read_results_refuses_huge_file(tmp_path):
+    with open(tmp_path / "report.json", "wb") as file:
+        file.truncate(2**30 + 1)
+    with pytest.raises(ValueError, match=r"report\.json: 1,073,741,825 bytes are more than a rep"):
+        read_results(tmp_path)
+
+
 def test_read_results_of_missing_file(tmp_path):
     with pytest.raises(FileNotFoundError):
         read_results(tmp_path / "gone.json")

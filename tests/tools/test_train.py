@@ -90,6 +90,25 @@ def test_a_killed_run_ends_as_one_that_was_not(tool_command, data_dir, tmp_path)
     assert names == wanted  # nothing half-written is left
 
 
+@pytest.mark.slow
+def test_sigterm_saves_the_state_and_exits_with_143(tool_command, data_dir, tmp_path):
+    flags = (*TINY, f"--data_dir={data_dir}", f"--workdir={tmp_path}", "--evaluate_every=2")
+    process = subprocess.Popen(**tool_command("train", *flags))
+    while not list(tmp_path.glob("step_*.keras")):
+        assert process.poll() is None, process.communicate()[1]
+        time.sleep(0.02)
+    process.send_signal(signal.SIGTERM)
+    _, err = process.communicate(timeout=300)
+    assert process.returncode == 143, err
+    lines = [line for line in err.splitlines() if line]
+    assert lines[-1] == "Stopped; what was finished is kept."
+    name, arrays = state(tmp_path)
+    # Between two steps the state is saved, and the message names it; elsewhere the latest one is.
+    if "Stopping after this step ..." in lines:
+        assert f"Saved step {int(name[5:13])} in {tmp_path}; the same command" in err
+    assert any(key.startswith("optimizer/") for key in arrays)
+
+
 @pytest.mark.parametrize(
     ("flags", "message"),
     [

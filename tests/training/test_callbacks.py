@@ -1,4 +1,3 @@
-import os
 import signal
 
 import keras
@@ -6,7 +5,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from i3d_tf.training import callbacks as watching
+from i3d_tf.system.console import Terminated
+from i3d_tf.training import callbacks as callbacks_file
 from i3d_tf.training.callbacks import (
     Profile,
     Scalars,
@@ -29,7 +29,7 @@ class At(keras.callbacks.Callback):
 
 
 def interrupt():
-    os.kill(os.getpid(), signal.SIGINT)
+    signal.raise_signal(signal.SIGINT)
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def fit():
 
     def fit(callbacks, inputs=(1.0, 1.0, 1.0, 1.0, 1.0, 1.0)):
         model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, use_bias=False)])
-        model.compile(keras.optimizers.SGD(1e-3), "mse")
+        model.compile(keras.optimizers.SGD(1e-3), "mse", run_eagerly=True)
         model.set_weights([np.zeros((1, 1))])
         column = np.array(inputs, np.float32)[:, None]
         model.fit(column, column, batch_size=1, shuffle=False, verbose=0, callbacks=list(callbacks))
@@ -57,27 +57,31 @@ def scalars(folder):
     return found
 
 
-def test_a_loss_that_is_not_finite_names_the_step_and_its_videos(fit):
+def test_terminate_on_nan_names_step_and_its_videos(fit):
     guard = TerminateOnNaN(100, lambda step: [f"{step}_a.mp4", f"{step}_b.mp4"])
     message = "the loss is nan at step 102; its videos are 102_a.mp4, 102_b.mp4"
     with pytest.raises(FloatingPointError, match=message):
         fit([guard], [1.0, 1.0, np.nan, 1.0])
 
 
-def test_a_finite_loss_passes(fit):
+def test_terminate_on_nan_ignores_finite_loss(fit):
     fit([TerminateOnNaN(0, lambda step: pytest.fail("asked for the videos"))])
 
 
-def test_ctrl_c_waits_for_the_end_of_the_step(fit, capsys):
-    before = signal.getsignal(signal.SIGINT)
-    with StopOnInterrupt(10) as stopping, pytest.raises(KeyboardInterrupt):
-        fit([At(2, interrupt), stopping])
+@pytest.mark.parametrize(
+    ("number", "error"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, Terminated)]
+)
+def test_signal_waits_for_the_end_of_the_step(fit, capsys, number, error):
+    before = signal.getsignal(number)
+    with StopOnInterrupt(10) as stopping, pytest.raises(error) as caught:
+        fit([At(2, lambda: signal.raise_signal(number)), stopping])
+    assert caught.type is error
     assert (stopping.steps_done, stopping.between_steps) == (13, True)
-    assert signal.getsignal(signal.SIGINT) is before
+    assert signal.getsignal(number) is before
     assert "Stopping after this step" in capsys.readouterr().err
 
 
-def test_a_second_ctrl_c_does_not_wait(fit):
+def test_second_signal_does_not_wait(fit):
     def twice():
         interrupt()
         interrupt()
@@ -87,7 +91,7 @@ def test_a_second_ctrl_c_does_not_wait(fit):
     assert not stopping.between_steps
 
 
-def test_steps_are_counted(fit):
+def test_stop_on_interrupt_counts_steps(fit):
     with StopOnInterrupt(10) as stopping:
         fit([stopping])
     assert (stopping.steps_done, stopping.between_steps) == (16, False)
@@ -104,7 +108,7 @@ def test_scalars_are_written_at_every_tenth_step(fit, tmp_path):
 
 
 @pytest.mark.parametrize("stream", ["rgb", "flow"])
-def test_pictures_show_three_frames_of_each_clip(stream, tmp_path):
+def test_write_pictures_shows_three_frames_of_each_clip(stream, tmp_path):
     clips = np.zeros((2, 5, 4, 4, 3 if stream == "rgb" else 2), np.float32)
     clips[1, [0, 2, 4], ..., 0] = np.array([-1.0, 0.0, 1.0])[:, None, None]
     writer = tf.summary.create_file_writer(str(tmp_path))
@@ -118,9 +122,9 @@ def test_pictures_show_three_frames_of_each_clip(stream, tmp_path):
     assert (picture[..., 2] == 127).all()  # no blue: zero flow, or zero RGB, is middle grey
 
 
-def test_a_few_steps_are_profiled(fit, monkeypatch):
+def test_profile_of_a_few_steps(fit, monkeypatch):
     calls = []
-    monkeypatch.setattr(watching, "PROFILED_STEPS", (2, 4))
+    monkeypatch.setattr(callbacks_file, "PROFILED_STEPS", (2, 4))
     monkeypatch.setattr(tf.profiler.experimental, "start", calls.append)
     monkeypatch.setattr(tf.profiler.experimental, "stop", lambda: calls.append("stop"))
     seen = []
@@ -129,9 +133,9 @@ def test_a_few_steps_are_profiled(fit, monkeypatch):
     assert seen == [["logs", "stop"]]
 
 
-def test_a_profile_ends_with_the_training(fit, monkeypatch):
+def test_profile_ends_with_the_training(fit, monkeypatch):
     calls = []
-    monkeypatch.setattr(watching, "PROFILED_STEPS", (2, 40))
+    monkeypatch.setattr(callbacks_file, "PROFILED_STEPS", (2, 40))
     monkeypatch.setattr(tf.profiler.experimental, "start", calls.append)
     monkeypatch.setattr(tf.profiler.experimental, "stop", lambda: calls.append("stop"))
     fit([Profile("logs")])

@@ -1,23 +1,27 @@
 """Whole runs on clips of a square that moves left, right, up or down."""
 
 import dataclasses
+import io
 import json
-import os
 import shutil
 import signal
 import subprocess
 import sys
+import zipfile
 
+import h5py
 import numpy as np
 import pytest
 
+from i3d_tf.data.example import VideoExample
+from i3d_tf.system.console import Terminated
 from i3d_tf.training import train as train_file
 from i3d_tf.training.callbacks import Scalars
-from i3d_tf.training.train import TrainOptions, train
-from i3d_tf.training.workdir import Workdir
+from i3d_tf.training.train import TrainOptions, class_weights, train
+from i3d_tf.training.workdir import Start, Workdir
 from i3d_tf.zoo.checkpoint import open_checkpoint
 
-pytestmark = pytest.mark.usefixtures("eager_training")
+pytestmark = pytest.mark.usefixtures("small_network")
 
 
 @pytest.fixture(scope="module")
@@ -31,39 +35,43 @@ def broken_dir(squares_dir, tmp_path_factory):
 
 
 def state(workdir):
-    """Every array of the newest state, the optimizer's too, by name."""
-    import io
-    import zipfile
-
-    import h5py
-
+    """Bytes of every array of the newest state, the optimizer's too, by name."""
     found = {}
     content = zipfile.ZipFile(workdir.latest()[1]).read("model.weights.h5")
 
     def note(name, item):
         if isinstance(item, h5py.Dataset):
-            found[name] = item[()]
+            found[name] = item[()].tobytes()
 
     with h5py.File(io.BytesIO(content)) as file:
         file.visititems(note)
     return found
 
 
-def interrupt_at(monkeypatch, step):
-    """Presses Ctrl-C once, during a step."""
-    on_train_batch_end = Scalars.on_train_batch_end
+@pytest.fixture
+def train_until(monkeypatch):
+    """Function: (step, recipe, options, signal) -> trains, and sends the signal during a step."""
 
-    def press(self, batch, logs=None):
-        on_train_batch_end(self, batch, logs)
-        if self.first_step + batch + 1 == step:
-            os.kill(os.getpid(), signal.SIGINT)
+    def run(step, recipe, options, number=signal.SIGINT):
+        on_train_batch_end = Scalars.on_train_batch_end
 
-    monkeypatch.setattr(Scalars, "on_train_batch_end", press)
+        def send(self, batch, logs=None):
+            on_train_batch_end(self, batch, logs)
+            if self.first_step + batch + 1 == step:
+                signal.raise_signal(number)
+
+        error = Terminated if number == signal.SIGTERM else KeyboardInterrupt
+        with monkeypatch.context() as patches:
+            patches.setattr(Scalars, "on_train_batch_end", send)
+            with pytest.raises(error):
+                train(recipe, options)
+        assert Workdir(options.workdir).latest()[0] == step
+
+    return run
 
 
-@pytest.mark.slow
-def test_a_stopped_run_ends_as_one_that_was_not(
-    tiny_recipe, broken_dir, tmp_path, monkeypatch, capsys
+def test_stopped_run_ends_as_one_that_was_not(
+    tiny_recipe, broken_dir, tmp_path, train_until, monkeypatch, capsys
 ):
     recipe = dataclasses.replace(tiny_recipe, steps=4, evaluate_every=2, weight_decay=1e-3)
     common = {"data_dir": str(broken_dir), "deterministic": True, "accumulate": 2, "seed": 3}
@@ -73,35 +81,86 @@ def test_a_stopped_run_ends_as_one_that_was_not(
     capsys.readouterr()
 
     options = TrainOptions(workdir=str(tmp_path / "stopped"), **common)
-    with monkeypatch.context() as patches:  # Ctrl-C in the middle of an accumulation
-        interrupt_at(patches, 1)
-        with pytest.raises(KeyboardInterrupt):
-            train(recipe, options)
-    stopped = Workdir(options.workdir)
-    assert stopped.latest()[0] == 1
+    train_until(1, recipe, options, signal.SIGTERM)  # in the middle of an accumulation
     assert "Saved step 1 in" in capsys.readouterr().err
-    with monkeypatch.context() as patches:  # the end, between a state and the record of it
+    stopped = Workdir(options.workdir)
+    with monkeypatch.context() as patches:  # killed between a state and its line in the history
         patches.setattr(Workdir, "add_history", lambda *_: (_ for _ in ()).throw(SystemExit))
         with pytest.raises(SystemExit):
             train(recipe, options)
     assert (stopped.latest()[0], stopped.history()) == (2, [])
+    train_until(3, recipe, options)
     assert train(recipe, options).path == stopped.path
-    said = capsys.readouterr().out
-    assert "going on from step 2 of 4" in said
-    assert said.count("step 2: test accuracy") == 2  # once by the one that ended, once recorded
-    assert "2 videos could not be read and taught nothing:" in said
+    output = capsys.readouterr().out
+    assert "going on from step 2 of 4" in output
+    assert output.count("step 2: test accuracy") == 2  # by the killed run, and again
+    assert "2 unreadable videos were excluded from training:" in output
     for split in ("train", "test"):
-        assert f"{broken_dir}/{split}/up/broken.mp4: it is not a video that FFmpeg" in said
+        assert f"{broken_dir}/{split}/up/broken.mp4: it is not a video that FFmpeg" in output
 
     assert stopped.history() == whole.history()
     expected, found = state(whole), state(stopped)
-    assert set(expected) == set(found)
     assert any(name.startswith("optimizer/") for name in expected)
-    for name, value in expected.items():
-        assert value.tobytes() == found[name].tobytes(), name
+    assert found == expected
 
 
-def test_a_finished_run_is_left_as_it_is_and_another_is_refused(tiny_recipe, squares_dir, tmp_path):
+def test_run_goes_on_with_other_videos_and_more_steps(
+    tiny_recipe, squares_dir, tmp_path, train_until, monkeypatch, capsys
+):
+    data_dir = tmp_path / "squares"
+    shutil.copytree(squares_dir, data_dir)
+    recipe = dataclasses.replace(tiny_recipe, steps=4, evaluate_every=4, schedule="cosine")
+    common = {"data_dir": str(data_dir), "deterministic": True}
+    options = [TrainOptions(workdir=str(tmp_path / name), **common) for name in ("a", "b")]
+    train_until(3, recipe, options[0])
+    shutil.copytree(tmp_path / "a", tmp_path / "b")
+    (data_dir / "train" / "left" / "0.mp4").unlink()
+    longer = dataclasses.replace(recipe, steps=8)
+    capsys.readouterr()
+    first = train(longer, options[0])
+    line = (
+        f"{first.path}: goes on with 11 training videos instead of 12 and 8 steps instead of 4. "
+        "From step 3 on, the learning rate is that of a cosine schedule of 8 steps."
+    )
+    assert line in capsys.readouterr().out.splitlines()
+    assert [row["step"] for row in first.history()] == [4, 8]
+    run = json.loads((first.path / "run.json").read_text("utf-8"))
+    assert (run["settings"]["train_videos"], run["settings"]["steps"]) == (11, 8)
+    assert (run["epoch_start_step"], run["data"]["train"]["found"]) == (3, 11)
+    assert run["earlier"][0]["settings"]["train_videos"] == 12
+
+    # Stopped once more, it ends the same.
+    train_until(6, longer, options[1])
+    shown = []
+    monkeypatch.setattr(train_file, "train_batches", spy_on_epochs(shown))
+    second = train(longer, options[1])
+    assert "goes on with" not in capsys.readouterr().out.splitlines()[-1]
+    assert set(shown) == {3 * recipe.batch_size}
+    assert state(first) == state(second)
+    assert first.history() == second.history()
+
+
+def spy_on_epochs(shown):
+    """Notes the position at which epochs start."""
+    make_batches = train_file.train_batches
+
+    def spied(config, *arguments):
+        shown.append(config.epoch_start)
+        return make_batches(config, *arguments)
+
+    return spied
+
+
+def test_fewer_steps_than_are_done_are_refused(tiny_recipe, squares_dir, tmp_path, train_until):
+    options = TrainOptions(data_dir=str(squares_dir), workdir=str(tmp_path))
+    train_until(2, tiny_recipe, options)
+    with pytest.raises(ValueError, match="2 steps are done already, more than 1"):
+        train(dataclasses.replace(tiny_recipe, steps=1), options)
+    workdir = train(dataclasses.replace(tiny_recipe, steps=2), options)  # what is done is enough
+    assert [row["step"] for row in workdir.history()] == [2]
+
+
+def test_finished_run_is_left_as_it_is(tiny_recipe, squares_dir, tmp_path):
     recipe = dataclasses.replace(tiny_recipe, steps=1)
     options = TrainOptions(data_dir=str(squares_dir), workdir=str(tmp_path))
     workdir = train(recipe, options)
@@ -112,90 +171,40 @@ def test_a_finished_run_is_left_as_it_is_and_another_is_refused(tiny_recipe, squ
     assert {path.name: path.read_bytes() for path in tmp_path.glob("*.*")} == before
     with pytest.raises(ValueError, match="holds a run with seed=0, not 1"):
         train(recipe, dataclasses.replace(options, seed=1))
-    record = json.loads(before["run.json"])
-    assert record["class_names"] == ["down", "left", "right", "up"]
-    assert record["settings"]["train_videos"] == 12
-    assert record["data"]["train"]["found"] == 12
-    assert record["versions"]["keras"]
-    found = open_checkpoint(tmp_path)
-    assert (found.stream, found.precision) == ("rgb", "float32")
-    assert (found.protocol.frames, found.protocol.crop_size) == (9, 32)
+    run = json.loads(before["run.json"])
+    assert list(run) == ["settings", "versions", "class_names", "data"]
+    assert run["class_names"] == ["down", "left", "right", "up"]
+    assert run["settings"]["train_videos"] == 12
+    assert run["data"]["train"]["found"] == 12
+    assert run["versions"]["keras"]
+    checkpoint = open_checkpoint(tmp_path)
+    assert (checkpoint.stream, checkpoint.precision) == ("rgb", "float32")
+    assert checkpoint.protocol == recipe.protocol
 
 
-def test_a_loss_that_is_not_finite_stops_with_the_step_and_the_videos(
-    tiny_recipe, squares_dir, tmp_path
+def test_flow_is_computed_before_training(
+    tiny_recipe, squares_dir, squares_flow_dir, tmp_path, capsys
 ):
-    recipe = dataclasses.replace(tiny_recipe, learning_rates=(1e30,))
-    options = TrainOptions(data_dir=str(squares_dir), workdir=str(tmp_path))
-    with pytest.raises(FloatingPointError, match=r"the loss is \S+ at step 1; its videos") as said:
-        train(recipe, options)
-    assert str(said.value).count(".mp4") == 2
-    assert Workdir(tmp_path).latest() is None
+    flow_dir = tmp_path / "flow"
+    shutil.copytree(squares_flow_dir, flow_dir)
+    missing = flow_dir / "test" / "up" / "0.flow.zip"
+    expected = missing.read_bytes()
+    missing.unlink()
+    recipe = dataclasses.replace(tiny_recipe, stream="flow", steps=1)
+    options = TrainOptions(
+        data_dir=str(squares_dir),
+        workdir=str(tmp_path / "run"),
+        flow_dir=str(flow_dir),
+        flow_engine="dis",
+    )
+    (row,) = train(recipe, options).history()
+    assert row["test_videos"] == 4
+    line = f"{flow_dir}: flow of 1 videos computed (DIS by dis), 15 already there, 0 failed"
+    assert line in capsys.readouterr().out.splitlines()
+    assert missing.read_bytes() == expected
 
 
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"transfer": "full"}, "`transfer` 'full' needs an `init`"),
-        ({"transfer": "most"}, "`transfer` must be one of"),
-        ({"precision": "half"}, "`precision` must be one of"),
-        ({"freeze_batch_norm": True}, "`freeze_batch_norm` needs an `init`"),
-    ],
-)
-def test_options_that_cannot_be(tiny_recipe, squares_dir, tmp_path, changes, message):
-    options = TrainOptions(data_dir=str(squares_dir), workdir=str(tmp_path), **changes)
-    with pytest.raises(ValueError, match=message):
-        train(tiny_recipe, options)
-    # What was wrong can be put right without another folder.
-    assert Workdir(tmp_path).begin({"anything": "else"}, {}) is False
-
-
-class BegunError(Exception):
-    """Training begins; its phases are the argument."""
-
-
-def begin(phases, *_):
-    raise BegunError(phases)
-
-
-def test_small_batches_are_warned_of(
-    tiny_recipe, squares_dir, tiny_dir, tmp_path, monkeypatch, capsys
-):
-    monkeypatch.setattr(train_file, "train_batches", begin)
-    for frozen in (False, True):
-        options = TrainOptions(
-            data_dir=str(squares_dir),
-            workdir=str(tmp_path / str(frozen)),
-            transfer="full",
-            init="tiny_rgb",
-            checkpoint_dir=str(tiny_dir),
-            freeze_batch_norm=frozen,
-        )
-        with pytest.warns(UserWarning, match="but Logits, untrained"), pytest.raises(BegunError):
-            train(tiny_recipe, options)
-        warned = "Consider --freeze_batch_norm" in capsys.readouterr().err
-        assert warned is not frozen
-
-
-def test_class_weights_are_inverse_to_the_number_of_clips(
-    tiny_recipe, squares_dir, tmp_path, monkeypatch
-):
-    folder = tmp_path / "squares"
-    shutil.copytree(squares_dir, folder)
-    for number in (0, 1):
-        (folder / "train" / "left" / f"{number}.mp4").unlink()
-    monkeypatch.setattr(train_file, "train_batches", begin)
-    options = TrainOptions(data_dir=str(folder), workdir=str(tmp_path / "run"), class_weights=True)
-    with pytest.raises(BegunError) as begun:
-        train(tiny_recipe, options)
-    (phases,) = begun.value.args
-    counts = np.array([3, 1, 3, 3])
-    weights = np.array(phases.class_weights)
-    assert weights * counts == pytest.approx(np.full(4, 2.5))  # every class weighs the same
-    assert phases.batch_size == 2
-
-
-def test_flow_that_cannot_be_kept_is_one_clear_error(tiny_recipe, squares_dir, tmp_path):
+def test_flow_folder_that_cannot_be_made(tiny_recipe, squares_dir, tmp_path):
     (tmp_path / "flow").write_text("a file where the folder should be")
     recipe = dataclasses.replace(tiny_recipe, stream="flow")
     options = TrainOptions(
@@ -207,9 +216,91 @@ def test_flow_that_cannot_be_kept_is_one_clear_error(tiny_recipe, squares_dir, t
         train(recipe, options)
 
 
+def test_loss_that_is_not_finite_stops_with_step_and_videos(tiny_recipe, squares_dir, tmp_path):
+    recipe = dataclasses.replace(tiny_recipe, learning_rates=(1e38,))
+    options = TrainOptions(data_dir=str(squares_dir), workdir=str(tmp_path))
+    with pytest.raises(
+        FloatingPointError, match=r"the loss is \S+ at step \d; its videos"
+    ) as error:
+        train(recipe, options)
+    assert str(error.value).count(".mp4") == 2
+    assert Workdir(tmp_path).latest() is None
+
+
+def test_test_split_without_a_readable_video(tiny_recipe, squares_dir, tmp_path):
+    data_dir = tmp_path / "squares"
+    shutil.copytree(squares_dir, data_dir)
+    for path in data_dir.glob("test/*/*.mp4"):
+        path.write_bytes(b"not a video")
+    options = TrainOptions(data_dir=str(data_dir), workdir=str(tmp_path / "run"))
+    with pytest.raises(ValueError, match="the test split: no video could be read"):
+        train(dataclasses.replace(tiny_recipe, steps=1), options)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"transfer": "full"}, "`transfer` 'full' needs an `init`"),
+        ({"precision": "half"}, "`precision` must be one of"),
+        ({"freeze_batch_norm": True}, "`freeze_batch_norm` needs an `init`"),
+    ],
+)
+def test_refused_options_leave_the_folder_free(
+    tiny_recipe, squares_dir, tmp_path, changes, message
+):
+    options = TrainOptions(data_dir=str(squares_dir), workdir=str(tmp_path), **changes)
+    with pytest.raises(ValueError, match=message):
+        train(tiny_recipe, options)
+    assert Workdir(tmp_path).start({"anything": "else"}, {}) == Start()
+
+
+class StartedError(Exception):
+    """Training starts; the settings of its pipeline are the argument."""
+
+
+@pytest.fixture
+def no_steps(monkeypatch):
+    """Training ends where it would start."""
+
+    def start(config, *_):
+        raise StartedError(config)
+
+    monkeypatch.setattr(train_file, "train_batches", start)
+
+
+@pytest.mark.parametrize("frozen", [False, True])
+def test_small_batches_are_warned_of(tiny_recipe, squares_dir, tmp_path, no_steps, capsys, frozen):
+    init = train_file.training_model.build_model(tiny_recipe, 4)
+    init.save(tmp_path / "init.keras")
+    options = TrainOptions(
+        data_dir=str(squares_dir),
+        workdir=str(tmp_path / "run"),
+        transfer="full",
+        init=str(tmp_path / "init.keras"),
+        freeze_batch_norm=frozen,
+    )
+    with pytest.raises(StartedError):
+        train(tiny_recipe, options)
+    assert ("Consider --freeze_batch_norm" in capsys.readouterr().err) is not frozen
+
+
+def test_class_weights_make_every_class_weigh_the_same(
+    tiny_recipe, squares_dir, tmp_path, no_steps
+):
+    labels = [0] * 3 + [1] + [2] * 3 + [3] * 3
+    weights = class_weights([VideoExample("", label, "") for label in labels], 5)
+    assert np.array(weights[:4]) * [3, 1, 3, 3] == pytest.approx(np.full(4, 2.5))
+    options = TrainOptions(data_dir=str(squares_dir), workdir=str(tmp_path), class_weights=True)
+    with pytest.raises(StartedError) as started:
+        train(tiny_recipe, options)
+    (config,) = started.value.args
+    assert config.class_weights == (1.0, 1.0, 1.0, 1.0)
+    assert config.batch_size == 2
+
+
 @pytest.mark.slow
-def test_eight_clips_are_learned_by_heart(tiny_recipe, squares_dir, tmp_path, monkeypatch):
-    monkeypatch.undo()  # in a graph, as people train
+def test_i3d_overfits_eight_clips(tiny_recipe, squares_dir, tmp_path, monkeypatch):
+    monkeypatch.undo()  # the real network, in a graph, as people train
     folder = tmp_path / "squares"
     shutil.copytree(squares_dir, folder)
     for path in folder.glob("train/*/2.mp4"):
@@ -235,7 +326,7 @@ def test_eight_clips_are_learned_by_heart(tiny_recipe, squares_dir, tmp_path, mo
 MIRRORED = """
 import dataclasses, sys
 import tensorflow as tf
-from i3d_tf.training import train as file, training_model
+from i3d_tf.training import model as training_model, train as file
 from i3d_tf.specs.recipes import Recipe
 
 (cpu,) = tf.config.list_physical_devices("CPU")
@@ -244,9 +335,9 @@ tf.config.set_logical_device_configuration(cpu, two)
 file.choose_strategy = lambda: tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
 batches = file.train_batches
 
-def spied(phases, *arguments):
-    print("clips of a batch:", phases.batch_size)
-    return batches(phases, *arguments)
+def spied(config, *arguments):
+    print("clips of a batch:", config.batch_size)
+    return batches(config, *arguments)
 
 compile_model = training_model.compile_model
 

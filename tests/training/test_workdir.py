@@ -1,12 +1,13 @@
 import errno
+import json
 import os
 
 import keras
 import pytest
 
-from i3d_tf.training.workdir import Workdir, versions
+from i3d_tf.training.workdir import Start, Workdir, versions
 
-SETTINGS = {"steps": 12, "boundaries": (3, 6), "class_names": ("run", "jump")}
+SETTINGS = {"steps": 12, "train_videos": 7, "boundaries": (3, 6)}
 
 
 @pytest.fixture(scope="module")
@@ -20,7 +21,7 @@ def model():
 @pytest.fixture
 def workdir(tmp_path):
     workdir = Workdir(tmp_path / "räns" / "one")
-    assert workdir.begin(SETTINGS, {"data": {}}) is False
+    assert workdir.start(SETTINGS, {"data": {}}) == Start()
     return workdir
 
 
@@ -28,7 +29,7 @@ def names(workdir):
     return sorted(path.name for path in workdir.path.iterdir())
 
 
-def test_the_newest_state_takes_the_place_of_older_ones(workdir, model):
+def test_save_replaces_older_states(workdir, model):
     assert workdir.latest() is None
     for step in (5, 10):
         workdir.save(model, step)
@@ -36,46 +37,64 @@ def test_the_newest_state_takes_the_place_of_older_ones(workdir, model):
     assert names(workdir) == ["run.json", "step_00000010.keras"]
 
 
-def test_the_best_state_is_a_copy_of_the_newest(workdir, model):
+def test_keep_as_best_copies_newest_state(workdir, model):
     workdir.save(model, 5)
     workdir.keep_as_best()
     _, newest = workdir.latest()
     assert workdir.best.read_bytes() == newest.read_bytes()
 
 
-def test_the_same_settings_go_on(workdir, model):
-    assert workdir.begin(SETTINGS, {}) is False  # there is nothing yet to go on from
+def run_json(workdir):
+    return json.loads((workdir.path / "run.json").read_text("utf-8"))
+
+
+def test_start_goes_on_with_the_same_settings(workdir, model):
+    assert workdir.start(SETTINGS, {}) == Start()  # there is nothing yet to go on from
     workdir.save(model, 5)
-    assert Workdir(workdir.path).begin(SETTINGS, {}) is True
+    before = run_json(workdir)
+    start = Workdir(workdir.path).start(SETTINGS, {"data": "new"})
+    assert start == Start(5, workdir.path / "step_00000005.keras")
+    assert run_json(workdir) == before
 
 
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"steps": 13}, "holds a run with steps=12, not 13. Name another --workdir, or use the"),
-        ({"boundaries": ()}, r"boundaries=\[3, 6\], not \[\]"),
-        ({"class_names": ("jump", "run")}, r"class_names=\['run', 'jump'\], not \['jump', 'run'\]"),
-        ({"seed": 0}, "holds a run with seed=None, not 0"),
-    ],
-)
-def test_other_settings_are_refused_by_name(workdir, model, changes, message):
+def test_start_refuses_other_settings(workdir, model):
     workdir.save(model, 5)
     before = (workdir.path / "run.json").read_bytes()
-    with pytest.raises(ValueError, match=message):
-        workdir.begin(SETTINGS | changes, {})
+    with pytest.raises(ValueError, match=r"one: holds a run with boundaries=\[3, 6\], not \[\]"):
+        workdir.start(SETTINGS | {"boundaries": ()}, {})
     assert (workdir.path / "run.json").read_bytes() == before
 
 
 def test_settings_may_change_before_the_first_state(workdir):
-    assert workdir.begin(SETTINGS | {"steps": 13}, {}) is False
-    assert '"steps": 13' in (workdir.path / "run.json").read_text("utf-8")
+    assert workdir.start(SETTINGS | {"boundaries": ()}, {}) == Start()
+    assert run_json(workdir)["settings"]["boundaries"] == []
 
 
-def test_what_a_killed_process_left_goes_and_nothing_else(workdir):
+def test_start_with_other_videos_and_steps_keeps_what_was_recorded(workdir, model):
+    first = run_json(workdir)
+    workdir.save(model, 5)
+    start = workdir.start(SETTINGS | {"train_videos": 8}, {"data": {"found": 8}})
+    assert (start.changed, start.epoch_start_step) == ({"train_videos": (7, 8)}, 5)
+    second = run_json(workdir)
+    assert (second["settings"]["train_videos"], second["data"]) == (8, {"found": 8})
+    assert second["earlier"] == [{"until_step": 5, **first}]
+    workdir.save(model, 9)
+    longer = SETTINGS | {"train_videos": 8, "steps": 20}
+    start = workdir.start(longer, {})
+    assert (start.step, start.changed, start.epoch_start_step) == (9, {"steps": (12, 20)}, 5)
+    third = run_json(workdir)
+    assert [entry["until_step"] for entry in third["earlier"]] == [5, 9]
+    assert [entry["settings"]["steps"] for entry in third["earlier"]] == [12, 12]
+    assert "earlier" not in third["earlier"][1]
+    assert workdir.start(longer, {}).epoch_start_step == 5
+    assert run_json(workdir) == third
+
+
+def test_start_removes_only_half_written_files(workdir):
     leftovers = (".step_00000005.keras.0a1b2c3d.part.keras", ".history.jsonl.0a1b2c3d.part")
     for name in (*leftovers, ".best.keras.0a1b2c3d.part", ".notes.part", "notes.txt"):
         (workdir.path / name).touch()
-    workdir.begin(SETTINGS, {})
+    workdir.start(SETTINGS, {})
     assert names(workdir) == [".notes.part", "notes.txt", "run.json"]
 
 
@@ -89,7 +108,7 @@ def test_history_keeps_each_evaluation_once(workdir):
     ]
 
 
-def test_a_save_that_fails_changes_nothing(workdir, model, monkeypatch):
+def test_failed_save_changes_nothing(workdir, model, monkeypatch):
     workdir.save(model, 5)
     before = workdir.latest()[1].read_bytes()
 
@@ -104,7 +123,7 @@ def test_a_save_that_fails_changes_nothing(workdir, model, monkeypatch):
     assert workdir.latest()[1].read_bytes() == before
 
 
-def test_a_full_disk_is_one_clear_line(workdir, model, monkeypatch):
+def test_full_disk_is_one_clear_line(workdir, model, monkeypatch):
     def full(*_):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
@@ -115,17 +134,17 @@ def test_a_full_disk_is_one_clear_line(workdir, model, monkeypatch):
     assert names(workdir) == ["run.json"]
 
 
-def test_a_folder_that_cannot_be_made(tmp_path):
+def test_folder_that_cannot_be_made(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(OSError, match=r"`workdir` .*file/run cannot be made \(Not a directory\)"):
         Workdir(tmp_path / "file" / "run")
 
 
-def test_versions_name_what_a_run_depends_on():
+def test_versions_of_libraries_and_commit():
     assert {"python", "tensorflow", "keras", "av", "git_commit"} <= set(versions())
 
 
-def test_videos_that_could_not_be_read_are_remembered(workdir):
+def test_unreadable_videos_are_kept(workdir):
     workdir.keep_unreadable({})
     assert (names(workdir), workdir.unreadable()) == (["run.json"], {})
     workdir.keep_unreadable({"ü.mp4": "it is empty (0 bytes)"})

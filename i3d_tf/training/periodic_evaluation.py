@@ -1,0 +1,71 @@
+"""The test accuracy of a network between its training steps."""
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from i3d_tf.data.pipeline import Failures, PipelineConfig
+from i3d_tf.inference.dataset_logits import compute_logits, forward_function
+from i3d_tf.metrics.classification import top_k_accuracy
+from i3d_tf.training.workdir import Workdir
+
+
+class PeriodicEvaluation:
+    """Evaluates saved states, keeps the best one and writes the history.
+
+    Args:
+        model: The network.
+        config: Examples and clips of the test split.
+        workdir: Folder of the run.
+        writer: Writer of TensorBoard's events.
+        failures: Filled with the videos that could not be read.
+        workers: Clips made at once.
+    """
+
+    def __init__(
+        self,
+        model: keras.Model,
+        config: PipelineConfig,
+        workdir: Workdir,
+        writer: tf.summary.SummaryWriter,
+        failures: Failures,
+        workers: int | None = None,
+    ):
+        self._forward = forward_function(model)
+        self._config = config
+        self._workdir = workdir
+        self._writer = writer
+        self._failures = failures
+        self._workers = workers
+
+    def run(self, step: int):
+        """Evaluates the state after a step, which is the newest saved one, if it is not yet.
+
+        Raises:
+            ValueError: No video could be read.
+        """
+        history = self._workdir.history()
+        if any(row["step"] == step for row in history):
+            return
+        accuracy, videos = self._accuracy()
+        print(f"step {step}: test accuracy {accuracy:.1%} of {videos} videos")
+        if all(accuracy > row["test_accuracy"] for row in history if row["step"] < step):
+            self._workdir.keep_as_best()
+        self._workdir.add_history({"step": step, "test_accuracy": accuracy, "test_videos": videos})
+        with self._writer.as_default(step):
+            tf.summary.scalar("test/accuracy", accuracy)
+            self._writer.flush()
+
+    def _accuracy(self):
+        """Returns the top-1 accuracy, and of how many videos it is."""
+        logits, failures = compute_logits(self._forward, self._config, self._workers)
+        self._failures.reasons.update(failures.reasons)
+        self._workdir.keep_unreadable(self._failures.reasons)
+        labels = np.array([example.label for example in self._config.examples])
+        read = np.isfinite(logits).all(axis=1)
+        if not read.any():
+            raise ValueError(
+                "the test split: no video could be read. Check the videos with "
+                "tools/check_videos.py."
+            )
+        return float(top_k_accuracy(logits[read], labels[read], 1)), int(read.sum())

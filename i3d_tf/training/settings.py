@@ -1,0 +1,157 @@
+"""The settings of a training run, and those that may change while it goes on."""
+
+import dataclasses
+import reprlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from i3d_tf.specs.recipes import Recipe
+
+# Fields of TrainOptions that a run keeps; the others, such as folders, may differ.
+KEPT_OPTIONS = (
+    "transfer",
+    "init",
+    "freeze_batch_norm",
+    "accumulate",
+    "class_weights",
+    "precision",
+    "deterministic",
+    "seed",
+)
+VIDEOS, STEPS = "train_videos", "steps"  # the settings that may change
+
+
+@dataclass(frozen=True)
+class TrainOptions:
+    """Options of a training run besides its recipe.
+
+    Attributes:
+        data_dir: Folder of the dataset.
+        workdir: Folder of the run.
+        flow_dir: Folder of the flow files; those that are missing are computed.
+        flow_engine: Engine that computes them.
+        transfer: "scratch", "fixed" or "full", see `build_model`.
+        init: Initial weights, for the last two.
+        checkpoint_dir: Directory in which named weights are looked up.
+        freeze_batch_norm: Keep batch norm as it is in the initial weights.
+        accumulate: Batches per update.
+        class_weights: Weigh classes by the inverse of their frequency.
+        precision: "float32", "mixed_bfloat16" or "mixed_float16".
+        deterministic: Same bits every time, at some cost in speed.
+        seed: Seed of weights, order and views.
+        workers: Clips made at once; None lets tf.data choose.
+        profile: Whether TensorBoard profiles the tenth to twentieth step.
+        annotation: Annotation file of the dataset, or the folder of its files; None looks where
+            they usually are.
+        classes: File with the class names to use, one a line; None for all.
+        quarantine: List of unreadable videos to leave out, as check_videos writes it.
+    """
+
+    data_dir: str
+    workdir: str
+    flow_dir: str | None = None
+    flow_engine: str = "auto"
+    transfer: str = "scratch"
+    init: str | None = None
+    checkpoint_dir: str = "checkpoints"
+    freeze_batch_norm: bool = False
+    accumulate: int = 1
+    class_weights: bool = False
+    precision: str = "float32"
+    deterministic: bool = False
+    seed: int = 0
+    workers: int | None = None
+    profile: bool = False
+    annotation: str | None = None
+    classes: str | None = None
+    quarantine: str | None = None
+
+
+def run_settings(
+    recipe: Recipe,
+    options: TrainOptions,
+    class_names: Sequence[str],
+    train_videos: int,
+    replicas: int,
+) -> dict[str, Any]:
+    """Returns the settings of a run, as run.json keeps them.
+
+    Args:
+        recipe: The recipe.
+        options: The options.
+        class_names: Names of the classes, in label order.
+        train_videos: Number of training videos.
+        replicas: Devices that share a batch.
+    """
+    settings = dataclasses.asdict(recipe)
+    del settings["description"]
+    return {
+        **settings,
+        **{name: getattr(options, name) for name in KEPT_OPTIONS},
+        "replicas": replicas,
+        "class_names": list(class_names),
+        VIDEOS: train_videos,
+    }
+
+
+def changed_settings(
+    workdir: str, before: Mapping[str, Any], now: Mapping[str, Any], steps_done: int
+) -> dict[str, tuple[Any, Any]]:
+    """Returns the settings that changed: name to (before, now).
+
+    The number of training videos may change, and the number of steps where so many are not done
+    yet.
+
+    Args:
+        workdir: Folder of the run, for the message.
+        before: Settings of the run.
+        now: Settings to go on with.
+        steps_done: Steps done so far.
+
+    Raises:
+        ValueError: Another setting changed, or fewer steps are wanted than are done.
+    """
+    changed = {
+        name: (before.get(name), now.get(name))
+        for name in sorted({*before, *now})
+        if before.get(name) != now.get(name)
+    }
+    for name in changed.keys() - {VIDEOS, STEPS}:
+        was, wanted = (reprlib.repr(value) for value in changed[name])
+        raise ValueError(
+            f"{workdir}: holds a run with {name}={was}, not {wanted}. Name another --workdir, or "
+            "use the same flags."
+        )
+    if STEPS in changed and now[STEPS] < steps_done:
+        raise ValueError(
+            f"{workdir}: {steps_done} steps are done already, more than {now[STEPS]}. Give --steps "
+            "of at least as many, or name another --workdir."
+        )
+    return changed
+
+
+def describe_changes(
+    workdir: str, changed: Mapping[str, tuple[Any, Any]], schedule: str, steps_done: int
+) -> str:
+    """Returns a line that says with what changes a run goes on.
+
+    Args:
+        workdir: Folder of the run.
+        changed: What `changed_settings` returns, not empty.
+        schedule: Name of the learning-rate schedule, which may depend on the number of steps.
+        steps_done: Steps done so far.
+    """
+    nouns = {VIDEOS: "training videos", STEPS: "steps"}
+    changes = [
+        f"{changed[name][1]} {noun} instead of {changed[name][0]}"
+        for name, noun in nouns.items()
+        if name in changed
+    ]
+    line = f"{workdir}: goes on with {' and '.join(changes)}."
+    if STEPS in changed and schedule == "cosine":
+        line += (
+            f" From step {steps_done} on, the learning rate is that of a cosine schedule of "
+            f"{changed[STEPS][1]} steps."
+        )
+    return line

@@ -1,0 +1,71 @@
+import json
+
+import pytest
+
+from i3d_tf.training.settings import (
+    TrainOptions,
+    changed_settings,
+    describe_changes,
+    run_settings,
+)
+
+BEFORE = {"steps": 1500, "train_videos": 360, "boundaries": [3, 6], "class_names": ["run", "jump"]}
+
+
+def test_run_settings_are_recipe_and_options_that_decide_the_result(tiny_recipe):
+    options = TrainOptions(data_dir="d", workdir="w", seed=3)
+    settings = json.loads(json.dumps(run_settings(tiny_recipe, options, ("a", "b"), 12, 2)))
+    assert {
+        "name": "tiny",
+        "steps": 12,
+        "learning_rates": [0.02],
+        "seed": 3,
+        "transfer": "scratch",
+        "replicas": 2,
+        "class_names": ["a", "b"],
+        "train_videos": 12,
+    }.items() <= settings.items()
+    assert settings.keys().isdisjoint({"description", "data_dir", "workdir", "workers"})
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"boundaries": []},
+            r"runs/x: holds a run with boundaries=\[3, 6\], not \[\]. Name another --workdir, or",
+        ),
+        ({"class_names": ["jump", "run"]}, r"class_names=\['run', 'jump'\], not \['jump', 'run'\]"),
+        ({"seed": 0}, "holds a run with seed=None, not 0"),
+        ({"steps": 899}, "runs/x: 900 steps are done already, more than 899. Give --steps of at l"),
+    ],
+)
+def test_changed_settings_refuses(changes, message):
+    with pytest.raises(ValueError, match=message):
+        changed_settings("runs/x", BEFORE, BEFORE | changes, 900)
+
+
+def test_changed_settings_allows_videos_and_steps():
+    assert changed_settings("x", BEFORE, dict(BEFORE), 900) == {}
+    assert changed_settings("x", BEFORE, BEFORE | {"steps": 900}, 900) == {"steps": (1500, 900)}
+    now = BEFORE | {"train_videos": 361, "steps": 2000}
+    assert changed_settings("x", BEFORE, now, 900) == {
+        "train_videos": (360, 361),
+        "steps": (1500, 2000),
+    }
+
+
+def test_describe_changes_names_both_numbers():
+    changed = {"train_videos": (360, 361), "steps": (1500, 2000)}
+    assert describe_changes("runs/x", changed, "piecewise", 900) == (
+        "runs/x: goes on with 361 training videos instead of 360 and 2000 steps instead of 1500."
+    )
+
+
+def test_describe_changes_names_the_cosine_schedule():
+    assert describe_changes("runs/x", {"steps": (1500, 2000)}, "cosine", 900) == (
+        "runs/x: goes on with 2000 steps instead of 1500. From step 900 on, the learning rate is "
+        "that of a cosine schedule of 2000 steps."
+    )
+    line = describe_changes("runs/x", {"train_videos": (360, 361)}, "cosine", 900)
+    assert line == "runs/x: goes on with 361 training videos instead of 360."
