@@ -113,6 +113,7 @@ def test_run_in_process_has_the_grace_to_save_its_work(tmp_path):
         "from i3d_tf.system.worker_pool import run_in_process\n"
         "def work(path):\n"
         "    signal.signal(signal.SIGTERM, signal.default_int_handler)\n"
+        "    signal.signal(signal.SIGINT, lambda *_: __import__('os')._exit(3))\n"
         "    print('at work', flush=True)\n"
         "    try:\n"
         "        time.sleep(60)\n"
