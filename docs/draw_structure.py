@@ -249,7 +249,7 @@ def _text(words, x, y, **attributes):
     return element("text", words, x=f"{x:.1f}", y=f"{y:.1f}", **style)
 
 
-def main():
+def main() -> None:
     """Writes the picture."""
     import_map = read_import_map()
     rooms = {name: read_room(name) for name in import_map}

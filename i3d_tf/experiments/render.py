@@ -60,7 +60,7 @@ def render_stick_actions(
     seed: int = 0,
     processes: int | None = None,
 ) -> RenderReport:
-    """Renders the embedded dataset, or what is missing of it.
+    """Renders the clips of the embedded dataset that are not there yet.
 
     A clip depends only on the seed, the size, its split, action and index. So a job that was
     stopped goes on where it was, and one with larger numbers of clips adds to those that are there.

@@ -69,7 +69,7 @@ class FeatureStatistics:
             raise ValueError(f"A covariance needs at least 2 samples; received {self.count}.")
         return self._scatter / (self.count - 1)
 
-    def add(self, features: np.ndarray):
+    def add(self, features: np.ndarray) -> None:
         """Adds samples.
 
         Args:
@@ -85,7 +85,7 @@ class FeatureStatistics:
             centred = features - mean
             self._merge(len(features), mean, centred.T @ centred)
 
-    def merge(self, other: "FeatureStatistics"):
+    def merge(self, other: "FeatureStatistics") -> None:
         """Adds the samples of other statistics."""
         if other.count:
             self._merge(other.count, other.mean, other._scatter)
@@ -106,7 +106,7 @@ class FeatureStatistics:
         self.mean = self.mean + shift * (count / total)
         self.count = total
 
-    def save(self, file: os.PathLike | str | IO[bytes]):
+    def save(self, file: os.PathLike | str | IO[bytes]) -> None:
         """Writes an .npz with `mean`, `covariance`, `count` and, as JSON, `about`: the metadata.
 
         Args:

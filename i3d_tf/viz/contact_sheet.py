@@ -35,7 +35,7 @@ def contact_sheet(
     return np.concatenate(padded)
 
 
-def write_png(path: Path | str, picture: np.ndarray):
+def write_png(path: Path | str, picture: np.ndarray) -> None:
     """Writes uint8 (H, W, 3), RGB, as a PNG file.
 
     Raises:
