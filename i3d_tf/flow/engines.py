@@ -42,7 +42,7 @@ def choose_engine(engine: str = "auto") -> str:
         ValueError: There is no such engine.
     """
     check_choice("engine", engine, FLOW_ENGINES)
-    return _automatic() if engine == "auto" else engine
+    return automatic_engine() if engine == "auto" else engine
 
 
 def load_engine(engine: str) -> FlowFunction:
@@ -92,8 +92,9 @@ def engine_parameters(
 
 
 @cache  # so that the warning comes once
-def _automatic():
-    if _sees_gpu():
+def automatic_engine() -> str:
+    """Returns the engine that "auto" means on this machine."""
+    if sees_gpu():
         return "graph"
     try:
         load_engine("numba")
@@ -107,7 +108,7 @@ def _automatic():
     return "numba"
 
 
-def _sees_gpu():
+def sees_gpu() -> bool:
     """Returns whether TensorFlow sees a GPU; imports it only where a driver is."""
     if "tensorflow" not in sys.modules and not any(map(glob.glob, GPU_DEVICES)):
         return False

@@ -26,7 +26,7 @@ def window(texture, right=0, down=0):
 
 
 @pytest.mark.parametrize(("right", "down"), [(1, 0), (0, 1), (-1, 0), (2, -1), (3, 2)])
-def test_a_shifted_texture_has_flow_of_its_shift(texture, right, down):
+def test_compute_flow_of_shifted_texture_is_the_shift(texture, right, down):
     frames = np.stack([window(texture), window(texture, right, down)])
     flow = compute_flow(frames, engine="opencv")
     assert flow.shape == (2, 64, 64, 2)
@@ -37,12 +37,12 @@ def test_a_shifted_texture_has_flow_of_its_shift(texture, right, down):
     assert np.abs(error).mean() < 0.05
 
 
-def test_a_frozen_clip_has_no_flow(texture):
+def test_compute_flow_of_frozen_clip_is_zero(texture):
     frames = np.stack([window(texture)] * 3)
     assert (compute_flow(frames, "opencv", QUICK) == 0).all()
 
 
-def test_flow_t_goes_from_frame_t_to_the_next_and_the_last_is_repeated(texture):
+def test_compute_flow_goes_to_next_frame_and_repeats_the_last(texture):
     # Right by 1, then down by 1, then nothing.
     frames = np.stack(
         [window(texture), window(texture, 1), window(texture, 1, 1), window(texture, 1, 1)]
@@ -56,20 +56,20 @@ def test_flow_t_goes_from_frame_t_to_the_next_and_the_last_is_repeated(texture):
     assert (continued[2] == 0).all()
 
 
-def test_a_single_frame_has_no_flow(texture):
+def test_compute_flow_of_single_frame_is_zero(texture):
     flow = compute_flow(window(texture)[np.newaxis])
     assert flow.shape == (1, 64, 64, 2)
     assert flow.dtype == np.float32
     assert (flow == 0).all()
 
 
-def test_a_single_frame_with_a_next_frame_has_flow(texture):
+def test_compute_flow_of_single_frame_with_next_frame(texture):
     flow = compute_flow(window(texture)[np.newaxis], engine="opencv", next_frame=window(texture, 1))
     assert flow.shape == (1, 64, 64, 2)
     assert np.abs(flow[0, INTERIOR, INTERIOR].mean((0, 1)) - (1, 0)).max() < 0.02
 
 
-def test_a_mirrored_clip_has_mirrored_flow(texture):
+def test_compute_flow_of_mirrored_clip_is_mirrored(texture):
     frames = np.stack([window(texture), window(texture, 2, 1)])
     mirrored = compute_flow(frames[:, :, ::-1], engine="opencv")
     flow = compute_flow(frames, engine="opencv")
@@ -78,7 +78,7 @@ def test_a_mirrored_clip_has_mirrored_flow(texture):
     assert np.abs(difference).mean() < 0.02
 
 
-def test_rgb_is_seen_in_grey(texture):
+def test_compute_flow_converts_rgb_to_grey(texture):
     grey = np.stack([window(texture), window(texture, 1)])
     rgb = np.repeat(grey[..., np.newaxis], 3, axis=-1)
     np.testing.assert_array_equal(
@@ -88,21 +88,21 @@ def test_rgb_is_seen_in_grey(texture):
     np.testing.assert_array_equal(with_next, compute_flow(grey, "opencv", QUICK)[:1])
 
 
-def test_grey_weighs_the_colours():
+def test_to_grey_weighs_colours():
     colours = np.zeros((3, 16, 16, 3), np.uint8)
     for index in range(3):
         colours[index, ..., index] = 255
     assert to_grey(colours)[:, 0, 0].tolist() == [76, 150, 29]  # 255 * (.299, .587, .114)
 
 
-def test_float_frames_use_the_scale_of_uint8(texture):
+def test_compute_flow_of_float_frames_equals_uint8(texture):
     frames = np.stack([window(texture), window(texture, 1)])
     expected = compute_flow(frames, "opencv", QUICK)
     for dtype in (np.float32, np.float64):
         np.testing.assert_array_equal(compute_flow(frames.astype(dtype), "opencv", QUICK), expected)
 
 
-def test_parameters_reach_the_engine(texture):
+def test_compute_flow_passes_parameters_on(texture):
     frames = np.stack([window(texture), window(texture, 3)])
     quick = compute_flow(frames, "opencv", QUICK)
     assert not np.array_equal(quick, compute_flow(frames, "opencv"))
@@ -111,16 +111,17 @@ def test_parameters_reach_the_engine(texture):
     )
 
 
-def test_every_engine_finds_a_shift(texture):
+@pytest.mark.parametrize("engine", ENGINES)
+def test_compute_flow_by_every_engine_finds_shift(texture, engine):
     frames = np.stack([window(texture), window(texture, 1)])
-    for engine in ENGINES:
-        flow = compute_flow(frames, engine)
-        assert (flow.shape, flow.dtype) == ((2, 64, 64, 2), np.float32)
-        # DIS, the coarsest of the engines, is within a tenth of a pixel here.
-        assert np.abs(flow[0, INTERIOR, INTERIOR].mean((0, 1)) - (1, 0)).max() < 0.1
+    # On one level, for which the graph is compiled sooner.
+    flow = compute_flow(frames, engine, None if engine == "dis" else TVL1Parameters(scales=1))
+    assert (flow.shape, flow.dtype) == ((2, 64, 64, 2), np.float32)
+    # DIS, the coarsest of the engines, is within a tenth of a pixel here.
+    assert np.abs(flow[0, INTERIOR, INTERIOR].mean((0, 1)) - (1, 0)).max() < 0.1
 
 
-def test_the_smallest_frames(texture):
+def test_compute_flow_of_smallest_frames(texture):
     side = MIN_SIDE
     frames = np.stack([window(texture)[:side, :side], window(texture, 1)[:side, :side]])
     flow = compute_flow(frames, "opencv")
@@ -156,22 +157,6 @@ GOOD = np.zeros((2, 16, 16), np.uint8)
         ({"next_frame": np.zeros((16, 16, 3), np.uint8)}, "`next_frame` must be like one of"),
     ],
 )
-def test_wrong_arguments_are_named(arguments, message):
+def test_compute_flow_names_wrong_arguments(arguments, message):
     with pytest.raises(ValueError, match=message):
         compute_flow(**{"frames": GOOD, **arguments})
-
-
-def test_the_released_flow_is_found_again(shared_dir):
-    """TV-L1 on the published RGB gif against the published flow gif of the same clip."""
-    from i3d_tf.video.decode import read_clip
-
-    videos = shared_dir / "videos"
-    rgb = read_clip(videos / "v_CricketShot_g04_c01_rgb.gif")[30:32]
-    gif = read_clip(videos / "v_CricketShot_g04_c01_flow.gif")[30]
-    published = (gif[..., :2] / 255 - 0.5) * 20
-    flow = compute_flow(rgb, "opencv")[0]
-    moving = np.hypot(flow[..., 0], flow[..., 1]) > 1
-    for axis in range(2):
-        correlation = np.corrcoef(flow[..., axis][moving], published[..., axis][moving])[0, 1]
-        # 0.96 and 0.95 over the whole clip; both gifs have 256 colours only.
-        assert correlation > 0.85

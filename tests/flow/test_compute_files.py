@@ -56,7 +56,7 @@ MIRRORED = ["run", "run/a.flow.zip", "run/b c.flow.zip", "walk", "walk/größe.f
 
 
 @pytest.mark.parametrize("processes", [1, 2])
-def test_every_video_below_a_folder(data_dir, flow_dir, processes):
+def test_job_computes_every_video_below_folder(data_dir, flow_dir, processes):
     report = compute_flow_files([], flow_dir, data_dir, "dis", short_side=SIDE, processes=processes)
     assert (report.computed, report.kept, report.failed) == (3, 0, ())
     assert files_below(flow_dir) == MIRRORED
@@ -68,7 +68,7 @@ def test_every_video_below_a_folder(data_dir, flow_dir, processes):
     assert report.line() == f"{flow_dir}: 3 computed (DIS by dis), 0 already there, 0 failed"
 
 
-def test_settings_reach_the_files(data_dir, flow_dir):
+def test_job_passes_settings_on(data_dir, flow_dir):
     report = compute_flow_files(
         [data_dir / "run/a.mp4"],
         flow_dir,
@@ -85,7 +85,7 @@ def test_settings_reach_the_files(data_dir, flow_dir):
     assert (flows.metadata["frame_rate"], flows.metadata["short_side"]) == (12.5, SIDE)
 
 
-def test_files_that_are_there_are_kept(data_dir, flow_dir):
+def test_job_keeps_files_that_are_there(data_dir, flow_dir):
     compute_flow_files([data_dir / "run/a.mp4"], flow_dir, data_dir, **QUICKLY)
     before = (flow_dir / "run/a.flow.zip").stat()
     report = compute_flow_files([], flow_dir, data_dir, **QUICKLY)
@@ -104,7 +104,7 @@ def test_files_that_are_there_are_kept(data_dir, flow_dir):
         ({"short_side": 40}, "short_side 32, not 40"),
     ],
 )
-def test_files_made_otherwise_are_replaced_only_when_asked(data_dir, flow_dir, change, reason):
+def test_job_replaces_files_made_otherwise_only_when_asked(data_dir, flow_dir, change, reason):
     compute_flow_files([], flow_dir, data_dir, **QUICKLY)
     before = (flow_dir / "run/a.flow.zip").read_bytes()
     settings = {**QUICKLY, **change}
@@ -117,14 +117,14 @@ def test_files_made_otherwise_are_replaced_only_when_asked(data_dir, flow_dir, c
     assert compute_flow_files([], flow_dir, data_dir, **settings, overwrite=True).kept == 3
 
 
-def test_a_video_that_has_changed_is_noticed(data_dir, flow_dir, moving):
+def test_job_notices_changed_video(data_dir, flow_dir, moving):
     compute_flow_files([], flow_dir, data_dir, **QUICKLY)
     (data_dir / "run/a.mp4").write_bytes(moving + b"\0" * 8)
     with pytest.raises(ValueError, match=rf"source: bytes {len(moving)}, not {len(moving) + 8}"):
         compute_flow_files([], flow_dir, data_dir, **QUICKLY)
 
 
-def test_a_damaged_flow_file_is_not_taken_for_a_whole_one(data_dir, flow_dir):
+def test_job_notices_damaged_flow_file(data_dir, flow_dir):
     compute_flow_files([], flow_dir, data_dir, **QUICKLY)
     target = flow_dir / "run/a.flow.zip"
     whole = target.read_bytes()
@@ -136,7 +136,7 @@ def test_a_damaged_flow_file_is_not_taken_for_a_whole_one(data_dir, flow_dir):
 
 
 @pytest.mark.parametrize("processes", [1, 2])
-def test_bad_videos_are_reported_and_the_others_finished(data_dir, flow_dir, processes, capsys):
+def test_job_reports_bad_videos_and_finishes_the_others(data_dir, flow_dir, processes, capsys):
     (data_dir / "bad.mp4").write_bytes(b"")
     (data_dir / "run" / "text.avi").write_text("not a video")
     report = compute_flow_files([], flow_dir, data_dir, "dis", short_side=SIDE, processes=processes)
@@ -152,7 +152,7 @@ def test_bad_videos_are_reported_and_the_others_finished(data_dir, flow_dir, pro
     assert (again.computed, again.kept, len(again.failed)) == (0, 3, 2)
 
 
-def test_too_little_memory_costs_one_video(data_dir, flow_dir, monkeypatch):
+def test_job_reports_too_little_memory(data_dir, flow_dir, monkeypatch):
     def write(video, *_, **__):
         raise MemoryError
 
@@ -161,9 +161,7 @@ def test_too_little_memory_costs_one_video(data_dir, flow_dir, monkeypatch):
     assert report.failed == ((str(data_dir / "run/a.mp4"), "there is not enough memory for it"),)
 
 
-def test_a_video_that_ends_its_process_is_reported(
-    data_dir, flow_dir, repository_root, monkeypatch
-):
+def test_job_reports_video_that_ends_its_process(data_dir, flow_dir, repository_root, monkeypatch):
     monkeypatch.syspath_prepend(repository_root)  # where the processes find this file
     monkeypatch.setattr(module, "_compute_on_one_core", _die)
     report = compute_flow_files([], flow_dir, data_dir, "dis", short_side=SIDE, processes=2)
@@ -176,13 +174,13 @@ def _die(task, staging):
     os._exit(1)
 
 
-def test_files_of_one_folder_are_put_together(data_dir, flow_dir):
+def test_job_without_data_dir_puts_files_together(data_dir, flow_dir):
     report = compute_flow_files([data_dir / "run", data_dir / "walk"], flow_dir, **QUICKLY)
     assert report.computed == 3
     assert files_below(flow_dir) == ["a.flow.zip", "b c.flow.zip", "größe.flow.zip"]
 
 
-def test_lists(data_dir, flow_dir, tmp_path):
+def test_job_reads_lists(data_dir, flow_dir, tmp_path):
     (data_dir / "list.txt").write_text("\ufeffrun/a.mp4\r\n\r\n walk/größe.MP4 \n", "utf-8")
     report = compute_flow_files([data_dir / "list.txt"], flow_dir, data_dir, **QUICKLY)
     assert (report.computed, report.failed) == (2, ())
@@ -192,7 +190,7 @@ def test_lists(data_dir, flow_dir, tmp_path):
     assert files_below(flat) == ["a.flow.zip", "größe.flow.zip"]
 
 
-def test_two_videos_never_share_a_file(data_dir, flow_dir):
+def test_job_refuses_videos_that_share_a_file(data_dir, flow_dir):
     (data_dir / "walk" / "a.avi").write_bytes(b"")
     with pytest.raises(
         ValueError, match=r"run/a\.mp4 and .*walk/a\.avi would both become .*a\.flo"
@@ -201,7 +199,7 @@ def test_two_videos_never_share_a_file(data_dir, flow_dir):
     assert not flow_dir.exists()
 
 
-def test_half_written_files_of_killed_jobs_are_removed(data_dir, flow_dir):
+def test_job_removes_half_written_files_of_killed_jobs(data_dir, flow_dir):
     flow_dir.mkdir()
     (flow_dir / ".unfinished-killed").mkdir()
     (flow_dir / ".unfinished-killed" / "half").write_bytes(b"half")
@@ -225,14 +223,14 @@ def test_half_written_files_of_killed_jobs_are_removed(data_dir, flow_dir):
         ({"videos": ["elsewhere/a.mp4"]}, "`video` must be below `data_dir`"),
     ],
 )
-def test_wrong_arguments_are_named_before_anything_is_made(data_dir, flow_dir, change, message):
+def test_job_names_wrong_arguments_before_anything_is_made(data_dir, flow_dir, change, message):
     arguments = {"videos": [], "flow_dir": flow_dir, "data_dir": data_dir, **QUICKLY, **change}
     with pytest.raises(ValueError, match=message):
         compute_flow_files(**arguments)
     assert not flow_dir.exists()
 
 
-def test_as_many_videos_at_a_time_as_suit_the_engine(data_dir, flow_dir, monkeypatch):
+def test_job_chooses_processes_by_engine(data_dir, flow_dir, monkeypatch):
     asked = []
 
     def run_each(work, processes=1, died=""):
@@ -254,7 +252,9 @@ def heard_ctrl_c():
 
 
 @pytest.mark.parametrize("processes", [1, 2])
-def test_ctrl_c_leaves_no_half_file(repository_root, data_dir, flow_dir, processes, heard_ctrl_c):
+def test_job_stopped_by_ctrl_c_leaves_no_half_file(
+    repository_root, data_dir, flow_dir, processes, heard_ctrl_c
+):
     command = [
         sys.executable,
         repository_root / "tools" / "compute_flow.py",
@@ -282,7 +282,7 @@ def test_ctrl_c_leaves_no_half_file(repository_root, data_dir, flow_dir, process
     assert all(open_flow_file(path).frames == 12 for path in flow_dir.rglob("*.flow.zip"))
 
 
-def test_the_program(repository_root, data_dir, flow_dir):
+def test_tool_computes_and_resumes(repository_root, data_dir, flow_dir):
     (data_dir / "bad.mp4").write_bytes(b"")
     command = [
         sys.executable,
@@ -302,7 +302,7 @@ def test_the_program(repository_root, data_dir, flow_dir):
     assert "0 computed (DIS by dis), 3 already there, 0 failed" in done.stdout
 
 
-def test_the_program_does_not_import_tensorflow_without_need(repository_root):
+def test_import_does_not_import_tensorflow(repository_root):
     code = "import sys, i3d_tf.flow.compute_files; print('tensorflow' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"

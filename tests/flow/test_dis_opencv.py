@@ -24,7 +24,7 @@ def pairs(texture):
 
 
 @pytest.mark.parametrize("preset", PRESETS)
-def test_a_shift_is_found(pairs, preset):
+def test_flow_between_finds_shift(pairs, preset):
     flow = flow_between(*pairs, DISParameters(preset))
     assert (flow.shape, flow.dtype) == ((3, 64, 64, 2), np.float32)
     means = flow[:, INTERIOR, INTERIOR].mean((1, 2))
@@ -32,13 +32,13 @@ def test_a_shift_is_found(pairs, preset):
     assert np.abs(means - [(1, 0), (0, 2), (0, 0)]).max() < 0.1
 
 
-def test_presets_differ(pairs):
+def test_flow_between_depends_on_preset(pairs):
     assert not np.array_equal(
         flow_between(*pairs, DISParameters()), flow_between(*pairs, DISParameters("ultrafast"))
     )
 
 
-def test_no_pair_depends_on_another(pairs):
+def test_flow_between_treats_pairs_alone(pairs):
     together = flow_between(*pairs, DISParameters())
     alone = [
         flow_between(pairs[0][k : k + 1], pairs[1][k : k + 1], DISParameters()) for k in (2, 1, 0)
@@ -46,7 +46,7 @@ def test_no_pair_depends_on_another(pairs):
     np.testing.assert_array_equal(together, np.concatenate(alone[::-1]))
 
 
-def test_views_and_floats_give_the_same(pairs):
+def test_flow_between_of_views_and_floats_is_the_same(pairs):
     expected = flow_between(*pairs, DISParameters())
     floats = [frames.astype(np.float32) + 0.3 for frames in pairs]
     for frames in floats:
@@ -57,13 +57,13 @@ def test_views_and_floats_give_the_same(pairs):
     np.testing.assert_array_equal(flow_between(*views, DISParameters()), expected)
 
 
-def test_the_smallest_frames_and_no_frames():
+def test_flow_between_of_smallest_frames_and_no_frames():
     frames = np.full((1, 16, 16), 100, np.uint8)
     assert (flow_between(frames, frames, DISParameters()) == 0).all()
     assert flow_between(frames[:0], frames[:0], DISParameters()).shape == (0, 16, 16, 2)
 
 
-def test_wrong_input_is_named(pairs):
+def test_wrong_preset_and_frames_are_named(pairs):
     with pytest.raises(ValueError, match=r"`preset` must be one of .*'medium'\); received 'slow'"):
         DISParameters("slow")
     with pytest.raises(ValueError, match="must be alike"):

@@ -1,4 +1,3 @@
-import subprocess
 import sys
 import warnings
 from types import SimpleNamespace
@@ -16,36 +15,37 @@ from i3d_tf.flow.engines import (
     load_engine,
 )
 from i3d_tf.flow.tvl1 import DEFAULT, FAST, TVL1Parameters
+from i3d_tf.specs.streams import FLOW_ENGINES
 
 
 @pytest.fixture
 def no_gpu(monkeypatch):
-    monkeypatch.setattr(engines, "_sees_gpu", lambda: False)
-    engines._automatic.cache_clear()
+    monkeypatch.setattr(engines, "sees_gpu", lambda: False)
+    engines.automatic_engine.cache_clear()
     yield
-    engines._automatic.cache_clear()
+    engines.automatic_engine.cache_clear()
 
 
-def test_every_engine_has_an_algorithm_and_its_presets():
-    assert set(ALGORITHMS) == set(ENGINES)
+def test_every_engine_has_algorithm_and_presets():
+    assert ("auto", *ENGINES) == FLOW_ENGINES
     assert set(ALGORITHMS.values()) == set(PRESETS)
     assert all(set(presets) == {"default", "fast"} for presets in PRESETS.values())
 
 
-def test_a_name_means_itself():
+def test_choose_engine_returns_name_itself():
     assert [choose_engine(engine) for engine in ENGINES] == list(ENGINES)
 
 
-def test_auto_is_numba_without_a_gpu(no_gpu):
+def test_choose_engine_takes_numba_without_gpu(no_gpu):
     assert choose_engine() == "numba"
 
 
-def test_auto_is_the_graph_with_a_gpu(no_gpu, monkeypatch):
-    monkeypatch.setattr(engines, "_sees_gpu", lambda: True)
+def test_choose_engine_takes_graph_with_gpu(no_gpu, monkeypatch):
+    monkeypatch.setattr(engines, "sees_gpu", lambda: True)
     assert choose_engine() == "graph"
 
 
-def test_auto_is_opencv_with_one_warning_without_numba(no_gpu, monkeypatch):
+def test_choose_engine_takes_opencv_without_numba_and_warns_once(no_gpu, monkeypatch):
     monkeypatch.setitem(sys.modules, "i3d_tf.flow.tvl1_numba", None)  # cannot be imported
     with pytest.warns(UserWarning, match="by OpenCV.* numba cannot be imported .*tvl1_numba"):
         assert choose_engine() == "opencv"
@@ -56,26 +56,21 @@ def test_auto_is_opencv_with_one_warning_without_numba(no_gpu, monkeypatch):
         load_engine("numba")  # what is asked for by name is not replaced
 
 
-def test_tensorflow_is_asked_where_it_is_imported(monkeypatch):
+def test_sees_gpu_asks_imported_tensorflow(monkeypatch):
     for devices in ([], ["GPU:0"]):
         config = SimpleNamespace(list_physical_devices=lambda kind, found=devices: found)
         monkeypatch.setitem(sys.modules, "tensorflow", SimpleNamespace(config=config))
-        assert engines._sees_gpu() is bool(devices)
+        assert engines.sees_gpu() is bool(devices)
 
 
-def test_tensorflow_is_not_imported_where_there_is_no_driver(tmp_path):
-    code = (
-        "import sys\n"
-        "from i3d_tf.flow import engines\n"
-        f"engines.GPU_DEVICES = ({str(tmp_path / 'nvidia[0-9]*')!r},)\n"
-        "assert engines.choose_engine() == 'numba'\n"
-        "print('tensorflow' in sys.modules)\n"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout == "False\n"
+def test_sees_gpu_does_not_import_tensorflow_without_driver(tmp_path, monkeypatch):
+    monkeypatch.setattr(engines, "GPU_DEVICES", (str(tmp_path / "nvidia[0-9]*"),))
+    monkeypatch.delitem(sys.modules, "tensorflow", raising=False)
+    assert engines.sees_gpu() is False
+    assert "tensorflow" not in sys.modules
 
 
-def test_parameters():
+def test_engine_parameters_by_preset_and_value():
     assert engine_parameters("opencv") is DEFAULT
     assert engine_parameters("opencv", "fast") is FAST
     assert engine_parameters("opencv", TVL1Parameters(warps=3)) == TVL1Parameters(warps=3)
@@ -106,6 +101,6 @@ def test_parameters():
         ),
     ],
 )
-def test_wrong_arguments_are_named(call, message):
+def test_wrong_engines_and_parameters_are_named(call, message):
     with pytest.raises(ValueError, match=message):
         call()

@@ -14,7 +14,7 @@ def video(tmp_path):
     return path
 
 
-def test_tvl1_is_described_with_all_its_parameters(video):
+def test_flow_metadata_of_tvl1_has_all_parameters(video):
     metadata = flow_metadata(video, "opencv", "fast", frame_rate=30, short_side=128)
     assert (metadata["algorithm"], metadata["engine"]) == ("TV-L1", "opencv")
     assert metadata["parameters"] == {
@@ -33,32 +33,32 @@ def test_tvl1_is_described_with_all_its_parameters(video):
     assert metadata["source"] == {"name": "clip.mp4", "bytes": 3}
 
 
-def test_dis_is_never_called_tvl1(video):
+def test_flow_metadata_of_dis_names_dis(video):
     metadata = flow_metadata(video, "dis")
     assert (metadata["algorithm"], metadata["engine"]) == ("DIS", "dis")
     assert metadata["parameters"] == {"preset": "medium"}
 
 
-def test_auto_is_described_as_what_it_means(video):
+def test_flow_metadata_of_auto_names_chosen_engine(video):
     assert flow_metadata(video)["engine"] in ("numba", "graph", "opencv")
     assert flow_metadata(video)["algorithm"] == "TV-L1"
 
 
-def test_a_video_elsewhere_has_no_size():
+def test_flow_metadata_of_remote_video_has_no_size():
     assert flow_metadata("memory://a/clip.mp4", "dis")["source"] == {
         "name": "clip.mp4",
         "bytes": None,
     }
 
 
-def test_it_survives_json(video):
+def test_flow_metadata_survives_json(video):
     metadata = flow_metadata(video, "opencv")
     assert metadata_fault(metadata, complete=False) is None
     assert metadata_fault(metadata) == "`frames` is missing from its description"
     assert metadata_difference(json.loads(json.dumps(metadata)), metadata) is None
 
 
-def test_each_thing_that_decides_the_flow_makes_a_difference(video):
+def test_metadata_difference_sees_every_decisive_field(video):
     metadata = flow_metadata(video, "dis")
     for field in DECISIVE_FIELDS:
         other = "something else"
@@ -68,7 +68,7 @@ def test_each_thing_that_decides_the_flow_makes_a_difference(video):
     assert metadata_difference(metadata | {"project_version": "0.0.9"}, metadata) is None
 
 
-def test_differences_are_named(video):
+def test_metadata_difference_names_values(video):
     metadata = flow_metadata(video, "dis")
     fast = flow_metadata(video, "dis", DISParameters("fast"))
     assert metadata_difference(fast, metadata) == "parameters: preset fast, not medium"
@@ -91,16 +91,16 @@ def test_differences_are_named(video):
         ({"engine": "x", "parameters": "y" * 200}, f"object; it is '{'y' * 76}..."),
     ],
 )
-def test_faults_are_named(video, changes, message):
+def test_metadata_fault_names_field_and_value(video, changes, message):
     assert message in metadata_fault(flow_metadata(video, "dis") | changes, complete=False)
 
 
-def test_an_empty_video_has_a_size(video):
+def test_flow_metadata_of_empty_video_has_size(video):
     video.write_bytes(b"")
     metadata = flow_metadata(video, "dis")
     assert metadata["source"]["bytes"] == 0
     assert metadata_fault(metadata, complete=False) is None
 
 
-def test_no_short_side_means_no_resizing(video):
+def test_metadata_fault_accepts_no_short_side(video):
     assert metadata_fault(flow_metadata(video, "dis", short_side=None), complete=False) is None

@@ -7,41 +7,41 @@ ALL_CODES = np.arange(256, dtype=np.uint8)
 HALF_CODE = 20 / 255  # pixels; one code spans 40 / 255
 
 
-def test_the_ends_and_the_middle():
+def test_quantize_maps_ends_and_middle():
     flow = np.array([-20, -10, 0, 10, 20], np.float32)
     assert quantize(flow).tolist() == [0, 64, 128, 191, 255]  # 63.75, 127.5 and 191.25 between
     assert quantize(flow, "floor").tolist() == [0, 63, 127, 191, 255]
 
 
-def test_what_exceeds_20_pixels_is_truncated():
+def test_quantize_truncates_beyond_20_pixels():
     assert quantize(np.array([-1000, -20.1, 20.1, 1000], np.float32)).tolist() == [0, 0, 255, 255]
 
 
 @pytest.mark.parametrize("rounding", ROUNDINGS)
-def test_every_code_survives(rounding):
+def test_every_code_is_quantized_to_itself(rounding):
     np.testing.assert_array_equal(quantize(dequantize(ALL_CODES, rounding), rounding), ALL_CODES)
 
 
 @pytest.mark.parametrize("rounding", ROUNDINGS)
-def test_flow_survives_within_half_a_code(rounding):
+def test_quantized_flow_is_within_half_a_code(rounding):
     flow = np.linspace(-20, 20, 100_001, dtype=np.float32)
     error = np.abs(dequantize(quantize(flow, rounding), rounding) - flow)
     assert error.max() <= HALF_CODE + 1e-5  # float32 at 20 has a step of 2e-6
 
 
-def test_zero_survives_as_documented():
+def test_quantized_zero_is_as_documented():
     zero = np.zeros(1, np.float32)
     assert dequantize(quantize(zero, "floor"), "floor") == 0
     assert dequantize(quantize(zero)) == np.float32(HALF_CODE)
 
 
-def test_codes_read_with_the_wrong_rounding_are_half_a_code_off():
+def test_wrong_rounding_is_half_a_code_off():
     truncated = quantize(np.zeros(1, np.float32), "floor")
     assert dequantize(truncated, "nearest") / 20 == pytest.approx(-0.0039, abs=5e-5)
 
 
 @pytest.mark.parametrize("rounding", ROUNDINGS)
-def test_unpacked_flow_rises_evenly_within_20_pixels(rounding):
+def test_dequantize_rises_evenly_within_20_pixels(rounding):
     flow = dequantize(ALL_CODES, rounding)
     assert flow.dtype == np.float32
     assert np.abs(flow).max() <= 20
@@ -49,7 +49,7 @@ def test_unpacked_flow_rises_evenly_within_20_pixels(rounding):
     np.testing.assert_allclose(steps, 40 / 255, atol=1e-5)
 
 
-def test_any_shape_and_any_float():
+def test_quantize_takes_any_shape_and_float():
     flow = np.zeros((2, 3, 4, 2), np.float64)
     codes = quantize(flow)
     assert (codes.shape, codes.dtype) == (flow.shape, np.uint8)
@@ -69,6 +69,6 @@ def test_any_shape_and_any_float():
         (lambda: dequantize(ALL_CODES, None), "`rounding` must be one of .* received None"),
     ],
 )
-def test_wrong_input_is_named(call, message):
+def test_wrong_flow_codes_and_rounding_are_named(call, message):
     with pytest.raises(ValueError, match=message):
         call()

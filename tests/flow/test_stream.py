@@ -9,7 +9,6 @@ from i3d_tf.flow.flow_file import open_flow_file
 from i3d_tf.flow.quantize import quantize
 from i3d_tf.flow.stream import flow_frames, write_video_flow
 from i3d_tf.flow.tvl1 import TVL1Parameters
-from i3d_tf.video import decode
 from i3d_tf.video.decode import read_clip, read_frames
 from i3d_tf.video.encode import write_video
 from i3d_tf.video.errors import VideoError
@@ -35,49 +34,16 @@ def video(frames, tmp_path_factory):
     return path
 
 
-@pytest.mark.parametrize(("frame_rate", "count"), [(25, 10), (30, 12), (60, 24)])
-def test_frames_are_those_of_read_clip(video, frame_rate, count):
-    expected = read_clip(video, frame_rate)
-    found = np.stack(list(read_frames(video, frame_rate, short_side=None)))
-    assert len(found) == count
-    np.testing.assert_array_equal(found, expected)
-    resized = np.stack(list(read_frames(video, frame_rate, short_side=32)))
-    np.testing.assert_array_equal(resized, resize_short_side(expected, 32))
-
-
-def test_damage_is_an_error_when_it_is_reached(video):
-    whole = video.read_bytes()
-    with pytest.raises(VideoError, match="cut short or damaged"):
-        list(read_frames(whole[: len(whole) // 2]))
-    with pytest.raises(VideoError, match="it is empty"):
-        list(read_frames(b""))
-
-
-def test_frames_too_large_to_work_on_are_refused(video, monkeypatch):
-    monkeypatch.setattr(decode, "MAX_FRAME_PIXELS", 48 * 64)
-    assert len(list(read_frames(video, short_side=48))) == 10
-    with pytest.raises(VideoError, match=r"would have 85 x 64 pixels, more than 3072"):
-        next(read_frames(video, short_side=64))
-
-
-def test_a_video_that_lasts_for_years_is_refused(video, monkeypatch):
-    monkeypatch.setattr(decode, "MAX_FRAMES", 9)
-    with pytest.raises(VideoError, match="it has more than 9 frames"):
-        list(read_frames(video))
-
-
 @pytest.mark.parametrize(("engine", "parameters"), [("opencv", QUICK), ("dis", None)])
 @pytest.mark.parametrize("pairs", [1, 4, 11, 64])
-def test_flow_in_pieces_is_the_flow_of_the_whole_clip(
-    frames, engine, parameters, pairs, monkeypatch
-):
+def test_flow_frames_equals_compute_flow(frames, engine, parameters, pairs, monkeypatch):
     monkeypatch.setattr(flow_stream, "MAX_PAIRS", pairs)
     expected = compute_flow(frames, engine, parameters)
     found = np.stack(list(flow_frames(iter(frames), engine, parameters)))
     np.testing.assert_array_equal(found, expected)
 
 
-def test_no_more_frames_are_taken_than_a_piece_needs(frames, monkeypatch):
+def test_flow_frames_takes_no_more_frames_than_a_piece(frames, monkeypatch):
     monkeypatch.setattr(flow_stream, "MAX_PAIRS", 4)
     taken = []
     stream = flow_frames((taken.append(k) or frame for k, frame in enumerate(frames)), "dis")
@@ -85,25 +51,25 @@ def test_no_more_frames_are_taken_than_a_piece_needs(frames, monkeypatch):
     assert taken == [0, 1, 2, 3, 4]
 
 
-def test_large_frames_come_in_small_pieces(frames, monkeypatch):
+def test_flow_frames_takes_large_frames_in_small_pieces(frames, monkeypatch):
     monkeypatch.setattr(flow_stream, "MAX_PAIR_BYTES", 2 * flow_stream.BYTES_PER_PIXEL * 48 * 64)
     taken = []
     next(flow_frames((taken.append(k) or frame for k, frame in enumerate(frames)), "dis"))
     assert taken == [0, 1, 2]
 
 
-def test_a_single_frame_has_no_flow(frames):
+def test_flow_frames_of_single_frame_is_zero(frames):
     (flow,) = flow_frames(frames[:1], "dis")
     assert flow.shape == (48, 64, 2)
     assert (flow == 0).all()
 
 
-def test_no_frames_are_an_error():
+def test_flow_frames_of_nothing_is_an_error():
     with pytest.raises(ValueError, match="`frames` must have at least one frame; received none"):
         list(flow_frames([], "dis"))
 
 
-def test_the_flow_file_of_a_video(video, tmp_path, monkeypatch):
+def test_write_video_flow_equals_compute_flow(video, tmp_path, monkeypatch):
     monkeypatch.setattr(flow_stream, "MAX_PAIRS", 3)
     target = tmp_path / "moving.flow.zip"
     metadata = write_video_flow(video, target, "opencv", QUICK, frame_rate=25, short_side=32)
@@ -116,7 +82,7 @@ def test_the_flow_file_of_a_video(video, tmp_path, monkeypatch):
     np.testing.assert_array_equal(flows.codes(), quantize(expected))
 
 
-def test_a_video_that_breaks_off_leaves_no_flow_file(frames, make_video, tmp_path, monkeypatch):
+def test_write_video_flow_of_cut_video_leaves_nothing(frames, make_video, tmp_path, monkeypatch):
     monkeypatch.setattr(flow_stream, "MAX_PAIRS", 1)
     short = tmp_path / "short.mkv"
     whole = make_video(np.tile(frames, (4, 1, 1, 1)), container="matroska")
@@ -128,7 +94,7 @@ def test_a_video_that_breaks_off_leaves_no_flow_file(frames, make_video, tmp_pat
     assert [path.name for path in tmp_path.iterdir()] == ["short.mkv"]
 
 
-def test_a_video_of_any_length_takes_the_same_memory(tmp_path, monkeypatch):
+def test_write_video_flow_takes_same_memory_for_any_length(tmp_path, monkeypatch):
     monkeypatch.setattr(flow_stream, "MAX_PAIRS", 8)
     peaks = []
     for length in (20, 200):

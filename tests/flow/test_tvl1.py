@@ -4,7 +4,7 @@ import pytest
 from i3d_tf.flow.tvl1 import DEFAULT, FAST, TVL1Parameters, check_pairs, pyramid_sizes
 
 
-def test_defaults_are_those_of_the_paper_s_opencv():
+def test_default_parameters_are_opencv_s():
     assert TVL1Parameters(0.25, 0.15, 0.3, 5, 0.8, 5, 0.01, 30, 10, 5) == DEFAULT
     assert FAST.warps < DEFAULT.warps
 
@@ -27,17 +27,17 @@ def test_defaults_are_those_of_the_paper_s_opencv():
         ("outer_iterations", "10"),
     ],
 )
-def test_parameters_that_cannot_work_are_named(name, value):
+def test_wrong_parameters_are_named(name, value):
     with pytest.raises(ValueError, match=f"`{name}` must be .*; received"):
         TVL1Parameters(**{name: value})
 
 
-def test_pyramid_of_a_frame_of_short_side_256():
+def test_pyramid_sizes_of_short_side_256():
     sizes = pyramid_sizes(256, 340, DEFAULT)
     assert sizes == [(256, 340), (205, 272), (164, 218), (131, 174), (105, 139)]
 
 
-def test_pyramid_ends_before_a_side_gets_shorter_than_16():
+def test_pyramid_sizes_end_at_16_pixels():
     assert pyramid_sizes(20, 400, DEFAULT) == [(20, 400), (16, 320)]
     assert pyramid_sizes(16, 16, DEFAULT) == [(16, 16)]
     assert pyramid_sizes(64, 64, TVL1Parameters(scales=2)) == [(64, 64), (51, 51)]
@@ -62,11 +62,11 @@ def frames(shape=(2, 16, 20), dtype=np.uint8, value=0):
         (frames(dtype=float), frames(dtype=float, value=np.inf), "`following` .* received values"),
     ],
 )
-def test_frames_that_cannot_work_are_described(previous, following, message):
+def test_check_pairs_names_wrong_frames(previous, following, message):
     with pytest.raises(ValueError, match=message):
         check_pairs(previous, following)
 
 
-def test_no_pairs_are_fine():
+def test_check_pairs_accepts_no_pairs():
     check_pairs(frames((0, 16, 16)), frames((0, 16, 16)))
     check_pairs(frames((0, 16, 16), np.float32), frames((0, 16, 16), np.float32))

@@ -15,13 +15,13 @@ def pair():
     return np.ascontiguousarray(texture[:, 1:]), np.ascontiguousarray(texture[:, :-1])
 
 
-def test_the_defaults_are_opencv_s(pair):
+def test_flow_between_with_defaults_is_opencv_s(pair):
     expected = cv2.optflow.DualTVL1OpticalFlow_create().calc(*pair, None)
     flow = flow_between(pair[0][np.newaxis], pair[1][np.newaxis], TVL1Parameters())
     np.testing.assert_array_equal(flow[0], expected)
 
 
-def test_pairs_are_independent(pair):
+def test_flow_between_treats_pairs_alone(pair):
     first, second = pair
     previous, following = np.stack([first, second, first]), np.stack([second, first, first])
     flow = flow_between(previous, following, TVL1Parameters())
@@ -32,7 +32,7 @@ def test_pairs_are_independent(pair):
     assert (flow[2] == 0).all()
 
 
-def test_float_frames_use_the_scale_of_uint8(pair):
+def test_flow_between_of_float_frames_equals_uint8(pair):
     as_uint8 = flow_between(pair[0][None], pair[1][None], TVL1Parameters())
     as_float = flow_between(
         pair[0][None].astype(np.float32), pair[1][None].astype(np.float32), TVL1Parameters()
@@ -40,7 +40,7 @@ def test_float_frames_use_the_scale_of_uint8(pair):
     np.testing.assert_array_equal(as_float, as_uint8)
 
 
-def test_small_frames_before_leave_no_trace(pair):
+def test_flow_between_does_not_depend_on_frames_before(pair):
     before = flow_between(pair[0][None], pair[1][None], TVL1Parameters())
     flow_between(pair[0][None, :16, :16], pair[1][None, :16, :16], TVL1Parameters())
     np.testing.assert_array_equal(
@@ -63,7 +63,7 @@ def test_small_frames_before_leave_no_trace(pair):
         {"median": 1},
     ],
 )
-def test_every_parameter_matters(pair, change):
+def test_flow_between_depends_on_every_parameter(pair, change):
     default = flow_between(pair[0][None], pair[1][None], TVL1Parameters())
     changed = flow_between(pair[0][None], pair[1][None], TVL1Parameters(**change))
     assert not np.array_equal(changed, default)

@@ -7,10 +7,10 @@ import av
 import numpy as np
 import pytest
 
-from i3d_tf.video import container as media
-from i3d_tf.video.container import open_container
+from i3d_tf.video import container as module
+from i3d_tf.video.container import Demuxer, open_container
 from i3d_tf.video.decode import read_clip
-from i3d_tf.video.errors import VideoError, reason_of
+from i3d_tf.video.errors import VideoError
 from i3d_tf.video.probe import probe
 
 
@@ -18,11 +18,6 @@ from i3d_tf.video.probe import probe
 def video(numbered_frames, make_video):
     """Five numbered frames."""
     return make_video(numbered_frames(5))
-
-
-def test_the_error_carries_path_and_reason():
-    error = VideoError("a.mp4", "it is empty")
-    assert (error.path, error.reason, str(error)) == ("a.mp4", "it is empty", "a.mp4: it is empty")
 
 
 def refused(source):
@@ -34,32 +29,32 @@ def refused(source):
     return caught.value.reason
 
 
-def test_a_missing_file(tmp_path):
+def test_missing_file_is_refused(tmp_path):
     assert refused(tmp_path / "none.mp4") == "no such file or directory"
 
 
-def test_a_missing_remote_file():
+def test_missing_remote_file_is_refused():
     assert refused("ram://none.mp4") == "it cannot be read (NotFoundError)"
 
 
-def test_an_unknown_protocol():
+def test_unknown_protocol_is_refused():
     assert "'nonesuch' not implemented" in refused("nonesuch://host/a.mp4")
 
 
-def test_a_remote_file_too_large_to_hold(video, monkeypatch):
+def test_remote_file_larger_than_memory_is_refused(video, monkeypatch):
     import tensorflow as tf
 
     with tf.io.gfile.GFile("ram://large.mp4", "wb") as file:
         file.write(video)
-    monkeypatch.setattr(media, "MAX_BYTES", 1000)
+    monkeypatch.setattr(module, "MAX_BYTES", 1000)
     assert f"it has {len(video)} bytes" in refused("ram://large.mp4")
 
 
-def test_a_folder(tmp_path):
+def test_folder_is_refused(tmp_path):
     assert refused(tmp_path) == "it is a folder, not a file"
 
 
-def test_a_file_without_permission(tmp_path, video, monkeypatch):
+def test_file_without_permission_is_refused(tmp_path, video, monkeypatch):
     path = tmp_path / "a.mp4"
     path.write_bytes(video)
 
@@ -71,41 +66,41 @@ def test_a_file_without_permission(tmp_path, video, monkeypatch):
     assert refused(path) == "permission denied"
 
 
-def test_a_pipe_is_refused_and_not_waited_for(tmp_path):
+def test_pipe_is_refused_and_not_waited_for(tmp_path):
     path = tmp_path / "pipe.mp4"
     os.mkfifo(path)
     assert refused(path) == "it is not a regular file"
 
 
-def test_an_impossible_name():
+def test_impossible_name_is_refused():
     assert "null" in refused("a\0b.mp4")
 
 
 @pytest.mark.parametrize("as_file", [True, False])
-def test_an_empty_file(tmp_path, as_file):
+def test_empty_file_is_refused(tmp_path, as_file):
     path = tmp_path / "empty.mp4"
     path.write_bytes(b"")
     assert refused(path if as_file else b"") == "it is empty (0 bytes)"
 
 
 @pytest.mark.parametrize("name", ["notes.mp4", "notes.txt", "notes.srt", "notes.nfo"])
-def test_a_text_file_whatever_its_name(tmp_path, name):
+def test_text_file_of_any_name_is_refused(tmp_path, name):
     # FFmpeg by itself draws a .txt or .nfo file letter by letter, as video.
     path = tmp_path / name
     path.write_text("nothing to see here\n" * 100)
     assert refused(path).startswith("it is not a video that FFmpeg can read")
 
 
-def test_random_bytes():
+def test_random_bytes_are_refused():
     noise = np.random.default_rng(0).bytes(10_000)
     assert refused(noise).startswith("it is not a video")
 
 
-def test_audio_only(make_sound):
+def test_audio_without_video_is_refused(make_sound):
     assert refused(make_sound(1)) == "it has no video stream (audio only)"
 
 
-def test_a_cover_picture_is_not_a_video():
+def test_cover_picture_is_not_a_video():
     file = io.BytesIO()
     with av.open(file, "w", format="mp3") as output:
         sound = output.add_stream("mp3", rate=16000)
@@ -121,7 +116,7 @@ def test_a_cover_picture_is_not_a_video():
     assert refused(file.getvalue()) == "it has no video stream (audio only)"
 
 
-def test_a_header_without_frames():
+def test_header_without_frames_is_refused():
     file = io.BytesIO()
     with av.open(file, "w", format="matroska") as output:
         stream = output.add_stream("ffv1", rate=25)
@@ -130,19 +125,19 @@ def test_a_header_without_frames():
     assert refused(file.getvalue()) == "it ends before its first frame"
 
 
-def test_frames_that_are_all_damaged(video, index_first):
+def test_video_of_damaged_frames_is_refused(video, index_first):
     video = index_first(video)
     data = video.index(b"mdat") + 4
     assert refused(video[:data] + bytes(len(video) - data)) == "no frame of it can be decoded"
 
 
-def test_a_single_frame_is_a_video(numbered_frames, make_video):
+def test_single_frame_is_a_video(numbered_frames, make_video):
     assert read_clip(make_video(numbered_frames(1))).shape == (1, 48, 144, 3)
 
 
 @pytest.mark.parametrize(("width", "height"), [(65535, 65535), (2**30, 2**30), (20_000, 8192)])
 @pytest.mark.parametrize(("codec", "pixel_format"), [("ffv1", "bgr0"), ("rawvideo", "bgr24")])
-def test_an_absurd_size_is_refused(numbered_frames, make_video, codec, pixel_format, width, height):
+def test_absurd_size_is_refused(numbered_frames, make_video, codec, pixel_format, width, height):
     video = bytearray(make_video(numbered_frames(1), "avi", codec, pixel_format))
     at = video.index(b"strf") + 12  # after name, length and the header's own size
     video[at : at + 8] = struct.pack("<2i", width, height)
@@ -151,12 +146,12 @@ def test_an_absurd_size_is_refused(numbered_frames, make_video, codec, pixel_for
     )
 
 
-def test_a_size_that_becomes_absurd_is_refused(numbered_frames, make_video, monkeypatch):
+def test_size_that_becomes_absurd_is_refused(numbered_frames, make_video, monkeypatch):
     frames = numbered_frames(4)
     double = frames.repeat(2, axis=1).repeat(2, axis=2)
     video = make_video(frames, "h264") + make_video(double, "h264")
     assert len(read_clip(video)) == 8
-    monkeypatch.setattr(media, "MAX_PIXELS", 48 * 144 * 2)
+    monkeypatch.setattr(module, "MAX_PIXELS", 48 * 144 * 2)
     assert "damaged" in refused(video)
 
 
@@ -170,7 +165,7 @@ def test_a_size_that_becomes_absurd_is_refused(numbered_frames, make_video, monk
     ],
 )
 @pytest.mark.parametrize("name", ["list.m3u8", "list.mp4", "list.ffconcat"])
-def test_a_playlist_opens_no_other_file(tmp_path, monkeypatch, video, playlist, name):
+def test_playlist_opens_no_other_file(tmp_path, monkeypatch, video, playlist, name):
     (tmp_path / "clip.mp4").write_bytes(video)
     (tmp_path / name).write_text(playlist.format(path=tmp_path / "clip.mp4"))
     monkeypatch.chdir(tmp_path)
@@ -181,14 +176,14 @@ def test_a_playlist_opens_no_other_file(tmp_path, monkeypatch, video, playlist, 
     "name",
     ["concat:a|b.mp4", "file:a.mp4", "frame%03d.mp4", "http:a.mp4", "-i", "каток 🎿.mp4", "*.mp4"],
 )
-def test_odd_names_are_only_names(tmp_path, monkeypatch, video, name):
+def test_odd_names_are_opened_as_files(tmp_path, monkeypatch, video, name):
     (tmp_path / name).write_bytes(video)
     monkeypatch.chdir(tmp_path)
     assert len(read_clip(name)) == 5
     assert len(read_clip(Path(name))) == 5
 
 
-def test_the_file_is_closed(tmp_path, video):
+def test_files_are_closed_after_reading(tmp_path, video):
     path = tmp_path / "clip.mp4"
     path.write_bytes(video)
     descriptors = len(os.listdir("/dev/fd"))
@@ -199,13 +194,13 @@ def test_the_file_is_closed(tmp_path, video):
     assert len(os.listdir("/dev/fd")) == descriptors
 
 
-def test_text_that_is_not_unicode_is_no_obstacle(numbered_frames, make_video):
+def test_metadata_that_is_not_unicode_is_replaced(numbered_frames, make_video):
     video = make_video(numbered_frames(5), "matroska")
     assert b"Lavf" in video  # the name of the program that wrote the file
     assert len(read_clip(video.replace(b"Lavf", b"\xff\xfe\xff\xfe"))) == 5
 
 
-def test_rewinding_starts_again(video):
+def test_rewind_starts_again(video):
     with open_container(video) as opened:
         first = next(opened.av_container.decode(opened.stream))
         opened.rewind()
@@ -213,9 +208,49 @@ def test_rewinding_starts_again(video):
     assert first.pts == again.pts
 
 
-def test_reasons_have_neither_numbers_nor_paths():
-    assert reason_of(FileNotFoundError(2, "No such file or directory", "/a/b")) == (
-        "no such file or directory"
-    )
-    assert reason_of(ValueError("embedded null byte")) == "embedded null byte"
-    assert reason_of(OSError()) == "OSError".lower()
+def read_all(video):
+    """Demuxer of a video, and whether it ended early."""
+    with open_container(video) as container:
+        packets = Demuxer(container)
+        return list(packets), packets.ended_early()
+
+
+@pytest.mark.parametrize("container", ["mp4", "matroska", "avi", "flv", "mpegts", "h264"])
+def test_demuxer_gives_every_packet_then_none(numbered_frames, make_video, container):
+    packets, ended_early = read_all(make_video(numbered_frames(60), container))
+    assert len(packets) == 61
+    assert packets[-1] is None
+    assert not ended_early
+
+
+@pytest.mark.parametrize("container", ["matroska", "avi", "flv"])
+@pytest.mark.parametrize("kept", [0.5, 0.7])
+def test_demuxer_ended_early_in_cut_video(numbered_frames, make_video, container, kept):
+    video = make_video(numbered_frames(250), container)
+    packets, ended_early = read_all(video[: int(len(video) * kept)])
+    assert len(packets) < 230
+    assert ended_early
+
+
+def test_demuxer_ended_early_in_mp4_without_last_byte(numbered_frames, make_video, index_first):
+    video = index_first(make_video(numbered_frames(60)))
+    assert read_all(video)[1] is False
+    assert read_all(video[:-1])[1] is True
+
+
+def test_demuxer_passes_over_stream_that_appears_later(numbered_frames, make_video):
+    video = bytearray(make_video(numbered_frames(250), "flv"))
+    # FLV: a header of 9 bytes, then 4 bytes and a tag of type 9 (video) or 8 (sound), repeated.
+    at = 9
+    for _ in range(200):
+        size = int.from_bytes(video[at + 5 : at + 8], "big")
+        at += 4 + 11 + size
+    video[at + 4] = 8
+    packets, _ = read_all(bytes(video))
+    assert len(packets) == 250  # one became sound; then None
+
+
+def test_demuxer_reads_sound_without_giving_it(numbered_frames, make_video):
+    packets, ended_early = read_all(make_video(numbered_frames(10), sound_seconds=3))
+    assert len(packets) == 11
+    assert not ended_early

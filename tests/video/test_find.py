@@ -1,8 +1,16 @@
 import os
+from pathlib import Path
 
 import pytest
 
-from i3d_tf.video.find import find_videos, is_video_name, videos_below
+from i3d_tf.video.find import (
+    assign_outputs,
+    find_targets,
+    find_videos,
+    is_video_name,
+    output_path,
+    videos_below,
+)
 
 
 @pytest.fixture
@@ -27,11 +35,11 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
-def test_files_stay_in_the_order_given(folder):
+def test_find_videos_keeps_order(folder):
     assert find_videos(["b.mp4", "notes.txt", "a.AVI"]) == ["b.mp4", "notes.txt", "a.AVI"]
 
 
-def test_a_folder_means_every_video_below_it_but_hidden_ones(folder):
+def test_find_videos_expands_folder_without_hidden_files(folder):
     assert find_videos([folder]) == [
         str(folder / name)
         for name in (
@@ -46,11 +54,11 @@ def test_a_folder_means_every_video_below_it_but_hidden_ones(folder):
     ]
 
 
-def test_a_hidden_folder_that_is_named_is_searched(folder):
+def test_find_videos_searches_hidden_folder_that_is_named(folder):
     assert find_videos(["deep/.cache"]) == ["deep/.cache/d.mp4"]
 
 
-def test_a_pattern_means_the_files_it_matches(folder):
+def test_find_videos_expands_pattern(folder):
     assert find_videos(["*.mp4"]) == [
         "b.mp4",
         "clip 1.mp4",
@@ -61,7 +69,7 @@ def test_a_pattern_means_the_files_it_matches(folder):
     assert find_videos(["?.*"]) == ["a.AVI", "b.mp4"]
 
 
-def test_brackets_in_a_real_name_are_no_pattern(folder):
+def test_find_videos_takes_existing_name_with_brackets_as_it_is(folder):
     assert find_videos(["clip [1080p].mp4"]) == ["clip [1080p].mp4"]
     assert find_videos(["clip [0-9].mp4"]) == ["clip 1.mp4"]
 
@@ -69,11 +77,11 @@ def test_brackets_in_a_real_name_are_no_pattern(folder):
 @pytest.mark.parametrize(
     "name", ["missing.mp4", "s3://bucket/a*.mp4", "", "x" * 5000, "zero\0byte.mp4", "b.mp4/x.mp4"]
 )
-def test_what_cannot_be_a_file_stays_for_the_reader_to_refuse(folder, name):
+def test_find_videos_keeps_names_that_cannot_be_files(folder, name):
     assert find_videos(["b.mp4", name]) == ["b.mp4", name]
 
 
-def test_no_video_comes_twice(folder):
+def test_find_videos_returns_no_video_twice(folder):
     assert find_videos(["b.mp4", "./b.mp4", str(folder / "b.mp4"), "b.*", "."])[0] == "b.mp4"
     found = find_videos(["b.mp4", "./b.mp4", str(folder / "b.mp4"), "b.*", ".", folder])
     assert len(found) == 7
@@ -81,7 +89,7 @@ def test_no_video_comes_twice(folder):
     assert find_videos(places) == ["s3://x/b.mp4", "s3://x/./b.mp4"]
 
 
-def test_a_name_that_is_not_text(folder):
+def test_find_videos_returns_name_that_is_not_text(folder):
     name = os.fsdecode(b"latin-\xe9.mp4")
     (folder / "deep/er" / name).touch()
     assert find_videos(["deep"]) == ["deep/er/c.webm", f"deep/er/{name}"]
@@ -96,13 +104,112 @@ def test_a_name_that_is_not_text(folder):
         (["deep*"], "no file matches this pattern"),
     ],
 )
-def test_arguments_without_a_video(folder, arguments, message):
+def test_find_videos_refuses_arguments_without_video(folder, arguments, message):
     (folder / "empty").mkdir()
     with pytest.raises(ValueError, match=message):
         find_videos(arguments)
 
 
-def test_videos_below_a_folder(make_tree):
+def test_videos_below_lists_videos_folder_by_folder(make_tree):
     folder = make_tree(["b/2.MP4", "b/1.avi", "a.webm", "notes.txt", ".trash/3.mp4", "b/.4.mp4"])
     assert videos_below(str(folder)) == [f"{folder}/{n}" for n in ("a.webm", "b/1.avi", "b/2.MP4")]
     assert not is_video_name("mp4")
+
+
+@pytest.fixture
+def videos(tmp_path, monkeypatch):
+    """The working folder, with videos/run/a.mp4, videos/run/b c.mp4 and videos/walk/größe.MP4."""
+    for name in ("run/a.mp4", "run/b c.mp4", "walk/größe.MP4"):
+        path = tmp_path / "videos" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    monkeypatch.chdir(tmp_path)
+    return tmp_path / "videos"
+
+
+def places(*arguments):
+    return {t.video: t.path.as_posix() for t in find_targets(arguments, "out", ".npy")}
+
+
+def test_find_targets_keeps_structure_of_named_folder(videos):
+    assert places("videos") == {
+        "videos/run/a.mp4": "out/run/a.npy",
+        "videos/run/b c.mp4": "out/run/b c.npy",
+        "videos/walk/größe.MP4": "out/walk/größe.npy",
+    }
+    assert {target.root for target in find_targets([videos], "out", ".npy")} == {str(videos)}
+
+
+def test_find_targets_puts_files_and_patterns_together(videos):
+    assert places("videos/run/a.mp4", "videos/walk/*", "s3://bucket/x.mp4") == {
+        "videos/run/a.mp4": "out/a.npy",
+        "videos/walk/größe.MP4": "out/größe.npy",
+        "s3://bucket/x.mp4": "out/x.npy",
+    }
+    (target, *_) = find_targets(["videos/run/a.mp4"], "out", ".npy")
+    assert target.root is None
+
+
+def test_find_targets_reads_lists_relative_to_themselves(videos):
+    other = videos.parent / "other.mp4"
+    text = f"\ufeffrun/a.mp4\r\n\r\n walk/größe.MP4 \n../other.mp4\n{other}\n"
+    (videos / "list.txt").write_text(text, "utf-8")
+    assert list(places("videos/list.txt").values()) == [
+        "out/run/a.npy",
+        "out/walk/größe.npy",
+        "out/other.npy",
+    ]
+
+
+def test_find_targets_takes_video_once(videos):
+    found = places("videos/run/a.mp4", "videos", str(videos / "run" / "a.mp4"))
+    assert found["videos/run/a.mp4"] == "out/a.npy"
+    assert len(found) == 3
+
+
+def test_find_targets_refuses_shared_file(videos):
+    (videos / "walk" / "a.avi").touch()
+    with pytest.raises(ValueError, match=r"run/a\.mp4 and .*a\.avi would both become out/a\.npy"):
+        places("videos/run/a.mp4", "videos/walk/a.avi")
+    assert len(places("videos")) == 4
+    with pytest.raises(ValueError, match="no video was named"):
+        places()
+    assert places("missing.mp4") == {"missing.mp4": Path("out/missing.npy").as_posix()}
+
+
+def test_find_targets_with_data_dir_keeps_its_structure(videos):
+    (videos / "list.txt").write_text("walk/größe.MP4\n", "utf-8")
+    found = find_targets(["videos/run/a.mp4", "videos/list.txt"], "out", ".npy", videos, flat=True)
+    assert [target.path.as_posix() for target in found] == ["out/run/a.npy", "out/walk/größe.npy"]
+    assert {target.root for target in found} == {str(videos)}
+    assert len(find_targets([], "out", ".npy", videos)) == 3
+    with pytest.raises(ValueError, match=r"`video` must be below `data_dir`, .*; received b\.mp4"):
+        find_targets(["b.mp4"], "out", ".npy", videos)
+
+
+def test_find_targets_flat_puts_all_together(videos):
+    found = find_targets(["videos"], "out", ".npy", flat=True)
+    assert [target.path.name for target in found] == ["a.npy", "b c.npy", "größe.npy"]
+    assert {(target.path.parent.as_posix(), target.root) for target in found} == {("out", None)}
+
+
+def test_find_targets_of_empty_list_is_an_error(videos):
+    (videos / "list.txt").write_text("\n", "utf-8")
+    with pytest.raises(ValueError, match="no video was named"):
+        find_targets(["videos/list.txt"], "out", ".npy")
+
+
+def test_output_path_replaces_ending():
+    assert output_path("videos/a/b.c.mp4", "out", ".npy").as_posix() == "out/b.c.npy"
+    assert output_path("videos/a/b.mp4", "out", ".npy", "videos").as_posix() == "out/a/b.npy"
+    with pytest.raises(ValueError, match="`video` must be below `data_dir`, videos; received else"):
+        output_path("elsewhere/b.mp4", "out", ".npy", "videos")
+
+
+def test_assign_outputs_names_videos_that_share_one():
+    assert assign_outputs(["a/x", "b/y"], os.path.basename, "Rename one.") == {
+        "a/x": "x",
+        "b/y": "y",
+    }
+    with pytest.raises(ValueError, match=r"^a/x and b/x would both become x\. Rename one\.$"):
+        assign_outputs(["a/x", "b/x"], os.path.basename, "Rename one.")

@@ -25,7 +25,7 @@ def npy_bytes(array, **keywords):
 
 
 @pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
-def test_npz(tmp_path, save):
+def test_read_array_clips_of_npz(tmp_path, save):
     save(tmp_path / "a.npz", first=CLIPS, second=CLIPS[:1, :9, :, :3])
     assert count_clips(tmp_path / "a.npz", 9) == 4
     clips = read(tmp_path / "a.npz")
@@ -36,20 +36,20 @@ def test_npz(tmp_path, save):
 
 
 @pytest.mark.parametrize("version", [(1, 0), (2, 0)])
-def test_npy(tmp_path, version):
+def test_read_array_clips_of_npy(tmp_path, version):
     (tmp_path / "a.npy").write_bytes(npy_bytes(CLIPS, version=version))
     assert count_clips(tmp_path / "a.npy", 10) == 3
     np.testing.assert_array_equal(read(tmp_path / "a.npy", 10), CLIPS)
     np.testing.assert_array_equal(read(tmp_path / "a.npy", 1), CLIPS[:, :1])
 
 
-def test_frames_are_changed_one_by_one(tmp_path):
+def test_read_array_clips_changes_frame_by_frame(tmp_path):
     np.save(tmp_path / "a.npy", CLIPS)
     clips = list(read_array_clips(tmp_path / "a.npy", 9, lambda frame: frame[:1, :1]))
     np.testing.assert_array_equal(clips, CLIPS[:, :9, :1, :1])
 
 
-def test_a_file_is_known_by_its_ending():
+def test_is_clip_array_looks_at_ending():
     assert [is_clip_array(name) for name in ("a.npy", "b/c.NPZ", "a.mp4", "npy")] == [
         *(True, True, False, False)
     ]
@@ -68,7 +68,7 @@ def test_a_file_is_known_by_its_ending():
     ],
 )
 @pytest.mark.parametrize("ending", ["npy", "npz"])
-def test_arrays_that_are_not_clips(tmp_path, ending, array, reason):
+def test_arrays_that_are_not_clips_are_refused(tmp_path, ending, array, reason):
     path = tmp_path / f"a.{ending}"
     (np.save if ending == "npy" else np.savez)(path, array, allow_pickle=True)
     for reading in (read, lambda path: count_clips(path, 9)):
@@ -98,7 +98,7 @@ def test_forged_headers_allocate_nothing(tmp_path, shape, reason):
 
 
 @pytest.mark.parametrize("ending", ["npy", "npz"])
-def test_files_that_are_damaged(tmp_path, ending):
+def test_damaged_files_are_refused(tmp_path, ending):
     path = tmp_path / f"a.{ending}"
     (np.save if ending == "npy" else np.savez_compressed)(path, CLIPS)
     whole = path.read_bytes()
@@ -111,7 +111,7 @@ def test_files_that_are_damaged(tmp_path, ending):
         read(path)
 
 
-def test_a_damaged_value_in_an_archive_is_found(tmp_path):
+def test_damaged_value_in_archive_is_refused(tmp_path):
     path = tmp_path / "a.npz"
     np.savez(path, np.repeat(CLIPS, 99, axis=0))
     content = bytearray(path.read_bytes())
@@ -121,7 +121,7 @@ def test_a_damaged_value_in_an_archive_is_found(tmp_path):
         read(path, 10)
 
 
-def test_an_archive_of_nothing(tmp_path):
+def test_empty_archive_is_refused(tmp_path):
     np.savez(tmp_path / "a.npz")
     with pytest.raises(VideoError, match="it has no arrays"):
         count_clips(tmp_path / "a.npz", 9)

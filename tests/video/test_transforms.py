@@ -6,11 +6,13 @@ from i3d_tf.specs.streams import FLOW_BOUND
 from i3d_tf.video.transforms import (
     centre_crop,
     centre_offsets,
+    change_colours,
     crop,
     flip,
     preprocess_input,
     resize_short_side,
     resized_shape,
+    stretch,
 )
 
 
@@ -32,11 +34,11 @@ def positions(num_frames, height, width):
         (100, 100, (256, 256)),
     ],
 )
-def test_the_short_side_becomes_256(height, width, expected):
+def test_resized_shape_makes_short_side_256(height, width, expected):
     assert resized_shape(height, width) == expected
 
 
-def test_resizing_is_opencv_bilinear_frame_by_frame():
+def test_resize_short_side_is_opencv_bilinear():
     frames = np.random.default_rng(0).integers(0, 256, (3, 24, 32, 3), np.uint8)
     resized = resize_short_side(frames, 48)
     assert resized.shape == (3, 48, 64, 3)
@@ -44,7 +46,7 @@ def test_resizing_is_opencv_bilinear_frame_by_frame():
         np.testing.assert_array_equal(out, cv2.resize(frame, (64, 48)))
 
 
-def test_a_ramp_stays_a_ramp():
+def test_resize_short_side_keeps_ramp():
     ramp = np.arange(0, 160, 10, dtype=np.uint8)[:, np.newaxis, np.newaxis]
     column = resize_short_side(np.broadcast_to(ramp, (1, 16, 16, 3)), 32)[0, :, 0, 0]
     # At half-pixel centres, row y of the doubled ramp shows row (y + 0.5) / 2 - 0.5.
@@ -52,12 +54,12 @@ def test_a_ramp_stays_a_ramp():
     assert np.abs(column - expected).max() <= 0.5  # rounding to whole levels
 
 
-def test_frames_of_the_right_size_pass_unchanged():
+def test_resize_short_side_returns_frames_of_that_size():
     frames = np.zeros((2, 8, 12, 3), np.uint8)
     assert resize_short_side(frames, 8) is frames
 
 
-def test_resizing_takes_views():
+def test_resize_short_side_takes_views():
     frames = np.random.default_rng(0).integers(0, 256, (2, 8, 12, 3), np.uint8)
     mirrored = frames[:, :, ::-1]
     np.testing.assert_array_equal(
@@ -65,7 +67,7 @@ def test_resizing_takes_views():
     )
 
 
-def test_a_resize_that_would_not_fit_in_memory_is_refused():
+def test_resize_short_side_refuses_result_larger_than_memory():
     line = np.zeros((100, 1, 60_000, 3), np.uint8)
     with pytest.raises(ValueError, match=r"resized to \(100, 256, 15360000, 3\) would exceed"):
         resize_short_side(line)
@@ -82,18 +84,17 @@ def test_a_resize_that_would_not_fit_in_memory_is_refused():
         [[1]],
     ],
 )
-def test_resizing_takes_uint8_rgb_only(frames):
+def test_resize_short_side_refuses_other_arrays(frames):
     with pytest.raises(ValueError, match=r"`frames` must be .*\(T, H, W, 3\).*; received"):
         resize_short_side(frames)
 
 
-@pytest.mark.parametrize("short_side", [0, -1, 2.5, "256", None, True])
-def test_the_short_side_is_a_positive_integer(short_side):
-    with pytest.raises(ValueError, match="`short_side` must be an integer >= 1; received"):
-        resize_short_side(np.zeros((1, 8, 8, 3), np.uint8), short_side)
+def test_resize_short_side_refuses_sizes_below_one():
+    with pytest.raises(ValueError, match="`short_side` must be an integer >= 1; received 0"):
+        resize_short_side(np.zeros((1, 8, 8, 3), np.uint8), 0)
 
 
-def test_a_crop_starts_where_it_is_told():
+def test_crop_starts_at_top_left():
     cut = crop(positions(2, 10, 12), 3, 5, 4)
     assert cut.shape == (2, 4, 4, 3)
     assert cut[1, 0, 0].tolist() == [1, 3, 5]
@@ -104,11 +105,11 @@ def test_a_crop_starts_where_it_is_told():
     ("height", "width", "size", "expected"),
     [(256, 340, 224, (16, 58)), (256, 341, 224, (16, 58)), (5, 4, 4, (0, 0)), (6, 7, 4, (1, 1))],
 )
-def test_centre_offsets(height, width, size, expected):
+def test_centre_offsets_round_down(height, width, size, expected):
     assert centre_offsets(height, width, size) == expected
 
 
-def test_the_centre_crop_is_the_centre():
+def test_centre_crop_is_the_centre():
     cut = centre_crop(positions(1, 6, 8), 4)
     assert cut[0, 0, 0].tolist() == [0, 1, 2]
     assert cut[0, -1, -1].tolist() == [0, 4, 5]
@@ -125,12 +126,12 @@ def test_the_centre_crop_is_the_centre():
         (0, 9, "`left` must be"),
     ],
 )
-def test_a_crop_that_leaves_the_frame_is_refused(top, left, message):
+def test_crop_outside_frame_is_refused(top, left, message):
     with pytest.raises(ValueError, match=message):
         crop(np.zeros((1, 10, 12, 3)), top, left, 4)
 
 
-def test_a_crop_larger_than_the_frame_is_refused():
+def test_centre_crop_larger_than_frame_is_refused():
     with pytest.raises(ValueError, match=r"`size` must be at most .* 10 x 12; received 11"):
         centre_crop(np.zeros((1, 10, 12, 3)), 11)
     with pytest.raises(ValueError, match="`size` must be an integer >= 1; received 0"):
@@ -141,12 +142,12 @@ def test_a_crop_larger_than_the_frame_is_refused():
         centre_crop(np.zeros((10, 12)), 4)
 
 
-def test_flipping_rgb_reverses_columns():
+def test_flip_reverses_columns():
     frames = np.arange(6, dtype=np.uint8).reshape(1, 1, 2, 3)
     assert flip(frames).tolist() == [[[[3, 4, 5], [0, 1, 2]]]]
 
 
-def test_flipping_flow_reverses_columns_and_negates_x_only():
+def test_flip_of_flow_negates_x_only():
     flow = np.array([[[[1, 2], [3, 4]]]], np.float32)
     flipped = flip(flow, "flow")
     assert flipped.tolist() == [[[[-3, 4], [-1, 2]]]]
@@ -154,17 +155,17 @@ def test_flipping_flow_reverses_columns_and_negates_x_only():
 
 
 @pytest.mark.parametrize(("stream", "channels"), [("rgb", 3), ("flow", 2)])
-def test_flipping_twice_changes_nothing(stream, channels):
+def test_flip_twice_changes_nothing(stream, channels):
     frames = np.random.default_rng(0).random((2, 3, 4, channels), np.float32)
     np.testing.assert_array_equal(flip(flip(frames, stream), stream), frames)
 
 
-def test_flipping_8_bit_flow_is_refused():
+def test_flip_of_8_bit_flow_is_refused():
     with pytest.raises(ValueError, match=r"must be float.*`dequantize`.*received dtype uint8"):
         flip(np.zeros((1, 2, 2, 2), np.uint8), "flow")
 
 
-def test_rgb_is_mapped_to_minus_one_to_one():
+def test_preprocess_input_maps_rgb_to_minus_one_to_one():
     values = np.arange(256, dtype=np.uint8)
     frames = np.broadcast_to(values[:, np.newaxis], (1, 2, 256, 3))
     scaled = preprocess_input(frames)
@@ -174,7 +175,7 @@ def test_rgb_is_mapped_to_minus_one_to_one():
     np.testing.assert_allclose(scaled[0, 0, :, 0], values / 127.5 - 1, rtol=0, atol=2**-23)
 
 
-def test_flow_is_truncated_and_mapped_to_minus_one_to_one():
+def test_preprocess_input_truncates_flow():
     flow = np.array([-100, -20, -5, 0, 10, 20, 20.5, np.inf], np.float32).reshape(1, 2, 2, 2)
     scaled = preprocess_input(flow, "flow")
     assert scaled.dtype == np.float32
@@ -182,7 +183,7 @@ def test_flow_is_truncated_and_mapped_to_minus_one_to_one():
     assert FLOW_BOUND == 20
 
 
-def test_preprocessing_leaves_its_input_alone_and_takes_batches():
+def test_preprocess_input_takes_batches_and_leaves_input_alone():
     frames = np.full((2, 1, 2, 2, 3), 255, np.uint8)
     assert preprocess_input(frames).shape == frames.shape
     flow = np.full((2, 1, 2, 2, 2), 40, np.float64)
@@ -202,6 +203,55 @@ def test_preprocessing_leaves_its_input_alone_and_takes_batches():
         (np.zeros((2, 2, 3), np.uint8), "rgb", r"received shape \(2, 2, 3\)"),
     ],
 )
-def test_wrong_input_is_named(frames, stream, message):
+def test_preprocess_input_names_wrong_input(frames, stream, message):
     with pytest.raises(ValueError, match=message):
         preprocess_input(frames, stream)
+
+
+def test_stretch_does_not_keep_aspect():
+    frame = np.zeros((40, 80, 3), np.uint8)
+    frame[:, 40:] = 255
+    square = stretch(frame, 40)
+    assert square.shape == (40, 40, 3)
+    # Half as wide: no column is mixed from both sides of the edge.
+    assert (square[:, :20] == 0).all()
+    assert (square[:, 20:] == 255).all()
+    np.testing.assert_array_equal(stretch(frame[:, ::-1], 40), square[:, ::-1])
+
+
+def test_stretch_is_bilinear_at_half_pixel_centres():
+    # Centres 0.5 and 1.5 become 0.5 .. 3.5 halves: 0.25, 0.75, 1.25, 1.75, the outer ones beyond.
+    frame = np.tile(np.array([[0], [100]], np.uint8)[..., None], (1, 2, 3))
+    assert stretch(frame, 4)[:, 0, 0].tolist() == [0, 25, 75, 100]
+
+
+def test_stretch_returns_square_of_that_size():
+    frame = np.random.default_rng(0).integers(0, 256, (32, 32, 3), np.uint8)
+    np.testing.assert_array_equal(stretch(frame, 32), frame)
+
+
+def one_pixel(*values):
+    return np.array(values, np.uint8).reshape(1, 1, 1, 3)
+
+
+def test_change_colours_with_factors_of_one_returns_frames():
+    frames = one_pixel(1, 2, 3)
+    assert change_colours(frames) is frames
+
+
+def test_change_colours_scales_and_truncates_brightness():
+    assert change_colours(one_pixel(100, 10, 200), brightness=1.5).ravel().tolist() == [
+        150,
+        15,
+        255,
+    ]
+
+
+def test_change_colours_scales_contrast_about_middle_grey():
+    # 127.5 + 0.5 * (v - 127.5) = 64 + v / 2, rounded
+    assert change_colours(one_pixel(100, 10, 200), contrast=0.5).ravel().tolist() == [114, 69, 164]
+
+
+def test_change_colours_without_saturation_leaves_luma():
+    # 0.299 * 100 + 0.587 * 10 + 0.114 * 200 = 58.57
+    assert change_colours(one_pixel(100, 10, 200), saturation=0.0).ravel().tolist() == [59] * 3

@@ -31,7 +31,7 @@ def noise(*shape):
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_frames_are_resized_as_by_opencv(resize, size):
+def test_resize_short_side_equals_opencv(resize, size):
     frames = noise(3, *size, 3)
     resized = resize(frames).numpy().astype(int)
     expected = transforms.resize_short_side(frames, 96).astype(int)
@@ -40,19 +40,19 @@ def test_frames_are_resized_as_by_opencv(resize, size):
     assert (resized != expected).mean() <= 0.01
 
 
-def test_frames_of_the_wanted_size_stay_as_they_are(resize):
+def test_resize_short_side_returns_frames_of_that_size(resize):
     frames = noise(2, 100, 96, 3)
     np.testing.assert_array_equal(resize(frames), frames)
 
 
-def test_a_plain_picture_stays_plain(resize):
+def test_resize_short_side_keeps_plain_picture(resize):
     frames = np.full((1, 33, 71, 3), (0, 128, 255), np.uint8)
     resized = resize(frames).numpy()
     assert resized.shape == (1, 96, 207, 3)
     np.testing.assert_array_equal(np.unique(resized.reshape(-1, 3), axis=0), [[0, 128, 255]])
 
 
-def test_the_rest_of_the_preprocessing_is_the_same():
+def test_grey_crop_and_scaling_equal_numpy():
     frames = noise(2, 41, 36, 3)
     np.testing.assert_array_equal(transforms_tf.to_grey(frames), to_grey(frames))
     np.testing.assert_array_equal(
@@ -68,14 +68,14 @@ def test_the_rest_of_the_preprocessing_is_the_same():
 
 
 @pytest.mark.parametrize(("number", "wanted"), [(3, 7), (9, 4), (5, 5)])
-def test_short_videos_are_looped(number, wanted):
+def test_uniform_windows_of_one_are_the_first_frames(number, wanted):
     np.testing.assert_array_equal(
         transforms_tf.uniform_windows(number, wanted, 1), [sampling.first_frames(number, wanted)]
     )
 
 
 @pytest.mark.parametrize("number", [3, 4, 20, 23])
-def test_windows_are_spread_evenly(number):
+def test_uniform_windows_equal_numpy(number):
     np.testing.assert_array_equal(
         transforms_tf.uniform_windows(number, 4, 3), sampling.uniform_windows(number, 4, 3)
     )
