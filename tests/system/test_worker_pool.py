@@ -114,8 +114,8 @@ def test_run_in_process_has_the_grace_to_save_its_work(tmp_path):
         "def work(path):\n"
         "    signal.signal(signal.SIGTERM, signal.default_int_handler)\n"
         "    signal.signal(signal.SIGINT, lambda *_: __import__('os')._exit(3))\n"
-        "    print('at work', flush=True)\n"
         "    try:\n"
+        "        print('at work', flush=True)\n"
         "        time.sleep(60)\n"
         "    finally:\n"
         "        time.sleep(0.2)\n"
@@ -128,7 +128,7 @@ def test_run_in_process_has_the_grace_to_save_its_work(tmp_path):
     )
     assert job.stdout.readline() == "at work\n"
     os.killpg(job.pid, signal.SIGINT)  # as a terminal does
-    assert job.wait(timeout=30) != 0
+    assert job.wait(timeout=60) != 0
     assert (tmp_path / "saved").exists()
 
 
