@@ -6,8 +6,6 @@ python tools/convert.py --release=slim_inception_v1 --source=inception_v1.ckpt [
 python tools/convert.py --keras_application=ResNet50 --inflate [--source=resnet50.weights.h5]
 """
 
-from pathlib import Path
-
 from absl import app, flags
 
 from i3d_tf.specs import slim
@@ -30,42 +28,20 @@ def main(argv):
     """Reads the flags and makes one call."""
     with one_line_errors():
         refuse_arguments(argv)
-        _check_flags()
         quiet_tensorflow()
-        for path in _convert():
-            print(path)
 
+        from i3d_tf.zoo.convert import convert_weights
 
-def _check_flags():
-    if _APPLICATION.value is not None:
-        if not _INFLATE.value or _DOWNLOAD.value:
-            raise ValueError(
-                "--keras_application goes with --inflate and, unless Keras shall download the "
-                "weights, with --source=FILE."
-            )
-    elif _RELEASE.value == slim.NAME:
-        if _SOURCE.value is None or _DOWNLOAD.value:
-            raise ValueError(f"unpack {slim.ARCHIVE_URL} and give its file with --source=FILE.")
-    elif _INFLATE.value:
-        raise ValueError(f"--inflate is for 2D networks; {_RELEASE.value} is inflated already.")
-    elif _DOWNLOAD.value == (_SOURCE.value is not None):
-        raise ValueError("give either --source=DIR_OR_PREFIX or --download.")
-
-
-def _convert():
-    from i3d_tf.zoo import convert, convert_2d
-
-    source, output_dir = _SOURCE.value, _OUTPUT_DIR.value
-    if _APPLICATION.value is not None:
-        return [convert_2d.inflate_application(_APPLICATION.value, source, output_dir)]
-    if _RELEASE.value == slim.NAME:
-        if _INFLATE.value:
-            return convert_2d.inflate_slim(source, output_dir)
-        return [convert_2d.convert_slim(source, output_dir)]
-    if _DOWNLOAD.value:
-        directory = Path(output_dir) / "upstream" / _RELEASE.value
-        source = convert.download_release(_RELEASE.value, directory, _BASE_URL.value)
-    return [convert.convert(_RELEASE.value, source, output_dir)]
+        paths = convert_weights(
+            release=_RELEASE.value,
+            keras_application=_APPLICATION.value,
+            source=_SOURCE.value,
+            download=_DOWNLOAD.value,
+            inflate=_INFLATE.value,
+            base_url=_BASE_URL.value,
+            output_dir=_OUTPUT_DIR.value,
+        )
+        print(*paths, sep="\n")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,5 @@
 """Evaluation of networks on a test set: logits, then the report."""
 
-import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,7 +16,8 @@ from i3d_tf.evaluation.results import Results
 from i3d_tf.inference.dataset_logits import compute_logits, forward_function
 from i3d_tf.specs.protocol import Protocol
 from i3d_tf.specs.streams import JOINT, streams_of
-from i3d_tf.zoo.checkpoint import Checkpoint, open_checkpoint
+from i3d_tf.zoo import open_checkpoints
+from i3d_tf.zoo.checkpoint import Checkpoint
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,10 @@ def evaluate(options: EvaluateOptions) -> Results:
     Raises:
         ValueError: No network was named, or networks and data do not fit.
     """
-    networks, class_names, protocol = _open_networks(options)
+    opened = open_checkpoints(
+        options.checkpoints, options.checkpoint_dir, protocol_overrides=options.protocol
+    )
+    networks, class_names, protocol = opened.by_stream, opened.class_names, opened.protocol
     dataset = _read_test_set(options, class_names)
     flow_store = None
     if any("flow" in streams_of(stream) for stream in networks):
@@ -121,30 +124,6 @@ def evaluate(options: EvaluateOptions) -> Results:
         cuts=[(example.start, example.end) for example in examples],
     )
     return write_report(evaluation, options.report_dir)
-
-
-def _open_networks(options):
-    """Returns the network of each stream, their class names, and their protocol."""
-    named = options.checkpoints
-    networks = {s: open_checkpoint(name, options.checkpoint_dir) for s, name in named.items()}
-    for stream, network in networks.items():
-        if network.stream != stream:
-            raise ValueError(f"{network.name}: is a network for {network.stream}, not {stream}.")
-    class_names = {network.class_names for network in networks.values()}
-    if len(class_names) > 1:
-        raise ValueError("both networks must have the same classes in the same order.")
-    (class_names,) = class_names
-    protocol, *others = (
-        dataclasses.replace(n.protocol, **options.protocol) for n in networks.values()
-    )
-    for other in others:
-        for name, value in dataclasses.asdict(protocol).items():
-            if value != getattr(other, name):
-                raise ValueError(
-                    f"the networks expect {name} {value:g} and {getattr(other, name):g}; give "
-                    f"--{name}."
-                )
-    return networks, class_names, protocol
 
 
 def _read_test_set(options, class_names):

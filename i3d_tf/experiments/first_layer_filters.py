@@ -9,8 +9,10 @@ from i3d_tf.system.files import atomic_write
 from i3d_tf.viz.contact_sheet import write_png
 from i3d_tf.viz.filters import encode_animation, filter_frames, filter_sheet, paint_filters
 from i3d_tf.weights.assign import WeightsError, read_weights
-from i3d_tf.weights.store import SUFFIX, find_weights
+from i3d_tf.weights.store import SUFFIX
 from i3d_tf.weights.weights_file import read_first_kernel
+from i3d_tf.zoo import load_keras
+from i3d_tf.zoo.resolve import resolve
 
 SHEET = "filters.png"
 ANIMATION = "filters_over_time.png"
@@ -65,13 +67,7 @@ def first_kernel(name: Path | str, checkpoint_dir: Path | str = "checkpoints") -
     Returns:
         Float (t, h, w, channels, filters), or (h, w, channels, filters) of a 2D network.
     """
-    path = Path(name)
-    if (path / "run.json").is_file():
-        path = path / "best.keras"
-    if path.suffix != ".keras" and not str(name).endswith(SUFFIX):
-        return read_first_kernel(find_weights(str(name), checkpoint_dir)[0])
-    if not path.is_file():
-        raise FileNotFoundError(f"{path}: no such file.")
+    path = resolve(name, checkpoint_dir).path
     return _kernel_of_model(path) if path.suffix == ".keras" else read_first_kernel(path)
 
 
@@ -81,8 +77,6 @@ def caption_of(name: Path | str) -> str:
 
 
 def _kernel_of_model(path):
-    from i3d_tf.zoo.pretrained import load_keras
-
     weights = read_weights(load_keras(path))
     kernels = [
         value

@@ -13,8 +13,7 @@ from i3d_tf.specs.streams import STREAMS
 from i3d_tf.training.train import TrainOptions, train
 from i3d_tf.weights.assign import assign_weights, read_weights
 from i3d_tf.weights.store import save_weights
-from i3d_tf.zoo.checkpoint import open_checkpoint
-from i3d_tf.zoo.pretrained import build
+from i3d_tf.zoo import build, open_checkpoint
 
 RECIPE = "stick_actions"
 NAMES = {stream: f"stick_actions_{stream}" for stream in STREAMS}
@@ -94,12 +93,11 @@ def publish(workdir: Path | str, name: str, checkpoint_dir: Path | str, command:
     """
     checkpoint = open_checkpoint(os.fspath(workdir))
     trained = checkpoint.model
-    width = trained.get_layer("Conv3d_1a_7x7").filters / 64
     model = build(
         "inception_i3d",
         input_shape=(None, None, None, trained.input_shape[-1]),
         classes=len(checkpoint.class_names),
-        width_multiplier=width,
+        width_multiplier=checkpoint.width_multiplier,
         name=name,
     )
     count = assign_weights(model, read_weights(trained))
@@ -109,7 +107,7 @@ def publish(workdir: Path | str, name: str, checkpoint_dir: Path | str, command:
         "classes": len(checkpoint.class_names),
         "labels": list(checkpoint.class_names),
         "variables": count,
-        "width_multiplier": width,
+        "width_multiplier": checkpoint.width_multiplier,
         "protocol": dataclasses.asdict(checkpoint.protocol),
         "source": {"command": command, "test_accuracy": _best(checkpoint.history)},
     }

@@ -9,9 +9,9 @@ from importlib.metadata import version
 from pathlib import Path
 
 from i3d_tf.models.fold_batch_norm import PRECISIONS, fuse_for_inference
-from i3d_tf.specs.streams import FLOW_BOUND, JOINT, STREAMS
+from i3d_tf.specs.streams import FLOW_BOUND, JOINT
 from i3d_tf.system.files import atomic_folder, ensure_disk_space
-from i3d_tf.zoo.checkpoint import open_checkpoint
+from i3d_tf.zoo import open_checkpoint, open_checkpoints
 
 FORMATS = ("saved_model", "onnx")
 RECORD = "export.json"
@@ -74,17 +74,11 @@ def open_streams(checkpoint, flow_checkpoint=None, checkpoint_dir="checkpoints")
     Raises:
         ValueError: A network is of another stream, or the two do not share classes and protocol.
     """
-    opened = [open_checkpoint(checkpoint, checkpoint_dir)]
     if flow_checkpoint is None:
-        return {opened[0].stream: opened[0]}
-    opened.append(open_checkpoint(flow_checkpoint, checkpoint_dir))
-    for found, stream in zip(opened, STREAMS, strict=True):
-        if found.stream != stream:
-            raise ValueError(f"{found.name}: is for {found.stream}, not for {stream}.")
-    for attribute, what in (("class_names", "classes"), ("protocol", "protocol")):
-        if getattr(opened[0], attribute) != getattr(opened[1], attribute):
-            raise ValueError(f"{checkpoint} and {flow_checkpoint} do not have the same {what}.")
-    return dict(zip(STREAMS, opened, strict=True))
+        opened = open_checkpoint(checkpoint, checkpoint_dir)
+        return {opened.stream: opened}
+    references = {"rgb": checkpoint, "flow": flow_checkpoint}
+    return open_checkpoints(references, checkpoint_dir).by_stream
 
 
 def describe(checkpoints, form, precision) -> dict:

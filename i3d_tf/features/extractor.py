@@ -25,7 +25,7 @@ from i3d_tf.system.prefetch import prefetch
 from i3d_tf.video.errors import VideoError
 from i3d_tf.video.probe import probe
 from i3d_tf.video.transforms import preprocess_input
-from i3d_tf.zoo.checkpoint import open_checkpoint
+from i3d_tf.zoo import open_checkpoints
 
 
 class StreamExtractor:
@@ -146,21 +146,20 @@ class FeatureExtractor:
         streams = streams_of(options.stream)
         self._has_flow = "flow" in streams
         self.engine = choose_engine(options.engine) if self._has_flow else None
-        self._weights, protocols = {}, set()
-        for stream in streams:
-            name = {"rgb": options.rgb_weights, "flow": options.flow_weights}[stream]
-            checkpoint = open_checkpoint(name, options.checkpoint_dir)
-            if checkpoint.stream != stream:
-                raise ValueError(f"{name}: is for {checkpoint.stream}, not for {stream}.")
-            _check_network(checkpoint.model, name, options.rules, checkpoint.protocol)
+        references = {"rgb": options.rgb_weights, "flow": options.flow_weights}
+        checkpoints = open_checkpoints(
+            {stream: references[stream] for stream in streams},
+            options.checkpoint_dir,
+            same_classes=False,
+            protocol_fields=("frame_rate", "short_side", "crop_size"),
+        )
+        self.protocol = checkpoints.protocol
+        self._weights = {}
+        for stream, checkpoint in checkpoints.by_stream.items():
+            _check_network(checkpoint.model, checkpoint.name, options.rules, self.protocol)
             model = fuse_for_inference(checkpoint.model, options.precision)
             self.networks[stream] = StreamExtractor(model, stream, options)
             self._weights[stream] = {"name": checkpoint.name, "sha256": checkpoint.sha256}
-            protocols.add(_shown_by(checkpoint.protocol))
-        if len(protocols) > 1:
-            names = f"{options.rgb_weights} and {options.flow_weights}"
-            raise ValueError(f"{names} do not have the same frame rate, short side and crop.")
-        self.protocol = checkpoint.protocol
 
     def account(self, source, flow_file=None) -> dict:
         """What is known of a video's features before they are computed, in plain values.
@@ -345,7 +344,3 @@ def _check_network(model, name, rules, protocol):
     fixed = model.input_shape[1:4]
     if any(has not in (None, want) for has, want in zip(fixed, wanted, strict=True)):
         raise ValueError(f"{name}: only reads clips of {fixed} (T, H, W); asked for {wanted}.")
-
-
-def _shown_by(protocol):
-    return protocol.frame_rate, protocol.short_side, protocol.crop_size

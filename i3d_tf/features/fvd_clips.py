@@ -27,7 +27,7 @@ from i3d_tf.video.errors import VideoError
 from i3d_tf.video.find import find_videos
 from i3d_tf.video.npy_clips import count_clips, is_clip_array, read_array_clips
 from i3d_tf.video.transforms import preprocess_input, stretch
-from i3d_tf.zoo.checkpoint import open_checkpoint
+from i3d_tf.zoo import open_checkpoints
 
 FEATURES = ("logits", "pooled")
 POOL = "AvgPool3d_0a_7x7"  # the endpoint whose mean over time and space is "pooled"
@@ -77,11 +77,10 @@ class FeatureNetwork:
     """
 
     def __init__(self, weights, checkpoint_dir, rules):
-        checkpoint = open_checkpoint(weights, checkpoint_dir)
-        if checkpoint.stream != "rgb" or len(checkpoint.model.input_shape) != 5:
+        checkpoint = open_checkpoints({"rgb": weights}, checkpoint_dir).by_stream["rgb"]
+        if len(checkpoint.model.input_shape) != 5:
             raise ValueError(
-                f"{weights}: reads {checkpoint.stream} {checkpoint.model.input_shape}; a network "
-                "over clips of RGB is needed, such as rgb_imagenet."
+                f"{weights}: reads images. Name a network for clips of RGB, such as rgb_imagenet."
             )
         self.rules = rules
         self._forward = forward_function(_network(checkpoint.model, weights, rules))

@@ -16,7 +16,7 @@ from i3d_tf.specs.streams import JOINT, STREAM_CHOICES, streams_of
 from i3d_tf.video.errors import VideoError
 from i3d_tf.video.sampling import first_frames
 from i3d_tf.video.transforms import centre_crop, preprocess_input
-from i3d_tf.zoo.checkpoint import open_checkpoint
+from i3d_tf.zoo import open_checkpoints
 
 
 class Predictor:
@@ -48,21 +48,12 @@ class Predictor:
         self.stream = stream
         self.engine = choose_engine(engine) if "flow" in streams_of(stream) else None
         self.models, self.networks = {}, {}
-        label_sets, protocols = set(), set()
         parts = (stream,) if stream in weights else streams_of(stream)
-        for part in parts:
-            checkpoint = open_checkpoint(weights[part], checkpoint_dir)
-            if checkpoint.stream != part:
-                raise ValueError(f"{weights[part]}: is for {checkpoint.stream}, not for {part}.")
-            label_sets.add(checkpoint.class_names)
-            protocols.add(checkpoint.protocol)
+        checkpoints = open_checkpoints({part: weights[part] for part in parts}, checkpoint_dir)
+        self.labels, self.protocol = checkpoints.class_names, checkpoints.protocol
+        for part, checkpoint in checkpoints.by_stream.items():
             self.models[part] = fuse_for_inference(checkpoint.model, precision)
             self.networks[part] = forward_function(self.models[part])
-        for found, what in ((label_sets, "classes"), (protocols, "protocol")):
-            if len(found) > 1:
-                names = " and ".join(weights[part] for part in parts)
-                raise ValueError(f"{names} do not have the same {what}.")
-        self.labels, self.protocol = label_sets.pop(), protocols.pop()
 
     def answer(self, path, top=5) -> Answer:
         """The best classes of one video; a video that cannot be answered says why in `error`."""

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from i3d_tf.specs.geometry import convolutions
-from i3d_tf.specs.inception_v1 import I3D
+from i3d_tf.specs.inception_v1 import FIRST_KERNEL, I3D
 
 INITS = ("repeat", "centre")
 
@@ -139,9 +139,8 @@ def inflate_inception(
     """
     extents = {path: conv.kernel[0] for path, conv, _ in convolutions(I3D, channels=3)}
     inflated = {_name_with_time(path): value for path, value in arrays.items()}
-    first = f"{I3D[0].name}/{KERNEL}"
-    if channels is not None and first in inflated:
-        inflated[first] = adapt_channels(inflated[first], channels)
+    if channels is not None and FIRST_KERNEL in inflated:
+        inflated[FIRST_KERNEL] = adapt_channels(inflated[FIRST_KERNEL], channels)
     return {
         name: inflate_kernel(value, extents.get(name.removesuffix(f"/{KERNEL}"), 1), init)
         if name.endswith(f"/{KERNEL}")

@@ -4,7 +4,9 @@ A recipe holds the sampling of clips, the optimization and its length. Every fie
 by a flag of the same name.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 from i3d_tf.specs.architectures import ARCHITECTURES
 from i3d_tf.specs.inception_v1 import MIN_SIZE
@@ -159,14 +161,7 @@ class Recipe:
     @property
     def protocol(self) -> Protocol:
         """The sampling of clips at test time."""
-        return Protocol(
-            frames=self.test_frames,
-            frame_rate=self.frame_rate,
-            short_side=self.short_side,
-            crop_size=self.crop_size,
-            windows=self.test_windows,
-            rgb_step=self.rgb_step,
-        )
+        return settings_protocol(vars(self))
 
     def clip_shape(self, stream: str, frames: int) -> tuple[int, int, int, int]:
         """Returns the shape (T, H, W, C) of a window of `frames` for a stream's network."""
@@ -184,6 +179,18 @@ class Recipe:
     def _check(self, name, allowed, fits):
         if not fits:
             raise ValueError(f"`{name}` must be {allowed}; received {getattr(self, name)!r}.")
+
+
+def settings_protocol(settings: Mapping[str, Any]) -> Protocol:
+    """Returns the test protocol in a recipe's fields, which `run.json` keeps as settings."""
+    return Protocol(
+        frames=settings["test_frames"],
+        frame_rate=settings["frame_rate"],
+        short_side=settings["short_side"],
+        crop_size=settings["crop_size"],
+        windows=settings["test_windows"],
+        rgb_step=settings["rgb_step"],
+    )
 
 
 def for_model(recipe: Recipe, model: str) -> Recipe:

@@ -1,22 +1,26 @@
-"""The one way weights get into a model: all of them, with the right shapes, or none."""
+"""Assignment of named arrays to a model: all of them, with matching shapes, or none."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from i3d_tf.system.errors import UserError
 
-NAMED_IN_ERRORS = 3
+if TYPE_CHECKING:
+    import keras
+
+MAX_NAMES_IN_ERRORS = 3
 
 
 class WeightsError(UserError, ValueError):
-    """Weights that do not fit, cannot be read, or are not what they claim to be."""
+    """An error in weights: they do not fit, cannot be read, or are others than they claim."""
 
 
 def assign_weights(
-    model,
+    model: "keras.Model | keras.Layer",
     arrays: Mapping[str, np.ndarray],
     ignore_source: Iterable[str] = (),
     ignore_target: Iterable[str] = (),
@@ -27,15 +31,15 @@ def assign_weights(
         model: A built Keras model (or layer).
         arrays: `variable.path` to values.
         ignore_source: List of patterns (as in `fnmatch`) of arrays that may stay unused.
-        ignore_target: List of patterns of variables that may keep the value they have.
+        ignore_target: List of patterns of variables that may keep their values.
 
     Returns:
-        How many variables were assigned.
+        Number of assigned variables.
 
     Raises:
         WeightsError: A variable has no array, an array no variable, a shape differs, or values are
             not numbers; the message names the first of each. The model is then as it was.
-        ValueError: The patterns are a bare string, whose every letter would be a pattern.
+        ValueError: The patterns are a string, of which every letter would be a pattern.
     """
     ignore_source = _pattern_list("ignore_source", ignore_source)
     ignore_target = _pattern_list("ignore_target", ignore_target)
@@ -47,15 +51,15 @@ def assign_weights(
         problems.append(f"{len(missing)} variables have no source ({_some(missing)})")
     if unused := sorted(offered - wanted):
         problems.append(f"{len(unused)} arrays have no variable ({_some(unused)})")
-    misfits = [
+    differing = [
         f"{path}: source {tuple(arrays[path].shape)}, model {tuple(targets[path].shape)}"
         for path in sorted(wanted & offered)
         if tuple(arrays[path].shape) != tuple(targets[path].shape)
     ]
-    if misfits:
-        problems.append(f"{len(misfits)} shapes differ ({_some(misfits)})")
-    if strange := sorted(path for path in wanted & offered if not _is_numeric(arrays[path])):
-        problems.append(f"{len(strange)} arrays are not numbers ({_some(strange)})")
+    if differing:
+        problems.append(f"{len(differing)} shapes differ ({_some(differing)})")
+    if others := sorted(path for path in wanted & offered if not _is_numeric(arrays[path])):
+        problems.append(f"{len(others)} arrays are not numbers ({_some(others)})")
     if problems:
         raise WeightsError(f"Nothing was assigned to {model.name!r}: {'; '.join(problems)}.")
     for path in wanted:
@@ -63,13 +67,13 @@ def assign_weights(
     return len(wanted)
 
 
-def read_weights(model) -> dict[str, np.ndarray]:
-    """The inverse of `assign_weights`: `variable.path` to a copy of its value."""
+def read_weights(model: "keras.Model | keras.Layer") -> dict[str, np.ndarray]:
+    """Returns copies of a model's weights: `variable.path` to value, as `assign_weights` takes."""
     return {path: np.asarray(variable).copy() for path, variable in _weights_by_path(model).items()}
 
 
 def _weights_by_path(model):
-    """The model's weights, without the state of random generators."""
+    """The model's variables by path, without the state of random generators."""
     variables = model.weights
     repeated = [path for path, count in Counter(v.path for v in variables).items() if count > 1]
     if repeated:
@@ -84,7 +88,7 @@ def _pattern_list(name, patterns):
 
 
 def _is_numeric(array):
-    """Whether an array holds bool, whole or real numbers, so that assigning it cannot fail."""
+    """Whether an array holds booleans, integers or real numbers, so that assigning cannot fail."""
     return array.dtype.kind in "biuf" or array.dtype.name == "bfloat16"
 
 
@@ -93,5 +97,5 @@ def _matches(path, patterns):
 
 
 def _some(names):
-    shown = ", ".join(names[:NAMED_IN_ERRORS])
-    return shown + (", ..." if len(names) > NAMED_IN_ERRORS else "")
+    shown = ", ".join(names[:MAX_NAMES_IN_ERRORS])
+    return shown + (", ..." if len(names) > MAX_NAMES_IN_ERRORS else "")

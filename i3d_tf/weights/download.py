@@ -1,39 +1,46 @@
-"""Fetches files of the upstream repository: resumable, and verified before they get their name."""
+"""Resumable downloads of the upstream repository's files, verified before they get their name."""
 
 import http.client
+import os
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 
 from i3d_tf.specs.releases import UPSTREAM_URL, UpstreamFile
 from i3d_tf.system.files import BLOCK_BYTES, git_blob_id
 from i3d_tf.weights.assign import WeightsError
 
-ATTEMPTS = 4
+MAX_ATTEMPTS = 4
 SCHEMES = ("http://", "https://", "file://")
 
 
-def download(file: UpstreamFile, directory, base_url=UPSTREAM_URL, progress=None) -> Path:
+def download(
+    file: UpstreamFile,
+    directory: os.PathLike | str,
+    base_url: str = UPSTREAM_URL,
+    progress: Callable[[int, int | None], object] | None = None,
+) -> Path:
     """Downloads one upstream file, unless it is there already.
 
-    What has arrived stays in `<name>.part`, so that a broken download goes on where it stopped. The
-    file gets its name only when its size and its git blob id are the published ones.
+    Bytes that have arrived stay in `<name>.part`, so that an interrupted download continues there.
+    The file gets its name only when its size and its git blob id are the published ones.
 
     Args:
-        file: What to fetch.
-        directory: Where it goes, under its own name; made where it does not exist.
-        base_url: What `file.path` is appended to: http, https or file.
-        progress: Called with (bytes so far, bytes in all or None) as they arrive.
+        file: The file to fetch.
+        directory: Folder of the result, which keeps the file's own name; made if need be.
+        base_url: URL that `file.path` is appended to: http, https or file.
+        progress: Called with (bytes so far, all bytes or None) as they arrive.
 
     Returns:
-        The verified file.
+        Path of the verified file.
 
     Raises:
-        WeightsError: It cannot be fetched, or is not what was published.
+        WeightsError: The file cannot be fetched, or is not the published one.
     """
     if not base_url.startswith(SCHEMES):
-        raise WeightsError(f"`base_url` must begin with one of {SCHEMES}; received {base_url!r}.")
+        raise WeightsError(f"`base_url` must start with one of {SCHEMES}; received {base_url!r}.")
     target = Path(directory) / Path(file.path).name
     if target.is_file() and git_blob_id(target) == file.blob:
         return target
@@ -47,16 +54,16 @@ def download(file: UpstreamFile, directory, base_url=UPSTREAM_URL, progress=None
 
 
 def _fetch_with_retries(url, part, file, progress):
-    for attempt in range(ATTEMPTS):
+    for attempt in range(MAX_ATTEMPTS):
         try:
             _fetch(url, part, file, progress)
             return
         except urllib.error.HTTPError as error:
-            if error.code == 416:  # nothing is left to send
+            if error.code == http.client.REQUESTED_RANGE_NOT_SATISFIABLE:  # all of it is there
                 return
-            if error.code < 500 or attempt == ATTEMPTS - 1:
+            if error.code < 500 or attempt == MAX_ATTEMPTS - 1:
                 raise WeightsError(
-                    f"{url}: the server answered {error.code} {error.reason}."
+                    f"{url}: the server replied {error.code} {error.reason}."
                 ) from error
         except (
             urllib.error.URLError,
@@ -64,18 +71,18 @@ def _fetch_with_retries(url, part, file, progress):
             ConnectionError,
             TimeoutError,
         ) as error:
-            if attempt == ATTEMPTS - 1:
+            if attempt == MAX_ATTEMPTS - 1:
                 reason = getattr(error, "reason", error)
                 raise WeightsError(
-                    f"{url}: cannot be fetched ({reason}). Run the command again to go on where it "
-                    "stopped, name another place with --base_url, or fetch the files yourself and "
-                    "name their folder with --source."
+                    f"{url}: cannot be fetched ({reason}). Run the command again to continue, name "
+                    "another place with --base_url, or fetch the files yourself and name their "
+                    "folder with --source."
                 ) from error
         time.sleep(2**attempt / 4)
 
 
 def _fetch(url, part, file, progress):
-    """Appends what is missing of `url` to `part`."""
+    """Appends the missing bytes of `url` to `part`."""
     done = part.stat().st_size if part.exists() else 0
     request = urllib.request.Request(url)  # noqa: S310 - the scheme was checked
     if done:
@@ -91,7 +98,7 @@ def _fetch(url, part, file, progress):
                 output.write(block)
                 progress(done, total)
                 if file.size is not None and done > file.size:
-                    break  # not this file: the check that follows says so
+                    break  # another file; `_verify` raises
         if total is not None and done < total:
             raise ConnectionError(f"the connection ended after {done:,} of {total:,} bytes")
 

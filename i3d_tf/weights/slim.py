@@ -1,5 +1,6 @@
-"""Reads TF-Slim's Inception-v1 checkpoint (TensorFlow 1, V1 or V2 format) by our names."""
+"""Reader of TF-Slim's Inception-v1 checkpoint (TensorFlow 1, V1 or V2 format)."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -17,15 +18,15 @@ from i3d_tf.weights.tf_checkpoint import (
 )
 
 
-def slim_files(source) -> CheckpointFiles:
-    """The file of a V1 checkpoint, twice, or the index and the data file of a V2 checkpoint.
+def slim_files(source: os.PathLike | str) -> CheckpointFiles:
+    """Finds the file of a V1 checkpoint, twice, or the index and data file of a V2 checkpoint.
 
     Args:
         source: A folder that holds `inception_v1.ckpt` or `model.ckpt.*`, a V1 file, or the common
             prefix of two V2 files.
 
     Raises:
-        WeightsError: There is none.
+        WeightsError: There is no such checkpoint.
     """
     source = Path(source)
     stems = [source / stem for stem in slim.FILE_STEMS] if source.is_dir() else [prefix_of(source)]
@@ -37,16 +38,16 @@ def slim_files(source) -> CheckpointFiles:
             return files
     raise WeightsError(
         f"{source}: no checkpoint. `source` must be a folder with {' or '.join(slim.FILE_STEMS)} "
-        "(one file, or .index and .data-00000-of-00001), such a file, or the prefix of such files; "
-        f"{slim.ARCHIVE_URL} holds one, to be unpacked first."
+        "(one file, or .index and .data-00000-of-00001), such a file, or the prefix of such files. "
+        f"Unpack {slim.ARCHIVE_URL} to get one."
     )
 
 
-def read_slim(source) -> dict[str, np.ndarray]:
+def read_slim(source: os.PathLike | str) -> dict[str, np.ndarray]:
     """Reads every weight of TF-Slim's Inception-v1, of 1001 classes.
 
-    Training state (`i3d_tf.specs.slim.IGNORED`) may be there and is not read: the weights are those
-    of the last step, not their moving averages.
+    Training state (`i3d_tf.specs.slim.IGNORED`) is skipped: the weights are those of the last step,
+    not their moving averages.
 
     Args:
         source: See `slim_files`.

@@ -1,6 +1,8 @@
-"""Reads the released Sonnet checkpoints (TensorFlow 1, V2 format) by our variables' names."""
+"""Reader of the released Sonnet checkpoints (TensorFlow 1, V2 format)."""
 
+import os
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -19,8 +21,23 @@ from i3d_tf.weights.tf_checkpoint import (
 )
 
 
-def checkpoint_files(source) -> CheckpointFiles:
-    """The index and the data file of a checkpoint.
+class SonnetWeights(NamedTuple):
+    """The weights of a released checkpoint.
+
+    Attributes:
+        arrays: Our `variable.path` to float32 values; batch-norm variables, which one release keeps
+            as [1, 1, 1, 1, C], have shape (C,).
+        files: The files they were read from.
+        is_published: Whether both files are the published ones, byte for byte.
+    """
+
+    arrays: dict[str, np.ndarray]
+    files: CheckpointFiles
+    is_published: bool
+
+
+def checkpoint_files(source: os.PathLike | str) -> CheckpointFiles:
+    """Finds the index and the data file of a checkpoint.
 
     Args:
         source: A folder that holds `model.ckpt.*`, or the files' common prefix.
@@ -43,28 +60,25 @@ def checkpoint_files(source) -> CheckpointFiles:
 
 
 def identify(index: Path, data: Path) -> tuple[str | None, str | None]:
-    """The releases whose (index, data) files these are, byte for byte; None where unknown."""
+    """Returns the releases with these (index, data) files, byte for byte; None where unknown."""
     blobs = {release.index.blob: release.name for release in RELEASES.values()}
     blobs |= {release.data.blob: release.name for release in RELEASES.values()}
     return blobs.get(git_blob_id(index)), blobs.get(git_blob_id(data))
 
 
-def read_sonnet(source, release: Release) -> dict[str, np.ndarray]:
+def read_sonnet(source: os.PathLike | str, release: Release) -> SonnetWeights:
     """Reads every weight of a released checkpoint.
 
     Args:
         source: See `checkpoint_files`.
-        release: Which release the files are.
-
-    Returns:
-        Our `variable.path` to float32 values; batch-norm variables, which one release keeps as
-        [1, 1, 1, 1, C], have shape (C,).
+        release: The release that the files must be.
 
     Raises:
         WeightsError: The files are another release, incomplete, corrupt, or shaped differently.
     """
     files = checkpoint_files(source)
-    for file, found in zip(files, identify(*files), strict=True):
+    releases = identify(*files)
+    for file, found in zip(files, releases, strict=True):
         if found not in (None, release.name):
             raise WeightsError(
                 f"{file}: this is {found}, not {release.name}. Use --release={found}."
@@ -73,4 +87,5 @@ def read_sonnet(source, release: Release) -> dict[str, np.ndarray]:
     sources = {
         path: Source(release.prefix + released_name(path), shape) for path, shape in ours.items()
     }
-    return read_checkpoint(files, sources, release.name, release.ignored)
+    arrays = read_checkpoint(files, sources, release.name, release.ignored)
+    return SonnetWeights(arrays, files, is_published=None not in releases)

@@ -1,30 +1,35 @@
-"""The checkpoint directory: weights by name, and a manifest that says what they are.
+"""The checkpoint directory: weights by name, and their manifest.
 
-`manifest.json` has one row a file: its SHA-256, what it was made from, and what is needed to build
-the model it belongs to. A file without a row, or with another hash, is not loaded.
+`manifest.json` has one row for each file: its SHA-256, its source, and the arguments of the network
+it belongs to. A file without a row, or with another hash, is not loaded.
 """
 
 import json
+import os
 import re
 from collections.abc import Mapping
 from math import prod
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from i3d_tf.specs import slim
 from i3d_tf.specs.releases import RELEASES
 from i3d_tf.system.files import atomic_write, ensure_disk_space, folder_lock, sha256
 from i3d_tf.weights.assign import WeightsError
 
+if TYPE_CHECKING:
+    import keras
+
 MANIFEST = "manifest.json"
 SUFFIX = ".weights.h5"
 
 # A name is part of a file's name, so it must not lead out of the directory.
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
-_HDF5_BYTES_PER_VARIABLE = 8192  # what the format adds to the values; I3D's files have 2,600
+_HDF5_BYTES_PER_VARIABLE = 8192  # at most, beside the values; I3D's files have 2,600
 
 
-def read_manifest(checkpoint_dir) -> dict[str, dict]:
-    """The rows of a checkpoint directory's manifest by name; empty where there is none.
+def read_manifest(checkpoint_dir: os.PathLike | str) -> dict[str, dict]:
+    """Reads the rows of a checkpoint directory's manifest by name; none without a manifest.
 
     Raises:
         WeightsError: The manifest is not JSON of the expected form.
@@ -35,27 +40,29 @@ def read_manifest(checkpoint_dir) -> dict[str, dict]:
     except FileNotFoundError:
         return {}
     except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise WeightsError(f"{path}: not a manifest ({error}). Mend or remove it.") from error
+        raise WeightsError(f"{path}: not a manifest ({error}). Fix or delete it.") from error
     if not isinstance(rows, dict) or not all(isinstance(row, dict) for row in rows.values()):
         raise WeightsError(
-            f"{path}: not a manifest (`weights` must map names to rows). Mend or remove it."
+            f"{path}: not a manifest (`weights` must map names to rows). Fix or delete it."
         )
-    if strange := [name for name in rows if not _NAME.fullmatch(name)]:
+    if invalid := [name for name in rows if not _NAME.fullmatch(name)]:
         raise WeightsError(
-            f"{path}: {strange[0]!r} cannot be the name of weights. Mend or remove it."
+            f"{path}: {invalid[0]!r} cannot be the name of weights. Fix or delete it."
         )
     return rows
 
 
-def save_weights(model, name: str, checkpoint_dir, row: Mapping) -> Path:
-    """Writes a model's weights and their row; what was there before stays until both are whole.
+def save_weights(
+    model: "keras.Model", name: str, checkpoint_dir: os.PathLike | str, row: Mapping
+) -> Path:
+    """Writes a model's weights and their row of the manifest; older ones stay until both are whole.
 
     Args:
         model: The Keras model.
-        name: What the weights will be loaded by, of letters, digits, `_`, `-` and `.`; the file is
+        name: Name to load the weights by, of letters, digits, `_`, `-` and `.`; the file is
             `<name>.weights.h5`.
-        checkpoint_dir: Made where it does not exist.
-        row: What the manifest shall say besides `file` and `sha256`.
+        checkpoint_dir: The checkpoint directory, made if need be.
+        row: The row, besides `file` and `sha256`.
 
     Returns:
         The path of the weights.
@@ -72,11 +79,13 @@ def save_weights(model, name: str, checkpoint_dir, row: Mapping) -> Path:
     try:
         directory.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise OSError(f"{directory}: cannot be made ({error.strerror}). Name another.") from error
+        raise OSError(
+            f"{directory}: cannot be made ({error.strerror}). Name another folder."
+        ) from error
     path = directory / f"{name}{SUFFIX}"
-    with folder_lock(directory):  # two conversions take turns: neither loses the other's row
+    with folder_lock(directory):  # conversions take turns, so that none loses another's row
         rows = read_manifest(directory)
-        ensure_disk_space(directory, _largest_size(model))
+        ensure_disk_space(directory, _max_bytes(model))
         # The weights get their name first: if that fails, the manifest stays as it was.
         with (
             atomic_write(directory / MANIFEST) as manifest,
@@ -84,16 +93,19 @@ def save_weights(model, name: str, checkpoint_dir, row: Mapping) -> Path:
         ):
             model.save_weights(weights)
             rows[name] = {"file": path.name, "sha256": sha256(weights), **row}
-            manifest.write_text(_spell(rows), "utf-8")
+            manifest.write_text(_to_json(rows), "utf-8")
     return path
 
 
-def find_weights(name: str, checkpoint_dir) -> tuple[Path, dict]:
-    """The file of named weights and its row, after comparing the file with the row's hash.
+def find_weights(name: str, checkpoint_dir: os.PathLike | str) -> tuple[Path, dict]:
+    """Finds named weights, and compares their hash with the manifest's.
+
+    Returns:
+        (file, its row of the manifest); the file has been read, and `row["sha256"]` is its hash.
 
     Raises:
         FileNotFoundError: The weights are not there; the message names the command that makes them.
-        WeightsError: The file is not the one that the manifest speaks of.
+        WeightsError: The file is not the one of the manifest.
     """
     directory = Path(checkpoint_dir)
     rows = read_manifest(directory)
@@ -105,8 +117,7 @@ def find_weights(name: str, checkpoint_dir) -> tuple[Path, dict]:
         )
     if sha256(path) != rows[name].get("sha256"):
         raise WeightsError(
-            f"{path}: not the file that {MANIFEST} speaks of (its SHA-256 differs). "
-            f"{_remedy(name, directory)}"
+            f"{path}: not the file of {MANIFEST} (its SHA-256 differs). {_remedy(name, directory)}"
         )
     return path, rows[name]
 
@@ -125,13 +136,13 @@ def _remedy(name, directory):
     )
 
 
-def _spell(rows):
+def _to_json(rows):
     text = json.dumps({"weights": dict(sorted(rows.items()))}, indent=2, ensure_ascii=False)
     return text + "\n"
 
 
-def _largest_size(model):
-    """Bytes that a model's weights file has at most; a compiled model's optimizer is in it."""
+def _max_bytes(model):
+    """Bytes that a model's weights file has at most; it includes a compiled model's optimizer."""
     optimizer = getattr(model, "optimizer", None)
     variables = [*model.variables, *(optimizer.variables if optimizer else ())]
     return sum(4 * prod(variable.shape) + _HDF5_BYTES_PER_VARIABLE for variable in variables)

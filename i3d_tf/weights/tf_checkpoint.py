@@ -1,6 +1,6 @@
-"""TensorFlow-1 checkpoints: two files (V2, an index and its data) or one (V1), read strictly.
+"""Strict reader of TensorFlow-1 checkpoints: two files (V2, an index and its data) or one (V1).
 
-Names and shapes are compared with what a network needs before a value is read.
+All names and shapes are compared with those of the network before a value is read.
 """
 
 import os
@@ -18,32 +18,37 @@ DATA_SUFFIX = DATA_FILE.removeprefix("model.ckpt")
 
 
 class CheckpointFiles(NamedTuple):
-    """Where a checkpoint's names and shapes are, and where its values; one and the same in V1."""
+    """The files of a checkpoint.
+
+    Attributes:
+        index: File with names and shapes.
+        data: File with the values; the same file in V1.
+    """
 
     index: Path
     data: Path
 
 
 class Source(NamedTuple):
-    """Where a variable is found.
+    """The source of a variable.
 
     Attributes:
-        name: In the checkpoint.
-        shape: Of our variable. A vector may be stored with axes of length 1 in front.
+        name: Name in the checkpoint.
+        shape: Shape of our variable. A vector may be stored with axes of length 1 in front.
     """
 
     name: str
     shape: tuple[int, ...]
 
 
-def prefix_of(path) -> Path:
-    """The common prefix of a V2 checkpoint, which may be given by its index file."""
+def prefix_of(path: os.PathLike | str) -> Path:
+    """Returns the common prefix of a V2 checkpoint, given by the prefix or by the index file."""
     path = Path(path)
     return path.with_name(path.name.removesuffix(INDEX_SUFFIX))
 
 
 def v2_files(prefix: Path) -> CheckpointFiles:
-    """The index and the data file with a common prefix, whether they exist or not."""
+    """Returns the index and the data file with a common prefix; they may not exist."""
     return CheckpointFiles(
         *(prefix.with_name(prefix.name + end) for end in (INDEX_SUFFIX, DATA_SUFFIX))
     )
@@ -55,12 +60,12 @@ def read_checkpoint(
     title: str,
     ignored: Iterable[str] = (),
 ) -> dict[str, np.ndarray]:
-    """Reads a checkpoint of which every name is accounted for.
+    """Reads a checkpoint whose names must all be known, and all be there.
 
     Args:
-        files: Which files.
-        sources: Our `variable.path` to what it is in the checkpoint.
-        title: What the checkpoint should be, for messages.
+        files: Files of the checkpoint.
+        sources: Our `variable.path` to its source in the checkpoint.
+        title: Name of the expected network, for messages.
         ignored: Endings of names that are training state, not weights.
 
     Returns:
@@ -98,7 +103,7 @@ def _open(files):
 
 
 def _check_names(shapes, sources, title, ignored, index):
-    """Accounts for both sides: what is needed, and what is there."""
+    """Compares the names of the checkpoint with the wanted ones, in both directions."""
     wanted = {source.name for source in sources.values()}
     present = {name for name in shapes if not name.endswith(ignored)} if ignored else set(shapes)
     missing, unknown = sorted(wanted - present), sorted(present - wanted)
@@ -119,13 +124,13 @@ def _check_shapes(shapes, sources, title, index):
 
 
 def _check_values_present(shapes, files):
-    """The data file holds at least every value that the index promises."""
-    promised = sum(int(np.prod(shape)) for shape in shapes.values()) * 4
+    """Checks that the data file is large enough for all values in the index."""
+    needed = sum(int(np.prod(shape)) for shape in shapes.values()) * 4
     found = files.data.stat().st_size
-    if found < promised:
+    if found < needed:
         raise WeightsError(
-            f"{files.data}: truncated: {found:,} bytes, and {files.index.name} promises "
-            f"{promised:,}. Download it again."
+            f"{files.data}: truncated: {found:,} bytes of the {needed:,} in {files.index.name}. "
+            "Download it again."
         )
 
 

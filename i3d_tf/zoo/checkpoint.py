@@ -1,39 +1,48 @@
-"""A trained network with what is needed to use it: its stream, classes, protocol and origin."""
+"""Trained networks with their metadata: stream, classes, protocol and origin."""
 
+import dataclasses
 import json
+import os
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from i3d_tf.specs.labels import read_labels
 from i3d_tf.specs.protocol import Protocol
+from i3d_tf.specs.recipes import settings_protocol
 from i3d_tf.specs.streams import CHANNELS, JOINT
-from i3d_tf.system.files import sha256
-from i3d_tf.weights.store import find_weights
-from i3d_tf.zoo.pretrained import load, load_keras
+from i3d_tf.zoo.network_file import load_network
+from i3d_tf.zoo.resolve import CHECKPOINT_DIR, KERAS_FILE, NAME, RUN, ResolvedWeights, resolve
+
+if TYPE_CHECKING:
+    import keras
+
+PROTOCOL_FIELDS = tuple(field.name for field in dataclasses.fields(Protocol))
 
 
 @dataclass(frozen=True, eq=False)
 class Checkpoint:
-    """A network and what is known of it.
+    """A trained network with its metadata.
 
     Attributes:
-        name: What it was asked for by.
+        name: The reference it was opened by.
         model: Clips to logits.
-        stream: "rgb" or "flow", or "joint" for a network that sees both.
+        stream: "rgb" or "flow", or "joint" for a network of both.
         class_names: In the order of the logits.
-        protocol: How it expects to be shown videos.
+        protocol: How clips of a video are made for it.
         sha256: Of its file.
         history: Evaluations during its training, if known.
+        width_multiplier: Scale of its numbers of filters.
     """
 
     name: str
-    model: Any
+    model: "keras.Model"
     stream: str
     class_names: tuple[str, ...]
     protocol: Protocol
     sha256: str
     history: list[dict] = field(default_factory=list)
+    width_multiplier: float = 1.0
 
     @property
     def precision(self) -> str:
@@ -41,30 +50,124 @@ class Checkpoint:
         return self.model.layers[-1].dtype_policy.name
 
 
-def open_checkpoint(name, checkpoint_dir="checkpoints") -> Checkpoint:
-    """Opens a network by the folder of its training run, its `.keras` file, or its name.
+@dataclass(frozen=True, eq=False)
+class Checkpoints:
+    """The networks of one or two streams, which fit together.
+
+    Attributes:
+        by_stream: Stream, or "joint" for one network of both, to its checkpoint.
+        class_names: In the order of the logits; those of the first network where they may differ.
+        protocol: How clips of a video are made for all of them; that of the first network where
+            fields may differ.
+    """
+
+    by_stream: dict[str, Checkpoint]
+    class_names: tuple[str, ...]
+    protocol: Protocol
+
+
+def open_checkpoint(
+    reference: os.PathLike | str, checkpoint_dir: os.PathLike | str = CHECKPOINT_DIR
+) -> Checkpoint:
+    """Opens a trained network.
 
     Args:
-        name: A run's folder (its best state is taken), a `.keras` file in one, or a release or
-            another name in the checkpoint directory.
-        checkpoint_dir: Where names are looked up.
+        reference: The folder of a training run, which means its best state; a `.keras` file in
+            such a folder; or a release or another name in the checkpoint directory.
+        checkpoint_dir: Directory in which names are looked up.
 
     Raises:
-        FileNotFoundError: It is not there.
-        ValueError: It is not a network of this project, or what it was trained with is not known.
+        FileNotFoundError: The weights or their metadata are not there.
+        ValueError: The weights or their metadata are damaged, or do not fit.
     """
-    path = Path(name)
-    if (path / "run.json").is_file():
-        path = path / "best.keras"
-    if path.suffix != ".keras":
-        return _from_manifest(name, checkpoint_dir)
-    if not path.is_file():
-        raise FileNotFoundError(f"{path}: no such checkpoint; the run has not evaluated yet.")
-    return _from_run(str(name), path)
+    weights = resolve(reference, checkpoint_dir, (RUN, KERAS_FILE))
+    metadata = _read_manifest_row(weights) if weights.kind == NAME else _read_run(weights)
+    model = load_network(weights)
+    classes, names = model.output_shape[-1], len(metadata["class_names"])
+    if classes != names:
+        source = "its row in the manifest" if weights.kind == NAME else weights.run_file
+        raise ValueError(f"{reference}: it has {classes} classes, and {source} names {names}.")
+    return Checkpoint(
+        name=weights.reference,
+        model=model,
+        stream=stream_of(model),
+        sha256=weights.sha256,
+        **metadata,
+    )
 
 
-def stream_of(model) -> str:
-    """Which stream a network reads, by its channels; "joint" where it has two inputs."""
+def open_checkpoints(
+    references: Mapping[str, os.PathLike | str],
+    checkpoint_dir: os.PathLike | str = CHECKPOINT_DIR,
+    *,
+    same_classes: bool = True,
+    protocol_fields: Collection[str] = PROTOCOL_FIELDS,
+    protocol_overrides: Mapping[str, Any] | None = None,
+) -> Checkpoints:
+    """Opens the networks of one or two streams and checks that they fit together.
+
+    Args:
+        references: Stream, or "joint" for one network of both, to what `open_checkpoint` takes.
+        checkpoint_dir: Directory in which names are looked up.
+        same_classes: Whether the networks must have the same classes.
+        protocol_fields: Fields of the protocol that must be the same.
+        protocol_overrides: Values that replace fields of the networks' protocols; None where the
+            user cannot give any, so that a message does not ask for them.
+
+    Raises:
+        FileNotFoundError: See `open_checkpoint`.
+        ValueError: A network is damaged or of another stream, or the networks do not have the same
+            classes or protocol.
+    """
+    if not references:
+        raise ValueError("`references` must name at least one network; received none.")
+    opened = {}
+    for stream, reference in references.items():
+        opened[stream] = checkpoint = open_checkpoint(reference, checkpoint_dir)
+        if checkpoint.stream != stream:
+            raise ValueError(
+                f"{reference}: is for {checkpoint.stream}, not for {stream}. Name a network for "
+                f"{stream}."
+            )
+    first, *others = opened.values()
+    if same_classes and any(other.class_names != first.class_names for other in others):
+        raise ValueError(
+            f"{_names(opened)} do not have the same classes. Name networks that were trained on "
+            "the same dataset."
+        )
+    protocol = _shared_protocol(opened, protocol_fields, protocol_overrides)
+    return Checkpoints(opened, first.class_names, protocol)
+
+
+def _shared_protocol(opened, fields, overrides):
+    """The first network's protocol, after comparing some of its fields with the others'."""
+    first, *others = (
+        dataclasses.replace(checkpoint.protocol, **overrides or {})
+        for checkpoint in opened.values()
+    )
+    for other in others:
+        differing = {
+            name: f"{name} {getattr(first, name):g} and {getattr(other, name):g}"
+            for name in fields
+            if getattr(first, name) != getattr(other, name)
+        }
+        if differing:
+            advice = "Name networks that were trained on the same clips."
+            if overrides is not None:
+                advice = f"Give {' and '.join(f'--{name}' for name in differing)}."
+            raise ValueError(
+                f"{_names(opened)} do not have the same protocol: {', '.join(differing.values())}. "
+                f"{advice}"
+            )
+    return first
+
+
+def _names(opened):
+    return " and ".join(checkpoint.name for checkpoint in opened.values())
+
+
+def stream_of(model: "keras.Model") -> str:
+    """Returns the stream of a network, by its channels; "joint" where it has two inputs."""
     if isinstance(model.input_shape, dict | list):
         return JOINT
     streams = {channels: stream for stream, channels in CHANNELS.items()}
@@ -74,77 +177,42 @@ def stream_of(model) -> str:
     return streams[channels]
 
 
-def _from_manifest(name, checkpoint_dir):
-    path, row = find_weights(name, checkpoint_dir)
-    model = load(name, checkpoint_dir)
-    labels = row.get("labels")
-    class_names = read_labels(labels) if isinstance(labels, str) else tuple(labels or ())
-    if len(class_names) != model.output_shape[-1]:
-        raise ValueError(
-            f"{name} has {model.output_shape[-1]} classes, and its row in the manifest names "
-            f"{len(class_names)}."
-        )
-    return Checkpoint(
-        name=name,
-        model=model,
-        stream=stream_of(model),
-        class_names=class_names,
-        protocol=_manifest_protocol(name, row.get("protocol", {})),
-        sha256=sha256(path),
-    )
-
-
-def _from_run(name, path):
-    record = path.parent / "run.json"
-    if not record.is_file():
-        raise FileNotFoundError(
-            f"{record}: no such file; {path.name} must lie in the folder of its training run."
-        )
-    class_names, protocol = _read_run(record)
-    history = path.parent / "history.jsonl"
-    lines = history.read_text("utf-8").splitlines() if history.is_file() else []
-    model = load_keras(path)
-    if len(class_names) != model.output_shape[-1]:
-        raise ValueError(
-            f"{path} has {model.output_shape[-1]} classes, and {record.name} beside it names "
-            f"{len(class_names)}."
-        )
-    return Checkpoint(
-        name=name,
-        model=model,
-        stream=stream_of(model),
-        class_names=class_names,
-        protocol=protocol,
-        sha256=sha256(path),
-        history=[json.loads(line) for line in lines],
-    )
-
-
-def _read_run(record):
-    """(class names, Protocol) of a training run."""
+def _read_manifest_row(weights: ResolvedWeights) -> dict:
+    """Fields of `Checkpoint` in a row of the manifest."""
+    labels = weights.row.get("labels")
     try:
-        run = json.loads(record.read_text("utf-8"))
-        settings = run["settings"]
-        protocol = Protocol(
-            frames=settings["test_frames"],
-            frame_rate=settings["frame_rate"],
-            short_side=settings["short_side"],
-            crop_size=settings["crop_size"],
-            windows=settings["test_windows"],
-            rgb_step=settings["rgb_step"],
-        )
-        return tuple(run["class_names"]), protocol
-    except (KeyError, TypeError, ValueError, RecursionError) as error:
-        raise ValueError(
-            f"{record}: not the record of a training run ({error}); it must be the one that "
-            "train.py wrote."
-        ) from error
-
-
-def _manifest_protocol(name, values):
-    try:
-        return Protocol(**values)
+        protocol = Protocol(**weights.row.get("protocol", {}))
     except (TypeError, ValueError) as error:
         raise ValueError(
-            f"{name}: the `protocol` in its row of the manifest is not one ({error})."
+            f"{weights.reference}: the `protocol` in its row of the manifest is invalid ({error})."
         ) from error
+    return {
+        "class_names": read_labels(labels) if isinstance(labels, str) else tuple(labels or ()),
+        "protocol": protocol,
+        "width_multiplier": weights.row.get("width_multiplier", 1.0),
+    }
+
+
+def _read_run(weights: ResolvedWeights) -> dict:
+    """Fields of `Checkpoint` in the folder of a training run."""
+    path = weights.run_file
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"{path}: no such file. {weights.path.name} must be in the folder of its training run."
+        )
+    try:
+        run = json.loads(path.read_text("utf-8"))
+        settings = run["settings"]
+        metadata = {
+            "class_names": tuple(run["class_names"]),
+            "protocol": settings_protocol(settings),
+            "width_multiplier": settings.get("width_multiplier", 1.0),
+        }
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
+        raise ValueError(
+            f"{path}: not the settings of a training run ({error}). Restore the file that train.py "
+            "wrote."
+        ) from error
+    history = path.with_name("history.jsonl")
+    lines = history.read_text("utf-8").splitlines() if history.is_file() else []
+    return {**metadata, "history": [json.loads(line) for line in lines]}

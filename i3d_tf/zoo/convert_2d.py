@@ -1,24 +1,28 @@
-"""From 2D networks' weights to ours: TF-Slim's Inception-v1, and inflated keras.applications."""
+"""Conversion of 2D networks' weights: TF-Slim's Inception-v1, and inflated keras.applications."""
 
 import contextlib
 import inspect
+import os
 import sys
 import warnings
 from pathlib import Path
 
 import keras
 
-from i3d_tf import zoo
+from i3d_tf.inflation.inflate import inflate
 from i3d_tf.inflation.kernels import inflate_inception
 from i3d_tf.models.inception import inception_i3d, inception_v1
 from i3d_tf.specs import slim
 from i3d_tf.specs.streams import CHANNELS
+from i3d_tf.specs.validation import check_choice
 from i3d_tf.system.files import atomic_write, ensure_disk_space, sha256
 from i3d_tf.weights.assign import WeightsError, assign_weights
 from i3d_tf.weights.slim import read_slim, slim_files
 from i3d_tf.weights.store import save_weights
+from i3d_tf.zoo.network_file import load_keras
+from i3d_tf.zoo.resolve import CHECKPOINT_DIR
 
-# How the first layer comes to read another stream's channels, for the manifest.
+# The way in which the first layer reads a stream's channels, for the manifest.
 FIRST_LAYER = {
     "rgb": "as it was",
     "flow": "mean over the 3 input channels, for each of 2, times 3/2 (after arXiv:1608.00859)",
@@ -26,16 +30,16 @@ FIRST_LAYER = {
 
 
 def inflated_name(stream: str) -> str:
-    """What the I3D weights made from TF-Slim's are called: `slim_inception_v1_inflated_rgb`."""
+    """Returns the name of I3D weights made from TF-Slim's: `slim_inception_v1_inflated_rgb`."""
     return f"{slim.NAME}_inflated_{stream}"
 
 
-def convert_slim(source, output_dir="checkpoints") -> Path:
+def convert_slim(source: os.PathLike | str, output_dir: os.PathLike | str = CHECKPOINT_DIR) -> Path:
     """Converts TF-Slim's Inception-v1; nothing is written unless all of it fits.
 
     Args:
         source: The checkpoint, see `i3d_tf.weights.slim.slim_files`.
-        output_dir: Where `slim_inception_v1.weights.h5` and `manifest.json` go.
+        output_dir: Folder of `slim_inception_v1.weights.h5` and `manifest.json`.
 
     Returns:
         The path of the weights, which `i3d_tf.load("slim_inception_v1")` loads.
@@ -46,29 +50,33 @@ def convert_slim(source, output_dir="checkpoints") -> Path:
     arrays = read_slim(source)
     model = inception_v1(classes=slim.CLASSES, name=slim.NAME)
     count = assign_weights(model, arrays)
-    row = _manifest_row("inception_v1", "rgb", count, source)
+    row = _manifest_row("inception_v1", "rgb", count, _hashes(source))
     return save_weights(model, slim.NAME, output_dir, row)
 
 
-def inflate_slim(source, output_dir="checkpoints", init="repeat") -> list[Path]:
+def inflate_slim(
+    source: os.PathLike | str,
+    output_dir: os.PathLike | str = CHECKPOINT_DIR,
+    init: str = "repeat",
+) -> list[Path]:
     """Inflates TF-Slim's Inception-v1 to I3D, for RGB and for flow.
 
-    The head is inflated, too: on a video of one repeated picture the network answers as the 2D one.
-    Asked for another number of classes, `i3d_tf.InceptionI3D(weights=..., classes=...)` leaves it
-    out and says so.
+    The head is inflated, too: for a video of one repeated picture the logits are the 2D network's.
+    With another number of classes, `i3d_tf.InceptionI3D(weights=..., classes=...)` leaves the head
+    out, with a warning.
 
     Args:
         source: The checkpoint, see `i3d_tf.weights.slim.slim_files`.
-        output_dir: Where the two files and `manifest.json` go.
+        output_dir: Folder of the two files and `manifest.json`.
         init: One of `i3d_tf.inflation.kernels.INITS`.
 
     Returns:
-        The paths of both streams' weights; their names are those of `inflated_name`.
+        The paths of both streams' weights, named by `inflated_name`.
 
     Raises:
         WeightsError: The source is something else, incomplete or corrupt.
     """
-    arrays = read_slim(source)
+    arrays, hashes = read_slim(source), _hashes(source)
     paths = []
     for stream, channels in CHANNELS.items():
         name = inflated_name(stream)
@@ -77,19 +85,23 @@ def inflate_slim(source, output_dir="checkpoints", init="repeat") -> list[Path]:
         )
         count = assign_weights(model, inflate_inception(arrays, channels, init))
         inflation = {"inflated": {"init": init, "first_layer": FIRST_LAYER[stream]}}
-        row = _manifest_row("inception_i3d", stream, count, source) | inflation
+        row = _manifest_row("inception_i3d", stream, count, hashes) | inflation
         paths.append(save_weights(model, name, output_dir, row))
     return paths
 
 
-def inflate_application(application: str, source=None, output_dir="checkpoints") -> Path:
+def inflate_application(
+    application: str,
+    source: os.PathLike | str | None = None,
+    output_dir: os.PathLike | str = CHECKPOINT_DIR,
+) -> Path:
     """Inflates a network of `keras.applications` with its weights.
 
     Args:
         application: Its name there, such as "ResNet50".
-        source: A file with its weights (`.weights.h5`, `.h5`) or with the model (`.keras`); where
-            None, Keras downloads those of ImageNet, or takes them from its cache.
-        output_dir: Where `<application>_inflated.keras` goes.
+        source: A file with its weights (`.weights.h5`, `.h5`) or with the model (`.keras`). None
+            means those of ImageNet, which Keras downloads or has in its cache.
+        output_dir: Folder of `<application>_inflated.keras`.
 
     Returns:
         The path of the model, which `i3d_tf.zoo.load_keras` loads.
@@ -98,20 +110,18 @@ def inflate_application(application: str, source=None, output_dir="checkpoints")
         ValueError: The application is unknown, or has a layer without a 3D form.
         WeightsError: The weights cannot be fetched, or do not fit.
     """
-    choices = applications()
-    if application not in choices:
-        raise ValueError(f"`application` must be one of {choices}; received {application!r}.")
-    model = zoo.inflate(_model_2d(application, source))
+    check_choice("application", application, applications())
+    model = inflate(_model_2d(application, source))
     path = Path(output_dir) / f"{application}_inflated.keras"
     path.parent.mkdir(parents=True, exist_ok=True)
-    ensure_disk_space(path.parent, 5 * model.count_params())  # four bytes each, and the description
+    ensure_disk_space(path.parent, 5 * model.count_params())  # four bytes each, and the config
     with atomic_write(path, ".keras") as temporary:
         model.save(temporary)
     return path
 
 
 def applications() -> tuple[str, ...]:
-    """The names of all networks of `keras.applications`."""
+    """Returns the names of all networks of `keras.applications`."""
     return tuple(sorted(dict(inspect.getmembers(keras.applications, inspect.isfunction))))
 
 
@@ -120,7 +130,7 @@ def _model_2d(application, source):
     build = getattr(keras.applications, application)
     if source is None:
         try:
-            # Keras tells of its download on stdout, which is for results.
+            # Keras reports its download on stdout, which is for results.
             with contextlib.redirect_stdout(sys.stderr):
                 return build(weights="imagenet")
         except Exception as error:  # Keras raises a bare Exception where the network fails
@@ -131,7 +141,7 @@ def _model_2d(application, source):
     if not Path(source).is_file():
         raise FileNotFoundError(f"{source}: no such file; `source` must be a weights file.")
     if Path(source).suffix == ".keras":
-        return zoo.load_keras(source)
+        return load_keras(source)
     return _with_weights_of(source, application, build)
 
 
@@ -146,15 +156,17 @@ def _with_weights_of(source, application, build):
     except Exception as error:
         raise WeightsError(
             f"{source}: not the weights of {application}, with its 1000 classes ({reason}) or "
-            f"without a head ({_reason(error)}). A network with another head: save it as .keras."
+            f"without a head ({_reason(error)}). Save a network with another head as .keras."
         ) from error
-    warnings.warn(f"{source} has no head of 1000 classes: neither has the result.", stacklevel=4)
+    warnings.warn(
+        f"{source} has no head of 1000 classes, and so the result has none.", stacklevel=4
+    )
     return model
 
 
 def _load_quietly(build, source, include_top):
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # of what does not fit, before it is an error
+        warnings.simplefilter("ignore", UserWarning)  # Keras's, before it raises an error
         return build(weights=str(source), include_top=include_top)
 
 
@@ -162,12 +174,16 @@ def _reason(error):
     return " ".join(str(error).split())[:120] or type(error).__name__
 
 
-def _manifest_row(architecture, stream, count, source):
-    files = dict.fromkeys(slim_files(source))  # a V1 checkpoint is one file
+def _hashes(source):
+    """File name to SHA-256 of the source's files; a V1 checkpoint is one file."""
+    return {file.name: sha256(file) for file in dict.fromkeys(slim_files(source))}
+
+
+def _manifest_row(architecture, stream, count, hashes):
     return {
         "architecture": architecture,
         "stream": stream,
         "classes": slim.CLASSES,
         "variables": count,
-        "source": {"release": slim.NAME, "sha256": {file.name: sha256(file) for file in files}},
+        "source": {"release": slim.NAME, "sha256": hashes},
     }

@@ -1,7 +1,10 @@
-"""Weights to begin training with: of the same network, or of Inception-v1, copied or inflated."""
+"""Weights to start training with: of the same network, or of Inception-v1, copied or inflated."""
 
+import os
 import warnings
-from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
 
 from i3d_tf.inflation.kernels import adapt_channels, inflate_inception
 from i3d_tf.specs.inception_v1 import (
@@ -13,15 +16,22 @@ from i3d_tf.specs.inception_v1 import (
     INCEPTION_V1_ENDPOINTS,
 )
 from i3d_tf.weights.assign import WeightsError, assign_weights, read_weights
-from i3d_tf.weights.store import SUFFIX
-from i3d_tf.weights.weights_file import describe_weights
-from i3d_tf.zoo.pretrained import InceptionI3D, load, load_keras
+from i3d_tf.zoo.network_file import load_network
+from i3d_tf.zoo.resolve import CHECKPOINT_DIR, resolve
+
+if TYPE_CHECKING:
+    import keras
 
 TRUNKS = ("", "rgb_stream/", "flow_stream/")  # what the paths of a 2D trunk may begin with
 
 
-def write_initial_weights(model, init, checkpoint_dir="checkpoints", width_multiplier=1.0):
-    """Gives a network the weights to begin with, and says what stays untrained.
+def write_initial_weights(
+    model: "keras.Model",
+    init: os.PathLike | str,
+    checkpoint_dir: os.PathLike | str = CHECKPOINT_DIR,
+    width_multiplier: float = 1.0,
+):
+    """Assigns the weights to start with, and warns of layers that stay untrained.
 
     Weights of the same network are copied; where the number of classes differs, without the head.
     Those of 2D Inception-v1 are inflated for I3D, and copied into every trunk of the networks that
@@ -31,8 +41,8 @@ def write_initial_weights(model, init, checkpoint_dir="checkpoints", width_multi
     Args:
         model: The network.
         init: A release or another name in the checkpoint directory; the folder of a training run,
-            whose best state is taken; a `.keras` file; or a `.weights.h5` file of I3D.
-        checkpoint_dir: Where names are looked up.
+            which means its best state; a `.keras` file; or a `.weights.h5` file of I3D.
+        checkpoint_dir: Directory in which names are looked up.
         width_multiplier: The network's.
 
     Raises:
@@ -60,27 +70,13 @@ def write_initial_weights(model, init, checkpoint_dir="checkpoints", width_multi
         warnings.warn(f"{init}: all was loaded but {layers}, untrained.", stacklevel=2)
 
 
-def read_initial_weights(init, checkpoint_dir="checkpoints", width_multiplier=1.0):
-    """`variable.path` to value of the weights that `init` names; see `write_initial_weights`."""
-    path = Path(init)
-    if (path / "run.json").is_file():
-        path = path / "best.keras"
-    if path.suffix == ".keras":
-        if not path.is_file():
-            raise FileNotFoundError(f"{path}: no such file.")
-        return read_weights(load_keras(path))
-    if not str(init).endswith(SUFFIX):
-        return read_weights(load(str(init), checkpoint_dir))
-    if not path.is_file():
-        raise FileNotFoundError(f"{path}: no such weights file.")
-    classes = describe_weights(path).classes
-    model = InceptionI3D(
-        include_top=classes is not None,
-        weights=path,
-        classes=classes or 1,
-        width_multiplier=width_multiplier,
-    )
-    return read_weights(model)
+def read_initial_weights(
+    init: os.PathLike | str,
+    checkpoint_dir: os.PathLike | str = CHECKPOINT_DIR,
+    width_multiplier: float = 1.0,
+) -> dict[str, np.ndarray]:
+    """Reads `variable.path` to value of the weights to start with; see `write_initial_weights`."""
+    return read_weights(load_network(resolve(init, checkpoint_dir), None, width_multiplier))
 
 
 def _is_inception_v1(source):

@@ -1,9 +1,9 @@
-"""Models by name, with their weights."""
+"""Networks by name, with their weights."""
 
 import inspect
+import os
 import warnings
-import zipfile
-from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,13 +12,15 @@ from i3d_tf.models.convnet_lstm import convnet_lstm
 from i3d_tf.models.fused_3d import fused_3d
 from i3d_tf.models.inception import inception_i3d, inception_v1
 from i3d_tf.models.two_stream import two_stream_2d, two_stream_i3d
-from i3d_tf.specs.inception_v1 import FIRST_KERNEL, HEAD, I3D, widen
-from i3d_tf.specs.releases import RELEASES
+from i3d_tf.specs.inception_v1 import FIRST_KERNEL, HEAD
+from i3d_tf.specs.validation import check_choice
 from i3d_tf.weights.assign import WeightsError, assign_weights, read_weights
-from i3d_tf.weights.store import SUFFIX, find_weights, read_manifest
-from i3d_tf.weights.weights_file import RANKS, describe_weights
+from i3d_tf.zoo.network_file import load_keras, load_network, load_weights_file
+from i3d_tf.zoo.resolve import CHECKPOINT_DIR, KERAS_FILE, WEIGHTS_FILE, resolve
 
-CHECKPOINT_DIR = "checkpoints"
+if TYPE_CHECKING:
+    import keras
+
 MODELS = {
     "inception_i3d": inception_i3d,
     "inception_v1": inception_v1,
@@ -32,18 +34,17 @@ MODELS = {
 _HEAD_WEIGHTS = (f"{HEAD}/*",)
 
 
-def build(name, /, **arguments):
+def build(name: str, /, **arguments: Any) -> "keras.Model":
     """Builds a network of the zoo with untrained weights.
 
     Args:
         name: One of `MODELS`.
-        **arguments: As of the network's function.
+        **arguments: Arguments of the network's function.
 
     Raises:
         ValueError: The name is unknown, or the network has no such argument.
     """
-    if name not in MODELS:
-        raise ValueError(f"`name` must be one of {tuple(MODELS)}; received {name!r}.")
+    check_choice("name", name, MODELS)
     known = tuple(inspect.signature(MODELS[name]).parameters)
     if unknown := [argument for argument in arguments if argument not in known]:
         raise ValueError(f"{name!r} takes the arguments {known}; received {unknown}.")
@@ -51,19 +52,19 @@ def build(name, /, **arguments):
 
 
 def InceptionI3D(  # noqa: N802 - a model family's name, as in keras.applications
-    include_top=True,
-    weights=None,
-    input_tensor=None,
-    input_shape=None,
-    pooling=None,
-    classes=400,
-    classifier_activation=None,
-    dropout_rate=0.0,
-    width_multiplier=1.0,
-    name="inception_i3d",
-    checkpoint_dir=CHECKPOINT_DIR,
-):
-    """Inception-v1 I3D (arXiv:1705.07750), as a functional Keras model.
+    include_top: bool = True,
+    weights: os.PathLike | str | None = None,
+    input_tensor: "keras.KerasTensor | None" = None,
+    input_shape: tuple[int | None, ...] | None = None,
+    pooling: str | None = None,
+    classes: int = 400,
+    classifier_activation: Any = None,
+    dropout_rate: float = 0.0,
+    width_multiplier: float = 1.0,
+    name: str = "inception_i3d",
+    checkpoint_dir: os.PathLike | str = CHECKPOINT_DIR,
+) -> "keras.Model":
+    """Builds Inception-v1 I3D (arXiv:1705.07750) as a functional Keras model.
 
     Inputs are float in [-1, 1], shape (N, T, H, W, C); see `i3d_tf.preprocess_input`. Outputs are
     logits, (N, classes): the mean over the T' - 1 steps left of time, where T' = ceil(T / 8). At
@@ -86,7 +87,7 @@ def InceptionI3D(  # noqa: N802 - a model family's name, as in keras.application
         dropout_rate: Dropout between the average pool and the last convolution; the paper has 0.5.
         width_multiplier: Scales the number of filters everywhere.
         name: The model's name.
-        checkpoint_dir: Where named weights are looked up.
+        checkpoint_dir: Directory in which named weights are looked up.
 
     Raises:
         ValueError: An argument cannot work, or the weights do not fit.
@@ -104,22 +105,26 @@ def InceptionI3D(  # noqa: N802 - a model family's name, as in keras.application
     }
     if weights is None:
         return inception_i3d(input_shape=input_shape, **arguments)
-    path = _weights_file(weights, checkpoint_dir)
-    source = _read_weights_file(path, width_multiplier)
+    path = resolve(weights, checkpoint_dir, (KERAS_FILE, WEIGHTS_FILE)).path
+    source = _read_i3d(path, width_multiplier)
     if input_shape is None and input_tensor is None:
-        channels = source[FIRST_KERNEL].shape[3]
+        channels = source[FIRST_KERNEL].shape[-2]
         input_shape = (None, None, None, channels)
     model = inception_i3d(input_shape=input_shape, **arguments)
-    _write_fitting_head(model, source, path)
+    _assign_fitting_head(model, source, path)
     return model
 
 
-def load(release, checkpoint_dir=CHECKPOINT_DIR, input_shape=None):
-    """A model with the weights of a release, ready to answer.
+def load(
+    release: str,
+    checkpoint_dir: os.PathLike | str = CHECKPOINT_DIR,
+    input_shape: tuple[int | None, ...] | None = None,
+) -> "keras.Model":
+    """Loads a network with the weights of a release.
 
     Args:
         release: A release's name, or any other name in the directory's manifest.
-        checkpoint_dir: Where `tools/convert.py` has put the weights.
+        checkpoint_dir: Directory in which `tools/convert.py` has put the weights.
         input_shape: (T, H, W, C), or (H, W, C) of a 2D network, default any size; a fixed size runs
             a little faster.
 
@@ -129,99 +134,24 @@ def load(release, checkpoint_dir=CHECKPOINT_DIR, input_shape=None):
 
     Raises:
         FileNotFoundError: The weights are not there; the message names the command that makes them.
-        ValueError: The file is not the one that the manifest speaks of.
+        ValueError: The file is not the one of the manifest.
     """
-    path, row = find_weights(release, checkpoint_dir)
-    architecture = row.get("architecture", "inception_i3d")
-    if architecture not in RANKS:
-        raise WeightsError(
-            f"{path}: the manifest's `architecture` must be one of {tuple(RANKS)}; it is "
-            f"{architecture!r}."
-        )
-    return _model_of(path, row.get("width_multiplier", 1.0), input_shape, release, architecture)
+    return load_network(resolve(release, checkpoint_dir, paths=()), input_shape)
 
 
-def _weights_file(weights, checkpoint_dir):
-    """The file that a `weights` argument means."""
-    text = str(weights)
-    if not text.endswith((SUFFIX, ".keras")):
-        if Path(text).suffix and text not in read_manifest(checkpoint_dir):
-            raise ValueError(
-                f"`weights` must be None, a name in {checkpoint_dir} (such as {tuple(RELEASES)}), "
-                f"or the path of a .weights.h5 or .keras file; received {text!r}."
-            )
-        return find_weights(text, checkpoint_dir)[0]
-    if not Path(text).is_file():
-        raise FileNotFoundError(f"{text}: no such weights file.")
-    return Path(text)
-
-
-def _read_weights_file(path, width_multiplier):
-    """`variable.path` to value of a file's weights."""
-    model = load_keras(path) if path.suffix == ".keras" else _model_of(path, width_multiplier)
-    source = read_weights(model)
-    if len(source.get(FIRST_KERNEL, np.empty(0)).shape) != 5:
+def _read_i3d(path, width_multiplier):
+    """`variable.path` to value of the weights in a file of I3D."""
+    is_model = path.suffix == ".keras"
+    source = read_weights(
+        load_keras(path) if is_model else load_weights_file(path, width_multiplier)
+    )
+    if np.ndim(source.get(FIRST_KERNEL)) != 5:
         raise WeightsError(f"{path}: these are not the weights of an I3D.")
     return source
 
 
-def load_keras(path):
-    """The model of a `.keras` file, not compiled; code in it is not run.
-
-    Raises:
-        WeightsError: The file is not one, or is damaged.
-    """
-    import keras
-
-    if not zipfile.is_zipfile(path):
-        raise WeightsError(f"{path}: not a .keras file, or cut short.")
-    try:
-        return keras.models.load_model(path, compile=False, safe_mode=True)
-    except Exception as error:  # a damaged file fails anywhere, in any way
-        raise WeightsError(f"{path}: cannot be loaded ({_reason(error)}).") from error
-
-
-def _model_of(
-    path, width_multiplier, input_shape=None, name="inception_i3d", architecture="inception_i3d"
-):
-    """The network of a `.weights.h5` file, with its weights."""
-    found = describe_weights(path, architecture)
-    filters = widen(I3D[0], width_multiplier).filters
-    if found.filters != filters:
-        raise WeightsError(
-            f"{path}: its first layer has {found.filters} filters; with width_multiplier="
-            f"{width_multiplier} it would have {filters}."
-        )
-    any_size = (*(None,) * RANKS[architecture], found.channels)
-    model = MODELS[architecture](
-        include_top=found.classes is not None,
-        classes=found.classes or 1,
-        input_shape=any_size if input_shape is None else input_shape,
-        width_multiplier=width_multiplier,
-        name=name,
-    )
-    if model.input_shape[-1] != found.channels:
-        raise WeightsError(
-            f"{path}: these weights read {found.channels} channels (RGB has 3, flow 2), and "
-            f"`input_shape` has {model.input_shape[-1]}."
-        )
-    if len(model.weights) != found.variables:
-        raise WeightsError(
-            f"{path}: {found.variables} arrays; {name!r} has {len(model.weights)} variables."
-        )
-    try:
-        model.load_weights(path)
-    except (ValueError, OSError, KeyError, RuntimeError) as error:
-        raise WeightsError(f"{path}: does not fit {name!r} ({_reason(error)}).") from error
-    return model
-
-
-def _reason(error):
-    return " ".join(str(error).split())[:200] or type(error).__name__
-
-
-def _write_fitting_head(model, source, path):
-    """Writes all weights, or all but the head's where the number of classes differs."""
+def _assign_fitting_head(model, source, path):
+    """Assigns all weights, or all but the head's where the number of classes differs."""
     ours = {v.path: tuple(v.shape) for v in model.weights if v.path.startswith(f"{HEAD}/")}
     theirs = {name: value.shape for name, value in source.items() if name.startswith(f"{HEAD}/")}
     if ours == theirs:

@@ -1,5 +1,7 @@
-"""Checks converted weights against the output that upstream publishes for its sample clip."""
+"""Comparison of converted weights with the output that upstream published for its sample clip."""
 
+import os
+from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
@@ -19,15 +21,21 @@ SAMPLE_FRAMES = 79
 WEIGHTS = {"rgb": "rgb_imagenet", "flow": "flow_imagenet"}
 
 
-def verify_release(streams, checkpoint_dir, sample_dir, download=False, base_url=UPSTREAM_URL):
-    """Compares the norm and the top 20 of every stream's logits with what was published.
+def verify_release(
+    streams: Collection[str],
+    checkpoint_dir: os.PathLike | str,
+    sample_dir: os.PathLike | str,
+    download: bool = False,
+    base_url: str = UPSTREAM_URL,
+) -> list[str]:
+    """Compares the norm and the top 20 of every stream's logits with the published ones.
 
     Args:
         streams: Some of "rgb", "flow" and "joint".
-        checkpoint_dir: Where the converted weights are.
-        sample_dir: Where the two sample arrays are, or go.
+        checkpoint_dir: Directory of the converted weights.
+        sample_dir: Folder of the two sample arrays.
         download: Whether to fetch the arrays that are not there.
-        base_url: Where from.
+        base_url: URL that the upstream paths are appended to.
 
     Returns:
         The lines of the comparison.
@@ -41,10 +49,10 @@ def verify_release(streams, checkpoint_dir, sample_dir, download=False, base_url
         raise ValueError(
             f"`streams` must be some of {tuple(PUBLISHED_OUTPUT)}; received {streams}."
         )
-    parts = [part for part in WEIGHTS if part in streams or "joint" in streams]
-    clips = {part: read_sample(part, sample_dir, download, base_url) for part in parts}
-    models = {part: load(WEIGHTS[part], checkpoint_dir) for part in parts}
-    logits = {part: np.array(models[part](clips[part])) for part in parts}
+    needed = [stream for stream in WEIGHTS if stream in streams or "joint" in streams]
+    clips = {stream: read_sample(stream, sample_dir, download, base_url) for stream in needed}
+    models = {stream: load(WEIGHTS[stream], checkpoint_dir) for stream in needed}
+    logits = {stream: np.array(models[stream](clips[stream])) for stream in needed}
     if "joint" in streams:
         logits["joint"] = np.array(two_stream(models["rgb"], models["flow"])(clips))
     lines, differing = [], []
@@ -55,13 +63,28 @@ def verify_release(streams, checkpoint_dir, sample_dir, download=False, base_url
             differing.append(stream)
     if differing:
         print("\n".join(lines))
-        raise ValueError(f"the output differs from the published one for {', '.join(differing)}.")
+        raise ValueError(
+            f"{checkpoint_dir}: the output differs from the published one for "
+            f"{', '.join(differing)}. Convert the weights again."
+        )
     return lines
 
 
-def read_sample(part, sample_dir, download, base_url=UPSTREAM_URL):
-    """The published sample clip of one stream: float32 (1, 79, 224, 224, C) in [-1, 1]."""
-    file = SAMPLE_FILES[part]
+def read_sample(
+    stream: str,
+    sample_dir: os.PathLike | str,
+    download: bool,
+    base_url: str = UPSTREAM_URL,
+) -> np.ndarray:
+    """Reads the published sample clip of one stream: float32 (1, 79, 224, 224, C) in [-1, 1].
+
+    Args:
+        stream: "rgb" or "flow".
+        sample_dir: See `verify_release`.
+        download: See `verify_release`.
+        base_url: See `verify_release`.
+    """
+    file = SAMPLE_FILES[stream]
     path = Path(sample_dir) / Path(file.path).name
     if download:
         path = fetch(file, sample_dir, base_url)
@@ -76,14 +99,14 @@ def read_sample(part, sample_dir, download, base_url=UPSTREAM_URL):
             f"{path}: not the published file (git blob id {found}, published {file.blob})."
         )
     clip = np.load(path, allow_pickle=False)
-    expected = (1, SAMPLE_FRAMES, CROP_SIZE, CROP_SIZE, CHANNELS[part])
+    expected = (1, SAMPLE_FRAMES, CROP_SIZE, CROP_SIZE, CHANNELS[stream])
     if clip.shape != expected:
         raise WeightsError(f"{path}: has shape {clip.shape}, expected {expected}.")
     return clip.astype(np.float32)
 
 
-def compare(stream, logits):
-    """The comparison of one stream.
+def compare(stream: str, logits: np.ndarray) -> tuple[list[str], bool]:
+    """Compares the logits of one stream with the published ones.
 
     Args:
         stream: "rgb", "flow" or "joint".

@@ -149,9 +149,9 @@ def test_folders_of_other_classes_are_left_out(options, networks):
     [
         ({"rgb": None}, "test", "no network was named. Give --rgb_checkpoint, --flow_ch"),
         ({"joint": "joint"}, "test", "sees both streams. Give no other network beside it"),
-        ({"rgb": "flow"}, "test", "flow: is a network for flow, not rgb"),
-        ({"flow": "other"}, "test", "both networks must have the same classes"),
-        ({"flow": "longer"}, "test", "expect frames 9 and 16; give --frames"),
+        ({"rgb": "flow"}, "test", "flow: is for flow, not for rgb"),
+        ({"flow": "other"}, "test", "do not have the same classes"),
+        ({"flow": "longer"}, "test", r"frames 9 and 16\. Give --frames"),
         ({"rgb": None, "flow": "strange"}, "test", "no row is of this split and these classes"),
         ({}, "val", "has no folder 'val'"),
     ],

@@ -16,7 +16,8 @@ from i3d_tf.synthetic.clip import clip_seed, render_clip
 from i3d_tf.video.decode import read_clip
 from i3d_tf.video.encode import write_video
 from i3d_tf.video.transforms import centre_crop, preprocess_input, resize_short_side
-from i3d_tf.zoo.checkpoint import open_checkpoint
+from i3d_tf.zoo import checkpoint as checkpoint_module
+from i3d_tf.zoo import open_checkpoint
 
 pytestmark = pytest.mark.slow  # two exports, and the first flow of each size compiles
 
@@ -219,7 +220,7 @@ def test_wrong_streams_are_refused(tiny_dir, tmp_path):
 
 
 def test_streams_of_other_classes_are_refused(tiny_dir, tmp_path, monkeypatch):
-    opened = export_module.open_checkpoint
+    opened = checkpoint_module.open_checkpoint
 
     def other_classes(name, checkpoint_dir):
         checkpoint = opened(name, checkpoint_dir)
@@ -227,7 +228,7 @@ def test_streams_of_other_classes_are_refused(tiny_dir, tmp_path, monkeypatch):
             object.__setattr__(checkpoint, "class_names", tuple("abcde"))
         return checkpoint
 
-    monkeypatch.setattr(export_module, "open_checkpoint", other_classes)
+    monkeypatch.setattr(checkpoint_module, "open_checkpoint", other_classes)
     with pytest.raises(ValueError, match="tiny_rgb and tiny_flow do not have the same classes"):
         export("tiny_rgb", tmp_path / "export", "tiny_flow", checkpoint_dir=tiny_dir)
 

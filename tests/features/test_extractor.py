@@ -13,6 +13,7 @@ from i3d_tf.inference.video_source import VideoSource
 from i3d_tf.specs.protocol import Protocol
 from i3d_tf.video.errors import VideoError
 from i3d_tf.video.transforms import preprocess_input
+from i3d_tf.zoo import checkpoint as checkpoint_module
 from i3d_tf.zoo import load
 
 SOURCE = {"name": "a.mp4", "bytes": 9}
@@ -36,8 +37,11 @@ def extractor(small_dir):
         return FeatureExtractor(FeatureOptions(rules or feature_rules(), stream, **options | more))
 
     with pytest.MonkeyPatch.context() as patch:
-        for name in ("open_checkpoint", "fuse_for_inference"):
-            patch.setattr(feature_network, name, cache(getattr(feature_network, name)))
+        for module, name in (
+            (checkpoint_module, "open_checkpoint"),
+            (feature_network, "fuse_for_inference"),
+        ):
+            patch.setattr(module, name, cache(getattr(module, name)))
         yield build
 
 

@@ -1,3 +1,4 @@
+import dataclasses
 from types import SimpleNamespace
 
 import numpy as np
@@ -7,7 +8,8 @@ from i3d_tf.features import fvd_clips as fvd_features
 from i3d_tf.features.fvd_clips import ClipRules, FeatureNetwork, gather_features
 from i3d_tf.video.decode import read_first_frames
 from i3d_tf.video.transforms import stretch
-from i3d_tf.zoo import load
+from i3d_tf.zoo import checkpoint as checkpoint_module
+from i3d_tf.zoo import load, open_checkpoint
 
 SMALL = ClipRules(frames=9, size=32)
 
@@ -180,7 +182,7 @@ def test_pooled_features_become_the_logits_by_the_last_convolution(tiny_dir):
 
 
 def test_networks_of_another_kind_are_refused(tiny_dir):
-    with pytest.raises(ValueError, match=r"tiny_flow: reads flow .*a network over clips of RGB"):
+    with pytest.raises(ValueError, match="tiny_flow: is for flow, not for rgb"):
         FeatureNetwork("tiny_flow", tiny_dir, SMALL)
     with pytest.raises(FileNotFoundError, match=r"convert\.py --release=rgb_imagenet"):
         FeatureNetwork("rgb_imagenet", tiny_dir, SMALL)
@@ -189,9 +191,9 @@ def test_networks_of_another_kind_are_refused(tiny_dir):
 def test_a_network_for_clips_of_one_size_says_so(tiny_dir, monkeypatch):
     def open_fixed(name, checkpoint_dir):
         model = load(name, checkpoint_dir, input_shape=(16, 64, 64, 3))
-        return SimpleNamespace(model=model, stream="rgb", name=name, sha256="")
+        return dataclasses.replace(open_checkpoint(name, checkpoint_dir), model=model)
 
-    monkeypatch.setattr(fvd_features, "open_checkpoint", open_fixed)
+    monkeypatch.setattr(checkpoint_module, "open_checkpoint", open_fixed)
     with pytest.raises(ValueError, match=r"only reads clips of \(16, 64, 64\) .*\(9, 32, 32\)"):
         FeatureNetwork("tiny_rgb", tiny_dir, SMALL)
 

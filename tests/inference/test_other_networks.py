@@ -7,11 +7,11 @@ import tensorflow as tf
 from i3d_tf import zoo
 from i3d_tf.export.saved_model import ServingModule
 from i3d_tf.flow.compute import compute_flow
-from i3d_tf.inference import predictor as predict_module
 from i3d_tf.inference.predictor import Predictor
 from i3d_tf.specs.protocol import Protocol
 from i3d_tf.video.decode import read_clip
 from i3d_tf.video.transforms import centre_crop, preprocess_input, resize_short_side
+from i3d_tf.zoo import checkpoint as checkpoint_module
 from i3d_tf.zoo.checkpoint import Checkpoint
 
 NAMES = ("run", "jump", "sit")
@@ -95,7 +95,7 @@ def assert_close(answer, expected):
 
 def test_predict_shows_the_windows_of_the_protocol(case, video, shown, monkeypatch):
     checkpoint, windows = case
-    monkeypatch.setattr(predict_module, "open_checkpoint", lambda *_: checkpoint)
+    monkeypatch.setattr(checkpoint_module, "open_checkpoint", lambda *_: checkpoint)
     stream = checkpoint.stream
     answer = Predictor(stream, {stream: "it"}, engine="graph").answer(video, top=3)
     assert answer.error is None

@@ -14,6 +14,7 @@ from i3d_tf.inference.predictor import Predictor, predict
 from i3d_tf.metrics.ranking import Prediction
 from i3d_tf.specs.protocol import Protocol
 from i3d_tf.video.decode import read_clip
+from i3d_tf.zoo import checkpoint as checkpoint_module
 from i3d_tf.zoo import load
 from i3d_tf.zoo.checkpoint import open_checkpoint
 
@@ -238,7 +239,7 @@ def test_two_streams_must_agree(tiny_dir, monkeypatch, change, what):
         checkpoint = open_checkpoint(name, checkpoint_dir)
         return dataclasses.replace(checkpoint, **change) if name == "tiny_flow" else checkpoint
 
-    monkeypatch.setattr(predict_module, "open_checkpoint", open_changed)
+    monkeypatch.setattr(checkpoint_module, "open_checkpoint", open_changed)
     with pytest.raises(ValueError, match=f"tiny_rgb and tiny_flow do not have the same {what}"):
         Predictor("joint", WEIGHTS, tiny_dir)
 

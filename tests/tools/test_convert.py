@@ -50,8 +50,8 @@ def test_a_bad_source_is_one_line_and_leaves_nothing(run_tool, released_checkpoi
     )
     assert (status, out) == (1, [])
     assert err == [
-        f"error: {source / DATA_FILE}: truncated: 10,000 bytes, and {INDEX_FILE} promises "
-        "50,818,176. Download it again."
+        f"error: {source / DATA_FILE}: truncated: 10,000 bytes of the 50,818,176 in "
+        f"{INDEX_FILE}. Download it again."
     ]
     assert not (tmp_path / "out").exists()
 
@@ -74,14 +74,14 @@ def test_a_download_that_is_not_there_is_one_line(run_tool, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--release=rgb_imagenet"], "give either --source=DIR_OR_PREFIX or --download"),
-        (["--release=flow_scratch", "--download", "--source=x"], "give either --source"),
+        (["--release=rgb_imagenet"], "needs either --source=DIR_OR_PREFIX or --download"),
+        (["--release=flow_scratch", "--download", "--source=x"], "needs either --source"),
         (["--release=rgb_imagenet", "--download", "x"], "unexpected arguments ['x']"),
         (["--release=rgb"], f"value should be one of <{'|'.join(RELEASES)}|slim_inception_v1>"),
         (["--source=x"], "Exactly one of (release, keras_application) must have a value"),
-        (["--release=rgb_scratch", "--source=x", "--inflate"], "rgb_scratch is inflated already"),
+        (["--release=rgb_scratch", "--source=x", "--inflate"], "rgb_scratch is 3D already"),
         (["--release=slim_inception_v1", "--download"], "inception_v1_2016_08_28.tar.gz and give"),
-        (["--keras_application=VGG16", "--source=x"], "--keras_application goes with --inflate"),
+        (["--keras_application=VGG16", "--source=x"], "--keras_application needs --inflate"),
         (["--keras_application=VGG", "--inflate"], "`application` must be one of ('ConvNeXtBase'"),
     ],
 )

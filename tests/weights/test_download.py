@@ -205,7 +205,7 @@ def test_too_much_is_not_fetched_to_its_end(upstream, tmp_path):
 def test_an_answer_that_is_no_file(upstream, tmp_path, status, attempts):
     upstream.status = status
     (tmp_path / PART).write_bytes(CONTENT[:10])
-    with pytest.raises(WeightsError, match=rf"data/model\.bin: the server answered {status} "):
+    with pytest.raises(WeightsError, match=rf"data/model\.bin: the server replied {status} "):
         download(FILE, tmp_path, upstream.url)
     assert len(upstream.requests) == attempts
     assert names(tmp_path) == [PART]
@@ -226,6 +226,6 @@ def test_from_a_folder(tmp_path):
 
 @pytest.mark.parametrize("address", ["ftp://127.0.0.1", "/tmp", "", "data:,abc"])
 def test_other_addresses_are_refused(tmp_path, address):
-    with pytest.raises(WeightsError, match="`base_url` must begin with one of"):
+    with pytest.raises(WeightsError, match="`base_url` must start with one of"):
         download(FILE, tmp_path, address)
     assert names(tmp_path) == []

@@ -3,7 +3,7 @@ import pytest
 
 from i3d_tf.specs import slim
 from i3d_tf.specs.geometry import variable_shapes
-from i3d_tf.specs.inception_v1 import INCEPTION_V1, widen
+from i3d_tf.specs.inception_v1 import I3D, INCEPTION_V1, widen
 from i3d_tf.weights.assign import WeightsError
 from i3d_tf.weights.slim import read_slim, slim_files
 
@@ -81,7 +81,7 @@ def test_where_nothing_is_the_address_is_named(tmp_path):
     for source in (tmp_path, tmp_path / "inception_v1.ckpt"):
         message = refusal(source)
         assert message.startswith(f"{source}: no checkpoint.")
-        assert "inception_v1_2016_08_28.tar.gz holds one, to be unpacked first" in message
+        assert "inception_v1_2016_08_28.tar.gz to get one." in message
 
 
 @pytest.mark.parametrize("kind", FORMATS)
@@ -99,8 +99,12 @@ def test_names_shapes_and_types_are_those_of_the_release(write, kind, changes, e
     assert expected in refusal(write(kind, **changes))
 
 
-def test_a_checkpoint_of_i3d(released_checkpoint, values):
-    message = refusal(released_checkpoint)
+def test_checkpoint_of_i3d_is_refused(
+    values, released_shapes, values_for, write_checkpoint, tmp_path
+):
+    rows = tuple(widen(row, 1 / 16) for row in I3D)
+    released = values_for(released_shapes("rgb_imagenet", rows))
+    message = refusal(write_checkpoint(tmp_path, released))
     assert "not the names of slim_inception_v1: 230 missing, 230 unknown" in message
 
 

@@ -1,8 +1,10 @@
+import dataclasses
+
 import numpy as np
 import pytest
 
 from i3d_tf.specs.inception_v1 import I3D, widen
-from i3d_tf.specs.releases import RELEASES
+from i3d_tf.specs.releases import RELEASES, UpstreamFile
 from i3d_tf.system.files import git_blob_id
 from i3d_tf.weights import sonnet
 from i3d_tf.weights.assign import WeightsError
@@ -57,7 +59,7 @@ def refusal(folder, release=RGB):
 
 @pytest.mark.parametrize("name", RELEASES)
 def test_reads_every_release_by_our_names(narrow, values_for, released_shapes, name):
-    arrays = read_sonnet(narrow(name), RELEASES[name])
+    arrays = read_sonnet(narrow(name), RELEASES[name]).arrays
     assert len(arrays) == 230
     released = values_for(released_shapes(name, NARROW))
     for ours, theirs in RELEASED.items():
@@ -166,7 +168,21 @@ def test_a_file_known_to_be_of_another_release(narrow, monkeypatch, which):
     assert refusal(folder) == (
         f"{file}: this is rgb_scratch, not rgb_imagenet. Use --release=rgb_scratch."
     )
-    assert len(read_sonnet(folder, twin)) == 230
+    assert not read_sonnet(folder, twin).is_published  # the other file is unknown
+
+
+def test_published_files_are_marked(narrow, monkeypatch):
+    folder = narrow()
+    published = dataclasses.replace(
+        RGB,
+        index=UpstreamFile(INDEX, None, git_blob_id(folder / INDEX)),
+        data=UpstreamFile(DATA, None, git_blob_id(folder / DATA)),
+    )
+    monkeypatch.setitem(sonnet.RELEASES, "rgb_imagenet", published)
+    found = read_sonnet(folder, published)
+    assert found.is_published
+    assert found.files == (folder / INDEX, folder / DATA)
+    assert len(found.arrays) == 230
 
 
 BIAS = "RGB/inception_i3d/Logits/Conv3d_0c_1x1/conv_3d/b"
@@ -194,7 +210,7 @@ def test_names_and_shapes_are_those_of_the_release(narrow, changes, expected):
 
 def test_batch_norm_variables_may_keep_their_five_axes(narrow):
     folder = narrow(**{BETA: (1, 1, 1, 1, 4)})
-    assert read_sonnet(folder, RGB)["Conv3d_1a_7x7/batch_norm/beta"].shape == (4,)
+    assert read_sonnet(folder, RGB).arrays["Conv3d_1a_7x7/batch_norm/beta"].shape == (4,)
 
 
 def test_values_of_another_type_are_refused(

@@ -78,7 +78,7 @@ def test_a_directory_without_a_manifest_has_no_rows(tmp_path):
 
 def test_other_bytes_are_not_loaded(directory):
     (directory / "old.weights.h5").write_text("old Words")
-    with pytest.raises(WeightsError, match=r"old\.weights\.h5: not the file that manifest\.json"):
+    with pytest.raises(WeightsError, match=r"old\.weights\.h5: not the file of manifest\.json"):
         find_weights("old", directory)
 
 
@@ -140,7 +140,7 @@ def test_a_broken_manifest_is_named_and_kept(directory, text):
         lambda: find_weights("old", directory),
         lambda: save_weights(Words("abc"), "new", directory, {}),
     ):
-        with pytest.raises(WeightsError, match=r"manifest\.json: .*Mend or remove it\."):
+        with pytest.raises(WeightsError, match=r"manifest\.json: .*Fix or delete it\."):
             attempt()
     assert contents(directory) == before
 
@@ -203,7 +203,7 @@ def test_room_is_asked_for_before_hdf5_is_written(directory):
 @pytest.mark.parametrize("below", [".", "folder"])
 def test_a_directory_that_cannot_be_made(tmp_path, below):
     (tmp_path / "file").write_text("not a folder")
-    with pytest.raises(OSError, match=r"file.*: cannot be made \(.*\)\. Name another\."):
+    with pytest.raises(OSError, match=r"file.*: cannot be made \(.*\)\. Name another folder\."):
         save_weights(Words("abc"), "new", tmp_path / "file" / below, {})
     assert (tmp_path / "file").read_text() == "not a folder"
 

@@ -1,95 +1,195 @@
 import dataclasses
+import json
+from types import SimpleNamespace
 
 import pytest
 
 from i3d_tf.specs.protocol import Protocol
+from i3d_tf.specs.recipes import RECIPES
 from i3d_tf.system.files import sha256
-from i3d_tf.zoo import checkpoint as checkpoints
-from i3d_tf.zoo.checkpoint import open_checkpoint, stream_of
+from i3d_tf.weights.store import MANIFEST
+from i3d_tf.zoo import checkpoint as checkpoint_module
+from i3d_tf.zoo import open_checkpoint, open_checkpoints
+from i3d_tf.zoo.checkpoint import Checkpoint, stream_of
+from i3d_tf.zoo.resolve import NAME, ResolvedWeights
 
 FIVE = ("one", "two", "three", "four", "five")
 
 
 @pytest.fixture
-def row(monkeypatch):
-    """What the manifest says of every name, to be changed; the networks have five classes."""
+def five_classes(monkeypatch):
+    """Any weights are those of an RGB network of five classes."""
+    model = SimpleNamespace(
+        name="five", input_shape=(None, None, None, None, 3), output_shape=(None, 5)
+    )
+    monkeypatch.setattr(checkpoint_module, "load_network", lambda weights: model)
+    return model
 
-    class FiveClasses:
-        name = "five"
-        input_shape = (None, None, None, None, 3)
-        output_shape = (None, 5)
 
-    row = {"labels": list(FIVE)}
-    monkeypatch.setattr(checkpoints, "find_weights", lambda name, directory: (__file__, row))
-    monkeypatch.setattr(checkpoints, "load", lambda name, directory: FiveClasses())
+@pytest.fixture
+def row(monkeypatch, five_classes):
+    """The manifest's row of every name."""
+    row = {"labels": list(FIVE), "sha256": "0"}
+    monkeypatch.setattr(
+        checkpoint_module,
+        "resolve",
+        lambda name, *_: ResolvedWeights(str(name), __file__, NAME, row),
+    )
     return row
 
 
-def test_a_name_in_the_checkpoint_directory(tiny_dir):
-    found = open_checkpoint("tiny_flow", tiny_dir)
+def test_open_checkpoint_reads_a_named_network_once(tiny_dir, count_opened_files):
+    with count_opened_files() as opened:
+        found = open_checkpoint("tiny_flow", tiny_dir)
+    path = tiny_dir / "tiny_flow.weights.h5"  # HDF5 opens it for itself, once more
+    assert (opened[str(path)], opened[str(tiny_dir / MANIFEST)]) == (1, 1)
     assert (found.name, found.stream) == ("tiny_flow", "flow")
     assert found.class_names == FIVE
     assert found.protocol == Protocol(250, 25.0, 256, 224)
-    assert found.sha256 == sha256(tiny_dir / "tiny_flow.weights.h5")
+    assert found.sha256 == sha256(path)
     assert found.history == []
+    assert found.width_multiplier == 1 / 16
     assert found.model.output_shape == (None, 5)
+    assert found.model.name == "tiny_flow"
 
 
-def test_a_row_may_name_a_label_set_and_a_protocol(row):
+def test_row_of_the_manifest_has_a_protocol(row):
     protocol = {"frames": 64, "frame_rate": 12.5}
-    row |= {"protocol": protocol}
-    found = open_checkpoint("any")
-    assert found.protocol == dataclasses.replace(Protocol(), **protocol)
+    row["protocol"] = protocol
+    assert open_checkpoint("any").protocol == dataclasses.replace(Protocol(), **protocol)
 
 
 @pytest.mark.parametrize(
     ("labels", "message"),
     [
-        (None, "odd has 5 classes, and its row in the manifest names 0"),
-        (["one"], "odd has 5 classes, and its row in the manifest names 1"),
-        ("kinetics400", "odd has 5 classes, and its row in the manifest names 400"),
+        (None, "odd: it has 5 classes, and its row in the manifest names 0"),
+        (["one"], "odd: it has 5 classes, and its row in the manifest names 1"),
+        ("kinetics400", "odd: it has 5 classes, and its row in the manifest names 400"),
         ("kinetics", "`label_set` must be one of"),
     ],
 )
-def test_a_row_must_name_the_classes(row, labels, message):
+def test_row_of_the_manifest_must_name_the_classes(row, labels, message):
     row["labels"] = labels
     with pytest.raises(ValueError, match=message):
         open_checkpoint("odd")
 
 
-def test_a_network_of_neither_stream(row):
-    class Grey:
-        name = "grey"
-        input_shape = (None, None, None, None, 1)
-
-    with pytest.raises(ValueError, match="'grey' reads 1 channels; RGB has 3, flow 2"):
-        stream_of(Grey())
-
-
 @pytest.mark.parametrize(
-    ("protocol", "message"),
-    [
-        ({"speed": 1}, "odd: the `protocol` in its row of the manifest is not one .*speed"),
-        ({"frames": 0}, r"`frames` must be an integer within 1\.\.65536; received 0"),
-        (
-            {"frame_rate": float("nan")},
-            "`frame_rate` must be a number .* received nan",
-        ),
-        ({"crop_size": 300}, "`crop_size` must be at most `short_side`"),
-        (["frames"], "is not one"),
-    ],
+    ("protocol", "reason"),
+    [({"speed": 1}, "speed"), ({"frames": 0}, "frames"), (["frames"], "mapping")],
 )
-def test_a_protocol_that_is_none(row, protocol, message):
+def test_invalid_protocol_in_the_manifest(row, protocol, reason):
     row["protocol"] = protocol
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(
+        ValueError, match=f"odd: the `protocol` in its row .* is invalid \\(.*{reason}"
+    ):
         open_checkpoint("odd")
+
+
+def test_stream_of_other_channels_is_an_error():
+    model = SimpleNamespace(name="grey", input_shape=(None, None, None, None, 1))
+    with pytest.raises(ValueError, match="'grey' reads 1 channels; RGB has 3, flow 2"):
+        stream_of(model)
+
+
+@pytest.fixture
+def run(tmp_path, five_classes):
+    """The folder of a training run of five classes."""
+    settings = dataclasses.asdict(RECIPES["stick_actions"])
+    run = {"settings": settings, "class_names": FIVE}
+    (tmp_path / "run.json").write_text(json.dumps(run))
+    (tmp_path / "best.keras").write_bytes(b"weights")
+    return tmp_path
+
+
+def test_open_checkpoint_reads_the_metadata_of_a_run(run):
+    (run / "history.jsonl").write_text('{"step": 1}\n{"step": 2}\n')
+    for reference in (run, run / "best.keras"):
+        found = open_checkpoint(reference)
+        assert found.name == str(reference)
+        assert found.class_names == FIVE
+        assert found.protocol == RECIPES["stick_actions"].protocol
+        assert found.history == [{"step": 1}, {"step": 2}]
+        assert found.width_multiplier == 0.25
+        assert found.sha256 == sha256(run / "best.keras")
+
+
+def test_keras_file_outside_a_run_has_no_metadata(run):
+    (run / "run.json").unlink()
+    with pytest.raises(FileNotFoundError, match=r"run\.json: no such file\. best\.keras must be"):
+        open_checkpoint(run / "best.keras")
+
+
+def test_run_of_other_classes(run, five_classes):
+    five_classes.output_shape = (None, 4)
+    with pytest.raises(ValueError, match=r"it has 4 classes, and .*run\.json names 5"):
+        open_checkpoint(run)
 
 
 @pytest.mark.parametrize(
     "text", ["{", "[]", "{}", '{"settings": {}}', '{"settings": {"test_frames": 9}}', "\udcff"]
 )
-def test_a_damaged_record_of_a_run(tmp_path, text):
+def test_damaged_settings_of_a_run(tmp_path, text):
     (tmp_path / "run.json").write_bytes(text.encode("utf-8", "surrogateescape"))
     (tmp_path / "best.keras").touch()
-    with pytest.raises(ValueError, match=r"run\.json: not the record of a training run"):
+    with pytest.raises(ValueError, match=r"run\.json: not the settings of a training run"):
         open_checkpoint(tmp_path)
+
+
+@pytest.fixture
+def known(monkeypatch):
+    """Reference -> checkpoint, for `open_checkpoint`: "rgb", "flow" and "joint" fit together."""
+    known = {
+        stream: Checkpoint(stream, object(), stream, FIVE, Protocol(), "0")
+        for stream in ("rgb", "flow", "joint")
+    }
+    monkeypatch.setattr(checkpoint_module, "open_checkpoint", lambda name, _: known[name])
+    return known
+
+
+def change(known, name, **changes):
+    known[name] = dataclasses.replace(known[name], **changes)
+
+
+def test_open_checkpoints_returns_networks_that_fit_together(known):
+    for streams in (("rgb", "flow"), ("flow",), ("joint",)):
+        found = open_checkpoints({stream: stream for stream in streams})
+        assert found.by_stream == {stream: known[stream] for stream in streams}
+        assert (found.class_names, found.protocol) == (FIVE, Protocol())
+
+
+def test_open_checkpoints_compares_streams(known):
+    with pytest.raises(ValueError, match=r"joint: is for joint, not for flow\. Name a network for"):
+        open_checkpoints({"rgb": "rgb", "flow": "joint"})
+    with pytest.raises(ValueError, match="`references` must name at least one network"):
+        open_checkpoints({})
+
+
+def test_open_checkpoints_compares_classes(known):
+    change(known, "flow", class_names=FIVE[::-1])
+    both = {"rgb": "rgb", "flow": "flow"}
+    with pytest.raises(ValueError, match="rgb and flow do not have the same classes"):
+        open_checkpoints(both)
+    assert open_checkpoints(both, same_classes=False).class_names == FIVE
+
+
+def test_open_checkpoints_compares_protocols(known):
+    change(known, "flow", protocol=Protocol(frames=64, crop_size=112))
+    both = {"rgb": "rgb", "flow": "flow"}
+    message = "rgb and flow do not have the same protocol: frames 250 and 64, crop_size 224 and 112"
+    with pytest.raises(ValueError, match=rf"{message}\. Name networks"):
+        open_checkpoints(both)
+    with pytest.raises(ValueError, match=rf"{message}\. Give --frames and --crop_size\."):
+        open_checkpoints(both, protocol_overrides={})
+    with pytest.raises(ValueError, match="protocol: crop_size 224 and 112"):
+        open_checkpoints(both, protocol_fields=("frame_rate", "crop_size"))
+    assert open_checkpoints(both, protocol_fields=("frame_rate",)).protocol == Protocol()
+
+
+def test_open_checkpoints_overrides_protocols(known):
+    change(known, "flow", protocol=Protocol(frames=64))
+    both = {"rgb": "rgb", "flow": "flow"}
+    found = open_checkpoints(both, protocol_overrides={"frames": 32, "windows": 4})
+    assert found.protocol == Protocol(frames=32, windows=4)
+    with pytest.raises(ValueError, match="`frames` must be an integer"):
+        open_checkpoints(both, protocol_overrides={"frames": 0})

@@ -1,12 +1,14 @@
 import dataclasses
 import json
 import shutil
-from functools import cache
+from functools import cache, partial
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 import i3d_tf
+from i3d_tf.models.inception import inception_i3d
 from i3d_tf.specs.inception_v1 import I3D, widen
 from i3d_tf.specs.releases import DATA_FILE, INDEX_FILE, RELEASES, UpstreamFile
 from i3d_tf.system.files import git_blob_id, sha256
@@ -14,44 +16,53 @@ from i3d_tf.weights import sonnet
 from i3d_tf.weights.assign import WeightsError, read_weights
 from i3d_tf.weights.store import MANIFEST, read_manifest
 from i3d_tf.zoo import convert as convert_module
-from i3d_tf.zoo.convert import convert, download_release
+from i3d_tf.zoo.convert import convert, convert_weights, download_release
+from i3d_tf.zoo.network_file import load_weights_file
 
 NARROW = tuple(widen(row, 1 / 16) for row in I3D)
 
 
 @pytest.fixture(scope="module")
 def converted(shared_dir, recipe, write_checkpoint, tmp_path_factory):
-    """Function: release -> a checkpoint directory with it, made from the recipe's values."""
-    import tensorflow as tf
+    """Function: release -> (its network, its row of the manifest), of the recipe's values.
 
-    directory = tmp_path_factory.mktemp("converted")
+    The checkpoint has the names and shapes of the real index file.
+    """
+    import tensorflow as tf
 
     @cache
     def convert_release(name):
+        directory = tmp_path_factory.mktemp(name)
         prefix = shared_dir / "golden/release_index" / name / "model.ckpt"
         shapes = tf.train.load_checkpoint(str(prefix)).get_variable_to_shape_map()
         values = {key: recipe.weight(key, shape) for key, shape in shapes.items()}
         source = write_checkpoint(directory / "upstream", values)
         convert(name, source, directory)
-        shutil.rmtree(source)
-        return directory
+        model, row = i3d_tf.load(name, directory), read_manifest(directory)[name]
+        shutil.rmtree(directory)
+        return model, row
 
-    yield convert_release
-    shutil.rmtree(directory)
+    return convert_release
 
 
-@pytest.mark.parametrize("name", RELEASES)
-def test_converts_the_names_and_shapes_of_every_real_index_file(converted, recipe, name):
-    directory = converted(name)
+# tests/weights/test_sonnet.py reads these names and shapes, too, of a narrow network.
+SLOW = pytest.mark.slow
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "rgb_imagenet",
+        "flow_imagenet",
+        *(pytest.param(name, marks=SLOW) for name in RELEASES if "scratch" in name),
+    ],
+)
+def test_convert_takes_the_names_and_shapes_of_real_index_files(converted, recipe, name):
+    model, row = converted(name)
     release = RELEASES[name]
-    row = read_manifest(directory)[name]
-    assert (row["stream"], row["classes"], row["labels"]) == (
-        release.stream,
-        release.classes,
-        f"kinetics{release.classes}",
-    )
+    assert (row["stream"], row["classes"]) == (release.stream, release.classes)
+    assert row["labels"] == f"kinetics{release.classes}"
     assert row["variables"] == 230
-    model = i3d_tf.load(name, directory)
     channels = {"rgb": 3, "flow": 2}[release.stream]
     assert model.input_shape == (None, None, None, None, channels)
     weights = read_weights(model)
@@ -65,15 +76,17 @@ def test_converts_the_names_and_shapes_of_every_real_index_file(converted, recip
 
 
 @pytest.mark.parametrize("stream", ["rgb", "flow"])
-def test_meets_the_reference_for_random_clips(converted, recipe, shared_dir, assert_meets, stream):
-    model = i3d_tf.load(f"{stream}_imagenet", converted(f"{stream}_imagenet"))
+def test_converted_network_meets_the_reference_for_random_clips(
+    converted, recipe, shared_dir, assert_meets, stream
+):
+    model, _ = converted(f"{stream}_imagenet")
     clip = recipe.clip(20, {"rgb": 3, "flow": 2}[stream])
     with np.load(shared_dir / f"golden/{stream}_imagenet_random20.npz") as reference:
         assert_meets(model, clip, reference)
 
 
-def test_meets_the_reference_for_a_real_clip(converted, shared_dir, assert_meets):
-    model = i3d_tf.load("rgb_imagenet", converted("rgb_imagenet"))
+def test_converted_network_meets_the_reference_for_a_real_clip(converted, shared_dir, assert_meets):
+    model, _ = converted("rgb_imagenet")
     path = shared_dir / "videos/v_CricketShot_g04_c01_rgb.gif"
     clip = i3d_tf.preprocess_input(i3d_tf.read_clip(path, frame_rate=None), stream="rgb")
     assert clip.shape == (79, 224, 224, 3)
@@ -81,34 +94,43 @@ def test_meets_the_reference_for_a_real_clip(converted, shared_dir, assert_meets
         assert_meets(model, clip[np.newaxis], reference)
 
 
-def test_weights_and_manifest_say_what_they_are(
-    released_checkpoint, released_shapes, values_for, tmp_path
+@pytest.fixture
+def narrow_network(monkeypatch):
+    """Releases are a sixteenth as wide as they are."""
+    monkeypatch.setattr(sonnet, "I3D", NARROW)
+    network = partial(inception_i3d, width_multiplier=1 / 16)
+    monkeypatch.setattr(convert_module, "inception_i3d", network)
+
+
+def test_convert_writes_weights_and_their_row(
+    narrow_network, released_shapes, values_for, write_checkpoint, tmp_path
 ):
-    path = convert("rgb_imagenet", released_checkpoint, tmp_path)
-    assert path == tmp_path / "rgb_imagenet.weights.h5"
-    sources = {name: sha256(released_checkpoint / name) for name in (INDEX_FILE, DATA_FILE)}
+    # The irregular release: 600 classes, an optimizer's state, batch norm with five axes.
+    released = values_for(released_shapes("rgb_scratch_kin600", NARROW))
+    source = write_checkpoint(tmp_path / "upstream", released)
+    path = convert("rgb_scratch_kin600", source, tmp_path)
+    assert path == tmp_path / "rgb_scratch_kin600.weights.h5"
     assert json.loads((tmp_path / MANIFEST).read_text())["weights"] == {
-        "rgb_imagenet": {
-            "file": "rgb_imagenet.weights.h5",
+        "rgb_scratch_kin600": {
+            "file": "rgb_scratch_kin600.weights.h5",
             "sha256": sha256(path),
             "architecture": "inception_i3d",
             "stream": "rgb",
-            "classes": 400,
-            "labels": "kinetics400",
+            "classes": 600,
+            "labels": "kinetics600",
             "variables": 230,
             "source": {
-                "release": "rgb_imagenet",
-                "sha256": sources,
+                "release": "rgb_scratch_kin600",
+                "sha256": {name: sha256(source / name) for name in (INDEX_FILE, DATA_FILE)},
                 "is_published_file": False,
             },
         }
     }
-    released = values_for(released_shapes("rgb_imagenet"))
-    weights = read_weights(i3d_tf.load("rgb_imagenet", tmp_path))
-    assert len(weights) == len(released) == 230
+    weights = read_weights(load_weights_file(path, 1 / 16))
+    assert len(weights) == 230
     for ours, value in weights.items():
-        theirs = "RGB/inception_i3d/" + sonnet.released_name(ours)
-        np.testing.assert_array_equal(value, released[theirs])
+        expected = released[sonnet.released_name(ours)].reshape(value.shape)
+        np.testing.assert_array_equal(value, expected)
 
 
 @pytest.fixture
@@ -156,7 +178,7 @@ def is_refused(release, source, tmp_path):
 
 
 @pytest.mark.parametrize("damage", DAMAGE)
-def test_a_damaged_source_changes_nothing(narrow, tmp_path, damage):
+def test_damaged_source_changes_nothing(narrow, tmp_path, damage):
     DAMAGE[damage](narrow)
     assert is_refused("rgb_imagenet", narrow, tmp_path).startswith(f"{narrow}/model.ckpt.")
 
@@ -166,22 +188,7 @@ def test_another_release_changes_nothing(narrow, tmp_path):
     assert "not the names of flow_imagenet" in message
 
 
-def test_a_file_known_to_be_another_release_changes_nothing(narrow, tmp_path, monkeypatch):
-    file = narrow / DATA_FILE
-    blob = UpstreamFile(DATA_FILE, None, git_blob_id(file))
-    twin = dataclasses.replace(RELEASES["rgb_scratch"], data=blob)
-    monkeypatch.setitem(RELEASES, "rgb_scratch", twin)
-    message = is_refused("rgb_imagenet", narrow, tmp_path)
-    assert message == f"{file}: this is rgb_scratch, not rgb_imagenet. Use --release=rgb_scratch."
-
-
-def test_wrong_shapes_change_nothing(narrow, tmp_path, monkeypatch):
-    monkeypatch.setattr(sonnet, "I3D", I3D)
-    message = is_refused("rgb_imagenet", narrow, tmp_path)
-    assert "has shape (7, 7, 7, 3, 4); rgb_imagenet has (7, 7, 7, 3, 64)" in message
-
-
-def test_a_network_that_does_not_fit_changes_nothing(narrow, tmp_path):
+def test_weights_that_do_not_fit_the_network_change_nothing(narrow, tmp_path):
     # Here the reader expects the narrow network, and the writer has the wide one.
     assert "shapes differ" in is_refused("rgb_imagenet", narrow, tmp_path)
 
@@ -207,7 +214,7 @@ def small_upstream(monkeypatch, tmp_path):
     return (tmp_path / "mirror").as_uri()
 
 
-def test_downloads_index_and_data(small_upstream, tmp_path):
+def test_download_release_fetches_index_and_data(small_upstream, tmp_path):
     folder = download_release("rgb_scratch", tmp_path / "out", small_upstream)
     assert {path.name: path.read_text() for path in folder.iterdir()} == {
         INDEX_FILE: "some index",
@@ -215,7 +222,7 @@ def test_downloads_index_and_data(small_upstream, tmp_path):
     }
 
 
-def test_a_download_that_is_not_the_published_file_is_not_kept(small_upstream, tmp_path):
+def test_download_of_another_file_is_not_kept(small_upstream, tmp_path):
     data = tmp_path / "mirror/data/checkpoints/rgb_scratch" / DATA_FILE
     data.write_text("some DATA")
     with pytest.raises(WeightsError, match="not the published file"):
@@ -223,14 +230,89 @@ def test_a_download_that_is_not_the_published_file_is_not_kept(small_upstream, t
     assert [path.name for path in (tmp_path / "out").iterdir()] == [INDEX_FILE]
 
 
-def test_what_is_published_is_marked_so(narrow, monkeypatch):
-    spec = RELEASES["rgb_imagenet"]
-    published = dataclasses.replace(
-        spec,
-        index=UpstreamFile(INDEX_FILE, None, git_blob_id(narrow / INDEX_FILE)),
-        data=UpstreamFile(DATA_FILE, None, git_blob_id(narrow / DATA_FILE)),
-    )
-    monkeypatch.setitem(RELEASES, "rgb_imagenet", published)
-    assert convert_module._manifest_row(spec, narrow, 230)["source"]["is_published_file"]
-    change(narrow, INDEX_FILE, flipped)
-    assert not convert_module._manifest_row(spec, narrow, 230)["source"]["is_published_file"]
+@pytest.fixture
+def jobs(monkeypatch):
+    """What `convert_weights` has called, as (function, arguments)."""
+    called = []
+
+    def record(name, result):
+        def function(*arguments):
+            called.append((name, *arguments))
+            return result
+
+        return function
+
+    for name, result in (
+        ("convert", "release.h5"),
+        ("download_release", "downloads"),
+        ("convert_slim", "slim.h5"),
+        ("inflate_slim", ["rgb.h5", "flow.h5"]),
+        ("inflate_application", "application.keras"),
+    ):
+        monkeypatch.setattr(convert_module, name, record(name, result))
+    return called
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected", "result"),
+    [
+        (
+            {"release": "rgb_scratch", "source": "x"},
+            [("convert", "rgb_scratch", "x", "out")],
+            ["release.h5"],
+        ),
+        (
+            {"release": "rgb_scratch", "download": True, "base_url": "file://a"},
+            [
+                ("download_release", "rgb_scratch", Path("out/upstream/rgb_scratch"), "file://a"),
+                ("convert", "rgb_scratch", "downloads", "out"),
+            ],
+            ["release.h5"],
+        ),
+        (
+            {"release": "slim_inception_v1", "source": "x"},
+            [("convert_slim", "x", "out")],
+            ["slim.h5"],
+        ),
+        (
+            {"release": "slim_inception_v1", "source": "x", "inflate": True},
+            [("inflate_slim", "x", "out")],
+            ["rgb.h5", "flow.h5"],
+        ),
+        (
+            {"keras_application": "VGG16", "inflate": True},
+            [("inflate_application", "VGG16", None, "out")],
+            ["application.keras"],
+        ),
+    ],
+)
+def test_convert_weights_calls_the_job_of_its_arguments(jobs, arguments, expected, result):
+    assert convert_weights(**arguments, output_dir="out") == result
+    assert jobs == expected
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({}, "Give either --release or --keras_application"),
+        ({"release": "rgb_imagenet", "keras_application": "VGG16"}, "Give either --release or"),
+        ({"release": "rgb_imagenet"}, "needs either --source=DIR_OR_PREFIX or --download"),
+        ({"release": "rgb_imagenet", "download": True, "source": "x"}, "needs either --source"),
+        ({"release": "rgb", "source": "x"}, "`release` must be one of .*received 'rgb'"),
+        ({"release": "rgb_scratch", "source": "x", "inflate": True}, "rgb_scratch is 3D already"),
+        ({"release": "slim_inception_v1"}, r"Unpack http.*2016_08_28\.tar\.gz and give its file"),
+        (
+            {"release": "slim_inception_v1", "source": "x", "download": True},
+            "slim_inception_v1 needs --source",
+        ),
+        ({"keras_application": "VGG16", "source": "x"}, "--keras_application needs --inflate"),
+        (
+            {"keras_application": "VGG16", "inflate": True, "download": True},
+            "cannot be combined with --download",
+        ),
+    ],
+)
+def test_convert_weights_refuses_arguments_that_do_not_fit(jobs, arguments, message):
+    with pytest.raises(ValueError, match=message):
+        convert_weights(**arguments)
+    assert jobs == []

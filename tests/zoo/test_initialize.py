@@ -1,8 +1,11 @@
+from functools import cache
+
 import numpy as np
 import pytest
 
 from i3d_tf import zoo
 from i3d_tf.weights.assign import WeightsError
+from i3d_tf.zoo import network_file
 from i3d_tf.zoo.initialize import read_initial_weights, write_initial_weights
 
 NARROW = {"classes": 3, "width_multiplier": 1 / 16}
@@ -24,10 +27,12 @@ def images(tmp_path_factory):
     path = tmp_path_factory.mktemp("images") / "best.keras"
     model.save(path)
     (path.parent / "run.json").write_text("{}")
-    return values(model), path
+    with pytest.MonkeyPatch.context() as patch:  # the file is read once
+        patch.setattr(network_file, "load_keras", cache(network_file.load_keras))
+        yield values(model), path
 
 
-def test_a_network_of_images_is_inflated_for_i3d(images):
+def test_weights_of_images_are_inflated_for_i3d(images):
     source, path = images
     model = zoo.build("inception_i3d", input_shape=(None, 32, 32, 2), **NARROW)
     write_initial_weights(model, path)
@@ -41,7 +46,7 @@ def test_a_network_of_images_is_inflated_for_i3d(images):
     assert found["Logits/Conv3d_0c_1x1/conv_3d/kernel"].shape == (1, 1, 1, 64, 3)
 
 
-def test_every_trunk_of_images_gets_them_and_the_rest_is_said(images):
+def test_every_trunk_of_images_gets_them_and_the_rest_is_named(images):
     source, path = images
     shapes = {"rgb": (1, 32, 32, 3), "flow": (10, 32, 32, 2)}
     model = zoo.build("fused_3d", input_shape=shapes, **NARROW)
@@ -58,7 +63,7 @@ def test_every_trunk_of_images_gets_them_and_the_rest_is_said(images):
     assert all((found[name] == before[name]).all() for name in new)
 
 
-def test_the_lstm_begins_untrained_on_trained_frames(images):
+def test_lstm_starts_untrained_on_trained_frames(images):
     source, path = images
     model = zoo.build("convnet_lstm", input_shape=(None, 32, 32, 3), **NARROW)
     with pytest.warns(UserWarning, match="lstm_input_norm, lstm, lstm_output_norm, Logits"):
@@ -66,7 +71,7 @@ def test_the_lstm_begins_untrained_on_trained_frames(images):
     assert (values(model)[INSIDE] == source[INSIDE]).all()
 
 
-def test_the_same_network_with_other_channels_or_classes(images):
+def test_same_network_with_other_channels_or_classes(images):
     source, path = images
     flow = zoo.build("two_stream", stream="flow", input_shape=(10, 32, 32, 2), **NARROW)
     write_initial_weights(flow, path)
@@ -80,7 +85,7 @@ def test_the_same_network_with_other_channels_or_classes(images):
 
 
 @pytest.mark.parametrize("name", ["c3d", "two_stream"])
-def test_weights_of_something_else_change_nothing(images, name):
+def test_weights_of_another_network_change_nothing(images, name):
     _, path = images
     shape = (16, 32, 32, 3) if name == "c3d" else (1, 32, 32, 3)
     wide = {"classes": 3, "width_multiplier": 1 / 8, "input_shape": shape}
@@ -91,7 +96,12 @@ def test_weights_of_something_else_change_nothing(images, name):
     assert all((before[path] == value).all() for path, value in values(model).items())
 
 
-def test_weights_that_are_not_there(tmp_path):
+def test_weights_of_another_width_are_refused(tiny_dir):
+    with pytest.raises(WeightsError, match=r"with width_multiplier=0\.5 it would have 32"):
+        read_initial_weights(tiny_dir / "tiny_rgb.weights.h5", width_multiplier=0.5)
+
+
+def test_missing_weights_are_named(tmp_path):
     for name in ("none.keras", "none.weights.h5"):
         with pytest.raises(FileNotFoundError, match=name):
             read_initial_weights(tmp_path / name)

@@ -1,0 +1,117 @@
+"""Networks from files: `.keras`, and `.weights.h5` of an Inception, whose shapes say the rest."""
+
+import os
+import zipfile
+from typing import TYPE_CHECKING
+
+from i3d_tf.models.inception import inception_i3d, inception_v1
+from i3d_tf.specs.inception_v1 import I3D, widen
+from i3d_tf.weights.assign import WeightsError
+from i3d_tf.weights.weights_file import RANKS, describe_weights
+from i3d_tf.zoo.resolve import NAME, ResolvedWeights
+
+if TYPE_CHECKING:
+    import keras
+
+_NETWORKS = {"inception_i3d": inception_i3d, "inception_v1": inception_v1}
+
+
+def load_network(
+    weights: ResolvedWeights,
+    input_shape: tuple[int | None, ...] | None = None,
+    width_multiplier: float = 1.0,
+) -> "keras.Model":
+    """Returns the network of resolved weights, not compiled.
+
+    Args:
+        weights: Resolved weights of any kind.
+        input_shape: See `load_weights_file`; a `.keras` file has a shape of its own.
+        width_multiplier: That of a `.weights.h5` file which is given by its path; a manifest tells
+            that of a name.
+
+    Raises:
+        WeightsError: The file is damaged, or does not fit.
+    """
+    if weights.path.suffix == ".keras":
+        return load_keras(weights.path)
+    if weights.kind != NAME:
+        return load_weights_file(weights.path, width_multiplier, input_shape)
+    architecture = weights.row.get("architecture", "inception_i3d")
+    if architecture not in RANKS:
+        raise WeightsError(
+            f"{weights.path}: the manifest's `architecture` must be one of {tuple(RANKS)}; it is "
+            f"{architecture!r}."
+        )
+    width_multiplier = weights.row.get("width_multiplier", 1.0)
+    name = weights.reference
+    return load_weights_file(weights.path, width_multiplier, input_shape, name, architecture)
+
+
+def load_keras(path: os.PathLike | str) -> "keras.Model":
+    """Returns the model of a `.keras` file, not compiled; code in the file is not run.
+
+    Raises:
+        WeightsError: The file is something else, or is damaged.
+    """
+    import keras
+
+    if not zipfile.is_zipfile(path):
+        raise WeightsError(f"{path}: not a .keras file, or cut short.")
+    try:
+        return keras.models.load_model(path, compile=False, safe_mode=True)
+    except Exception as error:  # a damaged file fails anywhere, in any way
+        raise WeightsError(f"{path}: cannot be loaded ({_reason(error)}).") from error
+
+
+def load_weights_file(
+    path: os.PathLike | str,
+    width_multiplier: float = 1.0,
+    input_shape: tuple[int | None, ...] | None = None,
+    name: str = "inception_i3d",
+    architecture: str = "inception_i3d",
+) -> "keras.Model":
+    """Returns the network of a `.weights.h5` file; channels and classes are those of the file.
+
+    Args:
+        path: The file.
+        width_multiplier: The network's, with which the file is compared.
+        input_shape: (T, H, W, C), or (H, W, C) of a 2D network; None means any size.
+        name: Name of the model.
+        architecture: The network, one of `i3d_tf.weights.weights_file.RANKS`.
+
+    Raises:
+        WeightsError: The file is damaged, or does not fit.
+    """
+    found = describe_weights(path, architecture)
+    filters = widen(I3D[0], width_multiplier).filters
+    if found.filters != filters:
+        raise WeightsError(
+            f"{path}: its first layer has {found.filters} filters; with width_multiplier="
+            f"{width_multiplier} it would have {filters}."
+        )
+    any_size = (*(None,) * RANKS[architecture], found.channels)
+    model = _NETWORKS[architecture](
+        include_top=found.classes is not None,
+        classes=found.classes or 1,
+        input_shape=any_size if input_shape is None else input_shape,
+        width_multiplier=width_multiplier,
+        name=name,
+    )
+    if model.input_shape[-1] != found.channels:
+        raise WeightsError(
+            f"{path}: these weights read {found.channels} channels (RGB has 3, flow 2), and "
+            f"`input_shape` has {model.input_shape[-1]}."
+        )
+    if len(model.weights) != found.variables:
+        raise WeightsError(
+            f"{path}: {found.variables} arrays; {name!r} has {len(model.weights)} variables."
+        )
+    try:
+        model.load_weights(path)
+    except (ValueError, OSError, KeyError, RuntimeError) as error:
+        raise WeightsError(f"{path}: does not fit {name!r} ({_reason(error)}).") from error
+    return model
+
+
+def _reason(error):
+    return " ".join(str(error).split())[:200] or type(error).__name__

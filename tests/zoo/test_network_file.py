@@ -1,0 +1,101 @@
+import json
+
+import h5py
+import keras
+import numpy as np
+import pytest
+
+from i3d_tf.system.files import sha256
+from i3d_tf.weights.assign import WeightsError
+from i3d_tf.weights.store import MANIFEST
+from i3d_tf.zoo.network_file import load_keras, load_network, load_weights_file
+from i3d_tf.zoo.resolve import resolve
+
+TINY = 1 / 16
+
+
+def test_name_without_a_head_is_loaded(headless_dir):
+    model = load_network(resolve("headless", headless_dir))
+    assert (model.name, model.output_shape[-1], len(model.weights)) == ("headless", 64, 228)
+
+
+def test_unknown_architecture_in_the_manifest(tmp_path):
+    (tmp_path / "odd.weights.h5").write_bytes(b"weights")
+    row = {"architecture": "vgg", "sha256": sha256(tmp_path / "odd.weights.h5")}
+    (tmp_path / MANIFEST).write_text(json.dumps({"weights": {"odd": row}}))
+    with pytest.raises(
+        WeightsError, match=r"`architecture` must be one of .*'inception_v1'.*'vgg'"
+    ):
+        load_network(resolve("odd", tmp_path))
+
+
+def test_wrong_width_of_a_weights_file(tiny_dir):
+    for load in (
+        lambda path: load_weights_file(path, 0.5),
+        lambda path: load_network(resolve(path), width_multiplier=0.5),
+    ):
+        with pytest.raises(
+            WeightsError,
+            match=r"first layer has 4 filters; with width_multiplier=0\.5 it would have 32",
+        ):
+            load(tiny_dir / "tiny_rgb.weights.h5")
+
+
+def test_channels_of_the_other_stream(tiny_dir):
+    with pytest.raises(WeightsError, match=r"read 2 channels .* and `input_shape` has 3"):
+        load_network(resolve("tiny_flow", tiny_dir), (9, 32, 32, 3))
+
+
+def test_array_too_many_and_too_few(tiny_dir, tmp_path):
+    path = tmp_path / "changed.weights.h5"
+    path.write_bytes((tiny_dir / "tiny_rgb.weights.h5").read_bytes())
+    with h5py.File(path, "a") as file:
+        file["layers/unit3d_9/conv_3d/vars/0"] = np.zeros(4, "f")
+    with pytest.raises(WeightsError, match="231 arrays; 'inception_i3d' has 230 variables"):
+        load_weights_file(path, TINY)
+    with h5py.File(path, "a") as file:
+        del file["layers/unit3d_1/conv_3d/vars/0"]
+    with pytest.raises(
+        WeightsError, match=r"changed\.weights\.h5: does not fit 'inception_i3d' \(A total"
+    ):
+        load_weights_file(path, TINY)
+
+
+@pytest.fixture(scope="module")
+def keras_file(tmp_path_factory):
+    """A network of one layer in a file."""
+    inputs = keras.Input((99,))
+    path = tmp_path_factory.mktemp("keras") / "dense.keras"
+    keras.Model(inputs, keras.layers.Dense(99)(inputs)).save(path)
+    return path
+
+
+def test_text_in_place_of_a_keras_file(tmp_path):
+    path = tmp_path / "x.keras"
+    path.write_bytes(b"version https://git-lfs.github.com/spec/v1\n")
+    with pytest.raises(WeightsError, match=r"x\.keras: not a \.keras file, or cut short"):
+        load_keras(path)
+
+
+def test_keras_file_cut_short(keras_file, tmp_path):
+    path = tmp_path / "cut.keras"
+    path.write_bytes(keras_file.read_bytes()[:-30])
+    with pytest.raises(WeightsError, match=r"cut\.keras: not a \.keras file, or cut short"):
+        load_keras(path)
+
+
+def test_keras_file_with_damaged_weights(keras_file, tmp_path):
+    content = bytearray(keras_file.read_bytes())
+    middle = len(content) // 2  # the archive holds little besides the weights
+    content[middle : middle + 64] = bytes(64)
+    path = tmp_path / "damaged.keras"
+    path.write_bytes(content)
+    with pytest.raises(WeightsError, match=r"damaged\.keras: cannot be loaded"):
+        load_keras(path)
+
+
+def test_code_in_a_keras_file_is_not_run(tmp_path):
+    clip = keras.Input((9, 32, 32, 3))
+    keras.Model(clip, keras.layers.Lambda(lambda x: x + 1)(clip)).save(tmp_path / "code.keras")
+    with pytest.raises(WeightsError, match=r"code\.keras: cannot be loaded \(.*Lambda"):
+        load_keras(tmp_path / "code.keras")

@@ -1,0 +1,110 @@
+import pytest
+
+from i3d_tf.system.files import sha256
+from i3d_tf.weights.assign import WeightsError
+from i3d_tf.weights.store import MANIFEST, save_weights
+from i3d_tf.zoo.resolve import KERAS_FILE, NAME, RUN, WEIGHTS_FILE, resolve
+
+
+class Words:
+    """Stands in for a Keras model whose weights file is a few words."""
+
+    variables = ()
+
+    def save_weights(self, path):
+        path.write_text("named words")
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A checkpoint directory with the name `v1.2`, files of both kinds, and the run `run`."""
+    save_weights(Words(), "v1.2", tmp_path, {"classes": 7})
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run/run.json").write_text("{}")
+    (tmp_path / "run/best.keras").write_text("best words")
+    (tmp_path / "some.keras").write_text("words")
+    (tmp_path / "some.weights.h5").write_text("other words")
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("reference", "path", "kind"),
+    [
+        ("run", "run/best.keras", RUN),
+        ("run/best.keras", "run/best.keras", KERAS_FILE),
+        ("some.keras", "some.keras", KERAS_FILE),
+        ("some.weights.h5", "some.weights.h5", WEIGHTS_FILE),
+    ],
+)
+def test_resolve_returns_the_file_of_a_path(folder, reference, path, kind):
+    for given in (folder / reference, str(folder / reference)):
+        found = resolve(given, folder / "elsewhere")
+        assert (found.path, found.kind, found.row) == (folder / path, kind, {})
+        assert found.reference == str(given)
+        assert found.sha256 == sha256(folder / path)
+        assert found.run_file == (folder / path).with_name("run.json")
+
+
+def test_resolve_returns_the_file_and_row_of_a_name(folder):
+    found = resolve("v1.2", folder)
+    assert (found.path, found.kind) == (folder / "v1.2.weights.h5", NAME)
+    assert found.row["classes"] == 7
+    assert found.sha256 == sha256(found.path)
+
+
+@pytest.mark.parametrize(
+    ("reference", "file", "manifests"),
+    [("v1.2", "v1.2.weights.h5", 1), ("run", "run/best.keras", 0)],
+)
+def test_file_is_hashed_once(folder, count_opened_files, monkeypatch, reference, file, manifests):
+    monkeypatch.chdir(folder)
+    with count_opened_files() as opened:
+        found = resolve(reference, folder)
+        assert found.sha256 == found.sha256
+    assert opened[str(found.path)] == 1
+    assert opened[str(folder / MANIFEST)] == manifests
+    assert found.path.samefile(folder / file)
+
+
+def test_path_of_a_kind_that_is_not_allowed_is_a_name(folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    save_weights(Words(), "run", folder, {})
+    assert resolve("run", folder).kind == RUN
+    assert resolve("run", folder, (KERAS_FILE, WEIGHTS_FILE)).kind == NAME
+    with pytest.raises(FileNotFoundError, match=r"No weights named 'some\.keras' in"):
+        resolve("some.keras", folder, ())
+
+
+@pytest.mark.parametrize("name", ["rgb", "../rgb", "", 5, "run/../rgb"])
+def test_unknown_name_lists_the_known_ones(folder, name):
+    with pytest.raises(FileNotFoundError, match=r"No weights named '.*\(there: v1\.2\)\. The rel"):
+        resolve(name, folder, (KERAS_FILE,))
+
+
+@pytest.mark.parametrize("reference", ["model.h5", "model.ckpt", "a/b.npz", "x.keras.zip"])
+def test_file_of_another_kind_is_refused(folder, reference):
+    with pytest.raises(
+        ValueError,
+        match=r"^Weights must be a name in .* \(such as rgb_imagenet\), the folder of a training "
+        r"run, a \.keras file or a \.weights\.h5 file; received '",
+    ):
+        resolve(reference, folder)
+    with pytest.raises(ValueError, match=r"\(such as rgb_imagenet\) or a \.keras file; received"):
+        resolve(reference, folder, (KERAS_FILE,))
+
+
+def test_missing_file_is_named(folder):
+    (folder / "run/best.keras").unlink()
+    for reference, message in (
+        ("none.keras", r"none\.keras: no such file\."),
+        ("none.weights.h5", r"none\.weights\.h5: no such file\."),
+        ("run", r"run/best\.keras: no such file\. The run has not evaluated yet\."),
+    ):
+        with pytest.raises(FileNotFoundError, match=message):
+            resolve(folder / reference, folder)
+
+
+def test_changed_file_of_a_name_is_refused(folder):
+    (folder / "v1.2.weights.h5").write_text("other words")
+    with pytest.raises(WeightsError, match=r"its SHA-256 differs"):
+        resolve("v1.2", folder)
