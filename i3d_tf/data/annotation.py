@@ -1,44 +1,50 @@
-"""Annotation files: where they are, and their rows."""
+"""Annotation files: finding them, and reading their rows."""
 
 import csv
 import io
 import os
 import posixpath
+from collections.abc import Iterator, Sequence
 
+from i3d_tf.data.class_names import ClassNames
 from i3d_tf.data.dataset_report import SkippedRow
+from i3d_tf.specs.datasets import Dataset
 from i3d_tf.system.storage import is_file, is_folder, join, read_lines
 
 
-def find_annotation(dataset, data_dir, annotation, names) -> str:
-    """The annotation file to read.
+def find_annotation(
+    dataset: Dataset, data_dir: str, annotation: str | None, names: Sequence[str]
+) -> str:
+    """Returns the path of the annotation file to read.
 
     Args:
-        dataset: Dataset, see `i3d_tf.specs.datasets`.
+        dataset: The dataset.
         data_dir: Its folder.
         annotation: A file, or a folder to look in, or None to look where the dataset has them.
         names: Names that the file may have, best first.
 
-    Returns:
-        Its path.
-
     Raises:
-        FileNotFoundError: It is not there.
+        FileNotFoundError: There is no such file.
     """
     if annotation is not None and is_file(annotation):
         return annotation
-    places = annotation_places(dataset, data_dir, annotation)
+    places = annotation_folders(dataset, data_dir, annotation)
     for place in places:
         for name in names:
             if is_file(join(place, name)):
                 return join(place, name)
     raise FileNotFoundError(
-        f"{dataset.name}: there is no {' or '.join(names)} in {' or '.join(places)}; name its file "
+        f"{dataset.name}: there is no {' or '.join(names)} in {' or '.join(places)}. Name its file "
         "or folder with `annotation`."
     )
 
 
-def annotation_places(dataset, data_dir, annotation) -> list[str]:
-    """The folders to look in for annotation files; FileNotFoundError where a given one is not."""
+def annotation_folders(dataset: Dataset, data_dir: str, annotation: str | None) -> list[str]:
+    """Returns the folders to look in for annotation files.
+
+    Raises:
+        FileNotFoundError: `annotation` is given and is not a folder.
+    """
     if annotation is None:
         return [join(data_dir, folder) for folder in dataset.annotation_folders]
     if not is_folder(annotation):
@@ -46,18 +52,20 @@ def annotation_places(dataset, data_dir, annotation) -> list[str]:
     return [annotation]
 
 
-def text_rows(path):
+def text_rows(path: str) -> Iterator[tuple[int, str]]:
     """Yields (line number, line) of the lines of a text file that are not blank, stripped."""
     for number, line in enumerate(read_lines(path), start=1):
         if line.strip():
             yield number, line.strip()
 
 
-def table_rows(path, required, optional=()):
+def table_rows(
+    path: str, required: Sequence[str], optional: Sequence[str] = ()
+) -> Iterator[tuple[int, dict[str, str] | SkippedRow]]:
     """Reads a CSV file with a heading, as spreadsheets and scripts write it.
 
     Args:
-        path: The file. Columns may come in any order; those not asked for are passed over.
+        path: The file. Columns may come in any order; others are ignored.
         required: Names of columns that must be there.
         optional: Names of columns that may be there.
 
@@ -82,7 +90,7 @@ def table_rows(path, required, optional=()):
             found = dict(zip(columns, cells, strict=True))
             yield line, {key: found.get(key, "") for key in (*required, *optional)}
     if columns is None:
-        raise ValueError(f"{path}: the file is empty; it must begin with {','.join(required)}.")
+        raise ValueError(f"{path}: the file is empty. It must start with {','.join(required)}.")
 
 
 def _csv_rows(path, reader):
@@ -111,8 +119,12 @@ def _heading(path, line, cells, required):
     return columns
 
 
-def seconds(text, column) -> float | None:
-    """A time in seconds; None for an empty cell; ValueError with the column's name otherwise."""
+def parse_seconds(text: str, column: str) -> float | None:
+    """Returns the seconds in a cell; None for an empty one.
+
+    Raises:
+        ValueError: The cell holds something else; the message names the column.
+    """
     if not text:
         return None
     try:
@@ -124,28 +136,30 @@ def seconds(text, column) -> float | None:
     return value
 
 
-def in_order(start, end):
-    """ValueError unless a cut begins before it ends."""
+def check_cut(start: float | None, end: float | None):
+    """Checks that a cut starts before it ends."""
     if end is not None and end <= (start or 0):
-        raise ValueError(f"the cut must end after it begins; it is {start or 0:g} to {end:g} s")
+        raise ValueError(f"the cut must end after it starts; it is {start or 0:g} to {end:g} s")
 
 
-def unknown_label(path, line, label, classes, advice) -> ValueError:
-    """The error for a class that the dataset does not have: a wrong list, or a typing error.
+def unknown_label_error(
+    path: str, line: int, label: str, classes: ClassNames, advice: str
+) -> ValueError:
+    """Returns the error for a class that the dataset does not have.
 
     Args:
         path: The annotation file.
         line: Its line.
-        label: What stands there.
-        classes: ClassNames.
-        advice: What to do, a clause.
+        label: The class that the line names.
+        classes: Classes of the dataset.
+        advice: Sentence that says what to do.
     """
     return ValueError(
         f"{path}: line {line}, column label: {label[:80]!r} is not one of the "
-        f"{len(classes)} classes{classes.suggest(label[:80])}; {advice}."
+        f"{len(classes)} classes{classes.suggest(label[:80])}. {advice}"
     )
 
 
-def folder_of(path) -> str:
-    """The folder that a file lies in."""
+def parent_folder(path: str) -> str:
+    """Returns the folder of a file."""
     return posixpath.dirname(path) if "://" in path else os.path.dirname(path) or "."

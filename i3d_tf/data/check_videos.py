@@ -1,17 +1,25 @@
 """Decodes every video of a dataset before training does, and lists those that cannot be decoded.
 
 ```
-<data_dir>/quarantine.jsonl           a record of each video that cannot be decoded, for the readers
-<data_dir>/quarantine.jsonl.journal   a record of each video decoded so far, for going on later
+<data_dir>/quarantine.jsonl           a record of each video that cannot be decoded
+<data_dir>/quarantine.jsonl.journal   a record of each video decoded so far, to go on from
 ```
 """
 
 import os
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from i3d_tf.data.dataset_report import DataReport
-from i3d_tf.data.quarantine import QUARANTINE_FILE, VideoCheck, absolute, check_line, read_checks
+from i3d_tf.data.quarantine import (
+    QUARANTINE_FILE,
+    Cut,
+    VideoCheck,
+    absolute,
+    check_line,
+    read_checks,
+)
 from i3d_tf.data.readers import read_dataset
 from i3d_tf.specs.datasets import find_dataset
 from i3d_tf.system.console import printable, progress_bar
@@ -25,14 +33,14 @@ DIED = "decoding it ends the process: a crash, or more memory than there is"
 
 @dataclass(frozen=True)
 class CheckReport:
-    """What checking came to.
+    """The result of checking videos.
 
     Attributes:
-        quarantine: The list that was written.
-        decoded: Videos, or cuts of them, decoded now.
-        known: Those decoded by an earlier run, whose files have not changed since.
+        quarantine: Path of the list that was written.
+        decoded: Number of videos, or cuts of them, decoded now.
+        known: Number of those decoded by an earlier run, whose files have not changed since.
         bad: (path, reason) of each that cannot be decoded, sorted.
-        datasets: DataReports of the splits that were read; none for a plain folder.
+        datasets: Reports of the splits that were read; none for a plain folder.
     """
 
     quarantine: Path
@@ -43,11 +51,11 @@ class CheckReport:
 
     @property
     def faults(self) -> int:
-        """How many videos are unreadable or missing."""
+        """Number of videos that are unreadable or missing."""
         return len(self.bad) + sum(len(report.missing) for report in self.datasets)
 
     def lines(self) -> list[str]:
-        """The lines that show the report on a terminal: every bad video, then the sums."""
+        """Returns the lines that show the report on a terminal: every bad video, then the sums."""
         lines = [line for report in self.datasets for line in report.lines()]
         lines += [printable(f"unreadable: {path}: {reason}") for path, reason in self.bad]
         return [
@@ -58,19 +66,19 @@ class CheckReport:
 
 
 def check_videos(
-    data_dir,
-    dataset=None,
-    splits=(),
-    annotation=None,
-    classes=None,
-    quarantine=None,
-    processes=None,
-):
+    data_dir: os.PathLike | str,
+    dataset: str | None = None,
+    splits: Sequence[str] = (),
+    annotation: os.PathLike | str | None = None,
+    classes: Sequence[str] | os.PathLike | str | None = None,
+    quarantine: os.PathLike | str | None = None,
+    processes: int | None = None,
+) -> CheckReport:
     """Decodes all videos of a dataset, or below a folder, completely.
 
-    Of a video that the dataset cuts by start and end, the cut is decoded: what training reads.
-    Killed and run again, it goes on where it was; run again later, it decodes what is new or has
-    changed. The list also keeps what earlier runs with the same list found, of other splits say.
+    Of a video that the dataset cuts by start and end, the cut is decoded, as in training. Killed
+    and run again, it goes on where it was; run again later, it decodes what is new or has changed.
+    The list also keeps the bad videos of earlier runs with the same list, such as other splits'.
 
     Args:
         data_dir: Folder of the videos.
@@ -79,13 +87,10 @@ def check_videos(
         annotation: See `read_dataset`.
         classes: See `read_dataset`.
         quarantine: The list to write; None for quarantine.jsonl in data_dir.
-        processes: How many processes decode; None for one per processor.
-
-    Returns:
-        CheckReport.
+        processes: Videos at a time, each in a process of its own; None for one per processor.
 
     Raises:
-        ValueError: An argument is not as above, or there are no videos.
+        ValueError: An argument is invalid, or there are no videos.
         OSError: A folder cannot be read, or the list cannot be written.
     """
     data_dir = os.fspath(data_dir)
@@ -107,8 +112,8 @@ def check_videos(
     return CheckReport(Path(quarantine), len(todo), known, tuple(sorted(bad)), tuple(reports))
 
 
-def decode_check(check) -> str | None:
-    """Decodes a VideoCheck's video or cut; returns what is wrong with it, or None."""
+def decode_check(check: VideoCheck) -> str | None:
+    """Decodes a video or its cut; returns why that fails, or None."""
     from i3d_tf.video.decode import verify_video
     from i3d_tf.video.errors import VideoError
 
@@ -124,10 +129,10 @@ def decode_check(check) -> str | None:
 
 
 def _find_cuts(data_dir, dataset, splits, annotation, classes):
-    """((path, start, end), ...) to decode, none twice, and the DataReports."""
+    """Returns the cuts to decode, none twice, and the reports of the datasets."""
     if dataset is None:
         if splits or annotation is not None or classes is not None:
-            raise ValueError("`splits`, `annotation` and `classes` need a `dataset`; give one.")
+            raise ValueError("`splits`, `annotation` and `classes` need a `dataset`. Give one.")
         if not is_folder(data_dir):
             raise FileNotFoundError(f"`data_dir` {data_dir}: there is no such folder.")
         cuts = [(absolute(path), None, None) for path in videos_below(data_dir)]
@@ -148,27 +153,26 @@ def _write_quarantine(path, checks):
 
 
 class Journal:
-    """All that was decoded so far: a line is added for each video, and nothing is rewritten."""
+    """A file with a line for each video decoded so far; it is only added to.
 
-    def __init__(self, quarantine):
-        """Reads what there is.
+    Args:
+        quarantine: The list beside which the journal lies.
+    """
 
-        Args:
-            quarantine: The list beside which the journal lies.
-        """
+    def __init__(self, quarantine: os.PathLike | str):
         self._path = Path(f"{quarantine}.journal").absolute()
         self._file = None
         self._checks = {}
         if self._path.exists():
             self._checks = {check.cut: check for check in read_checks(self._path, torn_end=True)}
 
-    def __enter__(self):
+    def __enter__(self) -> "Journal":
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             self._file = open(self._path, "a+b")
         except OSError as error:
             raise OSError(
-                f"{self._path} cannot be written ({error.strerror}); give another `quarantine`."
+                f"{self._path} cannot be written ({error.strerror}). Give another `quarantine`."
             ) from error
         self._cut_torn_end()
         return self
@@ -176,23 +180,15 @@ class Journal:
     def __exit__(self, *exception):
         self._file.close()
 
-    def add(self, check):
-        """Writes a VideoCheck down, so that it outlives this process."""
+    def add(self, check: VideoCheck):
+        """Writes a check, so that it outlives this process."""
         line = check_line(check, self._path.parent)
         self._file.write(line.encode("ascii") + b"\n")
         self._file.flush()
         self._checks[check.cut] = check
 
-    def missing_from(self, cuts):
-        """What is still to do.
-
-        Args:
-            cuts: (path, start, end) of what is wanted.
-
-        Returns:
-            ([VideoCheck without a result, ...], [(path, reason), ...]): what was not decoded as it
-            now is, and what has no file any more.
-        """
+    def missing_from(self, cuts: Iterable[Cut]) -> tuple[list[VideoCheck], list[tuple[str, str]]]:
+        """Returns checks that are still to be done, and (path, reason) of files that are gone."""
         todo, gone = [], []
         for path, start, end in cuts:
             try:
@@ -206,13 +202,13 @@ class Journal:
                 todo.append(check)
         return todo, gone
 
-    def bad_among(self, cuts):
-        """[(path, reason), ...] of those cuts that could not be decoded."""
+    def bad_among(self, cuts: Iterable[Cut]) -> list[tuple[str, str]]:
+        """Returns (path, reason) of those cuts that could not be decoded."""
         checks = filter(None, map(self._checks.get, cuts))
         return [(check.path, check.reason) for check in checks if check.reason is not None]
 
-    def all_bad(self):
-        """VideoChecks of all files that could not be decoded and are still the same."""
+    def all_bad(self) -> list[VideoCheck]:
+        """Returns the checks of all files that could not be decoded and are still the same."""
         bad = [check for check in self._checks.values() if check.reason is not None]
         return sorted((each for each in bad if each.is_current()), key=lambda each: each.path)
 

@@ -1,31 +1,37 @@
 """A folder for each class: `<data_dir>/<class>/*.mp4`, or `<data_dir>/<split>/<class>/*.mp4`."""
 
 import unicodedata
+from collections.abc import Sequence
 
 from i3d_tf.data.class_names import ClassNames
 from i3d_tf.data.dataset_report import SkippedRow
+from i3d_tf.data.example import VideoDataset
 from i3d_tf.data.match_videos import NOT_SELECTED, AnnotatedVideo, Candidate, collect
-from i3d_tf.specs.datasets import SPLIT_SPELLINGS
+from i3d_tf.data.quarantine import Quarantine
+from i3d_tf.specs.datasets import SPLIT_SPELLINGS, Dataset
 from i3d_tf.system.storage import is_folder, join, walk
 from i3d_tf.video.find import is_video_name
 
 
-def read_class_folders(dataset, data_dir, split, classes, quarantine):
+def read_class_folders(
+    dataset: Dataset,
+    data_dir: str,
+    split: str | None,
+    classes: Sequence[str] | None,
+    quarantine: Quarantine,
+) -> VideoDataset:
     """Reads videos that lie in a folder for each class, at any depth.
 
     Without `classes`, the classes are the folders, sorted by name; where there are splits, those of
     all splits together, so that a class has the same label in each. Files that are not videos by
-    their ending are counted as skipped, hidden ones are passed over.
+    their ending are counted as skipped, hidden ones are ignored.
 
     Args:
-        dataset: Dataset.
+        dataset: The dataset.
         data_dir: Folder of the class folders, or of the splits' folders.
         split: Name of a folder in data_dir, or None.
         classes: Names of the classes in label order, or None. Other folders are left out.
-        quarantine: Quarantine.
-
-    Returns:
-        VideoDataset.
+        quarantine: Videos that are known to be unreadable.
 
     Raises:
         FileNotFoundError: The split has no folder.
@@ -67,7 +73,7 @@ def _split_folder(data_dir, split):
         if is_folder(join(data_dir, name)):
             return name
     raise FileNotFoundError(
-        f"class_folders: {data_dir} has no folder {split!r}; give another `split`, or none if the "
+        f"class_folders: {data_dir} has no folder {split!r}. Give another `split`, or none if the "
         "class folders lie in it directly."
     )
 

@@ -1,22 +1,28 @@
-"""Class names and their order, which is the order of the labels."""
+"""Class names, in the order of the labels."""
 
 import difflib
 import os
 import unicodedata
+from collections.abc import Iterable, Sequence
 
 from i3d_tf.system.storage import read_lines
 
 
 class ClassNames:
-    """Finds the label of a class name.
+    """The classes of a dataset, found by their names.
 
     Annotations and folders spell one class differently: with underscores for spaces, or, in
     Kinetics-600, "passing american football" beside "passing American football". An exact name
-    goes first; a name in another spelling is understood where it can mean only one class.
+    goes first; a name in another spelling is accepted where it can mean only one class.
+
+    Args:
+        names: The names in label order.
+
+    Attributes:
+        names: The same.
     """
 
-    def __init__(self, names):
-        """Takes the names in label order."""
+    def __init__(self, names: Iterable[str]):
         self.names = tuple(names)
         self._exact = {name: label for label, name in enumerate(self.names)}
         self._loose = {}
@@ -24,21 +30,21 @@ class ClassNames:
             spelling = _loosely(name)
             self._loose[spelling] = None if spelling in self._loose else label
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.names)
 
-    def find(self, name) -> int | None:
-        """The label of a class, or None where there is no such class."""
+    def find(self, name: str) -> int | None:
+        """Returns the label of a class, or None where there is no such class."""
         label = self._exact.get(name)
         return self._loose.get(_loosely(name)) if label is None else label
 
-    def suggest(self, name) -> str:
-        """A hint for an error: the class that was perhaps meant, or nothing."""
+    def suggest(self, name: str) -> str:
+        """Returns a hint for an error: the class that was perhaps meant, or ""."""
         close = difflib.get_close_matches(name, self.names, n=1)
         return f" (did you mean {close[0]!r}?)" if close else ""
 
-    def subset(self, wanted) -> "ClassNames":
-        """Some of the classes, in the order they have here.
+    def subset(self, wanted: Iterable[str] | None) -> "ClassNames":
+        """Returns some of the classes, in the order they have here.
 
         Args:
             wanted: Names in any order, or None for all.
@@ -60,8 +66,10 @@ class ClassNames:
         return ClassNames(self.names[label] for label in sorted(labels))
 
 
-def read_class_names(classes) -> tuple[str, ...] | None:
-    """The class names that a user gives.
+def read_class_names(
+    classes: Sequence[str] | os.PathLike | str | None,
+) -> tuple[str, ...] | None:
+    """Returns the class names that a user gives.
 
     Args:
         classes: None, a sequence of names, or the path of a text file with a name on each line.
@@ -70,7 +78,7 @@ def read_class_names(classes) -> tuple[str, ...] | None:
         The names in the order given, or None.
 
     Raises:
-        ValueError: There are none, or one is there twice.
+        ValueError: There is no name, or one is there twice.
     """
     if classes is None:
         return None

@@ -1,44 +1,52 @@
 """A list of videos: a CSV file with the columns `path,label`, or `path,label,start,end`."""
 
 import posixpath
+from collections.abc import Sequence
 
 from i3d_tf.data.annotation import (
+    check_cut,
     find_annotation,
-    folder_of,
-    in_order,
-    seconds,
+    parent_folder,
+    parse_seconds,
     table_rows,
-    unknown_label,
+    unknown_label_error,
 )
 from i3d_tf.data.class_names import ClassNames
 from i3d_tf.data.dataset_report import SkippedRow
+from i3d_tf.data.example import VideoDataset
 from i3d_tf.data.match_videos import AnnotatedVideo, Candidate, collect
+from i3d_tf.data.quarantine import Quarantine
 from i3d_tf.data.video_files import safe_name, safe_path
+from i3d_tf.specs.datasets import Dataset
 from i3d_tf.system.storage import file_names, is_file, join
 
 REQUIRED = ("path", "label")
 OPTIONAL = ("start", "end")
 
 
-def read_csv_list(dataset, data_dir, split, annotation, classes, quarantine):
+def read_csv_list(
+    dataset: Dataset,
+    data_dir: str,
+    split: str | None,
+    annotation: str | None,
+    classes: Sequence[str] | None,
+    quarantine: Quarantine,
+) -> VideoDataset:
     """Reads a list of videos.
 
     Paths are relative to data_dir. Labels are class names, or numbers where `classes` gives the
     names. Without `classes`, the classes are the labels of the list, sorted; where the list is
     found by its split, those of all lists beside it, so that a class has the same label in each.
     Rows with too many or too few cells, an impossible cut, or no path are counted as skipped. An
-    unknown label, and a path that leads out of data_dir, is an error: such a list is a wrong one.
+    unknown label, and a path that leads out of data_dir, is an error.
 
     Args:
-        dataset: Dataset.
+        dataset: The dataset.
         data_dir: Folder of the videos.
         split: Name of the list, `splits/<split>.csv`, where `annotation` is not a file.
         annotation: The list, or its folder, or None.
         classes: Names of the classes in label order, or None.
-        quarantine: Quarantine.
-
-    Returns:
-        VideoDataset.
+        quarantine: Videos that are known to be unreadable.
 
     Raises:
         FileNotFoundError: There is no list.
@@ -46,7 +54,8 @@ def read_csv_list(dataset, data_dir, split, annotation, classes, quarantine):
     """
     if split is None and (annotation is None or not is_file(annotation)):
         raise ValueError(
-            f"{dataset.name}: give `split`, for splits/<split>.csv, or a file as `annotation`."
+            f"{dataset.name}: no list was named. Give `split`, for splits/<split>.csv, or a file "
+            "as `annotation`."
         )
     path = find_annotation(dataset, data_dir, annotation, [f"{safe_name(split or '_')}.csv"])
     if classes is None:
@@ -54,7 +63,7 @@ def read_csv_list(dataset, data_dir, split, annotation, classes, quarantine):
         classes = sorted({label for each in lists for label in _labels(each)})
         if classes and all(label.isdecimal() for label in classes):
             raise ValueError(
-                f"{path}: its labels are numbers; give the class names in label order with "
+                f"{path}: its labels are numbers. Give the class names in label order with "
                 "`classes`, a list or a file with a name on each line."
             )
     classes = ClassNames(classes)
@@ -63,8 +72,8 @@ def read_csv_list(dataset, data_dir, split, annotation, classes, quarantine):
 
 
 def _lists_beside(path):
-    """All lists in the folder of this one: those of the other splits."""
-    folder = folder_of(path)
+    """Returns all lists in the folder of this one: also those of the other splits."""
+    folder = parent_folder(path)
     return [join(folder, name) for name in file_names(folder) if name.lower().endswith(".csv")]
 
 
@@ -86,14 +95,16 @@ def _rows(path, classes):
             continue
         label = _label(row["label"], classes)
         if label is None:
-            raise unknown_label(path, line, row["label"], classes, "correct it or give `classes`")
+            raise unknown_label_error(
+                path, line, row["label"], classes, "Correct it or give `classes`."
+            )
         try:
             video = safe_path(row["path"])
         except ValueError as error:
             raise ValueError(f"{path}: line {line}, column path: {error}.") from error
         try:
-            start, end = seconds(row["start"], "start"), seconds(row["end"], "end")
-            in_order(start, end)
+            start, end = (parse_seconds(row[column], column) for column in OPTIONAL)
+            check_cut(start, end)
         except ValueError as error:
             yield SkippedRow(source, line, str(error))
             continue
@@ -102,7 +113,7 @@ def _rows(path, classes):
 
 
 def _label(text, classes):
-    """A class by its name, else by its number."""
+    """Returns the label of a class, by its name, else by its number."""
     label = classes.find(text)
     if label is None and text.isdecimal() and len(text) < 10 and int(text) < len(classes):
         return int(text)

@@ -1,10 +1,12 @@
-"""The account of a dataset that was read: every row of its annotation is in it exactly once."""
+"""The report of a dataset that was read: it accounts for every row of the annotation once."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from i3d_tf.system.console import printable
 
-SHOWN = 5  # entries of each list on the terminal; the JSON record has them all
+MAX_SHOWN = 5  # entries of each list on the terminal; the JSON record has them all
 
 
 @dataclass(frozen=True)
@@ -12,9 +14,9 @@ class SkippedRow:
     """A row of an annotation that gives no example.
 
     Attributes:
-        source: Name of the annotation file, or the path of what is not a video.
+        source: Name of the annotation file, or the path of a file that is not a video.
         line: Line number, from 1, or None where the row is not a line of a file.
-        reason: Why, in words.
+        reason: Why it was skipped.
     """
 
     source: str
@@ -28,7 +30,9 @@ class SkippedRow:
 
 @dataclass(frozen=True)
 class DataReport:
-    """What became of every row: rows = found + missing + quarantined + skipped + left_out.
+    """The number of rows by what became of them.
+
+    rows = found + missing + quarantined + skipped + left_out.
 
     Attributes:
         name: The dataset.
@@ -36,12 +40,12 @@ class DataReport:
         data_dir: Its folder.
         rows: Rows read (of a dataset without annotation files: files seen).
         found: Rows whose video is there: the examples.
-        missing: What is listed and is not there, by the names listed.
+        missing: Listed names of videos that are not there.
         quarantined: (path, reason) of videos that are there and are known to be unreadable.
-        skipped: SkippedRows: malformed or repeated rows.
+        skipped: Malformed or repeated rows.
         left_out: Rows of other splits or of classes that were not asked for.
-        classes: How many classes the labels count.
-        notes: Anything else that a person should know, a sentence each.
+        classes: Number of classes.
+        notes: Anything else that a user should know, a sentence each.
     """
 
     name: str
@@ -57,7 +61,7 @@ class DataReport:
     notes: tuple[str, ...] = ()
 
     def lines(self) -> list[str]:
-        """The lines that show the report on a terminal; long lists are shortened and say so."""
+        """Returns the lines that show the report on a terminal; long lists are shortened."""
         counts = (
             (self.found, "found"),
             (len(self.missing), "missing"),
@@ -66,17 +70,16 @@ class DataReport:
             (self.left_out, "left out"),
         )
         split = f" {self.split}" if self.split else ""
-        # What is not the case is not worth a word, but what was found is, even if nothing.
-        told = ", ".join(f"{count} {word}" for count, word in counts if count or word == "found")
-        lines = [f"{self.name}{split}: {self.rows} rows, {self.classes} classes; {told}"]
+        shown = ", ".join(f"{count} {word}" for count, word in counts if count or word == "found")
+        lines = [f"{self.name}{split}: {self.rows} rows, {self.classes} classes; {shown}"]
         lines += [f"  note: {note}" for note in self.notes]
         lines += _shortened("missing", self.missing)
         lines += _shortened("unreadable", [f"{path}: {why}" for path, why in self.quarantined])
         lines += _shortened("skipped", [str(row) for row in self.skipped])
         return [printable(line) for line in lines]
 
-    def as_json(self) -> dict:
-        """A record of plain values, with every list complete."""
+    def as_json(self) -> dict[str, Any]:
+        """Returns plain values, with every list complete."""
         return {
             "name": self.name,
             "split": self.split,
@@ -95,8 +98,8 @@ class DataReport:
         }
 
 
-def _shortened(word, entries):
-    shown = [f"  {word}: {entry}" for entry in entries[:SHOWN]]
-    if len(entries) > SHOWN:
-        shown.append(f"  {word}: ... and {len(entries) - SHOWN} more")
+def _shortened(word, entries: Sequence[str]):
+    shown = [f"  {word}: {entry}" for entry in entries[:MAX_SHOWN]]
+    if len(entries) > MAX_SHOWN:
+        shown.append(f"  {word}: ... and {len(entries) - MAX_SHOWN} more")
     return shown

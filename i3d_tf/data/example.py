@@ -1,4 +1,4 @@
-"""What every reader returns: labelled videos, the class names, and an account of the rest."""
+"""Labelled videos, which every reader returns."""
 
 from dataclasses import dataclass
 
@@ -13,7 +13,7 @@ class VideoExample:
         path: The video file.
         label: Class index, `class_names[label]` of its dataset.
         class_name: The name of that class.
-        start: Seconds after the first frame at which the cut begins, or None for the whole video.
+        start: Seconds after the first frame at which the cut starts, or None for the whole video.
         end: Seconds after the first frame at which the cut ends, or None for the video's end.
     """
 
@@ -29,9 +29,9 @@ class VideoDataset:
     """The videos of one split of a dataset.
 
     Attributes:
-        examples: VideoExamples, in the order of the annotation.
+        examples: The videos, in the order of the annotation.
         class_names: The names of all classes; label k is class_names[k].
-        report: DataReport, what was found, missing, skipped and quarantined.
+        report: The videos that were found, missing, skipped and quarantined.
     """
 
     examples: tuple[VideoExample, ...]

@@ -8,13 +8,22 @@ its split, or in both, or in none.
 
 import posixpath
 import re
+from collections.abc import Sequence
 
-from i3d_tf.data.annotation import find_annotation, in_order, seconds, table_rows, unknown_label
+from i3d_tf.data.annotation import (
+    check_cut,
+    find_annotation,
+    parse_seconds,
+    table_rows,
+    unknown_label_error,
+)
 from i3d_tf.data.class_names import ClassNames
 from i3d_tf.data.dataset_report import SkippedRow
+from i3d_tf.data.example import VideoDataset
 from i3d_tf.data.match_videos import NOT_SELECTED, AnnotatedVideo, Candidate, collect
+from i3d_tf.data.quarantine import Quarantine
 from i3d_tf.data.video_files import safe_name
-from i3d_tf.specs.datasets import SPLIT_SPELLINGS
+from i3d_tf.specs.datasets import SPLIT_SPELLINGS, Dataset
 from i3d_tf.specs.labels import read_labels
 from i3d_tf.system.storage import join
 
@@ -23,7 +32,14 @@ OPTIONAL = ("split",)
 _YOUTUBE_ID = re.compile(r"[A-Za-z0-9_-]{11}")
 
 
-def read_kinetics(dataset, data_dir, split, annotation, classes, quarantine):
+def read_kinetics(
+    dataset: Dataset,
+    data_dir: str,
+    split: str,
+    annotation: str | None,
+    classes: Sequence[str] | None,
+    quarantine: Quarantine,
+) -> VideoDataset:
     """Reads a split of Kinetics, or of some of its classes, as miniKinetics is.
 
     The classes of Kinetics-400 and -600 are in the order of `i3d_tf.specs.labels`, which is that
@@ -31,15 +47,12 @@ def read_kinetics(dataset, data_dir, split, annotation, classes, quarantine):
     malformed row is counted as skipped; a class that the dataset does not have is an error.
 
     Args:
-        dataset: Dataset.
+        dataset: The dataset.
         data_dir: Folder of the videos, or one above it.
         split: "train", "val" or "test".
         annotation: The CSV file, its folder, or None.
         classes: Names of the classes to keep, or None for all; their order stays that above.
-        quarantine: Quarantine.
-
-    Returns:
-        VideoDataset.
+        quarantine: Videos that are known to be unreadable.
 
     Raises:
         FileNotFoundError: There is no CSV file.
@@ -53,7 +66,7 @@ def read_kinetics(dataset, data_dir, split, annotation, classes, quarantine):
 
 
 def _file_names(name, split):
-    """What the publishers of the annotation have called it."""
+    """Returns the names that the publishers of the annotation have given it."""
     size = name.removeprefix("kinetics")
     stems = ("", f"kinetics{size}_", f"kinetics-{size}_", f"kinetics_{size}_", "kinetics_")
     return [f"{stem}{spelling}.csv" for stem in stems for spelling in SPLIT_SPELLINGS[split]]
@@ -66,7 +79,7 @@ def _official_classes(dataset, path, classes):
     if classes is None and len(names) != dataset.classes:
         raise ValueError(
             f"{path}: it has {len(names)} classes, {dataset.name} has {dataset.classes}, so labels "
-            "would depend on the file; give `classes`."
+            "would depend on the file. Give `classes`."
         )
     return ClassNames(sorted(names.union(classes or ())))
 
@@ -76,11 +89,11 @@ def _table(path):
 
 
 def _folders(dataset, split):
-    """Function: class name -> the folders its videos may lie in, best first."""
+    """Returns a function from a class name to the folders of its videos, best first."""
     bases = [
-        join(place, part)
+        join(folder, part)
         for part in (*SPLIT_SPELLINGS[split], "")
-        for place in dataset.video_folders
+        for folder in dataset.video_folders
     ]
     found = {}
 
@@ -107,15 +120,15 @@ def _rows(path, split, folders, official, kept):
             continue
         label = official.find(row["label"])
         if label is None:
-            advice = f"this is not the annotation of the dataset with {len(official)} classes"
-            raise unknown_label(path, line, row["label"], official, advice)
+            advice = f"Give the annotation of the dataset with {len(official)} classes."
+            raise unknown_label_error(path, line, row["label"], official, advice)
         label = kept.find(official.names[label])
         if label is None or listed_split != split:
             yield NOT_SELECTED
             continue
-        yield _listed(
-            source, line, row["youtube_id"], start, end, label, folders(kept.names[label])
-        )
+        cut, candidates = _candidates(row["youtube_id"], start, end)
+        class_folders = folders(kept.names[label])
+        yield AnnotatedVideo(source, line, f"{cut}.mp4", label, class_folders, candidates)
 
 
 def _split(text):
@@ -128,7 +141,7 @@ def _split(text):
 
 
 def _cut(row):
-    """Checks a row's cells; returns the seconds at which its video starts and ends."""
+    """Returns the seconds at which a row's video starts and ends; checks the row's cells."""
     if not row["label"]:
         raise ValueError("column label: it is empty")
     safe_name(row["label"])
@@ -136,15 +149,15 @@ def _cut(row):
         raise ValueError(
             f"column youtube_id: {row['youtube_id']!r:.40} is not 11 of A-Z a-z 0-9 - _"
         )
-    start = seconds(row["time_start"], "time_start")
-    end = seconds(row["time_end"], "time_end")
+    start = parse_seconds(row["time_start"], "time_start")
+    end = parse_seconds(row["time_end"], "time_end")
     if start is None or end is None:
         raise ValueError(f"column time_{'start' if start is None else 'end'}: it is empty")
-    in_order(start, end)
+    check_cut(start, end)
     return start, end
 
 
-def _listed(source, line, youtube_id, start, end, label, folders):
+def _candidates(youtube_id, start, end):
+    """Returns the name of a video that was cut out, and the files that may hold it."""
     cut = f"{youtube_id}_{int(start):06d}_{int(end):06d}"
-    candidates = (Candidate(cut), Candidate(youtube_id, start, end))
-    return AnnotatedVideo(source, line, f"{cut}.mp4", label, folders, candidates)
+    return cut, (Candidate(cut), Candidate(youtube_id, start, end))

@@ -1,14 +1,18 @@
-"""Rows of an annotation -> the examples whose videos are there, and an account of the others.
+"""Rows of an annotation to the examples whose videos are there, and a report of the others.
 
 Every reader turns its annotation into rows: each is an `AnnotatedVideo`, a `SkippedRow` or
-`NOT_SELECTED`. What is done with them is the same for all datasets and is done here.
+`NOT_SELECTED`. What follows is the same for all datasets and is done here.
 """
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
+from i3d_tf.data.class_names import ClassNames
 from i3d_tf.data.dataset_report import DataReport, SkippedRow
 from i3d_tf.data.example import VideoDataset, VideoExample
+from i3d_tf.data.quarantine import Quarantine
 from i3d_tf.data.video_files import VideoFiles
+from i3d_tf.specs.datasets import Dataset
 from i3d_tf.system.storage import join
 
 NOT_SELECTED = "left out"  # a row of another split, or of a class that was not asked for
@@ -16,11 +20,11 @@ NOT_SELECTED = "left out"  # a row of another split, or of a class that was not 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A file that may hold a listed video.
+    """A file that may hold an annotated video.
 
     Attributes:
         name: File name, with or without its ending.
-        start: Seconds at which the video begins in that file, or None where it is all of it.
+        start: Seconds at which the video starts in that file, or None where it is all of it.
         end: Seconds at which it ends, or None.
     """
 
@@ -36,10 +40,10 @@ class AnnotatedVideo:
     Attributes:
         source: Name of the annotation file.
         line: Its line, or None.
-        shown: How the video is called in reports.
+        shown: Name of the video in reports.
         label: Class index.
         folders: Folders below data_dir in which it may lie, best first.
-        candidates: Candidates, best first.
+        candidates: Files that may hold it, best first.
     """
 
     source: str
@@ -50,29 +54,40 @@ class AnnotatedVideo:
     candidates: tuple[Candidate, ...]
 
 
+Row = AnnotatedVideo | SkippedRow | str
+
+
 @dataclass
 class DatasetCounts:
-    """Counts of a dataset's rows, by what became of them."""
+    """A dataset's rows, by what became of them; see `DataReport`."""
 
     rows: int = 0
     left_out: int = 0
-    examples: list = field(default_factory=list)
-    missing: list = field(default_factory=list)
-    quarantined: list = field(default_factory=list)
-    skipped: list = field(default_factory=list)
+    examples: list[VideoExample] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
+    quarantined: list[tuple[str, str]] = field(default_factory=list)
+    skipped: list[SkippedRow] = field(default_factory=list)
 
 
-def collect(dataset, split, data_dir, classes, rows, quarantine, notes=()) -> VideoDataset:
-    """Finds the listed videos.
+def collect(
+    dataset: Dataset,
+    split: str | None,
+    data_dir: str,
+    classes: ClassNames,
+    rows: Iterable[Row],
+    quarantine: Quarantine,
+    notes: Iterable[str] = (),
+) -> VideoDataset:
+    """Finds the videos of an annotation's rows.
 
     Args:
-        dataset: Dataset, see `i3d_tf.specs.datasets`.
+        dataset: The dataset.
         split: Its split, or None.
         data_dir: Folder that holds the videos.
-        classes: ClassNames.
-        rows: Iterable of AnnotatedVideo, SkippedRow and NOT_SELECTED.
-        quarantine: Quarantine.
-        notes: What a person should know of the annotation, a sentence each.
+        classes: The classes.
+        rows: The rows.
+        quarantine: Videos that are known to be unreadable.
+        notes: What a user should know of the annotation, a sentence each.
 
     Returns:
         VideoDataset with at least one example.
@@ -80,107 +95,121 @@ def collect(dataset, split, data_dir, classes, rows, quarantine, notes=()) -> Vi
     Raises:
         ValueError: No row can be used, or no video is there.
     """
-    files = VideoFiles(data_dir)
-    account = DatasetCounts()
-    first_seen = {}
+    matcher = _Matcher(data_dir, classes, quarantine)
     for row in rows:
-        account.rows += 1
-        if row is NOT_SELECTED:
-            account.left_out += 1
-        elif isinstance(row, SkippedRow):
-            account.skipped.append(row)
-        else:
-            _place(row, files, data_dir, classes, quarantine, account, first_seen)
-    name = f"{dataset.name} {split}" if split else dataset.name
-    _insist_on_videos(name, data_dir, account)
+        matcher.add(row)
+    counts = matcher.counts
+    if not counts.examples:
+        name = f"{dataset.name} {split}" if split else dataset.name
+        raise ValueError(f"{name}: {_reason_without_videos(data_dir, counts)}")
     report = DataReport(
         name=dataset.name,
         split=split,
         data_dir=data_dir,
-        rows=account.rows,
-        found=len(account.examples),
-        missing=tuple(account.missing),
-        quarantined=tuple(account.quarantined),
-        skipped=tuple(account.skipped),
-        left_out=account.left_out,
+        rows=counts.rows,
+        found=len(counts.examples),
+        missing=tuple(counts.missing),
+        quarantined=tuple(counts.quarantined),
+        skipped=tuple(counts.skipped),
+        left_out=counts.left_out,
         classes=len(classes),
-        notes=(*notes, *_notes(dataset, classes, account, files, quarantine)),
+        notes=(*notes, *matcher.notes(dataset)),
     )
-    return VideoDataset(tuple(account.examples), classes.names, report)
+    return VideoDataset(tuple(counts.examples), classes.names, report)
 
 
-def _place(row, files, data_dir, classes, quarantine, account, first_seen):
-    """Puts a row where it belongs: among the examples, or what is missing, unreadable, repeated."""
-    path = None
-    for candidate in row.candidates:
-        path = files.find(row.folders, candidate.name)
-        if path is not None:
-            break
-    key = (path, candidate.start, candidate.end) if path else (row.shown, row.label)
-    first = first_seen.setdefault(key, row)
-    if first is not row:
-        account.skipped.append(SkippedRow(row.source, row.line, _repetition(row, first, classes)))
-        return
-    if path is None:
-        account.missing.append(row.shown)
-        return
-    path = join(data_dir, path)
-    reason = quarantine.reason(path, candidate.start, candidate.end)
-    if reason is not None:
-        account.quarantined.append((path, reason))
-        return
-    account.examples.append(
-        VideoExample(path, row.label, classes.names[row.label], candidate.start, candidate.end)
-    )
+class _Matcher:
+    """The rows of one annotation, matched with files one by one."""
+
+    def __init__(self, data_dir, classes, quarantine):
+        self.counts = DatasetCounts()
+        self._data_dir, self._classes, self._quarantine = data_dir, classes, quarantine
+        self._files = VideoFiles(data_dir)
+        self._first_rows = {}
+
+    def add(self, row: Row):
+        """Counts a row."""
+        self.counts.rows += 1
+        if row is NOT_SELECTED:
+            self.counts.left_out += 1
+        elif isinstance(row, SkippedRow):
+            self.counts.skipped.append(row)
+        else:
+            self._match(row)
+
+    def notes(self, dataset: Dataset) -> Iterator[str]:
+        """Yields what a user should know, a sentence each."""
+        count = len(self._classes)
+        if dataset.classes is not None and count != dataset.classes:
+            yield f"{count} classes; {dataset.name} was published with {dataset.classes}"
+        empty = count - len({example.label for example in self.counts.examples})
+        if empty:
+            yield f"{empty} of {count} classes have no video"
+        if self._files.other_endings:
+            yield f"{self._files.other_endings} videos were found under another ending than listed"
+        if self._quarantine.outdated:
+            yield (
+                f"{self._quarantine.outdated} records of the quarantine are outdated: those files "
+                "have changed or are gone; check the videos again"
+            )
+
+    def _match(self, row):
+        path, candidate = self._find(row)
+        key = (path, candidate.start, candidate.end) if path else (row.shown, row.label)
+        first = self._first_rows.setdefault(key, row)
+        if first is not row:
+            reason = self._repetition(row, first)
+            self.counts.skipped.append(SkippedRow(row.source, row.line, reason))
+            return
+        if path is None:
+            self.counts.missing.append(row.shown)
+            return
+        path = join(self._data_dir, path)
+        reason = self._quarantine.reason(path, candidate.start, candidate.end)
+        if reason is not None:
+            self.counts.quarantined.append((path, reason))
+            return
+        name = self._classes.names[row.label]
+        self.counts.examples.append(
+            VideoExample(path, row.label, name, candidate.start, candidate.end)
+        )
+
+    def _find(self, row):
+        """Returns the path of the first candidate that is there, or None, and the candidate."""
+        for candidate in row.candidates:
+            path = self._files.find(row.folders, candidate.name)
+            if path is not None:
+                return path, candidate
+        return None, None
+
+    def _repetition(self, row, first):
+        where = first.shown if first.line is None else f"{first.source} line {first.line}"
+        if row.label == first.label:
+            return f"{row.shown} is listed in {where} already"
+        names = self._classes.names
+        return (
+            f"{row.shown} as {names[row.label]!r} contradicts {where}, which says "
+            f"{names[first.label]!r} and was kept"
+        )
 
 
-def _repetition(row, first, classes):
-    where = first.shown if first.line is None else f"{first.source} line {first.line}"
-    if row.label == first.label:
-        return f"{row.shown} is listed in {where} already"
+def _reason_without_videos(data_dir, counts):
+    if counts.missing:
+        return (
+            f"none of the {len(counts.missing)} videos listed is in {data_dir}, not even "
+            f"{counts.missing[0]}. Give the folder they lie in."
+        )
+    if counts.quarantined:
+        path, reason = counts.quarantined[0]
+        return (
+            f"all {len(counts.quarantined)} videos are known to be unreadable, the first is "
+            f"{path}: {reason}."
+        )
+    if counts.skipped:
+        return f"none of {counts.rows} rows can be used; the first fault is in {counts.skipped[0]}."
+    if not counts.rows:
+        return "the annotation has no rows."
     return (
-        f"{row.shown} as {classes.names[row.label]!r} contradicts {where}, which says "
-        f"{classes.names[first.label]!r} and was kept"
+        f"no row is of this split and these classes ({counts.rows} rows read). Correct the "
+        "annotation file, or ask for others."
     )
-
-
-def _insist_on_videos(name, data_dir, account):
-    if account.examples:
-        return
-    if account.missing:
-        raise ValueError(
-            f"{name}: none of the {len(account.missing)} videos listed is in {data_dir}, not even "
-            f"{account.missing[0]}; give the folder they lie in."
-        )
-    if account.quarantined:
-        path, reason = account.quarantined[0]
-        raise ValueError(
-            f"{name}: all {len(account.quarantined)} videos are known to be unreadable, the first "
-            f"is {path}: {reason}."
-        )
-    if account.skipped:
-        raise ValueError(
-            f"{name}: none of {account.rows} rows can be used; the first fault is in "
-            f"{account.skipped[0]}."
-        )
-    if not account.rows:
-        raise ValueError(f"{name}: the annotation has no rows.")
-    raise ValueError(
-        f"{name}: no row is of this split and these classes ({account.rows} rows read); look at "
-        "the annotation file, or ask for others."
-    )
-
-
-def _notes(dataset, classes, account, files, quarantine):
-    if dataset.classes is not None and len(classes) != dataset.classes:
-        yield f"{len(classes)} classes; {dataset.name} was published with {dataset.classes}"
-    empty = len(classes) - len({example.label for example in account.examples})
-    if empty:
-        yield f"{empty} of {len(classes)} classes have no video"
-    if files.other_endings:
-        yield f"{files.other_endings} videos were found under another ending than listed"
-    if quarantine.outdated:
-        yield (
-            f"{quarantine.outdated} records of the quarantine are outdated: those files have "
-            "changed or are gone; check the videos again"
-        )

@@ -1,6 +1,7 @@
-"""Any dataset by its name: the one way in to all readers."""
+"""One function for all readers of datasets."""
 
 import os
+from collections.abc import Sequence
 
 from i3d_tf.data.class_folders import read_class_folders
 from i3d_tf.data.class_names import read_class_names
@@ -14,7 +15,7 @@ from i3d_tf.specs.datasets import find_dataset
 from i3d_tf.specs.stick_actions import STICK_LABELS
 from i3d_tf.system.storage import is_folder
 
-LISTED_FORMS = {
+READERS = {
     "csv": read_csv_list,
     "hmdb51": read_hmdb51,
     "kinetics": read_kinetics,
@@ -23,12 +24,17 @@ LISTED_FORMS = {
 
 
 def read_dataset(
-    dataset, data_dir, split=None, annotation=None, classes=None, quarantine=None
+    dataset: str,
+    data_dir: os.PathLike | str,
+    split: str | None = None,
+    annotation: os.PathLike | str | None = None,
+    classes: Sequence[str] | os.PathLike | str | None = None,
+    quarantine: os.PathLike | str | None = None,
 ) -> VideoDataset:
-    """Reads which videos a split of a dataset has, and finds them; no video is opened.
+    """Reads the annotation of a split, and finds its videos; no video is opened.
 
     Passing `class_names` of an earlier result as `classes` gives every class the label it had
-    there, which is how a model is evaluated on another split than it was trained on.
+    there: so a model is evaluated on another split than it was trained on.
 
     Args:
         dataset: Name in `i3d_tf.specs.datasets.DATASETS`.
@@ -44,8 +50,8 @@ def read_dataset(
         VideoDataset; its report accounts for every row.
 
     Raises:
-        ValueError: An argument or an annotation file is not as it must be, or no video is there.
-        OSError: A file or a folder is not there or cannot be read.
+        ValueError: An argument or an annotation file is invalid, or no video is there.
+        OSError: A file or a folder is missing or cannot be read.
     """
     spec = find_dataset(dataset)
     if spec.splits and split not in spec.splits:
@@ -62,7 +68,7 @@ def read_dataset(
                 f"`annotation` must be None, class_folders has none; received {annotation!r}."
             )
         return read_class_folders(spec, data_dir, split, classes, quarantine)
-    read = LISTED_FORMS[spec.form]
+    read = READERS[spec.form]
     return read(spec, data_dir, split, annotation, classes, quarantine)
 
 

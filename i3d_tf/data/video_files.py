@@ -1,7 +1,6 @@
-"""Files of the videos that a dataset lists, found by their listed names.
+"""The files of listed videos.
 
-Lists come from anywhere: a path in one is untrusted text, and must not lead out of the dataset's
-folder.
+A path in a list is untrusted text: it must not lead out of the dataset's folder.
 """
 
 import posixpath
@@ -12,35 +11,30 @@ from i3d_tf.video.find import is_video_name
 
 
 class VideoFiles:
-    """Finds listed videos below a folder; every folder is listed once and remembered.
+    """The videos below a folder, found by their listed names; every folder is read once.
 
     A video that was converted keeps its name and changes its ending, so `a.avi` is also found as
     `a.mp4` or `a.AVI`. Accented letters are compared as letters, however they are stored.
 
+    Args:
+        data_dir: The folder.
+
     Attributes:
-        other_endings: How many videos were found under another ending than listed.
+        other_endings: Number of videos that were found under another ending than listed.
     """
 
-    def __init__(self, data_dir):
-        """Starts with nothing listed.
-
-        Args:
-            data_dir: The folder below which all paths are.
-        """
+    def __init__(self, data_dir: str):
         self.other_endings = 0
         self._data_dir = data_dir
         self._listings = {}
         self._existing = {}
 
-    def find(self, folders, name) -> str | None:
-        """The first of `folders` that has the video.
+    def find(self, folders: tuple[str, ...], name: str) -> str | None:
+        """Returns the path of a video below data_dir, or None.
 
         Args:
-            folders: A tuple of folders below data_dir, "" for itself.
+            folders: Folders below data_dir in which it may lie, best first; "" for itself.
             name: File name, with or without its ending.
-
-        Returns:
-            The path below data_dir, or None.
         """
         if folders not in self._existing:
             self._existing[folders] = [folder for folder in folders if self._listing(folder)]
@@ -54,7 +48,7 @@ class VideoFiles:
         return None
 
     def _listing(self, folder):
-        """Name without ending -> the names of the videos so called."""
+        """Returns name without ending to the names of its files."""
         if folder not in self._listings:
             listing = {}
             for name in file_names(join(self._data_dir, folder)) or ():
@@ -64,14 +58,14 @@ class VideoFiles:
         return self._listings[folder]
 
 
-def safe_path(text) -> str:
-    """A path below the dataset's folder, from text that nobody vouches for.
+def safe_path(text: str) -> str:
+    """Returns a path below the dataset's folder, from untrusted text.
 
     Args:
         text: A relative path with forward or backward slashes.
 
     Returns:
-        The same with forward slashes and without detours.
+        The path with forward slashes and without `.` and `..`.
 
     Raises:
         ValueError: It is absolute, leads out of the folder, or is no path.
@@ -85,8 +79,8 @@ def safe_path(text) -> str:
     return path
 
 
-def safe_name(text) -> str:
-    """The same for one name, of a folder or a file, without any slash."""
+def safe_name(text: str) -> str:
+    """Returns the name of a folder or a file, from untrusted text; see `safe_path`."""
     path = safe_path(text)
     if "/" in path:
         raise ValueError(f"{text!r} must be a name without slashes")
@@ -102,5 +96,5 @@ def _same(found, name):
 
 
 def _best(names, wanted):
-    """The name itself, else the same ending in another case, else the first."""
+    """Returns the name itself, else the same ending in another case, else the first."""
     return min(names, key=lambda name: (name != wanted, not _same(name, wanted)))

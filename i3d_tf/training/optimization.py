@@ -3,6 +3,7 @@
 from typing import Any
 
 import keras
+import tensorflow as tf
 
 from i3d_tf.specs.recipes import Recipe
 
@@ -22,7 +23,7 @@ class SmoothedCrossentropy(keras.losses.Loss):
         super().__init__(**kwargs)
         self.label_smoothing = label_smoothing
 
-    def call(self, labels, logits):
+    def call(self, labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
         """Returns the loss of each clip; of logits at every step, the mean over the steps.
 
         Args:
@@ -45,7 +46,7 @@ class SmoothedCrossentropy(keras.losses.Loss):
         return {**super().get_config(), "label_smoothing": self.label_smoothing}
 
 
-def accuracy(labels, logits):
+def accuracy(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
     """Returns whether the best class is the label; of logits at every step, those of the last.
 
     Args:

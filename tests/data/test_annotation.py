@@ -1,13 +1,19 @@
 import pytest
 
-from i3d_tf.data.annotation import find_annotation, in_order, seconds, table_rows, text_rows
+from i3d_tf.data.annotation import (
+    check_cut,
+    find_annotation,
+    parse_seconds,
+    table_rows,
+    text_rows,
+)
 from i3d_tf.data.dataset_report import SkippedRow
 from i3d_tf.specs.datasets import DATASETS
 
 UCF101 = DATASETS["ucf101"]
 
 
-def test_where_an_annotation_is_looked_for(make_tree):
+def test_find_annotation_looks_in_folders_of_the_dataset(make_tree):
     folder = str(make_tree(["ucfTrainTestlist/a.txt", "elsewhere/a.txt", "elsewhere/b.txt"]))
     assert find_annotation(UCF101, folder, None, ["a.txt"]) == f"{folder}/ucfTrainTestlist/a.txt"
     elsewhere = f"{folder}/elsewhere"
@@ -15,7 +21,7 @@ def test_where_an_annotation_is_looked_for(make_tree):
     assert find_annotation(UCF101, folder, f"{elsewhere}/a.txt", ["b.txt"]) == f"{elsewhere}/a.txt"
 
 
-def test_an_annotation_that_is_not_there_is_named_with_the_places(make_tree):
+def test_find_annotation_names_files_and_folders_it_looked_for(make_tree):
     folder = str(make_tree())
     with pytest.raises(FileNotFoundError) as caught:
         find_annotation(UCF101, folder, None, ["a.txt", "b.txt"])
@@ -24,7 +30,7 @@ def test_an_annotation_that_is_not_there_is_named_with_the_places(make_tree):
         find_annotation(UCF101, folder, f"{folder}/nothing", ["a.txt"])
 
 
-def test_lines_with_their_numbers(make_tree):
+def test_text_rows_are_lines_with_numbers(make_tree):
     folder = make_tree(texts={"a.txt": "\ufeff one \r\n\r\ntwo\r\n\r\n"})
     assert list(text_rows(f"{folder}/a.txt")) == [(1, "one"), (3, "two")]
 
@@ -42,18 +48,18 @@ def read(folder, required=("path", "label"), optional=("start",)):
         '"label","frames","path"\n"x","7","a b.mp4"\n,,\n',
     ],
 )
-def test_a_table_in_any_dress(make_tree, text):
+def test_table_rows_of_any_spreadsheet(make_tree, text):
     ((line, row),) = read(make_tree(texts={"a.csv": text}))
     assert line == 2
     assert row == {"path": "a b.mp4", "label": "x", "start": ""}
 
 
-def test_cells_with_commas_and_quotes(make_tree):
+def test_table_rows_with_commas_and_quotes(make_tree):
     folder = make_tree(texts={"a.csv": 'path,label\n"a, ""b"".mp4",x\n'})
     assert read(folder)[0][1]["path"] == 'a, "b".mp4'
 
 
-def test_too_many_and_too_few_cells(make_tree):
+def test_table_rows_skip_lines_with_too_many_or_too_few_cells(make_tree):
     folder = make_tree(texts={"a.csv": "path,label\na\na,x\na,x,1\n"})
     assert read(folder) == [
         (2, SkippedRow("a.csv", 2, "it has 1 cells, the heading 2")),
@@ -65,7 +71,7 @@ def test_too_many_and_too_few_cells(make_tree):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", r"a.csv: the file is empty; it must begin with path,label\."),
+        ("", r"a.csv: the file is empty. It must start with path,label\."),
         ("a.mp4,x\n", r"a.csv: line 1: no column 'path'; the heading must have path,label and is"),
         ("path\na.mp4\n", r"a.csv: line 1: no column 'label'"),
         ("path label\na.mp4 x\n", r"a.csv: line 1: no column 'path'"),
@@ -75,26 +81,26 @@ def test_too_many_and_too_few_cells(make_tree):
         (b"\xff\xfep\x00a\x00t\x00h\x00", r"a.csv: line 1 is not UTF-8 text"),
     ],
 )
-def test_a_file_of_another_form(make_tree, text, message):
+def test_table_rows_refuse_other_files(make_tree, text, message):
     folder = make_tree(texts={"a.csv": text})
     with pytest.raises(ValueError, match=message):
         read(folder)
 
 
-def test_seconds():
-    assert seconds("", "start") is None
-    assert seconds("84", "start") == 84.0
-    assert seconds("0.04", "start") == 0.04
+def test_parse_seconds():
+    assert parse_seconds("", "start") is None
+    assert parse_seconds("84", "start") == 84.0
+    assert parse_seconds("0.04", "start") == 0.04
     for text in ("-1", "nan", "inf", "1:24", "ten"):
         with pytest.raises(ValueError, match=r"column start: .* is not a number of seconds >= 0"):
-            seconds(text, "start")
+            parse_seconds(text, "start")
 
 
-def test_a_cut_ends_after_it_begins():
-    in_order(None, None)
-    in_order(3.0, None)
-    in_order(None, 3.0)
-    with pytest.raises(ValueError, match=r"must end after it begins; it is 3 to 3 s"):
-        in_order(3.0, 3.0)
+def test_check_cut_refuses_end_before_start():
+    check_cut(None, None)
+    check_cut(3.0, None)
+    check_cut(None, 3.0)
+    with pytest.raises(ValueError, match=r"must end after it starts; it is 3 to 3 s"):
+        check_cut(3.0, 3.0)
     with pytest.raises(ValueError, match=r"it is 0 to 0 s"):
-        in_order(None, 0.0)
+        check_cut(None, 0.0)

@@ -2,7 +2,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 
 import pytest
@@ -39,7 +38,7 @@ def records(path):
 BAD = ["run/short.mp4", "walk/empty.mp4", "walk/text.avi"]
 
 
-def test_every_video_below_a_folder(videos):
+def test_check_videos_decodes_every_video_below_a_folder(videos):
     report = check_videos(videos, processes=2)
     assert (report.decoded, report.known, report.faults) == (5, 0, 3)
     assert names(report, videos) == BAD
@@ -52,7 +51,7 @@ def test_every_video_below_a_folder(videos):
     assert written[1]["mtime_ns"] == (videos / "walk/empty.mp4").stat().st_mtime_ns
 
 
-def test_the_readers_leave_out_what_was_found(videos):
+def test_readers_leave_out_bad_videos(videos):
     report = check_videos(videos, processes=1)
     dataset = read_dataset("class_folders", videos, quarantine=report.quarantine)
     assert [os.path.basename(example.path) for example in dataset.examples] == [
@@ -62,7 +61,7 @@ def test_the_readers_leave_out_what_was_found(videos):
     assert [os.path.relpath(path, videos) for path, _ in dataset.report.quarantined] == BAD
 
 
-def test_run_again_it_decodes_only_what_changed(videos):
+def test_second_check_decodes_only_changed_files(videos):
     check_videos(videos, processes=1)
     again = check_videos(videos, processes=1)
     assert (again.decoded, again.known) == (0, 5)
@@ -76,7 +75,7 @@ def test_run_again_it_decodes_only_what_changed(videos):
     assert [record["path"] for record in records(repaired.quarantine)] == names(repaired, videos)
 
 
-def test_one_list_for_several_checks(videos):
+def test_one_list_keeps_several_checks(videos):
     listed = videos / "lists" / "bad.jsonl"
     check_videos(videos / "run", quarantine=listed, processes=1)
     report = check_videos(videos / "walk", quarantine=listed, processes=1)
@@ -86,7 +85,7 @@ def test_one_list_for_several_checks(videos):
     assert len(dataset.report.quarantined) == 3
 
 
-def test_of_a_dataset_the_cuts_are_decoded(videos):
+def test_check_videos_decodes_cuts_of_a_dataset(videos):
     """The good video lasts a second; a cut that begins later is as bad as a damaged file."""
     text = (
         "path,label,start,end\n"
@@ -106,7 +105,7 @@ def test_of_a_dataset_the_cuts_are_decoded(videos):
     assert len(dataset.report.missing) == len(dataset.report.quarantined) == 1
 
 
-def test_all_splits_unless_some_are_named(videos):
+def test_check_videos_reads_all_splits(videos):
     (videos / "splits").mkdir()
     for split in ("train", "test"):
         (videos / f"splits/{split}.csv").write_text("path,label\nrun/good 1.mp4,sit_down\n")
@@ -115,7 +114,7 @@ def test_all_splits_unless_some_are_named(videos):
     assert report.decoded == 1  # no video is decoded twice
 
 
-def test_a_video_that_ends_the_process_is_listed(videos, monkeypatch):
+def test_video_that_ends_the_process_is_bad(videos, monkeypatch):
     def all_die(function, tasks, processes, died):
         return ((task, died) for task in tasks)
 
@@ -124,7 +123,7 @@ def test_a_video_that_ends_the_process_is_listed(videos, monkeypatch):
     assert [reason for _, reason in report.bad] == [DIED, DIED]
 
 
-def test_whatever_a_decoder_does_is_a_reason(videos, monkeypatch):
+def test_decode_check_returns_any_error_as_reason(videos, monkeypatch):
     def fail(error):
         def verify(*arguments):
             raise error
@@ -139,7 +138,7 @@ def test_whatever_a_decoder_does_is_a_reason(videos, monkeypatch):
     assert decode_check(todo[0]) == "decoding it fails: RuntimeError: odd"
 
 
-def test_a_line_that_a_killed_run_tore_is_done_again(videos):
+def test_torn_line_of_journal_is_done_again(videos):
     check_videos(videos, processes=1)
     journal = videos / "quarantine.jsonl.journal"
     journal.write_bytes(journal.read_bytes()[:-9])
@@ -149,7 +148,7 @@ def test_a_line_that_a_killed_run_tore_is_done_again(videos):
     assert names(report, videos) == BAD
 
 
-def test_a_file_that_vanishes_is_unreadable_and_not_remembered(videos, monkeypatch):
+def test_vanished_file_is_bad_and_not_in_the_list(videos, monkeypatch):
     gone = str(videos / "run/gone.mp4")
     monkeypatch.setattr(module, "videos_below", lambda folder: [gone])
     report = check_videos(videos, processes=1)
@@ -157,7 +156,7 @@ def test_a_file_that_vanishes_is_unreadable_and_not_remembered(videos, monkeypat
     assert records(report.quarantine) == []
 
 
-def test_the_terminal_shows_every_bad_video(tmp_path):
+def test_report_lines_show_every_bad_video(tmp_path):
     report = CheckReport(tmp_path / "list", 2, 1, (("a\x1b.mp4", "empty"),))
     assert report.lines() == [
         r"unreadable: a\x1b.mp4: empty",
@@ -185,61 +184,50 @@ def test_the_terminal_shows_every_bad_video(tmp_path):
         ({"quarantine": "/dev/null/list"}, OSError, r"/dev/null/list.journal cannot be written"),
     ],
 )
-def test_bad_arguments_are_named(videos, arguments, error, message):
+def test_check_videos_refuses_bad_arguments(videos, arguments, error, message):
     before = sorted(videos.rglob("*"))
     with pytest.raises(error, match=message):
         check_videos(**{"data_dir": videos, **arguments})
     assert sorted(videos.rglob("*")) == before
 
 
-def test_a_folder_without_videos(tmp_path):
+def test_check_videos_refuses_folder_without_videos(tmp_path):
     with pytest.raises(ValueError, match=r"there are no videos below this folder"):
         check_videos(tmp_path)
 
 
-@pytest.fixture
-def tool(repository_root):
-    """Function: flags -> the command line."""
-    return lambda *flags: [sys.executable, str(repository_root / "tools/check_videos.py"), *flags]
-
-
-def run(command):
-    return subprocess.run(command, capture_output=True, text=True, check=False)
-
-
-def test_the_binary_says_what_is_bad(videos, tool):
-    done = run(tool(f"--data_dir={videos}", "--processes=1"))
-    assert done.returncode == 1
-    assert done.stdout.splitlines()[1:] == [
+def test_tool_shows_bad_videos_and_fails(videos, run_tool):
+    status, out, err = run_tool("check_videos", f"--data_dir={videos}", "--processes=1")
+    assert (status, err) == (1, [])
+    assert out[1:] == [
         f"unreadable: {videos}/walk/empty.mp4: {EMPTY}",
         f"unreadable: {videos}/walk/text.avi: it is not a video that FFmpeg can read (invalid data "
         "found when processing input)",
         f"5 decoded, 0 known from before, 3 unreadable; the list is {videos}/quarantine.jsonl",
     ]
-    assert done.stderr == ""
     for name in BAD:
         (videos / name).unlink()
-    done = run(tool(f"--data_dir={videos}", "--dataset=class_folders"))
-    assert done.returncode == 0
-    assert done.stdout.splitlines()[0] == "class_folders: 2 rows, 2 classes; 2 found"
+    status, out, _ = run_tool("check_videos", f"--data_dir={videos}", "--dataset=class_folders")
+    assert (status, out[0]) == (0, "class_folders: 2 rows, 2 classes; 2 found")
 
 
-def test_the_binary_answers_bad_input_with_one_line(tmp_path, tool):
-    done = run(tool(f"--data_dir={tmp_path / 'nothing'}"))
-    assert done.returncode == 1
-    assert done.stderr == f"error: `data_dir` {tmp_path}/nothing: there is no such folder.\n"
+def test_tool_names_a_missing_folder_in_one_line(tmp_path, run_tool):
+    status, _, err = run_tool("check_videos", f"--data_dir={tmp_path / 'nothing'}")
+    assert status == 1
+    assert err == [f"error: `data_dir` {tmp_path}/nothing: there is no such folder."]
 
 
-def test_killed_and_run_again_it_goes_on(tmp_path, tool, write_grey_video):
+def test_killed_check_goes_on(tmp_path, tool_command, write_grey_video):
     content = write_grey_video(tmp_path / "0.mp4", range(50)).read_bytes()
     for number in range(1, 60):
         (tmp_path / f"{number}.mp4").write_bytes(content)
     journal = tmp_path / "quarantine.jsonl.journal"
-    job = subprocess.Popen(tool(f"--data_dir={tmp_path}", "--processes=1"))
+    command = tool_command("check_videos", f"--data_dir={tmp_path}", "--processes=1")
+    job = subprocess.Popen(**command)
     while job.poll() is None and not (journal.exists() and journal.read_bytes().count(b"\n") > 2):
         time.sleep(0.01)
     job.send_signal(signal.SIGKILL)
-    job.wait()
+    job.communicate()
     done_before = journal.read_bytes().count(b"\n")
     report = check_videos(tmp_path, processes=1)
     assert report.known == done_before >= 3

@@ -9,7 +9,7 @@ def read(folder, split=None, **arguments):
     return read_dataset("class_folders", folder, split, **arguments)
 
 
-def test_a_folder_for_each_class(make_tree, found_in):
+def test_class_folders_are_classes(make_tree, found_in):
     folder = make_tree(["walk/2.MP4", "walk/1.avi", "run fast/more/3.webm", ".git/4.mp4"])
     dataset = read(folder)
     assert dataset.class_names == ("run fast", "walk")
@@ -21,13 +21,13 @@ def test_a_folder_for_each_class(make_tree, found_in):
     assert [example.label for example in dataset.examples] == [0, 1, 1]
 
 
-def test_what_is_no_video_is_counted(make_tree):
+def test_other_files_are_skipped(make_tree):
     report = read(make_tree(["run/1.mp4", "run/notes.txt", "run/.DS_Store"])).report
     assert (report.rows, report.found) == (2, 1)
     assert str(report.skipped[0]) == "run/notes.txt: its ending is not a video's"
 
 
-def test_a_label_is_the_same_in_every_split(make_tree, found_in):
+def test_labels_are_the_same_in_every_split_folder(make_tree, found_in):
     folder = make_tree(["train/b/1.mp4", "train/c/2.mp4", "validation/a/3.mp4", "lists/x/4.mp4"])
     train, val = read(folder, "train"), read(folder, "val")
     assert train.class_names == val.class_names == ("a", "b", "c")
@@ -36,7 +36,7 @@ def test_a_label_is_the_same_in_every_split(make_tree, found_in):
     assert val.report.notes == ("2 of 3 classes have no video",)
 
 
-def test_given_classes_keep_their_order_and_leave_others_out(make_tree, found_in):
+def test_given_classes_keep_their_order(make_tree, found_in):
     folder = make_tree(["b/1.mp4", "a/2.mp4", "lists/3.mp4", "lists/4.txt"])
     dataset = read(folder, classes=["b", "a"])
     assert dataset.class_names == ("b", "a")
@@ -45,7 +45,7 @@ def test_given_classes_keep_their_order_and_leave_others_out(make_tree, found_in
     assert dataset.report.notes == ("folders that are not classes: lists",)
 
 
-def test_class_names_are_the_same_letters_on_every_system(make_tree):
+def test_class_names_are_normalized(make_tree):
     stored, name = (unicodedata.normalize(form, "Größe") for form in ("NFD", "NFC"))
     dataset = read(make_tree([f"{stored}/1.mp4", "run/2.mp4"]))
     assert dataset.class_names == (name, "run")
@@ -66,10 +66,10 @@ def test_links_to_class_folders_are_followed(make_tree, found_in):
     [
         (["1.mp4"], {}, ValueError, r"there are no class folders in it\."),
         (["run/a.txt"], {}, ValueError, r"none of 1 rows can be used; the first fault is in run/a"),
-        (["run/1.mp4"], {"split": "test"}, OSError, r"has no folder 'test'; give another `split`"),
+        (["run/1.mp4"], {"split": "test"}, OSError, r"has no folder 'test'. Give another `split`"),
         (["run/1.mp4"], {"annotation": "a.csv"}, ValueError, r"`annotation` must be None"),
     ],
 )
-def test_other_folders(make_tree, names, arguments, error, message):
+def test_class_folders_refuses_other_folders(make_tree, names, arguments, error, message):
     with pytest.raises(error, match=message):
         read(make_tree(names), **arguments)

@@ -10,24 +10,24 @@ NAMES = ClassNames(("air drumming", "Archery", "belly dancing"))
     ("spelling", "label"),
     [("Archery", 1), ("archery", 1), ("belly_dancing", 2), ("Air  Drumming", 0), ("archer", None)],
 )
-def test_a_class_in_any_spelling(spelling, label):
+def test_find_ignores_spelling(spelling, label):
     assert NAMES.find(spelling) == label
 
 
-def test_an_exact_name_goes_before_another_spelling():
+def test_find_prefers_exact_name():
     names = ClassNames(("a_b", "a b"))
     assert (names.find("a_b"), names.find("a b")) == (0, 1)
     assert names.find("A B") is None  # it might be either
 
 
 @pytest.mark.parametrize("label_set", LABEL_SETS)
-def test_no_two_classes_of_kinetics_are_one_but_for_spelling(label_set):
+def test_find_knows_every_class_of_kinetics_in_other_spelling(label_set):
     names = ClassNames(read_labels(label_set))
     for label, name in enumerate(names.names):
         assert names.find(name.upper().replace(" ", "_")) == label
 
 
-def test_a_subset_keeps_the_order():
+def test_subset_keeps_the_order():
     assert NAMES.subset(["belly_dancing", "air drumming"]).names == (
         "air drumming",
         "belly dancing",
@@ -37,7 +37,7 @@ def test_a_subset_keeps_the_order():
         NAMES.subset(["archer"])
 
 
-def test_names_from_a_list_or_a_file(make_tree):
+def test_read_class_names_from_list_or_file(make_tree):
     folder = make_tree(texts={"classes.txt": "\ufeffsit down\r\nstand up\r\n\r\n"})
     assert read_class_names(folder / "classes.txt") == ("sit down", "stand up")
     assert read_class_names(["b", "a"]) == ("b", "a")
@@ -52,6 +52,6 @@ def test_names_from_a_list_or_a_file(make_tree):
         (["a", "b", "a"], "`classes` must name every class once; 'a' is there twice"),
     ],
 )
-def test_bad_names(classes, message):
+def test_read_class_names_refuses(classes, message):
     with pytest.raises(ValueError, match=message):
         read_class_names(classes)

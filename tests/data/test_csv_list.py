@@ -10,7 +10,7 @@ def read(folder, split="train", **arguments):
     return read_dataset("csv", folder, split, **arguments)
 
 
-def test_names_as_labels(make_tree, found_in):
+def test_csv_labels_are_names(make_tree, found_in):
     text = "\ufeffpath,label\r\nvideos/größe 2.mp4,walk\r\nvideos\\1.mp4,run\r\n\r\n"
     folder = make_tree(VIDEOS, {"splits/train.csv": text})
     dataset = read(folder)
@@ -19,7 +19,7 @@ def test_names_as_labels(make_tree, found_in):
     assert dataset.report.rows == 2
 
 
-def test_a_label_is_the_same_in_every_split(make_tree):
+def test_csv_labels_are_the_same_in_every_split(make_tree):
     lists = {
         "splits/train.csv": "path,label\nvideos/1.mp4,walk\n",
         "splits/test.csv": "path,label\nvideos/1.mp4,run\n",
@@ -31,7 +31,7 @@ def test_a_label_is_the_same_in_every_split(make_tree):
     assert read(folder, "test", annotation=folder / "splits").class_names == ("run", "walk")
 
 
-def test_numbers_as_labels(make_tree):
+def test_csv_labels_may_be_numbers_of_given_classes(make_tree):
     text = "label,path\n1,videos/1.mp4\nwalk,videos/größe 2.mp4\n"
     folder = make_tree(VIDEOS, {"splits/train.csv": text, "names.txt": "walk\nrun\n"})
     dataset = read(folder, classes=folder / "names.txt")
@@ -39,21 +39,21 @@ def test_numbers_as_labels(make_tree):
     assert [example.class_name for example in dataset.examples] == ["run", "walk"]
 
 
-def test_numbers_without_names_are_refused(make_tree):
+def test_csv_number_labels_need_classes(make_tree):
     folder = make_tree(VIDEOS, {"splits/train.csv": "path,label\nvideos/1.mp4,0\n"})
     with pytest.raises(
-        ValueError, match=r"train.csv: its labels are numbers; give the class names"
+        ValueError, match=r"train.csv: its labels are numbers. Give the class names"
     ):
         read(folder)
 
 
-def test_cuts(make_tree):
+def test_csv_cuts(make_tree):
     text = "path,label,start,end\nvideos/1.mp4,run,0.5,2\nvideos/1.mp4,run,3,\nvideos/1.mp4,run,,\n"
     examples = read(make_tree(VIDEOS, {"splits/train.csv": text})).examples
     assert [(each.start, each.end) for each in examples] == [(0.5, 2.0), (3.0, None), (None, None)]
 
 
-def test_rows_that_give_no_example(make_tree):
+def test_csv_rows_without_example_are_reported(make_tree):
     text = (
         "path,label,start,end\n"
         "videos/1.mp4,run,,\n"
@@ -74,7 +74,7 @@ def test_rows_that_give_no_example(make_tree):
         "4: it has 1 cells, the heading 4",
         "5: column path: it is empty",
         "6: column label: it is empty",
-        "7: the cut must end after it begins; it is 2 to 1 s",
+        "7: the cut must end after it starts; it is 2 to 1 s",
         "8: column start: 'soon' is not a number of seconds >= 0",
     ]
     assert report.notes == ("1 videos were found under another ending than listed",)
@@ -88,18 +88,18 @@ def test_rows_that_give_no_example(make_tree):
             r"train.csv: line 3, column label: 'jump' is not one of the 2 classe",
         ),
         ("videos/1.mp4,2", r"train.csv: line 3, column label: '2' is not one of the 2 classes"),
-        ("videos/1.mp4,rum", r"\(did you mean 'run'\?\); correct it or give `classes`"),
+        ("videos/1.mp4,rum", r"\(did you mean 'run'\?\). Correct it or give `classes`"),
         ("../1.mp4,run", r"train.csv: line 3, column path: '../1.mp4' leads out of `data_dir`"),
         ("/etc/passwd,run", r"train.csv: line 3, column path: '/etc/passwd' leads out"),
     ],
 )
-def test_a_wrong_list_is_named_with_line_and_column(make_tree, row, message):
+def test_csv_errors_name_line_and_column(make_tree, row, message):
     folder = make_tree(VIDEOS, {"splits/train.csv": f"path,label\nvideos/1.mp4,run\n{row}\n"})
     with pytest.raises(ValueError, match=message):
         read(folder, classes=["run", "walk"])
 
 
-def test_the_embedded_dataset_has_its_own_order(make_tree):
+def test_stick_actions_has_its_own_class_order(make_tree):
     lists = {"splits/test.csv": "path,label\nvideos/1.mp4,sit_down\n"}
     folder = make_tree(VIDEOS, lists)
     dataset = read_dataset("stick_actions", folder, "test")
@@ -110,18 +110,18 @@ def test_the_embedded_dataset_has_its_own_order(make_tree):
 @pytest.mark.parametrize(
     ("split", "error", "message"),
     [
-        ("test", FileNotFoundError, r"csv: there is no test.csv in .*splits; name its file or"),
+        ("test", FileNotFoundError, r"csv: there is no test.csv in .*splits. Name its file or"),
         ("../train", ValueError, r"'../train' leads out"),
-        (None, ValueError, r"csv: give `split`, for splits/<split>.csv, or a file as `annotation`"),
+        (None, ValueError, r"csv: no list was named. Give `split`, for splits/<split>.csv"),
     ],
 )
-def test_a_list_that_is_not_there(make_tree, split, error, message):
+def test_csv_missing_list(make_tree, split, error, message):
     folder = make_tree(VIDEOS, {"splits/train.csv": "path,label\nvideos/1.mp4,run\n"})
     with pytest.raises(error, match=message):
         read(folder, split)
 
 
-def test_an_empty_list(make_tree):
+def test_csv_empty_list(make_tree):
     folder = make_tree(VIDEOS, {"splits/train.csv": "path,label\n"})
     with pytest.raises(ValueError, match=r"csv train: the annotation has no rows"):
         read(folder)

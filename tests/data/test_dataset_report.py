@@ -1,9 +1,6 @@
-"""Of i3d_tf/data/dataset_report.py."""
-
 import json
 
-from i3d_tf.data.dataset_report import SHOWN, DataReport, SkippedRow
-from i3d_tf.system.console import printable
+from i3d_tf.data.dataset_report import MAX_SHOWN, DataReport, SkippedRow
 
 REPORT = DataReport(
     name="ucf101",
@@ -19,28 +16,25 @@ REPORT = DataReport(
 )
 
 
-def test_the_terminal_shows_the_sums_and_the_beginning_of_every_list():
+def test_lines_show_sums_and_start_of_every_list():
     lines = REPORT.lines()
     assert lines[:2] == [
         "ucf101 train1: 10 rows, 3 classes; 1 found, 7 missing, 1 unreadable, 1 skipped",
         "  note: 3 classes; ucf101 was published with 101",
     ]
-    assert lines[2 : 2 + SHOWN] == [f"  missing: Archery/{number}.avi" for number in range(SHOWN)]
-    assert lines[2 + SHOWN :] == [
+    assert lines[2 : 2 + MAX_SHOWN] == [
+        f"  missing: Archery/{number}.avi" for number in range(MAX_SHOWN)
+    ]
+    assert lines[2 + MAX_SHOWN :] == [
         "  missing: ... and 2 more",
         "  unreadable: Archery/bad.avi: it is empty (0 bytes)",
         "  skipped: trainlist01.txt line 8: no class",
     ]
 
 
-def test_the_record_is_complete_and_plain():
+def test_as_json_is_complete():
     record = json.loads(json.dumps(REPORT.as_json()))
     assert record["missing"] == list(REPORT.missing)
     assert record["unreadable"] == [{"path": "Archery/bad.avi", "reason": "it is empty (0 bytes)"}]
     assert record["skipped"] == [{"source": "trainlist01.txt", "line": 8, "reason": "no class"}]
     assert (record["rows"], record["found"], record["left_out"]) == (10, 1, 0)
-
-
-def test_a_name_cannot_steer_the_terminal():
-    assert printable("a\x1b[2Jb\nc\udcff") == r"a\x1b[2Jb\nc\udcff"
-    assert printable("größe 体操 [1]") == "größe 体操 [1]"

@@ -19,7 +19,7 @@ def read(folder, split="train1", **arguments):
 
 
 @pytest.mark.parametrize("place", ["", "hmdb51_org/", "videos/"])
-def test_codes_choose_the_split(make_tree, found_in, place):
+def test_hmdb51_codes_choose_the_split(make_tree, found_in, place):
     folder = make_tree([place + name for name in VIDEOS], LISTS)
     train = read(folder)
     assert train.class_names == ("brush_hair", "wave")
@@ -36,7 +36,7 @@ def test_codes_choose_the_split(make_tree, found_in, place):
     assert found_in(read(folder, "train2"), folder) == [(f"{place}wave/w3.avi", "wave")]
 
 
-def test_all_videos_in_one_folder_and_lists_elsewhere(make_tree, found_in):
+def test_hmdb51_videos_in_one_folder_and_lists_elsewhere(make_tree, found_in):
     folder = make_tree(["videos/w1.mp4"], LISTS)
     (folder / "testTrainMulti_7030_splits").rename(folder / "lists")
     for annotation in ("lists", "lists/wave_test_split1.txt"):
@@ -45,7 +45,7 @@ def test_all_videos_in_one_folder_and_lists_elsewhere(make_tree, found_in):
         assert dataset.report.missing == (f"brush_hair/{NAME}",)
 
 
-def test_some_of_the_classes(make_tree, found_in):
+def test_hmdb51_some_of_the_classes(make_tree, found_in):
     folder = make_tree(VIDEOS, LISTS)
     dataset = read(folder, classes=["wave"])
     assert dataset.class_names == ("wave",)
@@ -54,7 +54,7 @@ def test_some_of_the_classes(make_tree, found_in):
         read(folder, classes=["waves"])
 
 
-def test_rows_that_give_no_example(make_tree):
+def test_hmdb51_rows_without_example_are_reported(make_tree):
     rows = "w1.avi 1\nw1.avi 1\nw2.avi 3\nw2.avi\nw 9.avi 1\n1\n"
     folder = make_tree(VIDEOS, LISTS | {"testTrainMulti_7030_splits/wave_test_split1.txt": rows})
     report = read(folder).report
@@ -69,13 +69,13 @@ def test_rows_that_give_no_example(make_tree):
 
 
 @pytest.mark.parametrize("name", ["../w1.avi", "/w1.avi", "a/w1.avi"])
-def test_a_path_in_a_list_is_an_error(make_tree, name):
+def test_hmdb51_refuses_path_in_a_list(make_tree, name):
     lists = {"testTrainMulti_7030_splits/wave_test_split1.txt": f"w1.avi 1\n{name} 1\n"}
     with pytest.raises(ValueError, match=r"wave_test_split1.txt: line 2: "):
         read(make_tree(VIDEOS, LISTS | lists))
 
 
-def test_without_lists_the_places_are_named(make_tree):
+def test_hmdb51_missing_lists(make_tree):
     folder = make_tree(VIDEOS)
     with pytest.raises(FileNotFoundError) as caught:
         read(folder, "test3")

@@ -34,7 +34,7 @@ CUT = "-aaaaaaaaaa_000084_000094.mp4"
         ("videos/shooting goal (soccer)/-aaaaaaaaaa.mp4", 84.0, 94.0),
     ],
 )
-def test_every_place_and_form_of_a_video(make_tree, stored, start, end):
+def test_kinetics_finds_videos_in_every_layout(make_tree, stored, start, end):
     folder = make_tree([stored], {"annotations/train.csv": TRAIN})
     (example,) = read(folder).examples
     assert example.path == f"{folder}/{stored}"
@@ -42,13 +42,13 @@ def test_every_place_and_form_of_a_video(make_tree, stored, start, end):
     assert example.class_name == "shooting goal (soccer)"
 
 
-def test_a_cut_video_goes_before_the_whole_one(make_tree, found_in):
+def test_kinetics_prefers_cut_video_to_whole_one(make_tree, found_in):
     folder = make_tree(["archery/b_bbbbbbbbb.mp4", "b_bbbbbbbbb_000000_000010.mp4"])
     make_tree(texts={"train.csv": TRAIN})
     assert found_in(read(folder), folder) == [("b_bbbbbbbbb_000000_000010.mp4", "archery")]
 
 
-def test_names_are_told_apart_by_case(make_tree):
+def test_kinetics_ids_differ_by_case(make_tree):
     folder = make_tree(["B_bbbbbbbbb.mp4", "ccccccccccc.mp4"], {"train.csv": TRAIN})
     report = read(folder).report
     assert report.found == 1
@@ -56,7 +56,7 @@ def test_names_are_told_apart_by_case(make_tree):
 
 
 @pytest.mark.parametrize("size", [400, 600])
-def test_labels_are_the_released_logits(make_tree, size):
+def test_kinetics_labels_are_those_of_released_logits(make_tree, size):
     names = read_labels(f"kinetics{size}")
     rows = "".join(f"{name},{k:011d},0,10,val\n" for k, name in reversed(list(enumerate(names))))
     folder = make_tree([f"{k:011d}.mp4" for k in range(size)], {"validate.csv": HEADING + rows})
@@ -68,7 +68,7 @@ def test_labels_are_the_released_logits(make_tree, size):
     assert dataset.report.notes == ()
 
 
-def test_spellings_of_one_class(make_tree):
+def test_kinetics_class_in_other_spellings(make_tree):
     rows = (
         "passing American football (not in game),aaaaaaaaaaa,0,10,val\n"
         "passing american football (not in game),bbbbbbbbbbb,0,10,val\n"
@@ -87,17 +87,17 @@ def test_spellings_of_one_class(make_tree):
         "annotations/kinetics400_train.csv",
     ],
 )
-def test_the_names_of_the_annotation(make_tree, name):
+def test_kinetics_finds_annotation_by_published_names(make_tree, name):
     assert read(make_tree(["ccccccccccc.mp4"], {name: TRAIN})).report.found == 1
 
 
-def test_columns_in_any_order_and_of_any_edition(make_tree):
+def test_kinetics_columns_in_any_order(make_tree):
     text = "youtube_id,label,is_cc,time_end,time_start\r\naaaaaaaaaaa,archery,0,94.0,84.0\r\n"
     folder = make_tree(["aaaaaaaaaaa_000084_000094.mp4"], {"val.csv": text})
     assert read(folder, "val").report.found == 1
 
 
-def test_one_file_for_all_splits(make_tree, found_in):
+def test_kinetics_one_file_for_all_splits(make_tree, found_in):
     rows = "".join(
         f"archery,{letter * 11},0,10,{split}\n"
         for letter, split in zip("abcd", ("train", "val", "validate", "test"), strict=True)
@@ -108,7 +108,7 @@ def test_one_file_for_all_splits(make_tree, found_in):
     assert dataset.report.left_out == 2
 
 
-def test_some_of_the_classes_as_minikinetics(make_tree, found_in):
+def test_kinetics_some_of_the_classes(make_tree, found_in):
     folder = make_tree(["ccccccccccc.mp4", "b_bbbbbbbbb.mp4"], {"train.csv": TRAIN})
     (folder / "mini.txt").write_text("zumba\nshooting_goal_(soccer)\n")
     dataset = read(folder, classes=folder / "mini.txt")
@@ -128,7 +128,7 @@ def test_kinetics700_sorts_the_classes_of_its_file(make_tree):
     assert dataset.examples[0].label == 7
 
 
-def test_kinetics700_in_part_needs_its_classes(make_tree):
+def test_kinetics700_with_fewer_classes_needs_their_names(make_tree):
     folder = make_tree(["b_bbbbbbbbb.mp4"], {"train.csv": TRAIN})
     with pytest.raises(ValueError, match=r"it has 3 classes, kinetics700 has 700, so labels would"):
         read(folder, dataset="kinetics700")
@@ -137,7 +137,7 @@ def test_kinetics700_in_part_needs_its_classes(make_tree):
     assert dataset.examples[0].label == 0
 
 
-def test_rows_that_give_no_example(make_tree):
+def test_kinetics_rows_without_example_are_reported(make_tree):
     text = HEADING + (
         "archery,aaaaaaaaaaa,0,10,train\n"
         "archery,aaaaaaaaaaa,0,10,train\n"
@@ -160,7 +160,7 @@ def test_rows_that_give_no_example(make_tree):
         "'archery' and was kept",
         "6: column youtube_id: '#NAME?' is not 11 of A-Z a-z 0-9 - _",
         "7: column youtube_id: '../../../ab' is not 11 of A-Z a-z 0-9 - _",
-        "8: the cut must end after it begins; it is 10 to 10 s",
+        "8: the cut must end after it starts; it is 10 to 10 s",
         "9: column time_start: it is empty",
         "10: column time_end: '0:10' is not a number of seconds >= 0",
         "11: it has 3 cells, the heading 5",
@@ -178,7 +178,7 @@ def test_rows_that_give_no_example(make_tree):
         ),
         (
             HEADING + "archrey,aaaaaaaaaaa,0,10,train\n",
-            r"\(did you mean 'archery'\?\); this is not",
+            r"\(did you mean 'archery'\?\). Give the ann",
         ),
         ("youtube_id,time_start,time_end,split\n", r"line 1: no column 'label'; the heading must"),
         (HEADING + "archery,aaaaaaaaaaa,0,10,val\n", r"no row is of this split and these classes"),
@@ -189,12 +189,12 @@ def test_rows_that_give_no_example(make_tree):
         (TRAIN, r"none of the 3 videos listed is in .*, not even -aaaaaaaaaa_000084_000094.mp4"),
     ],
 )
-def test_a_wrong_file_is_named_with_line_and_column(make_tree, text, message):
+def test_kinetics_errors_name_line_and_column(make_tree, text, message):
     with pytest.raises(ValueError, match=message):
         read(make_tree(texts={"train.csv": text}))
 
 
-def test_a_class_cannot_name_a_folder_elsewhere(make_tree):
+def test_kinetics_class_that_leads_out_is_skipped(make_tree):
     text = HEADING + "../..,aaaaaaaaaaa,0,10,train\nyoga,bbbbbbbbbbb,0,10,train\n"
     folder = make_tree(["bbbbbbbbbbb.mp4"], {"train.csv": text})
     report = read(folder, dataset="kinetics700", classes=["../..", "yoga"]).report

@@ -20,7 +20,7 @@ def gather(folder, rows, quarantine=None, dataset=DATASET):
     return collect(dataset, "train", str(folder), CLASSES, rows, Quarantine(quarantine))
 
 
-def test_every_row_is_somewhere(make_tree):
+def test_collect_accounts_for_every_row(make_tree):
     folder = make_tree(["1.mp4", "2.mp4"])
     bad = VideoCheck(f"{folder}/2.mp4", None, None, *file_state(f"{folder}/2.mp4"), "damaged")
     (folder / "bad.jsonl").write_text(check_line(bad, folder))
@@ -44,7 +44,7 @@ def test_every_row_is_somewhere(make_tree):
     assert report.notes == ("1 of 2 classes have no video",)
 
 
-def test_a_repeated_row_is_skipped_and_names_the_first(make_tree):
+def test_collect_skips_repeated_rows(make_tree):
     folder = make_tree(["1.mp4"])
     rows = [row(1, "1.mp4"), row(2, "1.mp4"), row(3, "1.mp4", 1), row(4, "2.mp4"), row(5, "2.mp4")]
     report = gather(folder, rows).report
@@ -57,7 +57,7 @@ def test_a_repeated_row_is_skipped_and_names_the_first(make_tree):
     ]
 
 
-def test_two_cuts_of_one_video_are_two_examples(make_tree):
+def test_collect_keeps_two_cuts_of_one_video(make_tree):
     rows = [row(1, "1.mp4", 0, 0.0, 2.0), row(2, "1.mp4", 1, 2.0, 4.0)]
     examples = gather(make_tree(["1.mp4"]), rows).examples
     assert [(each.label, each.start, each.end) for each in examples] == [
@@ -66,7 +66,7 @@ def test_two_cuts_of_one_video_are_two_examples(make_tree):
     ]
 
 
-def test_the_report_speaks_of_what_a_person_should_know(make_tree):
+def test_collect_notes(make_tree):
     folder = make_tree(["1.avi", "2.mp4"])
     gone = VideoCheck(f"{folder}/gone.mp4", None, None, 5, 5, "damaged")
     (folder / "bad.jsonl").write_text(check_line(gone, folder))
@@ -92,12 +92,12 @@ def test_the_report_speaks_of_what_a_person_should_know(make_tree):
         ([NOT_SELECTED], r"no row is of this split and these classes \(1 rows read\)"),
     ],
 )
-def test_without_any_video_the_reason_is_named(make_tree, rows, message):
+def test_collect_without_examples_names_the_reason(make_tree, rows, message):
     with pytest.raises(ValueError, match=message):
         gather(make_tree(), rows)
 
 
-def test_only_unreadable_videos(make_tree):
+def test_collect_of_quarantined_videos_alone(make_tree):
     folder = make_tree(["1.mp4"])
     bad = VideoCheck(f"{folder}/1.mp4", None, None, *file_state(f"{folder}/1.mp4"), "damaged")
     (folder / "bad.jsonl").write_text(check_line(bad, folder))

@@ -15,7 +15,7 @@ def write(path, *checks):
     return path
 
 
-def test_what_is_written_is_read(make_tree):
+def test_check_lines_are_read_again(make_tree):
     folder = make_tree(["videos/größe 1.mp4", "videos/2.mp4"])
     checks = [
         check(folder / "videos/größe 1.mp4"),
@@ -24,13 +24,13 @@ def test_what_is_written_is_read(make_tree):
     assert read_checks(write(folder / "list.jsonl", *checks)) == checks
 
 
-def test_a_name_that_is_no_text_survives(tmp_path):
+def test_name_that_is_no_text_is_read_again(tmp_path):
     path = os.fsdecode(os.fsencode(tmp_path) + b"/\xff.mp4")
     open(path, "w").close()
     assert read_checks(write(tmp_path / "list.jsonl", check(path)))[0].path == path
 
 
-def test_a_dataset_is_moved_with_its_list(make_tree):
+def test_quarantine_moves_with_its_dataset(make_tree):
     folder = make_tree(["here/videos/1.mp4"])
     write(folder / "here/list.jsonl", check(folder / "here/videos/1.mp4"))
     (folder / "here").rename(folder / "there")
@@ -38,7 +38,7 @@ def test_a_dataset_is_moved_with_its_list(make_tree):
     assert quarantine.reason(str(folder / "there/videos/1.mp4")) == "it is empty (0 bytes)"
 
 
-def test_a_path_may_be_spelled_in_any_way(make_tree, monkeypatch):
+def test_quarantine_finds_any_spelling_of_a_path(make_tree, monkeypatch):
     folder = make_tree(["videos/1.mp4"])
     quarantine = Quarantine(write(folder / "list.jsonl", check(folder / "videos/1.mp4")))
     monkeypatch.chdir(folder)
@@ -46,7 +46,7 @@ def test_a_path_may_be_spelled_in_any_way(make_tree, monkeypatch):
         assert quarantine.reason(spelling) is not None
 
 
-def test_a_bad_cut_leaves_the_others_and_a_bad_video_none(make_tree):
+def test_bad_cut_leaves_others_and_bad_video_none(make_tree):
     folder = make_tree(["1.mp4", "2.mp4"])
     listed = write(
         folder / "list.jsonl", check(folder / "1.mp4", 5.0, 9.0), check(folder / "2.mp4")
@@ -58,7 +58,7 @@ def test_a_bad_cut_leaves_the_others_and_a_bad_video_none(make_tree):
     assert quarantine.reason(f"{folder}/2.mp4", 5.0, 9.0)
 
 
-def test_a_repaired_or_removed_video_is_no_longer_meant(make_tree):
+def test_changed_or_removed_video_is_outdated(make_tree):
     folder = make_tree(["1.mp4", "2.mp4", "3.mp4"])
     listed = write(folder / "list.jsonl", *(check(folder / f"{n}.mp4") for n in (1, 2, 3)))
     (folder / "1.mp4").write_text("repaired")
@@ -69,7 +69,7 @@ def test_a_repaired_or_removed_video_is_no_longer_meant(make_tree):
     assert quarantine.outdated == 2
 
 
-def test_a_good_check_quarantines_nothing(make_tree):
+def test_good_check_is_not_quarantined(make_tree):
     folder = make_tree(["1.mp4"])
     quarantine = Quarantine(write(folder / "list.jsonl", check(folder / "1.mp4", reason=None)))
     assert quarantine.reason(f"{folder}/1.mp4") is None
@@ -88,7 +88,7 @@ def test_a_good_check_quarantines_nothing(make_tree):
         '{"path": "a", "start": "0", "end": null, "size": 0, "mtime_ns": 0, "reason": "x"}',
     ],
 )
-def test_a_line_that_is_no_record_is_named(make_tree, line):
+def test_read_checks_names_damaged_line(make_tree, line):
     folder = make_tree(["1.mp4"])
     listed = write(folder / "list.jsonl", check(folder / "1.mp4"))
     with open(listed, "a") as file:
@@ -102,6 +102,6 @@ def test_a_line_that_is_no_record_is_named(make_tree, line):
         read_checks(listed, torn_end=True)
 
 
-def test_a_list_that_is_not_there(tmp_path):
+def test_missing_quarantine(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"list\.jsonl"):
         Quarantine(tmp_path / "list.jsonl")

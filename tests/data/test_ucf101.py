@@ -31,7 +31,7 @@ def read(folder, split="train1", **arguments):
     return read_dataset("ucf101", folder, split, **arguments)
 
 
-def test_a_training_split(make_tree, found_in):
+def test_ucf101_training_split(make_tree, found_in):
     folder = make_tree([f"UCF-101/{name}" for name in VIDEOS], LISTS)
     dataset = read(folder)
     assert dataset.class_names == ("Archery", "HandstandPushups", "YoYo")
@@ -45,7 +45,7 @@ def test_a_training_split(make_tree, found_in):
     assert dataset.report.notes == ("3 classes; ucf101 was published with 101",)
 
 
-def test_the_other_splits(make_tree, found_in):
+def test_ucf101_other_splits(make_tree, found_in):
     folder = make_tree(VIDEOS, LISTS)
     assert found_in(read(folder, "test1"), folder) == [
         ("Archery/v_Archery_g01_c01.avi", "Archery"),
@@ -56,7 +56,7 @@ def test_the_other_splits(make_tree, found_in):
         read(folder, "train2")
 
 
-def test_all_videos_in_one_folder_and_lists_elsewhere(make_tree, found_in):
+def test_ucf101_videos_in_one_folder_and_lists_elsewhere(make_tree, found_in):
     names = [f"videos/{name.rpartition('/')[2]}" for name in VIDEOS]
     folder = make_tree(names, LISTS)
     (folder / "ucfTrainTestlist").rename(folder / "lists")
@@ -77,12 +77,12 @@ def test_all_videos_in_one_folder_and_lists_elsewhere(make_tree, found_in):
         "v_HandstandPushups_g08_c01.mp4",
     ],
 )
-def test_the_class_that_is_spelled_in_two_ways(make_tree, found_in, stored):
+def test_ucf101_class_with_two_spellings(make_tree, found_in, stored):
     folder = make_tree([stored], LISTS)
     assert found_in(read(folder), folder) == [(stored, "HandstandPushups")]
 
 
-def test_some_of_the_classes_in_the_official_order(make_tree):
+def test_ucf101_some_of_the_classes_in_official_order(make_tree):
     folder = make_tree(VIDEOS, LISTS)
     dataset = read(folder, "test1", classes=["YoYo", "Archery"])
     assert dataset.class_names == ("Archery", "YoYo")
@@ -92,7 +92,7 @@ def test_some_of_the_classes_in_the_official_order(make_tree):
     assert dataset.report.left_out == 2
 
 
-def test_rows_that_give_no_example(make_tree):
+def test_ucf101_rows_without_example_are_reported(make_tree):
     rows = (
         "YoYo/v_YoYo_g08_c01.avi 3\n"
         "YoYo/v_YoYo_g08_c01.avi 3\n"
@@ -133,13 +133,13 @@ def test_rows_that_give_no_example(make_tree):
         ("classInd.txt", "\n", r"classInd.txt: the file is empty"),
     ],
 )
-def test_wrong_lists_are_named_with_their_line(make_tree, name, text, message):
+def test_ucf101_errors_name_the_line(make_tree, name, text, message):
     folder = make_tree(VIDEOS, LISTS | {f"ucfTrainTestlist/{name}": text})
     with pytest.raises(ValueError, match=message):
         read(folder)
 
 
-def test_lists_without_the_class_list(make_tree):
+def test_ucf101_missing_class_list(make_tree):
     folder = make_tree(VIDEOS, {"trainlist01.txt": TRAIN})
     with pytest.raises(
         FileNotFoundError, match=r"ucf101: there is no classInd.txt beside .*trainl"

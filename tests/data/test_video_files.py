@@ -5,14 +5,14 @@ import pytest
 from i3d_tf.data.video_files import VideoFiles, safe_name, safe_path
 
 
-def test_the_first_folder_that_has_the_video(make_tree):
+def test_find_takes_first_folder_with_the_video(make_tree):
     files = VideoFiles(str(make_tree(["a/1.avi", "b/1.avi", "b/2.avi"])))
     assert files.find(("nowhere", "a", "b"), "1.avi") == "a/1.avi"
     assert files.find(("nowhere", "a", "b"), "2.avi") == "b/2.avi"
     assert files.find(("", "nowhere"), "1.avi") is None
 
 
-def test_the_ending_may_have_changed_and_is_counted(make_tree):
+def test_find_accepts_and_counts_other_endings(make_tree):
     files = VideoFiles(
         str(make_tree(["1.mp4", "2.AVI", "3.mp4", "3.avi", "4.txt", "v1.2.mp4", "5.avi", "5.MP4"]))
     )
@@ -27,7 +27,7 @@ def test_the_ending_may_have_changed_and_is_counted(make_tree):
     assert files.find(("",), "4.txt") is None
 
 
-def test_a_folder_and_a_dangling_link_are_no_videos(make_tree):
+def test_find_ignores_folders_and_dangling_links(make_tree):
     folder = make_tree(["1.mp4/x"])
     (folder / "2.mp4").symlink_to("nowhere")
     files = VideoFiles(str(folder))
@@ -35,7 +35,7 @@ def test_a_folder_and_a_dangling_link_are_no_videos(make_tree):
     assert files.find(("",), "2.mp4") is None
 
 
-def test_accents_are_letters_however_they_are_stored(make_tree):
+def test_find_normalizes_accents(make_tree):
     stored, listed = (unicodedata.normalize(form, "Größe é.mp4") for form in ("NFD", "NFC"))
     files = VideoFiles(str(make_tree([stored])))
     assert files.find(("",), listed) == stored
@@ -52,7 +52,7 @@ def test_accents_are_letters_however_they_are_stored(make_tree):
         ("体操/größe\u00a01.mp4", "体操/größe\u00a01.mp4"),
     ],
 )
-def test_safe_paths(text, path):
+def test_safe_path(text, path):
     assert safe_path(text) == path
 
 
@@ -60,18 +60,18 @@ def test_safe_paths(text, path):
     "text",
     ["/etc/passwd", "../a.mp4", "a/../../b.mp4", "..", r"..\a.mp4", r"C:\a.mp4", "C:a", "gs://a/b"],
 )
-def test_paths_that_lead_out(text):
+def test_safe_path_refuses_paths_that_lead_out(text):
     with pytest.raises(ValueError, match="leads out of `data_dir`; give a path below it"):
         safe_path(text)
 
 
 @pytest.mark.parametrize("text", ["", ".", "a/..", "a\0.mp4", "a\n.mp4"])
-def test_what_is_no_path(text):
+def test_safe_path_refuses_text_that_is_no_path(text):
     with pytest.raises(ValueError, match="is not the name of a file"):
         safe_path(text)
 
 
-def test_a_name_has_no_slash():
+def test_safe_name_refuses_slashes():
     assert safe_name("a b.mp4") == "a b.mp4"
     with pytest.raises(ValueError, match="must be a name without slashes"):
         safe_name("a/b.mp4")

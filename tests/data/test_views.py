@@ -4,18 +4,18 @@ import pytest
 from i3d_tf.data.views import evaluation_views, random_view
 
 
-def test_the_first_frames_are_the_papers_test_clip():
+def test_one_evaluation_view_is_first_frames():
     (view,) = evaluation_views(num_available=5, num_frames=3)
     assert view.indices.tolist() == [0, 1, 2]
     assert (view.top, view.left, view.mirrored) == (0.5, 0.5, False)
 
 
-def test_short_videos_are_looped():
+def test_evaluation_view_of_short_video_is_looped():
     (view,) = evaluation_views(num_available=2, num_frames=5)
     assert view.indices.tolist() == [0, 1, 0, 1, 0]
 
 
-def test_windows_and_crops_are_spread_from_end_to_end():
+def test_evaluation_views_are_spread_from_end_to_end():
     views = evaluation_views(num_available=10, num_frames=4, windows=3, crops=2)
     assert [(v.indices[0], v.left) for v in views] == [
         (0, 0.0),
@@ -35,7 +35,7 @@ def test_random_views_cover_every_window_and_mirror_half():
     assert all(0 <= view.top <= 1 and view.jitter == (1.0, 1.0, 1.0) for view in views)
 
 
-def test_what_is_switched_off_does_not_shift_the_rest():
+def test_random_view_draws_the_same_without_flip_and_jitter():
     plain = random_view(50, 8, np.random.default_rng(3), flip=False)
     rich = random_view(50, 8, np.random.default_rng(3), flip=True, jitter=0.4)
     assert (plain.indices == rich.indices).all()

@@ -5,6 +5,7 @@ import os
 import numpy as np
 import pytest
 
+from i3d_tf.data.readers import read_dataset
 from i3d_tf.experiments import render
 from i3d_tf.experiments.render import RECIPE_FILE, render_stick_actions
 from i3d_tf.specs.stick_actions import STICK_LABELS
@@ -49,6 +50,13 @@ def test_render_makes_a_folder_a_class_and_a_list_a_split(dataset):
     listed = {row["path"] for split in ("train", "test") for row in rows(dataset, split)}
     videos = {str(path.relative_to(dataset)) for path in dataset.rglob("*.mp4")}
     assert listed == videos
+
+
+def test_rendered_dataset_is_read_without_notes(dataset):
+    found = read_dataset("stick_actions", dataset, "test")
+    assert found.class_names == STICK_LABELS
+    assert [example.label for example in found.examples] == list(range(12))
+    assert found.report.notes == ()
 
 
 def test_render_writes_the_frames_of_the_clip(dataset):

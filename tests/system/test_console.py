@@ -11,6 +11,7 @@ from i3d_tf.system.console import (
     INTERRUPTED,
     TERMINATED,
     one_line_errors,
+    printable,
     progress_bar,
     quiet_tensorflow,
 )
@@ -161,3 +162,8 @@ def test_a_bar_for_transfers_counts_bytes(monkeypatch):
             bar.update(bar.add_task("model.ckpt", total=50_000_000), completed=25_000_000)
 
     assert "25.0/50.0 MB" in on_a_terminal(monkeypatch, transfer)
+
+
+def test_printable_escapes_control_characters():
+    assert printable("a\x1b[2Jb\nc\udcff") == r"a\x1b[2Jb\nc\udcff"
+    assert printable("größe 体操 [1]") == "größe 体操 [1]"
