@@ -4,7 +4,7 @@ python tools/extract_features.py --output_dir=features videos/
 python tools/extract_features.py --stream=joint --window=16 --stride=16 --output_dir=f videos/
 python tools/extract_features.py --endpoint=Mixed_4f --pool=none --format=h5 --output_dir=f a.mp4
 
-Without --window the network sees each video whole, and there is a row each 8 frames. With it, every
+Without --window the network sees each video whole, and gives a row each 8 frames. With it, every
 window is a clip of its own and gives a row. Run again, it goes on where it was.
 """
 
@@ -63,15 +63,15 @@ def main(argv):
     """Reads the flags and makes one call."""
     with one_line_errors():
         from i3d_tf.features.extract import extract_feature_files
-        from i3d_tf.features.options import FeatureOptions, feature_rules
+        from i3d_tf.features.options import FeatureOptions, feature_config
 
         options = FeatureOptions(
-            feature_rules(_ENDPOINT.value, _POOL.value, _WINDOW.value, _STRIDE.value),
+            feature_config(_ENDPOINT.value, _POOL.value, _WINDOW.value, _STRIDE.value),
             stream=_STREAM.value,
-            rgb_weights=_RGB_CHECKPOINT.value,
-            flow_weights=_FLOW_CHECKPOINT.value,
+            rgb_checkpoint=_RGB_CHECKPOINT.value,
+            flow_checkpoint=_FLOW_CHECKPOINT.value,
             checkpoint_dir=_CHECKPOINT_DIR.value,
-            engine=_FLOW_ENGINE.value,
+            flow_engine=_FLOW_ENGINE.value,
             precision=_PRECISION.value,
             batch_size=_BATCH_SIZE.value,
         )

@@ -54,14 +54,14 @@ def main(argv):
         refuse_arguments(argv)
         quiet_tensorflow()
         from i3d_tf.features.fvd import FvdOptions, frechet_video_distance, print_result
-        from i3d_tf.features.fvd_clips import ClipRules
+        from i3d_tf.features.fvd_clips import ClipConfig
 
         options = FvdOptions(
             real=tuple(_REAL.value),
             generated=tuple(_GENERATED.value),
-            weights=_CHECKPOINT.value,
+            checkpoint=_CHECKPOINT.value,
             checkpoint_dir=_CHECKPOINT_DIR.value,
-            rules=ClipRules(_FRAMES.value, _FRAME_RATE.value, _SIZE.value, _FEATURES.value),
+            config=ClipConfig(_FRAMES.value, _FRAME_RATE.value, _SIZE.value, _FEATURES.value),
             batch_size=_BATCH_SIZE.value,
             save_statistics=_SAVE.value,
             interval=_INTERVAL.value,

@@ -1,139 +1,165 @@
-"""Networks as makers of features: a video's frames in, rows and their account out."""
+"""Feature extraction from videos by the networks of one or two streams."""
 
-import math
-from collections.abc import Iterator
-from contextlib import closing, suppress
-from dataclasses import fields
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import asdict
 from itertools import chain
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
 import tensorflow as tf
 
 from i3d_tf.features.feature_file import MAX_BYTES, VideoFeatures
-from i3d_tf.features.options import LAST, FeatureOptions, receptive_field, row_times
-from i3d_tf.features.windows import batched, means_of, windows_of
+from i3d_tf.features.options import (
+    LAST,
+    FeatureConfig,
+    FeatureOptions,
+    receptive_field,
+    timestamps,
+)
+from i3d_tf.features.windows import average_steps, compute_in_batches, sliding_windows
 from i3d_tf.flow.engines import choose_engine
 from i3d_tf.inference.streaming import Streamer, head_pool, step_logits
 from i3d_tf.inference.test_clip import check_number
 from i3d_tf.inference.video_source import VideoSource, flow_origin
 from i3d_tf.models.fold_batch_norm import fuse_for_inference
-from i3d_tf.specs.inception_v1 import HEAD, HEAD_POOL, MIN_FRAMES
+from i3d_tf.specs.inception_v1 import HEAD, HEAD_POOL
 from i3d_tf.specs.streams import streams_of
 from i3d_tf.specs.version import __version__
-from i3d_tf.system.prefetch import prefetch
+from i3d_tf.system.jobs import source_metadata
 from i3d_tf.video.errors import VideoError
-from i3d_tf.video.probe import probe
 from i3d_tf.video.transforms import preprocess_input
 from i3d_tf.zoo import open_checkpoints
 
+PathLike = os.PathLike | str
 
-class StreamExtractor:
-    """The network of one stream, ready to turn a video's frames into rows.
-
-    Args:
-        model: I3D, fused.
-        stream: "rgb" or "flow".
-        options: FeatureOptions.
-    """
-
-    def __init__(self, model, stream, options):
-        self._model, self._stream, self._batch_size = model, stream, options.batch_size
-        self._rules = rules = options.rules
-        if rules.window is None:
-            of_head = rules.endpoint in (HEAD_POOL, HEAD)
-            endpoint = LAST if of_head else rules.endpoint
-            self._streamer = Streamer(model, endpoint, of_head or rules.pool != "none")
-        else:
-            self._answer = _window_function(model, rules)
-
-    def rows(self, shown: VideoSource) -> Iterator[np.ndarray]:
-        """The rows of a video, one after the other.
-
-        Args:
-            shown: The video.
-
-        Raises:
-            VideoError: It cannot be read.
-        """
-        frames = shown.frames(self._stream)
-        if self._rules.window is None:
-            yield from means_of(self._steps(frames, shown.num_frames), self._rules.row_steps)
-            return
-        windows = windows_of(frames, self._rules.window, self._rules.stride)
-        with prefetch(batched(windows, self._batch_size), 1) as batches:
-            for batch in batches:
-                yield from self._rows(batch)
-
-    def rows_of_several(self, videos) -> list:
-        """The rows of some videos, whose windows share batches.
-
-        Args:
-            videos: List of VideoSource.
-
-        Returns:
-            List of rows of each, or the VideoError that says why it cannot be read.
-        """
-        found, errors = [[] for _ in videos], {}
-        windows = self._numbered_windows(videos, errors)
-        with prefetch(batched(windows, self._batch_size), 1) as batches:
-            for batch in batches:
-                rows = self._rows([window for _, window in batch])
-                for (number, _), row in zip(batch, rows, strict=True):
-                    found[number].append(row)
-        return [errors.get(number, rows) for number, rows in enumerate(found)]
-
-    def _numbered_windows(self, videos, errors):
-        """(number of the video, window); why a video has no more of them goes into `errors`."""
-        for number, shown in enumerate(videos):
-            frames = shown.frames(self._stream)
-            try:
-                for window in windows_of(frames, self._rules.window, self._rules.stride):
-                    yield number, window
-            except VideoError as error:
-                errors[number] = error
-
-    def _rows(self, windows):
-        return self._answer(preprocess_input(np.stack(windows), self._stream)).numpy()
-
-    def _steps(self, frames, num_frames):
-        with closing(self._streamer.run(frames, num_frames)) as chunks:
-            if self._rules.endpoint == HEAD_POOL:
-                steps = head_pool(chunks)
-            elif self._rules.endpoint == HEAD:
-                steps = step_logits(self._model, chunks)
-            else:
-                steps = chunks
-            yield from chain.from_iterable(steps)
-
-
-def _window_function(model, rules):
-    """Clips, float32 (N, T, H, W, C) in [-1, 1] -> a row for each."""
-    output = model.get_layer(rules.endpoint).output
-    network = keras.Model(model.input, output)
-    axes = {"space": (2, 3), "space_time": (1, 2, 3), "none": ()}[rules.pool]
-    has_positions = len(output.shape) == 5
-
-    @tf.function(reduce_retracing=True, autograph=False)
-    def answer(clips):
-        found = tf.cast(network(clips, training=False), tf.float32)
-        return tf.reduce_mean(found, axes) if axes and has_positions else found
-
-    return answer
-
-
-BATCHES_TOGETHER = 4  # are filled by the windows of several videos, before these are finished
 RANGES = {
     "rgb": "[-1, 1]: value / 127.5 - 1",
     "flow": "[-1, 1]: pixels per frame, truncated to +-20, / 20",
 }
 
 
+class StreamExtractor:
+    """Network of one stream, from frames to feature rows.
+
+    Args:
+        model: I3D with folded batch norm.
+        stream: "rgb" or "flow".
+        config: FeatureConfig; without a window `rows_of_video` can be used, with one
+            `rows_of_windows`.
+    """
+
+    def __init__(self, model: keras.Model, stream: str, config: FeatureConfig):
+        self._model, self._stream, self._config = model, stream, config
+        if config.window is None:
+            of_head = config.endpoint in (HEAD_POOL, HEAD)
+            endpoint = LAST if of_head else config.endpoint
+            self._streamer = Streamer(model, endpoint, of_head or config.pool != "none")
+        else:
+            self._forward = _window_function(model, config)
+
+    def rows_of_video(self, source: VideoSource) -> Iterator[np.ndarray]:
+        """Yields the rows of a whole video, float32.
+
+        Raises:
+            VideoError: The video cannot be read.
+            MemoryError: The memory is too small for the network.
+        """
+        endpoint, frames = self._config.endpoint, source.frames(self._stream)
+        with _memory_errors(), closing(self._streamer.run(frames, source.num_frames)) as chunks:
+            steps = chunks
+            if endpoint == HEAD_POOL:
+                steps = head_pool(chunks)
+            elif endpoint == HEAD:
+                steps = step_logits(self._model, chunks)
+            yield from average_steps(chain.from_iterable(steps), self._config.row_steps)
+
+    def rows_of_windows(self, windows: Sequence[np.ndarray]) -> np.ndarray:
+        """Returns the row of each window, float32 (N, ...).
+
+        Args:
+            windows: N windows (T, H, W, C): uint8 RGB, or flow in pixels per frame.
+
+        Raises:
+            MemoryError: The memory is too small for so many windows.
+        """
+        with _memory_errors():
+            return self._forward(preprocess_input(np.stack(windows), self._stream)).numpy()
+
+
+def _window_function(model, config):
+    """Function: clips, float32 (N, T, H, W, C) in [-1, 1] -> rows, float32 (N, ...)."""
+    output = model.get_layer(config.endpoint).output
+    network = keras.Model(model.input, output)
+    axes = {"space": (2, 3), "space_time": (1, 2, 3), "none": ()}[config.pool]
+    has_positions = len(output.shape) == 5
+
+    @tf.function(reduce_retracing=True, autograph=False)
+    def forward(clips):
+        outputs = tf.cast(network(clips, training=False), tf.float32)
+        return tf.reduce_mean(outputs, axes) if axes and has_positions else outputs
+
+    return forward
+
+
+class Extraction(NamedTuple):
+    """Result for one video: its features, or the error that prevented them."""
+
+    features: VideoFeatures | None
+    error: VideoError | MemoryError | None
+
+
+class _OpenVideo:
+    """A video whose rows are being computed.
+
+    Attributes:
+        path: Path of the video.
+        source: VideoSource; None if the video could not be opened.
+        metadata: See `FeatureExtractor.metadata`.
+        rows: Stream to its rows so far.
+        error: The error that prevents its features, or None.
+    """
+
+    def __init__(self, path, streams):
+        self.path = path
+        self.source: VideoSource | None = None
+        self.metadata: dict[str, Any] = {}
+        self.rows = {stream: [] for stream in streams}
+        self.error: VideoError | MemoryError | None = None
+        self._num_bytes = 0
+
+    @contextmanager
+    def keep_error(self) -> Iterator[None]:
+        """Keeps an error of the video, so that the other videos go on."""
+        try:
+            yield
+        except (VideoError, MemoryError) as error:
+            self.error = error
+
+    def add_row(self, stream, row):
+        """Adds a row of one stream; raises VideoError if the rows become too large."""
+        self.rows[stream].append(row)
+        self._num_bytes += row.nbytes
+        if self._num_bytes > MAX_BYTES:
+            raise VideoError(
+                self.path,
+                f"its features would take more than {MAX_BYTES / 2**30:g} GiB; pool them, or "
+                "take a later endpoint or a larger stride",
+            )
+
+
 class FeatureExtractor:
-    """The networks of one or two streams, ready to make features of videos.
+    """Networks of one or two streams, from videos to features.
 
     Args:
         options: FeatureOptions.
+
+    Attributes:
+        options: FeatureOptions.
+        streams: Stream to StreamExtractor.
+        protocol: Protocol that the networks share.
 
     Raises:
         FileNotFoundError: Weights are not there.
@@ -142,205 +168,188 @@ class FeatureExtractor:
     """
 
     def __init__(self, options: FeatureOptions):
-        self.options, self.networks = options, {}
-        streams = streams_of(options.stream)
-        self._has_flow = "flow" in streams
-        self.engine = choose_engine(options.engine) if self._has_flow else None
-        references = {"rgb": options.rgb_weights, "flow": options.flow_weights}
+        self.options = options
+        references = {"rgb": options.rgb_checkpoint, "flow": options.flow_checkpoint}
         checkpoints = open_checkpoints(
-            {stream: references[stream] for stream in streams},
+            {stream: references[stream] for stream in streams_of(options.stream)},
             options.checkpoint_dir,
             same_classes=False,
             protocol_fields=("frame_rate", "short_side", "crop_size"),
         )
         self.protocol = checkpoints.protocol
+        self.streams: dict[str, StreamExtractor] = {}
         self._weights = {}
         for stream, checkpoint in checkpoints.by_stream.items():
-            _check_network(checkpoint.model, checkpoint.name, options.rules, self.protocol)
+            _check_network(checkpoint.model, checkpoint.name, options.config, self.protocol)
             model = fuse_for_inference(checkpoint.model, options.precision)
-            self.networks[stream] = StreamExtractor(model, stream, options)
+            self.streams[stream] = StreamExtractor(model, stream, options.config)
             self._weights[stream] = {"name": checkpoint.name, "sha256": checkpoint.sha256}
+        self._has_flow = "flow" in self.streams
+        self._flow_engine = choose_engine(options.flow_engine) if self._has_flow else "auto"
 
-    def account(self, source, flow_file=None) -> dict:
-        """What is known of a video's features before they are computed, in plain values.
+    def metadata(self, video: PathLike, flow_file: PathLike | None = None) -> dict[str, Any]:
+        """Returns the metadata of a video's features, as far as known before it is read.
 
         Args:
-            source: `{"name", "bytes"}` of the video.
-            flow_file: As for `extract`.
+            video: See `extract`.
+            flow_file: See `extract`.
 
         Raises:
             VideoError: The flow file cannot be read.
         """
-        rules, protocol = self.options.rules, self.protocol
+        protocol = self.protocol
         preprocessing = {
             "frame_rate": float(protocol.frame_rate),
             "short_side": protocol.short_side,
             "resize": "bilinear, aspect kept",
             "crop": f"centre, {protocol.crop_size} x {protocol.crop_size}",
-            "range": {stream: RANGES[stream] for stream in self.networks},
+            "range": {stream: RANGES[stream] for stream in self.streams},
         }
         if self._has_flow:
-            preprocessing["flow"] = flow_origin(self.engine, flow_file)
+            preprocessing["flow"] = flow_origin(self._flow_engine, flow_file)
         return {
             "stream": self.options.stream,
-            **{field.name: getattr(rules, field.name) for field in fields(rules)},
-            "receptive_field": receptive_field(rules.endpoint),
+            **asdict(self.options.config),
+            "receptive_field": receptive_field(self.options.config.endpoint),
             "frame_rate": float(protocol.frame_rate),
             "weights": self._weights,
             "precision": self.options.precision,
             "preprocessing": preprocessing,
-            "source": source,
+            "source": source_metadata(video),
         }
 
-    def extract(self, video, source, flow_file=None) -> VideoFeatures:
-        """The features of one video, in the memory of some frames and of the features.
+    def extract(self, video: PathLike, flow_file: PathLike | None = None) -> VideoFeatures:
+        """Returns the features of one video.
 
         Args:
             video: Path.
-            source: `{"name", "bytes"}` of the video.
-            flow_file: Path of its flow file, or None: flow is computed where it is needed.
+            flow_file: Path of its flow file; None computes flow where a network needs it.
 
         Raises:
-            VideoError: The video or its flow cannot be read, or gives no features.
-            MemoryError: There is too little memory for it.
+            VideoError: The video or its flow cannot be read, or is too short.
+            MemoryError: The memory is too small.
         """
-        try:
-            return self._extract(video, source, flow_file)
-        except tf.errors.ResourceExhaustedError as error:
-            raise MemoryError("there is not enough memory for the network") from error
+        (result,) = self.extract_videos([(video, flow_file)])
+        if result.error is not None:
+            raise result.error
+        return result.features
 
-    def extract_several(self, jobs) -> Iterator[VideoFeatures | VideoError | MemoryError]:
-        """The features of some videos, whose windows share batches.
+    def extract_videos(
+        self, videos: Iterable[tuple[PathLike, PathLike | None]]
+    ) -> Iterator[Extraction]:
+        """Yields the result of each video, in order.
 
         Args:
-            jobs: List of (video, source, flow_file), as for `extract`, of a group of `groups`.
-
-        Yields:
-            The features of each, in order; or why it has none.
+            videos: (video, flow file) each, see `extract`.
         """
-        outcomes = None
-        if len(jobs) > 1:
-            # Too little memory for all together may be enough for each.
-            with suppress(MemoryError, tf.errors.ResourceExhaustedError):
-                outcomes = self._together(jobs)
-        if outcomes is None:
-            outcomes = (_or_reason(self.extract, *job) for job in jobs)
-        yield from outcomes
+        opened = (self._open(*video) for video in videos)
+        if self.options.config.window is None:
+            computed = (self._compute_whole(video) for video in opened)
+        else:
+            computed = compute_in_batches(
+                opened, self._windows, self._compute_windows, self.options.batch_size
+            )
+        with closing(computed):
+            for video in computed:
+                yield self._assemble(video)
 
-    def groups(self, videos) -> Iterator[list]:
-        """Divides videos into those that `extract_several` is given at once.
+    def _open(self, path, flow_file):
+        video = _OpenVideo(path, self.streams)
+        with video.keep_error():
+            video.metadata = self.metadata(path, flow_file)
+            video.source = VideoSource(path, self.protocol, self._flow_engine, flow_file)
+        return video
 
-        Their windows fill some batches: few videos where they are long, so that little is lost when
-        a job is killed. A video that is shown whole, or whose rows are large, stands alone.
+    def _compute_whole(self, video):
+        """Returns an open video with the rows of networks that see it whole."""
+        if video.error is None:
+            with video.keep_error():
+                check_number(video.path, video.source.num_frames, self.protocol)
+                for stream, network in self.streams.items():
+                    with closing(network.rows_of_video(video.source)) as rows:
+                        for row in rows:
+                            video.add_row(stream, row)
+        return video
 
-        Args:
-            videos: Paths.
+    def _windows(self, video):
+        """Yields (stream, window) of an open video, until it has an error."""
+        if video.error is not None:
+            return
+        config = self.options.config
+        with video.keep_error():
+            for stream in self.streams:
+                frames = video.source.frames(stream)
+                for window in sliding_windows(frames, config.window, config.stride):
+                    if video.error is not None:  # of its rows
+                        return
+                    yield stream, window
+            check_number(video.path, video.source.num_frames, self.protocol, config.window)
 
-        Yields:
-            Lists of consecutive videos.
-        """
-        rules = self.options.rules
-        can_share = rules.window is not None and rules.pool != "none"
-        enough = BATCHES_TOGETHER * self.options.batch_size if can_share else 0
-        group, windows = [], 0.0
-        for video in videos:
-            group.append(video)
-            windows += self._expected_windows(video) if can_share else 1
-            if windows >= enough:
-                yield group
-                group, windows = [], 0.0
-        if group:
-            yield group
-
-    def _expected_windows(self, video):
-        """About how many; what cannot be read has none, and what does not say has many."""
+    def _compute_windows(self, stream, batch):
+        """Adds the rows of (video, window) pairs to their videos."""
         try:
-            seconds = probe(video).duration
-        except (VideoError, MemoryError):
-            return 0
-        frames = math.inf if seconds is None else seconds * self.protocol.frame_rate
-        return frames / self.options.rules.stride
+            rows = self.streams[stream].rows_of_windows([window for _, window in batch])
+        except MemoryError as error:
+            for video, _ in batch:
+                video.error = error
+            return
+        for (video, _), row in zip(batch, rows, strict=True):
+            with video.keep_error():
+                video.add_row(stream, row)
 
-    def _together(self, jobs):
-        """What `extract_several` yields."""
-        outcomes = [_or_reason(self._opened, *job) for job in jobs]
-        parts = [[] for _ in jobs]
-        for network in self.networks.values():
-            readable = [k for k, found in enumerate(outcomes) if isinstance(found, tuple)]
-            rows = network.rows_of_several([outcomes[k][1] for k in readable])
-            for k, found in zip(readable, rows, strict=True):
-                if isinstance(found, VideoError):
-                    outcomes[k] = found
-                parts[k].append(found)
-        for k, (video, *_) in enumerate(jobs):
-            if isinstance(outcomes[k], tuple):
-                outcomes[k] = _or_reason(self._finished, video, *outcomes[k], parts[k])
-        return outcomes
+    def _assemble(self, video):
+        """Returns the Extraction of a video whose rows are complete."""
+        features = None
+        if video.error is None:
+            with video.keep_error():
+                features = self._features(video)
+        return Extraction(features, video.error)
 
-    def _finished(self, video, account, shown, rows):
-        parts = [_gathered(of_stream, video) for of_stream in rows]
-        return self._assembled(video, account, shown, parts)
-
-    def _opened(self, video, source, flow_file):
-        """(account, VideoSource)."""
-        account = self.account(source, flow_file)
-        return account, VideoSource(video, self.protocol, self.engine or "auto", flow_file)
-
-    def _extract(self, video, source, flow_file):
-        account, shown = self._opened(video, source, flow_file)
-        if self.options.rules.window is None:
-            check_number(video, shown.num_frames, self.protocol)
-        parts = []
-        for network in self.networks.values():  # their frames never wait for one another
-            with closing(network.rows(shown)) as rows:
-                parts.append(_gathered(rows, video))
-        return self._assembled(video, account, shown, parts)
-
-    def _assembled(self, video, account, shown, parts):
-        """Features and their account, of the rows of each stream."""
-        rules = self.options.rules
-        check_number(video, shown.num_frames, self.protocol, rules.window or MIN_FRAMES)
+    def _features(self, video):
+        parts = [np.stack(rows) for rows in video.rows.values()]
         features = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=-1)
         if not np.isfinite(features).all():
-            raise VideoError(video, "the network's output is not finite: its weights are damaged")
-        channels = np.cumsum([0, *(part.shape[-1] for part in parts)]).tolist()
-        found = {
-            "channels": {stream: channels[at : at + 2] for at, stream in enumerate(self.networks)},
-            "frames": shown.num_frames,
+            raise VideoError(
+                video.path, "the network's output is not finite: its weights are damaged"
+            )
+        num_frames = video.source.num_frames
+        edges = np.cumsum([0, *(part.shape[-1] for part in parts)]).tolist()
+        metadata = video.metadata | {
+            "channels": {stream: edges[k : k + 2] for k, stream in enumerate(self.streams)},
+            "frames": num_frames,
             "project_version": __version__,
         }
-        times = row_times(rules, shown.num_frames) / self.protocol.frame_rate
-        return VideoFeatures(features, times, account | found)
+        times = timestamps(self.options.config, num_frames) / self.protocol.frame_rate
+        return VideoFeatures(features, times, metadata)
 
 
-def _or_reason(function, *arguments):
-    """What a function returns, or the error that says why a video gives nothing."""
-    try:
-        return function(*arguments)
-    except (VideoError, MemoryError) as error:
-        return error
+def _check_network(model, name, config, protocol):
+    """Checks that a network has the endpoint and takes the clips of a config and a protocol."""
+    if config.endpoint not in {layer.name for layer in model.layers}:
+        raise ValueError(f"{name}: it has no endpoint {config.endpoint}. Name a network of I3D.")
+    check_clip_size(model, name, (config.window, protocol.crop_size, protocol.crop_size))
 
 
-def _gathered(rows, video):
-    """Rows as an array (N, ...); an error where there are none, or too many for memory."""
-    kept, size = [], 0
-    for row in rows:
-        kept.append(row)
-        size += row.nbytes
-        if size > MAX_BYTES:
-            raise VideoError(
-                video,
-                f"its features would take more than {MAX_BYTES / 2**30:g} GiB; pool them, or "
-                "take a later endpoint or a larger stride",
-            )
-    return np.stack(kept) if kept else np.zeros((0, 1), np.float32)
+def check_clip_size(model: keras.Model, name: str, size: tuple[int | None, int, int]):
+    """Checks that a network takes clips of a size.
 
+    Args:
+        model: The network.
+        name: Its name in the error.
+        size: (T, H, W); None for T means any length.
 
-def _check_network(model, name, rules, protocol):
-    """Refuses networks that are not I3D, or take clips of another size only."""
-    if rules.endpoint not in {layer.name for layer in model.layers}:
-        raise ValueError(f"{name}: has no endpoint {rules.endpoint}; networks of I3D have.")
-    wanted = (rules.window, protocol.crop_size, protocol.crop_size)
+    Raises:
+        ValueError: It only takes clips of another size.
+    """
     fixed = model.input_shape[1:4]
-    if any(has not in (None, want) for has, want in zip(fixed, wanted, strict=True)):
-        raise ValueError(f"{name}: only reads clips of {fixed} (T, H, W); asked for {wanted}.")
+    if any(has not in (None, want) for has, want in zip(fixed, size, strict=True)):
+        raise ValueError(f"{name}: it takes only clips of {fixed} (T, H, W), not of {size}.")
+
+
+@contextmanager
+def _memory_errors():
+    """Turns TensorFlow's error of too little memory into a MemoryError."""
+    try:
+        yield
+    except tf.errors.ResourceExhaustedError as error:
+        raise MemoryError("there is not enough memory for the network") from error

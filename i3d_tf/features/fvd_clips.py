@@ -1,25 +1,31 @@
-"""Videos to one feature vector each, as the Fréchet video distance takes them.
+"""Clips of videos and their features, for the Fréchet video distance.
 
 Every video is one clip: its first frames, each resized to a square without keeping its aspect, in
 [-1, 1] (Unterthiner et al. 2018, arXiv:1812.01717, and the code that came with it). That code
-resizes at other pixel centres, TensorFlow 1's, and other programs crop or keep the aspect, so that
-distances compare only with those of the same program and protocol.
+resizes at other pixel centres, TensorFlow 1's, and other programs crop or keep the aspect, so
+distances are comparable only within one program and protocol.
 """
 
-import math
+import os
 from collections import deque
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 
+import keras
 import numpy as np
 import tensorflow as tf
 
+from i3d_tf.features.extractor import check_clip_size
+from i3d_tf.features.windows import batched
 from i3d_tf.inference.dataset_logits import forward_function
 from i3d_tf.metrics.frechet import FeatureStatistics
 from i3d_tf.models.fold_batch_norm import fuse_for_inference
-from i3d_tf.specs.inception_v1 import MIN_FRAMES
+from i3d_tf.specs.inception_v1 import HEAD_POOL, MIN_FRAMES
 from i3d_tf.specs.streams import CROP_SIZE
+from i3d_tf.specs.validation import check_choice, check_integer, check_positive
 from i3d_tf.system.console import progress_bar
 from i3d_tf.system.worker_pool import processor_count
 from i3d_tf.video.decode import read_first_frames
@@ -30,20 +36,20 @@ from i3d_tf.video.transforms import preprocess_input, stretch
 from i3d_tf.zoo import open_checkpoints
 
 FEATURES = ("logits", "pooled")
-POOL = "AvgPool3d_0a_7x7"  # the endpoint whose mean over time and space is "pooled"
-MAX_WORKERS = 16
+MIN_SIZE, MAX_SIZE = 32, 1024  # pixels
+MAX_THREADS = 16
 READ_AHEAD_BYTES = 2**29
 
 
 @dataclass(frozen=True)
-class ClipRules:
-    """How clips are made of videos, and what is computed from them.
+class ClipConfig:
+    """Clips to make of videos, and features to compute of them.
 
     Attributes:
         frames: Frames of a clip, the first ones of a video.
-        frame_rate: Frames per second after resampling, or None: a video's frames as they are.
-        size: Pixels, the side of the square that every frame is resized to.
-        features: One of FEATURES: the network's output, or the mean of its last endpoint before it.
+        frame_rate: Frames per second after resampling; None takes a video's frames as they are.
+        size: Side of the square, in pixels, to which every frame is resized.
+        features: "logits", or "pooled": the mean over time and space of the head's input.
     """
 
     frames: int = 16
@@ -52,51 +58,49 @@ class ClipRules:
     features: str = "logits"
 
     def __post_init__(self):
-        if self.features not in FEATURES:
-            raise ValueError(f"`features` must be one of {FEATURES}; received {self.features!r}.")
-        if self.frames < MIN_FRAMES:
-            raise ValueError(f"`frames` must be at least {MIN_FRAMES}; received {self.frames!r}.")
-        if not 32 <= self.size <= 1024:
-            raise ValueError(f"`size` must be within 32..1024 pixels; received {self.size!r}.")
-        rate = self.frame_rate
-        if rate is not None and not (math.isfinite(rate) and rate > 0):
-            raise ValueError(f"`frame_rate` must be a finite number > 0; received {rate!r}.")
+        check_choice("features", self.features, FEATURES)
+        check_integer("frames", self.frames, MIN_FRAMES)
+        check_integer("size", self.size, MIN_SIZE, MAX_SIZE)
+        if self.frame_rate is not None:
+            check_positive("frame_rate", self.frame_rate)
 
 
 class FeatureNetwork:
-    """A network as a function of clips, uint8 (N, T, S, S, 3) -> features, float32 (N, D).
+    """Network as a function of clips, uint8 (N, T, S, S, 3) -> features, float32 (N, D).
 
     Args:
-        weights: A name in the checkpoint directory, or the folder of a training run.
-        checkpoint_dir: Where names are looked up.
-        rules: ClipRules.
+        checkpoint: A name in the checkpoint directory, or the folder of a training run.
+        checkpoint_dir: Directory in which names are looked up.
+        config: ClipConfig.
 
     Attributes:
-        rules: ClipRules.
-        about: What features of it depend on: plain values by name.
+        config: ClipConfig.
+        metadata: Everything that determines the features, plain values by name.
     """
 
-    def __init__(self, weights, checkpoint_dir, rules):
-        checkpoint = open_checkpoints({"rgb": weights}, checkpoint_dir).by_stream["rgb"]
-        if len(checkpoint.model.input_shape) != 5:
-            raise ValueError(
-                f"{weights}: reads images. Name a network for clips of RGB, such as rgb_imagenet."
-            )
-        self.rules = rules
-        self._forward = forward_function(_network(checkpoint.model, weights, rules))
-        self.about = {
-            "weights": checkpoint.name,
-            "weights_sha256": checkpoint.sha256,
-            "features": rules.features,
-            "frames": rules.frames,
-            "frame_rate": rules.frame_rate,
-            "resize": f"{rules.size} x {rules.size}, bilinear, aspect not kept",
+    def __init__(
+        self, checkpoint: os.PathLike | str, checkpoint_dir: os.PathLike | str, config: ClipConfig
+    ):
+        opened = open_checkpoints({"rgb": checkpoint}, checkpoint_dir).by_stream["rgb"]
+        self.config = config
+        self._forward = forward_function(_feature_model(opened.model, opened.name, config))
+        self.metadata: dict[str, Any] = {
+            "weights": opened.name,
+            "weights_sha256": opened.sha256,
+            "features": config.features,
+            "frames": config.frames,
+            "frame_rate": config.frame_rate,
+            "resize": f"{config.size} x {config.size}, bilinear, aspect not kept",
         }
 
-    def __call__(self, clips):
-        """Features of clips."""
+    def __call__(self, clips: np.ndarray) -> np.ndarray:
+        """Returns the features of clips.
+
+        Raises:
+            ValueError: The memory is too small for so many clips, or the weights are damaged.
+        """
         try:
-            features = self._forward(preprocess_input(clips)).numpy().astype(np.float32)
+            features = self._forward(preprocess_input(clips, "rgb")).numpy().astype(np.float32)
         except (tf.errors.ResourceExhaustedError, MemoryError) as error:
             raise ValueError(
                 f"there is not enough memory for {len(clips)} clips at once; give a smaller "
@@ -104,36 +108,33 @@ class FeatureNetwork:
             ) from error
         if not np.isfinite(features).all():
             raise ValueError(
-                f"{self.about['weights']}: its output is not finite; the weights are damaged."
+                f"{self.metadata['weights']}: its output is not finite; the weights are damaged."
             )
         return features
 
 
-def _network(model, weights, rules):
-    """The Keras model that answers with the features."""
-    import keras
-
-    wanted = (rules.frames, rules.size, rules.size)
-    fixed = model.input_shape[1:4]
-    if any(has not in (None, want) for has, want in zip(fixed, wanted, strict=True)):
-        raise ValueError(f"{weights}: only reads clips of {fixed} (T, H, W); asked for {wanted}.")
+def _feature_model(model, name, config):
+    """Returns a Keras model from clips to features."""
+    if len(model.input_shape) != 5:
+        raise ValueError(f"{name}: it takes images. Name a network for RGB clips: rgb_imagenet.")
+    check_clip_size(model, name, (config.frames, config.size, config.size))
     model = fuse_for_inference(model)
-    if rules.features == "logits":
+    if config.features == "logits":
         return model
-    if POOL not in {layer.name for layer in model.layers}:
-        raise ValueError(f"{weights}: has no {POOL} to take features from; use logits.")
-    pooled = keras.ops.mean(model.get_layer(POOL).output, axis=(1, 2, 3))
+    if HEAD_POOL not in {layer.name for layer in model.layers}:
+        raise ValueError(f"{name}: it has no {HEAD_POOL} to take features from. Use logits.")
+    pooled = keras.ops.mean(model.get_layer(HEAD_POOL).output, axis=(1, 2, 3))
     return keras.Model(model.input, pooled)
 
 
 @dataclass
 class FeatureSet:
-    """What a set of videos came to.
+    """Features of a set of videos.
 
     Attributes:
         statistics: FeatureStatistics.
-        features: float32 (N, D) where they were kept, or None.
-        failures: Videos and files of clips that could not be used: path to reason.
+        features: float32 (N, D), or None if they were not kept.
+        failures: Path to reason of each video or clip array that could not be read.
     """
 
     statistics: FeatureStatistics
@@ -141,66 +142,65 @@ class FeatureSet:
     failures: dict[str, str] = field(default_factory=dict)
 
 
-def gather_features(sources, network, batch_size, title, keep=False) -> FeatureSet:
+def gather_features(
+    sources: Sequence[os.PathLike | str],
+    network: FeatureNetwork,
+    batch_size: int,
+    title: str,
+    keep: bool = False,
+) -> FeatureSet:
     """Computes the features of a set of videos, in the memory of a few batches.
 
     Args:
-        sources: Files, folders and glob patterns; files may be videos, or .npy and .npz of clips.
-        network: A FeatureNetwork.
-        batch_size: Clips at once.
-        title: What the progress bar says.
-        keep: Whether the features themselves are kept.
+        sources: Files, folders and glob patterns; files are videos, or .npy and .npz of clips.
+        network: FeatureNetwork.
+        batch_size: Clips of a batch.
+        title: Text of the progress bar.
+        keep: Whether to keep the features themselves.
 
     Returns:
-        FeatureSet. What cannot be read is in `failures`; of a file of clips that is damaged in the
-        middle, the clips before are taken.
+        FeatureSet. Of a clip array that is damaged in the middle, the clips before count.
     """
-    gathered = FeatureSet(FeatureStatistics(network.about))
-    kept, batch = [], []
-
-    def flush():
-        features = network(np.stack(batch))
-        gathered.statistics.add(features)
-        if keep:
-            kept.append(features)
-        bar.advance(task, len(batch))
-        batch.clear()
-
+    gathered, kept = FeatureSet(FeatureStatistics(network.metadata)), []
     with progress_bar() as bar:
         paths = find_videos(sources)
         task = bar.add_task(title, total=len(paths))
-        clips = _Clips(paths, network.rules, gathered.failures)
-        for clip in clips:
-            bar.update(task, total=clips.total)
-            batch.append(clip)
-            if len(batch) == batch_size:
-                flush()
-        if batch:
-            flush()
+        clips = _ClipReader(paths, network.config, gathered.failures)
+        for batch in batched(clips, batch_size):
+            features = network(np.stack(batch))
+            gathered.statistics.add(features)
+            if keep:
+                kept.append(features)
+            bar.update(task, advance=len(batch), total=clips.total)
     if kept:
         gathered.features = np.concatenate(kept)
     return gathered
 
 
-class _Clips:
-    """The clips of videos and of files of clips, in order, some of them read ahead.
+class _ClipReader:
+    """Clips of videos and of clip arrays, in order, some of them read ahead by threads.
+
+    Args:
+        paths: Paths of videos and of clip arrays.
+        config: ClipConfig.
+        failures: Dictionary that receives the reasons of paths that cannot be read.
 
     Attributes:
-        total: How many there are, as far as is known.
+        total: Number of clips, as far as known.
     """
 
-    def __init__(self, paths, rules, failures):
+    def __init__(self, paths, config, failures):
         self.total = len(paths)
-        self._paths, self._rules, self._failures = paths, rules, failures
+        self._paths, self._config, self._failures = paths, config, failures
 
-    def __iter__(self):
-        workers = min(MAX_WORKERS, processor_count())
-        clip_bytes = self._rules.frames * self._rules.size**2 * 3
-        ahead = max(1, min(2 * workers, READ_AHEAD_BYTES // clip_bytes))
+    def __iter__(self) -> Iterator[np.ndarray]:
+        threads = min(MAX_THREADS, processor_count())
+        clip_bytes = self._config.frames * self._config.size**2 * 3
+        ahead = max(1, min(2 * threads, READ_AHEAD_BYTES // clip_bytes))
         waiting = deque()
-        pool = ThreadPoolExecutor(workers)
+        pool = ThreadPoolExecutor(threads)
         try:
-            for path, read in self._tasks():
+            for path, read in self._readers():
                 waiting.append((path, pool.submit(read)))
                 if len(waiting) > ahead:
                     yield from self._result(*waiting.popleft())
@@ -209,25 +209,27 @@ class _Clips:
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
 
-    def _tasks(self):
-        """(path, function that returns a clip)."""
-        rules, change = self._rules, partial(stretch, size=self._rules.size)
+    def _readers(self):
+        """Yields (path, function that returns a clip)."""
+        config, change = self._config, partial(stretch, size=self._config.size)
         for path in self._paths:
             if not is_clip_array(path):
-                read = partial(read_first_frames, path, rules.frames, rules.frame_rate, change)
-                yield path, read
+                yield (
+                    path,
+                    partial(read_first_frames, path, config.frames, config.frame_rate, change),
+                )
                 continue
             try:
-                if rules.frame_rate is not None:
+                if config.frame_rate is not None:
                     raise VideoError(path, "clips in arrays have no frame rate: drop --frame_rate")
-                self.total += count_clips(path, rules.frames) - 1
-                for clip in read_array_clips(path, rules.frames, change):
-                    yield path, partial(_same, clip)
+                self.total += count_clips(path, config.frames) - 1
+                for clip in read_array_clips(path, config.frames, change):
+                    yield path, lambda clip=clip: clip
             except (VideoError, MemoryError) as error:
                 self._fail(path, error)
 
     def _result(self, path, future):
-        """The clip, or nothing where it could not be read."""
+        """Yields the clip of a future, if it could be read."""
         try:
             yield future.result()
         except (VideoError, MemoryError) as error:
@@ -237,7 +239,3 @@ class _Clips:
         reason = error.reason if isinstance(error, VideoError) else "there is not enough memory"
         self._failures[path] = reason
         self.total -= 1
-
-
-def _same(clip):
-    return clip

@@ -1,29 +1,30 @@
-"""What a row of a feature file is: an endpoint's time steps, or windows; and when they are."""
+"""Options of feature extraction, and the times of the rows that come of them."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from i3d_tf.specs.geometry import receptive_fields, time_steps
+from i3d_tf.specs.geometry import Span, receptive_fields, time_steps
 from i3d_tf.specs.inception_v1 import HEAD, HEAD_POOL, I3D, MIN_FRAMES
-from i3d_tf.specs.streams import JOINT, STREAMS
+from i3d_tf.specs.streams import STREAM_CHOICES
+from i3d_tf.specs.validation import check_choice, check_integer
 
-LAST = I3D[-1].name  # the endpoint that the head stands on
+LAST = I3D[-1].name  # the endpoint below the head
 ENDPOINTS = (*(row.name for row in I3D), HEAD_POOL, HEAD)
 POOLS = ("space", "space_time", "none")
-CHOICES = (*STREAMS, JOINT)
-MAX_FRAMES = 4096  # of a window
+MAX_WINDOW = 4096  # frames
+MAX_BATCH = 1024  # windows
 
 
 @dataclass(frozen=True)
 class FeatureConfig:
-    """What is computed of a stream; see `feature_rules` for what may be left out.
+    """Features to compute of each stream; `feature_config` checks them and knows the defaults.
 
     Attributes:
         endpoint: One of `ENDPOINTS`.
-        pool: What is averaged: the positions of each time step ("space"), all of the window or the
-            video ("space_time"), or nothing ("none").
-        window: Frames of a clip of its own for each row; None shows the video whole.
+        pool: Axes that are averaged: the positions of each time step ("space"), all of the window
+            or the video ("space_time"), or none ("none").
+        window: Frames of the clip that each row is computed of; None feeds the video whole.
         stride: Frames from one row to the next; None where the whole video is one row.
     """
 
@@ -34,72 +35,71 @@ class FeatureConfig:
 
     @property
     def row_steps(self) -> int | None:
-        """Time steps that a row of the whole video is the mean of; None for all."""
+        """Time steps of the whole video in the mean that is one row; None for all."""
         return self.stride and self.stride // _span(self.endpoint).jump[0]
 
 
 @dataclass(frozen=True)
 class FeatureOptions:
-    """What the features of all videos of a job are made with.
+    """Options that all videos of a job share.
 
     Attributes:
-        rules: FeatureConfig.
+        config: FeatureConfig.
         stream: "rgb", "flow" or "joint".
-        rgb_weights: A name in the checkpoint directory, or the folder of a training run.
-        flow_weights: The same for flow; of a stream that is not asked for, nothing is read.
-        checkpoint_dir: Where names are looked up.
-        engine: A name in `i3d_tf.flow.engines.ENGINES`, or "auto".
+        rgb_checkpoint: The RGB network: a name in the checkpoint directory, or the folder of a
+            training run. It is only opened if the stream needs it.
+        flow_checkpoint: The flow network, likewise.
+        checkpoint_dir: Directory in which names are looked up.
+        flow_engine: A name in `i3d_tf.flow.engines.ENGINES`, or "auto".
         precision: "float32" or "bfloat16", see `i3d_tf.fuse_for_inference`.
-        batch_size: Windows at once.
+        batch_size: Windows in a batch.
     """
 
-    rules: FeatureConfig
+    config: FeatureConfig
     stream: str
-    rgb_weights: str = "rgb_imagenet"
-    flow_weights: str = "flow_imagenet"
+    rgb_checkpoint: str = "rgb_imagenet"
+    flow_checkpoint: str = "flow_imagenet"
     checkpoint_dir: str = "checkpoints"
-    engine: str = "auto"
+    flow_engine: str = "auto"
     precision: str = "float32"
     batch_size: int = 8
 
     def __post_init__(self):
-        if self.stream not in CHOICES:
-            raise ValueError(f"`stream` must be one of {CHOICES}; received {self.stream!r}.")
-        if not isinstance(self.batch_size, int) or not 1 <= self.batch_size <= 1024:
-            raise ValueError(
-                f"`batch_size` must be an integer within 1..1024; received {self.batch_size!r}."
-            )
+        check_choice("stream", self.stream, STREAM_CHOICES)
+        check_integer("batch_size", self.batch_size, 1, MAX_BATCH)
 
 
-def feature_rules(endpoint=LAST, pool=None, window=None, stride=None) -> FeatureConfig:
-    """Fills in what was not said.
+def feature_config(
+    endpoint: str = LAST,
+    pool: str | None = None,
+    window: int | None = None,
+    stride: int | None = None,
+) -> FeatureConfig:
+    """Returns a checked FeatureConfig.
 
     Args:
         endpoint: One of `ENDPOINTS`.
-        pool: One of `POOLS`; None means "space" for the whole video, "space_time" for windows.
-        window: Frames, at least 9; or None.
+        pool: One of `POOLS`; by default "space" for the whole video, "space_time" for windows.
+        window: Frames, at least 9; None feeds the video whole.
         stride: Frames. Without windows a multiple of the endpoint's own stride, which is the
-            default: rows are then the means of so many time steps. With windows any number; by
+            default: each row is the mean of that many time steps. With windows any number; by
             default they follow each other without overlap.
 
     Raises:
         ValueError: An argument is not as above.
     """
-    if endpoint not in ENDPOINTS:
-        raise ValueError(f"`endpoint` must be one of {ENDPOINTS}; received {endpoint!r}.")
+    check_choice("endpoint", endpoint, ENDPOINTS)
     if pool is None:
         pool = "space" if window is None else "space_time"
-    if pool not in POOLS:
-        raise ValueError(f"`pool` must be one of {POOLS}; received {pool!r}.")
+    check_choice("pool", pool, POOLS)
     if window is None:
-        return FeatureConfig(endpoint, pool, None, _whole_stride(endpoint, pool, stride))
-    _check_frames("window", window, MIN_FRAMES)
-    stride = window if stride is None else stride
-    _check_frames("stride", stride, 1)
+        return FeatureConfig(endpoint, pool, None, _whole_video_stride(endpoint, pool, stride))
+    check_integer("window", window, MIN_FRAMES, MAX_WINDOW)
+    stride = window if stride is None else check_integer("stride", stride, 1, MAX_WINDOW)
     return FeatureConfig(endpoint, pool, window, stride)
 
 
-def _whole_stride(endpoint, pool, stride):
+def _whole_video_stride(endpoint, pool, stride):
     if pool == "space_time":
         if stride is not None:
             raise ValueError(
@@ -108,66 +108,57 @@ def _whole_stride(endpoint, pool, stride):
             )
         return None
     own = _span(endpoint).jump[0]
-    stride = own if stride is None else stride
-    _check_frames("stride", stride, own)
+    stride = own if stride is None else check_integer("stride", stride, own, MAX_WINDOW)
     if stride % own:
         raise ValueError(
             f"`stride` must be a multiple of {own}, the stride of {endpoint}; received {stride}. "
-            "Other strides need a `window`."
+            "For other strides, give a `window`."
         )
     return stride
 
 
-def _check_frames(name, value, least):
-    if not isinstance(value, int) or not least <= value <= MAX_FRAMES:
-        raise ValueError(
-            f"`{name}` must be an integer within {least}..{MAX_FRAMES} (frames); received "
-            f"{value!r}."
-        )
-
-
-def _span(endpoint):
+def _span(endpoint) -> Span:
     spans = receptive_fields(I3D)
     return spans["head" if endpoint in (HEAD_POOL, HEAD) else endpoint]
 
 
-def receptive_field(endpoint) -> int:
-    """How many frames a time step of an endpoint sees."""
+def receptive_field(endpoint: str) -> int:
+    """Returns the frames that one time step of an endpoint depends on."""
     return _span(endpoint).field[0]
 
 
-def row_times(rules: FeatureConfig, num_frames: int) -> np.ndarray:
-    """When the rows of a video are, counted in frames.
+def timestamps(config: FeatureConfig, num_frames: int) -> np.ndarray:
+    """Returns the times of a video's rows, in frames.
 
-    Without windows, the stretches of the rows follow each other from the first frame to the last,
-    and the middle is that of what the network's time step sees, which SAME padding puts as much as
-    two frames after the middle of the stretch. The head's steps are means of two, and overlap.
+    Without windows, the rows divide the video from its first frame to its last, and the middle is
+    that of the frames that the network's time step depends on; SAME padding puts it up to two
+    frames behind the middle of the row's part. Steps of the head are means of two, and overlap.
 
     Args:
-        rules: FeatureConfig.
-        num_frames: Of the video.
+        config: FeatureConfig.
+        num_frames: Frames of the video.
 
     Returns:
-        float64 (N, 3): begin, middle and end.
+        float64 (N, 3): start, middle and end.
     """
-    if rules.window is not None:
-        count = max(0, (num_frames - rules.window) // rules.stride + 1)
-        begin = np.arange(count)[:, np.newaxis] * float(rules.stride)
-        return begin + np.array([0, rules.window / 2, rules.window])
-    own = rules.endpoint if rules.endpoint in ENDPOINTS[: len(I3D)] else LAST
-    count, first, jump = time_steps(I3D, own, num_frames)
-    begin = np.arange(count) * float(jump)
-    end = np.minimum(begin + jump, num_frames)
-    # The middle of frame k is k + 0.5; zeros behind the video are nothing to look at.
-    times = np.stack([begin, np.clip(first + 0.5 + begin, begin, end), end], axis=1)
-    if own != rules.endpoint:
-        times = _together(times[:-1], times[1:])
-    steps = rules.row_steps or len(times)
+    if config.window is not None:
+        count = max(0, (num_frames - config.window) // config.stride + 1)
+        start = np.arange(count)[:, np.newaxis] * float(config.stride)
+        return start + np.array([0, config.window / 2, config.window])
+    is_head = config.endpoint in (HEAD_POOL, HEAD)
+    count, first, jump = time_steps(I3D, LAST if is_head else config.endpoint, num_frames)
+    start = np.arange(count) * float(jump)
+    end = np.minimum(start + jump, num_frames)
+    # The middle of frame k is k + 0.5; a middle in the padding moves to the edge of the video.
+    times = np.stack([start, np.clip(first + 0.5 + start, start, end), end], axis=1)
+    if is_head:
+        times = _merge(times[:-1], times[1:])
+    steps = config.row_steps or len(times)
     parts = [times[at : at + steps] for at in range(0, len(times), steps)]
     return np.array([[part[0, 0], part[:, 1].mean(), part[-1, 2]] for part in parts])
 
 
-def _together(earlier, later):
-    """The times of the means of two neighbours."""
+def _merge(earlier, later):
+    """Times of the means of two neighbouring steps."""
     middle = (earlier[:, 1] + later[:, 1]) / 2
     return np.stack([earlier[:, 0], middle, later[:, 2]], axis=1)

@@ -1,49 +1,127 @@
-"""Frames to windows and batches, steps to means."""
+"""Windows of frames, means of time steps, and batches, which short videos share."""
 
-from collections.abc import Iterable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from itertools import islice
+from typing import Any, TypeVar
 
 import numpy as np
 
+from i3d_tf.system.prefetch import prefetch
 
-def means_of(steps: Iterable, count: int | None) -> Iterator[np.ndarray]:
-    """The means of so many consecutive steps each, and of what is left at the end.
+Item = TypeVar("Item")
+Video = TypeVar("Video")
+
+SHARED_BATCHES = 4  # a video that fills so many batches does not share its last ones
+
+
+def sliding_windows(frames: Iterable, window: int, stride: int) -> Iterator[np.ndarray]:
+    """Yields all windows that lie whole within a video: (window, H, W, C) each.
+
+    Args:
+        frames: Arrays of one shape and dtype; all of them are read.
+        window: Frames of a window.
+        stride: Frames from the start of one window to that of the next.
+    """
+    kept, start = [], 0
+    for number, frame in enumerate(frames):
+        if number < start:
+            continue
+        kept.append(frame)
+        if len(kept) == window:
+            yield np.stack(kept)
+            start += stride
+            kept = kept[stride:]
+
+
+def average_steps(steps: Iterable, count: int | None) -> Iterator[np.ndarray]:
+    """Yields the means of `count` consecutive steps each; the last mean may be of fewer.
 
     Args:
         steps: float32 arrays of one shape.
-        count: At least 1; None takes all together.
+        count: At least 1; None averages all steps.
     """
-    total, number = 0.0, 0
+    total, number = np.float32(0), 0
     for step in steps:
         total, number = total + step, number + 1
         if number == count:
             yield total / np.float32(number)
-            total, number = 0.0, 0
+            total, number = np.float32(0), 0
     if number:
         yield total / np.float32(number)
 
 
-def batched(items, size) -> Iterator[list]:
-    """Lists of so many consecutive items each, and of what is left at the end."""
+def batched(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
+    """Yields lists of `size` consecutive items each; the last may be shorter."""
     items = iter(items)
     while batch := list(islice(items, size)):
         yield batch
 
 
-def windows_of(frames: Iterable, window: int, stride: int) -> Iterator[np.ndarray]:
-    """All windows that lie whole within a video: (window, H, W, C) each; all frames are taken.
+def compute_in_batches(
+    videos: Iterable[Video],
+    windows_of: Callable[[Video], Iterable[tuple[str, Any]]],
+    compute: Callable[[str, list[tuple[Video, Any]]], None],
+    batch_size: int,
+) -> Iterator[Video]:
+    """Computes the windows of videos in batches, and yields each video after its last window.
+
+    Consecutive short videos share batches, each stream its own, so that their networks work as well
+    as on long ones. Videos come in order; when a batch is computed, the next one is being read.
 
     Args:
-        frames: Arrays of one shape and dtype.
-        window: Frames.
-        stride: Frames from the beginning of one window to that of the next.
+        videos: Any objects; they are taken in the thread that reads.
+        windows_of: Function of a video that yields (stream, window), in the thread that reads.
+        compute: Function (stream, list of (video, window)), called once for each batch.
+        batch_size: Windows of a batch; the last batches have fewer.
     """
-    kept, begin = [], 0
-    for number, frame in enumerate(frames):
-        if number < begin:
-            continue
-        kept.append(frame)
-        if len(kept) == window:
-            yield np.stack(kept)
-            begin += stride
-            kept = kept[stride:]
+    unfinished = deque()
+    with prefetch(_batches(videos, windows_of, batch_size, unfinished), 1) as batches:
+        for stream, batch in batches:
+            compute(stream, [(progress.video, window) for progress, window in batch])
+            for progress, _ in batch:
+                progress.num_computed += 1
+            while unfinished and unfinished[0].is_finished:
+                yield unfinished.popleft().video
+    for progress in unfinished:  # the last videos, if they have no windows
+        yield progress.video
+
+
+@dataclass
+class _Progress:
+    """Progress of one video.
+
+    Attributes:
+        video: The video.
+        num_windows: Its windows; None while there may be more.
+        num_computed: Windows that are computed.
+    """
+
+    video: Any
+    num_windows: int | None = None
+    num_computed: int = 0
+
+    @property
+    def is_finished(self):
+        return self.num_computed == self.num_windows
+
+
+def _batches(videos, windows_of, batch_size, unfinished):
+    """Yields (stream, list of (progress, window)); appends the progress of videos to a deque."""
+    waiting = {}
+    for video in videos:
+        progress = _Progress(video)
+        unfinished.append(progress)
+        num_windows = 0
+        for stream, window in windows_of(video):
+            num_windows += 1
+            waiting.setdefault(stream, []).append((progress, window))
+            if len(waiting[stream]) == batch_size:
+                yield stream, waiting.pop(stream)
+        progress.num_windows = num_windows
+        if num_windows >= SHARED_BATCHES * batch_size:
+            # Else a long video would wait until all of one stream of the next was computed.
+            yield from waiting.items()
+            waiting = {}
+    yield from waiting.items()

@@ -10,7 +10,7 @@ from i3d_tf.flow.quantize import ROUNDINGS
 from i3d_tf.specs.streams import FLOW_BOUND, FRAME_RATE, SHORT_SIDE
 from i3d_tf.specs.validation import is_integer, is_number
 from i3d_tf.specs.version import __version__
-from i3d_tf.system.jobs import first_difference
+from i3d_tf.system.jobs import first_difference, source_metadata
 from i3d_tf.video.container import MAX_FRAMES, MAX_PIXELS
 
 FORMAT = "i3d_tf flow"
@@ -54,8 +54,6 @@ def flow_metadata(
         without folders, and its bytes (None for one that is not on this machine).
     """
     engine = choose_engine(engine)
-    name = os.fspath(source)
-    size = os.path.getsize(name) if os.path.isfile(name) else None
     return {
         "format": FORMAT,
         "version": VERSION,
@@ -67,7 +65,7 @@ def flow_metadata(
         "bound": FLOW_BOUND,
         "rounding": rounding,
         "codes": FORMULAS.get(rounding),
-        "source": {"name": os.path.basename(name), "bytes": size},
+        "source": source_metadata(source),
         "project_version": __version__,
     }
 

@@ -49,7 +49,8 @@ def missing_outputs(
     Args:
         tasks: All tasks of a job.
         mismatch: Function of a task whose output is there: in what it was made otherwise than
-            wanted, or None where it is what is wanted.
+            wanted, or None where it is what is wanted. A UserError means that the input is bad: the
+            task is returned, as its failure is reported when it runs.
         overwrite: Whether outputs that were made otherwise are to be replaced.
         remedy: What the error says at its end.
 
@@ -60,13 +61,25 @@ def missing_outputs(
     for task in tasks:
         if not os.path.lexists(task.target):
             missing.append(task)
-        elif (wrong := mismatch(task)) is not None:
+            continue
+        try:
+            wrong = mismatch(task)
+        except UserError:
+            missing.append(task)
+            continue
+        if wrong is not None:
             if not overwrite:
                 raise ValueError(
                     f"{task.target} is there already, and not what is wanted: {wrong}. {remedy}"
                 )
             missing.append(task)
     return missing
+
+
+def source_metadata(source: os.PathLike | str) -> dict[str, Any]:
+    """Returns the name of a file without folders, and its bytes: None if it is not a local file."""
+    size = os.path.getsize(source) if os.path.isfile(source) else None
+    return {"name": os.path.basename(source), "bytes": size}
 
 
 def first_difference(

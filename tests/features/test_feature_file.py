@@ -18,12 +18,12 @@ METADATA = {"stream": "rgb", "stride": 8, "window": None, "source": {"name": "ü
 def ramp():
     """Three rows of 0, 1, 2 and so on."""
     times = np.array([[0, 0.2, 0.32], [0.32, 0.5, 0.64], [0.64, 0.7, 0.1 + 0.6]])
-    return VideoFeatures(np.arange(12.0).reshape(3, 4), times, METADATA)
+    return VideoFeatures(np.arange(12, dtype=np.float32).reshape(3, 4), times, METADATA)
 
 
 @pytest.mark.parametrize("ending", [*FORMATS, "hdf5", "NPY"])
 @pytest.mark.parametrize("shape", [(3, 4), (3, 2, 1, 2)])
-def test_what_is_written_is_read(ramp, tmp_path, ending, shape):
+def test_read_features_returns_what_was_written(ramp, tmp_path, ending, shape):
     path = tmp_path / f"a.b.{ending}"
     write_features(path, VideoFeatures(ramp.features.reshape(shape), ramp.times, METADATA))
     found = i3d_tf.read_features(path)
@@ -31,13 +31,13 @@ def test_what_is_written_is_read(ramp, tmp_path, ending, shape):
     np.testing.assert_array_equal(found.times, ramp.times)
     assert (found.features.dtype, found.times.dtype) == (np.float32, np.float64)
     assert found.metadata == METADATA
-    found.features[0] = 1  # they are one's own
+    found.features[0] = 1  # they are writable
     extra = [f"a.b.{ending}.json"] if ending.lower() == "npy" else []
     assert sorted(os.listdir(tmp_path)) == [f"a.b.{ending}", *extra]
 
 
 @pytest.mark.parametrize("ending", FORMATS)
-def test_the_same_bytes_for_the_same_features(ramp, tmp_path, ending):
+def test_write_features_gives_the_same_bytes_again(ramp, tmp_path, ending):
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
         write_features(tmp_path / name / f"x.{ending}", ramp, staging=tmp_path)
@@ -48,7 +48,7 @@ def test_the_same_bytes_for_the_same_features(ramp, tmp_path, ending):
     assert sorted(os.listdir(tmp_path)) == ["a", "b"]
 
 
-def test_other_programs_read_them(ramp, tmp_path):
+def test_numpy_h5py_and_json_read_feature_files(ramp, tmp_path):
     import h5py
 
     for ending in FORMATS:
@@ -67,7 +67,7 @@ def test_other_programs_read_them(ramp, tmp_path):
 
 @pytest.mark.parametrize("ending", FORMATS)
 @pytest.mark.parametrize("keep", [0, 9, 150, -1, -40])
-def test_cut_short(ramp, tmp_path, ending, keep):
+def test_read_features_refuses_files_cut_short(ramp, tmp_path, ending, keep):
     path = tmp_path / f"a.{ending}"
     write_features(path, ramp)
     path.write_bytes(path.read_bytes()[:keep])
@@ -75,63 +75,69 @@ def test_cut_short(ramp, tmp_path, ending, keep):
         read_features(path)
 
 
-def test_an_npy_and_a_description_that_do_not_fit(ramp, tmp_path):
+def test_read_features_refuses_an_npy_with_the_metadata_of_another(ramp, tmp_path):
     path, side = tmp_path / "a.npy", tmp_path / "a.npy.json"
     write_features(path, ramp)
     text = side.read_text()
     write_features(path, VideoFeatures(ramp.features + 1, ramp.times, METADATA))
     side.write_text(text)
-    with pytest.raises(ValueError, match=r"not the one that a\.npy\.json describes"):
+    with pytest.raises(ValueError, match=r"a\.npy\.json belongs to another file"):
         read_features(path)
     side.write_text("[" * 10**5)
-    with pytest.raises(ValueError, match="its description is not JSON"):
+    with pytest.raises(ValueError, match="its metadata are not JSON"):
         read_features(path)
     side.write_text("{}")
     with pytest.raises(ValueError, match="must be of 'i3d_tf features', version 1"):
         read_features(path)
     side.unlink()
-    with pytest.raises(ValueError, match=r"a\.npy\.json, which describes it, is not beside it"):
+    with pytest.raises(ValueError, match=r"its metadata, a\.npy\.json, are not beside it"):
         read_features(path)
 
 
 def header(shape, dtype="<f4"):
     file = io.BytesIO()
-    about = {"descr": dtype, "fortran_order": False, "shape": shape}
-    np.lib.format.write_array_header_1_0(file, about)
+    fields = {"descr": dtype, "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(file, fields)
     return file.getvalue()
 
 
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (header((10**12, 1024)) + bytes(64), r"promises \(1000000000000, 1024\), which is not"),
-        (header((-1, -4)) + bytes(16), "which is not what is there"),
+        (
+            header((10**12, 1024)) + bytes(64),
+            r"header says, \(1000000000000, 1024\)",
+        ),
+        (header((-1, -4)) + bytes(16), "size than its header says"),
         (header((4, 4), "<f8") + bytes(128), r"must be \('float32',\), row by row; it is float64"),
         (header((1,), "|O") + bytes(8), "it is object"),
-        (b"\x80\x04K\x01.", "not an array as NumPy writes them"),
+        (b"\x80\x04K\x01.", "not an array in NumPy's format"),
     ],
 )
-def test_promises_are_checked_before_memory_is_taken(ramp, tmp_path, content, message):
+def test_read_features_compares_headers_with_file_sizes(ramp, tmp_path, content, message):
     for ending in ("npy", "npz"):
         write_features(tmp_path / f"a.{ending}", ramp)
     (tmp_path / "a.npy").write_bytes(content)
     with pytest.raises(ValueError, match=message):
         read_features(tmp_path / "a.npy")
     with zipfile.ZipFile(tmp_path / "a.npz") as archive:
-        described = archive.read("metadata.npy")
+        metadata = archive.read("metadata.npy")
     with zipfile.ZipFile(tmp_path / "a.npz", "w") as archive:
-        archive.writestr("metadata.npy", described)
+        archive.writestr("metadata.npy", metadata)
         archive.writestr("features.npy", content)
     with pytest.raises(ValueError, match=message):
         read_features(tmp_path / "a.npz")
 
 
-def test_hdf5_whose_values_are_elsewhere(ramp, tmp_path):
+def test_read_features_refuses_hdf5_with_values_elsewhere(ramp, tmp_path):
     import h5py
 
     path = tmp_path / "a.h5"
     for change, message in (
-        (lambda file: file.create_dataset("features", (10**12, 9), "f4"), "which is not what is"),
+        (
+            lambda file: file.create_dataset("features", (10**12, 9), "f4"),
+            "size than its header",
+        ),
         (lambda file: file.create_dataset("features", (3, 4), "f8"), "dataset of float32"),
         (lambda file: file.__setitem__("features", h5py.ExternalLink("b.h5", "x")), "is missing"),
         (lambda file: file.create_group("features"), "dataset of float32"),
@@ -145,29 +151,56 @@ def test_hdf5_whose_values_are_elsewhere(ramp, tmp_path):
             read_features(path)
 
 
-def test_names_and_shapes_that_cannot_be(ramp, tmp_path):
+def test_names_shapes_and_dtypes_are_checked(ramp, tmp_path):
     with pytest.raises(ValueError, match=r"must end in one of \.npy, \.npz, \.h5"):
         read_features(tmp_path / "a.mat")
     with pytest.raises(FileNotFoundError, match="there is no such file"):
         read_features(tmp_path / "a.npz")
-    with pytest.raises(ValueError, match=r"times must be \(3, 3\), as there are 3 rows"):
+    with pytest.raises(ValueError, match=r"times of 3 rows must be \(3, 3\); they are \(2, 3\)"):
         VideoFeatures(ramp.features, ramp.times[:2], METADATA)
-    with pytest.raises(ValueError, match=r"no side 0; they are \(0, 4\)"):
+    with pytest.raises(ValueError, match=r"and not empty; they are \(0, 4\)"):
         VideoFeatures(ramp.features[:0], ramp.times[:0], METADATA)
+    with pytest.raises(ValueError, match="`features` must be float32; received float64"):
+        VideoFeatures(ramp.features.astype(float), ramp.times, METADATA)
 
 
-def test_more_features_than_memory_is_meant_for(ramp, monkeypatch):
+def test_video_features_refuse_more_than_the_limit(ramp, monkeypatch):
     monkeypatch.setattr(feature_file, "MAX_BYTES", 47)
     with pytest.raises(ValueError, match="take more than 47 bytes; pool them"):
         VideoFeatures(ramp.features, ramp.times, METADATA)
 
 
+def test_write_features_takes_arrays_of_any_layout(ramp, tmp_path):
+    turned = VideoFeatures(np.asfortranarray(ramp.features), ramp.times, METADATA)
+    for name, features in (("a.npy", ramp), ("b.npy", turned)):
+        write_features(tmp_path / name, features)
+    assert (tmp_path / "a.npy").read_bytes() == (tmp_path / "b.npy").read_bytes()
+
+
+def test_read_features_turns_the_byte_order(ramp, tmp_path):
+    path = tmp_path / "a.npz"
+    write_features(path, ramp)
+    with np.load(path) as arrays:
+        metadata = arrays["metadata"]
+    np.savez(path, features=ramp.features.astype(">f4"), times=ramp.times, metadata=metadata)
+    np.testing.assert_array_equal(read_features(path).features, ramp.features)
+
+
+@pytest.mark.parametrize(
+    ("ending", "length", "limit"), [("npy", 2**20, 2**20), ("h5", 2**16, 2**16 - 2**10)]
+)
+def test_write_features_refuses_long_metadata(ramp, tmp_path, ending, length, limit):
+    features = VideoFeatures(ramp.features, ramp.times, {"a": "b" * length})
+    with pytest.raises(ValueError, match=f"`metadata` must be at most {limit} characters"):
+        write_features(tmp_path / f"a.{ending}", features)
+
+
 @pytest.mark.parametrize("ending", FORMATS)
-def test_a_disk_that_is_full_leaves_nothing(tmp_path, ending):
+def test_write_features_leaves_the_old_files_on_a_full_disk(tmp_path, ending):
     resource = pytest.importorskip("resource", reason="limits are set with POSIX's setrlimit")
     path = tmp_path / f"a.{ending}"
-    small = VideoFeatures(np.ones((1, 4)), np.zeros((1, 3)), METADATA)
-    large = VideoFeatures(np.ones((9, 4096)), np.zeros((9, 3)), METADATA)
+    small = VideoFeatures(np.ones((1, 4), np.float32), np.zeros((1, 3)), METADATA)
+    large = VideoFeatures(np.ones((9, 4096), np.float32), np.zeros((9, 3)), METADATA)
     write_features(path, small)
     before = {name: (tmp_path / name).read_bytes() for name in os.listdir(tmp_path)}
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)

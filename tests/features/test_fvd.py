@@ -6,12 +6,12 @@ import pytest
 
 from i3d_tf.features import fvd as fvd_module
 from i3d_tf.features.fvd import FvdOptions, FvdResult, frechet_video_distance, print_result
-from i3d_tf.features.fvd_clips import ClipRules, FeatureNetwork
+from i3d_tf.features.fvd_clips import ClipConfig, FeatureNetwork
 from i3d_tf.metrics.frechet import FeatureStatistics, Interval, frechet_distance
 from i3d_tf.specs.stick_actions import DEMO, STICK_LABELS
 from i3d_tf.synthetic.clip import clip_seed, render_clip
 
-RULES = ClipRules(size=80)  # the side that this network was trained on
+CONFIG = ClipConfig(size=80)  # the side that this network was trained on
 STEP = 2  # of its clips' frames, so that 16 of them show most of an action
 
 
@@ -29,7 +29,7 @@ def clips():
 @pytest.fixture(scope="module")
 def network(repository_root):
     """The network that ships, opened once."""
-    return FeatureNetwork("stick_actions_rgb", repository_root / "checkpoints", RULES)
+    return FeatureNetwork("stick_actions_rgb", repository_root / "checkpoints", CONFIG)
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ def compare(network, monkeypatch):
 
     def compute(real, generated, **options):
         return frechet_video_distance(
-            FvdOptions((str(real),), (str(generated),), rules=RULES, batch_size=12, **options)
+            FvdOptions((str(real),), (str(generated),), config=CONFIG, batch_size=12, **options)
         )
 
     return compute
@@ -79,52 +79,42 @@ def squares(clips):
     return np.array([[cv2.resize(frame, (80, 80)) for frame in clip] for clip in clips])
 
 
-@pytest.fixture(scope="module")
-def features(network):
-    """Function: 24 clips -> their FeatureStatistics."""
-
-    def compute(clips):
-        square = squares(clips)
-        return FeatureStatistics.of(np.concatenate([network(square[:12]), network(square[12:])]))
-
-    return compute
-
-
 @pytest.mark.parametrize(
     ("change", "strengths"),
     [(noisy, (10, 30, 90)), (blurred, (1, 2, 4)), (shuffled, (4, 8, 16))],
 )
-def test_grows_with_what_is_done_to_the_clips(features, clips, change, strengths):
-    real = features(clips)
-    distances = [frechet_distance(real, features(change(clips, s))) for s in strengths]
+def test_distance_grows_with_distortion(network, clips, change, strengths):
+    sets = [clips[:12], *(change(clips[:12], strength) for strength in strengths)]
+    real, *changed = (FeatureStatistics.of(network(squares(part))) for part in sets)
+    distances = [frechet_distance(real, statistics) for statistics in changed]
     assert distances[0] > 0.01
     assert distances[0] * 1.5 < distances[1]
     assert distances[1] * 1.5 < distances[2]
 
 
-def test_a_set_with_itself_is_zero(compare, write, clips):
-    path = write("real", clips)
+def test_distance_of_a_set_to_itself_is_zero(compare, write, clips):
+    path = write("real", clips[:14])
     result = compare(path, path)
     assert 0 <= result.fvd <= 1e-6
-    assert (result.real, result.generated, result.features) == (24, 24, 12)
+    assert (result.real, result.generated, result.features) == (14, 14, 12)
     assert result.failures == []
     assert result.interval is None
-    assert "24 samples, fewer than 2048" in result.warning
+    assert "14 samples, fewer than 2048" in result.warning
 
 
-def test_equals_a_direct_computation(compare, write, network, clips):
-    changed = blurred(clips, 2)
-    a, b = network(squares(clips)), network(squares(changed))
+def test_distance_equals_a_direct_computation(compare, write, network, clips):
+    real, changed = clips[:14], blurred(clips[:14], 2)
+    a, b = network(squares(real)), network(squares(changed))
     first, second = np.cov(a, rowvar=False), np.cov(b, rowvar=False)
     roots = np.sqrt(np.linalg.eigvals(first @ second).astype(complex)).real
     expected = np.sum((a.mean(0, float) - b.mean(0, float)) ** 2)
     expected += np.trace(first + second) - 2 * roots.sum()
-    result = compare(write("real", clips), write("generated", changed))
+    result = compare(write("real", real), write("generated", changed))
     # Batches of another size: float32's 1e-7, some times over, of variances as large as the result.
     assert result.fvd == pytest.approx(expected, rel=1e-4)
 
 
-def test_two_halves_of_a_set_are_near_each_other(compare, write, clips):
+def test_halves_of_a_set_are_near_each_other(compare, write, clips):
     # Both halves have all actions, with other people in other places.
     first, second = write("first", clips[:12]), write("second", clips[12:])
     halves = compare(first, second, interval=True)
@@ -136,29 +126,29 @@ def test_two_halves_of_a_set_are_near_each_other(compare, write, clips):
     assert "below 13 the covariance is singular" in halves.warning
 
 
-def test_saved_statistics_stand_for_the_videos(compare, write, clips, tmp_path):
-    real, generated = write("real", clips), write("generated", noisy(clips, 60))
+def test_saved_statistics_give_the_distance_of_their_videos(compare, write, clips, tmp_path):
+    real, generated = write("real", clips[:14]), write("generated", noisy(clips[:14], 60))
     path = tmp_path / "statistics.npz"
     from_videos = compare(real, generated, save_statistics=str(path))
     again = compare(path, generated, interval=True)
     assert again.fvd == pytest.approx(from_videos.fvd, rel=1e-9)
-    assert (again.real, again.generated, again.interval_of) == (24, 24, "generated")
+    assert (again.real, again.generated, again.interval_of) == (14, 14, "generated")
     assert again.interval.low < again.fvd < again.interval.high
     assert compare(path, path).fvd <= 1e-6
 
 
 class Levels:
-    """A network that answers every clip with its first and last grey level."""
+    """A network with the first and the last grey level of a clip as features."""
 
-    def __init__(self, weights, checkpoint_dir, rules):
-        self.rules = rules
-        self.about = {
-            "weights": weights,
-            "weights_sha256": f"hash of {weights}",
-            "features": rules.features,
-            "frames": rules.frames,
-            "frame_rate": rules.frame_rate,
-            "resize": f"{rules.size} x {rules.size}",
+    def __init__(self, checkpoint, checkpoint_dir, config):
+        self.config = config
+        self.metadata = {
+            "weights": checkpoint,
+            "weights_sha256": f"hash of {checkpoint}",
+            "features": config.features,
+            "frames": config.frames,
+            "frame_rate": config.frame_rate,
+            "resize": f"{config.size} x {config.size}",
         }
 
     def __call__(self, clips):
@@ -173,7 +163,7 @@ def quick(monkeypatch):
     def compute(real, generated=(), **options):
         sources = ((str(s) for s in part) for part in (real, generated))
         return frechet_video_distance(
-            FvdOptions(*map(tuple, sources), **{"rules": ClipRules(9, size=32), **options})
+            FvdOptions(*map(tuple, sources), **{"config": ClipConfig(9, size=32), **options})
         )
 
     return compute
@@ -186,7 +176,7 @@ def grey(write):
     return write("grey", np.broadcast_to(levels[:, None, None, None, None], (5, 9, 32, 32, 3)))
 
 
-def test_statistics_alone(quick, grey, tmp_path):
+def test_statistics_are_saved_without_generated_videos(quick, grey, tmp_path):
     path = tmp_path / "new.npz"
     result = quick([grey, tmp_path / "missing.mp4"], save_statistics=path)
     assert (result.fvd, result.real, result.generated) == (None, 5, 0)
@@ -205,11 +195,14 @@ def test_statistics_alone(quick, grey, tmp_path):
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"rules": ClipRules(16, size=32)}, "frames 9 instead of 16"),
-        ({"rules": ClipRules(9, 25.0, 32)}, "frame_rate None instead of 25.0"),
-        ({"rules": ClipRules(9, size=64)}, "resize '32 x 32' instead of '64 x 64'"),
-        ({"rules": ClipRules(9, None, 32, "pooled")}, "features 'logits' instead of 'pooled'"),
-        ({"weights": "other"}, "weights_sha256 'hash of rgb_imagenet' instead of 'hash of other'"),
+        ({"config": ClipConfig(16, size=32)}, "frames 9 instead of 16"),
+        ({"config": ClipConfig(9, 25.0, 32)}, "frame_rate None instead of 25.0"),
+        ({"config": ClipConfig(9, size=64)}, "resize '32 x 32' instead of '64 x 64'"),
+        ({"config": ClipConfig(9, None, 32, "pooled")}, "features 'logits' instead of 'pooled'"),
+        (
+            {"checkpoint": "other"},
+            "weights_sha256 'hash of rgb_imagenet' instead of 'hash of other'",
+        ),
     ],
 )
 def test_statistics_of_other_features_are_refused(quick, grey, tmp_path, options, said):
@@ -222,27 +215,29 @@ def test_statistics_of_other_features_are_refused(quick, grey, tmp_path, options
         assert said in str(raised.value)
 
 
-def test_the_same_network_by_another_name_will_do(quick, grey, tmp_path, monkeypatch):
+def test_statistics_of_the_same_network_under_another_name_are_taken(
+    quick, grey, tmp_path, monkeypatch
+):
     quick([grey], save_statistics=tmp_path / "a.npz")
 
     class Renamed(Levels):
-        def __init__(self, weights, checkpoint_dir, rules):
-            super().__init__(weights, checkpoint_dir, rules)
-            self.about["weights"] = "runs/copy"
+        def __init__(self, checkpoint, checkpoint_dir, config):
+            super().__init__(checkpoint, checkpoint_dir, config)
+            self.metadata["weights"] = "runs/copy"
 
     monkeypatch.setattr(fvd_module, "FeatureNetwork", Renamed)
     assert quick([tmp_path / "a.npz"], [grey]).fvd <= 1e-6
 
 
-def test_sets_that_cannot_be_compared(quick, grey, write, tmp_path):
+def test_sets_that_cannot_be_compared_are_refused(quick, grey, write, tmp_path):
     statistics = tmp_path / "a.npz"
     quick([grey], save_statistics=statistics)
     one = write("one", np.zeros((1, 9, 32, 32, 3), np.uint8))
-    with pytest.raises(ValueError, match=r"--generated: 1 videos could .* at least 2 are needed\."):
+    with pytest.raises(ValueError, match=r"--generated: 1 videos could .* At least 2 are needed\."):
         quick([grey], [one])
-    with pytest.raises(ValueError, match="at least 4 are needed for an interval"):
+    with pytest.raises(ValueError, match="At least 4 are needed for an interval"):
         quick([one, one.replace("one", "none")], [grey], interval=True)
-    with pytest.raises(ValueError, match="is a file of statistics; name no other file beside it"):
+    with pytest.raises(ValueError, match=r"is a file of statistics\. Name no other file"):
         quick([statistics, grey], [grey])
     with pytest.raises(ValueError, match="--interval needs the videos of one set"):
         quick([statistics], [statistics], interval=True)
@@ -251,12 +246,12 @@ def test_sets_that_cannot_be_compared(quick, grey, write, tmp_path):
 @pytest.mark.parametrize(
     ("target", "message"),
     [
-        ("new.txt", r"new\.txt: statistics are \.npz files; name one"),
-        ("folder.npz", r"folder\.npz: statistics are \.npz files"),
+        ("new.txt", r"new\.txt: is no file name that ends in \.npz"),
+        ("folder.npz", r"folder\.npz: is no file name"),
         ("missing/a.npz", "missing: a file of .* cannot be written there"),
     ],
 )
-def test_where_statistics_cannot_go_is_said_before_anything_is_read(
+def test_save_statistics_is_checked_before_anything_is_read(
     quick, grey, tmp_path, monkeypatch, target, message
 ):
     (tmp_path / "folder.npz").mkdir()
@@ -265,13 +260,13 @@ def test_where_statistics_cannot_go_is_said_before_anything_is_read(
         quick([grey], save_statistics=tmp_path / target)
 
 
-def test_statistics_are_not_made_of_statistics(quick, grey, tmp_path):
+def test_statistics_are_not_saved_of_statistics(quick, grey, tmp_path):
     quick([grey], save_statistics=tmp_path / "a.npz")
-    with pytest.raises(ValueError, match="--real is a file of statistics"):
+    with pytest.raises(ValueError, match="--real is a file of statistics already"):
         quick([tmp_path / "a.npz"], [grey], save_statistics=tmp_path / "b.npz")
 
 
-def test_a_disk_that_fills_up_leaves_the_old_statistics(quick, grey, tmp_path, monkeypatch):
+def test_full_disk_leaves_the_old_statistics(quick, grey, tmp_path, monkeypatch):
     path = tmp_path / "a.npz"
     path.write_bytes(b"old")
 
@@ -289,13 +284,16 @@ def test_a_disk_that_fills_up_leaves_the_old_statistics(quick, grey, tmp_path, m
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"real": ()}, "--real is needed"),
-        ({"real": ("a",)}, "give --generated, --save_statistics, or both"),
-        ({"real": ("a",), "generated": ("b",), "batch_size": 0}, "`batch_size` must be at least 1"),
+        ({"real": ()}, "--real is missing"),
+        ({"real": ("a",)}, "Give --generated, --save_statistics, or both"),
+        (
+            {"real": ("a",), "generated": ("b",), "batch_size": 0},
+            "`batch_size` must be an integer >= 1",
+        ),
         ({"real": ("a",), "generated": ("b",), "confidence": 1.0}, r"`confidence` must be within"),
     ],
 )
-def test_options_that_cannot_be(arguments, message):
+def test_fvd_options_name_what_is_not_allowed(arguments, message):
     with pytest.raises(ValueError, match=message):
         FvdOptions(**arguments)
 
@@ -319,19 +317,19 @@ RESULT = FvdResult(
 )
 
 
-def test_a_result_for_people(capsys):
+def test_print_result_for_people(capsys):
     assert print_result(RESULT) == 1
     out, err = capsys.readouterr()
     assert out.splitlines() == [
         "FVD 12.3457",
-        "  95% interval 10.0000 to 15.5000 (100 halves, generated videos varied only)",
+        "  95% interval 10.0000 to 15.5000 (100 halves of the generated videos only)",
         "  30 real videos, 20 generated; 16 frames, 224 x 224, bilinear, aspect not kept",
         "  rgb_imagenet, 400 features (logits)",
     ]
     assert err.splitlines() == ["warning: too few", "1 failed and were left out"]
 
 
-def test_a_result_for_programs(capsys):
+def test_print_result_as_json(capsys):
     assert print_result(RESULT, as_json=True) == 1
     out, err = capsys.readouterr()
     record = json.loads(out)

@@ -75,6 +75,16 @@ def test_missing_outputs_keeps_what_matches(tmp_path):
         missing_outputs(tasks, mismatch, remedy="Give another folder.")
 
 
+def test_missing_outputs_returns_tasks_whose_inputs_are_bad(tmp_path):
+    task = Task("a", tmp_path / "a.txt")
+    task.target.touch()
+
+    def mismatch(task):
+        raise UserError("its flow file is gone")
+
+    assert missing_outputs([task], mismatch) == [task]
+
+
 def test_missing_outputs_sees_a_broken_link(tmp_path):
     task = Task("a", tmp_path / "link")
     task.target.symlink_to(tmp_path / "nowhere")
