@@ -1,32 +1,34 @@
-"""Which layers of an inflated network look along time, and how far: one small function a schedule.
+"""Temporal schedules of an inflated network: kernel size and stride in time for each layer.
 
-A schedule is a function from a `Spot`, a place in the 2D network, to (extent, stride): how many
-time steps the layer spans and by how many it moves. `SCHEDULES` has the named ones, and
-`temporal_schedule` lists what one of them says of a network:
+A schedule is a function from a `LayerSite`, a layer and its place in the 2D network, to
+(kernel_size, stride), both in time. `SCHEDULES` has the named ones, and `temporal_schedule` applies
+one to a network:
 
-    for row in temporal_schedule(keras.applications.ResNet50(weights=None)):
-        print(row)
+    for plan in temporal_schedule(keras.applications.ResNet50(weights=None)):
+        print(plan)
 """
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import NamedTuple
 
 import keras
 
-from i3d_tf.inflation.flatten import flatten, run
+from i3d_tf.inflation.flatten import Graph, flatten, run
 
-LAYERS = {
+ROLES = {
     "convolution": (
         keras.layers.Conv2D,
         keras.layers.DepthwiseConv2D,
         keras.layers.SeparableConv2D,
     ),
-    "pool": (keras.layers.AveragePooling2D, keras.layers.MaxPooling2D),
-    "enlargement": (keras.layers.Conv2DTranspose, keras.layers.UpSampling2D),
+    "pooling": (keras.layers.AveragePooling2D, keras.layers.MaxPooling2D),
+    "upsampling": (keras.layers.Conv2DTranspose, keras.layers.UpSampling2D),
 }
-KINDS = {layer: kind for kind, layers in LAYERS.items() for layer in layers}
-_JOINTS = ("Add", "Concatenate")
+_ROLE_OF = {layer: role for role, layers in ROLES.items() for layer in layers}
+_FORMER_KINDS = {"convolution": "convolution", "pooling": "pool", "upsampling": "enlargement"}
+_MERGES = ("Add", "Concatenate")
 _SPACELESS = (
     keras.layers.Flatten,
     keras.layers.GlobalAveragePooling2D,
@@ -34,200 +36,246 @@ _SPACELESS = (
 )
 
 
-class Spot(NamedTuple):
-    """A layer of the 2D network that could look along time, and where it stands.
+class LayerSite(NamedTuple):
+    """A layer of the 2D network that could get a kernel in time, and its place in the network.
 
     Attributes:
         layer: The 2D layer.
-        kind: One of `LAYERS`. An enlargement (up-sampling) spans one step, and its stride is what
-            it lengthens time by.
-        size: N, the height of its kernel: an NxN convolution has N. Of a factorised pair the 7x1
-            has 7 and the 1x7 has 1, so that the pair looks along time once. An enlargement has 1.
-        stride: By what it makes the picture smaller (or, an enlargement, larger).
-        halving: Which of the network's reductions of the picture it performs (or undoes), None
-            where it does not. Those that follow are counted 1, 2, ...; the first has number 0
-            if a convolution performs it, else 1.
-        block: How many merges (residual additions, concatenations) come before it; in a network
-            without any, how many convolutions wider than one pixel.
+        role: One of `ROLES`. Upsampling has a kernel size of 1 in time, and its stride makes time
+            longer.
+        kernel_size: Height of its kernel, N for an NxN convolution. Of a factorized pair the 7x1
+            has 7 and the 1x7 has 1, so that the pair gets one kernel in time. Upsampling has 1.
+        stride: Factor by which it makes the image smaller (or, upsampling, larger).
+        downsampling_index: Number of the reduction of the image that it performs (or, upsampling,
+            undoes), None if it keeps the image's size. Reductions are counted from 0 if a
+            convolution performs the first, else from 1.
+        block: Number of merges (residual additions, concatenations) before it; in a network without
+            any, number of convolutions larger than 1x1.
         first: Whether it is the network's first convolution.
     """
 
     layer: keras.layers.Layer
-    kind: str
-    size: int
+    role: str
+    kernel_size: int
     stride: int
-    halving: int | None
+    downsampling_index: int | None
     block: int
     first: bool
 
+    @property
+    def kind(self) -> str:
+        """The former name of `role`, with "pool" for "pooling", "enlargement" for "upsampling"."""
+        return _FORMER_KINDS[self.role]
 
-class Row(NamedTuple):
-    """What a schedule says of a layer."""
+    @property
+    def size(self) -> int:
+        """The former name of `kernel_size`."""
+        return self.kernel_size
+
+    @property
+    def halving(self) -> int | None:
+        """The former name of `downsampling_index`."""
+        return self.downsampling_index
+
+
+Spot = LayerSite  # its former name
+
+Schedule = Callable[[LayerSite], tuple[int, int]]
+
+
+class LayerPlan(NamedTuple):
+    """The inflation of a layer.
+
+    Attributes:
+        name: Name of the layer.
+        site: The layer and its place.
+        kernel_size: Kernel size in time.
+        stride: Stride in time.
+    """
 
     name: str
-    spot: Spot
-    extent: int
+    site: LayerSite
+    kernel_size: int
     stride: int
 
+    @property
+    def spot(self) -> LayerSite:
+        """The former name of `site`."""
+        return self.site
+
+    @property
+    def extent(self) -> int:
+        """The former name of `kernel_size`."""
+        return self.kernel_size
+
     def __str__(self):
-        height, width = window_of(self.spot.layer)
-        stride = self.spot.stride
-        sizes = f"{height}x{width} -> {self.extent}x{height}x{width}"
+        height, width = window_of(self.site.layer)
+        stride = self.site.stride
+        sizes = f"{height}x{width} -> {self.kernel_size}x{height}x{width}"
         return f"{self.name:32}{sizes:22}stride {stride} -> {self.stride},{stride},{stride}"
 
 
-def i3d(spot):
-    """The paper's (arXiv:1705.07750, section 2.4, for Inception-v1), as a rule for any network.
+def i3d(site: LayerSite) -> tuple[int, int]:
+    """Applies the paper's schedule (arXiv:1705.07750, section 2.4), as a rule for any network.
 
-    Every NxN convolution and pool becomes NxNxN. A first convolution that halves the picture halves
-    time; the two reductions after it leave time alone, and pool single frames; all later ones
-    reduce time as they reduce space. Five halvings make time 8 times shorter.
+    Every NxN convolution and pool becomes NxNxN. If the first convolution halves the image, it
+    halves time too; the two reductions after it keep time, and pool single frames; all later ones
+    reduce time as they reduce space. Five reductions make time 8 times shorter.
     """
-    stride = 1 if spot.halving in (None, 1, 2) else spot.stride
-    keeps_frames = spot.kind == "pool" and stride < spot.stride
-    return 1 if keeps_frames else spot.size, stride
+    stride = 1 if site.downsampling_index in (None, 1, 2) else site.stride
+    keeps_frames = site.role == "pooling" and stride < site.stride
+    return 1 if keeps_frames else site.kernel_size, stride
 
 
-def every_other(spot):
-    """Like "i3d", with every other block's convolutions left at single frames.
+def every_other(site: LayerSite) -> tuple[int, int]:
+    """Applies "i3d" to the convolutions of every other block.
 
     The lighter inflation of Wang et al. 2018 ("Non-local Neural Networks", arXiv:1711.07971,
-    section 4), in its 3x3x3 form: the first block after the start looks along time, the next one
-    does not, and so on; so does the first convolution. Pools look along time where they shorten it.
+    section 4), in its 3x3x3 form: of the blocks the first, third, ... get kernels in time, and so
+    does the first convolution. Pools get them where they shorten time.
     """
-    extent, stride = i3d(spot)
-    is_chosen = spot.first or spot.block % 2 == 0
-    looks = is_chosen if spot.kind == "convolution" else stride > 1
-    return extent if looks else 1, stride
+    kernel_size, stride = i3d(site)
+    is_chosen = site.first or site.block % 2 == 0
+    is_temporal = is_chosen if site.role == "convolution" else stride > 1
+    return kernel_size if is_temporal else 1, stride
 
 
 SCHEDULES = {"i3d": i3d, "every_other": every_other}
 
 
-def temporal_schedule(model_2d, temporal="i3d"):
-    """What a schedule says of each layer of a network that could look along time.
+def temporal_schedule(
+    model_2d: keras.Model, temporal: str | Schedule = "i3d"
+) -> tuple[LayerPlan, ...]:
+    """Returns the inflation of each layer that could get a kernel in time.
 
     Args:
         model_2d: A functional or sequential 2D model.
-        temporal: A name from `SCHEDULES`, or a function: `Spot` -> (extent, stride).
+        temporal: A name from `SCHEDULES`, or a function: `LayerSite` -> (kernel_size, stride).
 
     Returns:
-        Tuple of `Row`, in the order of the network; print one to read it.
+        Plans in the order of the network; they can be printed.
 
     Raises:
-        ValueError: The schedule is unknown, or does not answer with two whole numbers.
+        ValueError: The schedule is unknown, or does not return two positive integers.
     """
-    return tuple(rows_by_layer(flatten(model_2d), temporal).values())
+    return tuple(plans_by_layer(flatten(model_2d), temporal).values())
 
 
-def rows_by_layer(graph, temporal):
-    """`temporal_schedule` of a graph, by the layer's identity."""
+def plans_by_layer(graph: Graph, temporal: str | Schedule) -> dict[int, LayerPlan]:
+    """Returns `temporal_schedule` of a graph, by the layer's identity."""
     if not callable(temporal) and temporal not in SCHEDULES:
         raise ValueError(
-            f"`temporal` must be one of {tuple(SCHEDULES)} or a function: Spot -> (extent, "
-            f"stride); received {temporal!r}."
+            f"`temporal` must be one of {tuple(SCHEDULES)} or a function: LayerSite -> "
+            f"(kernel_size, stride); received {temporal!r}."
         )
     schedule = temporal if callable(temporal) else SCHEDULES[temporal]
-    rows = {}
-    for name, spot in _spots(graph):
-        extent, stride = _checked(schedule(spot), name, spot)
-        rows[id(spot.layer)] = Row(name, spot, extent, stride)
-    return rows
+    plans = {}
+    for name, site in _sites(graph):
+        kernel_size, stride = _check_result(schedule(site), name, site)
+        plans[id(site.layer)] = LayerPlan(name, site, kernel_size, stride)
+    return plans
 
 
-def window_of(layer):
-    """(height, width) of what a layer spans, or of what it enlarges by."""
+def window_of(layer: keras.layers.Layer) -> tuple[int, int]:
+    """Returns (height, width) of a layer's kernel, or of its upsampling factors."""
     for attribute in ("kernel_size", "pool_size", "size"):
         if hasattr(layer, attribute):
             return tuple(getattr(layer, attribute))
     raise TypeError(f"{layer!r} has no kernel, pool or size.")
 
 
-def _checked(answer, name, spot):
-    """A schedule's answer, if it is one."""
+def _check_result(result, name, site):
+    """Returns a schedule's result as two integers."""
     try:
-        extent, stride = (int(number) for number in answer)
+        kernel_size, stride = (int(number) for number in result)
     except (TypeError, ValueError):
-        extent = stride = 0
-    if extent < 1 or stride < 1 or (spot.kind == "enlargement" and extent > 1):
+        kernel_size = stride = 0
+    if kernel_size < 1 or stride < 1 or (site.role == "upsampling" and kernel_size > 1):
         raise ValueError(
-            "`temporal` must answer with (extent, stride), whole numbers of at least 1, and an "
-            f"extent of 1 for up-sampling; for {name!r} ({spot.kind}) it answered {answer!r}."
+            "`temporal` must return (kernel_size, stride), integers >= 1, and a kernel size of 1 "
+            f"for upsampling; received {result!r} for {name!r} ({site.role})."
         )
-    return extent, stride
+    return kernel_size, stride
 
 
 @dataclass(frozen=True)
-class _Trace:
-    """How a tensor came about: by what space has been reduced, past which merges and kernels."""
+class _Depth:
+    """Spatial scale and depth at which a tensor is computed."""
 
-    scale: Fraction | None = Fraction(1)  # None where no space is left
+    scale: Fraction | None = Fraction(1)  # None if the tensor has no space
     merges: int = 0
     convolutions: int = 0
 
 
-def _spots(graph):
-    """(name, spot) of each layer of `LAYERS`; a shared layer stands where it is called first."""
-    met = _surveyed(graph)
-    scales = sorted({after for *_, after in met if after is not None and after > 1})
-    shrinks = [layer for _, layer, trace, after in met if trace.scale == 1 and after != 1]
-    offset = 0 if any(_kind(layer) == "convolution" for layer in shrinks) else 1
-    has_merges = any(type(call.operation).__name__ in _JOINTS for call in graph.calls)
-    first = next((layer for _, layer, *_ in met if _kind(layer) == "convolution"), None)
-    for name, layer, trace, after in met:
-        is_reduced = after != trace.scale and max(after, trace.scale) > 1
-        halving = scales.index(max(after, trace.scale)) + offset if is_reduced else None
-        yield (
-            name,
-            Spot(
-                layer=layer,
-                kind=_kind(layer),
-                size=1 if _kind(layer) == "enlargement" else window_of(layer)[0],
-                stride=_stride(layer),
-                halving=halving,
-                block=trace.merges if has_merges else trace.convolutions,
-                first=layer is first,
-            ),
+class _Visit(NamedTuple):
+    """A layer of `ROLES`, with the depth of its input and the scale of its output."""
+
+    name: str
+    layer: keras.layers.Layer
+    depth: _Depth
+    scale_after: Fraction | None
+
+
+def _sites(graph: Graph) -> Iterator[tuple[str, LayerSite]]:
+    """Yields (name, site) of each layer of `ROLES`; a shared layer counts at its first call."""
+    visits = _visit_layers(graph)
+    scales = sorted({v.scale_after for v in visits if v.scale_after and v.scale_after > 1})
+    reducing = [v.layer for v in visits if v.depth.scale == 1 and v.scale_after != 1]
+    offset = 0 if any(_role(layer) == "convolution" for layer in reducing) else 1
+    has_merges = any(type(call.operation).__name__ in _MERGES for call in graph.calls)
+    first = next((v.layer for v in visits if _role(v.layer) == "convolution"), None)
+    for name, layer, depth, scale_after in visits:
+        is_resized = scale_after != depth.scale and max(scale_after, depth.scale) > 1
+        index = scales.index(max(scale_after, depth.scale)) + offset if is_resized else None
+        site = LayerSite(
+            layer=layer,
+            role=_role(layer),
+            kernel_size=1 if _role(layer) == "upsampling" else window_of(layer)[0],
+            stride=_stride(layer),
+            downsampling_index=index,
+            block=depth.merges if has_merges else depth.convolutions,
+            first=layer is first,
         )
+        yield name, site
 
 
-def _surveyed(graph):
-    """List of (name, layer, trace of its input, scale after it), each layer once."""
-    met = {}
+def _visit_layers(graph):
+    """Returns a `_Visit` of each layer of `ROLES`, in the order of their first calls."""
+    visits = {}
 
     def visit(call):
         layer = call.operation
-        trace = _merged(call.inputs, type(layer).__name__ in _JOINTS)
+        depth = _merge(call.inputs, type(layer).__name__ in _MERGES)
         if isinstance(layer, _SPACELESS):
-            trace = _Trace(None, trace.merges, trace.convolutions)
-        elif type(layer) in KINDS:
-            after = _scale_after(layer, trace.scale)
-            met.setdefault(id(layer), (call.name, layer, trace, after))
-            wide = _kind(layer) == "convolution" and max(window_of(layer)) > 1
-            trace = _Trace(after, trace.merges, trace.convolutions + wide)
-        return [trace] * len(call.outputs)
+            depth = _Depth(None, depth.merges, depth.convolutions)
+        elif type(layer) in _ROLE_OF:
+            after = _scale_after(layer, depth.scale)
+            visits.setdefault(id(layer), _Visit(call.name, layer, depth, after))
+            is_wide = _role(layer) == "convolution" and max(window_of(layer)) > 1
+            depth = _Depth(after, depth.merges, depth.convolutions + is_wide)
+        return [depth] * len(call.outputs)
 
-    run(graph, [_Trace()] * len(graph.inputs), visit)
-    return list(met.values())
+    run(graph, [_Depth()] * len(graph.inputs), visit)
+    return list(visits.values())
 
 
-def _merged(traces, is_joint):
-    scales = [trace.scale for trace in traces if trace.scale is not None]
-    return _Trace(
+def _merge(depths, is_merge):
+    scales = [depth.scale for depth in depths if depth.scale is not None]
+    return _Depth(
         scale=max(scales, default=None),
-        merges=max(trace.merges for trace in traces) + (is_joint and len(traces) > 1),
-        convolutions=max(trace.convolutions for trace in traces),
+        merges=max(depth.merges for depth in depths) + (is_merge and len(depths) > 1),
+        convolutions=max(depth.convolutions for depth in depths),
     )
 
 
 def _scale_after(layer, scale):
     if scale is None:
         return None
-    return scale / _stride(layer) if _kind(layer) == "enlargement" else scale * _stride(layer)
+    return scale / _stride(layer) if _role(layer) == "upsampling" else scale * _stride(layer)
 
 
-def _kind(layer):
-    return KINDS[type(layer)]
+def _role(layer):
+    return _ROLE_OF[type(layer)]
 
 
 def _stride(layer):

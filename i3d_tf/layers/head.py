@@ -1,9 +1,12 @@
 """The classification head: average pool, then a 1x1x1 convolution averaged over time."""
 
+from typing import Any
+
 import keras
-from keras import ops
+from keras import KerasTensor, ops
 
 from i3d_tf.layers.unit import UNITS
+from i3d_tf.specs.geometry import Shape
 from i3d_tf.specs.inception_v1 import (
     HEAD_CONV,
     HEAD_POOL_KERNEL,
@@ -14,15 +17,15 @@ from i3d_tf.specs.inception_v1 import (
 
 @keras.saving.register_keras_serializable(package="i3d_tf")
 class HeadPool(keras.layers.Layer):
-    """Averages two neighbouring time steps over the whole frame.
+    """Average over two neighboring time steps and the whole frame.
 
     At 224 x 224 the frame has 7 x 7 positions here and this is the released average pool of 2x7x7,
-    stride 1, VALID. At other sizes the window covers all positions there are, so that each counts
-    alike; time keeps its sliding window of 2. (N, T', H', W', C) -> (N, T' - 1, 1, 1, C).
+    stride 1, VALID. At other sizes the window covers all positions, each with the same weight; time
+    keeps its sliding window of 2. (N, T', H', W', C) -> (N, T' - 1, 1, 1, C).
     """
 
-    def call(self, inputs):
-        """Averages; a clip with a single time step left raises ValueError."""
+    def call(self, inputs: KerasTensor) -> KerasTensor:
+        """Averages; raises ValueError if a single time step is left of the clip."""
         if inputs.shape[1] is not None and inputs.shape[1] < HEAD_POOL_KERNEL[0]:
             raise ValueError(
                 f"The clip is too short: {HEAD_POOL_KERNEL[0]} time steps must reach the average "
@@ -32,15 +35,15 @@ class HeadPool(keras.layers.Layer):
         frames = ops.mean(inputs, axis=(2, 3), keepdims=True)
         return (frames[:, :-1] + frames[:, 1:]) / 2
 
-    def compute_output_shape(self, input_shape):
-        """(N, T', H', W', C) -> (N, T' - 1, 1, 1, C)."""
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        """Returns (N, T' - 1, 1, 1, C)."""
         batch, time, _, _, channels = input_shape
         return (batch, None if time is None else time - 1, 1, 1, channels)
 
 
 @keras.saving.register_keras_serializable(package="i3d_tf")
 class Logits(keras.layers.Layer):
-    """A 1x1x1 convolution with bias, averaged over what is left: (N, T', 1, 1, C) -> (N, classes).
+    """A 1x1x1 convolution with bias, averaged over its positions: (N, T', 1, 1, C) -> (N, classes).
 
     The average is taken in the variables' precision, so that logits stay float32 under mixed
     precision.
@@ -48,10 +51,10 @@ class Logits(keras.layers.Layer):
     Args:
         classes: Number of logits.
         rank: 3 after a clip, or 2 after an image, (N, 1, 1, C) -> (N, classes).
-        **kwargs: As of `keras.layers.Layer`.
+        **kwargs: See `keras.layers.Layer`.
     """
 
-    def __init__(self, classes, rank=3, **kwargs):
+    def __init__(self, classes: int, rank: int = 3, **kwargs: Any):
         super().__init__(**kwargs)
         self.classes = classes
         self.rank = rank
@@ -65,24 +68,24 @@ class Logits(keras.layers.Layer):
             name=HEAD_CONV if rank == 3 else name_without_time(HEAD_CONV),
         )
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         """Creates the kernel and the bias."""
         self.conv.build(input_shape)
 
-    def call(self, inputs):
-        """(N, T', 1, 1, C) -> (N, classes)."""
+    def call(self, inputs: KerasTensor) -> KerasTensor:
+        """Computes the logits: (N, T', 1, 1, C) -> (N, classes)."""
         positions = tuple(range(1, self.rank + 1))
         return ops.mean(ops.cast(self.conv(inputs), self.variable_dtype), axis=positions)
 
-    def compute_output_shape(self, input_shape):
-        """(N, T', 1, 1, C) -> (N, classes)."""
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        """Returns (N, classes)."""
         return (input_shape[0], self.classes)
 
-    def compute_output_spec(self, inputs):
-        """Like the shape, with the variables' precision."""
+    def compute_output_spec(self, inputs: KerasTensor) -> KerasTensor:
+        """Returns the symbolic output, in the variables' precision."""
         shape = self.compute_output_shape(inputs.shape)
-        return keras.KerasTensor(shape, dtype=self.variable_dtype)
+        return KerasTensor(shape, dtype=self.variable_dtype)
 
-    def get_config(self):
-        """The constructor's arguments."""
+    def get_config(self) -> dict[str, Any]:
+        """Returns the constructor's arguments."""
         return {**super().get_config(), "classes": self.classes, "rank": self.rank}

@@ -1,20 +1,24 @@
-"""The Inception block and its branches."""
+"""The Inception block, its branches, and its form without batch norm for inference."""
+
+from collections.abc import Sequence
+from typing import Any
 
 import keras
-from keras import ops
+from keras import KerasTensor, ops
 
 from i3d_tf.layers.unit import UNITS, Unit
-from i3d_tf.specs.inception_v1 import Conv, Mixed, branches
+from i3d_tf.specs.geometry import Shape, filters_out
+from i3d_tf.specs.inception_v1 import Conv, Mixed, Row, branches
 
 POOLS = {2: keras.layers.MaxPooling2D, 3: keras.layers.MaxPooling3D}
 
 
-def layer_for(row, **kwargs):
-    """The layer that a table row stands for: a unit, a max-pool or an `InceptionBlock`.
+def layer_for(row: Row, **kwargs: Any) -> keras.layers.Layer:
+    """Makes the layer of a table row: a unit, a max-pool or an `InceptionBlock`.
 
     Args:
         row: A `Conv`, `MaxPool` or `Mixed` row, 3D or 2D; its name becomes the layer's name.
-        **kwargs: As of `keras.layers.Layer`.
+        **kwargs: See `keras.layers.Layer`.
     """
     if isinstance(row, Mixed):
         return InceptionBlock(*row[1:], name=row.name, **kwargs)
@@ -32,27 +36,27 @@ def layer_for(row, **kwargs):
 
 
 class Branch(keras.layers.Layer):
-    """Layers one after the other, under one name; an `InceptionBlock` makes its own."""
+    """A branch of an `InceptionBlock`: layers one after the other, under one name."""
 
-    def __init__(self, rows, **kwargs):
+    def __init__(self, rows: Sequence[Row], **kwargs: Any):
         super().__init__(**kwargs)
         self.units = [layer_for(row, dtype=self.dtype_policy) for row in rows]
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         """Creates the variables for inputs of (N, *positions, C)."""
         for unit in self.units:
             unit.build(input_shape)
             input_shape = unit.compute_output_shape(input_shape)
 
-    def call(self, inputs, training=None):
-        """(N, *positions, C) -> (N, *positions, filters)."""
+    def call(self, inputs: KerasTensor, training: bool | None = None) -> KerasTensor:
+        """Applies the layers: (N, *positions, C) -> (N, *positions, filters)."""
         for unit in self.units:
             trains = isinstance(unit, Unit)
             inputs = unit(inputs, training=training) if trains else unit(inputs)
         return inputs
 
-    def compute_output_shape(self, input_shape):
-        """(N, *positions, C) -> (N, *positions, filters)."""
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        """Returns (N, *positions, filters)."""
         for unit in self.units:
             input_shape = unit.compute_output_shape(input_shape)
         return input_shape
@@ -65,13 +69,21 @@ class InceptionBlock(keras.layers.Layer):
     Args:
         branch_0: Filters of a 1x1x1 unit.
         branch_1: Filters of a 1x1x1 unit and of the 3x3x3 unit after it.
-        branch_2: The same again.
+        branch_2: See `branch_1`.
         branch_3: Filters of the 1x1x1 unit after a 3x3x3 max-pool of stride 1.
-        rank: 3 for clips, (N, T, H, W, C), or 2 for images, (N, H, W, C), without the first extent.
-        **kwargs: As of `keras.layers.Layer`.
+        rank: 3 for clips, (N, T, H, W, C), or 2 for images, (N, H, W, C), and 2D kernels.
+        **kwargs: See `keras.layers.Layer`.
     """
 
-    def __init__(self, branch_0, branch_1, branch_2, branch_3, rank=3, **kwargs):
+    def __init__(
+        self,
+        branch_0: int,
+        branch_1: Sequence[int],
+        branch_2: Sequence[int],
+        branch_3: int,
+        rank: int = 3,
+        **kwargs: Any,
+    ):
         super().__init__(**kwargs)
         self.row = Mixed(self.name, branch_0, tuple(branch_1), tuple(branch_2), branch_3, rank)
         self.branches = [
@@ -79,47 +91,50 @@ class InceptionBlock(keras.layers.Layer):
             for index, rows in enumerate(branches(self.row))
         ]
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         """Creates the variables for inputs of (N, *positions, C)."""
         for branch in self.branches:
             branch.build(input_shape)
 
-    def call(self, inputs, training=None):
-        """(N, *positions, C) -> (N, *positions, sum of the four branches' filters)."""
+    def call(self, inputs: KerasTensor, training: bool | None = None) -> KerasTensor:
+        """Applies the branches and concatenates: (N, *positions, C) -> (N, *positions, filters)."""
         outputs = [branch(inputs, training=training) for branch in self.branches]
-        return keras.ops.concatenate(outputs, axis=-1)
+        return ops.concatenate(outputs, axis=-1)
 
-    def compute_output_shape(self, input_shape):
-        """(N, *positions, C) -> (N, *positions, sum of the four branches' filters)."""
-        shapes = [branch.compute_output_shape(input_shape) for branch in self.branches]
-        return (*input_shape[:-1], sum(shape[-1] for shape in shapes))
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        """Returns (N, *positions, sum of the four branches' filters)."""
+        return (*input_shape[:-1], filters_out(self.row, input_shape[-1]))
 
-    def get_config(self):
-        """The constructor's arguments."""
-        arguments = self.row._asdict()
-        return {**super().get_config(), **arguments}
-
-
-_FOLDED = {"use_batch_norm": False, "use_bias": True}
+    def get_config(self) -> dict[str, Any]:
+        """Returns the constructor's arguments."""
+        return {**super().get_config(), **self.row._asdict()}
 
 
 @keras.saving.register_keras_serializable(package="i3d_tf")
 class FusedInceptionBlock(keras.layers.Layer):
-    """An `InceptionBlock` without batch norm, whose first three branches read their input once.
+    """An `InceptionBlock` without batch norm, for inference, that convolves its input once.
 
-    The 1x1x1 convolutions that branches 0, 1 and 2 begin with are one, `entry`, whose filters are
-    theirs in this order. (N, *positions, C) -> (N, *positions, sum of the four branches' filters).
+    The 1x1x1 convolutions at the start of branches 0, 1 and 2 are one, `entry`, whose filters are
+    theirs in this order.
 
     Args:
-        branch_0: As the other arguments, those of `InceptionBlock`.
-        branch_1: Filters of two units.
-        branch_2: Filters of two units.
-        branch_3: Filters of one unit.
-        rank: 3 or 2.
-        **kwargs: As of `keras.layers.Layer`.
+        branch_0: See `InceptionBlock`.
+        branch_1: See `InceptionBlock`.
+        branch_2: See `InceptionBlock`.
+        branch_3: See `InceptionBlock`.
+        rank: See `InceptionBlock`.
+        **kwargs: See `keras.layers.Layer`.
     """
 
-    def __init__(self, branch_0, branch_1, branch_2, branch_3, rank=3, **kwargs):
+    def __init__(
+        self,
+        branch_0: int,
+        branch_1: Sequence[int],
+        branch_2: Sequence[int],
+        branch_3: int,
+        rank: int = 3,
+        **kwargs: Any,
+    ):
         super().__init__(**kwargs)
         self.row = Mixed(self.name, branch_0, tuple(branch_1), tuple(branch_2), branch_3, rank)
         (first,), (second, cube_1), (third, cube_2), (pool, projection) = branches(self.row)
@@ -130,11 +145,7 @@ class FusedInceptionBlock(keras.layers.Layer):
         self.pool = layer_for(pool, dtype=self.dtype_policy)
         self.branch_3 = self._unit(projection, "Branch_3")
 
-    def _unit(self, row, name):
-        options = {**_FOLDED, "dtype": self.dtype_policy, "name": name}
-        return UNITS[self.row.rank](row.filters, row.kernel, row.stride, **options)
-
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         """Creates the variables for inputs of (N, *positions, C)."""
         *positions, _ = input_shape
         _, second, third = self.entry_filters
@@ -143,8 +154,8 @@ class FusedInceptionBlock(keras.layers.Layer):
         self.branch_2.build((*positions, third))
         self.branch_3.build(input_shape)
 
-    def call(self, inputs):
-        """(N, *positions, C) -> (N, *positions, sum of the four branches' filters)."""
+    def call(self, inputs: KerasTensor) -> KerasTensor:
+        """Applies the branches and concatenates: (N, *positions, C) -> (N, *positions, filters)."""
         first, second, _ = self.entry_filters
         entry = self.entry(inputs)
         outputs = [
@@ -155,12 +166,21 @@ class FusedInceptionBlock(keras.layers.Layer):
         ]
         return ops.concatenate(outputs, axis=-1)
 
-    def compute_output_shape(self, input_shape):
-        """(N, *positions, C) -> (N, *positions, sum of the four branches' filters)."""
-        row = self.row
-        return (*input_shape[:-1], row.branch_0 + row.branch_1[1] + row.branch_2[1] + row.branch_3)
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        """Returns (N, *positions, sum of the four branches' filters)."""
+        return (*input_shape[:-1], filters_out(self.row, input_shape[-1]))
 
-    def get_config(self):
-        """The constructor's arguments."""
-        arguments = self.row._asdict()
-        return {**super().get_config(), **arguments}
+    def get_config(self) -> dict[str, Any]:
+        """Returns the constructor's arguments."""
+        return {**super().get_config(), **self.row._asdict()}
+
+    def _unit(self, row, name):
+        return UNITS[self.row.rank](
+            row.filters,
+            row.kernel,
+            row.stride,
+            use_batch_norm=False,
+            use_bias=True,
+            dtype=self.dtype_policy,
+            name=name,
+        )

@@ -1,4 +1,6 @@
-"""A network within a network, whose variables say which one they belong to."""
+"""A network within a network, whose variables' paths begin with its name."""
+
+from typing import Any
 
 import keras
 
@@ -9,11 +11,13 @@ class Stream(keras.Model):
 
     It is made of tensors like `keras.Model(inputs, outputs, name=...)`. Its layers are to be made
     within `keras.name_scope(name)`: their variables' paths then begin with the name, so that two
-    streams of one model have no path in common. Loaded from a file it does that itself.
+    streams of one model have no path in common. Loading it from a file does the same.
     """
 
     @classmethod
-    def from_config(cls, config, custom_objects=None):
-        """Builds the network anew, its variables' paths beginning with its name."""
+    def from_config(
+        cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None
+    ) -> "Stream":
+        """Builds the network from its config, within the scope of its name."""
         with keras.name_scope(config["name"]):
             return super().from_config(config, custom_objects)

@@ -1,38 +1,43 @@
-"""The unit that Inception is made of, in 3D and in 2D: convolution, batch norm, ReLU."""
+"""The unit of the Inception networks, in 3D, in 2D and without positions: layer, norm, ReLU."""
+
+from collections.abc import Sequence
+from typing import Any
 
 import keras
+from keras import KerasTensor
 
+from i3d_tf.specs.geometry import Shape
 from i3d_tf.specs.inception_v1 import BATCH_NORM_EPSILON, BATCH_NORM_MOMENTUM
 
 CONVOLUTIONS = {2: keras.layers.Conv2D, 3: keras.layers.Conv3D}
 
 
 class Unit(keras.layers.Layer):
-    """Convolution -> batch norm (beta only) -> activation; the kernel's rank makes it 2D or 3D.
+    """Convolution -> batch norm (beta only) -> activation; subclasses are 2D or 3D.
 
     Input and output are (N, *positions, C). Padding is SAME, as TensorFlow defines it.
 
     Args:
         filters: Output channels.
-        kernel_size: Extent along each axis; (time, height, width) or (height, width).
-        strides: Steps along each axis; 1 along all of them where None.
+        kernel_size: (time, height, width) or (height, width).
+        strides: Like `kernel_size`; None is 1 along all axes.
         activation: Name of an activation, or None.
         use_batch_norm: Whether batch norm follows the convolution.
         use_bias: Whether the convolution has a bias.
-        **kwargs: As of `keras.layers.Layer`.
+        **kwargs: See `keras.layers.Layer`.
     """
 
-    rank = None  # axes of the kernel; a subclass's own
+    rank: int  # axes of the kernel, set by subclasses
 
     def __init__(
         self,
-        filters,
-        kernel_size,
-        strides=None,
-        activation="relu",
-        use_batch_norm=True,
-        use_bias=False,
-        **kwargs,
+        filters: int,
+        kernel_size: Sequence[int],
+        strides: Sequence[int] | None = None,
+        activation: str | None = "relu",
+        use_batch_norm: bool = True,
+        use_bias: bool = False,
+        **kwargs: Any,
     ):
         super().__init__(**kwargs)
         self.filters = filters
@@ -54,39 +59,31 @@ class Unit(keras.layers.Layer):
             name=self._convolution_name,
         )
         setattr(self, self._convolution_name, convolution)
-        self.batch_norm = None
-        if use_batch_norm:
-            self.batch_norm = keras.layers.BatchNormalization(
-                scale=False,
-                epsilon=BATCH_NORM_EPSILON,
-                momentum=BATCH_NORM_MOMENTUM,
-                dtype=self.dtype_policy,
-                name="batch_norm",
-            )
+        self.batch_norm = _batch_norm(self.dtype_policy) if use_batch_norm else None
 
-    def convolution(self):
-        """The layer that holds the kernel: `conv_3d` or `conv_2d`."""
+    def convolution(self) -> keras.layers.Layer:
+        """Returns the layer that holds the kernel: `conv_3d` or `conv_2d`."""
         return getattr(self, self._convolution_name)
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         """Creates the variables for inputs of (N, *positions, C)."""
         self.convolution().build(input_shape)
         if self.batch_norm is not None:
             self.batch_norm.build(self.convolution().compute_output_shape(input_shape))
 
-    def call(self, inputs, training=None):
-        """(N, *positions, C) -> (N, *fewer positions, filters)."""
+    def call(self, inputs: KerasTensor, training: bool | None = None) -> KerasTensor:
+        """Applies the unit: (N, *positions, C) -> (N, *fewer positions, filters)."""
         outputs = self.convolution()(inputs)
         if self.batch_norm is not None:
             outputs = self.batch_norm(outputs, training=training)
         return self.activation(outputs)
 
-    def compute_output_shape(self, input_shape):
-        """(N, *positions, C) -> (N, *fewer positions, filters)."""
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        """Returns (N, *fewer positions, filters)."""
         return self.convolution().compute_output_shape(input_shape)
 
-    def get_config(self):
-        """The constructor's arguments."""
+    def get_config(self) -> dict[str, Any]:
+        """Returns the constructor's arguments."""
         return {
             **super().get_config(),
             "filters": self.filters,
@@ -102,8 +99,8 @@ class Unit(keras.layers.Layer):
 class Unit3D(Unit):
     """A unit over (N, T, H, W, C), with the released variable names.
 
-    Its variables are `conv_3d/kernel`, `conv_3d/bias` where there is a bias, and `batch_norm/beta`,
-    `batch_norm/moving_mean`, `batch_norm/moving_variance` where there is batch norm.
+    Its variables are `conv_3d/kernel`, `conv_3d/bias` if there is a bias, and `batch_norm/beta`,
+    `batch_norm/moving_mean`, `batch_norm/moving_variance` if there is batch norm.
     """
 
     rank = 3
@@ -128,37 +125,41 @@ class DenseUnit(keras.layers.Layer):
 
     Args:
         units: Output channels.
-        **kwargs: As of `keras.layers.Layer`.
+        **kwargs: See `keras.layers.Layer`.
     """
 
-    def __init__(self, units, **kwargs):
+    def __init__(self, units: int, **kwargs: Any):
         super().__init__(**kwargs)
         self.units = units
         self.dense = keras.layers.Dense(
             units, use_bias=False, dtype=self.dtype_policy, name="dense"
         )
-        self.batch_norm = keras.layers.BatchNormalization(
-            scale=False,
-            epsilon=BATCH_NORM_EPSILON,
-            momentum=BATCH_NORM_MOMENTUM,
-            dtype=self.dtype_policy,
-            name="batch_norm",
-        )
+        self.batch_norm = _batch_norm(self.dtype_policy)
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         """Creates the variables for inputs of (N, C)."""
         self.dense.build(input_shape)
         self.batch_norm.build(self.compute_output_shape(input_shape))
 
-    def call(self, inputs, training=None):
-        """(N, C) -> (N, units)."""
+    def call(self, inputs: KerasTensor, training: bool | None = None) -> KerasTensor:
+        """Applies the unit: (N, C) -> (N, units)."""
         outputs = self.batch_norm(self.dense(inputs), training=training)
         return keras.activations.relu(outputs)
 
-    def compute_output_shape(self, input_shape):
-        """(N, C) -> (N, units)."""
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        """Returns (N, units)."""
         return (*input_shape[:-1], self.units)
 
-    def get_config(self):
-        """The constructor's arguments."""
+    def get_config(self) -> dict[str, Any]:
+        """Returns the constructor's arguments."""
         return {**super().get_config(), "units": self.units}
+
+
+def _batch_norm(dtype):
+    return keras.layers.BatchNormalization(
+        scale=False,
+        epsilon=BATCH_NORM_EPSILON,
+        momentum=BATCH_NORM_MOMENTUM,
+        dtype=dtype,
+        name="batch_norm",
+    )

@@ -4,19 +4,26 @@ import keras
 
 from i3d_tf.layers.inception import layer_for
 from i3d_tf.layers.unit import DenseUnit
-from i3d_tf.models.validation import check_clip_shape, check_network
+from i3d_tf.models.validation import check_input_shape, check_network
 from i3d_tf.specs.baselines import C3D, C3D_CROP_SIZE, C3D_DENSE, C3D_FRAMES, widen_units
+from i3d_tf.specs.geometry import Shape
 from i3d_tf.specs.inception_v1 import HEAD, widen
 from i3d_tf.specs.streams import CHANNELS
 
 DEFAULT_SHAPE = (C3D_FRAMES, C3D_CROP_SIZE, C3D_CROP_SIZE, CHANNELS["rgb"])
 
 
-def c3d(input_shape=None, classes=400, dropout_rate=0.0, width_multiplier=1.0, name="c3d"):
+def c3d(
+    input_shape: Shape | None = None,
+    classes: int = 400,
+    dropout_rate: float = 0.0,
+    width_multiplier: float = 1.0,
+    name: str = "c3d",
+) -> keras.Model:
     """Builds C3D as arXiv:1705.07750, section 2.2, changes it, from its table, untrained.
 
     Inputs are float in [-1, 1], (N, T, H, W, C); outputs are logits, (N, classes). Every layer is
-    an endpoint (`conv1a`, `pool1`, ..., `fc7`, `Logits`). Since the first dense layer sees every
+    an endpoint (`conv1a`, `pool1`, ..., `fc7`, `Logits`). Since the first dense layer reads every
     position, T, H and W are part of the network.
 
     Args:
@@ -24,13 +31,13 @@ def c3d(input_shape=None, classes=400, dropout_rate=0.0, width_multiplier=1.0, n
             Default: the paper's 16 x 112 x 112 x 3.
         classes: Number of logits.
         dropout_rate: Dropout after each of the two dense layers; the original has 0.5.
-        width_multiplier: Scales filters and dense units.
-        name: The model's name.
+        width_multiplier: Scale of the number of filters and dense units.
+        name: Name of the model.
 
     Raises:
-        ValueError: An argument cannot work; the message names what is allowed.
+        ValueError: An argument is not allowed; the message says what is.
     """
-    shape = check_clip_shape(
+    shape = check_input_shape(
         DEFAULT_SHAPE if input_shape is None else input_shape,
         channels=tuple(CHANNELS.values()),
         min_frames=C3D_FRAMES,
@@ -45,6 +52,6 @@ def c3d(input_shape=None, classes=400, dropout_rate=0.0, width_multiplier=1.0, n
     for row in C3D_DENSE:
         outputs = DenseUnit(widen_units(row.units, width_multiplier), name=row.name)(outputs)
         outputs = keras.layers.Dropout(dropout_rate, name=f"{row.name}_dropout")(outputs)
-    # In float32 whatever the policy, as the logits of all networks.
+    # In float32 whatever the policy, like the logits of all networks.
     outputs = keras.layers.Dense(classes, dtype="float32", name=HEAD)(outputs)
     return keras.Model(clip, outputs, name=name)

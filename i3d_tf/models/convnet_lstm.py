@@ -4,8 +4,9 @@ import keras
 
 from i3d_tf.layers.frames import FoldTime, LastStep, UnfoldTime
 from i3d_tf.models.inception import inception_v1
-from i3d_tf.models.validation import check_clip_shape, check_network
+from i3d_tf.models.validation import check_input_shape, check_network
 from i3d_tf.specs.baselines import LSTM_UNITS, widen_units
+from i3d_tf.specs.geometry import Shape
 from i3d_tf.specs.inception_v1 import BATCH_NORM_EPSILON, BATCH_NORM_MOMENTUM, HEAD
 from i3d_tf.specs.streams import CHANNELS
 
@@ -13,23 +14,23 @@ LAST_STEP = "last_step"
 
 
 def convnet_lstm(
-    input_shape=None,
-    classes=400,
-    dropout_rate=0.0,
-    width_multiplier=1.0,
-    all_steps=False,
-    name="convnet_lstm",
-):
+    input_shape: Shape | None = None,
+    classes: int = 400,
+    dropout_rate: float = 0.0,
+    width_multiplier: float = 1.0,
+    all_steps: bool = False,
+    name: str = "convnet_lstm",
+) -> keras.Model:
     """Builds Inception-v1 on every frame and an LSTM over them (arXiv:1705.07750, section 2.1).
 
     Inputs are float in [-1, 1], (N, T, H, W, C): frames that are five apart in the paper. Inception
     ends with its average pool; the LSTM of 512 units has batch norm on its inputs and on its
     outputs, with statistics over clips and steps alike. (The paper cites arXiv:1603.09025, whose
-    batch norm stands inside the recurrence and keeps statistics for every step, which ties a
-    network to the length of its training clips.) A fully connected layer answers at every step.
+    batch norm is inside the recurrence and keeps statistics for every step, which ties a network to
+    the length of its training clips.) A fully connected layer gives logits at every step.
 
-    The steps' answers are the endpoint `Logits`, (N, T, classes), and the last one's is
-    `last_step`, (N, classes). Training sees all of them, testing the last. Both have the same
+    The logits of all steps are the endpoint `Logits`, (N, T, classes), those of the last step
+    `last_step`, (N, classes). Training uses all of them, testing the last. Both have the same
     variables, and `keras.Model(model.input, model.get_layer("Logits").output)` shares them.
 
     Args:
@@ -37,14 +38,14 @@ def convnet_lstm(
             3 for RGB, as in the paper, or 2 for flow. Default: any size, RGB.
         classes: Number of logits.
         dropout_rate: Dropout between the LSTM and the fully connected layer.
-        width_multiplier: Scales filters and LSTM units.
+        width_multiplier: Scale of the number of filters and LSTM units.
         all_steps: Whether the model ends at `Logits` instead of `last_step`.
-        name: The model's name.
+        name: Name of the model.
 
     Raises:
-        ValueError: An argument cannot work; the message names what is allowed.
+        ValueError: An argument is not allowed; the message says what is.
     """
-    shape = check_clip_shape(
+    shape = check_input_shape(
         (None, None, None, CHANNELS["rgb"]) if input_shape is None else input_shape,
         channels=tuple(CHANNELS.values()),
     )
@@ -60,7 +61,7 @@ def convnet_lstm(
     steps = keras.layers.LSTM(units, return_sequences=True, name="lstm")(steps)  # (N, T, 512)
     steps = _batch_norm("lstm_output_norm")(steps)
     steps = keras.layers.Dropout(dropout_rate, name="dropout")(steps)
-    # In float32 whatever the policy, as the logits of all networks.
+    # In float32 whatever the policy, like the logits of all networks.
     outputs = keras.layers.Dense(classes, dtype="float32", name=HEAD)(steps)
     if not all_steps:
         outputs = LastStep(dtype="float32", name=LAST_STEP)(outputs)
@@ -68,7 +69,7 @@ def convnet_lstm(
 
 
 def _batch_norm(name):
-    """Batch norm over clips and steps, beta only: a linear layer that has a scale follows it."""
+    """Returns batch norm over clips and steps, without a scale: a linear layer follows it."""
     return keras.layers.BatchNormalization(
         scale=False, epsilon=BATCH_NORM_EPSILON, momentum=BATCH_NORM_MOMENTUM, name=name
     )

@@ -1,5 +1,7 @@
 """The 3D-Fused network of the comparison: two Inception-v1 trunks, joined by a 3D convolution."""
 
+from collections.abc import Mapping
+
 import keras
 
 from i3d_tf.layers.frames import FoldTime, StackTime, UnfoldTime
@@ -9,12 +11,13 @@ from i3d_tf.layers.stream import Stream
 from i3d_tf.models.inception import inception_v1
 from i3d_tf.models.two_stream import STREAM_NAMES
 from i3d_tf.models.validation import (
-    argument_of,
-    check_clip_shape,
+    check_input_shape,
     check_network,
+    shape_argument,
     shapes_of_streams,
 )
 from i3d_tf.specs.baselines import FLOW_PER_STEP, FUSED_3D, FUSED_STEPS
+from i3d_tf.specs.geometry import Shape
 from i3d_tf.specs.inception_v1 import HEAD, HEAD_DROPOUT, widen
 from i3d_tf.specs.streams import CHANNELS
 
@@ -26,18 +29,18 @@ DEFAULT_SHAPES = {
 
 
 def fused_3d(
-    stream="joint",
-    input_shape=None,
-    classes=400,
-    dropout_rate=0.0,
-    width_multiplier=1.0,
-    name="fused_3d",
-):
+    stream: str = "joint",
+    input_shape: Shape | Mapping[str, Shape] | None = None,
+    classes: int = 400,
+    dropout_rate: float = 0.0,
+    width_multiplier: float = 1.0,
+    name: str = "fused_3d",
+) -> keras.Model:
     """Builds the 3D-fused two-stream network (arXiv:1705.07750, section 2.3, after 1604.06573).
 
     Inputs are float in [-1, 1]: (N, T, H, W, 3) for RGB, frames that are ten apart, and
     (N, 10 T, H, W, 2) for flow; T is 5 in the paper. Every RGB frame, and every ten flow fields as
-    an image of 20 channels, go through Inception-v1 up to `Mixed_5c`. Both streams side by side,
+    an image of 20 channels, go through Inception-v1 up to `Mixed_5c`. Both streams, concatenated to
     (N, T, H', W', 2048), go through a 3x3x3 convolution, a 3x3x3 max-pool and a fully connected
     layer, whose logits, (N, classes), are averaged over all positions.
 
@@ -49,20 +52,20 @@ def fused_3d(
         stream: "joint", which has the inputs {"rgb", "flow"}; or "rgb" or "flow", the same network
             with one trunk.
         input_shape: {"rgb": (T, H, W, 3), "flow": (10 T, H, W, 2)}, or one of the two for one
-            stream. T is a whole number, H and W >= 32 or None (any), the same for both. Default:
-            the paper's 5 steps of any size.
+            stream. T is an integer, H and W >= 32 or None (any), the same for both. Default: the
+            paper's 5 steps of any size.
         classes: Number of logits.
         dropout_rate: Dropout before the last layer.
-        width_multiplier: Scales the number of filters everywhere.
-        name: The model's name.
+        width_multiplier: Scale of the number of filters of every layer.
+        name: Name of the model.
 
     Raises:
-        ValueError: An argument cannot work; the message names what is allowed.
+        ValueError: An argument is not allowed; the message says what is.
     """
-    shapes = _checked(shapes_of_streams(stream, input_shape, DEFAULT_SHAPES))
+    shapes = _check_shapes(shapes_of_streams(stream, input_shape, DEFAULT_SHAPES))
     check_network(classes, dropout_rate, width_multiplier)
     clips = {name: keras.Input(shape, name=name) for name, shape in shapes.items()}
-    features = [_features(name, clip, width_multiplier) for name, clip in clips.items()]
+    features = [_apply_trunk(name, clip, width_multiplier) for name, clip in clips.items()]
     if len(features) > 1:
         outputs = keras.layers.Concatenate(name="streams")(features)  # (N, T, H', W', 2048)
     else:
@@ -75,8 +78,8 @@ def fused_3d(
     return keras.Model(inputs, outputs, name=name)
 
 
-def _features(stream, clip, width_multiplier):
-    """A stream's clip as it is after the trunk: (N, T, H', W', 1024)."""
+def _apply_trunk(stream, clip, width_multiplier):
+    """Returns the features of a stream's clip after `Mixed_5c`: (N, T, H', W', 1024)."""
     frames = FRAMES_PER_STEP[stream]
     steps = StackTime(frames, name=f"{stream}_stack_time")(clip)  # (N, T, H, W, L * C)
     images = FoldTime(name=f"{stream}_fold_time")(steps)  # (N * T, H, W, L * C)
@@ -89,23 +92,28 @@ def _features(stream, clip, width_multiplier):
     return UnfoldTime(name=f"{stream}_unfold_time")([trunk(images), steps])
 
 
-def _checked(shapes):
-    """The streams' shapes, each and together."""
+def _check_shapes(shapes):
+    """Checks the streams' shapes, each and together, and returns them."""
+    checked = {}
     for stream, given in shapes.items():
-        frames, argument = FRAMES_PER_STEP[stream], argument_of(stream, shapes)
-        shape = check_clip_shape(
-            given, (CHANNELS[stream],), min_frames=frames, fixed="T", argument=argument
+        frames, argument = FRAMES_PER_STEP[stream], shape_argument(stream, shapes)
+        shape = check_input_shape(
+            given,
+            channels=(CHANNELS[stream],),
+            min_frames=frames,
+            fixed="T",
+            argument=argument,
         )
         if shape[0] % frames:
             raise ValueError(
                 f"`{argument}` must have a multiple of {frames} frames, T; received {shape}."
             )
-    shapes = {stream: tuple(shape) for stream, shape in shapes.items()}
-    if len(shapes) > 1:
-        rgb, flow = shapes["rgb"], shapes["flow"]
+        checked[stream] = shape
+    if len(checked) > 1:
+        rgb, flow = checked["rgb"], checked["flow"]
         if flow[0] != FLOW_PER_STEP * rgb[0] or flow[1:3] != rgb[1:3]:
             raise ValueError(
                 f"`input_shape` must have {FLOW_PER_STEP} flow fields for every RGB frame and one "
-                f"H and W for both, as in {DEFAULT_SHAPES}; received {shapes}."
+                f"H and W for both, as in {DEFAULT_SHAPES}; received {checked}."
             )
-    return shapes
+    return checked

@@ -1,4 +1,6 @@
-"""Two networks, one per stream, as one model."""
+"""Two-stream networks: late fusion of any two networks, and the paper's two of this kind."""
+
+from collections.abc import Callable, Mapping
 
 import keras
 
@@ -6,20 +8,30 @@ from i3d_tf.layers.frames import FoldTime, StackTime
 from i3d_tf.layers.stream import Stream
 from i3d_tf.models.inception import inception_i3d, inception_v1
 from i3d_tf.models.validation import (
-    argument_of,
-    check_clip_shape,
+    check_input_shape,
     check_network,
+    shape_argument,
     shapes_of_streams,
 )
 from i3d_tf.specs.baselines import FLOW_PER_STEP
+from i3d_tf.specs.geometry import Shape
 from i3d_tf.specs.inception_v1 import MIN_FRAMES
 from i3d_tf.specs.streams import CHANNELS, FUSIONS, JOINT
+from i3d_tf.specs.validation import check_choice
 
-# Of the two networks within the joint one; in it, both may not have one name.
+# Names of the two networks within the joint one, in which names are unique.
 STREAM_NAMES = {"rgb": "rgb_stream", "flow": "flow_stream"}
+FRAMES_2D = {"rgb": 1, "flow": FLOW_PER_STEP}
+SHAPES_2D = {name: (FRAMES_2D[name], None, None, CHANNELS[name]) for name in FRAMES_2D}
+SHAPES_I3D = {name: (None, None, None, channels) for name, channels in CHANNELS.items()}
 
 
-def two_stream(rgb_model, flow_model, fusion="logits", name="two_stream"):
+def two_stream(
+    rgb_model: keras.Model,
+    flow_model: keras.Model,
+    fusion: str = "logits",
+    name: str = "two_stream",
+) -> keras.Model:
     """Fuses an RGB and a flow network late (arXiv:1705.07750, section 2.4).
 
     Args:
@@ -27,16 +39,16 @@ def two_stream(rgb_model, flow_model, fusion="logits", name="two_stream"):
         flow_model: A model from flow clips, (N, T, H, W, 2), to logits, (N, classes).
         fusion: "logits" adds the logits, as the released code does; "probabilities" gives the mean
             of the two softmax outputs, as the paper's text says.
-        name: The model's name.
+        name: Name of the model.
 
     Returns:
         A functional `keras.Model` with inputs {"rgb", "flow"} and output (N, classes): logits, or
         probabilities.
 
     Raises:
-        ValueError: The fusion is unknown, or the models do not give the same classes.
+        ValueError: The fusion is unknown, or the models have different numbers of classes.
     """
-    _check_fusion(fusion)
+    check_choice("fusion", fusion, FUSIONS)
     if rgb_model.output_shape != flow_model.output_shape:
         raise ValueError(
             "`rgb_model` and `flow_model` must give outputs of one shape; received "
@@ -58,46 +70,15 @@ def two_stream(rgb_model, flow_model, fusion="logits", name="two_stream"):
     return keras.Model(inputs, outputs, name=name)
 
 
-def build_streams(network, stream, fusion, name):
-    """Builds one stream's network, or both and the joint one.
-
-    Args:
-        network: Function of a stream, "rgb" or "flow", and a model's name -> untrained model.
-        stream: "rgb", "flow" or "joint".
-        fusion: As of `two_stream`.
-        name: The model's name.
-
-    Returns:
-        A functional `keras.Model`; the joint one's variables begin with their stream's name.
-    """
-    _check_fusion(fusion)
-    if stream != JOINT:
-        return network(stream, name)
-    models = {}
-    for part, part_name in STREAM_NAMES.items():
-        with keras.name_scope(part_name):
-            models[part] = network(part, part_name)
-    return two_stream(models["rgb"], models["flow"], fusion, name)
-
-
-def _check_fusion(fusion):
-    if fusion not in FUSIONS:
-        raise ValueError(f"`fusion` must be one of {FUSIONS}; received {fusion!r}.")
-
-
-FRAMES_2D = {"rgb": 1, "flow": FLOW_PER_STEP}
-SHAPES_2D = {name: (FRAMES_2D[name], None, None, CHANNELS[name]) for name in FRAMES_2D}
-
-
 def two_stream_2d(
-    stream="joint",
-    input_shape=None,
-    classes=400,
-    dropout_rate=0.0,
-    width_multiplier=1.0,
-    fusion="logits",
-    name="two_stream",
-):
+    stream: str = "joint",
+    input_shape: Shape | Mapping[str, Shape] | None = None,
+    classes: int = 400,
+    dropout_rate: float = 0.0,
+    width_multiplier: float = 1.0,
+    fusion: str = "logits",
+    name: str = "two_stream",
+) -> keras.Model:
     """Builds the 2D two-stream network (arXiv:1406.2199; arXiv:1705.07750, section 2.3).
 
     Inputs are float in [-1, 1]: (N, 1, H, W, 3) for RGB and (N, 10, H, W, 2) for flow, whose fields
@@ -111,22 +92,22 @@ def two_stream_2d(
             "joint" a dictionary with both. Default: any size.
         classes: Number of logits.
         dropout_rate: Dropout between the average pool and the last layer.
-        width_multiplier: Scales the number of filters everywhere.
-        fusion: Of the joint network, see `i3d_tf.two_stream`.
-        name: The model's name.
+        width_multiplier: Scale of the number of filters of every layer.
+        fusion: Fusion of the joint network, see `i3d_tf.two_stream`.
+        name: Name of the model.
 
     Raises:
-        ValueError: An argument cannot work; the message names what is allowed.
+        ValueError: An argument is not allowed; the message says what is.
     """
     shapes = shapes_of_streams(stream, input_shape, SHAPES_2D)
     check_network(classes, dropout_rate, width_multiplier)
 
-    def network(stream_name, model_name):
-        shape = check_clip_shape(
+    def build(stream_name, model_name):
+        shape = check_input_shape(
             shapes[stream_name],
             channels=(CHANNELS[stream_name],),
             frames=FRAMES_2D[stream_name],
-            argument=argument_of(stream_name, shapes),
+            argument=shape_argument(stream_name, shapes),
         )
         clip = keras.Input(shape, name="clip")
         stacked = StackTime(FRAMES_2D[stream_name], name="stack_time")(clip)  # (N, 1, H, W, T * C)
@@ -139,21 +120,18 @@ def two_stream_2d(
         ).output
         return keras.Model(clip, outputs, name=model_name)
 
-    return build_streams(network, stream, fusion, name)
-
-
-SHAPES_I3D = {name: (None, None, None, channels) for name, channels in CHANNELS.items()}
+    return _build_streams(build, stream, fusion, name)
 
 
 def two_stream_i3d(
-    stream="joint",
-    input_shape=None,
-    classes=400,
-    dropout_rate=0.0,
-    width_multiplier=1.0,
-    fusion="logits",
-    name="two_stream_i3d",
-):
+    stream: str = "joint",
+    input_shape: Shape | Mapping[str, Shape] | None = None,
+    classes: int = 400,
+    dropout_rate: float = 0.0,
+    width_multiplier: float = 1.0,
+    fusion: str = "logits",
+    name: str = "two_stream_i3d",
+) -> keras.Model:
     """Builds I3D for one stream or for both (arXiv:1705.07750, section 2.4).
 
     Inputs are float in [-1, 1]: (N, T, H, W, 3) for RGB and (N, T, H, W, 2) for flow. Outputs are
@@ -166,23 +144,23 @@ def two_stream_i3d(
             None (any); for "joint" a dictionary with both. Default: any size.
         classes: Number of logits.
         dropout_rate: Dropout between the average pool and the last convolution; the paper has 0.5.
-        width_multiplier: Scales the number of filters everywhere.
-        fusion: Of the joint network, see `i3d_tf.two_stream`.
-        name: The model's name.
+        width_multiplier: Scale of the number of filters of every layer.
+        fusion: Fusion of the joint network, see `i3d_tf.two_stream`.
+        name: Name of the model.
 
     Raises:
-        ValueError: An argument cannot work; the message names what is allowed.
+        ValueError: An argument is not allowed; the message says what is.
     """
     shapes = shapes_of_streams(stream, input_shape, SHAPES_I3D)
     check_network(classes, dropout_rate, width_multiplier)
 
-    def network(stream_name, model_name):
+    def build(stream_name, model_name):
         return inception_i3d(
-            input_shape=check_clip_shape(
+            input_shape=check_input_shape(
                 shapes[stream_name],
                 channels=(CHANNELS[stream_name],),
                 min_frames=MIN_FRAMES,
-                argument=argument_of(stream_name, shapes),
+                argument=shape_argument(stream_name, shapes),
             ),
             classes=classes,
             dropout_rate=dropout_rate,
@@ -190,4 +168,28 @@ def two_stream_i3d(
             name=model_name,
         )
 
-    return build_streams(network, stream, fusion, name)
+    return _build_streams(build, stream, fusion, name)
+
+
+def _build_streams(
+    build: Callable[[str, str], keras.Model], stream: str, fusion: str, name: str
+) -> keras.Model:
+    """Builds one stream's network, or both and the joint one.
+
+    Args:
+        build: Function of a stream, "rgb" or "flow", and a model's name -> untrained model.
+        stream: "rgb", "flow" or "joint".
+        fusion: See `two_stream`.
+        name: Name of the model.
+
+    Returns:
+        A functional `keras.Model`; the paths of the joint one's variables begin with their stream.
+    """
+    check_choice("fusion", fusion, FUSIONS)
+    if stream != JOINT:
+        return build(stream, name)
+    models = {}
+    for part, part_name in STREAM_NAMES.items():
+        with keras.name_scope(part_name):
+            models[part] = build(part, part_name)
+    return two_stream(models["rgb"], models["flow"], fusion, name)

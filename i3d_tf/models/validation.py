@@ -1,61 +1,70 @@
-"""Checks of what the networks' functions are given: each raises ValueError with the choices."""
+"""Checks of the arguments that the networks' functions share; each raises ValueError."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
+from i3d_tf.specs.geometry import Shape
 from i3d_tf.specs.inception_v1 import MIN_SIZE
-from i3d_tf.specs.streams import CHANNELS, JOINT, STREAM_CHOICES, STREAMS, streams_of
+from i3d_tf.specs.streams import CHANNELS, JOINT, STREAMS, streams_of
+from i3d_tf.specs.validation import check_fraction, check_integer, check_positive, is_integer
 
 
-def check_network(classes, dropout_rate, width_multiplier):
+def check_network(classes: int, dropout_rate: float, width_multiplier: float) -> None:
     """Checks the arguments that all networks have."""
-    if not isinstance(classes, int) or isinstance(classes, bool) or classes < 1:
-        raise ValueError(f"`classes` must be a whole number of at least 1; received {classes!r}.")
-    if not 0.0 <= dropout_rate < 1.0:
-        raise ValueError(f"`dropout_rate` must be in [0, 1); received {dropout_rate!r}.")
-    if not width_multiplier > 0.0:
-        raise ValueError(f"`width_multiplier` must be positive; received {width_multiplier!r}.")
+    check_integer("classes", classes, 1)
+    check_fraction("dropout_rate", dropout_rate)
+    check_positive("width_multiplier", width_multiplier)
 
 
-def check_stream(stream):
-    """Checks the name of a stream, or of both."""
-    if stream not in STREAM_CHOICES:
-        raise ValueError(f"`stream` must be one of {STREAM_CHOICES}; received {stream!r}.")
-
-
-def check_clip_shape(shape, channels, min_frames=1, frames=None, fixed="", argument="input_shape"):
-    """Checks the shape of one stream's clips.
+def check_input_shape(
+    shape: Sequence[int | None],
+    axes: str = "THWC",
+    channels: Collection[int] | None = None,
+    min_frames: int = 1,
+    frames: int | None = None,
+    fixed: str = "",
+    argument: str = "input_shape",
+) -> Shape:
+    """Checks the shape of a network's input, without the batch.
 
     Args:
-        shape: What was given, (T, H, W, C).
-        channels: List of the allowed C.
-        min_frames: The least T.
-        frames: The only T allowed, where there is one.
+        shape: The given shape.
+        axes: Names of its axes, "THWC" or "HWC".
+        channels: The allowed C; None allows any.
+        min_frames: The smallest T.
+        frames: The only allowed T, if there is one.
         fixed: Axes among "THW" whose length must be given; the others may be None.
-        argument: What the shape is called in errors.
+        argument: Name of the shape in errors.
 
     Returns:
         The shape as a tuple.
     """
     shape = tuple(shape)
-    if len(shape) != 4:
-        raise ValueError(f"`{argument}` must be (T, H, W, C); received {shape}.")
-    minima = (min_frames, MIN_SIZE, MIN_SIZE)
-    for axis, length, least in zip("THW", shape, minima, strict=False):
+    if len(shape) != len(axes):
+        raise ValueError(f"`{argument}` must be ({', '.join(axes)}); received {shape}.")
+    minima = {"T": min_frames, "H": MIN_SIZE, "W": MIN_SIZE}
+    for axis, length in zip(axes[:-1], shape, strict=False):
         if axis == "T" and frames is not None:
             allowed, fits = f"= {frames}", length == frames
         else:
-            allowed = f">= {least}{'' if axis in fixed else ' or None'}"
-            fits = axis not in fixed if length is None else _is_whole(length) and length >= least
+            allowed = f">= {minima[axis]}{'' if axis in fixed else ' or None'}"
+            fits = axis not in fixed if length is None else _is_at_least(length, minima[axis])
         if not fits:
             raise ValueError(f"`{argument}` must have {axis} {allowed}; received {shape}.")
-    if shape[3] not in channels:
-        named = ", ".join(f"{CHANNELS[s]} for {s}" for s in STREAMS if CHANNELS[s] in channels)
-        raise ValueError(f"`{argument}` must have C = {named}; received {shape}.")
+    if channels is None:
+        allowed, fits = ">= 1, such as 3 for RGB and 2 for flow", _is_at_least(shape[-1], 1)
+    else:
+        named = (f"{CHANNELS[s]} for {s}" for s in STREAMS if CHANNELS[s] in channels)
+        allowed, fits = f"= {', '.join(named)}", shape[-1] in channels
+    if not fits:
+        raise ValueError(f"`{argument}` must have C {allowed}; received {shape}.")
     return shape
 
 
-def shapes_of_streams(stream, input_shape, defaults):
-    """The shape of every stream of a two-stream network.
+def shapes_of_streams(
+    stream: str, input_shape: Any, defaults: Mapping[str, Shape]
+) -> dict[str, Shape]:
+    """Returns the shape of every stream of a two-stream network.
 
     Args:
         stream: "rgb", "flow" or "joint".
@@ -63,7 +72,7 @@ def shapes_of_streams(stream, input_shape, defaults):
         defaults: Stream to shape, for None.
 
     Returns:
-        Stream to shape, for the streams that are to be built; not checked further.
+        Stream to shape, for the streams of the network; the shapes are not checked.
     """
     streams = streams_of(stream)
     if input_shape is None:
@@ -82,10 +91,10 @@ def shapes_of_streams(stream, input_shape, defaults):
     return {name: input_shape[name] for name in STREAMS}
 
 
-def argument_of(stream, shapes):
-    """What the shape of a stream is called in errors: `input_shape`, or a part of it."""
+def shape_argument(stream: str, shapes: Mapping[str, Shape]) -> str:
+    """Returns the name of a stream's shape in errors: `input_shape`, or a part of it."""
     return f"input_shape[{stream!r}]" if len(shapes) > 1 else "input_shape"
 
 
-def _is_whole(length):
-    return isinstance(length, int) and not isinstance(length, bool)
+def _is_at_least(length, minimum):
+    return is_integer(length) and length >= minimum

@@ -30,6 +30,8 @@ FIGURE_3 = {
     "head": (99, 539, 539),
 }
 
+Shape = tuple[int | None, ...]  # of a tensor; None is any length
+
 
 class Span(NamedTuple):
     """The part of the input that one output step depends on, along (time, height, width).

@@ -2,7 +2,7 @@ import keras
 import numpy as np
 import pytest
 
-from i3d_tf.inflation.build import border
+from i3d_tf.inflation.build import Border, border
 from i3d_tf.zoo import inflate
 
 layers = keras.layers
@@ -15,7 +15,7 @@ def one_pixel_clip(values):
 
 
 def one_conv(size=3, stride=1):
-    """A 2D network that answers with the pixel it sees: its kernel is 1 in the middle, else 0."""
+    """A 2D network whose output is its input: its kernel is 1 in the middle, else 0."""
     image = keras.Input((1, 1, 1))
     conv = layers.Conv2D(1, size, stride, padding="same", use_bias=False, name="conv")
     model = keras.Model(image, conv(image), name="one_conv")
@@ -25,7 +25,7 @@ def one_conv(size=3, stride=1):
     return model
 
 
-def answers(model_2d, clip, **arguments):
+def outputs_of(model_2d, clip, **arguments):
     return np.array(inflate(model_2d, **arguments)(clip)).ravel()
 
 
@@ -37,38 +37,40 @@ def answers(model_2d, clip, **arguments):
         ("valid", [1, 2, 3, 4, 5, 6]),
     ],
 )
-def test_a_ramp_through_one_convolution(padding, expected):
+def test_convolution_of_a_ramp(padding, expected):
     """The mean of three neighbouring frames of a ramp is the middle one."""
     for frames in (None, 8):
-        found = answers(one_conv(), one_pixel_clip(RAMP), padding=padding, frames=frames)
-        np.testing.assert_allclose(found, expected, rtol=1e-6)  # float32
+        outputs = outputs_of(one_conv(), one_pixel_clip(RAMP), padding=padding, frames=frames)
+        np.testing.assert_allclose(outputs, expected, rtol=1e-6)  # float32
 
 
 @pytest.mark.parametrize("padding", ["zero", "edge"])
-def test_centre_sees_each_frame_by_itself(padding):
-    found = answers(one_conv(), one_pixel_clip(RAMP), init="centre", padding=padding)
-    np.testing.assert_array_equal(found, RAMP)
+def test_centred_convolution_gives_each_frame_alone(padding):
+    outputs = outputs_of(one_conv(), one_pixel_clip(RAMP), init="centre", padding=padding)
+    np.testing.assert_array_equal(outputs, RAMP)
 
 
-def test_a_strided_convolution_lies_where_tensorflow_lays_it():
+def test_strided_convolution_has_windows_as_in_tensorflow():
     """SAME at 8 frames, extent 7, stride 2: the middle of the window is at 1, 3, 5, 7."""
-    found = answers(one_conv(7, stride=2), one_pixel_clip(RAMP), init="centre")
-    np.testing.assert_array_equal(found, [1, 3, 5, 7])
+    outputs = outputs_of(one_conv(7, stride=2), one_pixel_clip(RAMP), init="centre")
+    np.testing.assert_array_equal(outputs, [1, 3, 5, 7])
     for frames in (None, 8):
-        found = answers(one_conv(7, stride=2), one_pixel_clip(RAMP), padding="valid", frames=frames)
-        np.testing.assert_allclose(found, [3], rtol=1e-6)  # frames 0 to 6; the next needs 2 to 8
-        found = answers(one_conv(7, 2), one_pixel_clip(RAMP), padding="edge", frames=frames)
+        outputs = outputs_of(
+            one_conv(7, stride=2), one_pixel_clip(RAMP), padding="valid", frames=frames
+        )
+        np.testing.assert_allclose(outputs, [3], rtol=1e-6)  # frames 0 to 6; the next needs 2 to 8
+        outputs = outputs_of(one_conv(7, 2), one_pixel_clip(RAMP), padding="edge", frames=frames)
         # (0+0+0+1+2+3+4) / 7, (0+...+6) / 7, (2+...+7+7) / 7, (4+5+6+7+7+7+7) / 7
-        np.testing.assert_allclose(found, np.array([10, 21, 34, 43]) / 7, rtol=1e-6)
+        np.testing.assert_allclose(outputs, np.array([10, 21, 34, 43]) / 7, rtol=1e-6)
 
 
-def test_zero_padding_with_any_or_a_known_number_of_frames_is_the_same():
+def test_any_and_known_number_of_frames_give_the_same():
     model_2d = one_conv(7, stride=2)
     for frames in range(1, 12):
         clip = one_pixel_clip(np.arange(frames) + 1.0)
         for padding in ("zero", "edge"):
-            free = answers(model_2d, clip, padding=padding)
-            fixed = answers(model_2d, clip, padding=padding, frames=frames)
+            free = outputs_of(model_2d, clip, padding=padding)
+            fixed = outputs_of(model_2d, clip, padding=padding, frames=frames)
             assert free.shape == (-(-frames // 2),)
             np.testing.assert_allclose(free, fixed, rtol=1e-6)
 
@@ -95,8 +97,8 @@ def residual(random_weights):
     return random_weights(residual_network())
 
 
-def test_valid_is_the_interior_of_zero(residual):
-    """On a moving video too: without padding the windows stay where they were."""
+def test_outputs_without_padding_are_the_interior_of_those_with_zeros(residual):
+    """For a moving video too: windows are at the same frames with and without padding."""
     clip = np.random.default_rng(0).normal(size=(2, 40, 17, 17, 2)).astype("float32")
     zero = np.array(inflate(residual, time="steps")(clip))
     (reach,) = border(residual)
@@ -112,7 +114,7 @@ def test_valid_is_the_interior_of_zero(residual):
 
 
 @pytest.mark.parametrize("frames", range(21, 29))
-def test_branches_meet_at_any_length(residual, frames):
+def test_branches_have_the_same_length_for_any_clip(residual, frames):
     clip = np.zeros((1, frames, 17, 17, 2), "float32")
     for padding in ("zero", "edge", "valid"):
         steps = inflate(residual, padding=padding, time="steps")(clip).shape[1]
@@ -130,12 +132,12 @@ def test_mixed_precision_is_kept(random_weights):
     assert {layer.compute_dtype for layer in model.layers if layer.weights} == {"bfloat16"}
     assert {weight.dtype for weight in model.weights} == {"float32"}
     picture = np.random.default_rng(0).normal(size=(1, 17, 17, 2)).astype("float32")
-    found = keras.ops.convert_to_numpy(
+    outputs = keras.ops.convert_to_numpy(
         keras.ops.cast(model(np.repeat(picture[:, None], 8, 1)), "float32")
     )
     expected = keras.ops.convert_to_numpy(keras.ops.cast(model_2d(picture), "float32"))[:, None]
     # bfloat16 has 8 bits; six layers.
-    np.testing.assert_allclose(found, np.repeat(expected, 2, 1), atol=0.1 * abs(expected).max())
+    np.testing.assert_allclose(outputs, np.repeat(expected, 2, 1), atol=0.1 * abs(expected).max())
 
 
 def rank_three():
@@ -153,8 +155,8 @@ def any_size():
     return keras.Model(image, layers.Flatten(name="flat")(image))
 
 
-def unequal_strides(spot):
-    return 1, 2 if spot.layer.name == "conv" else 1
+def unequal_strides(site):
+    return 1, 2 if site.layer.name == "conv" else 1
 
 
 def two_branches():
@@ -168,6 +170,17 @@ def depthwise_first():
     return keras.Model(image, layers.DepthwiseConv2D(3, name="first")(image))
 
 
+def two_inputs():
+    images = [keras.Input((4, 4, 1)) for _ in range(2)]
+    return keras.Model(images, layers.Add()(images))
+
+
+def unequal_ranks():
+    image = keras.Input((4, 4, 3))
+    pooled = layers.GlobalAveragePooling2D()(image)
+    return keras.Model(image, layers.Add(name="sum")([image, pooled]))
+
+
 def mean_of_everything():
     image = keras.Input((4, 4, 1))
     return keras.Model(image, image - keras.ops.mean(image))
@@ -177,13 +190,15 @@ def mean_of_everything():
     ("make", "arguments", "message"),
     [
         (one_conv, {"temporal": "slow"}, r"'every_other'\).*'slow'"),
-        (one_conv, {"temporal": lambda spot: 3}, "'conv' .* 3"),
-        (one_conv, {"temporal": lambda spot: (0, 1)}, r"\(0, 1\)"),
+        (one_conv, {"temporal": lambda site: 3}, "received 3 for 'conv'"),
+        (one_conv, {"temporal": lambda site: (0, 1)}, r"integers >= 1.*received \(0, 1\)"),
         (one_conv, {"padding": "same"}, r"'valid'\).*'same'"),
         (one_conv, {"time": "max"}, "'max'"),
         (one_conv, {"init": "center"}, "'center'"),
-        (one_conv, {"frames": 0}, "`frames`.* 0"),
-        (one_conv, {"channels": 2.5}, "2.5"),
+        (one_conv, {"frames": 0}, "`frames` must be an integer >= 1; received 0"),
+        (one_conv, {"channels": 2.5}, "`channels` must be an integer >= 1; received 2.5"),
+        (two_inputs, {"channels": 2}, "`channels` must be None for a model of 2 inputs"),
+        (unequal_ranks, {}, r"The inputs of 'sum' have \[2, 4\] axes"),
         (one_conv, {"padding": "valid", "frames": 2}, "`frames` is too small.*'conv' spans 3"),
         (rank_three, {}, r"\(N, H, W, C\).*\(None, 8, 3\)"),
         (recurrent, {}, r"'lstm' \(LSTM\) has no 3D form"),
@@ -194,6 +209,22 @@ def mean_of_everything():
         (lambda: "ResNet50", {}, "functional .* 'ResNet50'"),
     ],
 )
-def test_what_cannot_be_inflated_is_named(make, arguments, message):
+def test_inflate_names_what_has_no_3d_form(make, arguments, message):
     with pytest.raises(ValueError, match=message):
         inflate(make(), **arguments)
+
+
+def test_border_counts_the_steps_that_padding_reaches():
+    """A convolution of size 3 reaches one step further each; a stride of 2 halves that."""
+    image = keras.Input((8, 8, 1))
+    stem = layers.Conv2D(1, 7, 2, padding="same")(image)  # windows -2...4, 0...6, 2...8, ...
+    assert border(keras.Model(image, stem)) == [Border(1, 2)]
+    deeper = layers.Conv2D(1, 3, padding="same")(layers.Conv2D(1, 1)(stem))
+    assert border(keras.Model(image, [deeper, stem])) == [Border(2, 3), Border(1, 2)]
+    pooled = layers.MaxPooling2D(3, 1, padding="same")(image)
+    assert border(keras.Model(image, pooled)) == [Border(0, 0)]
+    assert border(keras.Model(image, pooled), padding="valid") == [Border(1, 1)]
+    larger = layers.UpSampling2D(2)(stem)
+    assert border(keras.Model(image, larger)) == [Border(2, 4)]
+    with pytest.raises(ValueError, match="'same'"):
+        border(keras.Model(image, stem), padding="same")

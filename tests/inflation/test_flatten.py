@@ -1,14 +1,14 @@
 import keras
 import numpy as np
+import pytest
 
-from i3d_tf.inflation.build import inflated
 from i3d_tf.inflation.flatten import flatten
 from i3d_tf.zoo import inflate
 
 layers = keras.layers
 
 
-def test_inner_models_are_dissolved(random_weights):
+def test_flatten_replaces_inner_models_by_their_layers(random_weights):
     trunk = keras.Sequential(
         [keras.Input((8, 8, 3)), layers.Conv2D(4, 3), layers.BatchNormalization()], name="trunk"
     )
@@ -24,19 +24,19 @@ def test_inner_models_are_dissolved(random_weights):
     clip = np.repeat(picture[:, None], 3, 1)
     for training in (None, False, True):
         expected = np.repeat(np.array(model_2d(picture, training=training))[:, None], 3, 1)
-        found = np.array(model(clip, training=training))
-        np.testing.assert_allclose(found, expected, atol=1e-5)
+        outputs = np.array(model(clip, training=training))
+        np.testing.assert_allclose(outputs, expected, atol=1e-5)
 
 
-def test_what_an_inner_model_is_told_of_training_is_kept():
-    """Dropout that the 2D network always applies, the 3D one always applies too."""
+def test_training_argument_of_an_inner_model_is_kept():
+    """Dropout that the 2D network always applies, the 3D one applies too."""
     image = keras.Input((8, 8, 3))
     noise = keras.Sequential([keras.Input((8, 8, 3)), layers.Dropout(0.5)])
     model = inflate(keras.Model(image, noise(image, training=True)))
     assert set(np.array(model(np.ones((1, 2, 8, 8, 3)))).ravel()) == {0, 2}
 
 
-def test_names_that_occur_twice_get_their_models_name():
+def test_equal_names_are_preceded_by_that_of_their_model():
     def branch(name):
         return keras.Sequential(
             [keras.Input((4, 4, 1)), layers.Conv2D(1, 3, name="conv")], name=name
@@ -53,9 +53,35 @@ def test_several_inputs_and_outputs_keep_their_structure():
     joined = layers.Concatenate(axis=3)([one, layers.Conv2D(2, 3, padding="same")(two)])
     pooled = layers.GlobalMaxPooling2D()(joined)
     model_2d = keras.Model({"one": one, "two": two}, {"map": joined, "vector": pooled})
-    model = inflated(model_2d).model
+    model = inflate(model_2d)
     assert set(model.input) == {"one", "two"}
     assert model.output["map"].shape == (None, None, 4, 4, 3)
     assert model.output["vector"].shape == (None, 3)
-    steps = inflated(model_2d, time="steps", frames=5).model
+    steps = inflate(model_2d, time="steps", frames=5)
     assert steps.output["vector"].shape == (None, 5, 3)
+
+
+class Subclassed(keras.Model):
+    def call(self, inputs):
+        return inputs
+
+
+@pytest.mark.parametrize(
+    ("inner", "arguments", "message"),
+    [
+        (Subclassed(name="inner"), {}, "The model 'inner' within `model_2d` is subclassed"),
+        (
+            keras.Sequential([keras.Input((4, 4, 1)), layers.ReLU()], name="inner"),
+            {"mask": None, "training": True},
+            None,
+        ),
+    ],
+)
+def test_flatten_names_inner_models_without_a_graph(inner, arguments, message):
+    image = keras.Input((4, 4, 1))
+    model_2d = keras.Model(image, inner(image, **arguments))
+    if message is None:
+        assert len(flatten(model_2d).calls) == 1
+        return
+    with pytest.raises(ValueError, match=message):
+        flatten(model_2d)

@@ -4,10 +4,9 @@ import pytest
 
 import i3d_tf
 from i3d_tf.inflation.build import border
-from i3d_tf.models.inception import inception_i3d, inception_v1
-from i3d_tf.weights.assign import WeightsError, assign_weights, read_weights
+from i3d_tf.weights.assign import WeightsError, read_weights
 
-# Name: the smallest picture it takes.
+# Name: the smallest image that it takes.
 APPLICATIONS = {
     "ResNet50": 32,
     "ResNet50V2": 32,
@@ -33,29 +32,29 @@ def application(name, random_weights, include_top=True):
     return random_weights(model_2d)
 
 
-def pictures(model_2d):
+def images_for(model_2d):
     """Noise as bright as pixels are, and the same growing darker from left to right."""
     noise = np.random.default_rng(1).uniform(0, 255, model_2d.input_shape[1:])
     darker = noise * np.linspace(1, 0, noise.shape[1])[:, None]
     return np.stack([noise, darker]).astype("float32")
 
 
-def assert_steps_are(found, expected):
-    """Every time step of `found`, (N, T, ...), is `expected`, (N, ...)."""
+def assert_steps_are(outputs, expected):
+    """Asserts that every time step of `outputs`, (N, T, ...), is `expected`, (N, ...)."""
     scale = np.abs(expected).max()
-    # Else the network does not look at its input, and the test says nothing.
+    # Otherwise the outputs do not depend on the input, and the test is void.
     assert np.abs(expected[0] - expected[1]).max() > 10 * TOLERANCE * scale
-    errors = np.abs(np.asarray(found) - expected[:, None]).max()
-    assert found.shape[1] >= 1
+    errors = np.abs(np.asarray(outputs) - expected[:, None]).max()
+    assert outputs.shape[1] >= 1
     assert errors < TOLERANCE * scale
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", APPLICATIONS)
-def test_a_frozen_video_gets_the_2d_answer(name, random_weights):
-    """Everywhere with edge padding, beyond the border with zero, on what is left with valid."""
+def test_frozen_video_gives_the_2d_outputs(name, random_weights):
+    """Everywhere with edge padding, beyond the border with zero, at the steps left with valid."""
     model_2d = application(name, random_weights)
-    images = pictures(model_2d)
+    images = images_for(model_2d)
     expected = np.asarray(model_2d(images))
 
     edge = i3d_tf.inflate(model_2d, padding="edge", time="steps")
@@ -73,65 +72,45 @@ def test_a_frozen_video_gets_the_2d_answer(name, random_weights):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["InceptionV3", "MobileNetV2", "ResNet50"])
-def test_a_frozen_video_gets_the_2d_answer_without_padding(name, random_weights):
+def test_frozen_video_gives_the_2d_outputs_without_padding(name, random_weights):
     """With as many frames as one step of the output needs, and one step of the output."""
     model_2d = application(name, random_weights, include_top=False)
-    images = pictures(model_2d)
+    images = images_for(model_2d)
     (lost,) = border(model_2d, "every_other", padding="valid")
     frames = JUMP * (lost.start + 1 + lost.end)
     model = i3d_tf.inflate(model_2d, "every_other", padding="valid", frames=frames)
     assert model.output_shape == (None, 1, *model_2d.output_shape[1:])
-    found = model(np.repeat(images[:, None], frames, axis=1))
-    assert_steps_are(found, np.asarray(model_2d(images)))
+    outputs = model(np.repeat(images[:, None], frames, axis=1))
+    assert_steps_are(outputs, np.asarray(model_2d(images)))
 
 
-def single_steps(spot):
-    """Every NxN convolution becomes NxNxN; nothing else looks along time or shortens it."""
-    return spot.size if spot.kind == "convolution" else 1, 1
+def single_steps(site):
+    """Makes every NxN convolution NxNxN; nothing else reduces time."""
+    return site.kernel_size if site.role == "convolution" else 1, 1
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["MobileNetV3Small", "ResNet50V2", "VGG16"])
-def test_centred_kernels_see_each_frame_of_a_moving_video_by_itself(name, random_weights, tmp_path):
+def test_centred_kernels_process_each_frame_of_a_moving_video_alone(name, random_weights, tmp_path):
     model_2d = application(name, random_weights, include_top=False)
-    frames = np.concatenate([pictures(model_2d), pictures(model_2d)[::-1, ::-1]])
+    frames = np.concatenate([images_for(model_2d), images_for(model_2d)[::-1, ::-1]])
     model = i3d_tf.inflate(model_2d, temporal=single_steps, init="centre")
-    found = np.asarray(model(frames[None]))
+    outputs = np.asarray(model(frames[None]))
     expected = np.asarray(model_2d(frames))
-    assert found.shape == (1, *expected.shape)
-    np.testing.assert_allclose(found[0], expected, atol=TOLERANCE * np.abs(expected).max())
+    assert outputs.shape == (1, *expected.shape)
+    np.testing.assert_allclose(outputs[0], expected, atol=TOLERANCE * np.abs(expected).max())
     model.save(tmp_path / "inflated.keras")
     loaded = keras.models.load_model(tmp_path / "inflated.keras", safe_mode=True)
-    np.testing.assert_array_equal(np.asarray(loaded(frames[None])), found)
+    np.testing.assert_array_equal(np.asarray(loaded(frames[None])), outputs)
 
 
-def test_inception_v1_becomes_i3d(random_weights):
-    """Another construction of the same: the project's I3D, given the inflated weights by name."""
-    model_2d = random_weights(inception_v1(include_top=False, width_multiplier=0.125))
-    model = i3d_tf.inflate(model_2d)
-    i3d = inception_i3d(include_top=False, width_multiplier=0.125)
-    found = {path.replace("/", "_"): value for path, value in read_weights(model).items()}
-    paths = {path: path.replace("/", "_").replace("3d", "2d") for path in read_weights(i3d)}
-    assign_weights(i3d, {path: found[name] for path, name in paths.items()})
-    clip = np.random.default_rng(0).uniform(-1, 1, (1, 18, 40, 33, 3)).astype("float32")
-    expected = np.asarray(i3d(clip))
-    np.testing.assert_allclose(
-        np.asarray(model(clip)), expected, atol=1e-5 * np.abs(expected).max()
-    )  # float32, the same sums
-    for name in ("Conv2d_1a_7x7", "Mixed_3b", "Mixed_5c"):
-        ours = keras.Model(model.input, model.get_layer(name).output)(clip)
-        theirs = i3d.get_layer(name.replace("2d", "3d")).output
-        theirs = np.asarray(keras.Model(i3d.input, theirs)(clip))
-        np.testing.assert_allclose(np.asarray(ours), theirs, atol=1e-5 * np.abs(theirs).max())
-
-
-def test_the_head_of_inception_v1_is_inflated(random_weights):
-    model_2d = random_weights(inception_v1(classes=5, width_multiplier=0.125))
+def test_head_of_inception_v1_is_inflated(tiny_network):
+    model_2d = tiny_network("inception_v1")
     images = np.random.default_rng(0).uniform(-1, 1, (2, 40, 33, 3)).astype("float32")
     images[1] *= np.linspace(0, 1, 33)[:, None]
     model = i3d_tf.inflate(model_2d, padding="edge")
-    found = model(np.repeat(images[:, None], 9, axis=1))
-    assert_steps_are(found[:, None], np.asarray(model_2d(images)))
+    outputs = model(np.repeat(images[:, None], 9, axis=1))
+    assert_steps_are(outputs[:, None], np.asarray(model_2d(images)))
 
 
 def small_network():
@@ -142,33 +121,33 @@ def small_network():
     return keras.Model(image, keras.layers.Dense(2)(x), name="small")
 
 
-def test_flow_is_read_by_a_network_of_three_channels(random_weights):
-    """A clip whose two channels are equal is answered like a grey one of three."""
+def test_channels_are_adapted_for_flow(random_weights):
+    """A clip of two equal channels gives the outputs of a grey one of three."""
     model_2d = random_weights(small_network())
     grey = np.random.default_rng(0).normal(size=(2, 8, 8, 1)).astype("float32")
     model = i3d_tf.inflate(model_2d, padding="edge", channels=2, frames=5, name="flow")
     assert model.name == "flow"
     assert model.input_shape == (None, 5, 8, 8, 2)
-    found = model(np.broadcast_to(grey[:, None], (2, 5, 8, 8, 2)))
+    outputs = model(np.broadcast_to(grey[:, None], (2, 5, 8, 8, 2)))
     expected = np.asarray(model_2d(np.repeat(grey, 3, axis=-1)))
-    np.testing.assert_allclose(np.asarray(found), expected, atol=1e-5)
+    np.testing.assert_allclose(np.asarray(outputs), expected, atol=1e-5)
 
 
-def test_adapted_normalisation_is_used(random_weights):
+def test_adapted_normalization_is_used():
     """It computes with copies of its weights, which must follow them."""
     image = keras.Input((4, 4, 3))
     layer = keras.layers.Normalization()
     model_2d = keras.Model(image, layer(image))
     layer.adapt(np.random.default_rng(0).normal(3, 2, (50, 4, 4, 3)))
     clip = np.ones((1, 2, 4, 4, 3), "float32")
-    found = np.asarray(i3d_tf.inflate(model_2d)(clip))
-    assert np.abs(found - clip).min() > 0.1
-    np.testing.assert_allclose(found[:, 0], np.asarray(model_2d(clip[:, 0])), atol=1e-6)
+    outputs = np.asarray(i3d_tf.inflate(model_2d)(clip))
+    assert np.abs(outputs - clip).min() > 0.1
+    np.testing.assert_allclose(outputs[:, 0], np.asarray(model_2d(clip[:, 0])), atol=1e-6)
     with pytest.raises(WeightsError, match=r"/mean: source \(3,\), model \(2,\)"):
         i3d_tf.inflate(model_2d, channels=2)
 
 
-def test_the_2d_network_stays_as_it_is_and_the_3d_one_is_trained(random_weights):
+def test_training_the_3d_network_leaves_the_2d_one(random_weights):
     model_2d = random_weights(small_network())
     before = read_weights(model_2d)
     model = i3d_tf.inflate(model_2d, padding="edge")
@@ -181,6 +160,6 @@ def test_the_2d_network_stays_as_it_is_and_the_3d_one_is_trained(random_weights)
     assert np.abs(kernel.sum(axis=0) - before["conv/kernel"]).max() > 1e-4
 
 
-def test_an_unknown_init_is_named():
+def test_inflate_names_the_inits():
     with pytest.raises(ValueError, match=r"\('repeat', 'centre'\); received 'mean'"):
         i3d_tf.inflate(small_network(), init="mean")

@@ -2,14 +2,13 @@ import keras
 import numpy as np
 import pytest
 
-from i3d_tf.inflation.build import border, inflated
+from i3d_tf.inflation.build import border
 from i3d_tf.zoo import inflate
 
 layers = keras.layers
 
 
-def test_each_step_is_reshaped_by_itself():
-    """Layers without a window, one after the other, do to each frame what they did to an image."""
+def test_layers_without_a_window_treat_each_step_as_an_image():
     image = keras.Input((6, 4, 3))
     x = layers.ZeroPadding2D(((1, 2), (0, 3)))(image)
     x = layers.Cropping2D(((0, 1), (1, 0)))(x)
@@ -30,12 +29,12 @@ def test_each_step_is_reshaped_by_itself():
     model_2d = keras.Model(image, x)
     clip = np.random.default_rng(0).normal(size=(2, 3, 6, 4, 3)).astype("float32")
     expected = np.stack([np.array(model_2d(clip[:, step])) for step in range(3)], axis=1)
-    found = np.array(inflate(model_2d)(clip))
-    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)  # float32
+    outputs = np.array(inflate(model_2d)(clip))
+    np.testing.assert_allclose(outputs, expected, rtol=1e-5, atol=1e-6)  # float32
 
 
-def test_up_sampling_makes_time_longer_where_it_was_made_shorter(random_weights):
-    """A U-shaped network: halvings 0 and 1, of which the second leaves time alone."""
+def test_upsampling_undoes_temporal_strides(random_weights):
+    """A U-shaped network: reductions 0 and 1, of which the second keeps time."""
     image = keras.Input((8, 8, 1))
     down = layers.Conv2D(2, 3, 2, padding="same")(image)
     low = layers.MaxPooling2D(2)(down)
@@ -46,14 +45,14 @@ def test_up_sampling_makes_time_longer_where_it_was_made_shorter(random_weights)
     for frames in (6, None):
         model = inflate(model_2d, padding="edge", frames=frames)
         picture = np.random.default_rng(0).normal(size=(1, 8, 8, 1)).astype("float32")
-        found = np.array(model(np.repeat(picture[:, None], 6, 1)))
+        outputs = np.array(model(np.repeat(picture[:, None], 6, 1)))
         expected = np.repeat(np.array(model_2d(picture))[:, None], 6, 1)
-        np.testing.assert_allclose(found, expected, atol=1e-5)
+        np.testing.assert_allclose(outputs, expected, atol=1e-5)
 
 
 @pytest.mark.parametrize("padding", ["zero", "edge", "valid"])
 @pytest.mark.parametrize("layer", ["depthwise", "separable", "grouped"])
-def test_convolutions_of_single_channels(layer, padding, random_weights):
+def test_convolutions_of_channel_groups(layer, padding, random_weights):
     image = keras.Input((7, 6, 4))
     arguments = {"strides": 2, "padding": "same", "activation": "relu"}
     if layer == "depthwise":
@@ -66,18 +65,18 @@ def test_convolutions_of_single_channels(layer, padding, random_weights):
     picture = np.random.default_rng(0).normal(size=(2, 7, 6, 4)).astype("float32")
     expected = np.array(model_2d(picture))[:, None]
     (reach,) = border(model_2d, padding=padding)
-    found = np.array(inflate(model_2d, padding=padding)(np.repeat(picture[:, None], 8, 1)))
+    outputs = np.array(inflate(model_2d, padding=padding)(np.repeat(picture[:, None], 8, 1)))
     if padding == "zero":
-        found = found[:, reach.start : found.shape[1] - reach.end]
-    np.testing.assert_allclose(found, np.broadcast_to(expected, found.shape), atol=1e-5)
+        outputs = outputs[:, reach.start : outputs.shape[1] - reach.end]
+    np.testing.assert_allclose(outputs, np.broadcast_to(expected, outputs.shape), atol=1e-5)
 
 
-def test_arguments_of_layers_are_kept():
+def test_layers_keep_their_arguments():
     image = keras.Input((8, 8, 3))
     conv = layers.Conv2D(
         4, 3, dilation_rate=2, kernel_regularizer="l2", trainable=False, name="dilated"
     )
-    model = inflated(keras.Model(image, conv(image)), padding="edge").model
+    model = inflate(keras.Model(image, conv(image)), padding="edge")
     layer = model.get_layer("dilated")
     assert layer.dilation_rate == (1, 2, 2)
     assert not layer.trainable
@@ -86,18 +85,18 @@ def test_arguments_of_layers_are_kept():
 
 
 class Twice(layers.Layer):
-    """A layer that is not Keras's own."""
+    """A layer of a user's own."""
 
     def call(self, inputs):
         return 2 * inputs
 
 
-def test_a_rule_of_ones_own():
+def test_rules_give_other_layers_a_3d_form():
     image = keras.Input((4, 4, 1))
     model_2d = keras.Model(image, Twice(name="mine")(image))
     with pytest.raises(ValueError, match=r"'mine' \(Twice\).*rules=\{Twice"):
-        inflated(model_2d)
-    model = inflated(model_2d, rules={Twice: lambda layer: Twice(name=layer.name)}).model
+        inflate(model_2d)
+    model = inflate(model_2d, rules={Twice: lambda layer: Twice(name=layer.name)})
     assert np.array(model(np.ones((1, 2, 4, 4, 1)))).max() == 2
 
 
@@ -105,4 +104,17 @@ def test_channels_first_is_refused():
     image = keras.Input((3, 8, 8))
     conv = layers.Conv2D(2, 3, data_format="channels_first", name="conv")
     with pytest.raises(ValueError, match=r"'conv'.*channels_last"):
-        inflated(keras.Model(image, conv(image)))
+        inflate(keras.Model(image, conv(image)))
+
+
+def test_rules_must_keep_the_weights():
+    image = keras.Input((4, 4, 1))
+    model_2d = keras.Model(image, layers.Conv2D(2, 1, name="conv")(image))
+    with pytest.raises(ValueError, match=r"weights of 'conv', 2 of them; its layer has 0"):
+        inflate(model_2d, rules={layers.Conv2D: lambda layer: layers.ReLU(name=layer.name)})
+
+
+def test_operations_without_a_3d_form_are_named():
+    image = keras.Input((4, 4, 1))
+    with pytest.raises(ValueError, match=r"a function of keras.ops, has no 3D form"):
+        inflate(keras.Model(image, keras.ops.cumsum(image, axis=1)))

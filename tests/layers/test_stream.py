@@ -15,7 +15,7 @@ def paths(model):
     return [variable.path for variable in model.variables]
 
 
-def test_paths_begin_with_the_name_and_stay_so(tmp_path):
+def test_stream_paths_begin_with_its_name_after_loading(tmp_path):
     inputs = {"a": keras.Input((3,), name="a"), "b": keras.Input((4,), name="b")}
     outputs = keras.layers.Add()([stream("one", 3)(inputs["a"]), stream("two", 4)(inputs["b"])])
     model = keras.Model(inputs, outputs)
@@ -30,6 +30,6 @@ def test_paths_begin_with_the_name_and_stay_so(tmp_path):
     np.testing.assert_array_equal(np.array(loaded(example)), np.array(model(example)))
 
 
-def test_layers_inside_are_reachable():
+def test_stream_has_reachable_layers():
     network = stream("one", 3)
     assert network.get_layer("dense").output.shape == (None, 2)

@@ -1,0 +1,130 @@
+"""The contract of every network of the zoo."""
+
+import keras
+import numpy as np
+import pytest
+from fixtures.networks import CLIP_SHAPES, TINY
+
+from i3d_tf.specs.architectures import ARCHITECTURES
+from i3d_tf.specs.complexity import architecture_complexity
+from i3d_tf.zoo import build
+from i3d_tf.zoo.pretrained import MODELS
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_network_gives_finite_logits_for_each_clip(name, tiny_network, tiny_clips):
+    model = tiny_network(name)
+    logits = np.array(model(tiny_clips(name, 3)))
+    assert logits.shape == (3, 5)
+    assert np.isfinite(logits).all()
+    assert np.ptp(logits, axis=0).min() > 0  # clips differ
+    assert model.name == name.replace("two_stream_2d", "two_stream")
+    assert model.output_shape == (None, 5)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_network_is_made_of_layers_that_every_backend_has(name, tiny_network):
+    modules = {type(layer).__module__ for layer in tiny_network(name)._flatten_layers()}
+    assert {".".join(module.split(".")[:2]) for module in modules} <= {"keras.src", "i3d_tf.layers"}
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_network_has_dropout_of_the_given_rate(name, tiny_network):
+    layers = tiny_network(name)._flatten_layers()
+    rates = {layer.rate for layer in layers if isinstance(layer, keras.layers.Dropout)}
+    assert rates == {0.5}
+
+
+def test_dropout_acts_in_training_only(build_tiny, tiny_network, tiny_clips):
+    model, clips = build_tiny("c3d"), tiny_clips("c3d", 1)
+    model.set_weights(tiny_network("c3d").get_weights())
+    np.testing.assert_array_equal(np.array(model(clips)), np.array(tiny_network("c3d")(clips)))
+    first, second = (np.array(model(clips, training=True)) for _ in range(2))
+    assert np.abs(first - second).max() > 0
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_network_saves_and_loads(name, tiny_network, tiny_clips, assert_saves):
+    assert_saves(tiny_network(name), tiny_clips(name, 1))
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_network_gives_float32_logits_in_mixed_precision(
+    name, build_tiny, tiny_clips, assert_float32_logits
+):
+    assert_float32_logits(lambda: build_tiny(name), tiny_clips(name, 1))
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_network_has_the_parameters_of_its_table(name, tiny_network):
+    shape = CLIP_SHAPES[name]
+    shapes = shape if isinstance(shape, dict) else {"rgb": shape}
+    counted = architecture_complexity(name, shapes, classes=5, width_multiplier=TINY)
+    assert tiny_network(name).count_params() == counted.parameters
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_full_size_network_has_the_parameters_of_its_table(name):
+    assert build(name).count_params() == architecture_complexity(name).parameters
+
+
+@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"classes": 0}, "`classes` must be an integer >= 1; received 0"),
+        ({"dropout_rate": 1.0}, r"`dropout_rate` must be a number in \[0, 1\); received 1.0"),
+        ({"width_multiplier": 0}, "`width_multiplier` must be a number > 0; received 0"),
+    ],
+    ids=lambda value: "" if isinstance(value, str) else next(iter(value)),
+)
+def test_network_checks_its_arguments(name, arguments, message):
+    with pytest.raises(ValueError, match=message):
+        build(name, **arguments)
+
+
+# Name: arguments, learning rate, steps. Memorizing eight clips takes so few.
+OVERFITTING = {
+    "inception_i3d": ({"input_shape": (9, 32, 32, 3), "width_multiplier": 1 / 16}, 0.1, 10),
+    "inception_v1": ({"input_shape": (32, 32, 3), "width_multiplier": 1 / 8}, 0.1, 12),
+    "convnet_lstm": (
+        {"input_shape": (4, 32, 32, 3), "width_multiplier": 1 / 8, "all_steps": True},
+        0.3,
+        12,
+    ),
+    "c3d": ({"input_shape": (16, 48, 48, 3), "width_multiplier": 1 / 16}, 0.03, 15),
+    "two_stream": (
+        {
+            "input_shape": {"rgb": (1, 32, 32, 3), "flow": (10, 32, 32, 2)},
+            "width_multiplier": 1 / 8,
+        },
+        0.1,
+        12,
+    ),
+    "fused_3d": (
+        {
+            "input_shape": {"rgb": (3, 32, 32, 3), "flow": (30, 32, 32, 2)},
+            "width_multiplier": 1 / 16,
+        },
+        0.1,
+        10,
+    ),
+    "two_stream_i3d": (
+        {
+            "input_shape": {"rgb": (9, 32, 32, 3), "flow": (9, 32, 32, 2)},
+            "width_multiplier": 1 / 16,
+        },
+        0.1,
+        10,
+    ),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", MODELS)
+def test_network_overfits_eight_clips(name, accuracy_after_training):
+    arguments, learning_rate, steps = OVERFITTING[name]
+    keras.utils.set_random_seed(0)
+    model = build(name, classes=4, **arguments)
+    assert accuracy_after_training(model, arguments["input_shape"], learning_rate, steps) == 1.0
