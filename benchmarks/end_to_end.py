@@ -4,7 +4,7 @@ python benchmarks/end_to_end.py
 python benchmarks/end_to_end.py --output=end_to_end.json clip.mp4
 
 The networks have the released shape and random weights: time does not depend on their values.
-Medians over the rounds are shown; the first answer, which traces the graphs, is not counted.
+Medians over the rounds are shown; the first prediction, which traces the graphs, is not counted.
 """
 
 import resource
@@ -74,12 +74,12 @@ def _stages(predictor, video):
     """Stage to seconds, "all" among them."""
     rows = []
     for number in range(_ROUNDS.value + 1):
-        begin = time.perf_counter()
-        answer = predictor.answer(video)
-        if answer.error is not None:
-            raise ValueError(f"{video}: {answer.error}; name another.")
+        start = time.perf_counter()
+        prediction = predictor.predict(video)
+        if prediction.error is not None:
+            raise ValueError(f"{video}: {prediction.error}. Name another.")
         if number:
-            rows.append({**answer.timing, "all": time.perf_counter() - begin})
+            rows.append({**prediction.timing, "all": time.perf_counter() - start})
     return {stage: statistics.median(row[stage] for row in rows) for stage in rows[0]}
 
 

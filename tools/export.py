@@ -44,7 +44,7 @@ def main(argv):
             _CHECKPOINT.value,
             _OUTPUT_DIR.value,
             flow_checkpoint=_FLOW_CHECKPOINT.value,
-            form=_FORMAT.value,
+            format=_FORMAT.value,
             precision=_PRECISION.value,
             checkpoint_dir=_CHECKPOINT_DIR.value,
         )

@@ -67,9 +67,9 @@ def main(argv):
         if _TIMELINE_DIR.value is not None and _WINDOW.value is None:
             raise ValueError("--timeline_dir needs --window, the frames of a window.")
         quiet_tensorflow()
-        from i3d_tf.inference.command_output import answer_videos
+        from i3d_tf.inference.command_output import classify_videos
 
-        failed = answer_videos(
+        predictions = classify_videos(
             argv[1:],
             _predictor(),
             top=_TOP.value,
@@ -77,7 +77,7 @@ def main(argv):
             output_video=_OUTPUT_VIDEO.value,
             timeline_dir=_TIMELINE_DIR.value,
         )
-        sys.exit(1 if failed else 0)
+        sys.exit(1 if any(prediction.error is not None for prediction in predictions) else 0)
 
 
 def _predictor():
@@ -97,7 +97,7 @@ def _predictor():
         stream, checkpoints = "joint", {"joint": _JOINT_CHECKPOINT.value}
     arguments = {
         "checkpoint_dir": _CHECKPOINT_DIR.value,
-        "engine": _FLOW_ENGINE.value,
+        "flow_engine": _FLOW_ENGINE.value,
         "precision": _PRECISION.value,
     }
     if _WINDOW.value is None:

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from i3d_tf.experiments.stick_actions import NAMES
-from i3d_tf.inference.command_output import answer_videos
-from i3d_tf.inference.predictor import Predictor, predict
+from i3d_tf.inference.command_output import classify_videos
+from i3d_tf.inference.predictor import Predictor
 from i3d_tf.specs.stick_actions import DEMO, STICK_ACTIONS
 from i3d_tf.synthetic.clip import clip_seed, render_clip
 from i3d_tf.system.files import atomic_write
@@ -35,16 +35,17 @@ def demo(output_dir: Path | str = "demo", checkpoint_dir: Path | str = "checkpoi
     for old in (folder / "labelled").glob("*_predicted.mp4"):
         old.unlink()
     predictor = Predictor("joint", NAMES, checkpoint_dir)
-    failed = answer_videos(videos, predictor, top=3, output_video=folder / "labelled")
-    predictions = [p for p in predict(videos, predictor, top=1) if p.error is None]
-    if predictions:
+    predictions = classify_videos(videos, predictor, top=3, output_video=folder / "labelled")
+    failed = sum(prediction.error is not None for prediction in predictions)
+    classified = [prediction for prediction in predictions if prediction.top]
+    if classified:
         picture = folder / "answers.png"
         with atomic_write(picture) as temporary:
             write_png(
                 temporary,
                 contact_sheet(
-                    [read_clip(prediction.path) for prediction in predictions],
-                    [f"{p.top[0].label} {p.top[0].probability:.0%}" for p in predictions],
+                    [read_clip(prediction.path) for prediction in classified],
+                    [f"{p.top[0].label} {p.top[0].probability:.0%}" for p in classified],
                 ),
             )
         print(f"Look at {picture} and at the videos in {folder / 'labelled'}.")

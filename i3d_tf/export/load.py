@@ -1,85 +1,97 @@
-"""Videos to ranked actions by an exported network: the counterpart of `Predictor`."""
+"""Classification of videos by an exported network."""
 
-import json
+import os
 from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
 
-from i3d_tf.export.export import FORMATS, RECORD
-from i3d_tf.inference.prediction import Answer, answered, stage
+from i3d_tf.export.metadata import METADATA_FILE, REMEDY, read_saved_model_metadata
+from i3d_tf.inference.prediction import (
+    VIDEO_FAILURES,
+    StageTimer,
+    VideoPrediction,
+    check_finite,
+    failed_prediction,
+)
 from i3d_tf.inference.test_clip import read_start
 from i3d_tf.metrics.ranking import Prediction
-from i3d_tf.specs.protocol import Protocol
-from i3d_tf.specs.streams import JOINT
+from i3d_tf.specs.streams import streams_of
 from i3d_tf.video.errors import VideoError
 
-SAVED_MODEL = "saved_model.pb"
 MAX_FRAMES = 3000  # of a video that is shown in several windows: 0.8 GB of 256 x 340
-_NEEDED = ("format", "stream", "class_names", "protocol")
-_NUMBERS = ("indices", "probabilities", "logits")
-_REMEDY = "Make one: python tools/export.py --checkpoint=NAME --output_dir=FOLDER"
 
 
 class SavedPredictor:
-    """A folder that `i3d_tf.export.export.export` made, ready to answer.
+    """A folder that `i3d_tf.export.export.export` made, as a classifier of videos.
 
-    Frames are shown as `export.json` says; flow is computed by the saved graph.
+    Frames are read as `export.json` says; flow is computed by the saved graph.
 
     Args:
-        folder: The export, a SavedModel.
+        saved_model: The export, a SavedModel.
+
+    Attributes:
+        stream: "rgb", "flow" or "joint".
+        flow_engine: "graph", or None without flow.
+        class_names: In the order of the logits.
+        protocol: Number and size of the windows.
 
     Raises:
         FileNotFoundError: The folder, or a file in it, is not there; the message names it.
-        ValueError: It is an export, but not of this form, or its parts do not belong together.
+        ValueError: It is an export of another format, or its parts do not belong together.
     """
 
-    def __init__(self, folder):
-        folder = Path(folder)
-        record = read_record(folder)
-        self.stream = record["stream"]
-        self.labels = tuple(record["class_names"])
-        self.protocol = Protocol(**record["protocol"])
-        self.engine = "graph" if self.stream in ("flow", JOINT) else None
+    def __init__(self, saved_model: str | os.PathLike):
+        folder = Path(saved_model)
+        metadata = read_saved_model_metadata(folder)
+        self.stream, self.class_names = metadata.stream, metadata.class_names
+        self.protocol = metadata.protocol
+        self.flow_engine = "graph" if "flow" in streams_of(self.stream) else None
         try:
             self._model = tf.saved_model.load(str(folder))  # the functions live as long as it does
         except (OSError, ValueError, tf.errors.OpError) as error:
             reason = " ".join(str(error).split())[:200]
-            raise ValueError(f"{folder}: cannot be loaded ({reason}). {_REMEDY}") from error
+            raise ValueError(f"{folder}: cannot be loaded ({reason}). {REMEDY}") from error
         signatures = self._model.signatures
         if not {"classify", "labels"} <= set(signatures):
             raise ValueError(
                 f"{folder}: has the signatures {sorted(signatures)}, not `classify` and `labels`. "
-                f"{_REMEDY}"
+                f"{REMEDY}"
             )
-        if _texts(signatures["labels"]()["labels"]) != self.labels:
+        if _strings(signatures["labels"]()["labels"]) != self.class_names:
             raise ValueError(
-                f"{folder}: {RECORD} does not name the classes of the model beside it."
+                f"{folder}: {METADATA_FILE} does not name the classes of the model beside it."
             )
         self._classify = signatures["classify"]
 
-    def answer(self, path, top=5) -> Answer:
-        """The best classes of one video; a video that cannot be answered says why in `error`."""
-        return answered(path, self, lambda answer: self._fill(answer, path, top))
+    def predict(self, path: str | os.PathLike, top: int = 5) -> VideoPrediction:
+        """Classifies one video; see `VideoPredictor`."""
+        try:
+            return self._predict(path, top)
+        except VIDEO_FAILURES as error:
+            return failed_prediction(path, self.stream, error)
 
-    def _fill(self, answer, path, top):
-        with stage(answer, "decode"):
+    def _predict(self, path, top):
+        timer = StageTimer()
+        with timer.stage("decode"):
             frames = self._read(path)
-        with stage(answer, "saved model"):
-            found = self._classify(frames=tf.constant(frames))
-        labels, *numbers = (found[name].numpy()[:top] for name in ("labels", *_NUMBERS))
+        with timer.stage("saved model"):
+            outputs = self._classify(frames=tf.constant(frames))
+        check_finite(path, outputs["logits"].numpy())
         single = self.protocol.windows == 1
-        answer.frames = min(len(frames), self.protocol.frames) if single else len(frames)
-        answer.seconds = answer.frames / self.protocol.frame_rate
-        if not np.isfinite(found["logits"].numpy()).all():
-            raise VideoError(path, "the network's output is not finite: its weights are damaged")
-        answer.top = [
-            Prediction(label.decode("utf-8"), int(index), float(probability), float(logit))
-            for label, index, probability, logit in zip(labels, *numbers, strict=True)
-        ]
+        num_frames = min(len(frames), self.protocol.frames) if single else len(frames)
+        return VideoPrediction(
+            str(path),
+            self.stream,
+            frames=num_frames,
+            seconds=num_frames / self.protocol.frame_rate,
+            top=_predictions(outputs)[:top],
+            timing=timer.seconds,
+            flow_engine=self.flow_engine,
+        )
 
-    def _read(self, path):
-        """Frames for `classify`, which would resize them in the same way, but all at once."""
+    def _read(self, path) -> np.ndarray:
+        """Reads the frames for `classify`, resized: it would do the same, but to all at once."""
         if self.protocol.windows == 1:  # one frame more, so that the last flow is a real one
             return read_start(path, self.protocol, self.protocol.frames + 1)
         frames = read_start(path, self.protocol, MAX_FRAMES + 1)
@@ -92,38 +104,16 @@ class SavedPredictor:
         return frames
 
 
-def read_record(folder) -> dict:
-    """What `export.json` says of a SavedModel.
-
-    Args:
-        folder: The export.
-
-    Raises:
-        FileNotFoundError: The folder is no export; the message names what is missing.
-        ValueError: It is an export of another form, or the record is damaged.
-    """
-    folder = Path(folder)
-    if not folder.is_dir():
-        raise FileNotFoundError(f"{folder}: no such folder. {_REMEDY}")
-    path = folder / RECORD
-    if not path.is_file():
-        raise FileNotFoundError(f"{folder}: not an export, there is no {RECORD} in it. {_REMEDY}")
-    try:
-        record = json.loads(path.read_text("utf-8"))
-        missing = [key for key in _NEEDED if key not in record]
-        Protocol(**record.get("protocol", {}))
-    except (ValueError, TypeError, AttributeError, RecursionError) as error:
-        raise ValueError(f"{path}: not the record of an export ({error}). {_REMEDY}") from error
-    if missing:
-        raise ValueError(f"{path}: does not say {', '.join(missing)}. {_REMEDY}")
-    if record["format"] != FORMATS[0]:
-        raise ValueError(
-            f"{folder}: exported as {record['format']!r}; only {FORMATS[0]!r} can be used here."
+def _predictions(outputs):
+    """Returns the classes that `classify` returned, best first."""
+    columns = (outputs[name].numpy() for name in ("indices", "probabilities", "logits"))
+    return [
+        Prediction(label, int(index), float(probability), float(logit))
+        for label, index, probability, logit in zip(
+            _strings(outputs["labels"]), *columns, strict=True
         )
-    if not (folder / SAVED_MODEL).is_file():
-        raise FileNotFoundError(f"{folder}: incomplete, there is no {SAVED_MODEL}. {_REMEDY}")
-    return record
+    ]
 
 
-def _texts(strings):
-    return tuple(text.decode("utf-8") for text in strings.numpy())
+def _strings(tensor):
+    return tuple(text.decode("utf-8") for text in tensor.numpy())

@@ -1,15 +1,19 @@
 """Networks as an ONNX file, compared with ONNX Runtime before it is kept."""
 
-import importlib
+import importlib.util
 import json
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
+import keras
 import numpy as np
 import tensorflow as tf
 
-from i3d_tf.export.saved_model import answer_of, clip_specs, shapes_of
+from i3d_tf.export.saved_model import call_network, clip_shapes, clip_specs
 from i3d_tf.inference.dataset_logits import last_step_logits
 from i3d_tf.specs.inception_v1 import MIN_FRAMES
-from i3d_tf.specs.streams import JOINT
+from i3d_tf.specs.streams import streams_of
 
 PACKAGES = ("tf2onnx", "onnx", "onnxruntime")
 OPSET = 17
@@ -20,8 +24,12 @@ _CHECKED_FRAMES = 16  # enough for every layer to see neighbours in time
 _ODD_SIZE = 51  # pixels; no stride of a network divides it
 
 
-def check_packages():
-    """Raises ValueError unless what ONNX needs, an extra of this package, is installed."""
+def check_packages() -> None:
+    """Checks that the packages of the extra are installed.
+
+    Raises:
+        ValueError: One is not.
+    """
     missing = [name for name in PACKAGES if importlib.util.find_spec(name) is None]
     if missing:
         raise ValueError(
@@ -29,57 +37,71 @@ def check_packages():
         )
 
 
-def write_onnx(path, networks, record, shown) -> float:
+def write_onnx(
+    path: str | os.PathLike,
+    networks: Mapping[str, keras.Model],
+    metadata: Mapping,
+    clip_size: tuple[int, int],
+) -> float:
     """Writes networks as one ONNX model from float clips to logits, and compares it with them.
 
     Its inputs are `clip`, or `rgb` and `flow`, float32 (N, T, H, W, C); T, H and W are any where
-    the networks leave them open. Classes and record are its metadata: `labels`, `protocol` and
-    `record`, all JSON.
+    the networks leave them open. Its metadata are `labels`, `protocol` and `record`, all JSON.
 
     Args:
         path: The file to write.
-        networks: As of `i3d_tf.export.saved_model.ServingModule`.
-        record: What goes with it, a dictionary with "class_names" and "protocol".
-        shown: (T, H) of the clips that the networks are made for.
+        networks: See `i3d_tf.export.saved_model.ServingModule`.
+        metadata: The metadata of the export, with "class_names" and "protocol".
+        clip_size: (T, H) of the protocol's clips.
 
     Returns:
         The largest error found, as a part of the norm of the logits.
 
     Raises:
-        ValueError: The file does not answer like the networks; nothing is written.
+        ValueError: The logits of the file are not the networks'; nothing is written.
     """
     import onnx
     import tf2onnx
 
-    def logits(*clips):
-        shown = [clips] if JOINT in networks else [[clip] for clip in clips]
-        answers = [answer_of(n, seen) for n, seen in zip(networks.values(), shown, strict=True)]
-        return {"logits": tf.add_n([last_step_logits(answer) for answer in answers])}
-
-    shapes = shapes_of(networks)
+    shapes = clip_shapes(networks)
     specs = clip_specs(shapes)
-    function = tf.function(logits, input_signature=specs, autograph=False)
+
+    def sum_logits(*clips):
+        by_stream = dict(zip(shapes, clips, strict=True))
+        outputs = [
+            call_network(network, [by_stream[stream] for stream in streams_of(name)])
+            for name, network in networks.items()
+        ]
+        return {"logits": tf.add_n([last_step_logits(output) for output in outputs])}
+
+    function = tf.function(sum_logits, input_signature=specs, autograph=False)
     model, _ = tf2onnx.convert.from_function(function, input_signature=specs, opset=OPSET)
     _name_axes(model)
-    parts = {"labels": record["class_names"], "protocol": record["protocol"], "record": record}
+    parts = {
+        "labels": metadata["class_names"],
+        "protocol": metadata["protocol"],
+        "record": metadata,
+    }
     texts = {name: json.dumps(part, ensure_ascii=False) for name, part in parts.items()}
     onnx.helper.set_model_props(model, texts)
-    error = largest_error(model.SerializeToString(), function, _clip_shapes(shapes, shown))
-    if not error <= TOLERANCE:  # so worded, NaN fails too
+    error = largest_error(model.SerializeToString(), function, _tested_shapes(shapes, clip_size))
+    if not error <= TOLERANCE:  # so that NaN fails too
         raise ValueError(
-            f"{path.name} does not answer like the network: its logits are off by {error:.1e} of "
-            f"their norm, more than {TOLERANCE:g}. Nothing was written."
+            f"{Path(path).name} does not compute what the network does: its logits are off by "
+            f"{error:.1e} of their norm, more than {TOLERANCE:g}. Nothing was written."
         )
     onnx.save(model, str(path))
     return error
 
 
-def largest_error(serialized, function, shapes) -> float:
-    """The largest difference to the networks, as a part of the norm of their logits.
+def largest_error(
+    serialized: bytes, function: Callable, shapes: Sequence[Sequence[tuple[int, ...]]]
+) -> float:
+    """Returns the largest difference to the networks, as a part of the norm of their logits.
 
     Args:
-        serialized: The ONNX model, bytes.
-        function: What it must equal: clips, positional, to {"logits"}.
+        serialized: The ONNX model.
+        function: The networks as a tf.function of clips, positional, to {"logits"}.
         shapes: Shapes to compare at, each a list with the shape of every input.
     """
     import onnxruntime
@@ -88,27 +110,27 @@ def largest_error(serialized, function, shapes) -> float:
     session = onnxruntime.InferenceSession(serialized, providers=["CPUExecutionProvider"])
     generator = np.random.default_rng(0)
     errors = []
-    for clip_shapes in shapes:
-        clips = [generator.uniform(-1, 1, shape).astype(np.float32) for shape in clip_shapes]
-        (answer,) = session.run(["logits"], dict(zip(names, clips, strict=True)))
+    for of_inputs in shapes:
+        clips = [generator.uniform(-1, 1, shape).astype(np.float32) for shape in of_inputs]
+        (logits,) = session.run(["logits"], dict(zip(names, clips, strict=True)))
         expected = function(*map(tf.constant, clips))["logits"].numpy()
-        errors.append(np.linalg.norm(answer - expected) / np.linalg.norm(expected))
+        errors.append(np.linalg.norm(logits - expected) / np.linalg.norm(expected))
     return float(np.max(errors))
 
 
-def _clip_shapes(shapes, shown):
-    """One clip as it is shown, but shorter, and two of sizes that nothing divides."""
-    frames, size = shown
+def _tested_shapes(shapes, clip_size):
+    """Returns shapes of one clip of the protocol's size, but shorter, and of two of odd sizes."""
+    frames, size = clip_size
     sizes = (
         (1, min(frames, _CHECKED_FRAMES), size, size),
         (2, MIN_FRAMES + 4, _ODD_SIZE, size + 3),
     )
     return [
         [
-            tuple(own or other for own, other in zip(shape, (*tried, None), strict=True))
+            tuple(own or other for own, other in zip(shape, (*tested, None), strict=True))
             for shape in shapes.values()
         ]
-        for tried in sizes
+        for tested in sizes
     ]
 
 

@@ -1,4 +1,6 @@
-"""Networks of one stream or of both as TensorFlow functions: what a SavedModel holds."""
+"""Networks of one stream or of both as TensorFlow functions: the content of a SavedModel."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import keras
 import tensorflow as tf
@@ -7,41 +9,52 @@ from i3d_tf.flow.tvl1_tensorflow import flow_function
 from i3d_tf.inference.dataset_logits import last_step_logits
 from i3d_tf.inference.test_clip import MAX_ASPECT
 from i3d_tf.specs.inception_v1 import HEAD, MIN_FRAMES
-from i3d_tf.specs.protocol import frame_indices
+from i3d_tf.specs.protocol import Protocol, frame_indices
 from i3d_tf.specs.streams import JOINT, STREAMS, streams_of
 from i3d_tf.video import transforms_tf
+
+Outputs = dict[str, tf.Tensor]
 
 
 class ServingModule(tf.Module):
     """Everything from frames to class names, without any code of this package at run time.
 
-    A clip is float32 (N, T, H, W, C) in [-1, 1]. Each function takes one argument for each stream,
-    `clip` where there is one, else `rgb` and `flow`, and returns a dictionary of tensors.
+    A clip is float32 (N, T, H, W, C) in [-1, 1]. `logits` and `features` take one clip for each
+    stream, `clip` where there is one, else `rgb` and `flow`. All functions return a dictionary of
+    tensors.
 
     Args:
         networks: Stream to functional model, from clips to logits; or "joint" to one of both.
         class_names: In the order of the logits.
-        protocol: `Protocol`, of both.
+        protocol: Number and size of the windows, for all networks.
+
+    Attributes:
+        logits: Function of clips to `logits`, the sum over the networks.
+        features: Function of clips to `pooled` and `steps`, the input of the head, or None where a
+            network has no head.
+        classify: Function of the frames of a video to `labels`, `probabilities`, `logits` and
+            `indices`, best first.
+        labels: Function to `labels`, the class names.
+        record: Function to `record`, the metadata.
 
     Raises:
-        ValueError: A network takes clips of a fixed size, and the protocol shows others.
+        ValueError: A network takes clips of a fixed size, and the protocol's have another.
     """
 
-    def __init__(self, networks, class_names, protocol):
+    def __init__(
+        self, networks: Mapping[str, keras.Model], class_names: Sequence[str], protocol: Protocol
+    ):
         super().__init__(name="i3d_tf")
-        shapes = shapes_of(networks)
-        self._streams = tuple(shapes)
+        shapes = clip_shapes(networks)
         for stream, shape in shapes.items():
-            _check_shown(shape[1:-1], stream, protocol)
-        self._protocol = protocol
-        self._flow = None
-        if "flow" in shapes:
-            self._flow = flow_function(None, None, short_side=protocol.short_side)
+            _check_clip_size(shape[1:-1], stream, protocol)
         # Variables alone: of a Keras model, its classes would be saved too.
         self.weights = [v.value for n in networks.values() for v in n.variables]
         self._class_names = tf.constant(class_names)
-        self._networks = [_applied(network) for network in networks.values()]
-        self._seen = [streams_of(part) for part in networks]
+        self._clips = _ClipMaker(tuple(shapes), protocol)
+        self._networks = [_network_function(network) for network in networks.values()]
+        self._streams_of_networks = [streams_of(name) for name in networks]
+        self._streams = tuple(shapes)
         specs = clip_specs(shapes)
         self.logits = tf.function(self._logits, input_signature=specs, autograph=False)
         self.features = None
@@ -52,10 +65,10 @@ class ServingModule(tf.Module):
         self.labels = tf.function(
             lambda: {"labels": self._class_names}, input_signature=[], autograph=False
         )
-        self.add_record("")
+        self.add_metadata("")
 
-    def signatures(self):
-        """Name to function, as a SavedModel has them."""
+    def signatures(self) -> dict[str, Callable[..., Outputs]]:
+        """Returns the functions by the names that they have in a SavedModel."""
         signatures = {
             "serving_default": self.logits,
             "classify": self.classify,
@@ -65,31 +78,32 @@ class ServingModule(tf.Module):
         }
         return {name: function for name, function in signatures.items() if function is not None}
 
-    def add_record(self, text):
-        """Lets the signature `record` return a text that goes with the model."""
+    def add_metadata(self, text: str) -> None:
+        """Sets the text that the signature `record` returns."""
         text = tf.constant(text)
         self.record = tf.function(lambda: {"record": text}, input_signature=[], autograph=False)
 
-    def _answers(self, clips):
-        shown = dict(zip(self._streams, clips, strict=True))
-        return [
-            network(*(shown[stream] for stream in seen))
-            for network, seen in zip(self._networks, self._seen, strict=True)
-        ]
-
     def _logits(self, *clips):
-        return {"logits": tf.add_n([answer["logits"] for answer in self._answers(clips)])}
+        return {"logits": tf.add_n([outputs["logits"] for outputs in self._outputs(clips)])}
 
     def _features(self, *clips):
-        answers = self._answers(clips)
+        outputs = self._outputs(clips)
         return {
-            name: tf.concat([answer[name] for answer in answers], axis=-1)
+            name: tf.concat([output[name] for output in outputs], axis=-1)
             for name in ("pooled", "steps")
-            if all(name in answer for answer in answers)
+            if all(name in output for output in outputs)
         }
 
+    def _outputs(self, clips) -> list[Outputs]:
+        """Returns the outputs of each network."""
+        by_stream = dict(zip(self._streams, clips, strict=True))
+        return [
+            network(*(by_stream[stream] for stream in streams))
+            for network, streams in zip(self._networks, self._streams_of_networks, strict=True)
+        ]
+
     def _classify(self, frames):
-        logits = tf.reduce_mean(self.logits(*self._clips(frames))["logits"], axis=0)
+        logits = tf.reduce_mean(self.logits(*self._clips.clips(frames))["logits"], axis=0)
         best = tf.math.top_k(logits, tf.size(logits))  # equal logits keep their order
         return {
             "labels": tf.gather(self._class_names, best.indices),
@@ -98,8 +112,23 @@ class ServingModule(tf.Module):
             "indices": best.indices,
         }
 
-    def _clips(self, frames):
-        """What each network sees of a video: float32 (windows, T, crop size, crop size, C)."""
+
+class _ClipMaker:
+    """The test clips of a video as TensorFlow operations.
+
+    Args:
+        streams: Streams in use.
+        protocol: Number and size of the windows.
+    """
+
+    def __init__(self, streams: tuple[str, ...], protocol: Protocol):
+        self._streams, self._protocol = streams, protocol
+        self._flow = None
+        if "flow" in streams:
+            self._flow = flow_function(None, None, short_side=protocol.short_side)
+
+    def clips(self, frames: tf.Tensor) -> Iterator[tf.Tensor]:
+        """Yields the clips of each stream: float32 (windows, T, crop size, crop size, C)."""
         protocol = self._protocol
         with tf.control_dependencies(_checks(frames)):
             number = tf.shape(frames)[0]
@@ -110,97 +139,117 @@ class ServingModule(tf.Module):
         frames = transforms_tf.resize_short_side(frames, protocol.short_side)
         order = transforms_tf.uniform_windows(number, protocol.frames, protocol.windows)
         for stream in self._streams:
-            shown = frames[:number] if stream == "rgb" else self._flow_of(frames, number)
-            shown = transforms_tf.centre_crop(shown, protocol.crop_size)
-            shown = transforms_tf.preprocess_input(shown, stream)
+            values = frames[:number] if stream == "rgb" else self._flow_of(frames, number)
+            values = transforms_tf.centre_crop(values, protocol.crop_size)
+            values = transforms_tf.preprocess_input(values, stream)
             seen = frame_indices(stream, protocol.frames, protocol.rgb_step)
-            yield tf.gather(shown, tf.gather(order, list(seen), axis=1))
+            yield tf.gather(values, tf.gather(order, list(seen), axis=1))
 
     def _flow_of(self, frames, number):
-        """Flow from each of the first frames to the next; the last repeats where there is none."""
+        """Returns flow from each of the first frames to the next; the last repeats at the end."""
         grey = transforms_tf.to_grey(frames)
         flow = self._flow(grey[:-1], grey[1:])
         return tf.gather(flow, tf.minimum(tf.range(number), tf.shape(flow)[0] - 1))
 
 
-def shapes_of(networks) -> dict:
-    """Stream to the shape of the clips that the networks take of it.
+def clip_shapes(networks: Mapping[str, keras.Model]) -> dict[str, tuple[int | None, ...]]:
+    """Returns the shapes of the networks' clips by stream.
 
     Args:
-        networks: As of `ServingModule`.
+        networks: See `ServingModule`.
     """
     inputs = {stream: network.input for stream, network in networks.items()}
     inputs = inputs.get(JOINT, inputs)
     return {stream: tuple(inputs[stream].shape) for stream in STREAMS if stream in inputs}
 
 
-def clip_specs(shapes) -> list[tf.TensorSpec]:
-    """What functions of clips take: `clip`, or `rgb` and `flow`."""
-    names = shapes if len(shapes) > 1 else ("clip",)
-    return [
-        tf.TensorSpec(shape, tf.float32, name=name)
-        for name, shape in zip(names, shapes.values(), strict=True)
-    ]
+def clip_specs(shapes: Mapping[str, tuple[int | None, ...]]) -> list[tf.TensorSpec]:
+    """Returns the arguments of functions of clips: `clip`, or `rgb` and `flow`.
+
+    Args:
+        shapes: See `clip_shapes`.
+    """
+    if len(shapes) == 1:
+        return [_clip_spec(*shapes.values())]
+    return [_clip_spec(shape, stream) for stream, shape in shapes.items()]
 
 
-def signature_shapes(served) -> dict:
-    """Signature to its inputs and outputs, each to dtype and shape, None being any length."""
+def _clip_spec(shape, name="clip"):
+    return tf.TensorSpec(shape, tf.float32, name=name)
 
-    def spell(spec):
+
+def signature_shapes(module: ServingModule) -> dict:
+    """Returns dtype and shape of each signature's inputs and outputs; None is any length."""
+
+    def label(spec):
         return f"{spec.dtype.name} {tuple(spec.shape)}"
 
     shapes = {}
-    for name, function in served.signatures().items():
-        made = function.get_concrete_function()
-        inputs, outputs = function.input_signature, made.structured_outputs
+    for name, function in module.signatures().items():
+        inputs = function.input_signature
+        outputs = function.get_concrete_function().structured_outputs
         shapes[name] = {
-            "inputs": {spec.name: spell(spec) for spec in inputs},
-            "outputs": {key: spell(spec) for key, spec in sorted(outputs.items())},
+            "inputs": {spec.name: label(spec) for spec in inputs},
+            "outputs": {key: label(spec) for key, spec in sorted(outputs.items())},
         }
     return shapes
 
 
-def answer_of(model, clips):
-    """What a model answers to its clips, (N, ...) each, in the order of `STREAMS`."""
-    (given,) = clips if len(clips) == 1 else (dict(zip(STREAMS, clips, strict=True)),)
-    return model(given, training=False)
+def call_network(model: keras.Model, clips: Iterable[tf.Tensor]):
+    """Returns the outputs of a model for its clips.
+
+    Args:
+        model: A network of one stream, or of both.
+        clips: (N, T, H, W, C) each, in the order of `STREAMS`.
+    """
+    if isinstance(model.input, dict):
+        return model(dict(zip(STREAMS, clips, strict=True)), training=False)
+    (clip,) = clips
+    return model(clip, training=False)
 
 
-def _applied(model):
-    """The model as one function from clips to `logits` and, where it has a head, its input."""
+def _network_function(model):
+    """Returns a model as one function of its clips to `logits`, `pooled` and `steps`.
+
+    The last two are the input of the head, where there is one; `steps` only where it has time.
+    """
     outputs = {"logits": model.output}
     if any(layer.name == HEAD for layer in model.layers):
         outputs["steps"] = model.get_layer(HEAD).input
-    tapped = keras.Model(model.input, outputs)
+    network = keras.Model(model.input, outputs)
 
-    def apply(*clips):
-        answer = answer_of(tapped, clips)
-        answer["logits"] = last_step_logits(answer["logits"])
-        if "steps" not in answer:
-            return answer
-        steps = tf.cast(answer.pop("steps"), tf.float32)
+    def forward(*clips):
+        outputs = call_network(network, clips)
+        outputs["logits"] = last_step_logits(outputs["logits"])
+        if "steps" not in outputs:
+            return outputs
+        steps = tf.cast(outputs.pop("steps"), tf.float32)
         rank = len(steps.shape)
         if rank > 2:  # (N, T', ..., C)
-            answer["steps"] = tf.reduce_mean(steps, axis=list(range(2, rank - 1)))
-            steps = tf.reduce_mean(answer["steps"], axis=1)
-        return {**answer, "pooled": steps}
+            outputs["steps"] = tf.reduce_mean(steps, axis=list(range(2, rank - 1)))
+            steps = tf.reduce_mean(outputs["steps"], axis=1)
+        return {**outputs, "pooled": steps}
 
-    specs = clip_specs(shapes_of({JOINT if isinstance(model.input, dict) else "rgb": model}))
-    function = tf.function(apply, input_signature=specs, autograph=False)
+    if isinstance(model.input, dict):
+        specs = clip_specs(clip_shapes({JOINT: model}))
+    else:
+        specs = [_clip_spec(model.input.shape)]
+    function = tf.function(forward, input_signature=specs, autograph=False)
     return function.get_concrete_function()
 
 
-def _check_shown(takes, stream, protocol):
-    """Compares (T, H, W) of a network, None for any, with what its protocol shows."""
+def _check_clip_size(size, stream, protocol):
+    """Compares (T, H, W) of a network's clips, None for any, with the protocol's."""
     frames = len(frame_indices(stream, protocol.frames, protocol.rgb_step))
-    shown = (frames, protocol.crop_size, protocol.crop_size)
-    if any(own not in (None, other) for own, other in zip(takes, shown, strict=True)):
+    wanted = (frames, protocol.crop_size, protocol.crop_size)
+    if any(own not in (None, other) for own, other in zip(size, wanted, strict=True)):
         raise ValueError(
-            f"The {stream} network takes clips of (T, H, W) = {takes}; its protocol shows {shown}."
+            f"The {stream} network takes clips of (T, H, W) = {size}; its protocol has {wanted}."
         )
 
 
 def _checks(frames):
+    """Returns operations that refuse frames from which no clips can be made."""
     number, height, width = (tf.shape(frames)[axis] for axis in range(3))
     short, long = tf.minimum(height, width), tf.maximum(height, width)
     return [

@@ -22,7 +22,7 @@ from i3d_tf.features.options import (
 from i3d_tf.features.windows import average_steps, compute_in_batches, sliding_windows
 from i3d_tf.flow.engines import choose_engine
 from i3d_tf.inference.streaming import Streamer, head_pool, step_logits
-from i3d_tf.inference.test_clip import check_number
+from i3d_tf.inference.test_clip import check_num_frames
 from i3d_tf.inference.video_source import VideoSource, flow_origin
 from i3d_tf.models.fold_batch_norm import fuse_for_inference
 from i3d_tf.specs.inception_v1 import HEAD, HEAD_POOL
@@ -264,7 +264,7 @@ class FeatureExtractor:
         """Returns an open video with the rows of networks that see it whole."""
         if video.error is None:
             with video.keep_error():
-                check_number(video.path, video.source.num_frames, self.protocol)
+                check_num_frames(video.path, video.source.num_frames, self.protocol)
                 for stream, network in self.streams.items():
                     with closing(network.rows_of_video(video.source)) as rows:
                         for row in rows:
@@ -283,7 +283,7 @@ class FeatureExtractor:
                     if video.error is not None:  # of its rows
                         return
                     yield stream, window
-            check_number(video.path, video.source.num_frames, self.protocol, config.window)
+            check_num_frames(video.path, video.source.num_frames, self.protocol, config.window)
 
     def _compute_windows(self, stream, batch):
         """Adds the rows of (video, window) pairs to their videos."""

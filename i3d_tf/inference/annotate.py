@@ -1,6 +1,7 @@
-"""Copies of videos with their top classes drawn, as frames or as flow."""
+"""Pictures of predictions: copies of videos with their top classes drawn, flow, class timelines."""
 
 import os
+from collections.abc import Iterator, Sequence
 from itertools import chain, islice, tee
 from pathlib import Path
 
@@ -8,23 +9,104 @@ import numpy as np
 
 from i3d_tf.flow.engines import ALGORITHMS, choose_engine
 from i3d_tf.flow.stream import flow_frames
-from i3d_tf.specs.streams import FRAME_RATE, TEST_FRAMES
+from i3d_tf.inference.prediction import VideoPrediction
+from i3d_tf.specs.streams import FRAME_RATE, JOINT, TEST_FRAMES
+from i3d_tf.system.files import atomic_write
 from i3d_tf.video.decode import read_frames
-from i3d_tf.video.find import VIDEO_SUFFIXES
+from i3d_tf.video.encode import write_video
+from i3d_tf.video.find import VIDEO_SUFFIXES, assign_outputs, output_path
+from i3d_tf.viz.annotate import annotate_frames
+from i3d_tf.viz.class_timeline import class_timeline_svg
 from i3d_tf.viz.flow_wheel import colour_flow, flow_scale, wheel_legend
 
-EVERY = 5  # frames; the scale of a clip is chosen from one in so many
-LEGEND = 4  # the key's side is the short side of the frames over this
+SCALE_STEP = 5  # frames; the scale of a clip is chosen from one in so many
+LEGEND_SHARE = 4  # the side of the legend is the short side of the frames over this
 
 
-def flow_pictures(video, engine="auto", beside=False):
+def annotated_paths(videos: Sequence[str], output_video: str | os.PathLike) -> dict[str, Path]:
+    """Returns the path of the annotated copy of each video.
+
+    Args:
+        videos: Paths of the videos.
+        output_video: A new .mp4 file where there is one video, else a folder.
+
+    Raises:
+        ValueError: A copy would replace a file, or two videos would share one.
+    """
+    target = Path(output_video)
+    is_folder = target.is_dir() or target.suffix.lower() not in VIDEO_SUFFIXES
+    if is_folder and target.exists() and not target.is_dir():
+        raise ValueError(f"{target}: not a folder. Name a folder or a new .mp4 file.")
+    if not is_folder and target.suffix.lower() != ".mp4":
+        raise ValueError(f"{target}: copies are .mp4 files. Name one, or a folder.")
+    if not is_folder and len(videos) > 1:
+        raise ValueError(f"{target}: one file for {len(videos)} videos. Name a folder.")
+
+    def path_of(video):
+        return output_path(video, target, "_predicted.mp4") if is_folder else target
+
+    return _new_files(videos, path_of, "Name another --output_video or remove it.")
+
+
+def timeline_paths(videos: Sequence[str], timeline_dir: str | os.PathLike) -> dict[str, Path]:
+    """Returns the path of the timeline of each video.
+
+    Args:
+        videos: Paths of the videos.
+        timeline_dir: The folder of the timelines.
+
+    Raises:
+        ValueError: A timeline would replace a file, or two videos would share one.
+    """
+
+    def path_of(video):
+        return output_path(video, timeline_dir, "_timeline.svg")
+
+    return _new_files(videos, path_of, "Name another --timeline_dir or remove it.")
+
+
+def _new_files(videos, path_of, remedy):
+    paths = assign_outputs(videos, path_of, "Rename one, or run them one at a time.")
+    for path in paths.values():
+        if os.path.lexists(path):
+            raise ValueError(f"{path}: exists already. {remedy}")
+    return paths
+
+
+def write_annotated(prediction: VideoPrediction, path: Path) -> None:
+    """Writes a copy of a video, at 25 frames per second, with its top classes drawn.
+
+    It shows what the networks see: frames, flow, or for two streams frames beside flow.
+
+    Args:
+        prediction: The prediction for the video.
+        path: The .mp4 file to write; folders above it are made.
+
+    Raises:
+        VideoError: The video cannot be read, or the copy cannot be written.
+        OSError: The folder cannot be made.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lines = [(f"{p.label}  {p.probability:.1%}", p.probability) for p in prediction.top]
+    if prediction.stream == "rgb":
+        frames = read_frames(prediction.path, short_side=None)
+    else:
+        frames = flow_pictures(
+            prediction.path, prediction.flow_engine, beside=prediction.stream == JOINT
+        )
+    write_video(path, annotate_frames(frames, lines), FRAME_RATE)
+
+
+def flow_pictures(
+    video: str | os.PathLike, flow_engine: str = "auto", beside: bool = False
+) -> Iterator[np.ndarray]:
     """Computes the flow of a whole video and paints it, in the memory of the network's clip.
 
     The length of flow that gets the full colour is chosen from the frames that the network sees.
 
     Args:
         video: Path of the video.
-        engine: As for `compute_flow`.
+        flow_engine: See `compute_flow`.
         beside: Whether the frames themselves are shown, to the left of their flow.
 
     Yields:
@@ -34,12 +116,12 @@ def flow_pictures(video, engine="auto", beside=False):
     Raises:
         VideoError: The video cannot be read.
     """
-    engine = choose_engine(engine)
-    frames, seen = tee(read_frames(video))
-    flow = flow_frames(seen, engine)
+    engine = choose_engine(flow_engine)
+    frames, copies = tee(read_frames(video))
+    flow = flow_frames(copies, engine)
     first = list(islice(flow, TEST_FRAMES))
-    scale = flow_scale(np.stack(first[::EVERY]))
-    legend = wheel_legend(min(first[0].shape[:2]) // LEGEND, scale, ALGORITHMS[engine])
+    scale = flow_scale(np.stack(first[::SCALE_STEP]))
+    legend = wheel_legend(min(first[0].shape[:2]) // LEGEND_SHARE, scale, ALGORITHMS[engine])
     height, width, _ = legend.shape
     for frame, vectors in zip(frames, chain(first, flow), strict=True):
         picture = colour_flow(vectors, scale)
@@ -47,44 +129,24 @@ def flow_pictures(video, engine="auto", beside=False):
         yield np.hstack([frame, picture]) if beside else picture
 
 
-def annotated_path(output_video, video, number_of_videos) -> Path:
-    """Where the copy of a video with its labels goes.
+def write_timeline(prediction: VideoPrediction, path: Path) -> None:
+    """Writes the class probabilities of every window of a video over time, as SVG.
 
     Args:
-        output_video: An .mp4 file where there is one video, else a folder.
-        video: The video.
-        number_of_videos: How many there are.
+        prediction: The prediction for the video, with a timeline; classes that are not among the
+            best of a window count as 0 there.
+        path: The file to write; folders above it are made.
 
     Raises:
-        ValueError: It cannot be written there, or something is there already; nothing is replaced.
+        OSError: It cannot be written.
     """
-    target = Path(output_video)
-    if target.is_dir() or target.suffix.lower() not in VIDEO_SUFFIXES:
-        if target.exists() and not target.is_dir():
-            raise ValueError(f"{target}: not a folder; name a folder or a new .mp4 file.")
-        target = target / f"{Path(video).stem}_predicted.mp4"
-    elif target.suffix.lower() != ".mp4":
-        raise ValueError(f"{target}: copies are .mp4 files; name one, or a folder.")
-    elif number_of_videos > 1:
-        raise ValueError(f"{target}: one file for {number_of_videos} videos; name a folder.")
-    if os.path.lexists(target):
-        raise ValueError(f"{target}: exists already; name another --output_video or remove it.")
-    return target
-
-
-def write_annotated(answer, target):
-    """Writes a copy of an answered video, at 25 frames per second, with its top classes drawn.
-
-    It shows what the networks were shown: frames, flow, or for two streams frames beside flow.
-    """
-    from i3d_tf.video.decode import read_frames
-    from i3d_tf.video.encode import write_video
-    from i3d_tf.viz.annotate import annotate_frames
-
-    target.parent.mkdir(parents=True, exist_ok=True)
-    lines = [(f"{p.label}  {p.probability:.1%}", p.probability) for p in answer.top]
-    if answer.stream == "rgb":
-        shown = read_frames(answer.path, short_side=None)  # whole, in the memory of one frame
-    else:
-        shown = flow_pictures(answer.path, answer.engine, beside=answer.stream == "joint")
-    write_video(target, annotate_frames(shown, lines), FRAME_RATE)
+    timeline = prediction.timeline
+    names = list(dict.fromkeys(p.label for window in timeline for p in window.top))
+    tops = [{p.label: p.probability for p in window.top} for window in timeline]
+    probabilities = [[top.get(name, 0.0) for name in names] for top in tops]
+    times = [(window.start, window.end) for window in timeline]
+    title = Path(prediction.path).name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_write(path) as temporary:
+        svg = class_timeline_svg(times, probabilities, names, title)
+        temporary.write_text(f"{svg}\n", "utf-8")

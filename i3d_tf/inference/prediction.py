@@ -1,19 +1,27 @@
-"""What is known of one video: its best classes, or why there are none."""
+"""Predictions for videos, or the reasons why they failed, and their JSON."""
 
+import contextlib
+import os
 import time
-from contextlib import contextmanager
+import typing
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+import numpy as np
 import tensorflow as tf
 
 from i3d_tf.flow.engines import ALGORITHMS
-from i3d_tf.metrics.ranking import Prediction
+from i3d_tf.metrics.ranking import Prediction, decode_predictions
+from i3d_tf.system.jobs import NO_MEMORY
 from i3d_tf.video.errors import VideoError
+
+# What makes one video fail, and lets a predictor go on with the next.
+VIDEO_FAILURES = (VideoError, MemoryError, tf.errors.ResourceExhaustedError)
 
 
 @dataclass(frozen=True)
-class Window:
-    """A part of a video.
+class WindowPrediction:
+    """The prediction for a part of a video.
 
     Attributes:
         start: Seconds.
@@ -25,32 +33,26 @@ class Window:
     end: float
     top: list[Prediction]
 
-    def as_json(self) -> dict:
-        """A record of plain values."""
-        return {"start": round(self.start, 3), "end": round(self.end, 3), "top": _plain(self.top)}
+    def to_json(self) -> dict:
+        """Returns the fields as plain values."""
+        start, end = round(self.start, 3), round(self.end, 3)
+        return {"start": start, "end": end, "top": _top_to_json(self.top)}
 
 
-def _plain(predictions):
-    return [
-        {"class": p.label, "index": p.index, "probability": p.probability, "logit": p.logit}
-        for p in predictions
-    ]
-
-
-@dataclass
-class Answer:
-    """What is known of one video.
+@dataclass(frozen=True)
+class VideoPrediction:
+    """The prediction for one video, or the reason it failed.
 
     Attributes:
         path: The video.
         stream: "rgb", "flow" or "joint".
         frames: Frames at the protocol's rate that were used; fewer than a clip has are looped.
         seconds: The same in seconds.
-        top: The best classes, best first.
-        error: Why there is no answer, or no copy of the video, or None.
-        timing: Seconds spent on each stage.
-        engine: What computed the flow, or None where there is none.
-        timeline: What was seen when, of a whole video, where that was asked for.
+        top: The best classes, best first; none where the prediction failed.
+        timeline: The prediction for each window, where windows were asked for.
+        timing: Stage to the seconds spent on it.
+        flow_engine: The engine that computed the flow, or None without flow.
+        error: Reason why there is no prediction, or no file made of it, or None.
     """
 
     path: str
@@ -58,55 +60,108 @@ class Answer:
     frames: int = 0
     seconds: float = 0.0
     top: list[Prediction] = field(default_factory=list)
-    error: str | None = None
+    timeline: list[WindowPrediction] = field(default_factory=list)
     timing: dict[str, float] = field(default_factory=dict)
-    engine: str | None = None
-    timeline: list[Window] = field(default_factory=list)
+    flow_engine: str | None = None
+    error: str | None = None
 
-    def as_json(self) -> dict:
-        """A record of plain values."""
-        record = {"path": self.path, "stream": self.stream}
+    def to_json(self) -> dict:
+        """Returns the fields as plain values; those of a failure are path, stream and error."""
+        values = {"path": self.path, "stream": self.stream}
         if self.error is not None:
-            record["error"] = self.error
+            values["error"] = self.error
         if not self.top:
-            return record
-        if self.engine is not None:
-            record["flow"] = {"algorithm": ALGORITHMS[self.engine], "engine": self.engine}
-        return {
-            **record,
-            "frames": self.frames,
-            "seconds": self.seconds,
-            "top": _plain(self.top),
-            **(
-                {"timeline": [window.as_json() for window in self.timeline]}
-                if self.timeline
-                else {}
-            ),
-            "timing": {stage: round(seconds, 3) for stage, seconds in self.timing.items()},
-        }
+            return values
+        if self.flow_engine is not None:
+            values["flow"] = {
+                "algorithm": ALGORITHMS[self.flow_engine],
+                "engine": self.flow_engine,
+            }
+        values |= {"frames": self.frames, "seconds": self.seconds, "top": _top_to_json(self.top)}
+        if self.timeline:
+            values["timeline"] = [window.to_json() for window in self.timeline]
+        values["timing"] = {stage: round(seconds, 3) for stage, seconds in self.timing.items()}
+        return values
 
 
-def answered(path, predictor, fill) -> Answer:
-    """An answer, which says in `error` why a video could not be answered.
+def _top_to_json(top):
+    return [
+        {"class": p.label, "index": p.index, "probability": p.probability, "logit": p.logit}
+        for p in top
+    ]
+
+
+class VideoPredictor(typing.Protocol):
+    """Whatever classifies videos one by one.
+
+    Attributes:
+        stream: "rgb", "flow" or "joint".
+    """
+
+    stream: str
+
+    def predict(self, path: str | os.PathLike, top: int = 5) -> VideoPrediction:
+        """Classifies one video; a video that fails has the reason in `error`.
+
+        Args:
+            path: The video.
+            top: Classes to return.
+        """
+
+
+def failed_prediction(path: str | os.PathLike, stream: str, error: Exception) -> VideoPrediction:
+    """Returns the prediction for a video that failed.
 
     Args:
         path: The video.
-        predictor: Whose `stream` and `engine` it is.
-        fill: Function that writes what is found into the answer.
+        stream: "rgb", "flow" or "joint".
+        error: One of VIDEO_FAILURES.
     """
-    answer = Answer(str(path), predictor.stream, engine=predictor.engine)
-    try:
-        fill(answer)
-    except VideoError as error:
-        answer.error = error.reason
-    except (MemoryError, tf.errors.ResourceExhaustedError):
-        answer.error = "there is not enough memory for it"
-    return answer
+    reason = error.reason if isinstance(error, VideoError) else NO_MEMORY
+    return VideoPrediction(str(path), stream, error=reason)
 
 
-@contextmanager
-def stage(answer, name):
-    """Notes in an answer's timing how long the block takes."""
-    begin = time.perf_counter()
-    yield
-    answer.timing[name] = answer.timing.get(name, 0.0) + time.perf_counter() - begin
+def rank_classes(
+    path: str | os.PathLike, logits: np.ndarray, top: int, class_names: tuple[str, ...]
+) -> list[Prediction]:
+    """Returns the best classes of a video, or of a part of it, best first.
+
+    Args:
+        path: The video, for the error.
+        logits: (classes,).
+        top: Classes to return.
+        class_names: In the order of the logits.
+
+    Raises:
+        VideoError: The logits are not finite.
+    """
+    check_finite(path, logits)
+    return decode_predictions(logits[np.newaxis], top, class_names)[0]
+
+
+def check_finite(path: str | os.PathLike, logits: np.ndarray) -> None:
+    """Refuses logits that are not finite.
+
+    Raises:
+        VideoError: Some are NaN or infinite.
+    """
+    if not np.isfinite(logits).all():
+        raise VideoError(path, "the network's output is not finite: its weights are damaged")
+
+
+class StageTimer:
+    """The time spent on each stage of a prediction.
+
+    Attributes:
+        seconds: Stage to seconds, in the order in which the stages ended first.
+    """
+
+    def __init__(self):
+        self.seconds: dict[str, float] = {}
+
+    @contextlib.contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Adds the time that the block takes to a stage."""
+        start = time.perf_counter()
+        yield
+        self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - start

@@ -8,18 +8,14 @@ import pytest
 import tensorflow as tf
 
 from i3d_tf.experiments.stick_actions import NAMES
-from i3d_tf.export import export as export_module
-from i3d_tf.export.export import export, new_folder
+from i3d_tf.export.export import export, output_folder
 from i3d_tf.inference.predictor import Predictor
 from i3d_tf.specs.stick_actions import DEMO, STICK_LABELS
 from i3d_tf.synthetic.clip import clip_seed, render_clip
 from i3d_tf.video.decode import read_clip
 from i3d_tf.video.encode import write_video
 from i3d_tf.video.transforms import centre_crop, preprocess_input, resize_short_side
-from i3d_tf.zoo import checkpoint as checkpoint_module
-from i3d_tf.zoo import open_checkpoint
-
-pytestmark = pytest.mark.slow  # two exports, and the first flow of each size compiles
+from i3d_tf.zoo.checkpoint import open_checkpoint
 
 CHECKPOINTS = Path(__file__).parent.parent.parent / "checkpoints"
 # Of the norm of the logits. Both compute in float32, batch norm folded or not: 1e-6 was measured;
@@ -44,18 +40,18 @@ for name in ("rgb", "joint"):
     signatures = model.signatures
     clips = {k: tf.constant(inputs[k]) for k in ("rgb", "flow")}
     clips = clips if name == "joint" else {"clip": clips["rgb"]}
-    answers = {
+    outputs = {
         "serving_default": signatures["serving_default"](**clips),
         "features": signatures["features"](**clips),
         "classify": signatures["classify"](frames=tf.constant(inputs[name + "_frames"])),
         "labels": signatures["labels"](),
         "record": signatures["record"](),
     }
-    for signature, outputs in answers.items():
-        for key, value in outputs.items():
+    for signature, tensors in outputs.items():
+        for key, value in tensors.items():
             found[f"{name}/{signature}/{key}"] = np.array(value.numpy())
 found = {k: v.astype("S") if v.dtype == object else v for k, v in found.items()}
-np.savez("answers.npz", **found)
+np.savez("outputs.npz", **found)
 assert not any(name.partition(".")[0] == "i3d_tf" for name in sys.modules)
 """
 
@@ -72,7 +68,7 @@ def videos(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def folder(videos, tmp_path_factory):
-    """A folder with an export of RGB, one of both streams, and what to ask them."""
+    """A folder with an export of RGB, one of both streams, and their inputs."""
     folder = tmp_path_factory.mktemp("exports")
     export(NAMES["rgb"], folder / "rgb", checkpoint_dir=CHECKPOINTS)
     export(NAMES["rgb"], folder / "joint", NAMES["flow"], checkpoint_dir=CHECKPOINTS)
@@ -88,12 +84,12 @@ def folder(videos, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def answers(folder):
-    """What a process without i3d_tf is told."""
+def outputs(folder):
+    """Outputs of both exports in a process without i3d_tf."""
     command = [sys.executable, "-I", "-c", STRANGER]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    return np.load(folder / "answers.npz", allow_pickle=False)
+    return np.load(folder / "outputs.npz", allow_pickle=False)
 
 
 @pytest.fixture(scope="module")
@@ -101,73 +97,83 @@ def networks():
     return {stream: open_checkpoint(name, CHECKPOINTS).model for stream, name in NAMES.items()}
 
 
-def assert_close(answer, expected, tolerance=TOLERANCE):
-    assert answer.shape == expected.shape
-    assert np.linalg.norm(answer - expected) <= tolerance * np.linalg.norm(expected)
+def assert_close(output, expected):
+    assert output.shape == expected.shape
+    assert np.linalg.norm(output - expected) <= TOLERANCE * np.linalg.norm(expected)
 
 
-def in_order(answers, name):
+def in_order(outputs, name):
     """The logits that `classify` returned best first, in the order of the classes."""
     logits = np.empty(12, np.float32)
-    logits[answers[f"{name}/classify/indices"]] = answers[f"{name}/classify/logits"]
+    logits[outputs[f"{name}/classify/indices"]] = outputs[f"{name}/classify/logits"]
     return logits
 
 
-def texts(strings):
+def strings(strings):
     return tuple(text.decode() for text in strings)
 
 
-def test_clips_get_the_logits_of_the_keras_models(answers, folder, networks):
+two_exports = pytest.mark.slow  # and the first flow of each size compiles
+
+
+@two_exports
+def test_serving_default_is_the_keras_models(outputs, folder, networks):
     clips = np.load(folder / "inputs.npz")
     logits = {stream: network(clips[stream]).numpy() for stream, network in networks.items()}
-    assert_close(answers["rgb/serving_default/logits"], logits["rgb"])
-    assert_close(answers["joint/serving_default/logits"], logits["rgb"] + logits["flow"])
-    assert answers["rgb/features/pooled"].shape == (2, 256)
+    assert_close(outputs["rgb/serving_default/logits"], logits["rgb"])
+    assert_close(outputs["joint/serving_default/logits"], logits["rgb"] + logits["flow"])
+    assert outputs["rgb/features/pooled"].shape == (2, 256)
     np.testing.assert_array_equal(
-        answers["joint/features/pooled"][:, :256], answers["rgb/features/pooled"]
+        outputs["joint/features/pooled"][:, :256], outputs["rgb/features/pooled"]
     )
 
 
-def test_frames_of_a_video_get_the_answer_of_the_keras_model(answers, folder, networks):
+@two_exports
+def test_classify_of_rgb_is_the_keras_model(outputs, folder, networks):
     frames = np.load(folder / "inputs.npz")["rgb_frames"]
     assert frames.shape[1:3] == (200, 256)
     clip = preprocess_input(centre_crop(resize_short_side(frames[:16], 96), 80))
     clip = clip[np.arange(16) % len(clip)]
     expected = networks["rgb"](clip[np.newaxis]).numpy()[0]
-    assert_close(in_order(answers, "rgb"), expected)
+    assert_close(in_order(outputs, "rgb"), expected)
     order = np.argsort(-expected, kind="stable")
-    assert texts(answers["rgb/classify/labels"]) == tuple(STICK_LABELS[k] for k in order)
+    assert strings(outputs["rgb/classify/labels"]) == tuple(STICK_LABELS[k] for k in order)
 
 
-def test_two_streams_answer_like_predict(answers, videos):
-    predictor = Predictor("joint", NAMES, CHECKPOINTS, engine="graph")
-    answer = predictor.answer(videos["joint"], top=12)
-    expected = {p.index: p.logit for p in answer.top}
-    assert_close(in_order(answers, "joint"), np.array([expected[k] for k in range(12)]))
-    assert texts(answers["joint/classify/labels"]) == tuple(p.label for p in answer.top)
-    assert answer.top[0].label == "sit_down"
+@two_exports
+def test_classify_of_two_streams_is_the_predictor(outputs, videos):
+    predictor = Predictor("joint", NAMES, CHECKPOINTS, flow_engine="graph")
+    top = predictor.predict(videos["joint"], top=12).top
+    expected = {p.index: p.logit for p in top}
+    assert_close(in_order(outputs, "joint"), np.array([expected[k] for k in range(12)]))
+    assert strings(outputs["joint/classify/labels"]) == tuple(p.label for p in top)
+    assert top[0].label == "sit_down"
 
 
-def test_the_labels_and_the_record_are_inside_and_beside(answers, folder):
+@two_exports
+def test_labels_and_metadata_are_inside_and_beside(outputs, folder):
     for name, streams in (("rgb", ["rgb"]), ("joint", ["rgb", "flow"])):
-        record = json.loads((folder / name / "export.json").read_text("utf-8"))
-        assert json.loads(answers[f"{name}/record/record"].item()) == record
-        assert texts(answers[f"{name}/labels/labels"]) == STICK_LABELS
-        assert (record["format"], record["stream"]) == ("saved_model", name)
-        assert record["class_names"] == list(STICK_LABELS)
-        assert (record["precision"], record["made_by"]) == ("float32", "i3d_tf 0.1.0")
+        metadata = json.loads((folder / name / "export.json").read_text("utf-8"))
+        assert json.loads(outputs[f"{name}/record/record"].item()) == metadata
+        assert strings(outputs[f"{name}/labels/labels"]) == STICK_LABELS
+        assert (metadata["format"], metadata["stream"]) == ("saved_model", name)
+        assert metadata["class_names"] == list(STICK_LABELS)
         manifest = json.loads((CHECKPOINTS / "manifest.json").read_text("utf-8"))["weights"]
-        assert record["sources"] == {
+        assert metadata["sources"] == {
             stream: {"name": NAMES[stream], "sha256": manifest[NAMES[stream]]["sha256"]}
             for stream in streams
         }
-        assert record["protocol"]["short_side"] == 96
-        assert set(record["signatures"]) == {
-            *("serving_default", "classify", "features", "labels", "record")
+        assert metadata["protocol"]["short_side"] == 96
+        assert set(metadata["signatures"]) == {
+            "serving_default",
+            "classify",
+            "features",
+            "labels",
+            "record",
         }
 
 
-def test_a_folder_that_exists_is_not_replaced(tmp_path):
+def test_export_never_replaces_a_folder(tmp_path):
     target = tmp_path / "mine"
     target.mkdir()
     (target / "kept.txt").write_text("kept")
@@ -177,70 +183,48 @@ def test_a_folder_that_exists_is_not_replaced(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "failure",
-    [OSError(28, "No space left on device"), tf.errors.ResourceExhaustedError(None, None, "full")],
+    ("arguments", "message"),
+    [
+        ({"format": "tflite"}, r"`format` must be one of .*; received 'tflite'"),
+        ({"precision": "int8"}, r"`precision` must be one of .*; received 'int8'"),
+        ({"format": "onnx", "precision": "bfloat16"}, r"must be float32; received 'bfloat16'"),
+    ],
 )
-def test_a_full_disk_leaves_nothing(tiny_dir, tmp_path, monkeypatch, failure):
-    def fill(folder, *_):
+def test_export_refuses_unknown_choices(tmp_path, arguments, message):
+    with pytest.raises(ValueError, match=message):
+        export("tiny_rgb", tmp_path / "export", **arguments)
+
+
+def half_written(path, error):
+    with output_folder(path, 1) as folder:
         (folder / "saved_model.pb").write_bytes(b"half")
-        raise failure
-
-    monkeypatch.setattr(export_module, "_write_saved_model", fill)
-    reason = r"export: the export cannot be written \((No space left on device|full)\)"
-    with pytest.raises(OSError, match=reason):
-        export("tiny_rgb", tmp_path / "export", checkpoint_dir=tiny_dir)
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_an_interrupt_leaves_nothing(tmp_path):
-    def stop():
-        with new_folder(tmp_path / "new", 1) as folder:
-            (folder / "half.txt").write_text("half")
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        stop()
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_a_place_that_cannot_be_written_is_said(tiny_dir, tmp_path):
-    (tmp_path / "file").write_text("no folder")
-    with pytest.raises(OSError, match=r"file/deep: cannot be made \(Not a directory\)"):
-        export("tiny_rgb", tmp_path / "file" / "deep" / "er", checkpoint_dir=tiny_dir)
-
-
-def test_wrong_streams_are_refused(tiny_dir, tmp_path):
-    for first, second, message in (
-        ("tiny_flow", "tiny_rgb", "tiny_flow: is for flow, not for rgb"),
-        ("tiny_rgb", "tiny_rgb", "tiny_rgb: is for rgb, not for flow"),
-    ):
-        with pytest.raises(ValueError, match=message):
-            export(first, tmp_path / "export", second, checkpoint_dir=tiny_dir)
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_streams_of_other_classes_are_refused(tiny_dir, tmp_path, monkeypatch):
-    opened = checkpoint_module.open_checkpoint
-
-    def other_classes(name, checkpoint_dir):
-        checkpoint = opened(name, checkpoint_dir)
-        if name == "tiny_flow":
-            object.__setattr__(checkpoint, "class_names", tuple("abcde"))
-        return checkpoint
-
-    monkeypatch.setattr(checkpoint_module, "open_checkpoint", other_classes)
-    with pytest.raises(ValueError, match="tiny_rgb and tiny_flow do not have the same classes"):
-        export("tiny_rgb", tmp_path / "export", "tiny_flow", checkpoint_dir=tiny_dir)
+        raise error
 
 
 @pytest.mark.parametrize(
-    ("arguments", "message"),
+    "error",
     [
-        ({"form": "tflite"}, r"`form` must be one of .*; received 'tflite'"),
-        ({"precision": "int8"}, r"`precision` must be one of .*; received 'int8'"),
-        ({"form": "onnx", "precision": "bfloat16"}, r"must be float32; received 'bfloat16'"),
+        OSError(28, "No space left on device"),
+        tf.errors.ResourceExhaustedError(None, None, "/x/.part; full [Op:SaveV2]"),
     ],
 )
-def test_unknown_choices_are_refused(tmp_path, arguments, message):
-    with pytest.raises(ValueError, match=message):
-        export("tiny_rgb", tmp_path / "export", **arguments)
+def test_output_folder_leaves_nothing_on_a_full_disk(tmp_path, error):
+    reason = r"new: the export cannot be written \((No space left on device|full)\)"
+    with pytest.raises(OSError, match=reason):
+        half_written(tmp_path / "new", error)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_output_folder_leaves_nothing_after_an_interrupt(tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        half_written(tmp_path / "new", KeyboardInterrupt())
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_output_folder_names_a_folder_that_cannot_be_made(tmp_path):
+    (tmp_path / "file").write_text("no folder")
+    with (
+        pytest.raises(OSError, match=r"file/deep: cannot be made \(Not a directory\)"),
+        output_folder(tmp_path / "file" / "deep" / "er", 1),
+    ):
+        pass

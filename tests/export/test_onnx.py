@@ -1,3 +1,4 @@
+import importlib.util
 import json
 import subprocess
 import sys
@@ -6,7 +7,7 @@ import numpy as np
 import pytest
 
 from i3d_tf import zoo
-from i3d_tf.export import onnx as export_onnx
+from i3d_tf.export import onnx as onnx_file
 from i3d_tf.export.export import export
 from i3d_tf.models.fold_batch_norm import fuse_for_inference
 from i3d_tf.zoo.checkpoint import open_checkpoint
@@ -27,21 +28,21 @@ session = onnxruntime.InferenceSession("both/model.onnx", providers=["CPUExecuti
 clips = np.load("clips.npz", allow_pickle=False)
 (logits,) = session.run(["logits"], {name: clips[name] for name in clips})
 texts = session.get_modelmeta().custom_metadata_map
-np.savez("answers.npz", logits=logits, labels=texts["labels"], record=texts["record"])
+np.savez("outputs.npz", logits=logits, labels=texts["labels"], record=texts["record"])
 """
 
 
-@pytest.fixture(scope="module")
-def needs_onnx():
-    for package in export_onnx.PACKAGES:
-        pytest.importorskip(package, reason=f"needs {package}, of the extra i3d_tf[export]")
+missing = [name for name in onnx_file.PACKAGES if importlib.util.find_spec(name) is None]
+needs_onnx = pytest.mark.skipif(
+    bool(missing), reason=f"needs {', '.join(missing)}, of the extra i3d_tf[export]"
+)
 
 
 @pytest.fixture(scope="module")
-def folder(needs_onnx, tiny_dir, tmp_path_factory):
+def folder(small_dir, tmp_path_factory):
     """A folder with an export of both streams, and clips of a size that no stride divides."""
     folder = tmp_path_factory.mktemp("onnx")
-    export("tiny_rgb", folder / "both", "tiny_flow", form="onnx", checkpoint_dir=tiny_dir)
+    export("small_rgb", folder / "both", "small_flow", format="onnx", checkpoint_dir=small_dir)
     generator = np.random.default_rng(0)
     clips = {
         stream: generator.uniform(-1, 1, (3, 15, 37, 44, channels)).astype(np.float32)
@@ -51,24 +52,26 @@ def folder(needs_onnx, tiny_dir, tmp_path_factory):
     return folder
 
 
-def test_onnx_runtime_answers_like_the_keras_models_without_i3d_tf(folder, tiny_dir):
+@needs_onnx
+def test_onnx_runtime_computes_the_keras_logits_without_i3d_tf(folder, small_dir):
     subprocess.run([sys.executable, "-c", STRANGER], cwd=folder, check=True, capture_output=True)
-    answers = np.load(folder / "answers.npz", allow_pickle=False)
+    outputs = np.load(folder / "outputs.npz", allow_pickle=False)
     clips = np.load(folder / "clips.npz", allow_pickle=False)
     expected = sum(
-        open_checkpoint(f"tiny_{stream}", tiny_dir).model(clips[stream]).numpy()
+        open_checkpoint(f"small_{stream}", small_dir).model(clips[stream]).numpy()
         for stream in ("rgb", "flow")
     )
-    error = np.linalg.norm(answers["logits"] - expected) / np.linalg.norm(expected)
-    assert error <= export_onnx.TOLERANCE
-    record = json.loads((folder / "both" / "export.json").read_text("utf-8"))
-    assert record.pop("largest_error") <= export_onnx.TOLERANCE
-    assert json.loads(answers["record"].item()) == record
-    assert json.loads(answers["labels"].item()) == record["class_names"]
-    assert (record["format"], record["stream"]) == ("onnx", "joint")
+    error = np.linalg.norm(outputs["logits"] - expected) / np.linalg.norm(expected)
+    assert error <= onnx_file.TOLERANCE
+    metadata = json.loads((folder / "both" / "export.json").read_text("utf-8"))
+    assert metadata.pop("largest_error") <= onnx_file.TOLERANCE
+    assert json.loads(outputs["record"].item()) == metadata
+    assert json.loads(outputs["labels"].item()) == metadata["class_names"]
+    assert (metadata["format"], metadata["stream"]) == ("onnx", "joint")
 
 
-def test_all_axes_but_the_channels_are_open(folder):
+@needs_onnx
+def test_export_leaves_all_axes_but_the_channels_open(folder):
     import onnxruntime
 
     session = onnxruntime.InferenceSession(folder / "both" / "model.onnx")
@@ -76,6 +79,7 @@ def test_all_axes_but_the_channels_are_open(folder):
     assert shapes == {"rgb": ["N", "T", "H", "W", 3], "flow": ["N", "T", "H", "W", 2]}
 
 
+@needs_onnx
 @pytest.mark.parametrize(
     ("model", "stream", "arguments"),
     [
@@ -85,27 +89,30 @@ def test_all_axes_but_the_channels_are_open(folder):
         ("fused_3d", "joint", {"input_shape": {"rgb": (2, 32, 32, 3), "flow": (20, 32, 32, 2)}}),
     ],
 )
-def test_the_other_architectures_are_exported_too(needs_onnx, tmp_path, model, stream, arguments):
+def test_write_onnx_exports_the_other_architectures(tmp_path, model, stream, arguments):
     network = zoo.build(model, **{"classes": 3, "width_multiplier": 1 / 16, **arguments})
-    record = {"class_names": ["run", "jump", "sit"], "protocol": {}}
+    metadata = {"class_names": ["run", "jump", "sit"], "protocol": {}}
     path = tmp_path / "model.onnx"
-    error = export_onnx.write_onnx(
-        path, {stream: fuse_for_inference(network)}, record, shown=(20, 32)
+    error = onnx_file.write_onnx(
+        path, {stream: fuse_for_inference(network)}, metadata, clip_size=(20, 32)
     )
-    assert 0 < error <= export_onnx.TOLERANCE
+    assert 0 < error <= onnx_file.TOLERANCE
     assert path.stat().st_size > 4 * network.count_params() * 0.9
 
 
-def test_a_file_that_answers_otherwise_is_not_written(needs_onnx, tiny_dir, tmp_path, monkeypatch):
-    monkeypatch.setattr(export_onnx, "TOLERANCE", 1e-12)  # below float32's 6e-8 a rounding
-    with pytest.raises(ValueError, match=r"model\.onnx does not answer like the network: .* off"):
-        export("tiny_rgb", tmp_path / "export", form="onnx", checkpoint_dir=tiny_dir)
+@needs_onnx
+def test_export_never_writes_a_file_with_other_logits(small_dir, tmp_path, monkeypatch):
+    monkeypatch.setattr(onnx_file, "TOLERANCE", 1e-12)  # below float32's 6e-8 a rounding
+    with pytest.raises(
+        ValueError, match=r"model\.onnx does not compute what the network does: .* off"
+    ):
+        export("small_rgb", tmp_path / "export", format="onnx", checkpoint_dir=small_dir)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_missing_extra_is_named(tiny_dir, tmp_path, monkeypatch):
-    monkeypatch.setattr(export_onnx, "PACKAGES", ("numpy", "no_such_package"))
+def test_export_names_a_missing_extra(tmp_path, monkeypatch):
+    monkeypatch.setattr(onnx_file, "PACKAGES", ("numpy", "no_such_package"))
     message = r"'onnx' needs no_such_package: pip install 'i3d_tf\[export\]'"
     with pytest.raises(ValueError, match=message):
-        export("tiny_rgb", tmp_path / "export", form="onnx", checkpoint_dir=tiny_dir)
+        export("small_rgb", tmp_path / "export", format="onnx")
     assert list(tmp_path.iterdir()) == []

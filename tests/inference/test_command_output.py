@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from i3d_tf.inference import command_output as answering
-from i3d_tf.inference.command_output import answer_videos, table
-from i3d_tf.inference.prediction import Answer
+from i3d_tf.inference import command_output as command_output_file
+from i3d_tf.inference.command_output import classify_videos, format_table
+from i3d_tf.inference.prediction import VideoPrediction, WindowPrediction
 from i3d_tf.metrics.ranking import Prediction
 from i3d_tf.video.decode import read_clip
 from i3d_tf.video.errors import VideoError
@@ -17,26 +17,6 @@ TOP = [
     Prediction("catching or throwing baseball", 3, 0.875, 12.5),
     Prediction("run", 7, 0.0625, -1.25),
 ]
-
-
-class Predictor:
-    """Answers every video whose name does not begin with "bad", and counts the questions."""
-
-    def __init__(self):
-        self.asked = 0
-
-    def answer(self, path, top):
-        self.asked += 1
-        if Path(path).name.startswith("bad"):
-            return Answer(path, "rgb", error="it is empty (0 bytes)")
-        return Answer(path, "rgb", 250, 10.0, TOP[:top], timing={"decode": 0.5, "crop": 0.25})
-
-
-@pytest.fixture
-def predictor():
-    return Predictor()
-
-
 TABLE = [
     "a.mp4  (rgb, 250 frames, 10.00 s)",
     "  class                          probability    logit",
@@ -47,59 +27,81 @@ TABLE = [
 ]
 
 
-def test_a_table_of_one_answer(predictor):
-    assert table(predictor.answer("a.mp4", 5)) == TABLE
+class FakePredictor:
+    """The same prediction for every video whose name does not begin with "bad"."""
+
+    stream = "rgb"
+
+    def __init__(self, **fields):
+        self.fields, self.calls = fields, 0
+
+    def predict(self, path, top=5):
+        self.calls += 1
+        if Path(path).name.startswith("bad"):
+            return VideoPrediction(path, "rgb", error="it is empty (0 bytes)")
+        timing = {"decode": 0.5, "crop": 0.25}
+        return VideoPrediction(path, "rgb", 250, 10.0, TOP[:top], timing=timing, **self.fields)
 
 
-def test_tables_on_stdout_failures_on_stderr(predictor, capsys):
-    assert answer_videos(["a.mp4", "bad.mp4", "b.mp4"], predictor) == 1
+@pytest.fixture
+def predictor():
+    return FakePredictor()
+
+
+def test_format_table_has_a_line_for_each_class(predictor):
+    assert format_table(predictor.predict("a.mp4")) == TABLE
+
+
+def test_format_table_joins_windows_of_one_best_class():
+    run, jump = Prediction("run", 0, 0.5, 1.0), Prediction("jump", 1, 0.75, 2.0)
+    bests = [run, run._replace(probability=0.625), jump]
+    windows = [WindowPrediction(k, k + 1, [best]) for k, best in enumerate(bests)]
+    lines = format_table(FakePredictor(timeline=windows).predict("a.mp4"))
+    assert lines == [
+        *TABLE[:4],
+        "  0.0 to 2.0 s          run (up to 0.62)",
+        "  2.0 to 3.0 s          jump (up to 0.75)",
+        *TABLE[4:],
+    ]
+
+
+def test_classify_videos_prints_tables_on_stdout_and_failures_on_stderr(predictor, capsys):
+    predictions = classify_videos(["a.mp4", "bad.mp4", "b.mp4"], predictor)
+    assert [p.path for p in predictions] == ["a.mp4", "bad.mp4", "b.mp4"]
+    assert [p.error for p in predictions] == [None, "it is empty (0 bytes)", None]
     output = capsys.readouterr()
     second = [line.replace("a.mp4", "b.mp4") for line in TABLE]
     assert output.out.splitlines() == TABLE + second
     assert output.err.splitlines() == [
         "error: bad.mp4: it is empty (0 bytes)",
-        "2 answered, 1 failed",
+        "2 classified, 1 failed",
     ]
 
 
-def test_nothing_is_said_of_failures_where_there_are_none(predictor, capsys):
-    assert answer_videos(["a.mp4"], predictor) == 0
+def test_classify_videos_prints_nothing_on_stderr_without_failures(predictor, capsys):
+    classify_videos(["a.mp4"], predictor)
     assert capsys.readouterr().err == ""
 
 
-def test_json_lines_have_the_failures_too(predictor, capsys):
-    assert answer_videos(["a.mp4", "bad.mp4"], predictor, top=1, as_json=True) == 1
+def test_classify_videos_prints_json_lines_with_failures(predictor, capsys):
+    classify_videos(["a.mp4", "bad.mp4"], predictor, top=1, as_json=True)
     output = capsys.readouterr()
     first, second = map(json.loads, output.out.splitlines())
-    assert first == {
-        "path": "a.mp4",
-        "stream": "rgb",
-        "frames": 250,
-        "seconds": 10.0,
-        "top": [
-            {
-                "class": "catching or throwing baseball",
-                "index": 3,
-                "probability": 0.875,
-                "logit": 12.5,
-            }
-        ],
-        "timing": {"decode": 0.5, "crop": 0.25},
-    }
+    assert first == predictor.predict("a.mp4", 1).to_json()
     assert second == {"path": "bad.mp4", "stream": "rgb", "error": "it is empty (0 bytes)"}
     assert output.err == ""
 
 
-def test_answers_are_printed_as_they_come(capsys):
-    class Impatient(Predictor):
-        def answer(self, path, top):
-            seen = capsys.readouterr().out
-            assert [json.loads(line)["path"] for line in seen.splitlines()] == ["a", "b"][
-                self.asked - 1 : self.asked
+def test_classify_videos_prints_each_prediction_as_it_comes(capsys):
+    class Impatient(FakePredictor):
+        def predict(self, path, top=5):
+            printed = capsys.readouterr().out
+            assert [json.loads(line)["path"] for line in printed.splitlines()] == ["a", "b"][
+                self.calls - 1 : self.calls
             ]
-            return super().answer(path, top)
+            return super().predict(path, top)
 
-    assert answer_videos(["a", "b", "c"], Impatient(), as_json=True) == 0
+    assert len(classify_videos(["a", "b", "c"], Impatient(), as_json=True)) == 3
 
 
 LATIN = os.fsdecode(b"caf\xe9.mp4")  # a name that is not UTF-8
@@ -107,11 +109,13 @@ LATIN = os.fsdecode(b"caf\xe9.mp4")  # a name that is not UTF-8
 
 @pytest.mark.parametrize("encoding", ["utf-8", "ascii", "latin-1"])
 @pytest.mark.parametrize("name", [LATIN, "ünï ✓.mp4"])
-def test_names_that_the_output_cannot_show(predictor, monkeypatch, encoding, name):
+def test_classify_videos_prints_names_that_stdout_cannot_encode(
+    predictor, monkeypatch, encoding, name
+):
     for as_json in (True, False):
         output = io.BytesIO()
         monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(output, encoding))
-        assert answer_videos([name, "a.mp4"], predictor, as_json=as_json) == 0
+        classify_videos([name, "a.mp4"], predictor, as_json=as_json)
         lines = output.getvalue().decode(encoding).splitlines()
         if as_json:
             assert [json.loads(line)["path"] for line in lines] == [name, "a.mp4"]
@@ -120,79 +124,49 @@ def test_names_that_the_output_cannot_show(predictor, monkeypatch, encoding, nam
             assert lines[6:] == TABLE
 
 
-def test_names_that_the_output_can_show_are_readable(predictor, capsys):
-    answer_videos(["ünï ✓.mp4"], predictor, as_json=True)
+def test_classify_videos_prints_letters_in_json_as_they_are(predictor, capsys):
+    classify_videos(["ünï ✓.mp4"], predictor, as_json=True)
     assert '"ünï ✓.mp4"' in capsys.readouterr().out
 
 
-def test_no_video_is_asked_about_where_there_is_none(predictor, tmp_path):
+@pytest.mark.parametrize("option", ["output_video", "timeline_dir"])
+def test_classify_videos_checks_arguments_before_the_first_prediction(predictor, tmp_path, option):
     with pytest.raises(ValueError, match="no videos in this folder"):
-        answer_videos(["a.mp4", tmp_path], predictor)
-    assert predictor.asked == 0
+        classify_videos(["a.mp4", tmp_path], predictor)
+    with pytest.raises(ValueError, match="would both become"):
+        classify_videos(["x/a.mp4", "y/a.mp4"], predictor, **{option: tmp_path / "new"})
+    assert predictor.calls == 0
+    assert not (tmp_path / "new").exists()
 
 
 @pytest.fixture
 def videos(write_grey_video, tmp_path):
-    """Two videos of one name in two folders, and a third."""
-    paths = [tmp_path / name for name in ("x/clip.mp4", "y/clip.avi", "y/other.mp4")]
-    for path in paths:
-        path.parent.mkdir(exist_ok=True)
-        write_grey_video(path, [100] * 12)
-    return [str(path) for path in paths]
+    return [str(write_grey_video(tmp_path / name, [100] * 12)) for name in ("a.avi", "b.mp4")]
 
 
-def test_copies_play(predictor, videos, tmp_path, capsys):
-    copies = tmp_path / "copies"
-    assert answer_videos(videos[1:], predictor, output_video=copies) == 0
-    names = sorted(os.listdir(copies))
-    assert names == ["clip_predicted.mp4", "other_predicted.mp4"]
-    for name in names:
-        assert read_clip(copies / name).shape == (12, 48, 64, 3)
-
-
-def test_one_copy_under_the_name_given(predictor, videos, tmp_path, capsys):
-    assert answer_videos(videos[:1], predictor, output_video=tmp_path / "copy.mp4") == 0
-    assert read_clip(tmp_path / "copy.mp4").shape == (12, 48, 64, 3)
-
-
-def test_two_videos_never_share_a_copy(predictor, videos, tmp_path):
-    with pytest.raises(ValueError, match=r"x/clip\.mp4 and .*y/clip\.avi would both become"):
-        answer_videos(videos, predictor, output_video=tmp_path / "copies")
-    assert predictor.asked == 0
-    assert not (tmp_path / "copies").exists()
-
-
-def test_nothing_is_replaced_by_a_copy(predictor, videos, tmp_path):
-    (tmp_path / "copies").mkdir()
-    earlier = tmp_path / "copies/other_predicted.mp4"
-    earlier.write_text("earlier")
-    with pytest.raises(ValueError, match=r"other_predicted\.mp4: exists already"):
-        answer_videos(videos[1:], predictor, output_video=tmp_path / "copies")
-    with pytest.raises(ValueError, match="exists already"):
-        answer_videos(videos[:1], predictor, output_video=videos[0].replace("x/", "./x/"))
-    assert earlier.read_text() == "earlier"
-    assert predictor.asked == 0
-
-
-def test_failures_get_no_copy(predictor, tmp_path, capsys):
-    assert answer_videos(["bad.mp4"], predictor, output_video=tmp_path / "copies") == 1
-    assert not (tmp_path / "copies").exists()
+def test_classify_videos_writes_copies_and_timelines(videos, tmp_path, capsys):
+    predictor = FakePredictor(timeline=[WindowPrediction(0, 1, TOP)])
+    arguments = [*videos, tmp_path / "bad.mp4"]
+    copies, timelines = tmp_path / "copies", tmp_path / "timelines"
+    classify_videos(arguments, predictor, output_video=copies, timeline_dir=timelines)
+    assert sorted(os.listdir(copies)) == ["a_predicted.mp4", "b_predicted.mp4"]
+    assert sorted(os.listdir(timelines)) == ["a_timeline.svg", "b_timeline.svg"]
+    assert read_clip(copies / "a_predicted.mp4").shape == (12, 48, 64, 3)
 
 
 @pytest.mark.parametrize("error", [VideoError("copy.mp4", "no space"), OSError("no space")])
-def test_an_answer_is_shown_though_its_copy_failed(
+def test_classify_videos_prints_a_prediction_whose_copy_failed(
     predictor, videos, tmp_path, monkeypatch, capsys, error
 ):
-    def fail(answer, target):
-        if answer.path == videos[1]:
+    def fail(prediction, path):
+        if prediction.path == videos[0]:
             raise error
 
-    monkeypatch.setattr(answering, "write_annotated", fail)
-    assert answer_videos(videos[1:], predictor, output_video=tmp_path / "copies") == 1
+    monkeypatch.setattr(command_output_file, "write_annotated", fail)
+    first, second = classify_videos(videos, predictor, output_video=tmp_path / "copies")
+    assert first.error.startswith("classified, but its copy cannot be written: ")
+    assert "no space" in first.error
+    assert first.top == second.top
     output = capsys.readouterr()
     assert output.out.count("catching or throwing baseball") == 2
-    assert f"error: {videos[1]}: answered, but its copy could not be written: " in output.err
-    assert answer_videos(videos[1:], predictor, as_json=True, output_video=tmp_path / "copies") == 1
-    first, second = map(json.loads, capsys.readouterr().out.splitlines())
-    assert "no space" in first["error"]
-    assert first["top"] == second["top"]
+    assert f"error: {videos[0]}: classified, but its copy cannot be written: " in output.err

@@ -53,9 +53,9 @@ def test_the_protocol_is_kept(video):
     assert np.stack(list(shown.frames("rgb"))).shape == (15, 48, 48, 3)
 
 
-@pytest.mark.parametrize("piece_bytes", [1, 7 * 40 * 53 * 8, 2**26])
-def test_flow_that_is_there_is_read(flow_file, resized, piece_bytes, monkeypatch):
-    monkeypatch.setattr(video_streams, "PIECE_BYTES", piece_bytes)
+@pytest.mark.parametrize("read_bytes", [1, 7 * 40 * 53 * 8, 2**26])
+def test_flow_that_is_there_is_read(flow_file, resized, read_bytes, monkeypatch):
+    monkeypatch.setattr(video_streams, "READ_BYTES", read_bytes)
     shown = VideoSource("not even there.mp4", SMALL, flow_file=flow_file)
     expected = dequantize(quantize(compute_flow(resized, "dis")))
     np.testing.assert_array_equal(list(shown.frames("flow")), centre_crop(expected, 32))

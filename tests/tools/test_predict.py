@@ -4,7 +4,7 @@ import subprocess
 
 import pytest
 
-TINY = ("--rgb_checkpoint=tiny_rgb", "--flow_checkpoint=tiny_flow")
+SMALL = ("--rgb_checkpoint=small_rgb", "--flow_checkpoint=small_flow")
 
 
 @pytest.fixture
@@ -17,31 +17,33 @@ def folder(write_grey_video, tmp_path):
     return folder
 
 
-def test_a_folder_with_bad_videos(run_tool, tiny_dir, folder, write_bad_videos):
+def test_predict_prints_json_lines_of_good_and_bad_videos(
+    run_tool, small_dir, folder, write_bad_videos
+):
     reasons = write_bad_videos(folder)
     status, out, err = run_tool(
-        "predict", *TINY, f"--checkpoint_dir={tiny_dir}", "--json", "--top=2", folder
+        "predict", *SMALL, f"--checkpoint_dir={small_dir}", "--json", "--top=2", folder
     )
     assert (status, err) == (1, [])
-    answers = {record["path"]: record for record in map(json.loads, out)}
-    assert list(answers) == sorted(str(path) for path in folder.iterdir())
+    records = {record["path"]: record for record in map(json.loads, out)}
+    assert list(records) == sorted(str(path) for path in folder.iterdir())
     for name, reason in reasons.items():
-        answer = answers.pop(str(folder / name))
-        assert set(answer) == {"path", "stream", "error"}
-        assert answer["error"].startswith(reason)
-    assert len(answers) == 2
-    for answer in answers.values():
-        assert (answer["stream"], answer["frames"], answer["seconds"]) == ("rgb", 20, 0.8)
-        assert len(answer["top"]) == 2
-        assert set(answer["top"][0]) == {"class", "index", "probability", "logit"}
+        record = records.pop(str(folder / name))
+        assert set(record) == {"path", "stream", "error"}
+        assert record["error"].startswith(reason)
+    assert len(records) == 2
+    for record in records.values():
+        assert (record["stream"], record["frames"], record["seconds"]) == ("rgb", 20, 0.8)
+        assert len(record["top"]) == 2
+        assert set(record["top"][0]) == {"class", "index", "probability", "logit"}
 
 
-def test_both_streams_as_a_table(run_tool, tiny_dir, write_grey_video, tmp_path):
+def test_predict_prints_a_table_of_both_streams(run_tool, small_dir, write_grey_video, tmp_path):
     video = write_grey_video(tmp_path / "good.mp4", range(0, 90, 10))
     status, out, err = run_tool(
         "predict",
-        *TINY,
-        f"--checkpoint_dir={tiny_dir}",
+        *SMALL,
+        f"--checkpoint_dir={small_dir}",
         "--stream=joint",
         "--flow_engine=opencv",
         video,
@@ -54,7 +56,7 @@ def test_both_streams_as_a_table(run_tool, tiny_dir, write_grey_video, tmp_path)
     assert sum(float(line.split()[1]) for line in out[2:7]) == pytest.approx(1, abs=5e-4)
 
 
-def test_missing_weights_are_one_line(run_tool, tmp_path):
+def test_predict_prints_one_line_for_missing_weights(run_tool, tmp_path):
     status, out, err = run_tool("predict", f"--checkpoint_dir={tmp_path}", "video.mp4")
     assert (status, out, len(err)) == (1, [], 1)
     assert err[0].startswith("error: No weights named 'rgb_imagenet' in")
@@ -65,15 +67,15 @@ def test_missing_weights_are_one_line(run_tool, tmp_path):
     ("number", "status"),
     [pytest.param(signal.SIGINT, 130, marks=pytest.mark.slow), (signal.SIGTERM, 143)],
 )
-def test_signal_ends_predict_with_one_line(tool_command, tiny_dir, folder, number, status):
+def test_signal_ends_predict_with_one_line(tool_command, small_dir, folder, number, status):
     # Jobs that a shell starts in the background ignore the signal, and so would their children.
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    # More videos than can be answered before the signal arrives; the first answer says it may come.
+    # More videos than can be classified before the signal comes, at the first prediction.
     videos = []
     for index in range(200):
         videos.append(folder / f"{index}.mp4")
         videos[-1].symlink_to(folder / "good.mp4")
-    command = tool_command("predict", *TINY, f"--checkpoint_dir={tiny_dir}", "--json", *videos)
+    command = tool_command("predict", *SMALL, f"--checkpoint_dir={small_dir}", "--json", *videos)
     with subprocess.Popen(**command) as process:
         signal.signal(signal.SIGINT, before)
         first = json.loads(process.stdout.readline())

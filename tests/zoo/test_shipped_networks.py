@@ -36,7 +36,7 @@ def test_the_manifest_describes_them(stream):
 
 def test_both_streams_tell_actions_from_their_reversals(clips):
     predictor = Predictor("joint", NAMES, CHECKPOINTS)
-    answers = {action: predictor.answer(path) for action, path in clips.items()}
-    right = [action for action, answer in answers.items() if answer.top[0].label == action]
+    predictions = {action: predictor.predict(path) for action, path in clips.items()}
+    correct = [action for action, p in predictions.items() if p.top[0].label == action]
     # On 120 test clips both streams are right 119 times or more: of six, one miss is luck.
-    assert len(right) >= 5
+    assert len(correct) >= 5

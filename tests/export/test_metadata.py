@@ -1,0 +1,57 @@
+import json
+
+import pytest
+
+from i3d_tf.export.metadata import describe_preprocessing, export_metadata, metadata_text
+from i3d_tf.specs.protocol import Protocol
+from i3d_tf.zoo.checkpoint import Checkpoint
+
+PROTOCOL = Protocol(frames=16, short_side=96, crop_size=80)
+
+
+def checkpoint(stream):
+    return Checkpoint(f"my_{stream}", None, stream, ("run", "jump"), PROTOCOL, f"hash {stream}")
+
+
+@pytest.mark.parametrize(
+    ("streams", "stream"), [(["rgb"], "rgb"), (["joint"], "joint"), (["rgb", "flow"], "joint")]
+)
+def test_export_metadata_names_sources_classes_and_protocol(streams, stream):
+    metadata = export_metadata({s: checkpoint(s) for s in streams}, "saved_model", "float32")
+    assert json.loads(metadata_text(metadata)) == metadata
+    assert metadata.pop("preprocessing") == describe_preprocessing(stream, PROTOCOL)
+    assert metadata.pop("made_by").startswith("i3d_tf ")
+    assert metadata == {
+        "format": "saved_model",
+        "stream": stream,
+        "sources": {s: {"name": f"my_{s}", "sha256": f"hash {s}"} for s in streams},
+        "class_names": ["run", "jump"],
+        "protocol": {
+            "frames": 16,
+            "frame_rate": 25.0,
+            "short_side": 96,
+            "crop_size": 80,
+            "windows": 1,
+            "crops": 1,
+            "rgb_step": 1,
+        },
+        "precision": "float32",
+    }
+
+
+def test_describe_preprocessing_of_one_window():
+    assert describe_preprocessing("rgb", PROTOCOL) == {
+        "frames": "the first 16 at 25 per second; fewer are looped from the start",
+        "resize": "short side 96, bilinear at half-pixel centres without antialiasing, rounded to "
+        "8 bits",
+        "crop": "80 x 80, centre",
+        "rgb": "value / 127.5 - 1",
+    }
+
+
+def test_describe_preprocessing_of_several_windows_and_sparse_rgb():
+    steps = describe_preprocessing("joint", Protocol(frames=10, windows=3, rgb_step=5))
+    assert steps["frames"].startswith("3 windows of 10, spread evenly, whose logits are averaged,")
+    assert steps["rgb"].endswith("of the middle one of every 5 frames")
+    assert "truncated at +-20, / 20" in steps["flow"]
+    assert "rgb" not in describe_preprocessing("flow", PROTOCOL)
