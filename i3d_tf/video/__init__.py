@@ -1,1 +1,1 @@
-"""Clips and flow: decode, sample, transform, optical flow. Never Keras."""
+"""Videos to arrays and back: decode, sample, transform, encode. Never Keras."""

@@ -1,1 +1,1 @@
-"""Named arrays to any Keras model: readers, the one strict writer, the store."""
+"""Named arrays to any Keras model: readers, one strict writer, store."""
