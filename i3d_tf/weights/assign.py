@@ -73,7 +73,7 @@ def read_weights(model: "keras.Model | keras.Layer") -> dict[str, np.ndarray]:
 
 
 def _weights_by_path(model):
-    """The model's variables by path, without the state of random generators."""
+    """Returns the model's variables by path, without the state of random generators."""
     variables = model.weights
     repeated = [path for path, count in Counter(v.path for v in variables).items() if count > 1]
     if repeated:
@@ -88,7 +88,7 @@ def _pattern_list(name, patterns):
 
 
 def _is_numeric(array):
-    """Whether an array holds booleans, integers or real numbers, so that assigning cannot fail."""
+    """Returns whether an array holds booleans, integers or real numbers, which can be assigned."""
     return array.dtype.kind in "biuf" or array.dtype.name == "bfloat16"
 
 

@@ -142,7 +142,7 @@ def _to_json(rows):
 
 
 def _max_bytes(model):
-    """Bytes that a model's weights file has at most; it includes a compiled model's optimizer."""
+    """Returns the largest size of a model's weights file in bytes, with a compiled optimizer."""
     optimizer = getattr(model, "optimizer", None)
     variables = [*model.variables, *(optimizer.variables if optimizer else ())]
     return sum(4 * prod(variable.shape) + _HDF5_BYTES_PER_VARIABLE for variable in variables)

@@ -86,7 +86,7 @@ def read_checkpoint(
 
 
 def _open(files):
-    """A reader of the checkpoint, and the shape of each name in it."""
+    """Returns a reader of the checkpoint, and the shape of each name in it."""
     import tensorflow as tf
 
     for file in files:

@@ -76,7 +76,7 @@ def read_first_kernel(path: os.PathLike | str) -> np.ndarray:
 
 
 def _shapes_of_layers(path):
-    """The shape of every dataset under `layers/`, by its name."""
+    """Returns the shape of every dataset under `layers/`, by its name."""
     import h5py
 
     shapes = {}
@@ -96,5 +96,5 @@ def _shapes_of_layers(path):
 
 
 def _datasets(rank):
-    """Names of the datasets of the first and the last kernel."""
+    """Returns the names of the datasets of the first and the last kernel."""
     return tuple(name.replace("3d", f"{rank}d") for name in (FIRST_DATASET, LAST_DATASET))

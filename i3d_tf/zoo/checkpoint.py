@@ -46,7 +46,7 @@ class Checkpoint:
 
     @property
     def precision(self) -> str:
-        """Name of the dtype policy of its layers: "float32" or "mixed_bfloat16"."""
+        """The name of its layers' dtype policy: "float32" or "mixed_bfloat16"."""
         return self.model.layers[-1].dtype_policy.name
 
 
@@ -140,7 +140,7 @@ def open_checkpoints(
 
 
 def _shared_protocol(opened, fields, overrides):
-    """The first network's protocol, after comparing some of its fields with the others'."""
+    """Returns the first network's protocol, after comparing some fields with the others'."""
     first, *others = (
         dataclasses.replace(checkpoint.protocol, **overrides or {})
         for checkpoint in opened.values()
@@ -178,7 +178,7 @@ def stream_of(model: "keras.Model") -> str:
 
 
 def _read_manifest_row(weights: ResolvedWeights) -> dict:
-    """Fields of `Checkpoint` in a row of the manifest."""
+    """Reads fields of `Checkpoint` from a row of the manifest."""
     labels = weights.row.get("labels")
     try:
         protocol = Protocol(**weights.row.get("protocol", {}))
@@ -194,7 +194,7 @@ def _read_manifest_row(weights: ResolvedWeights) -> dict:
 
 
 def _read_run(weights: ResolvedWeights) -> dict:
-    """Fields of `Checkpoint` in the folder of a training run."""
+    """Reads fields of `Checkpoint` from the folder of a training run."""
     path = weights.run_file
     if not path.is_file():
         raise FileNotFoundError(

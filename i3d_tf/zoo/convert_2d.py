@@ -126,7 +126,7 @@ def applications() -> tuple[str, ...]:
 
 
 def _model_2d(application, source):
-    """The application with ImageNet's weights, or with a file's."""
+    """Returns the application with ImageNet's weights, or with those of a file."""
     build = getattr(keras.applications, application)
     if source is None:
         try:
@@ -146,7 +146,7 @@ def _model_2d(application, source):
 
 
 def _with_weights_of(source, application, build):
-    """The application with its head or, where the file has no such head, without."""
+    """Returns the application with its head or, if the file has no such head, without."""
     try:
         return _load_quietly(build, source, include_top=True)
     except Exception as error:  # a file that does not fit fails anywhere, in any way
@@ -175,7 +175,7 @@ def _reason(error):
 
 
 def _hashes(source):
-    """File name to SHA-256 of the source's files; a V1 checkpoint is one file."""
+    """Returns file name to SHA-256 of the source's files; a V1 checkpoint is one file."""
     return {file.name: sha256(file) for file in dict.fromkeys(slim_files(source))}
 
 

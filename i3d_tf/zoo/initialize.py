@@ -22,7 +22,7 @@ from i3d_tf.zoo.resolve import CHECKPOINT_DIR, resolve
 if TYPE_CHECKING:
     import keras
 
-TRUNKS = ("", "rgb_stream/", "flow_stream/")  # what the paths of a 2D trunk may begin with
+TRUNKS = ("", "rgb_stream/", "flow_stream/")  # prefixes of the paths of a 2D trunk
 
 
 def write_initial_weights(
@@ -30,7 +30,7 @@ def write_initial_weights(
     init: os.PathLike | str,
     checkpoint_dir: os.PathLike | str = CHECKPOINT_DIR,
     width_multiplier: float = 1.0,
-):
+) -> None:
     """Assigns the weights to start with, and warns of layers that stay untrained.
 
     Weights of the same network are copied; where the number of classes differs, without the head.
@@ -51,8 +51,8 @@ def write_initial_weights(
     """
     source = read_initial_weights(init, checkpoint_dir, width_multiplier)
     targets = {variable.path: tuple(variable.shape) for variable in model.weights}
-    of_images = _is_inception_v1(source)
-    arrays = _from_images(source, targets, init, model.name) if of_images else source
+    is_2d = _is_inception_v1(source)
+    arrays = _from_images(source, targets, init, model.name) if is_2d else source
     arrays = {
         path: value
         for path, value in arrays.items()
@@ -61,8 +61,7 @@ def write_initial_weights(
     untrained = [
         path
         for path in targets
-        if path not in arrays
-        and (path.startswith(f"{HEAD}/") or (of_images and not _in_trunk(path)))
+        if path not in arrays and (path.startswith(f"{HEAD}/") or (is_2d and not _in_trunk(path)))
     ]
     assign_weights(model, arrays, ignore_target=untrained)
     if untrained:
@@ -85,14 +84,14 @@ def _is_inception_v1(source):
 
 
 def _in_trunk(path):
-    """Whether a variable belongs to an Inception-v1, in 2D or in 3D."""
+    """Returns whether a variable belongs to an Inception-v1, in 2D or in 3D."""
     for prefix in TRUNKS:
         path = path.removeprefix(prefix)
     return path.partition("/")[0] in {row.name for row in (*INCEPTION_V1, *I3D)}
 
 
 def _from_images(source, targets, init, name):
-    """What 2D Inception-v1 gives a network that it is a part of."""
+    """Returns the weights of 2D Inception-v1 by the paths of a network that it is a part of."""
     if FIRST_KERNEL in targets:
         return inflate_inception(source, targets[FIRST_KERNEL][-2])
     trunks = [prefix for prefix in TRUNKS if prefix + FIRST_KERNEL_2D in targets]

@@ -140,7 +140,7 @@ def load(
 
 
 def _read_i3d(path, width_multiplier):
-    """`variable.path` to value of the weights in a file of I3D."""
+    """Reads `variable.path` to value of the weights in a file of I3D."""
     is_model = path.suffix == ".keras"
     source = read_weights(
         load_keras(path) if is_model else load_weights_file(path, width_multiplier)

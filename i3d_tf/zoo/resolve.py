@@ -47,7 +47,7 @@ class ResolvedWeights:
 
     @cached_property
     def sha256(self) -> str:
-        """Hexadecimal SHA-256 of the file, which is read for it at most once."""
+        """The hexadecimal SHA-256 of the file, which is read for it at most once."""
         return self.row["sha256"] if self.kind == NAME else sha256(self.path)
 
     @property

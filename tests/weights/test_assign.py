@@ -28,12 +28,12 @@ def values(model):
 ALL_ZERO = {"first/kernel": [[0.0] * 3] * 2, "first/bias": [0.0] * 3, "last/kernel": [[0.0]] * 3}
 
 
-def test_writes_every_array_to_the_variable_of_its_name(model):
+def test_assign_weights_assigns_by_path(model):
     assert assign_weights(model, NEW) == 3
     assert values(model) == {name: array.tolist() for name, array in NEW.items()}
 
 
-def test_read_weights_is_a_copy(model):
+def test_read_weights_returns_copies(model):
     before = read_weights(model)
     assign_weights(model, NEW)
     assert not before["first/kernel"].any()
@@ -54,14 +54,14 @@ def test_read_weights_is_a_copy(model):
         ({"last/kernel": np.ones((3, 1), complex)}, "1 arrays are not numbers"),
     ],
 )
-def test_assigns_nothing_unless_all_fits(model, change, message):
+def test_assign_weights_assigns_all_or_nothing(model, change, message):
     arrays = {name: array for name, array in (NEW | change).items() if array is not None}
     with pytest.raises(WeightsError, match=f"Nothing was assigned to 'small': .*{message}"):
         assign_weights(model, arrays)
     assert values(model) == ALL_ZERO
 
 
-def test_names_all_kinds_of_problems_and_few_of_each(model):
+def test_error_names_all_kinds_of_problems_and_few_of_each(model):
     arrays = {f"extra_{index}": np.ones(1) for index in range(9)} | {"first/bias": np.ones(4)}
     with pytest.raises(WeightsError) as error:
         assign_weights(model, arrays)
@@ -71,7 +71,7 @@ def test_names_all_kinds_of_problems_and_few_of_each(model):
     assert "1 shapes differ (first/bias" in message
 
 
-def test_ignores_only_what_is_declared(model):
+def test_assign_weights_ignores_declared_names_only(model):
     arrays = {
         "first/kernel": NEW["first/kernel"],
         "first/bias": NEW["first/bias"],
@@ -92,7 +92,7 @@ def test_patterns_may_come_from_an_iterator(model):
 
 
 @pytest.mark.parametrize("argument", ["ignore_source", "ignore_target"])
-def test_a_bare_string_is_not_a_list_of_patterns(model, argument):
+def test_string_is_not_a_list_of_patterns(model, argument):
     # Its letters would be the patterns, and "*" is one of them: everything would be ignored.
     with pytest.raises(
         ValueError, match=f"`{argument}` must be a list of patterns; received 'last/"
@@ -101,12 +101,12 @@ def test_a_bare_string_is_not_a_list_of_patterns(model, argument):
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.int32, np.float16, ml_dtypes.bfloat16])
-def test_takes_numbers_of_any_precision(model, dtype):
+def test_assign_weights_takes_any_precision(model, dtype):
     assign_weights(model, {name: array.astype(dtype) for name, array in NEW.items()})
     assert values(model)["first/bias"] == [0, 1, 2]
 
 
-def test_two_variables_of_one_path_are_refused():
+def test_variables_of_the_same_path_are_refused():
     clip = keras.Input((2,))
     twins = [keras.Sequential([keras.layers.Dense(1, name="twin")], name=name) for name in "ab"]
     model = keras.Model(clip, [twin(clip) for twin in twins], name="twins")

@@ -17,14 +17,14 @@ NAME, PART = "model.bin", "model.bin.part"
 
 
 class Upstream:
-    """What the server does, and what it was asked.
+    """Behaviour of a server, and the requests it got.
 
     Attributes:
-        content: What it sends.
-        understands_ranges: Whether it sends only what is asked for.
+        content: The file it sends.
+        understands_ranges: Whether it sends the requested range only.
         breaks_after: Bytes after which it closes the connection; None sends all.
         breaks: How many times it does so.
-        status: What it answers instead, or None.
+        status: Its error status in place of the file, or None.
         requests: (path, Range header or None) of each request.
     """
 
@@ -88,7 +88,7 @@ def names(folder):
     return sorted(path.name for path in folder.iterdir())
 
 
-def test_downloads_and_verifies(upstream, tmp_path):
+def test_download_fetches_and_verifies(upstream, tmp_path):
     path = download(FILE, tmp_path / "new/folder", upstream.url)
     assert path == tmp_path / "new/folder" / NAME
     assert path.read_bytes() == CONTENT
@@ -96,30 +96,30 @@ def test_downloads_and_verifies(upstream, tmp_path):
     assert upstream.requests == [("/pinned/data/model.bin", None)]
 
 
-def test_a_slash_at_the_end_of_the_address_does_no_harm(upstream, tmp_path):
+def test_base_url_may_end_with_a_slash(upstream, tmp_path):
     download(FILE, tmp_path, upstream.url + "/")
     assert upstream.requests == [("/pinned/data/model.bin", None)]
 
 
-def test_a_file_of_unknown_size_is_verified_by_its_blob_id(upstream, tmp_path):
+def test_file_of_unknown_size_is_verified_by_its_blob_id(upstream, tmp_path):
     assert (
         download(UpstreamFile(FILE.path, None, BLOB), tmp_path, upstream.url).read_bytes()
         == CONTENT
     )
 
 
-def test_what_is_there_is_not_fetched_again(upstream, tmp_path):
+def test_existing_file_is_not_fetched_again(upstream, tmp_path):
     (tmp_path / NAME).write_bytes(CONTENT)
     download(FILE, tmp_path, upstream.url)
     assert upstream.requests == []
 
 
-def test_another_file_of_that_name_is_replaced(upstream, tmp_path):
+def test_other_file_of_the_same_name_is_replaced(upstream, tmp_path):
     (tmp_path / NAME).write_bytes(b"not this")
     assert download(FILE, tmp_path, upstream.url).read_bytes() == CONTENT
 
 
-def test_progress_counts_up_to_all_of_it(upstream, tmp_path):
+def test_progress_counts_bytes(upstream, tmp_path):
     calls = []
     download(FILE, tmp_path, upstream.url, lambda *call: calls.append(call))
     done = [count for count, _ in calls]
@@ -127,7 +127,7 @@ def test_progress_counts_up_to_all_of_it(upstream, tmp_path):
     assert {total for _, total in calls} == {10_240}
 
 
-def test_goes_on_where_a_broken_connection_stopped(upstream, tmp_path):
+def test_download_continues_after_a_broken_connection(upstream, tmp_path):
     upstream.breaks_after, upstream.breaks = 4000, 2
     calls = []
     path = download(FILE, tmp_path, upstream.url, lambda *call: calls.append(call))
@@ -137,28 +137,28 @@ def test_goes_on_where_a_broken_connection_stopped(upstream, tmp_path):
     assert names(tmp_path) == [NAME]
 
 
-def test_begins_anew_where_the_server_sends_all_of_it_again(upstream, tmp_path):
+def test_download_restarts_if_the_server_knows_no_ranges(upstream, tmp_path):
     upstream.understands_ranges = False
     upstream.breaks_after, upstream.breaks = 4000, 1
     assert download(FILE, tmp_path, upstream.url).read_bytes() == CONTENT
     assert [wanted for _, wanted in upstream.requests] == [None, "bytes=4000-"]
 
 
-def test_goes_on_with_what_an_earlier_run_left(upstream, tmp_path):
+def test_download_continues_an_earlier_run(upstream, tmp_path):
     (tmp_path / PART).write_bytes(CONTENT[:9000])
     assert download(FILE, tmp_path, upstream.url).read_bytes() == CONTENT
     assert upstream.requests == [("/pinned/data/model.bin", "bytes=9000-")]
 
 
 @pytest.mark.parametrize("understands_ranges", [True, False])
-def test_an_earlier_run_had_fetched_all_of_it(upstream, tmp_path, understands_ranges):
+def test_earlier_run_had_fetched_every_byte(upstream, tmp_path, understands_ranges):
     upstream.understands_ranges = understands_ranges
     (tmp_path / PART).write_bytes(CONTENT)
     assert download(FILE, tmp_path, upstream.url).read_bytes() == CONTENT
     assert names(tmp_path) == [NAME]
 
 
-def test_a_connection_that_always_breaks_keeps_what_has_arrived(upstream, tmp_path):
+def test_connection_that_always_breaks_keeps_the_bytes(upstream, tmp_path):
     upstream.breaks_after = 100
     with pytest.raises(
         WeightsError, match=r"ended after 400 of 10,240 bytes.*Run the command again"
@@ -180,21 +180,21 @@ def test_wrong_content_is_not_kept(upstream, tmp_path, size):
     assert names(tmp_path) == []
 
 
-def test_a_wrong_beginning_left_by_an_earlier_run_is_not_kept(upstream, tmp_path):
+def test_wrong_bytes_of_an_earlier_run_are_not_kept(upstream, tmp_path):
     (tmp_path / PART).write_bytes(b"wrong")
     with pytest.raises(WeightsError, match="not the published file"):
         download(FILE, tmp_path, upstream.url)
     assert names(tmp_path) == []
 
 
-def test_too_little_is_not_the_published_file(upstream, tmp_path):
+def test_file_that_is_too_short_is_not_kept(upstream, tmp_path):
     upstream.content = CONTENT[:-1]
     with pytest.raises(WeightsError, match="10,239 bytes; 10,240 were published"):
         download(FILE, tmp_path, upstream.url)
     assert names(tmp_path) == []
 
 
-def test_too_much_is_not_fetched_to_its_end(upstream, tmp_path):
+def test_file_that_is_too_long_is_not_fetched_to_its_end(upstream, tmp_path):
     upstream.content = CONTENT * 50
     with pytest.raises(WeightsError, match="11,000 bytes or more; 10,240 were published"):
         download(FILE, tmp_path, upstream.url)
@@ -202,7 +202,7 @@ def test_too_much_is_not_fetched_to_its_end(upstream, tmp_path):
 
 
 @pytest.mark.parametrize(("status", "attempts"), [(404, 1), (403, 1), (503, 4)])
-def test_an_answer_that_is_no_file(upstream, tmp_path, status, attempts):
+def test_error_status_is_reported(upstream, tmp_path, status, attempts):
     upstream.status = status
     (tmp_path / PART).write_bytes(CONTENT[:10])
     with pytest.raises(WeightsError, match=rf"data/model\.bin: the server replied {status} "):
@@ -211,13 +211,13 @@ def test_an_answer_that_is_no_file(upstream, tmp_path, status, attempts):
     assert names(tmp_path) == [PART]
 
 
-def test_nobody_listens(upstream, tmp_path):
+def test_refused_connection_is_reported(upstream, tmp_path):
     with pytest.raises(WeightsError, match=r"cannot be fetched \(.*refused.*\).*--source"):
         download(FILE, tmp_path, "http://127.0.0.1:1")
     assert names(tmp_path) == []
 
 
-def test_from_a_folder(tmp_path):
+def test_download_reads_a_folder(tmp_path):
     (tmp_path / "mirror of upstream/data").mkdir(parents=True)
     (tmp_path / "mirror of upstream/data" / NAME).write_bytes(CONTENT)
     address = (tmp_path / "mirror of upstream").as_uri()
@@ -225,7 +225,7 @@ def test_from_a_folder(tmp_path):
 
 
 @pytest.mark.parametrize("address", ["ftp://127.0.0.1", "/tmp", "", "data:,abc"])
-def test_other_addresses_are_refused(tmp_path, address):
+def test_other_schemes_are_refused(tmp_path, address):
     with pytest.raises(WeightsError, match="`base_url` must start with one of"):
         download(FILE, tmp_path, address)
     assert names(tmp_path) == []

@@ -44,7 +44,7 @@ def refusal(source):
 
 
 @pytest.mark.parametrize("kind", FORMATS)
-def test_reads_every_weight_by_our_names(write, values, kind):
+def test_read_slim_returns_every_weight_by_our_paths(write, values, kind):
     arrays = read_slim(write(kind))
     assert len(arrays) == len(values) == 230
     for ours, value in arrays.items():
@@ -52,7 +52,7 @@ def test_reads_every_weight_by_our_names(write, values, kind):
 
 
 @pytest.mark.parametrize("kind", FORMATS)
-def test_training_state_may_be_there(write, values, kind):
+def test_read_slim_ignores_training_state(write, values, kind):
     extra = {
         "global_step": np.int64(7),
         f"{FIRST}/Momentum": values[FIRST],
@@ -65,7 +65,7 @@ def test_training_state_may_be_there(write, values, kind):
     np.testing.assert_array_equal(arrays["Conv2d_1a_7x7/conv_2d/kernel"], values[FIRST])
 
 
-def test_a_source_is_a_folder_a_prefix_or_a_file(write, tmp_path):
+def test_slim_files_takes_folder_prefix_or_file(write, tmp_path):
     v1, v2 = write("v1"), write("v2")
     file = v1 / "inception_v1.ckpt"
     pair = (v2 / "model.ckpt.index", v2 / "model.ckpt.data-00000-of-00001")
@@ -77,7 +77,7 @@ def test_a_source_is_a_folder_a_prefix_or_a_file(write, tmp_path):
     assert slim_files(v2 / "model.ckpt-12").index.name == "model.ckpt-12.index"
 
 
-def test_where_nothing_is_the_address_is_named(tmp_path):
+def test_missing_checkpoint_names_the_address(tmp_path):
     for source in (tmp_path, tmp_path / "inception_v1.ckpt"):
         message = refusal(source)
         assert message.startswith(f"{source}: no checkpoint.")
@@ -117,7 +117,7 @@ def test_checkpoint_of_i3d_is_refused(
         (lambda content: content[: len(content) // 2], "not a readable checkpoint"),
     ],
 )
-def test_a_damaged_single_file(write, edit, expected):
+def test_damaged_v1_file_is_refused(write, edit, expected):
     file = write("v1") / "inception_v1.ckpt"
     file.write_bytes(edit(file.read_bytes()))
     message = refusal(file)
@@ -125,7 +125,7 @@ def test_a_damaged_single_file(write, edit, expected):
     assert expected in message
 
 
-def test_one_changed_bit_in_a_single_file_never_passes(write):
+def test_changed_bit_in_a_v1_file_is_refused(write):
     file = write("v1") / "inception_v1.ckpt"
     content = file.read_bytes()
     for place in np.linspace(0, len(content) - 100, 15).astype(int):

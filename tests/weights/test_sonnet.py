@@ -58,7 +58,7 @@ def refusal(folder, release=RGB):
 
 
 @pytest.mark.parametrize("name", RELEASES)
-def test_reads_every_release_by_our_names(narrow, values_for, released_shapes, name):
+def test_read_sonnet_returns_every_release_by_our_paths(narrow, values_for, released_shapes, name):
     arrays = read_sonnet(narrow(name), RELEASES[name]).arrays
     assert len(arrays) == 230
     released = values_for(released_shapes(name, NARROW))
@@ -70,7 +70,7 @@ def test_reads_every_release_by_our_names(narrow, values_for, released_shapes, n
 
 
 @pytest.mark.parametrize("name", RELEASES)
-def test_the_form_tested_here_is_that_of_the_real_index_file(shared_dir, released_shapes, name):
+def test_real_index_files_have_the_released_shapes(shared_dir, released_shapes, name):
     import tensorflow as tf
 
     prefix = str(shared_dir / "golden/release_index" / name / "model.ckpt")
@@ -79,14 +79,14 @@ def test_the_form_tested_here_is_that_of_the_real_index_file(shared_dir, release
 
 
 @pytest.mark.parametrize("name", RELEASES)
-def test_real_index_files_are_known_byte_for_byte(shared_dir, tmp_path, name):
+def test_identify_knows_the_real_index_files(shared_dir, tmp_path, name):
     index = shared_dir / "golden/release_index" / name / INDEX
     other = tmp_path / "other"
     other.write_bytes(b"")
     assert identify(index, other) == (name, None)
 
 
-def test_a_source_is_a_folder_a_prefix_or_an_index_file(tmp_path):
+def test_checkpoint_files_takes_folder_prefix_or_index_file(tmp_path):
     files = tuple(tmp_path / name for name in (INDEX, DATA))
     for file in files:
         file.write_bytes(b"x")
@@ -95,20 +95,20 @@ def test_a_source_is_a_folder_a_prefix_or_an_index_file(tmp_path):
 
 
 @pytest.mark.parametrize("absent", [INDEX, DATA])
-def test_a_missing_file_is_named(narrow, absent):
+def test_missing_file_is_named(narrow, absent):
     folder = narrow()
     (folder / absent).unlink()
     assert f"{absent}: no such file. `source` must be a folder with" in refusal(folder)
 
 
 @pytest.mark.parametrize("empty", [INDEX, DATA])
-def test_an_empty_file_is_named(narrow, empty):
+def test_empty_file_is_named(narrow, empty):
     folder = narrow()
     (folder / empty).write_bytes(b"")
     assert refusal(folder) == f"{folder / empty}: the file is empty."
 
 
-def test_truncated_data(narrow):
+def test_truncated_data_is_refused(narrow):
     folder = narrow()
     content = (folder / DATA).read_bytes()
     (folder / DATA).write_bytes(content[:-1])
@@ -116,7 +116,7 @@ def test_truncated_data(narrow):
 
 
 @pytest.mark.parametrize("kept", [1, 40, 0.5, 0.999])
-def test_truncated_index(narrow, kept):
+def test_truncated_index_is_refused(narrow, kept):
     folder = narrow()
     content = (folder / INDEX).read_bytes()
     length = kept if isinstance(kept, int) else int(len(content) * kept)
@@ -124,14 +124,14 @@ def test_truncated_index(narrow, kept):
     assert f"{INDEX}: not a readable checkpoint index" in refusal(folder)
 
 
-def test_text_instead_of_an_index(narrow):
+def test_text_in_place_of_an_index_is_refused(narrow):
     folder = narrow()
     (folder / INDEX).write_text("version https://git-lfs.github.com/spec/v1\n" * 3)
     assert "not a readable checkpoint index" in refusal(folder)
 
 
 @pytest.mark.parametrize("place", [0, 0.3, 0.7, 0.9999])
-def test_one_changed_bit_in_the_data(narrow, place):
+def test_changed_bit_in_the_data_is_refused(narrow, place):
     folder = narrow()
     flip(folder / DATA, int((folder / DATA).stat().st_size * place))
     message = refusal(folder)
@@ -140,24 +140,24 @@ def test_one_changed_bit_in_the_data(narrow, place):
 
 
 @pytest.mark.parametrize("place", [0, 0.3, 0.7])
-def test_one_changed_bit_in_the_index(narrow, place):
+def test_changed_bit_in_the_index_is_refused(narrow, place):
     folder = narrow()
     flip(folder / INDEX, int((folder / INDEX).stat().st_size * place))
     assert f"{INDEX}: not a readable checkpoint index" in refusal(folder)
 
 
-def test_flow_given_as_rgb(narrow):
+def test_flow_release_is_not_read_as_rgb(narrow):
     message = refusal(narrow("flow_imagenet"))
     assert "these are not the names of rgb_imagenet: 230 missing, 230 unknown" in message
 
 
-def test_600_classes_given_as_400(narrow):
+def test_600_classes_are_not_read_as_400(narrow):
     folder = narrow("rgb_scratch_kin600")
     assert "names of rgb_scratch: 230 missing" in refusal(folder, RELEASES["rgb_scratch"])
 
 
 @pytest.mark.parametrize("which", ["index", "data"])
-def test_a_file_known_to_be_of_another_release(narrow, monkeypatch, which):
+def test_published_file_of_another_release_is_refused(narrow, monkeypatch, which):
     folder = narrow()
     # rgb_scratch has the same names and shapes: only its bytes tell it from rgb_imagenet.
     file = folder / {"index": INDEX, "data": DATA}[which]
@@ -208,7 +208,7 @@ def test_names_and_shapes_are_those_of_the_release(narrow, changes, expected):
     assert expected in message
 
 
-def test_batch_norm_variables_may_keep_their_five_axes(narrow):
+def test_batch_norm_variables_may_have_five_axes(narrow):
     folder = narrow(**{BETA: (1, 1, 1, 1, 4)})
     assert read_sonnet(folder, RGB).arrays["Conv3d_1a_7x7/batch_norm/beta"].shape == (4,)
 

@@ -41,7 +41,7 @@ def directory(tmp_path):
     return tmp_path
 
 
-def test_saves_weights_and_their_row(directory):
+def test_save_weights_writes_weights_and_their_row(directory):
     path = save_weights(Words("abc"), "new", directory, {"classes": 2})
     assert path == directory / "new.weights.h5"
     assert path.read_text() == "abc"
@@ -55,41 +55,41 @@ def test_saves_weights_and_their_row(directory):
     assert set(contents(directory)) == {"new.weights.h5", "old.weights.h5", MANIFEST}
 
 
-def test_finds_what_was_saved(directory):
+def test_find_weights_returns_file_and_row(directory):
     path, row = find_weights("old", directory)
     assert path.read_text() == "old words"
     assert row["classes"] == 1
 
 
-def test_saving_again_replaces(directory):
+def test_save_weights_replaces(directory):
     save_weights(Words("new words"), "old", directory, {"classes": 3})
     path, row = find_weights("old", directory)
     assert (path.read_text(), row["classes"]) == ("new words", 3)
 
 
-def test_makes_the_directory(tmp_path):
+def test_save_weights_makes_the_directory(tmp_path):
     save_weights(Words("abc"), "new", tmp_path / "a/b", {})
     assert list(read_manifest(tmp_path / "a/b")) == ["new"]
 
 
-def test_a_directory_without_a_manifest_has_no_rows(tmp_path):
+def test_read_manifest_without_a_manifest_is_empty(tmp_path):
     assert read_manifest(tmp_path) == {}
 
 
-def test_other_bytes_are_not_loaded(directory):
+def test_changed_file_is_refused(directory):
     (directory / "old.weights.h5").write_text("old Words")
     with pytest.raises(WeightsError, match=r"old\.weights\.h5: not the file of manifest\.json"):
         find_weights("old", directory)
 
 
-def test_a_damaged_release_names_the_command_that_makes_it(directory):
+def test_damaged_release_names_the_command(directory):
     path = save_weights(Words("abc"), "rgb_scratch", directory, {})
     path.write_text("abd")
     with pytest.raises(WeightsError, match="--release=rgb_scratch --download --output_dir="):
         find_weights("rgb_scratch", directory)
 
 
-def test_a_missing_release_names_the_command_that_makes_it(directory):
+def test_missing_release_names_the_command(directory):
     command = f"python tools/convert.py --release=flow_imagenet --download --output_dir={directory}"
     with pytest.raises(FileNotFoundError) as error:
         find_weights("flow_imagenet", directory)
@@ -99,18 +99,18 @@ def test_a_missing_release_names_the_command_that_makes_it(directory):
 
 
 @pytest.mark.parametrize("name", ["rgb", "../old", "old.weights.h5", "", None])
-def test_a_name_that_is_not_there_lists_what_is(directory, name):
+def test_unknown_name_lists_the_known_ones(directory, name):
     with pytest.raises(FileNotFoundError, match=r"\(there: old\)\. The releases are rgb_imagenet"):
         find_weights(name, directory)
 
 
-def test_a_row_without_its_file(directory):
+def test_row_without_its_file(directory):
     (directory / "old.weights.h5").unlink()
     with pytest.raises(FileNotFoundError, match="No weights named 'old'"):
         find_weights("old", directory)
 
 
-def test_a_file_without_its_row(directory):
+def test_file_without_its_row(directory):
     (directory / "stray.weights.h5").write_text("abc")
     with pytest.raises(FileNotFoundError, match="No weights named 'stray'"):
         find_weights("stray", directory)
@@ -133,7 +133,7 @@ def test_a_file_without_its_row(directory):
     ],
     ids=lambda text: text[:24] or "empty",
 )
-def test_a_broken_manifest_is_named_and_kept(directory, text):
+def test_broken_manifest_is_named_and_kept(directory, text):
     (directory / MANIFEST).write_text(text, "latin-1")
     before = contents(directory)
     for attempt in (
@@ -146,7 +146,7 @@ def test_a_broken_manifest_is_named_and_kept(directory, text):
 
 
 @pytest.mark.parametrize("name", ["", "../x", "a/b", ".hidden", "a b", "/x", "x\n"])
-def test_a_name_that_cannot_be_a_file_name(directory, name):
+def test_name_that_cannot_be_a_file_name(directory, name):
     before = contents(directory)
     with pytest.raises(ValueError, match="`name` must be made of letters"):
         save_weights(Words("abc"), name, directory, {})
@@ -154,21 +154,21 @@ def test_a_name_that_cannot_be_a_file_name(directory, name):
 
 
 @pytest.mark.parametrize("name", ["old", "new"])
-def test_a_disk_that_becomes_full_leaves_all_as_it_was(directory, name):
+def test_full_disk_changes_nothing(directory, name):
     before = contents(directory)
     with pytest.raises(OSError, match="No space left on device"):
         save_weights(HalfWritten("half"), name, directory, {})
     assert contents(directory) == before
 
 
-def test_a_manifest_that_cannot_be_written_leaves_all_as_it_was(directory):
+def test_row_that_is_not_json_changes_nothing(directory):
     before = contents(directory)
     with pytest.raises(TypeError):
         save_weights(Words("abc"), "old", directory, {"classes": object()})
     assert contents(directory) == before
 
 
-def test_weights_that_cannot_get_their_name_leave_the_manifest_as_it_was(directory):
+def test_failed_rename_of_the_weights_keeps_the_manifest(directory):
     (directory / "new.weights.h5").mkdir()
     before = (directory / MANIFEST).read_bytes()
     with pytest.raises(OSError, match=r"new\.weights\.h5"):
@@ -177,7 +177,7 @@ def test_weights_that_cannot_get_their_name_leave_the_manifest_as_it_was(directo
     assert sorted(os.listdir(directory)) == [MANIFEST, "new.weights.h5", "old.weights.h5"]
 
 
-def test_room_is_asked_for_before_hdf5_is_written(directory):
+def test_disk_space_is_checked_before_hdf5_is_written(directory):
     resource = pytest.importorskip("resource", reason="limits are set with POSIX's setrlimit")
 
     class Large(Words):
@@ -201,14 +201,14 @@ def test_room_is_asked_for_before_hdf5_is_written(directory):
 
 
 @pytest.mark.parametrize("below", [".", "folder"])
-def test_a_directory_that_cannot_be_made(tmp_path, below):
+def test_directory_that_cannot_be_made(tmp_path, below):
     (tmp_path / "file").write_text("not a folder")
     with pytest.raises(OSError, match=r"file.*: cannot be made \(.*\)\. Name another folder\."):
         save_weights(Words("abc"), "new", tmp_path / "file" / below, {})
     assert (tmp_path / "file").read_text() == "not a folder"
 
 
-def test_a_directory_that_cannot_be_written(directory):
+def test_directory_that_cannot_be_written(directory):
     directory.chmod(0o500)
     if os.access(directory, os.W_OK):
         pytest.skip("this user may write anywhere")
@@ -246,7 +246,7 @@ save_weights(Quick(), "second", sys.argv[1], {})
 """
 
 
-def test_two_processes_lose_no_row(directory, repository_root):
+def test_save_weights_in_two_processes_loses_no_row(directory, repository_root):
     pytest.importorskip("fcntl", reason="without POSIX locks the last writer wins")
     writers = [
         subprocess.Popen([sys.executable, "-c", code, directory], cwd=repository_root)

@@ -19,14 +19,14 @@ def path(tmp_path):
     return tmp_path / "file.weights.h5"
 
 
-def test_describes_a_network_with_its_head(tiny_dir):
+def test_describe_weights_of_a_network_with_its_head(tiny_dir):
     # 64 / 16 filters; 57 convolutions with three batch-norm variables each, and the head's two.
     rgb = describe_weights(tiny_dir / "tiny_rgb.weights.h5")
     assert rgb == WeightsFile(channels=3, filters=4, classes=5, variables=230)
     assert describe_weights(tiny_dir / "tiny_flow.weights.h5") == rgb._replace(channels=2)
 
 
-def test_describes_a_trained_network_without_its_head(tiny_dir, path):
+def test_describe_weights_of_a_trained_network_without_its_head(tiny_dir, path):
     path.write_bytes((tiny_dir / "tiny_rgb.weights.h5").read_bytes())
     with h5py.File(path, "a") as file:
         del file["layers/logits"]
@@ -35,33 +35,33 @@ def test_describes_a_trained_network_without_its_head(tiny_dir, path):
 
 
 @pytest.mark.parametrize("content", [b"", b"text", b"\x89HDF\r\n\x1a\n" + bytes(100)])
-def test_file_that_is_not_hdf5(path, content):
+def test_file_that_is_not_hdf5_is_refused(path, content):
     path.write_bytes(content)
     with pytest.raises(WeightsError, match=r"file\.weights\.h5: not a readable HDF5 file"):
         describe_weights(path)
 
 
-def test_file_cut_short(tiny_dir, path):
+def test_truncated_file_is_refused(tiny_dir, path):
     path.write_bytes((tiny_dir / "tiny_rgb.weights.h5").read_bytes()[:-1])
     with pytest.raises(WeightsError, match=r"not a readable HDF5 file .*truncated"):
         describe_weights(path)
 
 
-def test_weights_of_another_network(path):
+def test_weights_of_another_network_are_refused(path):
     clip = keras.Input((2,))
     keras.Model(clip, keras.layers.Dense(1)(clip)).save_weights(path)
     with pytest.raises(WeightsError, match="not the weights of an I3D"):
         describe_weights(path)
 
 
-def test_empty_hdf5_file(path):
+def test_empty_hdf5_file_is_refused(path):
     h5py.File(path, "w").close()
     with pytest.raises(WeightsError, match="not the weights of an I3D"):
         describe_weights(path)
 
 
 @pytest.mark.parametrize("odd", [FIRST_DATASET, LAST_DATASET])
-def test_kernels_without_their_five_axes(path, odd):
+def test_kernels_without_five_axes_are_refused(path, odd):
     with h5py.File(path, "w") as file:
         for name in (FIRST_DATASET, LAST_DATASET):
             file[name] = 1.0 if name == odd else np.zeros((1, 1, 1, 3, 4))
@@ -70,7 +70,7 @@ def test_kernels_without_their_five_axes(path, odd):
 
 
 @pytest.mark.parametrize("huge", [FIRST_DATASET, LAST_DATASET])
-def test_shapes_larger_than_the_file(path, huge):
+def test_shapes_larger_than_the_file_are_refused(path, huge):
     with h5py.File(path, "w") as file:
         for name in (FIRST_DATASET, LAST_DATASET):
             shape = (1, 1, 1, 1024, 10**9 if name == huge else 4)
@@ -88,7 +88,7 @@ def flat(tmp_path_factory):
     return model, path
 
 
-def test_describes_a_2d_network(flat):
+def test_describe_weights_of_a_2d_network(flat):
     assert describe_weights(flat[1], "inception_v1") == WeightsFile(20, 4, 5, 230)
 
 

@@ -51,6 +51,7 @@ def test_open_checkpoint_reads_a_named_network_once(tiny_dir, count_opened_files
     assert found.width_multiplier == 1 / 16
     assert found.model.output_shape == (None, 5)
     assert found.model.name == "tiny_flow"
+    assert found.precision == "float32"
 
 
 def test_row_of_the_manifest_has_a_protocol(row):
@@ -84,6 +85,11 @@ def test_invalid_protocol_in_the_manifest(row, protocol, reason):
         ValueError, match=f"odd: the `protocol` in its row .* is invalid \\(.*{reason}"
     ):
         open_checkpoint("odd")
+
+
+def test_stream_of_two_inputs_is_joint():
+    shape = {"rgb": (None, 9, 32, 32, 3), "flow": (None, 9, 32, 32, 2)}
+    assert stream_of(SimpleNamespace(input_shape=shape)) == "joint"
 
 
 def test_stream_of_other_channels_is_an_error():

@@ -232,7 +232,7 @@ def test_download_of_another_file_is_not_kept(small_upstream, tmp_path):
 
 @pytest.fixture
 def jobs(monkeypatch):
-    """What `convert_weights` has called, as (function, arguments)."""
+    """The calls of `convert_weights`: (function, *arguments)."""
     called = []
 
     def record(name, result):

@@ -118,6 +118,11 @@ def test_load_takes_names_not_paths(tiny_dir, name):
         i3d_tf.load(name, tiny_dir)
 
 
+def test_untrained_network_checks_its_arguments():
+    with pytest.raises(ValueError, match="`classes` must be"):
+        i3d_tf.InceptionI3D(classes=0)
+
+
 def test_weights_may_be_named(tiny, tiny_dir):
     # Dropout and an activation change nothing.
     model = build(

@@ -26,7 +26,7 @@ def clips(tmp_path_factory):
 
 
 @pytest.mark.parametrize("stream", NAMES)
-def test_the_manifest_describes_them(stream):
+def test_manifest_describes_the_shipped_networks(stream):
     path, row = find_weights(NAMES[stream], CHECKPOINTS)  # compares the hash
     assert path.stat().st_size < 4 * 2**20
     assert tuple(row["labels"]) == STICK_LABELS
@@ -34,7 +34,7 @@ def test_the_manifest_describes_them(stream):
     assert "train_stick_actions.py" in row["source"]["command"]
 
 
-def test_both_streams_tell_actions_from_their_reversals(clips):
+def test_shipped_networks_tell_actions_from_their_reversals(clips):
     predictor = Predictor("joint", NAMES, CHECKPOINTS)
     predictions = {action: predictor.predict(path) for action, path in clips.items()}
     correct = [action for action, p in predictions.items() if p.top[0].label == action]

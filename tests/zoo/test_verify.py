@@ -32,7 +32,7 @@ def place(stream, rank):
 
 
 @pytest.mark.parametrize("stream", STREAMS)
-def test_the_published_output_agrees(stream):
+def test_compare_accepts_the_published_output(stream):
     lines, agrees = compare(stream, published_logits(stream))
     assert agrees
     assert len(lines) == 21
@@ -43,13 +43,13 @@ def test_the_published_output_agrees(stream):
 
 @pytest.mark.parametrize("stream", STREAMS)
 @pytest.mark.parametrize("scale", [1 + 0.9e-3, 1 - 0.9e-3])
-def test_differences_below_one_in_a_thousand_agree(stream, scale):
+def test_compare_accepts_differences_below_one_in_a_thousand(stream, scale):
     assert compare(stream, published_logits(stream) * scale)[1]
 
 
 @pytest.mark.parametrize("stream", STREAMS)
 @pytest.mark.parametrize("rank", [1, 10, 20])
-def test_one_changed_logit_differs(stream, rank):
+def test_compare_marks_a_changed_logit(stream, rank):
     logits = published_logits(stream)
     logits[0, place(stream, rank)] *= 1.002
     lines, agrees = compare(stream, logits)
@@ -57,7 +57,7 @@ def test_one_changed_logit_differs(stream, rank):
     assert "<- differs" in lines[rank]
 
 
-def test_two_exchanged_classes_differ():
+def test_compare_marks_exchanged_classes():
     logits = published_logits("rgb")
     second, third = place("rgb", 2), place("rgb", 3)
     logits[0, [second, third]] = logits[0, [third, second]]
@@ -66,7 +66,7 @@ def test_two_exchanged_classes_differ():
     assert [line.endswith("<- differs") for line in lines[1:5]] == [False, True, True, False]
 
 
-def test_another_norm_differs():
+def test_compare_notices_another_norm():
     logits = published_logits("rgb")
     logits[logits < 0] *= 1.01
     lines, agrees = compare("rgb", logits)
@@ -107,20 +107,20 @@ def networks(monkeypatch):
     return answers
 
 
-def test_verifies_the_streams_asked_for(samples, networks):
+def test_verify_release_compares_the_given_streams(samples, networks):
     lines = verify_release(["flow", "rgb"], "checkpoints", samples)
     assert [line.partition(":")[0] for line in lines if "norm" in line] == ["flow", "rgb"]
     assert len(lines) == 42
 
 
-def test_a_differing_output_is_an_error_that_shows_the_comparison(samples, networks, capsys):
+def test_verify_release_prints_a_differing_comparison(samples, networks, capsys):
     networks["flow"][place("flow", 1)] += 1
     with pytest.raises(ValueError, match="differs from the published one for flow"):
         verify_release(["rgb", "flow"], "checkpoints", samples)
     assert capsys.readouterr().out.count("<- differs") == 1
 
 
-def test_joint_is_the_sum_of_both_networks(samples, networks, monkeypatch):
+def test_verify_release_adds_both_streams_for_joint(samples, networks, monkeypatch):
     compared = {}
 
     def keep(stream, logits):
@@ -134,31 +134,31 @@ def test_joint_is_the_sum_of_both_networks(samples, networks, monkeypatch):
 
 
 @pytest.mark.parametrize("streams", [[], ["both"], ["rgb", ""]])
-def test_unknown_streams_and_none_at_all(tmp_path, streams):
+def test_verify_release_refuses_unknown_and_no_streams(tmp_path, streams):
     with pytest.raises(ValueError, match=r"`streams` must be some of \('rgb', 'flow', 'joint'\)"):
         verify_release(streams, tmp_path, tmp_path)
 
 
-def test_a_missing_array_says_how_to_get_it(tmp_path):
+def test_missing_array_names_the_flag(tmp_path):
     with pytest.raises(
         FileNotFoundError, match=r"_rgb\.npy: no such file\. Add --download, or copy"
     ):
         verify_release(["rgb"], tmp_path, tmp_path)
 
 
-def test_missing_weights_say_how_to_get_them(samples, tmp_path):
+def test_missing_weights_name_the_command(samples, tmp_path):
     with pytest.raises(FileNotFoundError, match=r"convert\.py --release=rgb_imagenet --download"):
         verify_release(["rgb"], tmp_path / "checkpoints", samples)
 
 
-def test_an_array_that_is_not_the_published_one(samples):
+def test_read_sample_refuses_another_array(samples):
     path = samples / "v_CricketShot_g04_c01_rgb.npy"
     np.save(path, np.ones((1, 79, 224, 224, 3), np.float16))
     with pytest.raises(WeightsError, match=r"rgb\.npy: not the published file \(git blob id"):
         read_sample("rgb", samples, download=False)
 
 
-def test_an_array_of_another_shape(samples, monkeypatch):
+def test_read_sample_refuses_another_shape(samples, monkeypatch):
     path = samples / "v_CricketShot_g04_c01_rgb.npy"
     np.save(path, np.zeros((79, 224, 224, 3), np.float16))
     publish(monkeypatch, "rgb", path)
@@ -166,13 +166,13 @@ def test_an_array_of_another_shape(samples, monkeypatch):
         read_sample("rgb", samples, download=False)
 
 
-def test_the_array_is_read_in_float32(samples):
+def test_read_sample_returns_float32(samples):
     clip = read_sample("flow", samples, download=False)
     assert clip.shape == (1, 79, 224, 224, 2)
     assert clip.dtype == np.float32
 
 
-def test_the_array_is_fetched_where_asked_for(samples, tmp_path):
+def test_read_sample_downloads_on_request(samples, tmp_path):
     (tmp_path / "mirror/data").mkdir(parents=True)
     name = "v_CricketShot_g04_c01_flow.npy"
     (samples / name).rename(tmp_path / "mirror/data" / name)
