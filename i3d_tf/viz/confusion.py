@@ -11,6 +11,7 @@ from i3d_tf.viz.svg import shorten
 CELL = 34  # pixels, the side of a cell
 LABEL_SIZE = 12  # pixels
 CHARACTER = 0.62  # width of a character, of the font's size; those of East Asia are twice as wide
+AXIS_TITLES = ("predicted ↗", "true class ↓")
 MAX_LABEL = 26  # characters; longer names are cut, and whole in the titles
 STRONG = 0.78  # share of a row from which on a cell is so dark that its number is drawn light
 
@@ -42,7 +43,7 @@ def confusion_svg(
             f"received {matrix.shape}."
         )
     labels = [shorten(name, MAX_LABEL) for name in class_names]
-    margin = 14 + LABEL_SIZE * CHARACTER * max(map(_width, labels))
+    margin = 14 + LABEL_SIZE * CHARACTER * max(map(_width, (*labels, *AXIS_TITLES)))
     # Column names lean to the right, beyond the last column.
     top = margin * 0.72 + 22
     width, height = margin * 1.72 + classes * CELL, top + classes * CELL + 4
@@ -73,8 +74,8 @@ def confusion_svg(
 def _axis_titles(margin, top):
     muted = {"fill": "var(--muted,#667)", "font_size": LABEL_SIZE - 1, "text_anchor": "end"}
     return (
-        element("text", "predicted ↗", x=margin - 8, y=f"{top - 26:.0f}", **muted),
-        element("text", "true class ↓", x=margin - 8, y=f"{top - 9:.0f}", **muted),
+        element("text", AXIS_TITLES[0], x=margin - 8, y=f"{top - 26:.0f}", **muted),
+        element("text", AXIS_TITLES[1], x=margin - 8, y=f"{top - 9:.0f}", **muted),
     )
 
 

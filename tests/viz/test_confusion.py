@@ -57,6 +57,13 @@ def test_confusion_svg_refuses_other_numbers_of_names(shape, names):
 def test_confusion_svg_has_room_for_wide_letters():
     latin, chinese = (
         ElementTree.fromstring(confusion_svg([[1]], [name]))
-        for name in ("swimming", "游泳游泳游泳游泳")
+        for name in ("swimming in a pool", "游泳" * 9)
     )
     assert float(chinese.get("width")) > 1.5 * float(latin.get("width"))
+
+
+def test_confusion_svg_has_room_for_axis_titles_beside_short_names():
+    svg = ElementTree.fromstring(confusion_svg([[1]], ["a"]))
+    title = next(text for text in svg.iter(SVG + "text") if text.text.startswith("true class"))
+    # Ends at x; letters of 11 pixels are about 0.6 as wide.
+    assert float(title.get("x")) > 0.6 * 11 * len("true class ↓")
