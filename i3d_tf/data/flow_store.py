@@ -50,8 +50,8 @@ class FlowStore:
         """Returns the path of a video's flow file, which need not exist."""
         return flow_path(video, self._flow_dir, self._data_dir)
 
-    def compute_missing(self, videos: Iterable[str], processes: int | None = None) -> str | None:
-        """Computes the flow files that are not there, with a progress bar.
+    def compute_missing(self, videos: Iterable[str], processes: int | None = None):
+        """Computes the flow files that are not there; says so, and shows a progress bar.
 
         A video that cannot be read is reported on stderr and kept in `failures`; the others are
         finished. Stopped and run again, it computes the files that are left.
@@ -60,9 +60,6 @@ class FlowStore:
             videos: Paths; repeated ones are computed once.
             processes: Videos at a time, see `compute_flow_files`.
 
-        Returns:
-            A line that says what was computed; None where nothing was missing.
-
         Raises:
             ValueError: Two videos would share a flow file.
             OSError: A flow file cannot be written.
@@ -70,22 +67,25 @@ class FlowStore:
         videos = list(dict.fromkeys(videos))
         missing = [video for video in videos if not self.path(video).exists()]
         if not missing:
-            return None
+            return
+        engine = choose_engine(self._engine)
+        kept = len(videos) - len(missing)
+        print(
+            f"{self._flow_dir}: computing flow by {engine} for {len(missing)} videos, {kept} "
+            "already there",
+            flush=True,
+        )
         report = compute_flow_files(
             missing,
             self._flow_dir,
             self._data_dir,
-            engine=self._engine,
+            engine=engine,
             frame_rate=self._protocol.frame_rate,
             short_side=self._protocol.short_side,
             processes=processes,
         )
         self.failures |= dict(report.failed)
-        engine = choose_engine(self._engine)
-        return (
-            f"{self._flow_dir}: flow of {report.computed} videos computed ({ALGORITHMS[engine]} by "
-            f"{engine}), {len(videos) - len(missing)} already there, {len(report.failed)} failed"
-        )
+        print(f"{self._flow_dir}: {report.computed} computed, {len(report.failed)} failed")
 
     def open(self, video: str) -> FlowFile:
         """Opens the flow file of a video.

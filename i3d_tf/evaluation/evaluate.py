@@ -101,8 +101,7 @@ def evaluate(options: EvaluateOptions) -> Results:
     flow_store = None
     if any("flow" in streams_of(stream) for stream in networks):
         flow_store = FlowStore(options.flow_dir, protocol, options.data_dir, options.flow_engine)
-        if computed := flow_store.compute_missing(e.path for e in dataset.examples):
-            print(computed)
+        flow_store.compute_missing(example.path for example in dataset.examples)
     logits, unreadable = _compute_logits(options, networks, protocol, dataset, flow_store)
     read = np.all([np.isfinite(values).all(axis=1) for values in logits.values()], axis=0)
     examples = [e for e, is_read in zip(dataset.examples, read, strict=True) if is_read]

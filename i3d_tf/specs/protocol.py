@@ -46,10 +46,10 @@ class Protocol:
         for name, maximum in _MAX_VALUES.items():
             check_integer(name, getattr(self, name), 1, maximum)
         check_positive("frame_rate", self.frame_rate, MAX_FRAME_RATE)
-        if self.crop_size > self.short_side or self.rgb_step > self.frames:
+        if self.crop_size > self.short_side or self.rgb_step >= 2 * self.frames:
             raise ValueError(
-                f"`crop_size` must be at most `short_side`, and `rgb_step` at most `frames`; "
-                f"received {self}."
+                "`crop_size` must be at most `short_side`, and `rgb_step` less than twice "
+                f"`frames`, so that RGB has a frame; received {self}."
             )
 
 

@@ -207,8 +207,7 @@ class _Run:
         store = FlowStore(
             options.flow_dir, self.recipe.protocol, options.data_dir, options.flow_engine
         )
-        if computed := store.compute_missing(example.path for example in examples):
-            print(computed)
+        store.compute_missing(example.path for example in examples)
         return store
 
     def _config(self, examples, protocol: Protocol, batch_size, flow_store):
@@ -264,6 +263,6 @@ class _Run:
 
     def _report_failures(self):
         if self.failures.reasons:
-            print(f"{len(self.failures.reasons)} unreadable videos were excluded from training:")
+            print(f"unreadable videos, excluded: {len(self.failures.reasons)}")
             for path, reason in sorted(self.failures.reasons.items()):
                 print(f"  {path}: {reason}")

@@ -32,14 +32,15 @@ def store(videos, tmp_path):
 
 
 def test_compute_missing_writes_files_of_write_video_flow_where_class_folders_say(
-    store, videos, tmp_path
+    store, videos, tmp_path, capsys
 ):
     video = str(videos / "right" / "1.mp4")
-    line = store.compute_missing([video, video], processes=1)
+    store.compute_missing([video, video], processes=1)
     flow_dir = tmp_path / "flow"
-    assert line == (
-        f"{flow_dir}: flow of 1 videos computed (DIS by dis), 0 already there, 0 failed"
-    )
+    assert capsys.readouterr().out.splitlines() == [
+        f"{flow_dir}: computing flow by dis for 1 videos, 0 already there",
+        f"{flow_dir}: 1 computed, 0 failed",
+    ]
     assert [path.relative_to(flow_dir).as_posix() for path in flow_dir.rglob("*.*")] == [
         "right/1.flow.zip"
     ]
@@ -50,20 +51,23 @@ def test_compute_missing_writes_files_of_write_video_flow_where_class_folders_sa
     assert np.median(flow[:-1, 16:48, 16:48, 0]) == pytest.approx(2, abs=0.3)
 
 
-def test_compute_missing_keeps_what_is_there(store, videos):
+def test_compute_missing_keeps_what_is_there(store, videos, capsys):
     video = str(videos / "right" / "1.mp4")
     store.compute_missing([video], processes=1)
     before = store.path(video).stat()
-    assert store.compute_missing([video], processes=1) is None
+    capsys.readouterr()
+    store.compute_missing([video], processes=1)
+    assert capsys.readouterr().out == ""
     assert store.path(video).stat() == before
 
 
 def test_unreadable_video_is_reported_and_remembered(store, videos, capsys):
     whole, broken = (str(videos / "right" / name) for name in ("1.mp4", "broken.mp4"))
-    line = store.compute_missing([broken, whole], processes=1)
-    assert line.endswith("flow of 1 videos computed (DIS by dis), 0 already there, 1 failed")
+    store.compute_missing([broken, whole], processes=1)
     assert list(store.failures) == [broken]
-    assert f"error: {broken}: it is not a video" in capsys.readouterr().err
+    output = capsys.readouterr()
+    assert output.out.endswith(": 1 computed, 1 failed\n")
+    assert f"error: {broken}: it is not a video" in output.err
     assert store.open(whole).frames == FRAMES
     with pytest.raises(VideoError, match="it is not a video that FFmpeg can read") as caught:
         store.open(broken)

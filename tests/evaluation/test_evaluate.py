@@ -98,7 +98,7 @@ def test_both_streams_and_their_sum(options, networks, data_dir, tmp_path, capsy
     assert unreadable["path"] == broken
     assert results.data["found"] == 5
     output = capsys.readouterr()  # the flow of the others is there
-    assert "flow of 0 videos computed (DIS by dis), 4 already there, 1 failed" in output.out
+    assert "computing flow by dis for 1 videos, 4 already there" in output.out
     assert f"error: {broken}: it is not a video" in output.err
     lines = summary(results, both.report_dir)
     assert lines[0] == "4 videos, 4 classes"

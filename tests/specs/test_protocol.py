@@ -26,7 +26,7 @@ def test_clip_shape_counts_the_frames_of_the_stream():
         ({"frame_rate": 0}, "`frame_rate` must be a number > 0 and <= 1000; received 0"),
         ({"frame_rate": float("nan")}, "`frame_rate` must be a number > 0"),
         ({"crop_size": 300}, "`crop_size` must be at most `short_side`"),
-        ({"frames": 5, "rgb_step": 10}, "`rgb_step` at most `frames`"),
+        ({"frames": 5, "rgb_step": 10}, "`rgb_step` less than twice `frames`"),
     ],
 )
 def test_protocol_refuses_numbers_that_are_not_allowed(arguments, message):

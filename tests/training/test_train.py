@@ -94,7 +94,7 @@ def test_stopped_run_ends_as_one_that_was_not(
     output = capsys.readouterr().out
     assert "going on from step 2 of 4" in output
     assert output.count("step 2: test accuracy") == 2  # by the killed run, and again
-    assert "2 unreadable videos were excluded from training:" in output
+    assert "unreadable videos, excluded: 2" in output
     for split in ("train", "test"):
         assert f"{broken_dir}/{split}/up/broken.mp4: it is not a video that FFmpeg" in output
 
@@ -199,7 +199,7 @@ def test_flow_is_computed_before_training(
     )
     (row,) = train(recipe, options).history()
     assert row["test_videos"] == 4
-    line = f"{flow_dir}: flow of 1 videos computed (DIS by dis), 15 already there, 0 failed"
+    line = f"{flow_dir}: computing flow by dis for 1 videos, 15 already there"
     assert line in capsys.readouterr().out.splitlines()
     assert missing.read_bytes() == expected
 
