@@ -128,7 +128,7 @@ def main(argv):
 
 
 def _recipe():
-    """The chosen recipe with every field that a flag overrides."""
+    """Returns the chosen recipe with the fields that flags override."""
     changes = {flag.name: flag.value for flag in _OVERRIDES if flag.value is not None}
     for flag, kind in ((_BOUNDARIES, int), (_LEARNING_RATES, float)):
         if flag.value is not None:

@@ -95,19 +95,19 @@ class PipelineConfig:
             raise ValueError("`flow_store` must be given for flow; received None.")
 
     def read(self, position: int) -> VideoExample:
-        """Phase 1: returns the example at a position; every epoch has an order of its own."""
+        """Returns the example at a position (phase 1); every epoch has an order of its own."""
         count = len(self.examples)
         epoch, index = divmod(position - self.epoch_start, count)
         return self.examples[_epoch_order(self.seed, self.epoch_start, epoch, count)[index]]
 
     def sample(self, position: int, example: VideoExample) -> View:
-        """Phase 2: returns a view of the example, before anything is decoded."""
+        """Returns a view of the example (phase 2), before anything is decoded."""
         generator = np.random.default_rng([self.seed, VIEW, position])
         available = count_frames(example, self.protocol.frame_rate)
         return random_view(available, self.protocol.frames, generator, self.flip, self.jitter)
 
     def decode(self, example: VideoExample, view: View) -> list[np.ndarray]:
-        """Phases 3 and 4: decodes and augments one view, every stream's clip alike.
+        """Decodes and augments one view (phases 3 and 4), every stream's clip alike.
 
         Returns:
             A clip for each stream: uint8 RGB, or float32 flow in pixels per frame.
@@ -223,7 +223,7 @@ def evaluation_clips(
 
 
 def _batched(positions, load, config, failures, workers, drop_remainder):
-    """Phase 5: makes clips in parallel, in order, and batches that the network takes."""
+    """Makes clips in parallel, in order, and batches of them (phase 5)."""
     dtypes = [DTYPES[stream] for stream in config.streams] + [tf.int32, tf.float32]
 
     def load_recorded(position):

@@ -117,12 +117,12 @@ def changed_settings(
         for name in sorted({*before, *now})
         if before.get(name) != now.get(name)
     }
-    for name in changed.keys() - {VIDEOS, STEPS}:
-        was, wanted = (reprlib.repr(value) for value in changed[name])
-        raise ValueError(
-            f"{workdir}: holds a run with {name}={was}, not {wanted}. Name another --workdir, or "
-            "use the same flags."
-        )
+    for name, (was, wanted) in changed.items():
+        if name not in (VIDEOS, STEPS):
+            raise ValueError(
+                f"{workdir}: holds a run with {name}={reprlib.repr(was)}, not "
+                f"{reprlib.repr(wanted)}. Name another --workdir, or use the same flags."
+            )
     if STEPS in changed and now[STEPS] < steps_done:
         raise ValueError(
             f"{workdir}: {steps_done} steps are done already, more than {now[STEPS]}. Give --steps "

@@ -82,7 +82,8 @@ class Workdir:
             metadata: What else run.json records, such as the data report.
 
         Raises:
-            ValueError: The folder holds a run with settings that must not change.
+            ValueError: The folder holds a run with settings that must not change, or its run.json
+                is damaged.
         """
         for path in self.path.iterdir():
             if is_leftover(path, FILES):
@@ -95,7 +96,7 @@ class Workdir:
             _write_json(file, record, indent=2)
             return Start()
         step, state = latest
-        before = json.loads(file.read_text("utf-8"))
+        before = _read_run(file)
         changed = changed_settings(str(self.path), before["settings"], settings, step)
         epoch_start_step = step if VIDEOS in changed else before.get("epoch_start_step", 0)
         if changed:
@@ -173,6 +174,17 @@ def versions() -> dict[str, str | None]:
         "git_commit": commit,
         **{name: version(name) for name in LIBRARIES},
     }
+
+
+def _read_run(file):
+    try:
+        run = json.loads(file.read_text("utf-8"))
+        return {**run, "settings": dict(run["settings"])}
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise ValueError(
+            f"{file}: not the settings of a training run ({error}). Restore the file that train.py "
+            "wrote, or name another --workdir."
+        ) from error
 
 
 def _write_json(path, record, indent):

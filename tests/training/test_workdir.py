@@ -65,6 +65,14 @@ def test_start_refuses_other_settings(workdir, model):
     assert (workdir.path / "run.json").read_bytes() == before
 
 
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"settings": 3}'])
+def test_start_names_damaged_settings(workdir, model, text):
+    workdir.save(model, 5)
+    (workdir.path / "run.json").write_text(text, "utf-8")
+    with pytest.raises(ValueError, match=r"run\.json: not the settings of a training run"):
+        workdir.start(SETTINGS, {})
+
+
 def test_settings_may_change_before_the_first_state(workdir):
     assert workdir.start(SETTINGS | {"boundaries": ()}, {}) == Start()
     assert run_json(workdir)["settings"]["boundaries"] == []
