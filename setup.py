@@ -33,6 +33,6 @@ setup(
     extras_require={
         "gpu": ["tensorflow[and-cuda]>=2.16"],
         "export": ["onnx>=1.17", "onnxruntime>=1.20", "tf2onnx>=1.17"],
-        "dev": ["hypothesis>=6.100", "pytest>=8.0", "ruff>=0.9"],
+        "dev": ["hypothesis>=6.100", "mypy>=1.15", "pytest>=8.0", "pytest-xdist>=3.6", "ruff>=0.9"],
     },
 )
