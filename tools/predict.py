@@ -81,7 +81,7 @@ def main(argv):
 
 
 def _predictor():
-    """The predictor that the flags describe."""
+    """Returns the predictor that the flags describe."""
     from i3d_tf.export.load import SavedPredictor
     from i3d_tf.inference.predictor import Predictor
     from i3d_tf.inference.sliding_window import WindowPredictor

@@ -90,7 +90,7 @@ class StreamExtractor:
 
 
 def _window_function(model, config):
-    """Function: clips, float32 (N, T, H, W, C) in [-1, 1] -> rows, float32 (N, ...)."""
+    """Returns a function from clips, (N, T, H, W, C) in [-1, 1], to rows, float32 (N, ...)."""
     output = model.get_layer(config.endpoint).output
     network = keras.Model(model.input, output)
     axes = {"space": (2, 3), "space_time": (1, 2, 3), "none": ()}[config.pool]

@@ -39,7 +39,7 @@ def multiply_add(_, a, b, c):
 
 @intrinsic
 def interpolate(_, table, offset, column, weights_x, weights_y):
-    """Image and derivatives at a position between pixels.
+    """Interpolates image and derivatives at a position between pixels.
 
     A column of four pixels with four channels each is one vector: the sum of four of them times
     `weights_x` holds the four rows, and the sum of these times `weights_y` is the result.

@@ -35,7 +35,7 @@ class Node:
 
     @property
     def is_input(self) -> bool:
-        """Whether it is an input of the model."""
+        """True for an input of the model."""
         return not self.inputs
 
     def arguments(self, replace: Callable[[Any], Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:

@@ -2,13 +2,14 @@
 
 import os
 import re
+from collections.abc import Iterator
 from typing import NamedTuple
 
 MAX_TEXT = 2**28  # bytes; the annotation of Kinetics-700 has about 2**24
 
 
 class FileState(NamedTuple):
-    """What tells a file from a later version of it.
+    """Size and age of a file, which tell it from a later version.
 
     Attributes:
         size: Bytes.
@@ -19,20 +20,20 @@ class FileState(NamedTuple):
     mtime_ns: int
 
 
-def join(folder, name) -> str:
-    """`name` below `folder`, with forward slashes."""
+def join(folder: str, name: str) -> str:
+    """Returns `name` below `folder`, with forward slashes."""
     if not folder or not name:
         return folder or name
     return f"{folder.rstrip('/')}/{name}" if folder != "/" else f"/{name}"
 
 
-def is_folder(path) -> bool:
-    """Whether there is a folder of this name."""
+def is_folder(path: str) -> bool:
+    """Returns whether there is a folder of this name."""
     return _gfile().isdir(path) if "://" in path else os.path.isdir(path)
 
 
-def file_names(folder) -> list[str] | None:
-    """Names of the files in a folder, sorted; None where there is no such folder."""
+def file_names(folder: str) -> list[str] | None:
+    """Returns the names of the files in a folder, sorted; None where there is no such folder."""
     if "://" in folder:
         names = _gfile().listdir(folder) if _gfile().isdir(folder) else None
         return names and sorted(name for name in names if not name.endswith("/"))
@@ -43,7 +44,7 @@ def file_names(folder) -> list[str] | None:
         return None
 
 
-def walk(folder, skip_unreadable=False):
+def walk(folder: str, skip_unreadable: bool = False) -> Iterator[tuple[str, list[str], list[str]]]:
     """Yields (folder, names of its folders, names of its files), sorted, hidden ones left out.
 
     Links to folders are listed and not entered, so that no walk is endless. A folder on this
@@ -58,8 +59,8 @@ def walk(folder, skip_unreadable=False):
         yield place, folders, sorted(name for name in files if not name.startswith("."))
 
 
-def file_state(path) -> FileState:
-    """A file's size and time of change; OSError where there is none."""
+def file_state(path: str) -> FileState:
+    """Returns a file's size and time of change; OSError where there is none."""
     if "://" in path:
         found = _gfile_call(path, "stat")
         return FileState(found.length, found.mtime_nsec)
@@ -67,15 +68,15 @@ def file_state(path) -> FileState:
     return FileState(found.st_size, found.st_mtime_ns)
 
 
-def is_file(path) -> bool:
-    """Whether there is a file of this name."""
+def is_file(path: str) -> bool:
+    """Returns whether there is a file of this name."""
     if "://" in path:
         return _gfile().exists(path) and not _gfile().isdir(path)
     return os.path.isfile(path)
 
 
-def read_lines(path) -> list[str]:
-    """The lines of a text file: UTF-8 with or without a byte order mark, any line ends.
+def read_lines(path: str) -> list[str]:
+    """Reads the lines of a text file: UTF-8 with or without a byte order mark, any line ends.
 
     Args:
         path: The file.

@@ -195,7 +195,7 @@ def _stop_signals_blocked():
 
 
 def _work(function, connection, own_group):
-    """Worker loop: signals readiness, then runs tasks until the pipe closes."""
+    """Signals readiness, then runs tasks until the pipe closes."""
     if own_group and hasattr(os, "setpgid"):
         os.setpgid(0, 0)  # a terminal sends Ctrl-C to the group of the parent
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent
