@@ -28,7 +28,7 @@ FUSED = _has_fused_multiply_add()
 
 
 @intrinsic
-def multiply_add(_, a, b, c):
+def multiply_add(_, a: types.Type, b: types.Type, c: types.Type) -> tuple:
     """Returns a * b + c of three float32, as OpenCV's remap rounds it."""
 
     def generate(context, builder, signature, arguments):
@@ -38,7 +38,14 @@ def multiply_add(_, a, b, c):
 
 
 @intrinsic
-def interpolate(_, table, offset, column, weights_x, weights_y):
+def interpolate(
+    _,
+    table: types.Type,
+    offset: types.Type,
+    column: types.Type,
+    weights_x: types.Type,
+    weights_y: types.Type,
+) -> tuple:
     """Interpolates image and derivatives at a position between pixels.
 
     A column of four pixels with four channels each is one vector: the sum of four of them times

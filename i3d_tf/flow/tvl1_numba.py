@@ -11,6 +11,7 @@ OpenCV the mean end-point error is about 0.01 pixels.
 """
 
 import queue
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from itertools import pairwise
@@ -170,7 +171,7 @@ def fill_pyramid(pyramid: list[np.ndarray], scale: float) -> None:
         cv2.resize(source, None, target, scale, scale, cv2.INTER_LINEAR)
 
 
-def enlarge_flow(sources, targets, gain: float) -> None:
+def enlarge_flow(sources: Sequence[np.ndarray], targets: Sequence[np.ndarray], gain: float) -> None:
     """Resizes the components of the flow to the next level.
 
     Args:

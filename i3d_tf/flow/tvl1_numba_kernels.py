@@ -155,7 +155,13 @@ def compile_solve(sources: Sequence[Path]) -> Callable:
 
 
 @compiled
-def solve(level, previous, following, table, settings):
+def solve(
+    level: Level,
+    previous: np.ndarray,
+    following: np.ndarray,
+    table: np.ndarray,
+    settings: Settings,
+) -> None:
     """Does what `solve_level` does, without a cache."""
     height, width = size = previous.shape
     inside = np.zeros(level.u1.shape[1], np.float32)
@@ -178,7 +184,7 @@ def solve(level, previous, following, table, settings):
 
 
 @compiled
-def fill_table(image, buffer):
+def fill_table(image: np.ndarray, buffer: np.ndarray) -> None:
     """Fills the warp table of an image: central differences, the image repeating its edge.
 
     Args:
@@ -200,11 +206,11 @@ def fill_table(image, buffer):
 
 
 @compiled
-def linearise(level, previous, table):
+def linearise(level: Level, previous: np.ndarray, table: np.ndarray) -> None:
     """Fills a level's data term: rho(u) = constant + gradient . u, linear around the flow so far.
 
     Args:
-        level: A `Level`; its flow says where the warp reads.
+        level: Its flow determines where the warp reads.
         previous: The first image, float32 (H, W).
         table: The warp table of the second image.
     """
@@ -270,7 +276,7 @@ def _linearise_row(level, previous, y, samples):
 
 
 @compiled
-def median_filter(image, size):
+def median_filter(image: np.ndarray, size: tuple[int, int]) -> None:
     """Replaces the image in a plane by its 5x5 median; beyond the edge, the edge is repeated.
 
     Args:
@@ -354,7 +360,7 @@ def _iterate(level, inside, size, threshold, settings):
 
 
 @compiled
-def sum_in_order(squares, size):
+def sum_in_order(squares: np.ndarray, size: tuple[int, int]) -> np.float32:
     """Returns the sum of the image in a plane, added up pixel after pixel."""
     total = np.float32(0)
     for y in range(size[0]):

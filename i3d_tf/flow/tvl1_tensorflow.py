@@ -354,7 +354,7 @@ def _cubic(t):
 
 
 def _iterate(state, data, parameters, max_steps, threshold):
-    """Filters, and takes steps until the flow stands still.
+    """Takes steps between median filters until the flow stands still.
 
     Args:
         state: `State`.

@@ -88,7 +88,7 @@ class VideoContainer:
 
     @property
     def frame_interval(self) -> Fraction:
-        """Average seconds from frame to frame; 1/25 where the file does not say."""
+        """Returns the average seconds between frames; 1/25 where the file does not say."""
         return 1 / Fraction(self.stream.average_rate or 25)
 
     def close(self) -> None:

@@ -13,6 +13,7 @@ from i3d_tf.flow.compute_files import DIED, compute_flow_files
 from i3d_tf.flow.flow_file import open_flow_file
 from i3d_tf.flow.quantize import quantize
 from i3d_tf.system.files import staging_dir
+from i3d_tf.system.jobs import run_each
 from i3d_tf.system.worker_pool import processor_count
 from i3d_tf.video.decode import read_clip
 from i3d_tf.video.encode import write_video
@@ -233,14 +234,24 @@ def test_job_names_wrong_arguments_before_anything_is_made(data_dir, flow_dir, c
 def test_job_chooses_processes_by_engine(data_dir, flow_dir, monkeypatch):
     asked = []
 
-    def run_each(work, processes=1, died=""):
+    def record(work, processes=1, died=""):
         asked.append(processes)
         return lambda tasks, staging: ()
 
-    monkeypatch.setattr(module, "run_each", run_each)
+    monkeypatch.setattr(module, "run_each", record)
     for engine in ("opencv", "dis"):
         compute_flow_files([], flow_dir, data_dir, engine)
     assert asked == [1, processor_count()]
+
+
+def test_job_of_several_processes_keeps_opencv_to_one_thread(data_dir, flow_dir, monkeypatch):
+    limited = []
+    monkeypatch.setattr(module, "run_each", lambda work, *_: run_each(work))  # in this process
+    monkeypatch.setattr(module, "use_one_opencv_thread", lambda: limited.append(1))
+    compute_flow_files([data_dir / "run"], flow_dir, **{**QUICKLY, "processes": 2})
+    assert len(limited) == 2
+    compute_flow_files([data_dir / "walk"], flow_dir, **QUICKLY)
+    assert len(limited) == 2
 
 
 @pytest.fixture
