@@ -131,7 +131,8 @@ class _ClipMaker:
         """Yields the clips of each stream: float32 (windows, T, crop size, crop size, C)."""
         protocol = self._protocol
         with tf.control_dependencies(_checks(frames)):
-            number = tf.shape(frames)[0]
+            frames = tf.identity(frames)  # nothing that uses them comes before the checks
+        number = tf.shape(frames)[0]
         if protocol.windows == 1:
             number = tf.minimum(number, protocol.frames)
             # One frame more than is shown, so that the last flow is a real one.
