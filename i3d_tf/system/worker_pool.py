@@ -8,6 +8,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from functools import partial
+from multiprocessing import resource_tracker
 from multiprocessing.connection import wait
 from typing import Any
 
@@ -144,7 +145,7 @@ class _Worker:
             target=_work, args=(function, other_end, grace > 0), daemon=daemon
         )
         try:
-            with _stop_signals_blocked():
+            with _stop_signals_deferred():
                 self._process.start()
             other_end.close()
             self.connection.recv()
@@ -178,20 +179,35 @@ class _Worker:
 
 
 @contextlib.contextmanager
-def _stop_signals_blocked():
-    """Holds back signals while a process is started, which inherits the block.
+def _stop_signals_deferred():
+    """Lets signals wait until a process is started, in this process and in the new one.
 
-    Otherwise Ctrl-C, which a terminal sends to every process, would meet a new one in the middle of
-    the interpreter's own start.
+    A terminal sends Ctrl-C to every process. It must meet neither the new one in the middle of the
+    interpreter's own start, which therefore inherits a block, nor this one while half of what the
+    new process needs has been sent. A block alone does not help here: a thread without it, such as
+    a library's, may take the signal, and Python's handler then runs in the main thread.
     """
-    if not hasattr(signal, "pthread_sigmask"):  # Windows
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+    received = []
+    handlers = {}
+    if threading.current_thread() is threading.main_thread():
+        handlers = {
+            number: signal.signal(number, lambda number, _: received.append(number))
+            for number in STOP_SIGNALS
+            if signal.getsignal(number) is not None  # None: not set by Python, nor to be restored
+        }
+    has_masks = hasattr(signal, "pthread_sigmask")  # not on Windows
+    if has_masks:  # the first start would start this process, too, which ends by lifting the block
+        resource_tracker.ensure_running()
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS) if has_masks else None
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        if has_masks:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        for number in received:
+            signal.raise_signal(number)
 
 
 def _work(function, connection, own_group):
@@ -202,16 +218,17 @@ def _work(function, connection, own_group):
     if hasattr(signal, "pthread_sigmask"):
         signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    connection.send("started")
-    while True:
-        task = connection.recv()
-        try:
-            outcome = False, function(task)
-        except KeyboardInterrupt:  # stopped by the parent, and its work is saved
-            return
-        except Exception as error:  # raised again in the parent
-            outcome = True, error
-        connection.send(outcome)
+    with contextlib.suppress(*DEATHS):  # the parent is gone
+        connection.send("started")
+        while True:
+            task = connection.recv()
+            try:
+                outcome = False, function(task)
+            except KeyboardInterrupt:  # stopped by the parent, and its work is saved
+                return
+            except Exception as error:  # raised again in the parent
+                outcome = True, error
+            connection.send(outcome)
 
 
 def _end_with_parent():

@@ -3,6 +3,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
@@ -79,6 +80,48 @@ def test_workers_end_with_their_parent(tmp_path):
             return
         time.sleep(0.1)
     pytest.fail("the worker outlived its parent by 10 s")
+
+
+def test_ctrl_c_in_the_start_of_a_worker_is_the_parents_alone(tmp_path, monkeypatch):
+    # A worker that sends itself what a terminal sends to all, as soon as its interpreter runs.
+    (tmp_path / "sitecustomize.py").write_text(
+        "import os, signal, sys\n"
+        "if '--multiprocessing-fork' in sys.orig_argv:\n"
+        "    os.kill(os.getpid(), signal.SIGINT)\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
+    script = tmp_path / "job.py"
+    script.write_text(
+        "from i3d_tf.system.worker_pool import map_unordered\n"
+        "if __name__ == '__main__':\n"
+        "    print(list(map_unordered(eval, ['1 + 1'], 1)))\n"
+    )
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == ("[('1 + 1', 2)]\n", "")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signal_waits_until_a_worker_has_started(monkeypatch, number):
+    start, started = multiprocessing.process.BaseProcess.start, []
+
+    def interrupted(process):
+        # To a thread that does not block it, as a library's may not.
+        os.kill(os.getpid(), number)
+        time.sleep(0.05)
+        start(process)
+        started.append(process)
+
+    monkeypatch.setattr(multiprocessing.process.BaseProcess, "start", interrupted)
+    handler = signal.signal(number, signal.default_int_handler)
+    threading.Thread(target=time.sleep, args=(0.5,), daemon=True).start()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            results(["1"], 1)
+        assert signal.getsignal(number) is signal.default_int_handler
+    finally:
+        signal.signal(number, handler)
+    assert len(started) == 1
+    assert multiprocessing.active_children() == []
 
 
 def _is_running(process_id):
