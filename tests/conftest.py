@@ -21,8 +21,6 @@ pytest_plugins = [
 ]
 
 REPOSITORY_ROOT = Path(__file__).resolve().parent.parent
-TINY = 1 / 16  # width multiplier of networks whose answers do not matter
-TINY_LABELS = ["one", "two", "three", "four", "five"]
 
 
 @pytest.fixture(scope="session")
@@ -101,22 +99,6 @@ def released_checkpoint(released_shapes, values_for, write_checkpoint, tmp_path_
     folder = tmp_path_factory.mktemp("upstream")
     yield write_checkpoint(folder, values_for(released_shapes("rgb_imagenet")))
     shutil.rmtree(folder)
-
-
-@pytest.fixture(scope="session")
-def tiny_dir(tmp_path_factory):
-    """A checkpoint directory with `tiny_rgb` and `tiny_flow`: narrow networks of five classes."""
-    from i3d_tf.models.inception import inception_i3d
-    from i3d_tf.weights.store import save_weights
-
-    directory = tmp_path_factory.mktemp("tiny")
-    for stream, channels in CHANNELS.items():
-        model = inception_i3d(
-            input_shape=(None, None, None, channels), classes=5, width_multiplier=TINY
-        )
-        row = {"stream": stream, "classes": 5, "labels": TINY_LABELS, "width_multiplier": TINY}
-        save_weights(model, f"tiny_{stream}", directory, row)
-    return directory
 
 
 @pytest.fixture(scope="session")

@@ -178,10 +178,8 @@ def plans_by_layer(graph: Graph, temporal: str | Schedule) -> dict[int, LayerPla
 
 def window_of(layer: keras.layers.Layer) -> tuple[int, int]:
     """Returns (height, width) of a layer's kernel, or of its upsampling factors."""
-    for attribute in ("kernel_size", "pool_size", "size"):
-        if hasattr(layer, attribute):
-            return tuple(getattr(layer, attribute))
-    raise TypeError(f"{layer!r} has no kernel, pool or size.")
+    sizes = ("kernel_size", "pool_size", "size")
+    return tuple(next(getattr(layer, name) for name in sizes if hasattr(layer, name)))
 
 
 def _check_result(result, name, site):

@@ -30,7 +30,7 @@ def clips():
 
 
 def randomise(model):
-    """Weights under which batch norm is not trivial and activations keep their scale."""
+    """Assigns weights with a non-trivial batch norm that keep the scale of activations."""
     generator = np.random.default_rng(1)
     for variable in model.variables:
         if variable.path.endswith("kernel"):
@@ -43,36 +43,36 @@ def randomise(model):
 
 
 def write(folder):
-    """Writes the weights and what this backend answers with them."""
+    """Writes the weights and this backend's outputs with them."""
     folder.mkdir(parents=True, exist_ok=True)
     model = inception_i3d()
     randomise(model)
     model.save_weights(folder / "network.weights.h5")
     model.save(folder / "network.keras")
-    np.savez(folder / "answers.npz", **answers(model))
-    print(f"{keras.backend.backend()}: wrote {len(CLIP_SHAPES)} answers")
+    np.savez(folder / "outputs.npz", **outputs_of(model))
+    print(f"{keras.backend.backend()}: wrote the outputs of {len(CLIP_SHAPES)} clips")
 
 
-def answers(model):
-    """Names to arrays: the logits of every clip, and every endpoint of the odd one."""
-    found = {f"logits{i}": keras.ops.convert_to_numpy(model(c)) for i, c in enumerate(clips())}
+def outputs_of(model):
+    """Returns names to arrays: the logits of every clip, and every endpoint of the odd one."""
+    outputs = {f"logits{i}": keras.ops.convert_to_numpy(model(c)) for i, c in enumerate(clips())}
     endpoints = keras.Model(model.input, [model.get_layer(name).output for name in ENDPOINTS])
     for name, output in zip(ENDPOINTS, endpoints(clips()[1]), strict=True):
-        found[name] = keras.ops.convert_to_numpy(output)
-    return found
+        outputs[name] = keras.ops.convert_to_numpy(output)
+    return outputs
 
 
 def compare(folder):
-    """Exits with an error unless this backend answers alike."""
+    """Exits with an error if this backend's outputs differ from the written ones."""
     model = inception_i3d()
     model.load_weights(folder / "network.weights.h5")
     whole = keras.models.load_model(folder / "network.keras")
     worst = 0.0
-    expected = np.load(folder / "answers.npz", allow_pickle=False)
+    expected = np.load(folder / "outputs.npz", allow_pickle=False)
     for network in (model, whole, fuse_for_inference(model)):
-        found = answers(network)
+        outputs = outputs_of(network)
         for name in expected.files:
-            distance = np.linalg.norm(found[name] - expected[name])
+            distance = np.linalg.norm(outputs[name] - expected[name])
             worst = max(worst, float(distance / np.linalg.norm(expected[name])))
     print(f"{keras.backend.backend()}: largest difference {worst:.1e} of the norm")
     if not worst <= TOLERANCE:

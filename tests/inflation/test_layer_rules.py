@@ -50,6 +50,18 @@ def test_upsampling_undoes_temporal_strides(random_weights):
         np.testing.assert_allclose(outputs, expected, atol=1e-5)
 
 
+def test_upsampling_without_padding_gives_the_interior(random_weights):
+    image = keras.Input((8, 8, 1))
+    low = layers.Conv2D(1, 3, 2, padding="same")(image)
+    model_2d = random_weights(keras.Model(image, layers.UpSampling2D(2)(low)))
+    clip = np.random.default_rng(0).normal(size=(1, 8, 8, 8, 1)).astype("float32")
+    zero = np.array(inflate(model_2d)(clip))  # 4 steps, repeated
+    valid = np.array(inflate(model_2d, padding="valid")(clip))
+    # The window of the fourth step would need a ninth frame.
+    assert border(model_2d, padding="valid") == [(0, 2)]
+    np.testing.assert_allclose(valid, zero[:, :6], atol=1e-6)
+
+
 @pytest.mark.parametrize("padding", ["zero", "edge", "valid"])
 @pytest.mark.parametrize("layer", ["depthwise", "separable", "grouped"])
 def test_convolutions_of_channel_groups(layer, padding, random_weights):

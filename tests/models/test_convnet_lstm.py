@@ -18,13 +18,16 @@ def every_step(network):
     return keras.Model(network.input, network.get_layer("Logits").output)
 
 
-def test_endpoints_have_the_shapes_of_the_paper():
-    model = convnet_lstm((25, 224, 224, 3), width_multiplier=1 / 16)
-    assert model.get_layer("Mixed_5c").output.shape == (None, 7, 7, 1024 // 16)
-    assert model.get_layer("unfold_time").output.shape == (None, 25, 1024 // 16)
-    assert model.get_layer("lstm").output.shape == (None, 25, 512 // 16)
-    assert model.get_layer("Logits").output.shape == (None, 25, 400)
-    assert model.output_shape == (None, 400)
+def test_endpoints_have_the_shapes_of_the_paper(network):
+    names = ("Mixed_5c", "unfold_time", "lstm", "Logits", "last_step")
+    endpoints = keras.Model(network.input, {n: network.get_layer(n).output for n in names})
+    assert endpoints.compute_output_shape((2, 25, 224, 224, 3)) == {
+        "Mixed_5c": (50, 7, 7, 1024 // 16),
+        "unfold_time": (2, 25, 1024 // 16),
+        "lstm": (2, 25, 512 // 16),
+        "Logits": (2, 25, 5),
+        "last_step": (2, 5),
+    }
 
 
 def test_output_is_the_last_of_all_steps(network, every_step, random_clips):

@@ -139,9 +139,11 @@ def test_endpoints_within_streams_are_the_same(name, trunks, tiny_network, folde
 @pytest.mark.parametrize(
     ("arguments", "precision"),
     [
-        ({"include_top": False, "pooling": "max"}, "bfloat16"),
-        ({"classifier_activation": "softmax"}, "bfloat16"),
-        ({"input_shape": (None, 48, None, 2), "classes": 7}, "float32"),
+        ({"include_top": False}, "bfloat16"),
+        (
+            {"input_shape": (None, 48, None, 2), "classifier_activation": "softmax"},
+            "float32",
+        ),
     ],
     ids=str,
 )
@@ -157,9 +159,7 @@ def test_every_form_of_i3d_is_folded(
     assert difference(fused(clips), model(clips)) < TOLERANCES[precision]
 
 
-@pytest.mark.parametrize(
-    ("name", "precision"), [("fused_3d", "float32"), ("convnet_lstm", "bfloat16")]
-)
+@pytest.mark.parametrize(("name", "precision"), [("fused_3d", "float32"), ("c3d", "bfloat16")])
 def test_folding_again_changes_nothing(name, precision, folded, tiny_clips):
     once = folded(name, precision)
     twice = fuse_for_inference(once, precision)
@@ -339,19 +339,30 @@ def test_models_within_sequential_models_are_folded(random_weights, random_clips
         assert kinds(fused).isdisjoint({layers.BatchNormalization, layers.Dropout})
 
 
+def test_layers_of_integers_and_adapted_layers_are_copied(random_clips):
+    image = keras.Input((9, 8, 4), dtype="uint8")
+    normalization = layers.Normalization()
+    features = normalization(layers.Identity(dtype="uint8", name="bytes")(image))
+    model = keras.Model(image, layers.Conv2D(2, 3)(features))
+    images = (127 * (random_clips((9, 8, 4), 2) + 1)).astype("uint8")
+    normalization.adapt(images)
+    fused = fuse_for_inference(model, "bfloat16")
+    assert fused.get_layer("bytes").compute_dtype == "uint8"
+    assert difference(fused(images), model(images)) < TOLERANCES["bfloat16"]
+
+
 def test_network_of_keras_applications_is_folded(random_weights, random_clips):
-    model = keras.applications.MobileNetV2(
-        (32, 32, 3), alpha=0.35, weights=None, classes=5, classifier_activation=None
+    model = keras.applications.MobileNet(
+        (32, 32, 3), alpha=0.25, weights=None, classes=5, classifier_activation=None
     )
     random_weights(model)
     fused = fuse_for_inference(model)
     assert layers.BatchNormalization not in kinds(fused)
     images = random_clips((32, 32, 3), 2)
-    assert difference(fused(images), model(images)) < 3 * TOLERANCES["float32"]  # 53 layers
+    assert difference(fused(images), model(images)) < 3 * TOLERANCES["float32"]  # 28 layers
 
 
-@pytest.mark.parametrize("precision", PRECISIONS)
-def test_inflated_network_is_folded(precision, random_weights, random_clips):
+def test_inflated_network_is_folded(random_weights, random_clips):
     def body(image):
         features = layers.Conv2D(6, 3, 2, padding="same", use_bias=False)(image)
         features = layers.ReLU()(layers.BatchNormalization(name="norm")(features))
@@ -360,10 +371,10 @@ def test_inflated_network_is_folded(precision, random_weights, random_clips):
 
     model = random_weights(inflate(plain(body), padding="edge"))
     assert layers.BatchNormalization in kinds(model)
-    fused = fuse_for_inference(model, precision)
+    fused = fuse_for_inference(model)
     assert layers.BatchNormalization not in kinds(fused)
     clips = random_clips((5, 9, 8, 4), 2)
-    assert difference(fused(clips), model(clips)) < TOLERANCES[precision]
+    assert difference(fused(clips), model(clips)) < TOLERANCES["float32"]
 
 
 # ---- errors

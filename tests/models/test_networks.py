@@ -43,7 +43,14 @@ def test_dropout_acts_in_training_only(build_tiny, tiny_network, tiny_clips):
     assert np.abs(first - second).max() > 0
 
 
-@pytest.mark.parametrize("name", MODELS)
+# Joint networks take seconds; `tests/models/test_two_stream.py` saves a small one.
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.slow) if name.startswith("two_stream") else name
+        for name in MODELS
+    ],
+)
 def test_network_saves_and_loads(name, tiny_network, tiny_clips, assert_saves):
     assert_saves(tiny_network(name), tiny_clips(name, 1))
 
