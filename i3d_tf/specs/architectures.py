@@ -26,9 +26,9 @@ class Accuracy(NamedTuple):
     Attributes:
         dataset: One of `DATASETS`, for training and test.
         from_images: Whether training starts from ImageNet weights.
-        rgb: Of the RGB stream alone.
-        flow: Of the flow stream alone.
-        joint: Of both.
+        rgb: Accuracy of the RGB stream alone.
+        flow: Accuracy of the flow stream alone.
+        joint: Accuracy of both.
     """
 
     dataset: str

@@ -19,7 +19,9 @@ def is_number(value: Any) -> bool:
     return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
 
 
-def check_integer(name: str, value: Any, minimum: int | None = None, maximum: int | None = None):
+def check_integer(
+    name: str, value: Any, minimum: int | None = None, maximum: int | None = None
+) -> Any:
     """Checks that an argument is an integer within limits, both allowed; None is no limit."""
     if not is_integer(value) or not _is_within(value, minimum, maximum):
         limits = _limits(minimum, maximum)
@@ -27,7 +29,9 @@ def check_integer(name: str, value: Any, minimum: int | None = None, maximum: in
     return value
 
 
-def check_number(name: str, value: Any, minimum: float | None = None, maximum: float | None = None):
+def check_number(
+    name: str, value: Any, minimum: float | None = None, maximum: float | None = None
+) -> Any:
     """Checks that an argument is a finite number within limits, both allowed; None is no limit."""
     if not is_number(value) or not _is_within(value, minimum, maximum):
         limits = _limits(minimum, maximum)
@@ -35,7 +39,7 @@ def check_number(name: str, value: Any, minimum: float | None = None, maximum: f
     return value
 
 
-def check_positive(name: str, value: Any, maximum: float | None = None):
+def check_positive(name: str, value: Any, maximum: float | None = None) -> Any:
     """Checks that an argument is a finite number > 0, and at most `maximum` if there is one."""
     if not is_number(value) or value <= 0 or not _is_within(value, None, maximum):
         limit = "" if maximum is None else f" and <= {maximum}"
@@ -43,14 +47,14 @@ def check_positive(name: str, value: Any, maximum: float | None = None):
     return value
 
 
-def check_fraction(name: str, value: Any):
+def check_fraction(name: str, value: Any) -> Any:
     """Checks that an argument is a number in [0, 1), such as a dropout rate."""
     if not is_number(value) or not 0 <= value < 1:
         raise ValueError(f"`{name}` must be a number in [0, 1); received {value!r}.")
     return value
 
 
-def check_choice(name: str, value: Any, choices: Collection):
+def check_choice(name: str, value: Any, choices: Collection[str]) -> Any:
     """Checks that an argument is one of some strings."""
     if not isinstance(value, str) or value not in choices:
         raise ValueError(f"`{name}` must be one of {tuple(choices)}; received {value!r}.")
