@@ -66,8 +66,8 @@ def _predictor(folder):
         model = build("inception_i3d", input_shape=(None, None, None, channels))
         row = {"stream": stream, "classes": len(names), "labels": list(names)}
         save_weights(model, stream, folder / "weights", row)
-    weights = {stream: stream for stream in CHANNELS}
-    return Predictor("joint", weights, folder / "weights")
+    checkpoints = {stream: stream for stream in CHANNELS}
+    return Predictor("joint", checkpoints, folder / "weights")
 
 
 def _stages(predictor, video):

@@ -19,7 +19,7 @@ from i3d_tf.metrics.ranking import Prediction
 from i3d_tf.specs.streams import streams_of
 from i3d_tf.video.errors import VideoError
 
-MAX_FRAMES = 3000  # of a video that is shown in several windows: 0.8 GB of 256 x 340
+MAX_FRAMES = 3000  # of a video with several windows: 0.8 GB of 256 x 340
 
 
 class SavedPredictor:

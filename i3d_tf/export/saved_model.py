@@ -135,7 +135,7 @@ class _ClipMaker:
         number = tf.shape(frames)[0]
         if protocol.windows == 1:
             number = tf.minimum(number, protocol.frames)
-            # One frame more than is shown, so that the last flow is a real one.
+            # One frame more than the network sees, so that the last flow is a real one.
             frames = frames[: protocol.frames + 1]
         frames = transforms_tf.resize_short_side(frames, protocol.short_side)
         order = transforms_tf.uniform_windows(number, protocol.frames, protocol.windows)

@@ -1,4 +1,4 @@
-"""Averages over windows and crops, of a network that says what a frame is."""
+"""Averages over windows and crops, of a network whose logits are grey levels."""
 
 import dataclasses
 

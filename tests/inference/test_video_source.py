@@ -6,7 +6,7 @@ import pytest
 from i3d_tf.flow.compute import compute_flow
 from i3d_tf.flow.quantize import dequantize, quantize
 from i3d_tf.flow.stream import write_video_flow
-from i3d_tf.inference import video_source as video_streams
+from i3d_tf.inference import video_source as video_source_file
 from i3d_tf.inference.video_source import VideoSource, flow_origin
 from i3d_tf.specs.protocol import Protocol
 from i3d_tf.video.decode import read_clip
@@ -33,36 +33,36 @@ def flow_file(video, tmp_path_factory):
     return path
 
 
-def test_rgb_is_the_centre_of_the_resized_frames(video, resized):
-    shown = VideoSource(video, SMALL)
-    frames = list(shown.frames("rgb"))
+def test_frames_of_rgb_are_the_centre_of_the_resized_frames(video, resized):
+    source = VideoSource(video, SMALL)
+    frames = list(source.frames("rgb"))
     np.testing.assert_array_equal(frames, centre_crop(resized, 32))
     assert all(frame.base is None for frame in frames)  # nothing larger is kept for them
-    assert shown.num_frames == 30
-    np.testing.assert_array_equal(list(shown.frames("rgb")), frames)  # as often as one likes
+    assert source.num_frames == 30
+    np.testing.assert_array_equal(list(source.frames("rgb")), frames)  # as often as one likes
 
 
-def test_flow_is_computed_before_it_is_cropped(video, resized):
+def test_frames_of_flow_are_computed_before_they_are_cropped(video, resized):
     found = list(VideoSource(video, SMALL, "dis").frames("flow"))
     np.testing.assert_array_equal(found, centre_crop(compute_flow(resized, "dis"), 32))
 
 
-def test_the_protocol_is_kept(video):
-    shown = VideoSource(video, Protocol(frame_rate=12.5, short_side=48, crop_size=48))
-    assert shown.num_frames == 15
-    assert np.stack(list(shown.frames("rgb"))).shape == (15, 48, 48, 3)
+def test_frames_have_the_rate_and_size_of_the_protocol(video):
+    source = VideoSource(video, Protocol(frame_rate=12.5, short_side=48, crop_size=48))
+    assert source.num_frames == 15
+    assert np.stack(list(source.frames("rgb"))).shape == (15, 48, 48, 3)
 
 
 @pytest.mark.parametrize("read_bytes", [1, 7 * 40 * 53 * 8, 2**26])
-def test_flow_that_is_there_is_read(flow_file, resized, read_bytes, monkeypatch):
-    monkeypatch.setattr(video_streams, "READ_BYTES", read_bytes)
-    shown = VideoSource("not even there.mp4", SMALL, flow_file=flow_file)
+def test_frames_of_flow_are_read_from_a_flow_file(flow_file, resized, read_bytes, monkeypatch):
+    monkeypatch.setattr(video_source_file, "READ_BYTES", read_bytes)
+    source = VideoSource("not even there.mp4", SMALL, flow_file=flow_file)
     expected = dequantize(quantize(compute_flow(resized, "dis")))
-    np.testing.assert_array_equal(list(shown.frames("flow")), centre_crop(expected, 32))
-    assert shown.num_frames == 30
+    np.testing.assert_array_equal(list(source.frames("flow")), centre_crop(expected, 32))
+    assert source.num_frames == 30
 
 
-def test_what_is_said_of_flow(flow_file):
+def test_flow_origin_of_computed_and_stored_flow(flow_file):
     assert flow_origin("dis") == {
         "algorithm": "DIS",
         "engine": "dis",
@@ -73,21 +73,21 @@ def test_what_is_said_of_flow(flow_file):
     assert flow_origin("dis", flow_file)["stored"] == "8 bits, rounding nearest"
 
 
-def test_flow_of_another_protocol_or_video(flow_file, moving_video):
+def test_video_source_refuses_flow_of_another_protocol_or_video(flow_file, moving_video):
     with pytest.raises(VideoError, match=r"short side 40, not 25 and 256; name another folder"):
         VideoSource(moving_video(30), Protocol(), flow_file=flow_file)
     for frames in (29, 31):
-        shown = VideoSource(moving_video(frames), SMALL, flow_file=flow_file)
+        source = VideoSource(moving_video(frames), SMALL, flow_file=flow_file)
         with pytest.raises(
             VideoError, match=rf"zip: it has 30 frames of flow, and the .* {frames}"
         ):
-            shown.num_frames  # noqa: B018
-        assert len(list(shown.frames("rgb"))) == frames
+            source.num_frames  # noqa: B018
+        assert len(list(source.frames("rgb"))) == frames
         with pytest.raises(VideoError, match=rf"zip: it has 30 frames of flow, and not {frames}"):
-            list(shown.frames("flow"))
+            list(source.frames("flow"))
 
 
-def test_decoding_works_ahead_of_whoever_uses_the_frames_but_not_for_ever(video, monkeypatch):
+def test_frames_are_decoded_ahead_within_bounds(video, monkeypatch):
     made = []
 
     def read_frames(*_):
@@ -95,24 +95,24 @@ def test_decoding_works_ahead_of_whoever_uses_the_frames_but_not_for_ever(video,
             made.append(number)
             yield np.zeros((40, 53, 3), np.uint8)
 
-    monkeypatch.setattr(video_streams, "read_frames", read_frames)
+    monkeypatch.setattr(video_source_file, "read_frames", read_frames)
     frames = VideoSource(video, SMALL).frames("rgb")
     next(frames)
     limit = time.monotonic() + 60
-    while len(made) < video_streams.FRAMES_AHEAD and time.monotonic() < limit:
+    while len(made) < video_source_file.FRAMES_AHEAD and time.monotonic() < limit:
         time.sleep(0.01)
     frames.close()
     # One is in use, one is being handed over, and one was made before the thread saw the end.
-    assert video_streams.FRAMES_AHEAD <= len(made) <= video_streams.FRAMES_AHEAD + 3
+    assert video_source_file.FRAMES_AHEAD <= len(made) <= video_source_file.FRAMES_AHEAD + 3
 
 
-def test_a_video_that_cannot_be_read(tmp_path):
+def test_video_source_of_an_unreadable_video_raises(tmp_path):
     (tmp_path / "empty.mp4").touch()
-    shown = VideoSource(tmp_path / "empty.mp4", SMALL, "dis")
+    source = VideoSource(tmp_path / "empty.mp4", SMALL, "dis")
     for stream in ("rgb", "flow"):
         with pytest.raises(VideoError, match="it is empty"):
-            list(shown.frames(stream))
+            list(source.frames(stream))
     with pytest.raises(VideoError, match="it is empty"):
-        shown.num_frames  # noqa: B018
+        source.num_frames  # noqa: B018
     with pytest.raises(ValueError, match=r"`stream` must be one of .*; received 'joint'"):
-        list(shown.frames("joint"))
+        list(source.frames("joint"))
