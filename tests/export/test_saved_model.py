@@ -138,6 +138,13 @@ def test_logits_of_two_streams_are_summed_and_features_joined():
     assert_close(module.features(*clips)["pooled"].numpy(), np.concatenate(means, axis=1))
 
 
+@pytest.mark.parametrize(("stream", "channels"), [("rgb", 3), ("flow", 2)])
+def test_logits_of_one_stream_take_a_clip(stream, channels):
+    module = ServingModule({stream: mean_network(channels)}, NAMES, PROTOCOL)
+    (spec,) = module.logits.input_signature
+    assert (spec.name, spec.shape.as_list()) == ("clip", [None, None, None, None, channels])
+
+
 def test_signatures_of_a_network_without_head_have_no_features():
     module = ServingModule({"rgb": mean_network(3, "other")}, NAMES, PROTOCOL)
     assert set(module.signatures()) == {"serving_default", "classify", "labels", "record"}
