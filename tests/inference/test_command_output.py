@@ -148,7 +148,8 @@ def test_classify_videos_writes_copies_and_timelines(videos, tmp_path, capsys):
     predictor = FakePredictor(timeline=[WindowPrediction(0, 1, TOP)])
     arguments = [*videos, tmp_path / "bad.mp4"]
     copies, timelines = tmp_path / "copies", tmp_path / "timelines"
-    classify_videos(arguments, predictor, output_video=copies, timeline_dir=timelines)
+    predictions = classify_videos(arguments, predictor, output_video=copies, timeline_dir=timelines)
+    assert [p.error for p in predictions] == [None, None, "it is empty (0 bytes)"]
     assert sorted(os.listdir(copies)) == ["a_predicted.mp4", "b_predicted.mp4"]
     assert sorted(os.listdir(timelines)) == ["a_timeline.svg", "b_timeline.svg"]
     assert read_clip(copies / "a_predicted.mp4").shape == (12, 48, 64, 3)
