@@ -3,8 +3,9 @@
 import importlib.util
 import json
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -95,7 +96,7 @@ def write_onnx(
 
 
 def largest_error(
-    serialized: bytes, function: Callable, shapes: Sequence[Sequence[tuple[int, ...]]]
+    serialized: bytes, function: Any, shapes: Sequence[Sequence[tuple[int, ...]]]
 ) -> float:
     """Returns the largest difference to the networks, as a part of the norm of their logits.
 

@@ -1,6 +1,7 @@
 """Networks of one stream or of both as TensorFlow functions: the content of a SavedModel."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -67,8 +68,8 @@ class ServingModule(tf.Module):
         )
         self.add_metadata("")
 
-    def signatures(self) -> dict[str, Callable[..., Outputs]]:
-        """Returns the functions by the names that they have in a SavedModel."""
+    def signatures(self) -> dict[str, Any]:
+        """Returns the tf.functions by the names that they have in a SavedModel."""
         signatures = {
             "serving_default": self.logits,
             "classify": self.classify,

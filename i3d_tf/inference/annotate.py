@@ -148,5 +148,5 @@ def write_timeline(prediction: VideoPrediction, path: Path) -> None:
     title = Path(prediction.path).name
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_write(path) as temporary:
-        svg = class_timeline_svg(times, probabilities, names, title)
+        svg = class_timeline_svg(np.array(times), np.array(probabilities), names, title)
         temporary.write_text(f"{svg}\n", "utf-8")

@@ -6,6 +6,7 @@ import time
 import typing
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -67,7 +68,7 @@ class VideoPrediction:
 
     def to_json(self) -> dict:
         """Returns the fields as plain values; those of a failure are path, stream and error."""
-        values = {"path": self.path, "stream": self.stream}
+        values: dict[str, Any] = {"path": self.path, "stream": self.stream}
         if self.error is not None:
             values["error"] = self.error
         if not self.top:
@@ -146,7 +147,7 @@ def check_finite(path: str | os.PathLike, logits: np.ndarray) -> None:
         VideoError: Some are NaN or infinite.
     """
     if not np.isfinite(logits).all():
-        raise VideoError(path, "the network's output is not finite: its weights are damaged")
+        raise VideoError(str(path), "the network's output is not finite: its weights are damaged")
 
 
 class StageTimer:

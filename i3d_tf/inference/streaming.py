@@ -9,7 +9,7 @@ length leaves the same remainder as the whole clip's. Then each window of each l
 steps as in the whole, and the same zeros at the borders.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import NamedTuple
 
@@ -108,7 +108,7 @@ class Streamer:
 
     def run(
         self, frames: Iterable[np.ndarray], num_frames: int, chunk_steps: int = CHUNK_STEPS
-    ) -> Iterator[np.ndarray]:
+    ) -> Generator[np.ndarray, None, None]:
         """Computes the endpoint's time steps.
 
         Args:

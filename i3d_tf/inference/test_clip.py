@@ -78,7 +78,7 @@ def read_test_clips(path: str | os.PathLike, protocol: Protocol) -> TestClips:
     ends = starts + length
     needed = np.union1d(windows, ends[ends < num_frames])
     positions = np.searchsorted(needed, starts).tolist()
-    frames = _read_resized(path, protocol, needed)
+    frames = _read_resized(path, protocol, needed.tolist())
     return TestClips(frames, tuple(positions), length, len(np.unique(windows)))
 
 
@@ -136,13 +136,13 @@ def check_num_frames(
     """
     if num_frames < needed:
         found = f"{num_frames} frames at {protocol.frame_rate:.4g} per second"
-        raise VideoError(path, f"it has {found}; at least {needed} are needed")
+        raise VideoError(str(path), f"it has {found}; at least {needed} are needed")
 
 
 def _check_aspect(path, height, width):
     if max(height, width) > MAX_ASPECT * min(height, width):
         raise VideoError(
-            path,
+            str(path),
             f"its frames of {width} x {height} pixels are too narrow: one side is more than "
             f"{MAX_ASPECT} times the other",
         )

@@ -50,7 +50,7 @@ class VideoSource:
         self._source, self._protocol, self._flow_engine = source, protocol, flow_engine
         self._path = "<bytes>" if isinstance(source, bytes) else str(source)
         self._stored_flow = None if flow_file is None else open_flow_file(flow_file)
-        self._num_frames = None
+        self._num_frames: int | None = None
         if self._stored_flow is not None:
             _check_flow_file(self._stored_flow, protocol)
 
@@ -95,9 +95,9 @@ class VideoSource:
         if self._num_frames is None:
             self._num_frames = number
         if number != self._num_frames:
-            is_stored = self._stored_flow is not None and stream == "flow"
+            stored = self._stored_flow if stream == "flow" else None
             raise VideoError(
-                self._stored_flow.path if is_stored else self._path,
+                self._path if stored is None else stored.path,
                 f"it has {number} frames of {stream}, and not {self._num_frames} as before",
             )
 
