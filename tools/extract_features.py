@@ -62,7 +62,7 @@ flags.DEFINE_alias("engine", "flow_engine", module_name=FORMER_FLAGS)
 def main(argv):
     """Reads the flags and makes one call."""
     with one_line_errors():
-        from i3d_tf.features.extract import extract_feature_files
+        from i3d_tf.features.extract_features import extract_feature_files
         from i3d_tf.features.options import FeatureOptions, feature_config
 
         options = FeatureOptions(

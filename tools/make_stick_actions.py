@@ -25,9 +25,9 @@ def main(argv):
     """Reads the flags and makes one call."""
     with one_line_errors():
         refuse_arguments(argv)
-        from i3d_tf.experiments.render import render_stick_actions
+        from i3d_tf.experiments.make_stick_actions import make_stick_actions
 
-        report = render_stick_actions(
+        report = make_stick_actions(
             _DATA_DIR.value,
             train_clips=_TRAIN_CLIPS.value,
             test_clips=_TEST_CLIPS.value,

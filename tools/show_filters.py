@@ -21,7 +21,7 @@ def main(argv):
         if len(argv) < 2:
             raise ValueError("name at least one network.")
         quiet_tensorflow()
-        from i3d_tf.experiments.first_layer_filters import write_filter_pictures
+        from i3d_tf.experiments.show_filters import write_filter_pictures
 
         paths = write_filter_pictures(
             argv[1:], _OUTPUT_DIR.value, _CHECKPOINT_DIR.value, _SCALE.value

@@ -19,7 +19,7 @@ def main(argv):
         refuse_arguments(argv)
         quiet_tensorflow()
         from i3d_tf.evaluation.evaluate import summary
-        from i3d_tf.experiments.stick_actions import NAMES, publish, train_stick_actions
+        from i3d_tf.experiments.train_stick_actions import NAMES, publish, train_stick_actions
 
         outcome = train_stick_actions(_OUTPUT_DIR.value, _SEED.value, _STEPS.value)
         for name, results in outcome.reports.items():

@@ -23,7 +23,7 @@ def main(argv):
     with one_line_errors():
         refuse_arguments(argv)
         quiet_tensorflow()
-        from i3d_tf.zoo.verify import verify_release
+        from i3d_tf.zoo.verify_release import verify_release
 
         lines = verify_release(
             _STREAMS.value,

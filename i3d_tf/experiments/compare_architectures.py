@@ -19,7 +19,7 @@ from i3d_tf.experiments.comparison_entries import (
     WIDTH,
     ComparisonRow,
 )
-from i3d_tf.experiments.render import render_stick_actions
+from i3d_tf.experiments.make_stick_actions import make_stick_actions
 from i3d_tf.specs.recipes import STICK_ACTIONS
 from i3d_tf.specs.validation import check_integer
 from i3d_tf.system.console import quiet_tensorflow
@@ -55,7 +55,7 @@ def compare_architectures(
     check_integer("seeds", seeds, 1)
     check_integer("steps", steps, 1)
     job = _Job(Path(output_dir), steps)
-    render_stick_actions(job.data_dir)
+    make_stick_actions(job.data_dir)
     rows = [
         ComparisonRow(entry, initialization)
         for entry in ENTRIES

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from i3d_tf.experiments.stick_actions import NAMES
+from i3d_tf.experiments.train_stick_actions import NAMES
 from i3d_tf.inference.command_output import classify_videos
 from i3d_tf.inference.predictor import Predictor
 from i3d_tf.specs.stick_actions import DEMO, STICK_ACTIONS

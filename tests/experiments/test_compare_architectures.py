@@ -35,7 +35,7 @@ def calls(monkeypatch):
     def run_in_process(function, *arguments, grace):
         return function(*arguments)
 
-    monkeypatch.setattr(job, "render_stick_actions", lambda folder: None)
+    monkeypatch.setattr(job, "make_stick_actions", lambda folder: None)
     monkeypatch.setattr(job, "run_in_process", run_in_process)
     monkeypatch.setattr(job, "train", train)
     monkeypatch.setattr(job, "evaluate", evaluate)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from i3d_tf.experiments.stick_actions import NAMES
+from i3d_tf.experiments.train_stick_actions import NAMES
 from i3d_tf.export.export import export, output_folder
 from i3d_tf.inference.predictor import Predictor
 from i3d_tf.specs.stick_actions import DEMO, STICK_LABELS

@@ -1,4 +1,4 @@
-from i3d_tf.experiments.first_layer_filters import ANIMATION, SHEET
+from i3d_tf.experiments.show_filters import ANIMATION, SHEET
 
 
 def test_prints_the_paths(run_tool, tiny_dir, tmp_path):

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from i3d_tf.experiments.stick_actions import NAMES
+from i3d_tf.experiments.train_stick_actions import NAMES
 from i3d_tf.inference.predictor import Predictor
 from i3d_tf.specs.stick_actions import DEMO, STICK_LABELS
 from i3d_tf.synthetic.clip import clip_seed, render_clip

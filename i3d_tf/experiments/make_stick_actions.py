@@ -52,7 +52,7 @@ class RenderReport:
     kept: int
 
 
-def render_stick_actions(
+def make_stick_actions(
     data_dir: Path | str,
     train_clips: int = TRAIN_CLIPS,
     test_clips: int = TEST_CLIPS,

@@ -1,9 +1,9 @@
 import pytest
 
 import i3d_tf
-from i3d_tf.features import extract as extract_module
+from i3d_tf.features import extract_features as extract_module
 from i3d_tf.features import extractor as extractor_module
-from i3d_tf.features.extract import extract_feature_files
+from i3d_tf.features.extract_features import extract_feature_files
 from i3d_tf.features.options import FeatureOptions, feature_config
 from i3d_tf.flow.compute_files import compute_flow_files
 from i3d_tf.system import jobs

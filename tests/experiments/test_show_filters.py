@@ -3,7 +3,7 @@ import keras
 import numpy as np
 import pytest
 
-from i3d_tf.experiments.first_layer_filters import (
+from i3d_tf.experiments.show_filters import (
     ANIMATION,
     SHEET,
     caption_of,

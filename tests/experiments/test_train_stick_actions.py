@@ -4,8 +4,8 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from i3d_tf.experiments import stick_actions
-from i3d_tf.experiments.stick_actions import publish, train_stick_actions
+from i3d_tf.experiments import train_stick_actions as module
+from i3d_tf.experiments.train_stick_actions import publish, train_stick_actions
 from i3d_tf.models.inception import inception_i3d
 from i3d_tf.zoo.checkpoint import open_checkpoint
 
@@ -42,9 +42,9 @@ def test_train_stick_actions_trains_both_streams_and_evaluates_them(tmp_path, mo
         assert options.freeze_time == (options.flow_checkpoint is None)
         return {"top_1": len(calls)}
 
-    monkeypatch.setattr(stick_actions, "render_stick_actions", calls.append)
-    monkeypatch.setattr(stick_actions, "train", train)
-    monkeypatch.setattr(stick_actions, "evaluate", evaluate)
+    monkeypatch.setattr(module, "make_stick_actions", calls.append)
+    monkeypatch.setattr(module, "train", train)
+    monkeypatch.setattr(module, "evaluate", evaluate)
     outcome = train_stick_actions(tmp_path, seed=3, steps=7)
     assert calls == [
         tmp_path / "data",

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from i3d_tf.evaluation.evaluate import EvaluateOptions, evaluate
 from i3d_tf.evaluation.results import Results
-from i3d_tf.experiments.render import render_stick_actions
+from i3d_tf.experiments.make_stick_actions import make_stick_actions
 from i3d_tf.specs.recipes import RECIPES
 from i3d_tf.specs.streams import STREAMS
 from i3d_tf.training.train import TrainOptions, train
@@ -45,7 +45,7 @@ def train_stick_actions(output_dir: Path | str, seed: int = 0, steps: int | None
     """
     folder = Path(output_dir)
     data_dir = folder / "data"
-    render_stick_actions(data_dir)
+    make_stick_actions(data_dir)
     runs = {stream: folder / f"{stream}_seed{seed}" for stream in STREAMS}
     for stream, workdir in runs.items():
         recipe = dataclasses.replace(RECIPES[RECIPE], stream=stream)

@@ -9,8 +9,8 @@ from i3d_tf.specs.published import PUBLISHED_OUTPUT
 from i3d_tf.specs.releases import SAMPLE_FILES
 from i3d_tf.system.files import git_blob_id
 from i3d_tf.weights.assign import WeightsError
-from i3d_tf.zoo import verify as verify_module
-from i3d_tf.zoo.verify import compare, read_sample, verify_release
+from i3d_tf.zoo import verify_release as verify_module
+from i3d_tf.zoo.verify_release import compare, read_sample, verify_release
 
 NAMES = read_labels("kinetics400")
 STREAMS = tuple(PUBLISHED_OUTPUT)

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from i3d_tf.data.readers import read_dataset
-from i3d_tf.experiments import render
-from i3d_tf.experiments.render import RECIPE_FILE, render_stick_actions
+from i3d_tf.experiments import make_stick_actions as module
+from i3d_tf.experiments.make_stick_actions import RECIPE_FILE, make_stick_actions
 from i3d_tf.specs.stick_actions import STICK_LABELS
 from i3d_tf.synthetic.clip import clip_seed, render_clip
 from i3d_tf.video.decode import read_clip
@@ -33,7 +33,7 @@ def rows(data_dir, split):
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory):
     folder = tmp_path_factory.mktemp("dataset")
-    report = render_stick_actions(folder, **SMALL)
+    report = make_stick_actions(folder, **SMALL)
     assert (report.rendered, report.kept) == (24, 0)
     return folder
 
@@ -70,7 +70,7 @@ def test_render_writes_the_frames_of_the_clip(dataset):
 
 def test_render_in_two_processes_gives_the_same_files(dataset, tmp_path):
     # Fewer training clips leave the others as they are.
-    report = render_stick_actions(tmp_path, **{**SMALL, "train_clips": 0, "processes": 2})
+    report = make_stick_actions(tmp_path, **{**SMALL, "train_clips": 0, "processes": 2})
     assert report.rendered == 12
     assert rows(tmp_path, "train") == []
     one, two = contents(dataset), contents(tmp_path)
@@ -83,7 +83,7 @@ def test_render_again_makes_only_what_is_missing(dataset):
     before = contents(dataset)
     (dataset / VIDEO).unlink()
     times = {path: path.stat().st_mtime_ns for path in dataset.rglob("*.mp4")}
-    report = render_stick_actions(dataset, **SMALL)
+    report = make_stick_actions(dataset, **SMALL)
     assert (report.rendered, report.kept) == (1, 23)
     assert contents(dataset) == before
     assert all(path.stat().st_mtime_ns == stamp for path, stamp in times.items())
@@ -95,7 +95,7 @@ def test_render_removes_half_written_videos_of_killed_jobs(dataset):
     leftovers = [staging / "sit_down.mp4", dataset / "videos/sit_down/.1f2e.part"]
     for path in leftovers:
         path.write_bytes(b"half")
-    render_stick_actions(dataset, **SMALL)
+    make_stick_actions(dataset, **SMALL)
     assert not any(path.exists() for path in (staging, *leftovers))
 
 
@@ -107,7 +107,7 @@ def test_render_stops_at_a_video_that_cannot_be_written(tmp_path, monkeypatch):
     monkeypatch.setattr("i3d_tf.video.encode.write_video", write_video)
     video = tmp_path / "videos/climb_down/climb_down_train_0000.mp4"
     with pytest.raises(VideoError, match=f"^{video}: it cannot be written: no space left"):
-        render_stick_actions(tmp_path, **SMALL)
+        make_stick_actions(tmp_path, **SMALL)
     assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == [RECIPE_FILE]
 
 
@@ -115,10 +115,10 @@ def test_render_stops_where_processes_are_killed(tmp_path, monkeypatch):
     def map_unordered(function, tasks, processes, died):
         yield tasks[0], died
 
-    monkeypatch.setattr(render, "map_unordered", map_unordered)
+    monkeypatch.setattr(module, "map_unordered", map_unordered)
     video = tmp_path / "videos/climb_down/climb_down_train_0000.mp4"
     with pytest.raises(OSError, match=f"^{video}: the process that rendered it was killed"):
-        render_stick_actions(tmp_path, **{**SMALL, "processes": 2})
+        make_stick_actions(tmp_path, **{**SMALL, "processes": 2})
 
 
 @pytest.mark.parametrize("changed", [{"seed": 4}, {"size": 80}])
@@ -126,7 +126,7 @@ def test_render_leaves_a_dataset_of_another_recipe_alone(dataset, changed):
     before = contents(dataset)
     message = r"holds clips made with .*seed 3, size 64, not with .*Give another folder"
     with pytest.raises(ValueError, match=message):
-        render_stick_actions(dataset, **{**SMALL, **changed})
+        make_stick_actions(dataset, **{**SMALL, **changed})
     assert contents(dataset) == before
 
 
@@ -134,20 +134,20 @@ def test_render_leaves_a_dataset_of_another_recipe_alone(dataset, changed):
 def test_render_refuses_a_damaged_recipe(tmp_path, text):
     (tmp_path / RECIPE_FILE).write_text(text)
     with pytest.raises(ValueError, match=r"stick_actions\.json: the file is damaged"):
-        render_stick_actions(tmp_path, **SMALL)
+        make_stick_actions(tmp_path, **SMALL)
 
 
 def test_render_leaves_other_videos_alone(tmp_path):
     (tmp_path / "videos" / "archery").mkdir(parents=True)
     with pytest.raises(ValueError, match=r"has videos but no stick_actions\.json"):
-        render_stick_actions(tmp_path, **SMALL)
+        make_stick_actions(tmp_path, **SMALL)
     assert [path.name for path in tmp_path.rglob("*")] == ["videos", "archery"]
 
 
 def test_render_names_a_folder_that_cannot_be_made(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(OSError, match=r"file.below: the folder cannot be written: Not a directory"):
-        render_stick_actions(tmp_path / "file" / "below", **SMALL)
+        make_stick_actions(tmp_path / "file" / "below", **SMALL)
 
 
 @pytest.mark.parametrize(
@@ -162,5 +162,5 @@ def test_render_names_a_folder_that_cannot_be_made(tmp_path):
 )
 def test_render_checks_arguments_before_it_makes_anything(tmp_path, arguments, message):
     with pytest.raises(ValueError, match=message):
-        render_stick_actions(tmp_path / "new", **{**SMALL, **arguments})
+        make_stick_actions(tmp_path / "new", **{**SMALL, **arguments})
     assert not (tmp_path / "new").exists()
