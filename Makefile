@@ -9,16 +9,16 @@ STAMP := $(VENV)/made-from-$(shell { $(PYTHON) --version; cat requirements.lock;
 .PHONY: help env lint format test train table bench structure demo test-slow test-backends test-export lock clean
 
 help:
-	@echo "make demo           recognise rendered clips with the networks that ship"
+	@echo "make demo           classify rendered clips with the networks that ship"
 	@echo "make train          render the embedded dataset, train both streams, evaluate"
-	@echo "make table          train the paper's five architectures alike, and compare them"
-	@echo "make bench          measure everything, as ratios, in one run"
+	@echo "make table          train the paper's five architectures and compare them"
+	@echo "make bench          measure speed as ratios to references"
 	@echo "make structure      draw docs/structure.svg: the rooms and the imports between them"
 	@echo "make test           lint, layering and tests"
 	@echo "make test-slow      whole jobs that take longer: kills and restarts, exports, every application"
 	@echo "make test-backends  the network on TensorFlow, JAX and PyTorch, in its own environment"
 	@echo "make test-export    the ONNX export against ONNX Runtime, in a folder of its own"
-	@echo "make lock           resolve requirements.lock anew (needs uv)"
+	@echo "make lock           update requirements.lock (needs uv)"
 
 env: $(STAMP)
 

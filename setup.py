@@ -1,4 +1,4 @@
-"""Package description of i3d_tf."""
+"""Packaging of i3d_tf."""
 
 from pathlib import Path
 

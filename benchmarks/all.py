@@ -2,8 +2,8 @@
 
 python benchmarks/all.py --output_dir=build/bench
 
-Each runs in a process of its own and compares what it measures with something in the same run; so
-ratios can be compared between machines, and seconds cannot.
+Each runs in a process of its own and relates its measurements to a reference in the same run:
+ratios can be compared between machines, seconds cannot.
 """
 
 import json
@@ -15,21 +15,20 @@ from pathlib import Path
 from absl import app, flags
 from cost import row_name
 
-from i3d_tf.system.console import one_line_errors
+from i3d_tf.system.console import one_line_errors, refuse_arguments
 from i3d_tf.system.files import atomic_write
 
-_OUTPUT_DIR = flags.DEFINE_string("output_dir", "build/bench", "Where everything goes.")
+_OUTPUT_DIR = flags.DEFINE_string("output_dir", "build/bench", "Output folder.")
 
 BENCHMARKS = ("inference", "cost", "train_step", "decoder", "pipeline", "flow", "end_to_end")
-TITLE = "Measured against something in the same run; the line is what it shall reach"
-COST_TITLE = "Milliseconds that a frame costs the RGB network"
+TITLE = "Ratios to a reference measured in the same run; the line marks the goal"
+COST_TITLE = "Milliseconds per frame of the RGB network"
 
 
 def main(argv):
     """Runs them, prints the table, writes the files."""
     with one_line_errors():
-        if len(argv) > 1:
-            raise ValueError(f"unexpected arguments {argv[1:]}; every option is a --flag.")
+        refuse_arguments(argv)
         folder = Path(_OUTPUT_DIR.value)
         folder.mkdir(parents=True, exist_ok=True)
         found = {name: _run(name, folder / f"{name}.json") for name in BENCHMARKS}
@@ -48,7 +47,7 @@ def main(argv):
 
 
 def _run(name, output):
-    """The numbers of one benchmark, whose own table is shown as it comes."""
+    """Runs one benchmark, which prints its table, and returns its numbers."""
     script = Path(__file__).with_name(f"{name}.py")
     command = [sys.executable, str(script), f"--output={output}"]
     done = subprocess.run(command, check=False)
@@ -58,7 +57,7 @@ def _run(name, output):
 
 
 def _ratios(found):
-    """(what, ratio, what it shall reach or None)."""
+    """Returns rows (name, ratio, goal or None)."""
     rows = [
         (f"network, {r['variant']}, {r['precision']} / product", r["share"], 0.95)
         for r in found["inference"]["results"]
@@ -75,10 +74,10 @@ def _ratios(found):
     ]
     rows.append(("decoder / OpenCV's", found["decoder"]["ratio"], None))
     rows.append(("pipeline / decoder", found["pipeline"]["ratio"], 0.85))
-    marks = {"numba": 20, "graph": 3.5, "graph fixed": 8}
-    for engine, mark in marks.items():
+    goals = {"numba": 20, "graph": 3.5, "graph fixed": 8}
+    for engine, goal in goals.items():
         ratios = [r["ratio"] for r in found["flow"]["results"] if r["engine"] == engine]
-        rows.append((f"flow, {engine} / OpenCV", statistics.median(ratios), mark))
+        rows.append((f"flow, {engine} / OpenCV", statistics.median(ratios), goal))
     stages = dict(found["end_to_end"]["stages"])
     whole = stages.pop("all")
     rows.append(("clip / mp4 to top 5 of both", found["end_to_end"]["shown_seconds"] / whole, None))
@@ -87,7 +86,7 @@ def _ratios(found):
 
 
 def _costs(found):
-    """(length or batch, milliseconds a frame, no mark)."""
+    """Returns rows (length or batch, milliseconds per frame, None)."""
     return [(row_name(row), 1000 * row["frame_seconds"], None) for row in found["results"]]
 
 
@@ -99,8 +98,8 @@ def _print_table(rows, peak_memory):
     table = Table("ratio", title=TITLE, caption=caption)
     table.add_column("measured", justify="right")
     table.add_column("at least", justify="right")
-    for name, value, mark in rows:
-        table.add_row(name, f"{value:.2f}", "" if mark is None else f"{mark:g}")
+    for name, value, goal in rows:
+        table.add_row(name, f"{value:.2f}", "" if goal is None else f"{goal:g}")
     Console(width=None if sys.stdout.isatty() else 100).print(table)
 
 

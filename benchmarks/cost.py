@@ -1,12 +1,13 @@
-"""What a frame costs the RGB network: by the length of the clip, and by how many clips go together.
+"""Cost of a frame in the RGB network, by the length of the clip and by the size of the batch.
 
 python benchmarks/cost.py
 python benchmarks/cost.py --lengths=16,250 --batches=1 --output=cost.json
 
-Clips of each length go through the network chunk by chunk, as videos of any length do; batches are
-of clips of 16 frames. Every one takes turns with a large matrix product, whose operations per
-second are the measure: the network's count as those of the whole clip at once, so that what chunks
-compute twice is a loss. Medians over the rounds are shown; the first, which traces, is not counted.
+A single clip goes through the network in chunks, as long videos do; batches have clips of 16
+frames. Each measurement takes turns with a large matrix product, and the share is the network's
+operations per second over the product's. Operations are counted as for the whole clip at once, so
+what chunks compute twice lowers the share. Prints medians over the rounds; the first round, which
+traces, is not counted.
 """
 
 import statistics
@@ -20,10 +21,10 @@ from product import network_operations, product_function, product_operations
 from record import write_record
 
 from i3d_tf.specs.streams import CHANNELS, CROP_SIZE
-from i3d_tf.system.console import one_line_errors, quiet_tensorflow
+from i3d_tf.system.console import one_line_errors, quiet_tensorflow, refuse_arguments
 
 _OUTPUT = flags.DEFINE_string("output", None, "JSON file for the numbers.")
-_ROUNDS = flags.DEFINE_integer("rounds", 3, "How often each has its turn.", lower_bound=1)
+_ROUNDS = flags.DEFINE_integer("rounds", 3, "Rounds of measurement.", lower_bound=1)
 _LENGTHS = flags.DEFINE_list("lengths", [16, 32, 64, 128, 250, 500, 1000], "Frames of a clip.")
 _BATCHES = flags.DEFINE_list("batches", [1, 2, 4, 8], "Clips of 16 frames at once.")
 _WIDTH = flags.DEFINE_float("width_multiplier", 1.0, "Scales the network's filters.")
@@ -37,8 +38,7 @@ LIBRARIES = ("numpy", "tensorflow", "keras")
 def main(argv):
     """Measures, prints the table, writes the file."""
     with one_line_errors():
-        if len(argv) > 1:
-            raise ValueError(f"unexpected arguments {argv[1:]}; every option is a --flag.")
+        refuse_arguments(argv)
         quiet_tensorflow()
         results = _measure(list(map(int, _LENGTHS.value)), list(map(int, _BATCHES.value)))
         _print_table(results)
@@ -53,7 +53,7 @@ def main(argv):
 
 
 def _measure(lengths, batches):
-    """A row for each length and each batch."""
+    """Returns a row for each length and each batch."""
     from i3d_tf.inference.streaming import Streamer
     from i3d_tf.models.fold_batch_norm import fuse_for_inference
     from i3d_tf.zoo import build
@@ -88,8 +88,8 @@ def _batch_function(model, size):
     import tensorflow as tf
 
     clips = tf.zeros((size, BATCH_FRAMES, CROP_SIZE, CROP_SIZE, CHANNELS["rgb"]))
-    answer = tf.function(lambda: model(clips, training=False))
-    return lambda: answer().numpy()
+    predict = tf.function(lambda: model(clips, training=False))
+    return lambda: predict().numpy()
 
 
 def _result(frames, clips, turn, product):
@@ -98,25 +98,25 @@ def _result(frames, clips, turn, product):
     operations = network_operations(frames, CROP_SIZE, CLASSES, _WIDTH.value)
     work = (clips or 1) * operations / product_operations(_MATRIX.value)  # in products
     for round_number in range(_ROUNDS.value + 1):
-        begin = time.perf_counter()
+        start = time.perf_counter()
         turn()
         middle = time.perf_counter()
         product()
         end = time.perf_counter()
         if round_number:
-            seconds.append((middle - begin) / number)
-            shares.append(work * (end - middle) / (middle - begin))
+            seconds.append((middle - start) / number)
+            shares.append(work * (end - middle) / (middle - start))
     return {
         "frames": frames,
-        "clips": clips,  # None: one clip, chunk by chunk
+        "clips": clips,  # None: one clip, in chunks
         "frame_seconds": statistics.median(seconds),
         "share": statistics.median(shares),
         "seconds": seconds,
     }
 
 
-def row_name(result) -> str:
-    """What a row of the table and of the picture is called."""
+def row_name(result: dict) -> str:
+    """Returns the label of a row in the table and in the picture."""
     if result["clips"] is None:
         return f"{result['frames']:,} frames"
     return f"{result['frames']} frames, {result['clips']} at once"
@@ -126,7 +126,7 @@ def _print_table(results):
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("RGB network", title="What a frame costs")
+    table = Table("RGB network", title="Cost of a frame")
     for heading in ("ms/frame", "of the product"):
         table.add_column(heading, justify="right")
     for result in results:

@@ -3,9 +3,9 @@
 python benchmarks/decoder.py
 python benchmarks/decoder.py --output=decoder.json clip.mp4 another.avi
 
-Both decode whole videos to 8-bit colour frames, one video after the other, with as many threads as
-each chooses. Ours also resamples to 25 frames per second and keeps the whole clip; OpenCV's drops
-every frame at once. They take turns; medians over the rounds are shown.
+Both decode whole videos to 8-bit RGB frames, one video after the other, with their default number
+of threads. Ours also resamples to 25 frames per second and keeps the whole clip; OpenCV's drops
+every frame at once. They take turns; prints medians over the rounds.
 """
 
 import statistics
@@ -21,7 +21,7 @@ from i3d_tf.specs.streams import SHORT_SIDE
 from i3d_tf.system.console import one_line_errors
 
 _OUTPUT = flags.DEFINE_string("output", None, "JSON file for the numbers.")
-_ROUNDS = flags.DEFINE_integer("rounds", 5, "How often each has its turn.", lower_bound=1)
+_ROUNDS = flags.DEFINE_integer("rounds", 5, "Rounds of measurement.", lower_bound=1)
 
 RENDERED = ("sit_down", "climb_up", "open_door")  # actions of the embedded dataset
 REPEATS = 4  # of each action, in one video
@@ -37,7 +37,7 @@ def main(argv):
 
 
 def _rendered(folder):
-    """Videos of the embedded dataset's actions, some seconds each."""
+    """Renders videos of the embedded dataset's actions, some seconds each."""
     from i3d_tf.synthetic.clip import render_clip
     from i3d_tf.video.encode import write_video
 
@@ -61,18 +61,18 @@ def _opencv(path):
     while video.read()[0]:
         frames += 1
     if not frames:
-        raise ValueError(f"{path}: OpenCV cannot read it; name another.")
+        raise ValueError(f"{path}: OpenCV cannot read it. Name another video.")
     return frames
 
 
 def _measure(paths):
-    """Frames per second of each, and their ratio; the first turns are not counted."""
+    """Measures frames per second and their ratio; the first turns are not counted."""
     speeds = {"decoder": [], "opencv": []}
     for turn in range(_ROUNDS.value + 1):
         for name, read in (("decoder", _ours), ("opencv", _opencv)):
-            begin = time.perf_counter()
+            start = time.perf_counter()
             frames = sum(map(read, paths))
-            speed = frames / (time.perf_counter() - begin)
+            speed = frames / (time.perf_counter() - start)
             if turn:
                 speeds[name].append(speed)
     ratios = [ours / theirs for ours, theirs in zip(*speeds.values(), strict=True)]

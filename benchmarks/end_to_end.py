@@ -1,10 +1,10 @@
-"""From an mp4 to the five best classes of both streams: where the time goes.
+"""Time of each stage from an mp4 to the top five classes of both streams.
 
 python benchmarks/end_to_end.py
 python benchmarks/end_to_end.py --output=end_to_end.json clip.mp4
 
 The networks have the released shape and random weights: time does not depend on their values.
-Medians over the rounds are shown; the first prediction, which traces the graphs, is not counted.
+Prints medians over the rounds; the first prediction, which traces the graphs, is not counted.
 """
 
 import resource
@@ -22,7 +22,7 @@ from i3d_tf.specs.streams import CHANNELS, FRAME_RATE, SHORT_SIDE, TEST_FRAMES
 from i3d_tf.system.console import one_line_errors, quiet_tensorflow
 
 _OUTPUT = flags.DEFINE_string("output", None, "JSON file for the numbers.")
-_ROUNDS = flags.DEFINE_integer("rounds", 3, "How often each is measured.", lower_bound=1)
+_ROUNDS = flags.DEFINE_integer("rounds", 3, "Rounds of measurement.", lower_bound=1)
 
 RENDERED = ("sit_down", "climb_up", "open_door", "stand_up", "put_on_hat", "take_off_hat")
 LIBRARIES = ("numpy", "numba", "tensorflow", "keras", "av")
@@ -46,7 +46,7 @@ def main(argv):
 
 
 def _rendered(folder):
-    """Ten seconds of several actions, one after another."""
+    """Renders ten seconds of several actions, one after another."""
     from i3d_tf.synthetic.clip import render_clip
     from i3d_tf.video.encode import write_video
 
@@ -71,21 +71,21 @@ def _predictor(folder):
 
 
 def _stages(predictor, video):
-    """Stage to seconds, "all" among them."""
+    """Returns the seconds of each stage, and of "all"."""
     rows = []
     for number in range(_ROUNDS.value + 1):
         start = time.perf_counter()
         prediction = predictor.predict(video)
         if prediction.error is not None:
-            raise ValueError(f"{video}: {prediction.error}. Name another.")
+            raise ValueError(f"{video}: {prediction.error}. Name another video.")
         if number:
             rows.append({**prediction.timing, "all": time.perf_counter() - start})
     return {stage: statistics.median(row[stage] for row in rows) for stage in rows[0]}
 
 
 def _peak_memory():
-    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return most / (2**20 if sys.platform == "darwin" else 2**10)
+    maximum = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return maximum / (2**20 if sys.platform == "darwin" else 2**10)
 
 
 def _print_table(results):
@@ -94,7 +94,7 @@ def _print_table(results):
 
     stages = dict(results["stages"])
     whole = stages.pop("all")
-    table = Table("stage", title=f"{results['video']} to the best classes of both streams")
+    table = Table("stage", title=f"{results['video']} to the top classes of both streams")
     table.add_column("seconds", justify="right")
     table.add_column("share", justify="right")
     for stage, seconds in {**stages, "all": whole}.items():

@@ -3,9 +3,9 @@
 python benchmarks/flow.py
 python benchmarks/flow.py --output=flow.json clip.mp4 another.avi
 
-The engines take turns, round after round, on the same pairs of frames, so that whatever else the
-machine does meets them all alike. Medians over the rounds are shown; compiling is not counted.
-Errors are distances to OpenCV's flow, both clipped to +-20 pixels as the networks see them.
+The engines take turns on the same pairs of frames, so that other load on the machine affects all
+alike. Prints medians over the rounds; compiling is not counted. Errors are distances to OpenCV's
+flow, both clipped to +-20 pixels as in the networks' input.
 """
 
 import statistics
@@ -22,10 +22,10 @@ from i3d_tf.specs.streams import FLOW_BOUND, SHORT_SIDE
 from i3d_tf.system.console import one_line_errors, quiet_tensorflow
 
 _OUTPUT = flags.DEFINE_string("output", None, "JSON file for the numbers.")
-_ROUNDS = flags.DEFINE_integer("rounds", 3, "How often every engine has its turn.", lower_bound=1)
+_ROUNDS = flags.DEFINE_integer("rounds", 3, "Rounds of measurement.", lower_bound=1)
 _PAIRS = flags.DEFINE_integer("pairs", 12, "Pairs of frames of each clip.", lower_bound=1)
 _THREADS = flags.DEFINE_integer("threads", 2, "OpenCV's threads.", lower_bound=1)
-_ENGINES = flags.DEFINE_list("engines", None, "Rows to measure beside opencv; all by default.")
+_ENGINES = flags.DEFINE_list("engines", None, "Rows to measure besides opencv. Default: all.")
 
 REFERENCE = "opencv"
 ROWS = ("numba", "numba fast", "graph", "graph fixed", "dis")
@@ -64,36 +64,36 @@ def main(argv):
 
 
 def _videos(paths):
-    """Name of each clip to (previous, following), uint8 grey (N, H, W), short side 256."""
+    """Reads pairs: clip name to (previous, following), uint8 grey (N, H, W), short side 256."""
     from i3d_tf.specs.streams import FRAME_RATE
     from i3d_tf.video.decode import read_frames
 
-    most = round(MAX_SECONDS * FRAME_RATE)
-    return {Path(path).name: _pairs(list(islice(read_frames(path), most))) for path in paths}
+    maximum = round(MAX_SECONDS * FRAME_RATE)
+    return {Path(path).name: _pairs(list(islice(read_frames(path), maximum))) for path in paths}
 
 
 def _rendered():
-    """The same of clips that need no file."""
+    """Renders the same from the embedded dataset."""
     from i3d_tf.synthetic.clip import render_clip
 
     return {action: _pairs(render_clip(action, 0, SHORT_SIDE)) for action in RENDERED}
 
 
 def _pairs(frames):
-    """Pairs of neighbouring frames, spread evenly over a clip."""
+    """Returns pairs of neighboring frames, spread evenly over a clip."""
     from i3d_tf.flow.compute import to_grey
 
     # Resampling repeats frames, and no engine takes long to find that nothing moves.
     moving = [k for k in range(len(frames) - 1) if not np.array_equal(frames[k], frames[k + 1])]
     if not moving:
-        raise ValueError("nothing moves in a clip; name others.")
+        raise ValueError("a clip has no motion. Name other videos.")
     wanted = min(_PAIRS.value, len(moving))
     starts = [moving[(2 * k + 1) * len(moving) // (2 * wanted)] for k in range(wanted)]
     return tuple(to_grey(np.stack([frames[k + step] for k in starts])) for step in range(2))
 
 
 def _flow_function(row):
-    """A function (previous, following) -> flow."""
+    """Returns a function (previous, following) -> flow."""
     from i3d_tf.flow.engines import engine_parameters, load_engine
 
     engine, _, variant = row.partition(" ")
@@ -104,16 +104,16 @@ def _flow_function(row):
 
 
 def _measure(name, pairs, functions, rounds):
-    """Lets all engines take turns on one clip; yields a dictionary of plain values for each."""
+    """Measures all engines in turns on one clip; yields a dictionary of plain values for each."""
     for function in functions.values():
         function(*(frames[:1] for frames in pairs))  # compiles
     seconds = {row: [] for row in functions}
     flows = {}
     for _ in range(rounds):
         for row, function in functions.items():
-            begin = time.perf_counter()
+            start = time.perf_counter()
             flows[row] = function(*pairs)
-            seconds[row].append(time.perf_counter() - begin)
+            seconds[row].append(time.perf_counter() - start)
     count = len(pairs[0])
     for row in functions:
         ratios = [ours / mine for ours, mine in zip(seconds[REFERENCE], seconds[row], strict=True)]
@@ -130,7 +130,7 @@ def _measure(name, pairs, functions, rounds):
 
 
 def _errors(flow, reference):
-    """End-point error in pixels, of flow as the networks see it."""
+    """Returns end-point errors in pixels, of flow clipped as in the networks' input."""
     difference = np.clip(flow, -FLOW_BOUND, FLOW_BOUND) - np.clip(
         reference, -FLOW_BOUND, FLOW_BOUND
     )

@@ -1,15 +1,14 @@
-"""Arithmetic per second of I3D's answers, against a large matrix product of the same precision.
+"""Operations per second of I3D's forward pass over those of a large matrix product.
 
 python benchmarks/inference.py
 python benchmarks/inference.py --precisions=bfloat16 --rounds=9 --output=inference.json
 
-The network as it is trained, the same fused for inference, and the product take turns, round after
-round, so that whatever else the machine does meets them all alike. Medians over the rounds are
-shown; a share is the median of the rounds' shares. That of the processors' time, which all threads
-of a turn took together, stays true where other programs share the processors; on a GPU it says
-nothing. A clip's multiply-adds are counted as the network is written, two operations each, whatever
-a variant computes. In bfloat16 the network as it is trained has float32 weights, as in mixed
-precision.
+The network as trained, the same with batch norm folded in, and a matrix product of the same
+precision take turns, so that other load on the machine affects all alike. Prints medians over the
+rounds; a share is the median of the rounds' shares. The share of processor time, summed over
+threads, holds also where other programs use the processors; on a GPU it means nothing. Operations
+are the multiply-adds of the network as trained, two each, for every variant. In bfloat16 the
+network as trained has float32 weights, as in mixed precision.
 """
 
 import statistics
@@ -21,14 +20,14 @@ from absl import app, flags
 from product import network_operations, product_function, product_operations
 from record import write_record
 
-from i3d_tf.system.console import one_line_errors, quiet_tensorflow
+from i3d_tf.system.console import one_line_errors, quiet_tensorflow, refuse_arguments
 
 _OUTPUT = flags.DEFINE_string("output", None, "JSON file for the numbers.")
-_ROUNDS = flags.DEFINE_integer("rounds", 5, "How often each has its turn.", lower_bound=1)
-_PRECISIONS = flags.DEFINE_list("precisions", ["float32", "bfloat16"], "What to measure.")
+_ROUNDS = flags.DEFINE_integer("rounds", 5, "Rounds of measurement.", lower_bound=1)
+_PRECISIONS = flags.DEFINE_list("precisions", ["float32", "bfloat16"], "Precisions to measure.")
 _FRAMES = flags.DEFINE_integer("frames", 64, "Frames of a clip.", lower_bound=9)
 _SIZE = flags.DEFINE_integer("size", 224, "Height and width of a clip.", lower_bound=32)
-_BATCH_SIZE = flags.DEFINE_integer("batch_size", 1, "Clips answered at once.", lower_bound=1)
+_BATCH_SIZE = flags.DEFINE_integer("batch_size", 1, "Clips of a batch.", lower_bound=1)
 _WIDTH = flags.DEFINE_float("width_multiplier", 1.0, "Scales the number of filters everywhere.")
 _MATRIX = flags.DEFINE_integer("matrix", 4096, "Rows and columns of the product.", lower_bound=1)
 
@@ -42,8 +41,7 @@ LIBRARIES = ("numpy", "tensorflow", "keras")
 def main(argv):
     """Measures, prints the table, writes the file."""
     with one_line_errors():
-        if len(argv) > 1:
-            raise ValueError(f"unexpected arguments {argv[1:]}; every option is a --flag.")
+        refuse_arguments(argv)
         if unknown := set(_PRECISIONS.value) - set(POLICIES):
             raise ValueError(
                 f"`precisions` must be some of {tuple(POLICIES)}; received {sorted(unknown)}."
@@ -65,21 +63,21 @@ def main(argv):
 
 
 def _measure(precisions):
-    """Lets all take turns; the first turns, which compile, are not counted."""
+    """Measures all in turns; the first turns, which compile, are not counted."""
     turns = {}
     for precision in precisions:
         model = _model(precision)
-        turns[precision, "original"] = _answer_function(model)
-        turns[precision, "fused"] = _answer_function(_fused(model, precision))
+        turns[precision, "original"] = _predict_function(model)
+        turns[precision, "fused"] = _predict_function(_fused(model, precision))
         turns[precision, PRODUCT] = product_function(_MATRIX.value, precision)
     seconds = {name: [] for name in turns}
     for round_number in range(_ROUNDS.value + 1):
         for name, turn in turns.items():
-            begin = time.perf_counter(), time.process_time()
+            start = time.perf_counter(), time.process_time()
             turn()
             end = time.perf_counter(), time.process_time()
             if round_number:
-                seconds[name].append(tuple(np.subtract(end, begin).tolist()))
+                seconds[name].append(tuple(np.subtract(end, start).tolist()))
     return [
         _result(precision, variant, seconds[precision, variant], seconds[precision, PRODUCT])
         for precision in precisions
@@ -88,7 +86,7 @@ def _measure(precisions):
 
 
 def _result(precision, variant, turns, product_turns):
-    """A row; turns are (seconds, processor seconds)."""
+    """Returns a row; turns are (seconds, processor seconds)."""
     seconds, processor_seconds = zip(*turns, strict=True)
     product_seconds, product_processor_seconds = zip(*product_turns, strict=True)
     return {
@@ -109,13 +107,13 @@ def _result(precision, variant, turns, product_turns):
 
 
 def _share(ours, products):
-    """The answers' operations per second over the product's."""
+    """Returns the network's operations per second over the product's."""
     ratios = [theirs / mine for mine, theirs in zip(ours, products, strict=True)]
     return _operations() / product_operations(_MATRIX.value) * statistics.median(ratios)
 
 
 def _operations():
-    """Of one answer to a batch."""
+    """Returns the operations of one forward pass of a batch."""
     of_a_clip = network_operations(_FRAMES.value, _SIZE.value, CLASSES, _WIDTH.value)
     return _BATCH_SIZE.value * of_a_clip
 
@@ -140,15 +138,15 @@ def _fused(model, precision):
     return fuse_for_inference(model, precision)
 
 
-def _answer_function(model):
-    """A function that answers a batch of noise."""
+def _predict_function(model):
+    """Returns a function that runs the network on a batch of noise."""
     import tensorflow as tf
 
     shape = (_BATCH_SIZE.value, _FRAMES.value, _SIZE.value, _SIZE.value, 3)
     generator = np.random.default_rng(0)
     clips = tf.constant(generator.uniform(-1, 1, shape).astype(np.float32))
-    answer = tf.function(lambda: model(clips, training=False))
-    return lambda: answer().numpy()
+    predict = tf.function(lambda: model(clips, training=False))
+    return lambda: predict().numpy()
 
 
 def _print_table(results):
@@ -156,7 +154,7 @@ def _print_table(results):
     from rich.table import Table
 
     shape = f"{_FRAMES.value} frames of {_SIZE.value} x {_SIZE.value}"
-    title = f"Answers of RGB I3D, {_BATCH_SIZE.value} clips of {shape}"
+    title = f"Forward pass of RGB I3D, {_BATCH_SIZE.value} clips of {shape}"
     table = Table("precision", "network", title=title)
     for heading in ("s/clip", "GFLOP/s", "product", "share", "of processor time"):
         table.add_column(heading, justify="right")

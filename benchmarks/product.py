@@ -1,8 +1,10 @@
-"""The large matrix product that networks are measured against, and the work of both."""
+"""The matrix product that is the reference for networks, and the operations of both."""
+
+from collections.abc import Callable
 
 
-def product_function(size, dtype):
-    """A function that multiplies two square matrices, and waits for the end.
+def product_function(size: int, dtype: str) -> Callable[[], float]:
+    """Returns a function that multiplies two square matrices and waits for the result.
 
     Args:
         size: Rows and columns.
@@ -15,17 +17,17 @@ def product_function(size, dtype):
     return lambda: product().numpy()
 
 
-def product_operations(size) -> int:
-    """Operations of such a product; a multiply-add is two."""
+def product_operations(size: int) -> int:
+    """Returns the operations of such a product; a multiply-add is two."""
     return 2 * size**3
 
 
-def network_operations(frames, size, classes, width_multiplier=1.0) -> int:
-    """Operations of RGB I3D's answer to one clip; a multiply-add is two.
+def network_operations(frames: int, size: int, classes: int, width_multiplier: float = 1.0) -> int:
+    """Returns the operations of RGB I3D's forward pass of one clip; a multiply-add is two.
 
     Args:
-        frames: Of the clip.
-        size: Pixels, its height and width.
+        frames: Frames of the clip.
+        size: Pixels, height and width.
         classes: Number of logits.
         width_multiplier: Scales the network's filters.
     """

@@ -1,21 +1,23 @@
-"""What every benchmark leaves: its numbers, and the machine and libraries that they are of."""
+"""The output file of a benchmark: its numbers, the machine and the versions of libraries."""
 
 import json
 import platform
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from i3d_tf.system.files import atomic_write
 from i3d_tf.system.worker_pool import processor_count
 
 
-def write_record(path, libraries, **numbers):
-    """Writes a JSON file, or nothing where the path is None.
+def write_record(path: Path | str | None, libraries: Sequence[str], **numbers: Any) -> None:
+    """Writes a JSON file, if the path is not None.
 
     Args:
         path: Where to write, or None.
-        libraries: List of distributions whose versions matter.
-        **numbers: What was measured, and how, as plain values.
+        libraries: Distributions whose versions are recorded.
+        **numbers: Measurements and settings, as plain values.
     """
     if path is None:
         return

@@ -1,14 +1,13 @@
-"""Arithmetic per second of a training step, against a large matrix product, and Keras's overhead.
+"""Operations per second of a training step over a large matrix product's, and Keras's overhead.
 
 python benchmarks/train_step.py
 python benchmarks/train_step.py --precisions=float32 --rounds=5 --output=train_step.json
 
-The same step is made by `fit`, as training does, and by a bare `tf.function` with the same network,
-loss and optimizer. They and the product take turns, round after round, so that whatever else the
-machine does meets them all alike; medians over the rounds are shown. What `fit` does once for all
-its steps is not counted. A step is counted as three
-times the multiply-adds of its forward pass: once forward, once for the gradient of the inputs, once
-for that of the kernels. A multiply-add is two operations.
+The same step is run by `fit`, as in training, and by a bare `tf.function` with the same network,
+loss and optimizer. Both and the product take turns, so that other load on the machine affects all
+alike. Prints medians over the rounds; the start and end of `fit` are not counted. A step counts as
+three times the multiply-adds of its forward pass: forward, gradient of the inputs, and gradient of
+the kernels. A multiply-add is two operations.
 """
 
 import statistics
@@ -20,12 +19,14 @@ from absl import app, flags
 from product import network_operations, product_function, product_operations
 from record import write_record
 
-from i3d_tf.system.console import one_line_errors, quiet_tensorflow
+from i3d_tf.system.console import one_line_errors, quiet_tensorflow, refuse_arguments
 
 _OUTPUT = flags.DEFINE_string("output", None, "JSON file for the numbers.")
-_ROUNDS = flags.DEFINE_integer("rounds", 3, "How often each has its turn.", lower_bound=1)
+_ROUNDS = flags.DEFINE_integer("rounds", 3, "Rounds of measurement.", lower_bound=1)
 _STEPS = flags.DEFINE_integer("steps", 1, "Training steps of a turn.", lower_bound=1)
-_PRECISIONS = flags.DEFINE_list("precisions", ["float32", "mixed_bfloat16"], "What to measure.")
+_PRECISIONS = flags.DEFINE_list(
+    "precisions", ["float32", "mixed_bfloat16"], "Precisions to measure."
+)
 _FRAMES = flags.DEFINE_integer("frames", 16, "Frames of a clip.", lower_bound=9)
 _SIZE = flags.DEFINE_integer("size", 224, "Height and width of a clip.", lower_bound=32)
 _BATCH_SIZE = flags.DEFINE_integer("batch_size", 2, "Clips of a step.", lower_bound=1)
@@ -40,8 +41,7 @@ LIBRARIES = ("numpy", "tensorflow", "keras")
 def main(argv):
     """Measures, prints the table, writes the file."""
     with one_line_errors():
-        if len(argv) > 1:
-            raise ValueError(f"unexpected arguments {argv[1:]}; every option is a --flag.")
+        refuse_arguments(argv)
         quiet_tensorflow()
         results = [_measure(precision) for precision in _PRECISIONS.value]
         _print_table(results)
@@ -58,7 +58,7 @@ def main(argv):
 
 
 def _measure(precision):
-    """Lets all take turns in one precision; the first turns, which compile, are not counted."""
+    """Measures all in turns in one precision; the first turns, which compile, are not counted."""
     from i3d_tf.training.model import set_precision
 
     set_precision(precision)
@@ -110,7 +110,7 @@ def _model():
 
 
 def _batch():
-    """(clips, labels) of noise."""
+    """Returns (clips, labels) of noise."""
     generator = np.random.default_rng(0)
     shape = (_BATCH_SIZE.value, _FRAMES.value, _SIZE.value, _SIZE.value, 3)
     clips = generator.uniform(-1, 1, shape).astype(np.float32)
@@ -122,22 +122,22 @@ def _fit_function(model):
     import tensorflow as tf
 
     data = tf.data.Dataset.from_tensors(_batch()).repeat()
-    begun = []
+    starts = []
     watch = keras.callbacks.LambdaCallback(
-        on_train_batch_begin=lambda batch, logs: begun.append(time.perf_counter())
+        on_train_batch_begin=lambda batch, logs: starts.append(time.perf_counter())
     )
 
     def turn():
-        begun.clear()
-        steps = _STEPS.value + 1  # from the beginning of the first to that of the last
+        starts.clear()
+        steps = _STEPS.value + 1  # from the start of the first to that of the last
         model.fit(data, steps_per_epoch=steps, verbose=0, shuffle=False, callbacks=[watch])
-        return begun[-1] - begun[0]
+        return starts[-1] - starts[0]
 
     return turn
 
 
 def _bare_function(model):
-    """The same step without Keras's training loop and metrics."""
+    """Returns a function that runs the same step without Keras's training loop and metrics."""
     import tensorflow as tf
 
     clips, labels = map(tf.constant, _batch())
@@ -152,10 +152,10 @@ def _bare_function(model):
         return loss
 
     def turn():
-        begin = time.perf_counter()
+        start = time.perf_counter()
         for _ in range(_STEPS.value):
             step().numpy()
-        return time.perf_counter() - begin
+        return time.perf_counter() - start
 
     return turn
 
@@ -164,9 +164,9 @@ def _timed_product(dtype):
     product = product_function(_MATRIX.value, dtype)
 
     def turn():
-        begin = time.perf_counter()
+        start = time.perf_counter()
         product()
-        return time.perf_counter() - begin
+        return time.perf_counter() - start
 
     return turn
 

@@ -1,10 +1,10 @@
-"""Decodes every video before training does, and lists those that cannot be decoded.
+"""Decodes every video of a dataset and lists those that cannot be decoded.
 
 python tools/check_videos.py --data_dir=videos
 python tools/check_videos.py --data_dir=UCF-101 --dataset=ucf101 --split=train1,test1
 
-Stopped and run again it goes on; run again later it decodes what is new or has changed. Exit status
-1 if a video is unreadable or missing.
+A stopped check goes on when it is run again; later runs decode only new and changed videos. The
+exit status is 1 if a video is unreadable or missing.
 """
 
 import sys

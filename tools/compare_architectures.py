@@ -1,9 +1,9 @@
-"""Trains the paper's five architectures alike on the embedded dataset: what `make table` does.
+"""Trains the paper's five architectures with one schedule on the embedded dataset (`make table`).
 
 python tools/compare_architectures.py --output_dir=runs/comparison
 python tools/compare_architectures.py --output_dir=runs/comparison --seeds=1 --steps=120
 
-Stopped at any moment, the same command goes on where it was.
+A stopped comparison goes on when the same command is given again.
 """
 
 from absl import app, flags
@@ -16,8 +16,10 @@ from i3d_tf.system.console import (
     refuse_arguments,
 )
 
-_OUTPUT_DIR = flags.DEFINE_string("output_dir", "runs/comparison", "Where everything goes.")
-_SEEDS = flags.DEFINE_integer("seeds", SEEDS, "How often all is trained.", lower_bound=1)
+_OUTPUT_DIR = flags.DEFINE_string("output_dir", "runs/comparison", "Output folder.")
+_SEEDS = flags.DEFINE_integer(
+    "seeds", SEEDS, "Seeds, one run of every network for each.", lower_bound=1
+)
 _STEPS = flags.DEFINE_integer("steps", STEPS, "Updates of every network.", lower_bound=1)
 flags.DEFINE_alias("budget", "steps", module_name=FORMER_FLAGS)
 

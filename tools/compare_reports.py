@@ -1,4 +1,4 @@
-"""Compares two evaluations of one test set: accuracies, and which classes gained and lost.
+"""Compares two evaluations of one test set: accuracies, and the classes that gained or lost.
 
 python tools/compare_reports.py report/report.json other/report.json
 """
@@ -12,7 +12,7 @@ def main(argv):
     """Reads the arguments and makes one call."""
     with one_line_errors():
         if len(argv) != 3:
-            raise ValueError(f"name two report.json files; received {argv[1:]}.")
+            raise ValueError(f"two report.json files must be given; received {argv[1:]}.")
         from i3d_tf.evaluation.compare_reports import compare_reports
 
         print("\n".join(compare_reports(*argv[1:]).lines()))

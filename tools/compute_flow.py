@@ -3,7 +3,7 @@
 python tools/compute_flow.py --data_dir=videos --flow_dir=flow
 python tools/compute_flow.py --flow_dir=flow one.mp4 'more/*.avi' list.txt
 
-Run again, it goes on where it was: flow files that are whole are kept.
+A stopped job goes on when it is run again: complete flow files are kept.
 """
 
 import sys
@@ -13,7 +13,7 @@ from absl import app, flags
 from i3d_tf.specs.streams import FLOW_ENGINES, FRAME_RATE, SHORT_SIDE
 from i3d_tf.system.console import FORMER_FLAGS, one_line_errors, quiet_tensorflow
 
-_FLOW_DIR = flags.DEFINE_string("flow_dir", None, "Where the flow files go.", required=True)
+_FLOW_DIR = flags.DEFINE_string("flow_dir", None, "Folder of the flow files.", required=True)
 _DATA_DIR = flags.DEFINE_string(
     "data_dir", None, "Folder of the videos; its structure is kept in --flow_dir."
 )
@@ -21,7 +21,7 @@ _FLOW_ENGINE = flags.DEFINE_enum(
     "flow_engine",
     "auto",
     FLOW_ENGINES,
-    "All compute TV-L1 but dis, which the released weights do not expect.",
+    "Engine. All compute TV-L1 except dis, on which the released weights were not trained.",
 )
 flags.DEFINE_alias("engine", "flow_engine", module_name=FORMER_FLAGS)
 _PRESET = flags.DEFINE_enum(

@@ -1,4 +1,4 @@
-"""Converts released weights to Keras weights: DeepMind's I3D, or 2D networks, which it can inflate.
+"""Converts released weights to Keras weights: DeepMind's I3D, or 2D networks, optionally inflated.
 
 python tools/convert.py --release=rgb_imagenet --download
 python tools/convert.py --release=rgb_imagenet --source=kinetics-i3d/data/checkpoints/rgb_imagenet
@@ -12,15 +12,21 @@ from i3d_tf.specs import slim
 from i3d_tf.specs.releases import RELEASES, UPSTREAM_URL
 from i3d_tf.system.console import one_line_errors, quiet_tensorflow, refuse_arguments
 
-_RELEASE = flags.DEFINE_enum("release", None, (*RELEASES, slim.NAME), "Which checkpoint.")
+_RELEASE = flags.DEFINE_enum("release", None, (*RELEASES, slim.NAME), "Released checkpoint.")
 _APPLICATION = flags.DEFINE_string(
-    "keras_application", None, "A network of keras.applications; ImageNet's weights or --source."
+    "keras_application",
+    None,
+    "A network of keras.applications, with weights from ImageNet or --source.",
 )
 _SOURCE = flags.DEFINE_string("source", None, "Folder with model.ckpt.*, their prefix, or a file.")
-_DOWNLOAD = flags.DEFINE_bool("download", False, "Fetch the files (51 to 103 MB) and verify them.")
-_INFLATE = flags.DEFINE_bool("inflate", False, "Write the 3D network that a 2D one is inflated to.")
-_BASE_URL = flags.DEFINE_string("base_url", UPSTREAM_URL, "Where --download finds `data/`.")
-_OUTPUT_DIR = flags.DEFINE_string("output_dir", "checkpoints", "Where the weights go.")
+_DOWNLOAD = flags.DEFINE_bool(
+    "download", False, "Download the files (51 to 103 MB) and verify them."
+)
+_INFLATE = flags.DEFINE_bool("inflate", False, "Write the 3D network inflated from a 2D one.")
+_BASE_URL = flags.DEFINE_string(
+    "base_url", UPSTREAM_URL, "URL below which --download finds `data/`."
+)
+_OUTPUT_DIR = flags.DEFINE_string("output_dir", "checkpoints", "Folder of the weights.")
 flags.mark_flags_as_mutual_exclusive(["release", "keras_application"], required=True)
 
 

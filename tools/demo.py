@@ -1,4 +1,4 @@
-"""Runs the main job on rendered clips: what `make demo` does.
+"""Renders clips and classifies them with both streams (`make demo`).
 
 python tools/demo.py --output_dir=demo
 """
@@ -9,8 +9,8 @@ from absl import app, flags
 
 from i3d_tf.system.console import one_line_errors, quiet_tensorflow, refuse_arguments
 
-_OUTPUT_DIR = flags.DEFINE_string("output_dir", "demo", "Where the clips go.")
-_CHECKPOINT_DIR = flags.DEFINE_string("checkpoint_dir", "checkpoints", "Where names are looked up.")
+_OUTPUT_DIR = flags.DEFINE_string("output_dir", "demo", "Folder of the clips.")
+_CHECKPOINT_DIR = flags.DEFINE_string("checkpoint_dir", "checkpoints", "Folder of named weights.")
 
 
 def main(argv):

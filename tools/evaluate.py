@@ -24,40 +24,44 @@ _RGB_CHECKPOINT = flags.DEFINE_string(
     "rgb_checkpoint", None, f"The RGB network: {CHECKPOINT_HELP}."
 )
 _FLOW_CHECKPOINT = flags.DEFINE_string(
-    "flow_checkpoint", None, "The flow network; beside an RGB one, their sum is evaluated, too."
+    "flow_checkpoint",
+    None,
+    "The flow network; together with an RGB one, their sum is evaluated, too.",
 )
 _JOINT_CHECKPOINT = flags.DEFINE_string(
-    "joint_checkpoint", None, "One network that sees both streams, instead of these two."
+    "joint_checkpoint", None, "One network for both streams, instead of these two."
 )
-_CHECKPOINT_DIR = flags.DEFINE_string("checkpoint_dir", "checkpoints", "Where names are looked up.")
+_CHECKPOINT_DIR = flags.DEFINE_string("checkpoint_dir", "checkpoints", "Folder of named weights.")
 _FLOW_DIR = flags.DEFINE_string(
-    "flow_dir", None, "Where flow files are, or go. Default: <data_dir>/flow."
+    "flow_dir", None, "Folder of flow files, read or written. Default: <data_dir>/flow."
 )
 _FLOW_ENGINE = flags.DEFINE_enum(
-    "flow_engine", "auto", FLOW_ENGINES, "What computes flow that is not there yet."
+    "flow_engine", "auto", FLOW_ENGINES, "Engine that computes missing flow."
 )
-_FUSION = flags.DEFINE_enum("fusion", "logits", FUSIONS, "What of the two streams is added.")
-_REPORT_DIR = flags.DEFINE_string("report_dir", None, "Where the report goes.")
+_FUSION = flags.DEFINE_enum(
+    "fusion", "logits", FUSIONS, "Outputs of the two streams that are added."
+)
+_REPORT_DIR = flags.DEFINE_string("report_dir", None, "Folder of the report.")
 _BATCH_SIZE = flags.DEFINE_integer("batch_size", 4, "Clips at once.", lower_bound=1)
 _ANNOTATION = flags.DEFINE_string(
     "annotation", None, "Annotation file of the dataset, or the folder of its files."
 )
 _QUARANTINE = flags.DEFINE_string(
-    "quarantine", None, "Videos to leave out, as tools/check_videos.py lists them."
+    "quarantine", None, "List of videos to leave out, from tools/check_videos.py."
 )
 _WORKERS = flags.DEFINE_integer("workers", None, "Clips made at once.", lower_bound=1)
 _FREEZE_TIME = flags.DEFINE_bool(
     "freeze_time", False, "Show one frame of every clip, repeated: accuracy without motion."
 )
-# Fields of the protocol; what is not given stays as the networks have it.
+# Fields of the protocol; values that are not given stay as the networks have them.
 _PROTOCOL = (
     flags.DEFINE_integer("frames", None, "Frames of a clip."),
     flags.DEFINE_float("frame_rate", None, "Frames per second after resampling."),
     flags.DEFINE_integer("short_side", None, "Pixels, after resizing."),
-    flags.DEFINE_integer("crop_size", None, "Pixels, side of the square that the network sees."),
+    flags.DEFINE_integer("crop_size", None, "Pixels, side of the square input."),
     flags.DEFINE_integer("windows", None, "Clips of a video, spread evenly in time."),
     flags.DEFINE_integer("crops", None, "Crops of a clip, spread along the longer side."),
-    flags.DEFINE_integer("rgb_step", None, "RGB sees one of so many frames of a clip."),
+    flags.DEFINE_integer("rgb_step", None, "RGB gets one of so many frames of a clip."),
 )
 _COMPARE = flags.DEFINE_list(
     "compare", None, "Two report.json, for tools/compare_reports.py.", module_name=FORMER_FLAGS

@@ -20,13 +20,15 @@ from i3d_tf.system.console import (
 
 _CHECKPOINT = flags.DEFINE_string("checkpoint", None, f"The network: {CHECKPOINT_HELP}.")
 _FLOW_CHECKPOINT = flags.DEFINE_string(
-    "flow_checkpoint", None, "A flow network beside an RGB one: exports the sum of both."
+    "flow_checkpoint", None, "A flow network to add to the RGB one: exports the sum of both."
 )
-_CHECKPOINT_DIR = flags.DEFINE_string("checkpoint_dir", "checkpoints", "Where names are looked up.")
-_FORMAT = flags.DEFINE_enum("format", "saved_model", ("saved_model", "onnx"), "What to write.")
-_OUTPUT_DIR = flags.DEFINE_string("output_dir", None, "The folder to make.")
+_CHECKPOINT_DIR = flags.DEFINE_string("checkpoint_dir", "checkpoints", "Folder of named weights.")
+_FORMAT = flags.DEFINE_enum(
+    "format", "saved_model", ("saved_model", "onnx"), "Format of the export."
+)
+_OUTPUT_DIR = flags.DEFINE_string("output_dir", None, "Output folder.")
 _PRECISION = flags.DEFINE_enum(
-    "precision", "float32", ("float32", "bfloat16"), "What the network computes in."
+    "precision", "float32", ("float32", "bfloat16"), "Precision of the network."
 )
 
 

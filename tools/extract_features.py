@@ -1,11 +1,11 @@
-"""Extracts features of videos: one .npy, .npz or .h5 file for each, with times, for localisation.
+"""Extracts features of videos: one .npy, .npz or .h5 file for each, with times, for localization.
 
 python tools/extract_features.py --output_dir=features videos/
 python tools/extract_features.py --stream=joint --window=16 --stride=16 --output_dir=f videos/
 python tools/extract_features.py --endpoint=Mixed_4f --pool=none --format=h5 --output_dir=f a.mp4
 
-Without --window the network sees each video whole, and gives a row each 8 frames. With it, every
-window is a clip of its own and gives a row. Run again, it goes on where it was.
+Without --window the network runs over each whole video, with a row for every 8 frames. With it,
+each window is a separate clip with one row. A stopped job goes on when it is run again.
 """
 
 import sys
@@ -20,7 +20,7 @@ from i3d_tf.system.console import (
     quiet_tensorflow,
 )
 
-_OUTPUT_DIR = flags.DEFINE_string("output_dir", None, "Where the files go.", required=True)
+_OUTPUT_DIR = flags.DEFINE_string("output_dir", None, "Folder of the files.", required=True)
 _STREAM = flags.DEFINE_enum(
     "stream", "rgb", STREAM_CHOICES, "joint: RGB's features, then flow's, in one row."
 )
@@ -29,7 +29,7 @@ _POOL = flags.DEFINE_enum(
     "pool",
     None,
     ("space", "space_time", "none"),
-    "What is averaged. Default: space; with --window, space and time.",
+    "Axes to average. Default: space; with --window, space and time.",
 )
 _WINDOW = flags.DEFINE_integer("window", None, "Frames of a clip for each row, at least 9.")
 _STRIDE = flags.DEFINE_integer(
@@ -45,11 +45,13 @@ _RGB_CHECKPOINT = flags.DEFINE_string(
 _FLOW_CHECKPOINT = flags.DEFINE_string(
     "flow_checkpoint", "flow_imagenet", f"The flow network: {CHECKPOINT_HELP}."
 )
-_CHECKPOINT_DIR = flags.DEFINE_string("checkpoint_dir", "checkpoints", "Where names are looked up.")
-_FLOW_ENGINE = flags.DEFINE_enum("flow_engine", "auto", FLOW_ENGINES, "What computes optical flow.")
-_FLOW_DIR = flags.DEFINE_string("flow_dir", None, "Flow files of compute_flow.py, to be used.")
+_CHECKPOINT_DIR = flags.DEFINE_string("checkpoint_dir", "checkpoints", "Folder of named weights.")
+_FLOW_ENGINE = flags.DEFINE_enum(
+    "flow_engine", "auto", FLOW_ENGINES, "Engine that computes optical flow."
+)
+_FLOW_DIR = flags.DEFINE_string("flow_dir", None, "Folder of flow files from compute_flow.py.")
 _PRECISION = flags.DEFINE_enum(
-    "precision", "float32", ("float32", "bfloat16"), "What the networks compute in."
+    "precision", "float32", ("float32", "bfloat16"), "Precision of the networks."
 )
 _BATCH_SIZE = flags.DEFINE_integer("batch_size", 8, "Windows at once.")
 _PROCESSES = flags.DEFINE_integer("processes", 1, "Videos at a time, each in its own process.")

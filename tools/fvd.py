@@ -5,7 +5,7 @@ python tools/fvd.py --real=real/ --save_statistics=real.npz
 python tools/fvd.py --real=real.npz --generated='samples/*.mp4' --generated=more.npy --interval
 
 Each set is videos, folders, patterns, or .npy and .npz files of clips, uint8 (N, T, H, W, 3); to
-name several, give the flag several times. Every video is one clip, its first frames.
+name several, repeat the flag. Every video is one clip, its first frames.
 """
 
 import sys
@@ -22,20 +22,22 @@ from i3d_tf.system.console import (
 )
 
 _REAL = flags.DEFINE_multi_string("real", [], "Reference videos, or a file of statistics.")
-_GENERATED = flags.DEFINE_multi_string("generated", [], "Videos to judge, or a file of statistics.")
+_GENERATED = flags.DEFINE_multi_string(
+    "generated", [], "Generated videos, or a file of statistics."
+)
 _SAVE = flags.DEFINE_string(
-    "save_statistics", None, "Write the statistics of --real here, an .npz, to be used as --real."
+    "save_statistics", None, "Write the statistics of --real to this .npz, for use as --real."
 )
 _CHECKPOINT = flags.DEFINE_string(
     "checkpoint", "rgb_imagenet", f"The RGB network: {CHECKPOINT_HELP}."
 )
-_CHECKPOINT_DIR = flags.DEFINE_string("checkpoint_dir", "checkpoints", "Where names are looked up.")
+_CHECKPOINT_DIR = flags.DEFINE_string("checkpoint_dir", "checkpoints", "Folder of named weights.")
 _FEATURES = flags.DEFINE_enum(
-    "features", "logits", ("logits", "pooled"), "The network's output, or what its head sees."
+    "features", "logits", ("logits", "pooled"), "The network's output, or the input of its head."
 )
 _FRAMES = flags.DEFINE_integer("frames", 16, "Frames of a clip, at least 9.")
 _FRAME_RATE = flags.DEFINE_float(
-    "frame_rate", None, "Resample to so many frames per second. Default: the frames as they are."
+    "frame_rate", None, "Frames per second after resampling. Default: no resampling."
 )
 _SIZE = flags.DEFINE_integer("size", CROP_SIZE, "Pixels; frames become squares of this side.")
 _BATCH_SIZE = flags.DEFINE_integer("batch_size", 8, "Clips at once.")

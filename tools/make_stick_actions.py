@@ -1,4 +1,4 @@
-"""Renders the embedded dataset: twelve actions of stick people, told apart only by their motion.
+"""Renders the embedded dataset: twelve actions of stick figures that differ only in motion.
 
 python tools/make_stick_actions.py --data_dir=stick_actions
 python tools/make_stick_actions.py --data_dir=stick_actions --train_clips=100 --test_clips=30
@@ -9,7 +9,7 @@ from absl import app, flags
 from i3d_tf.specs.stick_actions import CLIP_SIZE, CLIP_SIZES, TEST_CLIPS, TRAIN_CLIPS
 from i3d_tf.system.console import one_line_errors, refuse_arguments
 
-_DATA_DIR = flags.DEFINE_string("data_dir", None, "Where the dataset goes.", required=True)
+_DATA_DIR = flags.DEFINE_string("data_dir", None, "Folder of the dataset.", required=True)
 _TRAIN_CLIPS = flags.DEFINE_integer("train_clips", TRAIN_CLIPS, "Training clips per action.")
 _TEST_CLIPS = flags.DEFINE_integer("test_clips", TEST_CLIPS, "Test clips per action.")
 _SIZE = flags.DEFINE_integer(

@@ -1,4 +1,4 @@
-"""Recognises actions in videos.
+"""Recognizes actions in videos.
 
 python tools/predict.py video.mp4
 python tools/predict.py --stream=joint --top=3 clips/ 'more/*.avi'
@@ -21,7 +21,7 @@ from i3d_tf.system.console import (
 )
 
 _STREAM = flags.DEFINE_enum(
-    "stream", "rgb", STREAM_CHOICES, "What the network sees; joint adds the logits of both streams."
+    "stream", "rgb", STREAM_CHOICES, "Input of the network; joint adds the logits of both streams."
 )
 _RGB_CHECKPOINT = flags.DEFINE_string(
     "rgb_checkpoint", "rgb_imagenet", f"The RGB network: {CHECKPOINT_HELP}."
@@ -30,19 +30,19 @@ _FLOW_CHECKPOINT = flags.DEFINE_string(
     "flow_checkpoint", "flow_imagenet", f"The flow network: {CHECKPOINT_HELP}."
 )
 _JOINT_CHECKPOINT = flags.DEFINE_string(
-    "joint_checkpoint", None, "One network that sees both streams, instead of these two."
+    "joint_checkpoint", None, "One network for both streams, instead of these two."
 )
-_CHECKPOINT_DIR = flags.DEFINE_string("checkpoint_dir", "checkpoints", "Where names are looked up.")
+_CHECKPOINT_DIR = flags.DEFINE_string("checkpoint_dir", "checkpoints", "Folder of named weights.")
 _SAVED_MODEL = flags.DEFINE_string(
     "saved_model", None, "An exported folder (see tools/export.py), instead of checkpoints."
 )
 _TOP = flags.DEFINE_integer("top", 5, "Classes to show of each video.", lower_bound=1)
 _JSON = flags.DEFINE_bool("json", False, "Print one JSON record a line instead of tables.")
 _FLOW_ENGINE = flags.DEFINE_enum(
-    "flow_engine", "auto", FLOW_ENGINES, "What computes optical flow, for flow and joint."
+    "flow_engine", "auto", FLOW_ENGINES, "Engine that computes optical flow, for flow and joint."
 )
 _PRECISION = flags.DEFINE_enum(
-    "precision", "float32", ("float32", "bfloat16"), "What the networks compute in."
+    "precision", "float32", ("float32", "bfloat16"), "Precision of the networks."
 )
 _WINDOW = flags.DEFINE_integer(
     "window", None, "Frames: predict for the whole video and for every window of it.", lower_bound=1

@@ -10,8 +10,8 @@ from absl import app, flags
 
 from i3d_tf.system.console import one_line_errors, quiet_tensorflow
 
-_OUTPUT_DIR = flags.DEFINE_string("output_dir", None, "Where the pictures go.", required=True)
-_CHECKPOINT_DIR = flags.DEFINE_string("checkpoint_dir", "checkpoints", "Where names are looked up.")
+_OUTPUT_DIR = flags.DEFINE_string("output_dir", None, "Folder of the pictures.", required=True)
+_CHECKPOINT_DIR = flags.DEFINE_string("checkpoint_dir", "checkpoints", "Folder of named weights.")
 _SCALE = flags.DEFINE_integer("scale", 4, "Pixels per tap of a filter.", lower_bound=1)
 
 
@@ -19,7 +19,7 @@ def main(argv):
     """Reads the flags and makes one call."""
     with one_line_errors():
         if len(argv) < 2:
-            raise ValueError("name at least one network.")
+            raise ValueError("no network is named. Name at least one.")
         quiet_tensorflow()
         from i3d_tf.experiments.show_filters import write_filter_pictures
 

@@ -3,8 +3,8 @@
 python tools/train.py --recipe=stick_actions --data_dir=stick --workdir=runs/rgb
 python tools/train.py --recipe=ucf101 --data_dir=UCF --init=rgb_imagenet --transfer=full --workdir=r
 
-Stopped at any moment, the same command goes on where it was; also with other --steps, and with
-training videos more or less. `--model` names a baseline.
+A stopped run goes on when the same command is given again; also after training videos were added or
+removed, and with more --steps. `--model` names a baseline.
 """
 
 import dataclasses
@@ -26,19 +26,19 @@ _RECIPE = flags.DEFINE_enum(
 _DATA_DIR = flags.DEFINE_string("data_dir", None, "Folder of the dataset.", required=True)
 _WORKDIR = flags.DEFINE_string("workdir", None, "Folder of this run.", required=True)
 _FLOW_DIR = flags.DEFINE_string(
-    "flow_dir", None, "Where flow files are, or go. Default: <data_dir>/flow."
+    "flow_dir", None, "Folder of flow files, read or written. Default: <data_dir>/flow."
 )
 _FLOW_ENGINE = flags.DEFINE_enum(
-    "flow_engine", "auto", FLOW_ENGINES, "What computes flow that is not there yet."
+    "flow_engine", "auto", FLOW_ENGINES, "Engine that computes missing flow."
 )
 _TRANSFER = flags.DEFINE_enum(
     "transfer",
     "scratch",
     ("scratch", "fixed", "full"),
-    "scratch: all, from random weights; fixed: the head, on --init; full: all, from --init.",
+    "scratch: all layers, from random weights; fixed: the head, on --init; full: all, from --init.",
 )
 _INIT = flags.DEFINE_string("init", None, f"Weights to start from: {CHECKPOINT_HELP}.")
-_CHECKPOINT_DIR = flags.DEFINE_string("checkpoint_dir", "checkpoints", "Where names are looked up.")
+_CHECKPOINT_DIR = flags.DEFINE_string("checkpoint_dir", "checkpoints", "Folder of named weights.")
 _FREEZE_BATCH_NORM = flags.DEFINE_bool(
     "freeze_batch_norm", False, "Keep batch norm as it is in --init."
 )
@@ -60,23 +60,23 @@ _ANNOTATION = flags.DEFINE_string(
 )
 _CLASSES = flags.DEFINE_string("classes", None, "File of class names, one a line. Default: all.")
 _QUARANTINE = flags.DEFINE_string(
-    "quarantine", None, "Videos to leave out, as tools/check_videos.py lists them."
+    "quarantine", None, "List of videos to leave out, from tools/check_videos.py."
 )
 
-# Fields of the recipe; what is not given stays as the recipe has it.
+# Fields of the recipe; values that are not given stay as the recipe has them.
 _MODEL = flags.DEFINE_string("model", None, "Network, with the sampling that it needs.")
 _OVERRIDES = (
     flags.DEFINE_string("dataset", None, "Name of the dataset's reader."),
-    flags.DEFINE_string("stream", None, "rgb or flow; joint where one network sees both."),
+    flags.DEFINE_string("stream", None, "rgb or flow; joint for one network with both."),
     flags.DEFINE_string("train_split", None, "Split to train on."),
     flags.DEFINE_string("test_split", None, "Split to evaluate on."),
     flags.DEFINE_integer("train_frames", None, "Frames of a training clip."),
     flags.DEFINE_integer("test_frames", None, "Frames of a test clip."),
     flags.DEFINE_integer("test_windows", None, "Clips of a test video."),
-    flags.DEFINE_integer("rgb_step", None, "RGB sees one of so many frames of a clip."),
+    flags.DEFINE_integer("rgb_step", None, "RGB gets one of so many frames of a clip."),
     flags.DEFINE_float("frame_rate", None, "Frames per second after resampling."),
     flags.DEFINE_integer("short_side", None, "Pixels, after resizing."),
-    flags.DEFINE_integer("crop_size", None, "Pixels, side of the square that the network sees."),
+    flags.DEFINE_integer("crop_size", None, "Pixels, side of the square input."),
     flags.DEFINE_float("width_multiplier", None, "Scales the number of filters everywhere."),
     flags.DEFINE_float("dropout_rate", None, "Dropout before the last convolution."),
     flags.DEFINE_float("batch_norm_momentum", None, "Decay of the running statistics."),
@@ -88,7 +88,7 @@ _OVERRIDES = (
     flags.DEFINE_string("schedule", None, "piecewise or cosine."),
     flags.DEFINE_float("label_smoothing", None, "Share of the labels spread over all classes."),
     flags.DEFINE_bool("flip", None, "Mirror training clips at random."),
-    flags.DEFINE_float("jitter", None, "Strength of random colour changes; RGB only."),
+    flags.DEFINE_float("jitter", None, "Strength of random color changes; RGB only."),
     flags.DEFINE_integer("evaluate_every", None, "Steps between evaluations."),
 )
 _BOUNDARIES = flags.DEFINE_list("boundaries", None, "Steps at which the learning rate changes.")

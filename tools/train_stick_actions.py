@@ -1,4 +1,4 @@
-"""Renders the embedded dataset, trains RGB and flow on it, evaluates both: what `make train` does.
+"""Renders the embedded dataset, trains RGB and flow on it, and evaluates both (`make train`).
 
 python tools/train_stick_actions.py --output_dir=runs/stick_actions
 """
@@ -7,10 +7,12 @@ from absl import app, flags
 
 from i3d_tf.system.console import one_line_errors, quiet_tensorflow, refuse_arguments
 
-_OUTPUT_DIR = flags.DEFINE_string("output_dir", "runs/stick_actions", "Where everything goes.")
+_OUTPUT_DIR = flags.DEFINE_string("output_dir", "runs/stick_actions", "Output folder.")
 _SEED = flags.DEFINE_integer("seed", 0, "Seed of training.", lower_bound=0)
-_STEPS = flags.DEFINE_integer("steps", None, "Fewer steps, to try things out.", lower_bound=2)
-_PUBLISH = flags.DEFINE_string("publish", None, "Checkpoint directory to put both networks into.")
+_STEPS = flags.DEFINE_integer(
+    "steps", None, "Training steps of each network. Default: those of the recipe.", lower_bound=2
+)
+_PUBLISH = flags.DEFINE_string("publish", None, "Checkpoint directory to add both networks to.")
 
 
 def main(argv):

@@ -9,13 +9,17 @@ from i3d_tf.specs.releases import UPSTREAM_URL
 from i3d_tf.specs.streams import STREAM_CHOICES
 from i3d_tf.system.console import one_line_errors, quiet_tensorflow, refuse_arguments
 
-_STREAMS = flags.DEFINE_list("streams", list(STREAM_CHOICES), "What to compare.")
-_CHECKPOINT_DIR = flags.DEFINE_string("checkpoint_dir", "checkpoints", "Where names are looked up.")
+_STREAMS = flags.DEFINE_list("streams", list(STREAM_CHOICES), "Streams to compare.")
+_CHECKPOINT_DIR = flags.DEFINE_string("checkpoint_dir", "checkpoints", "Folder of named weights.")
 _SAMPLE_DIR = flags.DEFINE_string(
-    "sample_dir", "checkpoints/upstream", "Where v_CricketShot_g04_c01_{rgb,flow}.npy are, or go."
+    "sample_dir", "checkpoints/upstream", "Folder of v_CricketShot_g04_c01_{rgb,flow}.npy."
 )
-_DOWNLOAD = flags.DEFINE_bool("download", False, "Fetch the arrays (48 and 32 MB) and verify them.")
-_BASE_URL = flags.DEFINE_string("base_url", UPSTREAM_URL, "Where --download finds `data/`.")
+_DOWNLOAD = flags.DEFINE_bool(
+    "download", False, "Download the arrays (48 and 32 MB) and verify them."
+)
+_BASE_URL = flags.DEFINE_string(
+    "base_url", UPSTREAM_URL, "URL below which --download finds `data/`."
+)
 
 
 def main(argv):

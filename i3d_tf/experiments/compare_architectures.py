@@ -26,6 +26,7 @@ from i3d_tf.system.console import quiet_tensorflow
 from i3d_tf.system.files import atomic_write
 from i3d_tf.system.worker_pool import run_in_process
 from i3d_tf.training.train import TrainOptions, train
+from i3d_tf.zoo.resolve import BEST_FILE
 
 RESULTS = "results.json"
 BATCH_SIZE = 8  # clips at once, at test time
@@ -109,7 +110,7 @@ class _Job:
     def _trained(self, entry, stream, initialization, seed):
         """Returns the folder of a finished training, training where there is none."""
         workdir = self._workdir(entry.name, stream, initialization, seed)
-        last, best = workdir / f"step_{self.steps:08d}.keras", workdir / "best.keras"
+        last, best = workdir / f"step_{self.steps:08d}.keras", workdir / BEST_FILE
         if last.is_file() and best.is_file():
             return workdir
         _print_title(entry.architecture.title, stream, initialization, f"seed {seed}")

@@ -36,7 +36,7 @@ def write_comparison(rows: Sequence[ComparisonRow], output_dir: Path | str) -> l
 def comparison_table(rows: Sequence[ComparisonRow]) -> list[str]:
     """Returns two tables in Markdown: the embedded dataset's, and the paper's for Kinetics."""
     seeds = len(next(iter(rows[0].accuracy.values())))
-    of_seeds = f"mean of {seeds} seeds, least to most" if seeds > 1 else "one seed"
+    of_seeds = f"mean of {seeds} seeds (minimum to maximum)" if seeds > 1 else "one seed"
     lines = [
         f"Top-1 on the embedded dataset's test clips, percent; {of_seeds}:",
         "",
@@ -77,7 +77,7 @@ def _with_all_streams(row):
 
 def _published():
     lines = [
-        "Other data: what arXiv:1705.07750 (tables 1 to 3) publishes for Kinetics-400, percent:",
+        "For comparison: top-1 on Kinetics-400 in arXiv:1705.07750 (tables 1 to 3), percent:",
         "",
         *_head("Architecture", "Parameters", "Start", *COLUMNS.values()),
     ]

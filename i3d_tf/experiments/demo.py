@@ -1,4 +1,4 @@
-"""The main job on rendered clips: the networks that ship recognise what people do."""
+"""The main job on rendered clips: the networks that ship classify rendered actions."""
 
 from pathlib import Path
 
@@ -18,9 +18,9 @@ SIZE = 256  # pixels
 
 
 def demo(output_dir: Path | str = "demo", checkpoint_dir: Path | str = "checkpoints") -> int:
-    """Renders clips that no network has seen, and recognises them with both streams.
+    """Renders clips that are in no training set, and classifies them with both streams.
 
-    Writes the clips, copies in `labelled/` with the classes and the flow drawn, and `answers.png`.
+    Writes the clips, copies in `labelled/` with classes and flow drawn, and `predictions.png`.
 
     Args:
         output_dir: Output folder; the files of an earlier demo are replaced.
@@ -39,7 +39,7 @@ def demo(output_dir: Path | str = "demo", checkpoint_dir: Path | str = "checkpoi
     failed = sum(prediction.error is not None for prediction in predictions)
     classified = [prediction for prediction in predictions if prediction.top]
     if classified:
-        picture = folder / "answers.png"
+        picture = folder / "predictions.png"
         with atomic_write(picture) as temporary:
             write_png(
                 temporary,

@@ -16,6 +16,7 @@ import keras
 
 from i3d_tf.system.files import atomic_write, ensure_disk_space, is_leftover
 from i3d_tf.training.settings import VIDEOS, changed_settings
+from i3d_tf.zoo.resolve import BEST_FILE, RUN_FILE
 
 STATE = re.compile(r"step_(\d{8})\.keras")
 FILES = r"(run|unreadable)\.json|history\.jsonl|(best|step_\d{8})\.keras"
@@ -68,7 +69,7 @@ class Workdir:
             raise OSError(
                 f"`workdir` {path} cannot be made ({error.strerror}). Name another folder."
             ) from error
-        self.best = self.path / "best.keras"
+        self.best = self.path / BEST_FILE
         self.tensorboard = self.path / "tensorboard"
 
     def start(self, settings: Mapping[str, Any], metadata: Mapping[str, Any]) -> Start:
@@ -88,7 +89,7 @@ class Workdir:
         for path in self.path.iterdir():
             if is_leftover(path, FILES):
                 path.unlink()
-        file = self.path / "run.json"
+        file = self.path / RUN_FILE
         settings = json.loads(json.dumps(settings))
         record = {"settings": settings, "versions": versions(), **metadata}
         latest = self.latest()

@@ -17,7 +17,7 @@ def rows():
 
 def test_comparison_table_has_a_line_for_each_initialization(rows):
     lines = comparison_table(rows)
-    assert lines[0].endswith("percent; mean of 2 seeds, least to most:")
+    assert lines[0].endswith("percent; mean of 2 seeds (minimum to maximum):")
     ours = lines[4 : lines.index("", 4)]
     assert len(ours) == 9
     spread = "62.5 (50.0 to 75.0)"
@@ -31,7 +31,7 @@ def test_comparison_table_has_a_line_for_each_initialization(rows):
 
 def test_comparison_table_has_the_published_numbers(rows):
     lines = comparison_table(rows)
-    at = next(k for k, line in enumerate(lines) if line.startswith("Other data: "))
+    at = next(k for k, line in enumerate(lines) if line.startswith("For comparison: "))
     published = lines[at + 4 :]
     assert published[-1] == "| Two-Stream I3D | 25M | from ImageNet | 71.1 | 63.4 | 74.2 |"
     assert "| 3D-ConvNet | 79M | from scratch | 56.1 | - | - |" in published

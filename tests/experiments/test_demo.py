@@ -29,6 +29,6 @@ def test_demo_shows_the_clips_that_have_a_prediction(tmp_path, monkeypatch, caps
     assert {path.stem for path in tmp_path.glob("*.mp4")} == set(CLIPS)
     copies = {path.stem for path in (tmp_path / "labelled").iterdir()}
     assert copies == {f"{name}_predicted" for name in CLIPS[1:]}
-    picture = cv2.imread(str(tmp_path / "answers.png"))
+    picture = cv2.imread(str(tmp_path / "predictions.png"))
     assert picture.shape == ((len(CLIPS) - 1) * 160, 6 * 160, 3)
-    assert str(tmp_path / "answers.png") in capsys.readouterr().out
+    assert str(tmp_path / "predictions.png") in capsys.readouterr().out

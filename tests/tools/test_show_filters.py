@@ -16,7 +16,7 @@ def test_prints_the_paths(run_tool, tiny_dir, tmp_path):
 def test_bad_input_is_one_line(run_tool, tiny_dir, tmp_path):
     options = [f"--output_dir={tmp_path / 'out'}", f"--checkpoint_dir={tiny_dir}"]
     for names, said in (
-        ([], "error: name at least one network."),
+        ([], "error: no network is named. Name at least one."),
         (["tiny"], f"error: No weights named 'tiny' in {tiny_dir} (there: tiny_flow, tiny_rgb)."),
     ):
         status, out, err = run_tool("show_filters", *options, *names)
