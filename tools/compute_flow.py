@@ -34,7 +34,7 @@ _PROCESSES = flags.DEFINE_integer(
     None,
     "Videos at a time; by default what suits the engine (numba: 1, on all cores).",
 )
-_OVERWRITE = flags.DEFINE_bool("overwrite", False, "Replace flow files that were made otherwise.")
+_OVERWRITE = flags.DEFINE_bool("overwrite", False, "Replace flow files made with other settings.")
 
 
 def main(argv):

@@ -55,7 +55,7 @@ _PRECISION = flags.DEFINE_enum(
 )
 _BATCH_SIZE = flags.DEFINE_integer("batch_size", 8, "Windows at once.")
 _PROCESSES = flags.DEFINE_integer("processes", 1, "Videos at a time, each in its own process.")
-_OVERWRITE = flags.DEFINE_bool("overwrite", False, "Replace files that were made otherwise.")
+_OVERWRITE = flags.DEFINE_bool("overwrite", False, "Replace files made with other settings.")
 flags.DEFINE_alias("rgb_weights", "rgb_checkpoint", module_name=FORMER_FLAGS)
 flags.DEFINE_alias("flow_weights", "flow_checkpoint", module_name=FORMER_FLAGS)
 flags.DEFINE_alias("engine", "flow_engine", module_name=FORMER_FLAGS)

@@ -76,9 +76,9 @@ def check_videos(
 ) -> CheckReport:
     """Decodes all videos of a dataset, or below a folder, completely.
 
-    Of a video that the dataset cuts by start and end, the cut is decoded, as in training. Killed
-    and run again, it goes on where it was; run again later, it decodes what is new or has changed.
-    The list also keeps the bad videos of earlier runs with the same list, such as other splits'.
+    Of a video that the dataset cuts by start and end, the cut is decoded, as in training. A
+    stopped check goes on when it is run again; later runs decode only new and changed videos. The
+    list also keeps the bad videos of earlier runs with the same list, such as other splits'.
 
     Args:
         data_dir: Folder of the videos.

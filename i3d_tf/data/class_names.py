@@ -78,7 +78,7 @@ def read_class_names(
         The names in the order given, or None.
 
     Raises:
-        ValueError: There is no name, or one is there twice.
+        ValueError: There is no name, or one occurs twice.
     """
     if classes is None:
         return None
@@ -93,7 +93,7 @@ def read_class_names(
     names = [unicodedata.normalize("NFC", name) for name in names]
     repeated = sorted({name for name in names if names.count(name) > 1})
     if repeated:
-        raise ValueError(f"{source} must name every class once; {repeated[0]!r} is there twice.")
+        raise ValueError(f"{source} must name every class once; {repeated[0]!r} occurs twice.")
     return tuple(names)
 
 

@@ -91,7 +91,7 @@ def load_flow(
         float32 (T, crop_size, crop_size, 2), x then y, pixels per frame.
 
     Raises:
-        VideoError: The flow file is missing, cannot be read, or was made otherwise.
+        VideoError: The flow file is missing, cannot be read, or was made with other settings.
     """
     flow = flow_store.open(example.path)
     offset = round((example.start or 0.0) * protocol.frame_rate)

@@ -39,9 +39,9 @@ class DataReport:
         split: The split, or None.
         data_dir: Its folder.
         rows: Rows read (of a dataset without annotation files: files seen).
-        found: Rows whose video is there: the examples.
-        missing: Listed names of videos that are not there.
-        quarantined: (path, reason) of videos that are there and are known to be unreadable.
+        found: Rows whose video exists: the examples.
+        missing: Listed names of missing videos.
+        quarantined: (path, reason) of videos that exist and are known to be unreadable.
         skipped: Malformed or repeated rows.
         left_out: Rows of other splits or of classes that were not asked for.
         classes: Number of classes.

@@ -15,7 +15,7 @@ from i3d_tf.video.errors import VideoError
 class FlowStore:
     """One flow file for each video of a dataset, in a folder.
 
-    `compute_missing` makes the files that are not there; `open` only reads.
+    `compute_missing` makes missing files; `open` only reads.
 
     Args:
         flow_dir: Folder of the flow files.
@@ -51,7 +51,7 @@ class FlowStore:
         return flow_path(video, self._flow_dir, self._data_dir)
 
     def compute_missing(self, videos: Iterable[str], processes: int | None = None):
-        """Computes the flow files that are not there; says so, and shows a progress bar.
+        """Computes missing flow files, prints their number, and shows a progress bar.
 
         A video that cannot be read is reported on stderr and kept in `failures`; the others are
         finished. Stopped and run again, it computes the files that are left.

@@ -1,4 +1,4 @@
-"""Rows of an annotation to the examples whose videos are there, and a report of the others.
+"""Rows of an annotation to examples whose videos exist, and a report of the others.
 
 Every reader turns its annotation into rows: each is an `AnnotatedVideo`, a `SkippedRow` or
 `NOT_SELECTED`. What follows is the same for all datasets and is done here.
@@ -93,7 +93,7 @@ def collect(
         VideoDataset with at least one example.
 
     Raises:
-        ValueError: No row can be used, or no video is there.
+        ValueError: No row can be used, or no video was found.
     """
     matcher = _Matcher(data_dir, classes, quarantine)
     for row in rows:
@@ -175,7 +175,7 @@ class _Matcher:
         )
 
     def _find(self, row):
-        """Returns the path of the first candidate that is there, or None, and the candidate."""
+        """Returns the path of the first candidate that exists, or None, and the candidate."""
         for candidate in row.candidates:
             path = self._files.find(row.folders, candidate.name)
             if path is not None:

@@ -50,7 +50,7 @@ def read_dataset(
         VideoDataset; its report accounts for every row.
 
     Raises:
-        ValueError: An argument or an annotation file is invalid, or no video is there.
+        ValueError: An argument or an annotation file is invalid, or no video was found.
         OSError: A file or a folder is missing or cannot be read.
     """
     spec = find_dataset(dataset)

@@ -46,7 +46,7 @@ def read_ucf101(
         quarantine: Videos that are known to be unreadable.
 
     Raises:
-        FileNotFoundError: A list is not there.
+        FileNotFoundError: A list does not exist.
         ValueError: A list is not of this form.
     """
     name = f"{split[:-1]}list0{split[-1]}.txt"

@@ -243,7 +243,7 @@ def _results(record):
         raise ValueError(f"{found[0]!r}, version {found[1]!r}")
     class_names = _list(record, "classes", str)
     if len(set(class_names)) != len(class_names):
-        raise ValueError("a class is there twice")
+        raise ValueError("a class occurs twice")
     results = _get(record, "results", dict)
     if not results or not set(results) <= set(STREAM_CHOICES):
         raise ValueError(f"results of {list(results)}")

@@ -1,4 +1,4 @@
-"""The paper's five architectures, trained alike on the embedded dataset."""
+"""The paper's five architectures, trained with one schedule on the embedded dataset."""
 
 import dataclasses
 import json
@@ -39,7 +39,7 @@ def compare_architectures(
     """Trains and evaluates every architecture, from random weights and from 2D weights.
 
     The 2D weights are those that the Two-Stream's RGB network, which sees single frames, learned on
-    the same dataset with the same seed. A job that was stopped goes on where it was.
+    the same dataset with the same seed. A stopped job goes on when it is run again.
 
     Args:
         output_dir: Folder for data, flow, runs, reports and `results.json`.
@@ -77,7 +77,7 @@ def comparison_folder(output_dir: Path | str, steps: int) -> Path:
 
 
 class _Job:
-    """The runs of a comparison. What is finished is not done again."""
+    """The runs of a comparison; finished ones are not repeated."""
 
     def __init__(self, output_dir, steps):
         self.data_dir = output_dir / "data"

@@ -60,10 +60,10 @@ def make_stick_actions(
     seed: int = 0,
     processes: int | None = None,
 ) -> RenderReport:
-    """Renders the clips of the embedded dataset that are not there yet.
+    """Renders the missing clips of the embedded dataset.
 
-    A clip depends only on the seed, the size, its split, action and index. So a job that was
-    stopped goes on where it was, and one with larger numbers of clips adds to those that are there.
+    A clip depends only on the seed, the size, its split, action and index. So a stopped
+    job goes on when it is run again, and one with larger numbers of clips adds the missing ones.
 
     Args:
         data_dir: Folder for the dataset; it is made where it does not exist.

@@ -38,7 +38,7 @@ def write_filter_pictures(
         The paths of the picture and of the animation.
 
     Raises:
-        FileNotFoundError: A network is not there.
+        FileNotFoundError: A network does not exist.
         ValueError: `names` is empty, or a network has no first layer that can be shown.
     """
     if not names:

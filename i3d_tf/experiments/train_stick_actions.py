@@ -36,7 +36,7 @@ class Outcome:
 def train_stick_actions(output_dir: Path | str, seed: int = 0, steps: int | None = None) -> Outcome:
     """Renders the dataset, trains RGB and flow, and evaluates them alone and together.
 
-    A job that was stopped goes on where it was.
+    A stopped job goes on when it is run again.
 
     Args:
         output_dir: Folder for all output.

@@ -43,8 +43,8 @@ def export(
         `output_dir`.
 
     Raises:
-        ValueError: An argument is not as above, or the logits of the file are not the network's.
-        FileNotFoundError: Weights are not there.
+        ValueError: An argument is invalid, or the logits of the file are not the network's.
+        FileNotFoundError: Weights do not exist.
         OSError: The folder exists, or cannot be written; nothing has changed.
     """
     check_choice("format", format, FORMATS)
@@ -87,7 +87,7 @@ def output_folder(path: str | os.PathLike, size: int) -> Iterator[Path]:
         The temporary folder. After an error or an interrupt it is removed.
 
     Raises:
-        OSError: Something is there already, or it cannot be written; nothing has changed.
+        OSError: The path exists already, or it cannot be written; nothing has changed.
     """
     path = Path(path)
     check_is_new(path)

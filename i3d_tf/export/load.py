@@ -37,7 +37,7 @@ class SavedPredictor:
         protocol: Number and size of the windows.
 
     Raises:
-        FileNotFoundError: The folder, or a file in it, is not there; the message names it.
+        FileNotFoundError: The folder, or a file in it, does not exist; the message names it.
         ValueError: It is an export of another format, or its parts do not belong together.
     """
 

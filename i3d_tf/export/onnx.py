@@ -21,7 +21,7 @@ OPSET = 17
 # Both compute in float32, in another order: 6e-7 was measured. A batch norm's epsilon that is off,
 # a small mistake, moves logits by 1e-2.
 TOLERANCE = 1e-4  # of the norm of the logits
-_CHECKED_FRAMES = 16  # enough for every layer to see neighbours in time
+_CHECKED_FRAMES = 16  # enough for every layer to see neighbors in time
 _ODD_SIZE = 51  # pixels; no stride of a network divides it
 
 

@@ -142,7 +142,7 @@ class _ClipMaker:
         order = transforms_tf.uniform_windows(number, protocol.frames, protocol.windows)
         for stream in self._streams:
             values = frames[:number] if stream == "rgb" else self._flow_of(frames, number)
-            values = transforms_tf.centre_crop(values, protocol.crop_size)
+            values = transforms_tf.center_crop(values, protocol.crop_size)
             values = transforms_tf.preprocess_input(values, stream)
             seen = frame_indices(stream, protocol.frames, protocol.rgb_step)
             yield tf.gather(values, tf.gather(order, list(seen), axis=1))

@@ -67,8 +67,8 @@ def extract_feature_files(
 ) -> FeatureReport:
     """Writes a feature file for each video that has none yet.
 
-    A video that cannot be read is reported on stderr, and the others are finished. Run again after
-    an interruption, the job gives the same files as an undisturbed one.
+    A video that cannot be read is reported on stderr, and the others are processed. A stopped job
+    goes on when it is run again, and gives the same files as an undisturbed one.
 
     Args:
         videos: Files, folders, patterns or lists, see `find_targets`.
@@ -78,11 +78,11 @@ def extract_feature_files(
         flow_dir: Folder of flow files of `compute_flow_files`, with the structure that the feature
             files get; None computes flow where it is needed.
         processes: Videos at a time, each in a process of its own.
-        overwrite: Whether to replace feature files that were made otherwise.
+        overwrite: Whether to replace feature files that were made with other settings.
 
     Raises:
-        ValueError: An argument is not as above, there are no videos, two would share a file, a file
-            was made otherwise and is not to be replaced, or the weights do not fit.
+        ValueError: An argument is invalid, there are no videos, two would share a file, a file
+            was made with other settings and must not be replaced, or the weights do not fit.
         OSError: Weights do not exist, or a folder or a file cannot be written.
     """
     check_choice("file_format", file_format, FORMATS)

@@ -162,7 +162,7 @@ class FeatureExtractor:
         protocol: Protocol that the networks share.
 
     Raises:
-        FileNotFoundError: Weights are not there.
+        FileNotFoundError: Weights do not exist.
         ValueError: The weights are of another stream, or have no such endpoint, or the streams do
             not share a protocol.
     """

@@ -84,7 +84,7 @@ def write_features(
 ):
     """Writes a feature file, or nothing if that fails.
 
-    A file that is there already is replaced once the new one is complete. (An .npy and its .json
+    An existing file is replaced once the new one is complete. (An .npy and its .json
     are replaced one after the other; `read_features` notices two that do not belong together.)
 
     Args:

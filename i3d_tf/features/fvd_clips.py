@@ -2,7 +2,7 @@
 
 Every video is one clip: its first frames, each resized to a square without keeping its aspect, in
 [-1, 1] (Unterthiner et al. 2018, arXiv:1812.01717, and the code that came with it). That code
-resizes at other pixel centres, TensorFlow 1's, and other programs crop or keep the aspect, so
+resizes at other pixel centers, TensorFlow 1's, and other programs crop or keep the aspect, so
 distances are comparable only within one program and protocol.
 """
 

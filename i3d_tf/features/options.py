@@ -86,7 +86,7 @@ def feature_config(
             default they follow each other without overlap.
 
     Raises:
-        ValueError: An argument is not as above.
+        ValueError: An argument is invalid.
     """
     check_choice("endpoint", endpoint, ENDPOINTS)
     if pool is None:
@@ -159,6 +159,6 @@ def timestamps(config: FeatureConfig, num_frames: int) -> np.ndarray:
 
 
 def _merge(earlier, later):
-    """Times of the means of two neighbouring steps."""
+    """Times of the means of two neighboring steps."""
     middle = (earlier[:, 1] + later[:, 1]) / 2
     return np.stack([earlier[:, 0], middle, later[:, 2]], axis=1)

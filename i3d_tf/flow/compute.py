@@ -32,7 +32,7 @@ def compute_flow(
         single frame then gets zero flow.
 
     Raises:
-        ValueError: An argument is not as above.
+        ValueError: An argument is invalid.
     """
     flow_between, parameters = load_engine(engine), engine_parameters(engine, parameters)
     grey = to_grey(frames)

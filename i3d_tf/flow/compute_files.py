@@ -81,8 +81,8 @@ def compute_flow_files(
 ) -> FlowReport:
     """Computes a flow file for each video, or for those that have none yet.
 
-    A video that cannot be read is reported on stderr, and the others are finished. Stopped and run
-    again, the job goes on where it was. No half-written file is left behind.
+    A video that cannot be read is reported on stderr, and the others are processed. A stopped
+    job goes on when it is run again. No half-written file is left behind.
 
     Args:
         videos: Files, folders, patterns, or lists (.txt, a video a line, relative to `data_dir` or
@@ -98,8 +98,8 @@ def compute_flow_files(
         overwrite: Whether flow files that were made from or with something else are replaced.
 
     Raises:
-        ValueError: An argument is not as above, there are no videos, two would share a flow file,
-            or a flow file is there that was made from or with something else.
+        ValueError: An argument is invalid, there are no videos, two would share a flow file,
+            or a flow file exists that was made from another video or with other settings.
         OSError: A folder or a flow file cannot be written.
     """
     as_fraction("frame_rate", frame_rate, positive=True)

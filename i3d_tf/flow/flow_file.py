@@ -8,8 +8,8 @@
 flow.json    its metadata: see `flow_metadata`
 ```
 
-The codes are those of `i3d_tf.flow.quantize`. A flow file may come from anywhere: whatever is
-wrong with one ends as a VideoError, before memory is taken for it.
+The codes are those of `i3d_tf.flow.quantize`. A flow file may come from anywhere: every fault of
+one is a VideoError, raised before memory is allocated for it.
 """
 
 import contextlib
@@ -37,7 +37,7 @@ MAX_DESCRIPTION = 2**16  # bytes
 # 21 kB and 1 ms a frame of 340 x 256; more effort makes it no smaller before it takes six times as
 # long.
 PNG_OPTIONS = (cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE)
-# A PNG begins with these bytes, its width and height, and: 8 bits, grey, deflate, not interlaced.
+# A PNG starts with these bytes, its width and height, and: 8 bits, grey, deflate, not interlaced.
 PNG_START = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"
 PNG_GREY = b"\x08\0\0\0\0"
 # The same flow gives the same bytes: entries bear the earliest date that ZIP knows.
@@ -155,7 +155,7 @@ def open_flow_file(path: str | os.PathLike) -> "FlowFile":
         if missing := next((name for name in names if name not in archive.NameToInfo), None):
             raise VideoError(path, f"{missing} is missing from it; it should have {len(names)}")
         if len(archive.infolist()) != len(names) + 1:
-            raise VideoError(path, "it holds more than the flow it speaks of")
+            raise VideoError(path, "it holds more than the flow that its metadata describes")
     return FlowFile(path, metadata)
 
 
@@ -230,7 +230,7 @@ class FlowFile:
             for index in range(start, stop):
                 name = _frame_name(index)
                 picture = self._decode(name, _read_entry(archive, name, self._max_bytes()))
-                if codes is None:  # not before a picture has the size that the file speaks of
+                if codes is None:  # not before a picture has the size in the metadata
                     codes = np.empty(shape, np.uint8)
                 codes[index - start, ..., 0] = picture[: self.height]
                 codes[index - start, ..., 1] = picture[self.height :]
@@ -259,7 +259,7 @@ class FlowFile:
 
 @contextlib.contextmanager
 def _open_archive(path):
-    """Opens a ZIP archive; whatever is wrong with it, also while it is read, is a VideoError."""
+    """Opens a ZIP archive; its errors, also those of reading it, are VideoErrors."""
     try:
         if not os.path.isfile(path):  # a pipe would wait for ever
             there = os.path.exists(path)
@@ -279,7 +279,7 @@ def _read_entry(archive, name, max_bytes):
     if entry is None:
         raise zipfile.BadZipFile(f"{name} is missing")
     # Stored, so that nothing grows when it is read; and the size is believed only up to a bound,
-    # because memory is taken for it.
+    # because memory is allocated for it.
     stored = entry.compress_type == zipfile.ZIP_STORED and entry.file_size == entry.compress_size
     if not stored or not 0 <= entry.file_size <= max_bytes:
         raise zipfile.BadZipFile(f"{name} is compressed or too large")

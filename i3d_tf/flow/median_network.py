@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 
 class MedianNetwork(NamedTuple):
-    """The two halves of the median; neighbouring windows share the first.
+    """The two halves of the median; neighboring windows share the first.
 
     Attributes:
         sort_five: Five values -> the same five in ascending order.

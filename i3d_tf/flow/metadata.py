@@ -1,4 +1,4 @@
-"""Metadata of flow files: what a file says of its flow, and whether that can be true."""
+"""Metadata of flow files, and its validation."""
 
 import os
 from collections.abc import Mapping

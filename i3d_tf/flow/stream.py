@@ -42,7 +42,7 @@ def flow_frames(
         float32 (H, W, 2): the result of `compute_flow` for all frames together, frame by frame.
 
     Raises:
-        ValueError: There are no frames, or an argument is not as above.
+        ValueError: There are no frames, or an argument is invalid.
     """
     flow_between = load_engine(engine)
     parameters = engine_parameters(engine, parameters)
@@ -83,7 +83,7 @@ def write_video_flow(
 
     Raises:
         VideoError: The video cannot be read.
-        ValueError: An argument is not as above.
+        ValueError: An argument is invalid.
         OSError: The file cannot be written.
     """
     engine = choose_engine(engine)

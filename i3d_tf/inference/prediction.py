@@ -93,7 +93,7 @@ def _top_to_json(top):
 
 
 class VideoPredictor(typing.Protocol):
-    """Whatever classifies videos one by one.
+    """The interface of classifiers of single videos.
 
     Attributes:
         stream: "rgb", "flow" or "joint".

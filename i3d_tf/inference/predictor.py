@@ -22,7 +22,7 @@ from i3d_tf.models.fold_batch_norm import fuse_for_inference
 from i3d_tf.specs.protocol import Protocol, frame_indices
 from i3d_tf.specs.streams import JOINT, streams_of
 from i3d_tf.video.sampling import first_frames
-from i3d_tf.video.transforms import centre_crop, preprocess_input
+from i3d_tf.video.transforms import center_crop, preprocess_input
 from i3d_tf.zoo import open_checkpoints
 from i3d_tf.zoo.resolve import CHECKPOINT_DIR
 
@@ -62,7 +62,7 @@ class Predictor:
     """The networks of one or two streams, or one network of both, as a classifier of videos.
 
     The clips are those of the networks' `Protocol`, which for the releases is the paper's: 25
-    frames per second, short side 256, the first 250 frames, shorter videos looped, centre crop of
+    frames per second, short side 256, the first 250 frames, shorter videos looped, center crop of
     224. The logits of several windows are averaged; those of two networks are added.
 
     Args:
@@ -80,7 +80,7 @@ class Predictor:
 
     Raises:
         FileNotFoundError: See `i3d_tf.zoo.open_checkpoints`.
-        ValueError: An argument is not as above; or see `i3d_tf.zoo.open_checkpoints`.
+        ValueError: An argument is invalid; or see `i3d_tf.zoo.open_checkpoints`.
     """
 
     def __init__(
@@ -138,5 +138,5 @@ class Predictor:
         with timer.stage("crop"):
             order = first_frames(len(frames), protocol.frames)
             order = order[frame_indices(stream, protocol.frames, protocol.rgb_step)]
-            clip = preprocess_input(centre_crop(frames, protocol.crop_size), stream)
+            clip = preprocess_input(center_crop(frames, protocol.crop_size), stream)
             return clip[np.newaxis, order]

@@ -150,5 +150,5 @@ def window_of_steps(num_frames: int, window: int) -> np.ndarray:
         int (steps,): numbers of windows, in ascending order.
     """
     count, first, jump = time_steps(I3D, LAST_ENDPOINT, num_frames)
-    middles = first + jump * (np.arange(count - 1) + 0.5)  # the head averages two neighbours
+    middles = first + jump * (np.arange(count - 1) + 0.5)  # the head averages two neighbors
     return np.floor(np.clip(middles, 0, num_frames - 1) / window).astype(int)

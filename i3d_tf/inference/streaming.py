@@ -81,7 +81,7 @@ class Streamer:
         pooled: Whether the mean over all positions of a time step is taken, as the head does.
 
     Raises:
-        ValueError: The model is not as above, or has no such endpoint.
+        ValueError: The model has another form, or has no such endpoint.
     """
 
     def __init__(self, model: keras.Model, endpoint: str = LAST_ENDPOINT, pooled: bool = True):
@@ -199,7 +199,7 @@ def _outputs(part, chunks, inputs):
 
 
 def head_pool(chunks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
-    """Computes the means of each two neighbouring steps, which the head pools over time.
+    """Computes the means of each two neighboring steps, which the head pools over time.
 
     Args:
         chunks: float32 (steps, C) each: outputs of a `Streamer` for the last endpoint.

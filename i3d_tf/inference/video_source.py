@@ -21,7 +21,7 @@ from i3d_tf.specs.validation import check_choice
 from i3d_tf.system.prefetch import prefetch
 from i3d_tf.video.decode import count_frames, read_frames
 from i3d_tf.video.errors import VideoError
-from i3d_tf.video.transforms import centre_crop
+from i3d_tf.video.transforms import center_crop
 
 FRAMES_AHEAD = 64  # decoded frames that may wait; as many as flow takes at once
 READ_BYTES = 2**26  # of a flow file, at once
@@ -79,7 +79,7 @@ class VideoSource:
             stream: "rgb" or "flow".
 
         Yields:
-            The centre crop of a resized frame, (crop_size, crop_size, C): uint8 RGB; or float32
+            The center crop of a resized frame, (crop_size, crop_size, C): uint8 RGB; or float32
             flow to the next frame, x then y, pixels per frame, computed before it is cropped.
 
         Raises:
@@ -90,7 +90,7 @@ class VideoSource:
         number = 0
         for frame in self._whole_frames(stream):
             # A copy, so that the whole frame need not be kept.
-            yield centre_crop(frame[np.newaxis], self._protocol.crop_size)[0].copy()
+            yield center_crop(frame[np.newaxis], self._protocol.crop_size)[0].copy()
             number += 1
         if self._num_frames is None:
             self._num_frames = number

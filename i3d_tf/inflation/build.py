@@ -273,14 +273,14 @@ def _first_complete_step(plan, features):
 
 
 def _crop_start(plan: LayerPlan, features: _Features) -> _Features:
-    """Drops the steps before the first one at which a window of the padded network begins.
+    """Drops the steps before the first one at which a window of the padded network starts.
 
     Branches then stay aligned: windows are at the same frames with and without padding.
     """
     if plan.site.role == "upsampling":
         return features
-    begin = _first_complete_step(plan, features) * plan.stride - _padding_before(plan)
-    surplus, steps = begin - features.start, features.tensor.shape[1]
+    start = _first_complete_step(plan, features) * plan.stride - _padding_before(plan)
+    surplus, steps = start - features.start, features.tensor.shape[1]
     if steps is not None and steps - surplus < plan.kernel_size:
         raise ValueError(
             f"`frames` is too small for padding='valid': {plan.name!r} spans {plan.kernel_size} "

@@ -1,4 +1,4 @@
-"""A network within a network, whose variables' paths begin with its name."""
+"""A network within a network, whose variables' paths start with its name."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ class Stream(keras.Model):
     """A functional model that is a layer of another one.
 
     It is made of tensors like `keras.Model(inputs, outputs, name=...)`. Its layers are to be made
-    within `keras.name_scope(name)`: their variables' paths then begin with the name, so that two
+    within `keras.name_scope(name)`: their variables' paths then start with the name, so that two
     streams of one model have no path in common. Loading it from a file does the same.
     """
 

@@ -82,8 +82,8 @@ class FeatureStatistics:
             raise ValueError("`features` must be finite; received NaN or infinite values.")
         if len(features):
             mean = features.mean(axis=0)
-            centred = features - mean
-            self._merge(len(features), mean, centred.T @ centred)
+            centered = features - mean
+            self._merge(len(features), mean, centered.T @ centered)
 
     def merge(self, other: "FeatureStatistics") -> None:
         """Adds the samples of other statistics."""

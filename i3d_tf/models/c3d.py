@@ -35,7 +35,7 @@ def c3d(
         name: Name of the model.
 
     Raises:
-        ValueError: An argument is not allowed; the message says what is.
+        ValueError: An argument is not allowed.
     """
     shape = check_input_shape(
         DEFAULT_SHAPE if input_shape is None else input_shape,
@@ -52,6 +52,6 @@ def c3d(
     for row in C3D_DENSE:
         outputs = DenseUnit(widen_units(row.units, width_multiplier), name=row.name)(outputs)
         outputs = keras.layers.Dropout(dropout_rate, name=f"{row.name}_dropout")(outputs)
-    # In float32 whatever the policy, like the logits of all networks.
+    # In float32 under every policy, like the logits of all networks.
     outputs = keras.layers.Dense(classes, dtype="float32", name=HEAD)(outputs)
     return keras.Model(clip, outputs, name=name)

@@ -43,7 +43,7 @@ def convnet_lstm(
         name: Name of the model.
 
     Raises:
-        ValueError: An argument is not allowed; the message says what is.
+        ValueError: An argument is not allowed.
     """
     shape = check_input_shape(
         (None, None, None, CHANNELS["rgb"]) if input_shape is None else input_shape,
@@ -61,7 +61,7 @@ def convnet_lstm(
     steps = keras.layers.LSTM(units, return_sequences=True, name="lstm")(steps)  # (N, T, 512)
     steps = _batch_norm("lstm_output_norm")(steps)
     steps = keras.layers.Dropout(dropout_rate, name="dropout")(steps)
-    # In float32 whatever the policy, like the logits of all networks.
+    # In float32 under every policy, like the logits of all networks.
     outputs = keras.layers.Dense(classes, dtype="float32", name=HEAD)(steps)
     if not all_steps:
         outputs = LastStep(dtype="float32", name=LAST_STEP)(outputs)

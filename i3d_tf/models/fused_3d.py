@@ -44,7 +44,7 @@ def fused_3d(
     (N, T, H', W', 2048), go through a 3x3x3 convolution, a 3x3x3 max-pool and a fully connected
     layer, whose logits, (N, classes), are averaged over all positions.
 
-    Variables' paths begin with `rgb_stream/` and `flow_stream/`, followed by those of
+    Variables' paths start with `rgb_stream/` and `flow_stream/`, followed by those of
     `inception_v1`, or are the joint layers' own, `Conv3d_6a_3x3/` and `Logits/`.
     `model.get_layer("rgb_stream").get_layer("Mixed_4f").output` is an endpoint of a trunk.
 
@@ -60,7 +60,7 @@ def fused_3d(
         name: Name of the model.
 
     Raises:
-        ValueError: An argument is not allowed; the message says what is.
+        ValueError: An argument is not allowed.
     """
     shapes = _check_shapes(shapes_of_streams(stream, input_shape, DEFAULT_SHAPES))
     check_network(classes, dropout_rate, width_multiplier)

@@ -93,7 +93,7 @@ def inception_v1(
         name: Name of the model.
 
     Raises:
-        ValueError: An argument is not allowed; the message says what is.
+        ValueError: An argument is not allowed.
     """
     top = _Top(include_top, pooling, classes, classifier_activation, dropout_rate)
     return _build(INCEPTION_V1, input_tensor, input_shape, width_multiplier, top, name)

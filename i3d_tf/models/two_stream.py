@@ -83,7 +83,7 @@ def two_stream_2d(
 
     Inputs are float in [-1, 1]: (N, 1, H, W, 3) for RGB and (N, 10, H, W, 2) for flow, whose fields
     are stacked to images of 20 channels, x and y of the first field first. Outputs are logits,
-    (N, classes). Variables are those of `inception_v1`; in the joint network their paths begin with
+    (N, classes). Variables are those of `inception_v1`; in the joint network their paths start with
     `rgb_stream/` and `flow_stream/`.
 
     Args:
@@ -97,7 +97,7 @@ def two_stream_2d(
         name: Name of the model.
 
     Raises:
-        ValueError: An argument is not allowed; the message says what is.
+        ValueError: An argument is not allowed.
     """
     shapes = shapes_of_streams(stream, input_shape, SHAPES_2D)
     check_network(classes, dropout_rate, width_multiplier)
@@ -136,7 +136,7 @@ def two_stream_i3d(
 
     Inputs are float in [-1, 1]: (N, T, H, W, 3) for RGB and (N, T, H, W, 2) for flow. Outputs are
     logits, (N, classes). Variables are those of `i3d_tf.InceptionI3D`; in the joint network their
-    paths begin with `rgb_stream/` and `flow_stream/`.
+    paths start with `rgb_stream/` and `flow_stream/`.
 
     Args:
         stream: "rgb", "flow" or "joint", which has the inputs {"rgb", "flow"}.
@@ -149,7 +149,7 @@ def two_stream_i3d(
         name: Name of the model.
 
     Raises:
-        ValueError: An argument is not allowed; the message says what is.
+        ValueError: An argument is not allowed.
     """
     shapes = shapes_of_streams(stream, input_shape, SHAPES_I3D)
     check_network(classes, dropout_rate, width_multiplier)
@@ -183,7 +183,7 @@ def _build_streams(
         name: Name of the model.
 
     Returns:
-        A functional `keras.Model`; the paths of the joint one's variables begin with their stream.
+        A functional `keras.Model`; the paths of the joint one's variables start with their stream.
     """
     check_choice("fusion", fusion, FUSIONS)
     if stream != JOINT:

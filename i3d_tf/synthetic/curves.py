@@ -66,7 +66,7 @@ def through(phase: np.ndarray, *keys: tuple) -> np.ndarray:
     """Returns a smooth curve through key poses, at rest in the first and in the last.
 
     It consists of cubic Hermite pieces; the slope at an inner key is that of the line through its
-    two neighbours (Catmull-Rom).
+    two neighbors (Catmull-Rom).
 
     Args:
         phase: float64 (T,), in [0, 1].

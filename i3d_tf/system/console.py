@@ -15,7 +15,7 @@ TERMINATED = 143  # SIGTERM
 
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM, by which clusters stop a job: whatever handles Ctrl-C handles it too."""
+    """SIGTERM, by which clusters stop a job; handlers of Ctrl-C handle it, too."""
 
 
 @contextlib.contextmanager

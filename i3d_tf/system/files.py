@@ -1,6 +1,6 @@
 """Files and folders that appear whole or not at all; hashes; free space.
 
-What is half-written has a name that begins with a dot and ends in `.part`, or lies in a staging
+What is half-written has a name that starts with a dot and ends in `.part`, or lies in a staging
 folder. A killed process may leave such names behind: `is_leftover` and `staging_dir` know them.
 """
 
@@ -49,7 +49,7 @@ def _hash(path, digest):
 
 
 def temporary_name(path, suffix="", folder=None) -> Path:
-    """Returns a new hidden name for a file, which `is_leftover` recognises.
+    """Returns a new hidden name for a file, which `is_leftover` recognizes.
 
     Args:
         path: The file or folder to be written.

@@ -1,7 +1,7 @@
-"""Resumable jobs: each input becomes one output, whole or not there; inputs that fail are counted.
+"""Resumable jobs: each input becomes one complete output or none; failed inputs are counted.
 
-Stopped in whatever way and run again, a job does what is left: an output that is there and was made
-from the same input in the same way is kept.
+A stopped job goes on when it is run again: existing outputs are kept if they were made from the
+same input with the same settings.
 """
 
 import os
@@ -44,18 +44,18 @@ def missing_outputs(
     overwrite: bool = False,
     remedy: str = "Name another output folder, or give --overwrite to replace such files.",
 ) -> list[Task]:
-    """Returns the tasks whose outputs are not there.
+    """Returns the tasks without an output.
 
     Args:
         tasks: All tasks of a job.
-        mismatch: Function of a task whose output is there: in what it was made otherwise than
-            wanted, or None where it is what is wanted. A UserError means that the input is bad: the
-            task is returned, as its failure is reported when it runs.
-        overwrite: Whether outputs that were made otherwise are to be replaced.
-        remedy: What the error says at its end.
+        mismatch: Function of a task with an output: the difference between its settings and the
+            wanted ones, or None. A UserError means that the input is bad: the task is returned, as
+            its failure is reported when it runs.
+        overwrite: Whether to replace outputs that were made with other settings.
+        remedy: Last sentence of the error.
 
     Raises:
-        ValueError: An output was made otherwise, and is not to be replaced.
+        ValueError: An output was made with other settings, and must not be replaced.
     """
     missing = []
     for task in tasks:
@@ -70,7 +70,7 @@ def missing_outputs(
         if wrong is not None:
             if not overwrite:
                 raise ValueError(
-                    f"{task.target} is there already, and not what is wanted: {wrong}. {remedy}"
+                    f"{task.target}: it exists and was made with other settings: {wrong}. {remedy}"
                 )
             missing.append(task)
     return missing
@@ -89,7 +89,7 @@ def first_difference(
 
     Args:
         found: Metadata of the output, plain values by name.
-        wanted: What they should be.
+        wanted: The metadata that it should have.
         names: Names to compare; None compares all. Of mappings within, all are compared.
 
     Returns:

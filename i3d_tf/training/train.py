@@ -1,4 +1,4 @@
-"""From a folder of videos to a trained network; a stopped run goes on where it was."""
+"""Training from a folder of videos to a network; a stopped run goes on where it stopped."""
 
 import dataclasses
 import sys

@@ -1,4 +1,4 @@
-"""Safe opening and demuxing of video files: whatever is wrong with one ends as one VideoError."""
+"""Safe opening and demuxing of video files: every fault of a file is one VideoError."""
 
 import contextlib
 import io
@@ -163,7 +163,7 @@ class _NamelessFile:
     """A file whose name FFmpeg does not see.
 
     By its name alone FFmpeg would render a .txt file as video, and look for a playlist's
-    neighbours.
+    neighbors.
     """
 
     def __init__(self, file):

@@ -30,7 +30,7 @@ from i3d_tf.video.transforms import resize_short_side, resized_shape
 
 MAX_FRAME_PIXELS = 2**23  # of `read_frames`, after resizing: 4096 x 2048
 # Formats with an index, whose time stamps are the same after a seek. Others are decoded from their
-# start: they are searched by guessed position, or count time from wherever reading began.
+# start: they are searched by guessed position, or count time from where reading started.
 SEEKABLE_FORMATS = ("mov", "matroska")
 # How many seconds before `start` to seek: further back where the nearest key frame proves unusable.
 SEEK_MARGINS = (0, 1, 5)
@@ -70,7 +70,7 @@ def read_clip(
     Raises:
         VideoError: The video cannot be read, is damaged or cut short within the requested part, or
             ends before `start`.
-        ValueError: An argument is not as above.
+        ValueError: An argument is invalid.
     """
     clip = FrameBuffer(source_name(source))
     for frame, count in iter_frames(source, frame_rate, start, end):
@@ -97,7 +97,7 @@ def read_first_frames(
 
     Raises:
         VideoError: The video cannot be read, is damaged, or has fewer frames.
-        ValueError: An argument is not as above.
+        ValueError: An argument is invalid.
     """
     end = None
     if frame_rate is not None:
@@ -127,7 +127,7 @@ def read_frames(
     Raises:
         VideoError: The video cannot be read, is damaged or cut short, has more than MAX_FRAMES
             frames, or its frames are too large.
-        ValueError: An argument is not as above.
+        ValueError: An argument is invalid.
     """
     for frame, count in iter_frames(source, frame_rate, max_frames=MAX_FRAMES):
         _check_frame_size(source, frame, short_side)
@@ -148,14 +148,14 @@ def count_frames(source: PathOrBytes, frame_rate: float | None = FRAME_RATE) -> 
     Raises:
         VideoError: The video cannot be read, is damaged or cut short, or has more than MAX_FRAMES
             frames.
-        ValueError: An argument is not as above.
+        ValueError: An argument is invalid.
     """
     frames = iter_frames(source, frame_rate, max_frames=MAX_FRAMES, convert=False)
     return sum(count for _, count in frames)
 
 
 def verify_video(source: PathOrBytes, start: float | None = None, end: float | None = None) -> int:
-    """Does all that `read_clip(source, None, start, end)` does, in the memory of one frame.
+    """Checks as much as `read_clip(source, None, start, end)`, in the memory of one frame.
 
     Args:
         source: See `read_clip`.
@@ -167,7 +167,7 @@ def verify_video(source: PathOrBytes, start: float | None = None, end: float | N
 
     Raises:
         VideoError: See `read_clip`.
-        ValueError: An argument is not as above.
+        ValueError: An argument is invalid.
     """
     return sum(count for _, count in iter_frames(source, None, start, end))
 
@@ -196,7 +196,7 @@ def iter_frames(
 
     Raises:
         VideoError: See `read_clip`; or there are more than `max_frames`.
-        ValueError: An argument is not as for `read_clip`.
+        ValueError: An argument is not allowed, see `read_clip`.
     """
     rate = None if frame_rate is None else as_fraction("frame_rate", frame_rate, positive=True)
     start = as_fraction("start", 0 if start is None else start)
@@ -332,7 +332,7 @@ def _decode(container, wanted=None):
         try:
             av_frames = container.stream.decode(packet)
         except av.error.FFmpegError:
-            # A recording may begin between key frames, with nothing to show yet.
+            # A recording may start between key frames, before the first decodable frame.
             damaged = latest is not None
             if damaged and (wanted is None or latest.time >= wanted):
                 packets.stop()

@@ -91,7 +91,7 @@ def read_array_clips(
 
 @contextlib.contextmanager
 def _errors(path):
-    """Turns whatever is wrong with a file into one VideoError."""
+    """Turns every error of reading a file into one VideoError."""
     try:
         yield
     except _DAMAGE as error:

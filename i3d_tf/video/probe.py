@@ -1,4 +1,4 @@
-"""Facts about a video from its header and its first frame."""
+"""Metadata of a video from its header and its first frame."""
 
 from dataclasses import dataclass
 from fractions import Fraction
@@ -12,12 +12,12 @@ from i3d_tf.video.rgb_frames import RGBConverter
 
 @dataclass(frozen=True)
 class VideoInfo:
-    """Facts that a video states about itself.
+    """Metadata of a video, as its file states it.
 
     Attributes:
-        duration: Seconds, or None where the file does not say.
-        frame_rate: Average frames per second, or None where the file does not say.
-        num_frames: Frames the file says it holds, or None.
+        duration: Seconds, or None where the file does not state it.
+        frame_rate: Average frames per second, or None where the file does not state it.
+        num_frames: Number of frames that the file states, or None.
         height: Pixels, as shown (after rotation).
         width: Pixels, as shown (after rotation).
     """
@@ -30,7 +30,7 @@ class VideoInfo:
 
 
 def probe(source: PathOrBytes) -> VideoInfo:
-    """Reads the header and the first frame of a video, nothing more.
+    """Reads the header and the first frame of a video.
 
     Args:
         source: Path or bytes, see `i3d_tf.read_clip`.

@@ -40,7 +40,7 @@ def as_fraction(name: str, value: Real, positive: bool = False) -> Fraction:
         positive: Whether 0 is refused.
 
     Raises:
-        ValueError: The value is not as above.
+        ValueError: The value is invalid.
     """
     check = check_positive if positive else partial(check_number, minimum=0)
     check(name, value)

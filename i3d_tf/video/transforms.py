@@ -37,7 +37,7 @@ def resized_shape(height: int, width: int, short_side: int = SHORT_SIDE) -> tupl
 def resize_short_side(frames: np.ndarray, short_side: int = SHORT_SIDE) -> np.ndarray:
     """Resizes frames so that the shorter side is `short_side`, bilinear, the aspect kept.
 
-    Bilinear without antialiasing at half-pixel centres (OpenCV's INTER_LINEAR), as in the released
+    Bilinear without antialiasing at half-pixel centers (OpenCV's INTER_LINEAR), as in the released
     preprocessing. A clip that already has that size is returned as it is.
 
     Args:
@@ -48,7 +48,7 @@ def resize_short_side(frames: np.ndarray, short_side: int = SHORT_SIDE) -> np.nd
         uint8 (T, H', W', 3) with min(H', W') == short_side; see `resized_shape` for the rounding.
 
     Raises:
-        ValueError: An argument is not as above, or the result would exceed MAX_BYTES.
+        ValueError: An argument is invalid, or the result would exceed MAX_BYTES.
     """
     _check_rgb(frames)
     check_integer("short_side", short_side, minimum=1)
@@ -71,7 +71,7 @@ def resize_short_side(frames: np.ndarray, short_side: int = SHORT_SIDE) -> np.nd
 def stretch(frame: np.ndarray, size: int = CROP_SIZE) -> np.ndarray:
     """Resizes a frame to a square, the aspect not kept.
 
-    Bilinear without antialiasing at half-pixel centres (OpenCV's INTER_LINEAR).
+    Bilinear without antialiasing at half-pixel centers (OpenCV's INTER_LINEAR).
 
     Args:
         frame: uint8 (H, W, 3).
@@ -107,8 +107,8 @@ def crop(frames: np.ndarray, top: int, left: int, size: int = CROP_SIZE) -> np.n
     return frames[:, top : top + size, left : left + size]
 
 
-def centre_offsets(height: int, width: int, size: int = CROP_SIZE) -> tuple[int, int]:
-    """Returns top and left of the centre crop, rounded down where a pixel is left over.
+def center_offsets(height: int, width: int, size: int = CROP_SIZE) -> tuple[int, int]:
+    """Returns top and left of the center crop, rounded down where a pixel is left over.
 
     Args:
         height: Pixels, at least `size`.
@@ -118,7 +118,7 @@ def centre_offsets(height: int, width: int, size: int = CROP_SIZE) -> tuple[int,
     return (height - size) // 2, (width - size) // 2
 
 
-def centre_crop(frames: np.ndarray, size: int = CROP_SIZE) -> np.ndarray:
+def center_crop(frames: np.ndarray, size: int = CROP_SIZE) -> np.ndarray:
     """Cuts the centre square out of every frame: the test-time crop of arXiv:1705.07750.
 
     Args:
@@ -129,7 +129,7 @@ def centre_crop(frames: np.ndarray, size: int = CROP_SIZE) -> np.ndarray:
         A view (T, size, size, C) of `frames`.
     """
     _check_fits(frames, size)
-    return crop(frames, *centre_offsets(*frames.shape[1:3], size), size)
+    return crop(frames, *center_offsets(*frames.shape[1:3], size), size)
 
 
 def flip(frames: np.ndarray, stream: str = "rgb") -> np.ndarray:

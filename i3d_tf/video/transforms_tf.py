@@ -1,4 +1,4 @@
-"""The transforms of `video/transforms.py` and their neighbours as TensorFlow operations.
+"""The transforms of `video/transforms.py` and their neighbors as TensorFlow operations.
 
 Frames get the values that they get there, to the last bit. OpenCV resizes uint8 in whole numbers,
 with weights of 11 bits; `tf.image.resize`, rounded, is one level off in every eighth value.
@@ -97,8 +97,8 @@ def to_grey(frames: tf.Tensor) -> tf.Tensor:
     return tf.cast(_shift(rounded, _GREY_SHIFT), tf.float32)
 
 
-def centre_crop(frames: tf.Tensor, size: int) -> tf.Tensor:
-    """Does the same as `i3d_tf.video.transforms.centre_crop`.
+def center_crop(frames: tf.Tensor, size: int) -> tf.Tensor:
+    """Does the same as `i3d_tf.video.transforms.center_crop`.
 
     Args:
         frames: (T, H, W, C).

@@ -92,7 +92,7 @@ def leading_classes(probabilities: np.ndarray, rows: int = ROWS) -> list[int]:
 
 
 def _merge_windows(times, probabilities):
-    """Replaces neighbouring windows by their mean where there are too many to draw."""
+    """Replaces neighboring windows by their mean where there are too many to draw."""
     together = math.ceil(len(times) / MAX_CELLS)
     starts = range(0, len(times), together)
     parts = [slice(k, k + together) for k in starts]

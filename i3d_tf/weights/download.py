@@ -22,7 +22,7 @@ def download(
     base_url: str = UPSTREAM_URL,
     progress: Callable[[int, int | None], object] | None = None,
 ) -> Path:
-    """Downloads one upstream file, unless it is there already.
+    """Downloads one upstream file, unless it exists already.
 
     Bytes that have arrived stay in `<name>.part`, so that an interrupted download continues there.
     The file gets its name only when its size and its git blob id are the published ones.

@@ -46,7 +46,7 @@ def checkpoint_files(source: os.PathLike | str) -> CheckpointFiles:
         (index file, data file); both exist.
 
     Raises:
-        WeightsError: One of them is not there.
+        WeightsError: One of them does not exist.
     """
     source = Path(source)
     files = v2_files(source / "model.ckpt" if source.is_dir() else prefix_of(source))

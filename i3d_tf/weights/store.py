@@ -104,7 +104,7 @@ def find_weights(name: str, checkpoint_dir: os.PathLike | str) -> tuple[Path, di
         (file, its row of the manifest); the file has been read, and `row["sha256"]` is its hash.
 
     Raises:
-        FileNotFoundError: The weights are not there; the message names the command that makes them.
+        FileNotFoundError: The weights do not exist; the message names the command that makes them.
         WeightsError: The file is not the one of the manifest.
     """
     directory = Path(checkpoint_dir)

@@ -77,7 +77,7 @@ def open_checkpoint(
         checkpoint_dir: Directory in which names are looked up.
 
     Raises:
-        FileNotFoundError: The weights or their metadata are not there.
+        FileNotFoundError: The weights or their metadata do not exist.
         ValueError: The weights or their metadata are damaged, or do not fit.
     """
     weights = resolve(reference, checkpoint_dir, (RUN, KERAS_FILE))

@@ -44,7 +44,7 @@ def convert_weights(
 
     Raises:
         ValueError: The arguments do not fit together, or the source is damaged.
-        FileNotFoundError: The source is not there.
+        FileNotFoundError: The source does not exist.
     """
     if (release is None) == (keras_application is None):
         raise ValueError("Give either --release or --keras_application.")

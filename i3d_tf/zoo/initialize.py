@@ -46,7 +46,7 @@ def write_initial_weights(
         width_multiplier: The network's.
 
     Raises:
-        FileNotFoundError: The weights are not there.
+        FileNotFoundError: The weights do not exist.
         WeightsError: They are of another network, or of another width; the model is as it was.
     """
     source = read_initial_weights(init, checkpoint_dir, width_multiplier)

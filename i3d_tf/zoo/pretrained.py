@@ -91,7 +91,7 @@ def InceptionI3D(  # noqa: N802 - a model family's name, as in keras.application
 
     Raises:
         ValueError: An argument cannot work, or the weights do not fit.
-        FileNotFoundError: The weights are not there; the message says how to make them.
+        FileNotFoundError: The weights do not exist; the message says how to make them.
     """
     arguments = {
         "include_top": include_top,
@@ -133,7 +133,7 @@ def load(
         a 2D architecture, -> logits.
 
     Raises:
-        FileNotFoundError: The weights are not there; the message names the command that makes them.
+        FileNotFoundError: The weights do not exist; the message names the command that makes them.
         ValueError: The file is not the one of the manifest.
     """
     return load_network(resolve(release, checkpoint_dir, paths=()), input_shape)

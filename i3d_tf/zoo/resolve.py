@@ -70,7 +70,7 @@ def resolve(
         paths: Kinds of paths that are allowed, out of `PATHS`; everything else is a name.
 
     Raises:
-        FileNotFoundError: The weights are not there; the message says how to get them.
+        FileNotFoundError: The weights do not exist; the message says how to get them.
         WeightsError: A named file is not the one of the manifest, or the manifest is damaged.
         ValueError: The reference is a file of another kind.
     """

@@ -34,14 +34,14 @@ def verify_release(
         streams: Some of "rgb", "flow" and "joint".
         checkpoint_dir: Directory of the converted weights.
         sample_dir: Folder of the two sample arrays.
-        download: Whether to fetch the arrays that are not there.
+        download: Whether to download missing arrays.
         base_url: URL that the upstream paths are appended to.
 
     Returns:
         The lines of the comparison.
 
     Raises:
-        FileNotFoundError: Weights or arrays are not there; the message says how to get them.
+        FileNotFoundError: Weights or arrays do not exist; the message says how to get them.
         ValueError: An array is not the published file, or an output differs.
     """
     unknown = set(streams) - set(PUBLISHED_OUTPUT)

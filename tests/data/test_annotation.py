@@ -21,7 +21,7 @@ def test_find_annotation_looks_in_folders_of_the_dataset(make_tree):
     assert find_annotation(UCF101, folder, f"{elsewhere}/a.txt", ["b.txt"]) == f"{elsewhere}/a.txt"
 
 
-def test_find_annotation_names_files_and_folders_it_looked_for(make_tree):
+def test_find_annotation_names_the_searched_files_and_folders(make_tree):
     folder = str(make_tree())
     with pytest.raises(FileNotFoundError) as caught:
         find_annotation(UCF101, folder, None, ["a.txt", "b.txt"])

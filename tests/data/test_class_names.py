@@ -21,7 +21,7 @@ def test_find_prefers_exact_name():
 
 
 @pytest.mark.parametrize("label_set", LABEL_SETS)
-def test_find_knows_every_class_of_kinetics_in_other_spelling(label_set):
+def test_find_matches_every_class_of_kinetics_in_other_spellings(label_set):
     names = ClassNames(read_labels(label_set))
     for label, name in enumerate(names.names):
         assert names.find(name.upper().replace(" ", "_")) == label
@@ -49,7 +49,7 @@ def test_read_class_names_from_list_or_file(make_tree):
     [
         ([], "`classes` must hold at least one class name"),
         ([1, 2], "`classes` must hold at least one class name"),
-        (["a", "b", "a"], "`classes` must name every class once; 'a' is there twice"),
+        (["a", "b", "a"], "`classes` must name every class once; 'a' occurs twice"),
     ],
 )
 def test_read_class_names_refuses(classes, message):

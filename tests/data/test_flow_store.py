@@ -51,7 +51,7 @@ def test_compute_missing_writes_files_of_write_video_flow_where_class_folders_sa
     assert np.median(flow[:-1, 16:48, 16:48, 0]) == pytest.approx(2, abs=0.3)
 
 
-def test_compute_missing_keeps_what_is_there(store, videos, capsys):
+def test_compute_missing_keeps_existing_files(store, videos, capsys):
     video = str(videos / "right" / "1.mp4")
     store.compute_missing([video], processes=1)
     before = store.path(video).stat()

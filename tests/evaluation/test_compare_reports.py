@@ -90,7 +90,7 @@ def test_other_classes_are_a_warning_and_common_ones_are_compared(folders):
     assert {c.name: c.points for c in comparison.classes} == {"sit": 50, "jump": -50}
 
 
-def test_no_class_in_common(folders):
+def test_compare_reports_refuses_reports_without_common_classes(folders):
     with pytest.raises(ValueError, match="no class in common"):
         compare_reports(*folders(class_names=("x", "y", "z")))
 

@@ -81,7 +81,7 @@ PREDICTION = {"path": "a", "start": None, "end": None, "label": "run"}
 @pytest.mark.parametrize(
     ("path", "value", "message"),
     [
-        (("classes",), ["run", "run", "sit"], "a class is there twice"),
+        (("classes",), ["run", "run", "sit"], "a class occurs twice"),
         (("results", "rgb", "class_videos"), [2, 2], "'class_videos' has 2 values, not 3"),
         (("results",), {}, r"results of \[\]"),
         (("results",), {"depth": {}}, r"results of \['depth'\]"),

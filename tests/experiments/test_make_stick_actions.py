@@ -79,7 +79,7 @@ def test_render_in_two_processes_gives_the_same_files(dataset, tmp_path):
     assert {path: one[path] for path in videos} == {p: two[p] for p in two if p.suffix == ".mp4"}
 
 
-def test_render_again_makes_only_what_is_missing(dataset):
+def test_make_stick_actions_renders_only_missing_clips(dataset):
     before = contents(dataset)
     (dataset / VIDEO).unlink()
     times = {path: path.stat().st_mtime_ns for path in dataset.rglob("*.mp4")}
@@ -160,7 +160,7 @@ def test_render_names_a_folder_that_cannot_be_made(tmp_path):
         ({"processes": 0}, r"`processes` must be an integer within 1..1024; received 0"),
     ],
 )
-def test_render_checks_arguments_before_it_makes_anything(tmp_path, arguments, message):
+def test_make_stick_actions_checks_arguments_before_it_writes_files(tmp_path, arguments, message):
     with pytest.raises(ValueError, match=message):
         make_stick_actions(tmp_path / "new", **{**SMALL, **arguments})
     assert not (tmp_path / "new").exists()

@@ -14,7 +14,7 @@ from i3d_tf.specs.stick_actions import DEMO, STICK_LABELS
 from i3d_tf.synthetic.clip import clip_seed, render_clip
 from i3d_tf.video.decode import read_clip
 from i3d_tf.video.encode import write_video
-from i3d_tf.video.transforms import centre_crop, preprocess_input, resize_short_side
+from i3d_tf.video.transforms import center_crop, preprocess_input, resize_short_side
 from i3d_tf.zoo.checkpoint import open_checkpoint
 
 CHECKPOINTS = Path(__file__).parent.parent.parent / "checkpoints"
@@ -132,7 +132,7 @@ def test_serving_default_is_the_keras_models(outputs, folder, networks):
 def test_classify_of_rgb_is_the_keras_model(outputs, folder, networks):
     frames = np.load(folder / "inputs.npz")["rgb_frames"]
     assert frames.shape[1:3] == (200, 256)
-    clip = preprocess_input(centre_crop(resize_short_side(frames[:16], 96), 80))
+    clip = preprocess_input(center_crop(resize_short_side(frames[:16], 96), 80))
     clip = clip[np.arange(16) % len(clip)]
     expected = networks["rgb"](clip[np.newaxis]).numpy()[0]
     assert_close(in_order(outputs, "rgb"), expected)

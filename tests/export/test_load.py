@@ -9,7 +9,7 @@ from i3d_tf.export.load import SavedPredictor
 from i3d_tf.metrics.ranking import softmax
 from i3d_tf.specs.protocol import Protocol
 from i3d_tf.video.decode import read_clip
-from i3d_tf.video.transforms import centre_crop, preprocess_input, resize_short_side
+from i3d_tf.video.transforms import center_crop, preprocess_input, resize_short_side
 from i3d_tf.zoo import load
 
 
@@ -34,7 +34,7 @@ def broken(small_export, tmp_path):
 
 def test_predict_is_that_of_the_exported_network(saved, small_dir, moving_video):
     video = moving_video(30)
-    clip = preprocess_input(centre_crop(resize_short_side(read_clip(video), 40), 32))
+    clip = preprocess_input(center_crop(resize_short_side(read_clip(video), 40), 32))
     network = load("small_rgb", small_dir)
     logits = network(clip[np.newaxis, np.arange(250) % 30]).numpy()[0]
     prediction = saved.predict(video, top=3)
@@ -61,7 +61,7 @@ def test_predict_with_several_windows_reads_the_whole_video(saved, moving_video,
     assert saved.predict(moving_video(30)).error.startswith("it has more than 29 frames, all of")
 
 
-def test_saved_predictor_names_what_is_missing(small_export, tmp_path):
+def test_saved_predictor_names_missing_files(small_export, tmp_path):
     with pytest.raises(FileNotFoundError, match=r"none: no such folder\. Make one: python tools/"):
         SavedPredictor(tmp_path / "none")
     with pytest.raises(FileNotFoundError, match=r"not an export, there is no export\.json in it"):

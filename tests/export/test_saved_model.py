@@ -8,7 +8,7 @@ from i3d_tf.models.c3d import c3d
 from i3d_tf.models.fold_batch_norm import fuse_for_inference
 from i3d_tf.models.inception import inception_i3d
 from i3d_tf.specs.protocol import Protocol
-from i3d_tf.video.transforms import centre_crop, preprocess_input, resize_short_side
+from i3d_tf.video.transforms import center_crop, preprocess_input, resize_short_side
 
 NAMES = ("run", "jump", "sit")
 PROTOCOL = Protocol(frames=12, short_side=40, crop_size=32)
@@ -34,7 +34,7 @@ def video(frames, height=50, width=77):
 
 def clip_of(frames):
     """The clip of a video, by the package's own preprocessing."""
-    frames = centre_crop(resize_short_side(frames, 40), 32)
+    frames = center_crop(resize_short_side(frames, 40), 32)
     return preprocess_input(frames)[np.arange(12) % len(frames)][np.newaxis]
 
 
@@ -99,7 +99,7 @@ def test_classify_follows_the_rgb_step_of_the_protocol():
     module = ServingModule({"rgb": network}, NAMES, Protocol(30, 25.0, 40, 32, rgb_step=3))
     frames = video(30)
     outputs = module.classify(frames)
-    clip = preprocess_input(centre_crop(resize_short_side(frames, 40), 32))
+    clip = preprocess_input(center_crop(resize_short_side(frames, 40), 32))
     some = np.sort(network(clip[np.newaxis, 1::3]).numpy()[0])[::-1]
     every = np.sort(network(clip[np.newaxis]).numpy()[0])[::-1]
     assert_close(outputs["logits"].numpy(), some)

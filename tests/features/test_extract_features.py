@@ -95,7 +95,7 @@ def test_files_made_otherwise_are_replaced_only_when_asked(videos, output_dir, o
     extract_feature_files([videos], output_dir, rgb)
     before = (output_dir / "run/a.npy").read_bytes()
     other = options("rgb", feature_config(ENDPOINT, stride=4))
-    with pytest.raises(ValueError, match=r"a\.npy is there already.*: stride 2, not 4\. Name anot"):
+    with pytest.raises(ValueError, match=r"a\.npy: it exists .*: stride 2, not 4\. Name anot"):
         extract_feature_files([videos], output_dir, other)
     assert (output_dir / "run/a.npy").read_bytes() == before
     assert extract_feature_files([videos], output_dir, other, overwrite=True).extracted == 2
@@ -225,7 +225,7 @@ def test_wrong_arguments_are_named_before_anything_is_made(
     assert not output_dir.exists()
 
 
-def test_full_disk_ends_the_job_and_leaves_what_was_finished(videos, output_dir, rgb):
+def test_full_disk_ends_the_job_and_keeps_finished_files(videos, output_dir, rgb):
     resource = pytest.importorskip("resource", reason="limits are set with POSIX's setrlimit")
     extract_feature_files([videos], output_dir, rgb)
     (output_dir / "run/b c.npy").unlink()

@@ -140,7 +140,7 @@ def test_metadata_say_how_features_were_made(extractor, moving_video, small_dir)
 
 
 @pytest.mark.parametrize("stream", ["rgb", "joint"])
-def test_short_videos_share_batches_and_give_what_they_give_alone(
+def test_short_videos_have_the_same_features_in_shared_batches(
     extractor, moving_video, tmp_path, monkeypatch, stream
 ):
     """Five, none, three and two windows are three batches of four."""

@@ -23,7 +23,7 @@ def ramp():
 
 @pytest.mark.parametrize("ending", [*FORMATS, "hdf5", "NPY"])
 @pytest.mark.parametrize("shape", [(3, 4), (3, 2, 1, 2)])
-def test_read_features_returns_what_was_written(ramp, tmp_path, ending, shape):
+def test_read_features_returns_written_values(ramp, tmp_path, ending, shape):
     path = tmp_path / f"a.b.{ending}"
     write_features(path, VideoFeatures(ramp.features.reshape(shape), ramp.times, METADATA))
     found = i3d_tf.read_features(path)

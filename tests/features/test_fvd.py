@@ -293,7 +293,7 @@ def test_full_disk_leaves_the_old_statistics(quick, grey, tmp_path, monkeypatch)
         ({"real": ("a",), "generated": ("b",), "confidence": 1.0}, r"`confidence` must be within"),
     ],
 )
-def test_fvd_options_name_what_is_not_allowed(arguments, message):
+def test_fvd_options_name_bad_values(arguments, message):
     with pytest.raises(ValueError, match=message):
         FvdOptions(**arguments)
 

@@ -86,7 +86,7 @@ def test_gather_features_takes_clip_arrays_and_videos(folder, clips, tmp_path):
     np.testing.assert_array_equal(shown[9:], expected[1:])
 
 
-def test_gather_features_leaves_out_what_cannot_be_read(folder, clips, write_bad_videos, tmp_path):
+def test_gather_features_skips_unreadable_sources(folder, clips, write_bad_videos, tmp_path):
     reasons = write_bad_videos(tmp_path)
     reasons["one_frame.mp4"] = "it has 1 frames; 9 are needed"
     np.save(tmp_path / "short.npy", clips[:, :8])
@@ -233,6 +233,6 @@ def test_feature_network_without_memory_asks_for_smaller_batches(feature_network
         ({"frame_rate": 0.0}, r"`frame_rate` must be a number > 0; received 0\.0"),
     ],
 )
-def test_clip_config_names_what_is_not_allowed(config, message):
+def test_clip_config_names_bad_values(config, message):
     with pytest.raises(ValueError, match=message):
         ClipConfig(**config)

@@ -38,12 +38,12 @@ def test_feature_config_has_defaults(arguments, config):
         ({"pool": "space_time", "stride": 8}, "must be None where the whole video is one row"),
     ],
 )
-def test_feature_config_names_what_is_not_allowed(arguments, message):
+def test_feature_config_names_bad_values(arguments, message):
     with pytest.raises(ValueError, match=message):
         feature_config(**arguments)
 
 
-def test_feature_options_name_what_is_not_allowed():
+def test_feature_options_name_bad_values():
     with pytest.raises(ValueError, match=r"`stream` must be one of .*; received 'both'"):
         FeatureOptions(feature_config(), "both")
     with pytest.raises(ValueError, match=r"`batch_size` must be an integer within 1\.\.1024"):

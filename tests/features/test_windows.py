@@ -89,7 +89,7 @@ def test_compute_in_batches_reads_little_ahead():
     assert all(count <= 2 * (k + 3) for k, count in enumerate(computed))
 
 
-def test_compute_in_batches_raises_what_reading_raises():
+def test_compute_in_batches_raises_errors_of_reading():
     def windows_of(video):
         yield from letters(video)
         raise OSError("no such disk")

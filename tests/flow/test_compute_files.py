@@ -109,7 +109,7 @@ def test_job_replaces_files_made_otherwise_only_when_asked(data_dir, flow_dir, c
     compute_flow_files([], flow_dir, data_dir, **QUICKLY)
     before = (flow_dir / "run/a.flow.zip").read_bytes()
     settings = {**QUICKLY, **change}
-    with pytest.raises(ValueError, match=rf"a\.flow\.zip is there already.* {reason}\. Give anot"):
+    with pytest.raises(ValueError, match=rf"a\.flow\.zip: it exists .* {reason}\. Give anot"):
         compute_flow_files([], flow_dir, data_dir, **settings)
     assert (flow_dir / "run/a.flow.zip").read_bytes() == before
     report = compute_flow_files([], flow_dir, data_dir, **settings, overwrite=True)

@@ -224,7 +224,7 @@ def test_changed_byte_never_changes_flow(written):
     ("fields", "message"),
     [
         ({"frames": 6}, r"000005\.png is missing from it; it should have 6"),
-        ({"frames": 4}, "it holds more than the flow it speaks of"),
+        ({"frames": 4}, "it holds more than the flow that its metadata describes"),
         ({"frames": 0}, r"`frames` must be an integer within 1\.\.1000000; it is 0"),
         ({"frames": 10**12}, "`frames` must be"),
         ({"frames": "5"}, "`frames` must be .* it is '5'"),

@@ -96,7 +96,7 @@ def test_linearise_between_pixels_is_opencv_s_cubic_remap(images):
         for image in (following, *derivatives(following))
     ]
     gradient_x, gradient_y, constant = warp(previous, following, u1, u2)
-    # Positions below 64 have a spacing of 4e-6, and neighbours differ by up to 255 grey levels.
+    # Positions below 64 have a spacing of 4e-6, and neighbors differ by up to 255 grey levels.
     np.testing.assert_allclose(gradient_x, expected[1], atol=1e-3)
     np.testing.assert_allclose(gradient_y, expected[2], atol=1e-3)
     expected_constant = expected[0] - expected[1] * u1 - expected[2] * u2 - previous

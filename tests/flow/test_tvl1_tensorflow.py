@@ -196,7 +196,7 @@ def test_linearise_between_pixels_is_opencv_s_cubic_remap(images):
             cv2.remap(image, *position, cv2.INTER_CUBIC, borderMode=cv2.BORDER_CONSTANT)
             for image in (following[index], *derivatives(following[index]))
         )
-        # Positions below 64 have a spacing of 4e-6, and neighbours differ by up to 255 grey levels.
+        # Positions below 64 have a spacing of 4e-6, and neighbors differ by up to 255 grey levels.
         np.testing.assert_allclose(data.gradient_x[index], warped_x, atol=1e-3)
         np.testing.assert_allclose(data.gradient_y[index], warped_y, atol=1e-3)
         constant = warped - warped_x * u1[index] - warped_y * u2[index] - previous[index]

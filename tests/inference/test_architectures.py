@@ -14,7 +14,7 @@ from i3d_tf.inference.dataset_logits import forward_function
 from i3d_tf.inference.predictor import Networks, Predictor
 from i3d_tf.specs.protocol import Protocol
 from i3d_tf.video.decode import read_clip
-from i3d_tf.video.transforms import centre_crop, preprocess_input, resize_short_side
+from i3d_tf.video.transforms import center_crop, preprocess_input, resize_short_side
 
 NAMES = ("run", "jump", "sit")
 TOLERANCE = 1e-5  # of the norm of the logits; float32 in another order, 1e-6 was measured
@@ -73,7 +73,7 @@ def clips_of(name, video, flow_engine):
     clips = {}
     for stream, windows in CASES[name][3].items():
         values = frames if stream == "rgb" else compute_flow(frames, flow_engine)
-        values = preprocess_input(centre_crop(values, 32), stream)
+        values = preprocess_input(center_crop(values, 32), stream)
         clips[stream] = np.stack([values[np.array(window)] for window in windows])
     return clips
 

@@ -8,7 +8,7 @@ from i3d_tf.inference.sliding_window import WindowPredictor, window_of_steps
 from i3d_tf.specs.protocol import Protocol
 from i3d_tf.video.decode import read_clip
 from i3d_tf.video.encode import write_video
-from i3d_tf.video.transforms import centre_crop, preprocess_input, resize_short_side
+from i3d_tf.video.transforms import center_crop, preprocess_input, resize_short_side
 
 CHECKPOINTS = {"rgb": "small_rgb", "flow": "small_flow"}
 
@@ -45,7 +45,7 @@ def test_window_of_steps_is_the_one_that_its_middle_lies_in():
 def test_predict_of_the_whole_video_is_that_at_once(predictor, prediction, noise):
     assert (prediction.error, prediction.flow_engine) == (None, None)
     assert (prediction.frames, prediction.seconds) == (70, 2.8)
-    clip = preprocess_input(centre_crop(resize_short_side(read_clip(noise), 40), 32))
+    clip = preprocess_input(center_crop(resize_short_side(read_clip(noise), 40), 32))
     logits = predictor.networks.models["rgb"](clip[None], training=False).numpy()[0]
     found = {p.index: p.logit for p in prediction.top}
     expected = dict(enumerate(logits))

@@ -160,7 +160,7 @@ def test_split_after_max_pools_loses_no_row():
 
 
 @pytest.mark.parametrize("lengths", [(5,), (1, 4), (2, 1, 2)])
-def test_head_pool_averages_neighbours_across_chunks(lengths):
+def test_head_pool_averages_neighbors_across_chunks(lengths):
     steps = np.array([[0.0], [2.0], [4.0], [8.0], [16.0]], np.float32)
     chunks = np.split(steps, np.cumsum(lengths)[:-1])
     pooled = np.concatenate(list(head_pool(chunks)))

@@ -11,7 +11,7 @@ from i3d_tf.inference.video_source import VideoSource, flow_origin
 from i3d_tf.specs.protocol import Protocol
 from i3d_tf.video.decode import read_clip
 from i3d_tf.video.errors import VideoError
-from i3d_tf.video.transforms import centre_crop, resize_short_side
+from i3d_tf.video.transforms import center_crop, resize_short_side
 
 SMALL = Protocol(short_side=40, crop_size=32)
 
@@ -36,7 +36,7 @@ def flow_file(video, tmp_path_factory):
 def test_frames_of_rgb_are_the_centre_of_the_resized_frames(video, resized):
     source = VideoSource(video, SMALL)
     frames = list(source.frames("rgb"))
-    np.testing.assert_array_equal(frames, centre_crop(resized, 32))
+    np.testing.assert_array_equal(frames, center_crop(resized, 32))
     assert all(frame.base is None for frame in frames)  # nothing larger is kept for them
     assert source.num_frames == 30
     np.testing.assert_array_equal(list(source.frames("rgb")), frames)  # as often as one likes
@@ -44,7 +44,7 @@ def test_frames_of_rgb_are_the_centre_of_the_resized_frames(video, resized):
 
 def test_frames_of_flow_are_computed_before_they_are_cropped(video, resized):
     found = list(VideoSource(video, SMALL, "dis").frames("flow"))
-    np.testing.assert_array_equal(found, centre_crop(compute_flow(resized, "dis"), 32))
+    np.testing.assert_array_equal(found, center_crop(compute_flow(resized, "dis"), 32))
 
 
 def test_frames_have_the_rate_and_size_of_the_protocol(video):
@@ -58,7 +58,7 @@ def test_frames_of_flow_are_read_from_a_flow_file(flow_file, resized, read_bytes
     monkeypatch.setattr(video_source_file, "READ_BYTES", read_bytes)
     source = VideoSource("not even there.mp4", SMALL, flow_file=flow_file)
     expected = dequantize(quantize(compute_flow(resized, "dis")))
-    np.testing.assert_array_equal(list(source.frames("flow")), centre_crop(expected, 32))
+    np.testing.assert_array_equal(list(source.frames("flow")), center_crop(expected, 32))
     assert source.num_frames == 30
 
 

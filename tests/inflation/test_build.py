@@ -38,14 +38,14 @@ def outputs_of(model_2d, clip, **arguments):
     ],
 )
 def test_convolution_of_a_ramp(padding, expected):
-    """The mean of three neighbouring frames of a ramp is the middle one."""
+    """The mean of three neighboring frames of a ramp is the middle one."""
     for frames in (None, 8):
         outputs = outputs_of(one_conv(), one_pixel_clip(RAMP), padding=padding, frames=frames)
         np.testing.assert_allclose(outputs, expected, rtol=1e-6)  # float32
 
 
 @pytest.mark.parametrize("padding", ["zero", "edge"])
-def test_centred_convolution_gives_each_frame_alone(padding):
+def test_centered_convolution_gives_each_frame_alone(padding):
     outputs = outputs_of(one_conv(), one_pixel_clip(RAMP), init="centre", padding=padding)
     np.testing.assert_array_equal(outputs, RAMP)
 
@@ -209,7 +209,7 @@ def mean_of_everything():
         (lambda: "ResNet50", {}, "functional .* 'ResNet50'"),
     ],
 )
-def test_inflate_names_what_has_no_3d_form(make, arguments, message):
+def test_inflate_names_layers_without_a_3d_form(make, arguments, message):
     with pytest.raises(ValueError, match=message):
         inflate(make(), **arguments)
 

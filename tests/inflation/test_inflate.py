@@ -91,7 +91,7 @@ def single_steps(site):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["MobileNetV3Small", "ResNet50V2", "VGG16"])
-def test_centred_kernels_process_each_frame_of_a_moving_video_alone(name, random_weights, tmp_path):
+def test_centered_kernels_process_frames_of_a_moving_video_alone(name, random_weights, tmp_path):
     model_2d = application(name, random_weights, include_top=False)
     frames = np.concatenate([images_for(model_2d), images_for(model_2d)[::-1, ::-1]])
     model = i3d_tf.inflate(model_2d, temporal=single_steps, init="centre")

@@ -95,7 +95,7 @@ def test_folded_network_saves_and_loads(name, precision, folded, tiny_clips, ass
     assert_saves(folded(name, precision), tiny_clips(name, 1))
 
 
-def test_model_stays_as_it_is(tiny_network):
+def test_fuse_for_inference_does_not_change_the_model(tiny_network):
     model = tiny_network("c3d")
     before, config = model.get_weights(), model.to_json()
     fuse_for_inference(model, "bfloat16")

@@ -34,7 +34,7 @@ def test_check_input_shape_returns_a_tuple():
         ),
     ],
 )
-def test_check_input_shape_names_what_is_allowed(shape, limits, message):
+def test_check_input_shape_names_the_allowed_shapes(shape, limits, message):
     with pytest.raises(ValueError, match=message):
         check_input_shape(shape, **limits)
 
@@ -56,6 +56,6 @@ def test_shapes_of_streams_are_those_given_or_the_defaults():
         ("joint", {"rgb": (1, 64, 64, 3)}, r"each of \('rgb', 'flow'\)"),
     ],
 )
-def test_shapes_of_streams_name_what_is_allowed(stream, shape, message):
+def test_shapes_of_streams_name_the_allowed_shapes(stream, shape, message):
     with pytest.raises(ValueError, match=message):
         shapes_of_streams(stream, shape, DEFAULTS)

@@ -97,7 +97,7 @@ def features():
 
 
 def accuracy_within_pairs(vectors):
-    """Returns how often the nearest neighbour is of the same member of a pair."""
+    """Returns how often the nearest neighbor is of the same member of a pair."""
     correct = 0
     for action in FORWARDS:
         names = (action.name, action.reversal)

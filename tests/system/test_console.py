@@ -28,21 +28,21 @@ from i3d_tf.weights.assign import WeightsError
         (VideoError("a.mp4", "it is empty"), "error: a.mp4: it is empty"),
     ],
 )
-def test_what_a_user_can_mend_is_one_line(capsys, error, line):
+def test_one_line_errors_prints_user_errors_in_one_line(capsys, error, line):
     with pytest.raises(SystemExit) as stop, one_line_errors():
         raise error
     assert stop.value.code == 1
     assert capsys.readouterr() == ("", line + "\n")
 
 
-def test_ctrl_c_is_one_line_and_its_own_status(capsys):
+def test_one_line_errors_ends_with_130_on_ctrl_c(capsys):
     with pytest.raises(SystemExit) as stop, one_line_errors():
         raise KeyboardInterrupt
     assert stop.value.code == INTERRUPTED == 130
     assert capsys.readouterr() == ("", "Stopped; what was finished is kept.\n")
 
 
-def test_sigterm_ends_like_ctrl_c_with_its_own_status(capsys):
+def test_one_line_errors_ends_with_143_on_sigterm(capsys):
     before = signal.getsignal(signal.SIGTERM)
     with pytest.raises(SystemExit) as stop, one_line_errors():
         signal.raise_signal(signal.SIGTERM)
@@ -51,12 +51,12 @@ def test_sigterm_ends_like_ctrl_c_with_its_own_status(capsys):
     assert signal.getsignal(signal.SIGTERM) is before
 
 
-def test_faults_of_ours_keep_their_traceback():
+def test_one_line_errors_keeps_tracebacks_of_other_errors():
     with pytest.raises(TypeError, match="ours"), one_line_errors():
         raise TypeError("ours")
 
 
-def test_a_reader_that_goes_away_is_no_error(repository_root):
+def test_one_line_errors_is_silent_on_a_broken_pipe(repository_root):
     code = """
 from i3d_tf.system.console import one_line_errors
 with one_line_errors():
@@ -91,7 +91,7 @@ os.write(2, b"noise\\n")
         ("raise KeyboardInterrupt", b"stopped\n"),
     ],
 )
-def test_start_up_noise_is_shown_only_where_the_import_fails(
+def test_quiet_tensorflow_shows_messages_only_if_the_import_fails(
     tmp_path, repository_root, last_line, shown
 ):
     (tmp_path / "tensorflow.py").write_text(FAKE.format(last_line=last_line))
@@ -115,7 +115,7 @@ except KeyboardInterrupt:
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", shown)
 
 
-def test_quiet_tensorflow_leaves_stderr_as_it_was(capfd):
+def test_quiet_tensorflow_restores_stderr(capfd):
     quiet_tensorflow()
     os.write(2, b"after\n")
     assert capfd.readouterr().err == "after\n"
@@ -124,7 +124,7 @@ def test_quiet_tensorflow_leaves_stderr_as_it_was(capfd):
 def advance_past_a_line():
     with progress_bar() as bar:
         task = bar.add_task("videos", total=2)
-        print("an answer")
+        print("a prediction")
         bar.advance(task)
 
 
@@ -136,27 +136,27 @@ def on_a_terminal(monkeypatch, job):
         patched.setattr(sys, "stderr", stderr)
         job()
     written = b""
-    with contextlib.suppress(OSError):  # how a terminal ends that nobody writes to any more
+    with contextlib.suppress(OSError):  # how a terminal ends without a writer
         while piece := os.read(master, 1 << 16):
             written += piece
     os.close(master)
     return written.decode()
 
 
-def test_answers_for_a_file_do_not_go_to_the_terminal_with_the_bar(capsys, monkeypatch):
+def test_progress_bar_keeps_redirected_output_off_the_terminal(capsys, monkeypatch):
     seen = on_a_terminal(monkeypatch, advance_past_a_line)
-    assert capsys.readouterr().out == "an answer\n"
+    assert capsys.readouterr().out == "a prediction\n"
     assert "videos" in seen
     assert "1/2" in seen
-    assert "an answer" not in seen
+    assert "a prediction" not in seen
 
 
-def test_where_nobody_watches_there_is_no_bar(capsys):
+def test_progress_bar_is_hidden_without_a_terminal(capsys):
     advance_past_a_line()
-    assert capsys.readouterr() == ("an answer\n", "")
+    assert capsys.readouterr() == ("a prediction\n", "")
 
 
-def test_a_bar_for_transfers_counts_bytes(monkeypatch):
+def test_progress_bar_counts_bytes(monkeypatch):
     def transfer():
         with progress_bar("bytes") as bar:
             bar.update(bar.add_task("model.ckpt", total=50_000_000), completed=25_000_000)

@@ -1,14 +1,35 @@
 import hashlib
 import os
+import signal
+import subprocess
+import sys
+import time
 
 import pytest
 
-from i3d_tf.system.files import atomic_write, ensure_disk_space, git_blob_id, sha256
+from i3d_tf.system import files
+from i3d_tf.system.files import (
+    STAGING_LIFETIME,
+    atomic_write,
+    ensure_disk_space,
+    git_blob_id,
+    sha256,
+    staging_dir,
+)
 
 resource = pytest.importorskip("resource", reason="limits are set with POSIX's setrlimit")
 
+WORK = (
+    "import sys, time\n"
+    "from i3d_tf.system.files import staging_dir\n"
+    "with staging_dir(sys.argv[1]) as folder:\n"
+    "    (folder / 'half').write_text('half')\n"
+    "    print('working', flush=True)\n"
+    "    time.sleep(600)\n"
+)
 
-def test_hashes_are_the_ones_that_other_programs_give(tmp_path):
+
+def test_hashes_equal_those_of_other_programs(tmp_path):
     path = tmp_path / "abc"
     path.write_bytes(b"abc")
     # FIPS 180-2, appendix B.1
@@ -19,13 +40,13 @@ def test_hashes_are_the_ones_that_other_programs_give(tmp_path):
     assert git_blob_id(path) == "e69de29bb2d1d6434b8b29ae775ad8c2e48c5391"
 
 
-def test_hash_of_a_file_longer_than_one_block_is_that_of_all_of_it(tmp_path):
+def test_sha256_reads_files_longer_than_a_block(tmp_path):
     path = tmp_path / "long"
     path.write_bytes(b"x" * (2**20 + 1))
     assert sha256(path) == hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def test_replaces_when_whole(tmp_path):
+def test_atomic_write_replaces_the_target_at_the_end(tmp_path):
     target = tmp_path / "file.weights.h5"
     target.write_text("before")
     with atomic_write(target, ".weights.h5") as temporary:
@@ -38,7 +59,7 @@ def test_replaces_when_whole(tmp_path):
 
 
 @pytest.mark.parametrize("error", [OSError, KeyboardInterrupt])
-def test_keeps_what_was_there_when_the_writer_fails(tmp_path, error):
+def test_atomic_write_keeps_the_target_on_an_error(tmp_path, error):
     target = tmp_path / "file"
     target.write_text("before")
 
@@ -55,7 +76,7 @@ def test_keeps_what_was_there_when_the_writer_fails(tmp_path, error):
 
 @pytest.fixture
 def at_most_one_megabyte():
-    """No file may grow over a megabyte, as on a disk with that much room."""
+    """No file may grow over a megabyte, as on a disk with that much space."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (10**6, hard))
     yield
@@ -63,13 +84,63 @@ def at_most_one_megabyte():
 
 
 @pytest.mark.usefixtures("at_most_one_megabyte")
-def test_room_is_checked_without_leaving_anything(tmp_path):
+def test_ensure_disk_space_leaves_no_files(tmp_path):
     ensure_disk_space(tmp_path, 900_000)
     with pytest.raises(OSError, match=r"1\.1 MB cannot be written there \(File too large\)"):
         ensure_disk_space(tmp_path, 1_100_000)
     assert os.listdir(tmp_path) == []
 
 
-def test_room_in_a_directory_that_is_not_there(tmp_path):
+def test_ensure_disk_space_in_a_missing_folder(tmp_path):
     with pytest.raises(OSError, match=r"missing: a file of .* cannot be written"):
         ensure_disk_space(tmp_path / "missing", 10)
+
+
+def test_staging_dir_is_removed_at_the_end(tmp_path):
+    with staging_dir(tmp_path) as folder:
+        assert folder.parent == tmp_path
+        (folder / "half").touch()
+    assert os.listdir(tmp_path) == []
+
+
+def test_staging_dir_removes_only_folders_of_dead_jobs(tmp_path):
+    job = subprocess.Popen(
+        [sys.executable, "-c", WORK, str(tmp_path)], stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert job.stdout.readline() == "working\n"
+        (theirs,) = os.listdir(tmp_path)
+        with staging_dir(tmp_path) as ours:
+            assert sorted(os.listdir(tmp_path)) == sorted([theirs, ours.name])
+            job.send_signal(signal.SIGKILL)
+            job.wait(60)
+        assert os.listdir(tmp_path) == [theirs]
+        with staging_dir(tmp_path):
+            assert not (tmp_path / theirs).exists()
+    finally:
+        job.kill()
+        job.communicate()
+    assert os.listdir(tmp_path) == []
+
+
+def test_staging_dir_removes_folders_without_a_lock(tmp_path):
+    (tmp_path / ".unfinished-x").mkdir()
+    with staging_dir(tmp_path):
+        assert not (tmp_path / ".unfinished-x").exists()
+
+
+def test_staging_dir_removes_old_folders_where_locks_are_unknown(tmp_path, monkeypatch):
+    monkeypatch.setattr(files, "fcntl", None)
+    for name, age in (("old", STAGING_LIFETIME + 60), ("new", STAGING_LIFETIME - 60)):
+        (tmp_path / f".unfinished-{name}").mkdir()
+        os.utime(tmp_path / f".unfinished-{name}", (time.time() - age,) * 2)
+    with staging_dir(tmp_path):
+        assert not (tmp_path / ".unfinished-old").exists()
+    assert os.listdir(tmp_path) == [".unfinished-new"]
+
+
+def test_staging_dir_names_a_folder_that_is_not_writable(tmp_path):
+    (tmp_path / "file").touch()
+    message = "file: nothing can be written there: not a directory"
+    with pytest.raises(OSError, match=message), staging_dir(tmp_path / "file"):
+        pass

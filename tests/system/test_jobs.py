@@ -70,7 +70,7 @@ def test_missing_outputs_keeps_what_matches(tmp_path):
         task.target.touch()
     mismatch = {done: None, wrong: "size 1, not 2"}.get
     assert missing_outputs(tasks, mismatch, overwrite=True) == [wrong, new]
-    message = f"{wrong.target} is there already, and not what is wanted: size 1, not 2. Give"
+    message = f"{wrong.target}: it exists and was made with other settings: size 1, not 2. Give"
     with pytest.raises(ValueError, match=message):
         missing_outputs(tasks, mismatch, remedy="Give another folder.")
 

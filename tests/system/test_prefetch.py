@@ -6,12 +6,12 @@ import pytest
 from i3d_tf.system.prefetch import prefetch
 
 
-def test_the_same_items_in_the_same_order():
+def test_prefetch_keeps_items_and_order():
     with prefetch(range(100), 3) as items:
         assert list(items) == list(range(100))
 
 
-def test_it_works_while_the_other_is_busy_and_not_further_than_allowed():
+def test_prefetch_works_ahead_up_to_its_size():
     made = []
 
     def items():
@@ -28,7 +28,7 @@ def test_it_works_while_the_other_is_busy_and_not_further_than_allowed():
         assert list(ahead) == list(range(1, 10))
 
 
-def test_what_goes_wrong_is_raised_where_it_happened():
+def test_prefetch_raises_errors_of_the_source_in_order():
     def items():
         yield 1
         raise ValueError("no second one")
@@ -39,7 +39,7 @@ def test_what_goes_wrong_is_raised_where_it_happened():
             next(ahead)
 
 
-def test_leaving_early_ends_the_thread_and_closes_the_source():
+def test_prefetch_ends_its_thread_and_source_on_early_exit():
     closed = threading.Event()
 
     def endless():
@@ -56,7 +56,7 @@ def test_leaving_early_ends_the_thread_and_closes_the_source():
     assert threading.active_count() == before
 
 
-def test_no_room_at_all():
+def test_prefetch_refuses_size_zero():
     with (
         pytest.raises(ValueError, match="`size` must be at least 1; received 0"),
         prefetch([], 0),

@@ -14,7 +14,7 @@ from i3d_tf.system.storage import (
 )
 
 
-def test_join():
+def test_join_adds_one_slash():
     assert join("a", "b/c") == "a/b/c"
     assert join("a/", "b") == "a/b"
     assert join("", "b") == "b"
@@ -24,7 +24,7 @@ def test_join():
 
 
 @pytest.mark.parametrize("scheme", ["", "file://"])
-def test_folders_here_and_through_gfile(make_tree, scheme):
+def test_folders_are_read_locally_and_through_gfile(make_tree, scheme):
     folder = f"{scheme}{make_tree(['b.txt', 'a.txt', 'below/c.txt', '.hidden/d.txt'])}"
     assert is_folder(folder)
     assert not is_folder(f"{folder}/a.txt")
@@ -41,7 +41,7 @@ def test_folders_here_and_through_gfile(make_tree, scheme):
 
 
 @pytest.mark.parametrize("scheme", ["", "file://"])
-def test_text_and_state_here_and_through_gfile(make_tree, scheme):
+def test_text_and_state_are_read_locally_and_through_gfile(make_tree, scheme):
     folder = make_tree(texts={"a.txt": "one\r\ntwo\n"})
     os.utime(folder / "a.txt", ns=(0, 5_000_000_000))
     assert file_state(f"{scheme}{folder}/a.txt") == (9, 5_000_000_000)
@@ -50,19 +50,19 @@ def test_text_and_state_here_and_through_gfile(make_tree, scheme):
         file_state(f"{scheme}{folder}/nothing")
 
 
-def test_only_line_ends_end_lines(make_tree):
+def test_read_lines_splits_only_at_line_ends(make_tree):
     text = "\ufeffa\x0b\x85\u2028b\r\nc\rd\n"
     folder = make_tree(texts={"a.txt": text})
     assert read_lines(str(folder / "a.txt")) == ["a\x0b\x85\u2028b", "c", "d", ""]
 
 
-def test_other_encodings_are_named_with_their_line(make_tree):
+def test_read_lines_names_the_line_of_another_encoding(make_tree):
     folder = make_tree(texts={"a.txt": b"one\ntwo\nthr\xe9e\n"})
     with pytest.raises(ValueError, match=r"a.txt: line 3 is not UTF-8 text; save the file as"):
         read_lines(str(folder / "a.txt"))
 
 
-def test_a_text_too_large_is_not_read(make_tree, monkeypatch):
+def test_read_lines_refuses_large_texts(make_tree, monkeypatch):
     monkeypatch.setattr(storage, "MAX_TEXT", 4)
     folder = make_tree(texts={"four.txt": "1234", "five.txt": "12345"})
     assert read_lines(str(folder / "four.txt")) == ["1234"]
@@ -70,13 +70,13 @@ def test_a_text_too_large_is_not_read(make_tree, monkeypatch):
         read_lines(str(folder / "five.txt"))
 
 
-def test_a_walk_along_a_link_to_itself_ends(make_tree):
+def test_walk_ends_at_a_link_to_its_own_folder(make_tree):
     folder = make_tree(["a.txt"])
     (folder / "again").symlink_to(folder)
     assert list(walk(str(folder))) == [(str(folder), ["again"], ["a.txt"])]
 
 
-def test_a_folder_that_may_not_be_read_is_an_error(make_tree, monkeypatch):
+def test_walk_raises_on_an_unreadable_folder(make_tree, monkeypatch):
     def refuse(path):
         raise PermissionError(13, "Permission denied", path)
 

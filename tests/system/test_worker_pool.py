@@ -19,29 +19,29 @@ def results(tasks, processes):
 
 
 @pytest.mark.parametrize("processes", [1, 2])
-def test_every_task_is_done_once(processes):
+def test_map_unordered_does_every_task_once(processes):
     tasks = [f"{number} * {number}" for number in range(9)]
     done = list(map_unordered(eval, tasks, processes))
     assert sorted(done) == sorted((task, number**2) for number, task in enumerate(tasks))
 
 
-def test_no_tasks():
+def test_map_unordered_without_tasks_is_empty():
     assert list(map_unordered(eval, [], 2)) == []
 
 
-def test_a_task_that_kills_its_process_costs_itself_and_no_other():
+def test_map_unordered_continues_after_a_task_that_kills_its_process():
     tasks = ["1", DEATH, "2", "3", f"{DEATH}  # again", "4", "5"]
     deaths = {DEATH: "died", f"{DEATH}  # again": "died"}
     assert results(tasks, 2) == {**{number: int(number) for number in "12345"}, **deaths}
 
 
-def test_a_process_that_was_killed_by_chance_is_forgiven(tmp_path):
+def test_map_unordered_retries_a_killed_task(tmp_path):
     once = f"open({str(tmp_path / 'flag')!r}, 'x') and {DEATH}"
     tasks = [f"__import__('os').path.exists({str(tmp_path / 'flag')!r}) or {once}"]
     assert results(tasks, 1) == {tasks[0]: True}
 
 
-def test_an_exception_of_the_task_is_raised_here_and_its_process_ends():
+def test_map_unordered_raises_errors_of_tasks_and_ends_workers():
     with pytest.raises(ZeroDivisionError):
         list(map_unordered(eval, ["1", "1 / 0"], 1))
     assert multiprocessing.active_children() == []
@@ -49,7 +49,7 @@ def test_an_exception_of_the_task_is_raised_here_and_its_process_ends():
         list(map_unordered(eval, ["(_ for _ in ()).throw(EOFError)"], 1))
 
 
-def test_processes_that_cannot_start_are_not_the_tasks_fault(tmp_path):
+def test_map_unordered_raises_if_workers_cannot_start(tmp_path):
     script = tmp_path / "job.py"
     script.write_text(
         "from i3d_tf.system.worker_pool import map_unordered\n"
@@ -82,7 +82,7 @@ def test_workers_end_with_their_parent(tmp_path):
     pytest.fail("the worker outlived its parent by 10 s")
 
 
-def test_ctrl_c_in_the_start_of_a_worker_is_the_parents_alone(tmp_path, monkeypatch):
+def test_worker_ignores_ctrl_c_during_its_start(tmp_path, monkeypatch):
     # A worker that sends itself what a terminal sends to all, as soon as its interpreter runs.
     (tmp_path / "sitecustomize.py").write_text(
         "import os, signal, sys\n"
@@ -144,12 +144,12 @@ def test_run_in_process_may_use_the_pool():
     assert run_in_process(eval, expression, variables) == [("1 + 1", 2)]
 
 
-def test_run_in_process_names_a_function_that_ends_its_process():
+def test_run_in_process_raises_if_the_process_dies():
     with pytest.raises(OSError, match=r"^eval: its process was killed 2 times"):
         run_in_process(eval, DEATH)
 
 
-def test_run_in_process_has_the_grace_to_save_its_work(tmp_path):
+def test_run_in_process_gives_time_to_save_on_ctrl_c(tmp_path):
     script = tmp_path / "job.py"
     script.write_text(
         "import pathlib, signal, time\n"
@@ -175,5 +175,5 @@ def test_run_in_process_has_the_grace_to_save_its_work(tmp_path):
     assert (tmp_path / "saved").exists()
 
 
-def test_processors_are_counted():
+def test_processor_count_is_at_most_that_of_the_machine():
     assert 1 <= processor_count() <= (os.cpu_count() or 1)

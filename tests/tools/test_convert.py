@@ -6,7 +6,7 @@ from i3d_tf.specs.releases import DATA_FILE, INDEX_FILE, RELEASES
 from i3d_tf.weights.store import find_weights
 
 
-def test_converts_and_prints_the_path(run_tool, released_checkpoint, tmp_path):
+def test_convert_prints_the_path_of_the_weights(run_tool, released_checkpoint, tmp_path):
     output_dir = tmp_path / "with space"
     status, out, err = run_tool(
         "convert",
@@ -20,7 +20,7 @@ def test_converts_and_prints_the_path(run_tool, released_checkpoint, tmp_path):
     assert row["variables"] == 230
 
 
-def test_inflates_tf_slims_network(run_tool, values_for, write_v1_checkpoint, tmp_path):
+def test_convert_inflates_the_tf_slim_network(run_tool, values_for, write_v1_checkpoint, tmp_path):
     shapes = variable_shapes(slim.ROWS, 3, slim.CLASSES)
     values = values_for({slim.slim_name(path): shape for path, shape in shapes.items()})
     source = write_v1_checkpoint(tmp_path / "inception_v1.ckpt", values)
@@ -36,7 +36,9 @@ def test_inflates_tf_slims_network(run_tool, values_for, write_v1_checkpoint, tm
     assert out == [str(find_weights(name, tmp_path)[0]) for name in names]
 
 
-def test_a_bad_source_is_one_line_and_leaves_nothing(run_tool, released_checkpoint, tmp_path):
+def test_convert_prints_one_line_for_a_bad_source_and_writes_no_file(
+    run_tool, released_checkpoint, tmp_path
+):
     source = tmp_path / "source"
     source.mkdir()
     (source / INDEX_FILE).write_bytes((released_checkpoint / INDEX_FILE).read_bytes())
@@ -56,7 +58,7 @@ def test_a_bad_source_is_one_line_and_leaves_nothing(run_tool, released_checkpoi
     assert not (tmp_path / "out").exists()
 
 
-def test_a_download_that_is_not_there_is_one_line(run_tool, tmp_path):
+def test_convert_prints_one_line_for_a_missing_download(run_tool, tmp_path):
     (tmp_path / "mirror").mkdir()
     status, out, err = run_tool(
         "convert",
@@ -81,7 +83,7 @@ def test_a_download_that_is_not_there_is_one_line(run_tool, tmp_path):
         (["--keras_application=VGG", "--inflate"], "`application` must be one of ('ConvNeXtBase'"),
     ],
 )
-def test_wrong_flags(run_tool, arguments, said):
+def test_convert_prints_one_line_for_bad_flags(run_tool, arguments, said):
     status, out, err = run_tool("convert", *arguments)
     assert (status, out) == (1, [])
     assert said in "".join(err)

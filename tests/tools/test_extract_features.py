@@ -28,7 +28,7 @@ def contents(folder):
 
 
 @pytest.mark.slow
-def test_killed_and_started_again_it_leaves_what_an_undisturbed_run_leaves(
+def test_extract_features_resumes_after_a_kill_with_the_same_files(
     run_tool, tool_command, videos, tmp_path
 ):
     for name in ("c", "d", "e"):
@@ -51,7 +51,9 @@ def test_killed_and_started_again_it_leaves_what_an_undisturbed_run_leaves(
     assert contents(broken) == contents(whole)
 
 
-def test_windows_of_flow_and_bad_videos(run_tool, videos, write_bad_videos, tmp_path):
+def test_extract_features_of_flow_windows_skips_bad_videos(
+    run_tool, videos, write_bad_videos, tmp_path
+):
     reasons = write_bad_videos(videos)
     status, out, err = run_tool(
         "extract_features",
@@ -68,7 +70,7 @@ def test_windows_of_flow_and_bad_videos(run_tool, videos, write_bad_videos, tmp_
     assert found.metadata["precision"] == "bfloat16"
 
 
-def test_what_cannot_work_is_one_line(run_tool, tmp_path):
+def test_extract_features_prints_one_line_for_bad_flags(run_tool, tmp_path):
     target = tmp_path / "out"
     status, out, err = run_tool("extract_features", f"--output_dir={target}", "--stride=9", "x.mp4")
     assert (status, out, len(err)) == (1, [], 1)
@@ -77,7 +79,7 @@ def test_what_cannot_work_is_one_line(run_tool, tmp_path):
 
 
 @pytest.mark.slow
-def test_ctrl_c_is_one_line(tool_command, videos, tmp_path):
+def test_ctrl_c_ends_extract_features_with_one_line(tool_command, videos, tmp_path):
     # Jobs that a shell starts in the background ignore the signal, and so would their children.
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     for number in range(2000):

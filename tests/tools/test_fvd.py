@@ -20,7 +20,7 @@ def folder(write_grey_video, tmp_path):
     return folder
 
 
-def test_a_folder_with_bad_videos_against_arrays(
+def test_fvd_of_a_folder_with_bad_videos_and_arrays(
     run_tool, tiny_dir, folder, write_bad_videos, tmp_path
 ):
     reasons = write_bad_videos(folder)
@@ -46,7 +46,7 @@ def test_a_folder_with_bad_videos_against_arrays(
     assert (saved.count, saved.metadata["frames"]) == (3, 9)
 
 
-def test_a_set_with_itself(run_tool, tiny_dir, folder):
+def test_fvd_of_a_set_with_itself_is_zero(run_tool, tiny_dir, folder):
     status, out, err = run_tool(
         "fvd",
         *(*SMALL, f"--checkpoint_dir={tiny_dir}", f"--real={folder}", f"--generated={folder}"),
@@ -65,7 +65,7 @@ def test_a_set_with_itself(run_tool, tiny_dir, folder):
         (("video.mp4",), "unexpected arguments ['video.mp4']"),
     ],
 )
-def test_what_cannot_work_is_one_line(run_tool, tmp_path, arguments, message):
+def test_fvd_prints_one_line_for_bad_flags(run_tool, tmp_path, arguments, message):
     status, out, err = run_tool("fvd", f"--checkpoint_dir={tmp_path}", *arguments)
     assert (status, out, len(err)) == (1, [], 1)
     assert err[0].startswith("error: ")
@@ -73,7 +73,7 @@ def test_what_cannot_work_is_one_line(run_tool, tmp_path, arguments, message):
 
 
 @pytest.mark.slow
-def test_ctrl_c_is_one_line(tool_command, tiny_dir, folder, tmp_path):
+def test_ctrl_c_ends_fvd_with_one_line(tool_command, tiny_dir, folder, tmp_path):
     # Jobs that a shell starts in the background ignore the signal, and so would their children.
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     # The statistics of the real videos say that the signal may come; the others take for ever.

@@ -1,4 +1,4 @@
-def test_prints_the_number_of_clips(run_tool, tmp_path):
+def test_make_stick_actions_prints_the_number_of_clips(run_tool, tmp_path):
     status, out, err = run_tool(
         "make_stick_actions",
         f"--data_dir={tmp_path}",
@@ -12,7 +12,7 @@ def test_prints_the_number_of_clips(run_tool, tmp_path):
     assert len(list(tmp_path.rglob("*.mp4"))) == 12
 
 
-def test_bad_input_is_one_line(run_tool, tmp_path):
+def test_make_stick_actions_prints_one_line_for_bad_input(run_tool, tmp_path):
     status, out, err = run_tool("make_stick_actions", f"--data_dir={tmp_path / 'new'}", "--size=8")
     assert (status, out) == (1, [])
     assert err == ["error: `size` must be an integer within 64..1024; received 8."]

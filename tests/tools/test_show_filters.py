@@ -1,7 +1,7 @@
 from i3d_tf.experiments.show_filters import ANIMATION, SHEET
 
 
-def test_prints_the_paths(run_tool, tiny_dir, tmp_path):
+def test_show_filters_prints_the_paths(run_tool, tiny_dir, tmp_path):
     status, out, err = run_tool(
         "show_filters",
         f"--output_dir={tmp_path}",
@@ -13,7 +13,7 @@ def test_prints_the_paths(run_tool, tiny_dir, tmp_path):
     assert out == [str(tmp_path / SHEET), str(tmp_path / ANIMATION)]
 
 
-def test_bad_input_is_one_line(run_tool, tiny_dir, tmp_path):
+def test_show_filters_prints_one_line_for_bad_input(run_tool, tiny_dir, tmp_path):
     options = [f"--output_dir={tmp_path / 'out'}", f"--checkpoint_dir={tiny_dir}"]
     for names, said in (
         ([], "error: no network is named. Name at least one."),

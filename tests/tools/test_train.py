@@ -55,13 +55,13 @@ def state(workdir):
 
 
 @pytest.mark.slow
-def test_a_killed_run_ends_as_one_that_was_not(tool_command, data_dir, tmp_path):
-    def begin(name):
+def test_train_resumes_after_a_kill_with_the_same_result(tool_command, data_dir, tmp_path):
+    def start(name):
         return subprocess.Popen(
             **tool_command("train", *TINY, f"--data_dir={data_dir}", f"--workdir={tmp_path / name}")
         )
 
-    whole, killed = begin("whole"), begin("killed")
+    whole, killed = start("whole"), start("killed")
     while not list((tmp_path / "killed").glob("step_*.keras")):
         assert killed.poll() is None, killed.communicate()[1]
         time.sleep(0.02)
@@ -69,7 +69,7 @@ def test_a_killed_run_ends_as_one_that_was_not(tool_command, data_dir, tmp_path)
     time.sleep(delay)
     killed.send_signal(signal.SIGKILL)
     killed.communicate()
-    resumed = begin("killed")
+    resumed = start("killed")
     for process in (whole, resumed):
         out, err = process.communicate(timeout=300)
         assert process.returncode == 0, err
@@ -91,7 +91,7 @@ def test_a_killed_run_ends_as_one_that_was_not(tool_command, data_dir, tmp_path)
 
 
 @pytest.mark.slow
-def test_sigterm_saves_the_state_and_exits_with_143(tool_command, data_dir, tmp_path):
+def test_train_saves_its_state_on_sigterm_and_exits_with_143(tool_command, data_dir, tmp_path):
     flags = (*TINY, f"--data_dir={data_dir}", f"--workdir={tmp_path}", "--evaluate_every=2")
     process = subprocess.Popen(**tool_command("train", *flags))
     while not list(tmp_path.glob("step_*.keras")):
@@ -119,7 +119,7 @@ def test_sigterm_saves_the_state_and_exits_with_143(tool_command, data_dir, tmp_
         (["--model=c3d", "--stream=flow"], "`stream` must be one of ('rgb',) for c3d; received"),
     ],
 )
-def test_flags_that_cannot_be_are_one_line(run_tool, data_dir, tmp_path, flags, message):
+def test_train_prints_one_line_for_bad_flags(run_tool, data_dir, tmp_path, flags, message):
     status, out, err = run_tool(
         "train", f"--data_dir={data_dir}", f"--workdir={tmp_path / 'run'}", *flags
     )

@@ -1,4 +1,4 @@
-def test_without_the_files_it_says_what_is_missing(run_tool, tmp_path):
+def test_verify_release_names_missing_files(run_tool, tmp_path):
     status, out, err = run_tool(
         "verify_release", f"--checkpoint_dir={tmp_path}", f"--sample_dir={tmp_path}"
     )
@@ -9,7 +9,7 @@ def test_without_the_files_it_says_what_is_missing(run_tool, tmp_path):
     ]
 
 
-def test_no_stream_at_all_is_an_error(run_tool, tmp_path):
+def test_verify_release_refuses_an_empty_list_of_streams(run_tool, tmp_path):
     status, out, err = run_tool("verify_release", "--streams=", f"--sample_dir={tmp_path}")
     assert (status, out) == (1, [])
     assert err == ["error: `streams` must be some of ('rgb', 'flow', 'joint'); received []."]

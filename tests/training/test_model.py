@@ -147,7 +147,7 @@ def test_bfloat16_trains_float32_variables(tiny_recipe):
 
 
 @pytest.mark.parametrize("frozen", [False, True])
-def test_restored_model_goes_on_as_it_was(tiny_recipe, tmp_path, frozen):
+def test_restored_model_trains_on_identically(tiny_recipe, tmp_path, frozen):
     recipe = dataclasses.replace(tiny_recipe, weight_decay=1e-3)
     model = compiled(recipe, accumulate=2, frozen=frozen)
     seed_dropout(model, 7, 0)

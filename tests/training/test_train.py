@@ -160,7 +160,7 @@ def test_fewer_steps_than_are_done_are_refused(tiny_recipe, squares_dir, tmp_pat
     assert [row["step"] for row in workdir.history()] == [2]
 
 
-def test_finished_run_is_left_as_it_is(tiny_recipe, squares_dir, tmp_path):
+def test_train_does_not_change_a_finished_run(tiny_recipe, squares_dir, tmp_path):
     recipe = dataclasses.replace(tiny_recipe, steps=1)
     options = TrainOptions(data_dir=str(squares_dir), workdir=str(tmp_path))
     workdir = train(recipe, options)

@@ -78,7 +78,7 @@ def test_settings_may_change_before_the_first_state(workdir):
     assert run_json(workdir)["settings"]["boundaries"] == []
 
 
-def test_start_with_other_videos_and_steps_keeps_what_was_recorded(workdir, model):
+def test_start_with_other_videos_and_steps_keeps_the_earlier_record(workdir, model):
     first = run_json(workdir)
     workdir.save(model, 5)
     start = workdir.start(SETTINGS | {"train_videos": 8}, {"data": {"found": 8}})

@@ -4,8 +4,8 @@ import pytest
 
 from i3d_tf.specs.streams import FLOW_BOUND
 from i3d_tf.video.transforms import (
-    centre_crop,
-    centre_offsets,
+    center_crop,
+    center_offsets,
     change_colours,
     crop,
     flip,
@@ -49,7 +49,7 @@ def test_resize_short_side_is_opencv_bilinear():
 def test_resize_short_side_keeps_ramp():
     ramp = np.arange(0, 160, 10, dtype=np.uint8)[:, np.newaxis, np.newaxis]
     column = resize_short_side(np.broadcast_to(ramp, (1, 16, 16, 3)), 32)[0, :, 0, 0]
-    # At half-pixel centres, row y of the doubled ramp shows row (y + 0.5) / 2 - 0.5.
+    # At half-pixel centers, row y of the doubled ramp shows row (y + 0.5) / 2 - 0.5.
     expected = np.clip((np.arange(32) + 0.5) / 2 - 0.5, 0, 15) * 10
     assert np.abs(column - expected).max() <= 0.5  # rounding to whole levels
 
@@ -105,15 +105,15 @@ def test_crop_starts_at_top_left():
     ("height", "width", "size", "expected"),
     [(256, 340, 224, (16, 58)), (256, 341, 224, (16, 58)), (5, 4, 4, (0, 0)), (6, 7, 4, (1, 1))],
 )
-def test_centre_offsets_round_down(height, width, size, expected):
-    assert centre_offsets(height, width, size) == expected
+def test_center_offsets_round_down(height, width, size, expected):
+    assert center_offsets(height, width, size) == expected
 
 
-def test_centre_crop_is_the_centre():
-    cut = centre_crop(positions(1, 6, 8), 4)
+def test_center_crop_is_the_center():
+    cut = center_crop(positions(1, 6, 8), 4)
     assert cut[0, 0, 0].tolist() == [0, 1, 2]
     assert cut[0, -1, -1].tolist() == [0, 4, 5]
-    assert centre_crop(np.zeros((1, 256, 340, 3))).shape == (1, 224, 224, 3)
+    assert center_crop(np.zeros((1, 256, 340, 3))).shape == (1, 224, 224, 3)
 
 
 @pytest.mark.parametrize(
@@ -131,15 +131,15 @@ def test_crop_outside_frame_is_refused(top, left, message):
         crop(np.zeros((1, 10, 12, 3)), top, left, 4)
 
 
-def test_centre_crop_larger_than_frame_is_refused():
+def test_center_crop_larger_than_frame_is_refused():
     with pytest.raises(ValueError, match=r"`size` must be at most .* 10 x 12; received 11"):
-        centre_crop(np.zeros((1, 10, 12, 3)), 11)
+        center_crop(np.zeros((1, 10, 12, 3)), 11)
     with pytest.raises(ValueError, match="`size` must be an integer >= 1; received 0"):
-        centre_crop(np.zeros((1, 10, 12, 3)), 0)
+        center_crop(np.zeros((1, 10, 12, 3)), 0)
     with pytest.raises(
         ValueError, match=r"`frames` must be \(T, H, W, C\); received shape \(10, 12\)"
     ):
-        centre_crop(np.zeros((10, 12)), 4)
+        center_crop(np.zeros((10, 12)), 4)
 
 
 def test_flip_reverses_columns():

@@ -56,7 +56,7 @@ def test_grey_crop_and_scaling_equal_numpy():
     frames = noise(2, 41, 36, 3)
     np.testing.assert_array_equal(transforms_tf.to_grey(frames), to_grey(frames))
     np.testing.assert_array_equal(
-        transforms_tf.centre_crop(tf.constant(frames), 32), transforms.centre_crop(frames, 32)
+        transforms_tf.center_crop(tf.constant(frames), 32), transforms.center_crop(frames, 32)
     )
     np.testing.assert_array_equal(
         transforms_tf.preprocess_input(frames, "rgb"), transforms.preprocess_input(frames, "rgb")

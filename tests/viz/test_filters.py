@@ -24,7 +24,7 @@ def one_tap(*values):
 def test_paint_filters_zero_is_grey_and_strongest_tap_has_full_colour():
     mosaics = paint_filters(one_tap([0, 0, 0], [2, 0, -2], [1, 0, -1]), scale=1)
     assert mosaics.shape == (3, 1, 1, 3)
-    # 127.5 + 127.5 * half, rounded to the even neighbour where it is in the middle
+    # 127.5 + 127.5 * half, rounded to the even neighbor where it is in the middle
     assert mosaics[:, 0, 0].tolist() == [[GREY] * 3, [255, GREY, 0], [191, GREY, 64]]
 
 

@@ -37,7 +37,7 @@ def test_colour_flow_of_down_left_and_up():
 
 
 def test_colour_flow_fades_to_white_with_length():
-    assert paint(1, 0, scale=2.0) == (255, 128, 128)  # 127.5, to the even neighbour
+    assert paint(1, 0, scale=2.0) == (255, 128, 128)  # 127.5, to the even neighbor
 
 
 def test_colour_flow_longer_than_the_scale_is_darker():

@@ -63,6 +63,6 @@ def test_decades_are_round_and_surround_the_values(low, high, marks):
         ([Point("a", "x", (1.0, 1.0), ())], "must have a positive cost a panel"),
     ],
 )
-def test_scatter_svg_refuses_points_it_cannot_draw(points, message):
+def test_scatter_svg_refuses_bad_points(points, message):
     with pytest.raises(ValueError, match=message):
         scatter_svg(points, ("m", "b"), "A title")

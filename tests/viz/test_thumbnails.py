@@ -43,7 +43,7 @@ def test_jpeg_keeps_the_order_of_channels():
     picture = np.zeros((16, 16, 3), np.uint8)
     picture[..., 0] = 250  # red
     decoded = cv2.imdecode(np.frombuffer(jpeg(picture), np.uint8), cv2.IMREAD_COLOR)
-    # A flat picture comes back to within the rounding of the colour conversion and quantisation.
+    # A flat picture comes back to within the rounding of the colour conversion and quantization.
     np.testing.assert_allclose(decoded[8, 8, ::-1], [250, 0, 0], atol=4)
 
 

@@ -137,7 +137,7 @@ def test_download_continues_after_a_broken_connection(upstream, tmp_path):
     assert names(tmp_path) == [NAME]
 
 
-def test_download_restarts_if_the_server_knows_no_ranges(upstream, tmp_path):
+def test_download_restarts_if_the_server_ignores_ranges(upstream, tmp_path):
     upstream.understands_ranges = False
     upstream.breaks_after, upstream.breaks = 4000, 1
     assert download(FILE, tmp_path, upstream.url).read_bytes() == CONTENT

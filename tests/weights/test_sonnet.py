@@ -79,7 +79,7 @@ def test_real_index_files_have_the_released_shapes(shared_dir, released_shapes, 
 
 
 @pytest.mark.parametrize("name", RELEASES)
-def test_identify_knows_the_real_index_files(shared_dir, tmp_path, name):
+def test_identify_recognizes_the_real_index_files(shared_dir, tmp_path, name):
     index = shared_dir / "golden/release_index" / name / INDEX
     other = tmp_path / "other"
     other.write_bytes(b"")
@@ -95,14 +95,14 @@ def test_checkpoint_files_takes_folder_prefix_or_index_file(tmp_path):
 
 
 @pytest.mark.parametrize("absent", [INDEX, DATA])
-def test_missing_file_is_named(narrow, absent):
+def test_read_sonnet_names_a_missing_file(narrow, absent):
     folder = narrow()
     (folder / absent).unlink()
     assert f"{absent}: no such file. `source` must be a folder with" in refusal(folder)
 
 
 @pytest.mark.parametrize("empty", [INDEX, DATA])
-def test_empty_file_is_named(narrow, empty):
+def test_read_sonnet_names_an_empty_file(narrow, empty):
     folder = narrow()
     (folder / empty).write_bytes(b"")
     assert refusal(folder) == f"{folder / empty}: the file is empty."

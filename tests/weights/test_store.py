@@ -133,7 +133,7 @@ def test_file_without_its_row(directory):
     ],
     ids=lambda text: text[:24] or "empty",
 )
-def test_broken_manifest_is_named_and_kept(directory, text):
+def test_save_weights_names_and_keeps_a_broken_manifest(directory, text):
     (directory / MANIFEST).write_text(text, "latin-1")
     before = contents(directory)
     for attempt in (

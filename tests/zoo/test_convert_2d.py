@@ -193,7 +193,7 @@ def test_weights_without_a_head_give_a_network_without_one(mobile_net, inflated,
     np.testing.assert_array_equal(inflated[0].get_weights()[0], model.get_weights()[0])
 
 
-def test_file_that_does_not_fit_is_named(tmp_path):
+def test_convert_names_a_file_of_another_network(tmp_path):
     (tmp_path / "text.h5").write_text("text")
     with pytest.raises(
         WeightsError, match=r"text\.h5: not the weights of MobileNet, with its 1000"

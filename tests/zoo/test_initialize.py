@@ -46,7 +46,7 @@ def test_weights_of_images_are_inflated_for_i3d(images):
     assert found["Logits/Conv3d_0c_1x1/conv_3d/kernel"].shape == (1, 1, 1, 64, 3)
 
 
-def test_every_trunk_of_images_gets_them_and_the_rest_is_named(images):
+def test_image_weights_go_to_every_trunk_and_other_variables_are_named(images):
     source, path = images
     shapes = {"rgb": (1, 32, 32, 3), "flow": (10, 32, 32, 2)}
     model = zoo.build("fused_3d", input_shape=shapes, **NARROW)

@@ -93,7 +93,7 @@ def test_file_of_another_kind_is_refused(folder, reference):
         resolve(reference, folder, (KERAS_FILE,))
 
 
-def test_missing_file_is_named(folder):
+def test_resolve_names_a_missing_file(folder):
     (folder / "run/best.keras").unlink()
     for reference, message in (
         ("none.keras", r"none\.keras: no such file\."),

@@ -23,7 +23,7 @@ def published_logits(stream):
     rest = -np.sqrt((published.norm**2 - np.square(top).sum()) / (400 - len(top)))
     logits = np.full((1, 400), rest)
     logits[0, [NAMES.index(name) for _, name in published.top]] = top
-    return logits
+    return published
 
 
 def place(stream, rank):
@@ -92,19 +92,19 @@ def publish(monkeypatch, stream, path):
 
 @pytest.fixture
 def networks(monkeypatch):
-    """Networks that answer any clip with the published logits; they may be changed."""
-    answers = {part: published_logits(part)[0] for part in ("rgb", "flow")}
+    """Networks whose logits for any clip are the published ones; the fixture returns these."""
+    published = {part: published_logits(part)[0] for part in ("rgb", "flow")}
 
     def load(name, checkpoint_dir):
         part = name.removesuffix("_imagenet")
         clip = keras.Input((None, None, None, {"rgb": 3, "flow": 2}[part]))
         pooled = keras.layers.GlobalAveragePooling3D()(clip)
-        bias = keras.initializers.Constant(answers[part])
+        bias = keras.initializers.Constant(published[part])
         logits = keras.layers.Dense(400, bias_initializer=bias)(pooled)
         return keras.Model(clip, logits, name=name)
 
     monkeypatch.setattr(verify_module, "load", load)
-    return answers
+    return published
 
 
 def test_verify_release_compares_the_given_streams(samples, networks):
