@@ -1,4 +1,4 @@
-"""Decodes every video of a dataset before training does, and lists those that cannot be decoded.
+"""A check of a dataset: decodes every video, and lists those that cannot be decoded.
 
 ```
 <data_dir>/quarantine.jsonl           a record of each video that cannot be decoded

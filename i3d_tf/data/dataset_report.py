@@ -30,7 +30,7 @@ class SkippedRow:
 
 @dataclass(frozen=True)
 class DataReport:
-    """The number of rows by what became of them.
+    """The number of rows by their outcome.
 
     rows = found + missing + quarantined + skipped + left_out.
 

@@ -59,7 +59,7 @@ Row = AnnotatedVideo | SkippedRow | str
 
 @dataclass
 class DatasetCounts:
-    """A dataset's rows, by what became of them; see `DataReport`."""
+    """A dataset's rows by their outcome; see `DataReport`."""
 
     rows: int = 0
     left_out: int = 0
@@ -138,7 +138,7 @@ class _Matcher:
             self._match(row)
 
     def notes(self, dataset: Dataset) -> Iterator[str]:
-        """Yields what a user should know, a sentence each."""
+        """Yields notes for the user, a sentence each."""
         count = len(self._classes)
         if dataset.classes is not None and count != dataset.classes:
             yield f"{count} classes; {dataset.name} was published with {dataset.classes}"

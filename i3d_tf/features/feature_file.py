@@ -82,7 +82,7 @@ def feature_format(path: os.PathLike | str) -> str:
 def write_features(
     path: os.PathLike | str, features: VideoFeatures, staging: os.PathLike | str | None = None
 ):
-    """Writes a feature file, or nothing if that fails.
+    """Writes a feature file atomically.
 
     An existing file is replaced once the new one is complete. (An .npy and its .json
     are replaced one after the other; `read_features` notices two that do not belong together.)

@@ -17,7 +17,7 @@ SHARED_BATCHES = 4  # a video that fills so many batches does not share its last
 
 
 def sliding_windows(frames: Iterable, window: int, stride: int) -> Iterator[np.ndarray]:
-    """Yields all windows that lie whole within a video: (window, H, W, C) each.
+    """Yields all windows that lie completely within a video: (window, H, W, C) each.
 
     Args:
         frames: Arrays of one shape and dtype; all of them are read.

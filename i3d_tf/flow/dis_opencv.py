@@ -1,4 +1,4 @@
-"""DIS, another algorithm of optical flow than TV-L1: faster, and not what the weights expect.
+"""DIS, a faster algorithm than TV-L1, on which the released weights were not trained.
 
 Kroeger, Timofte, Dai and Van Gool, "Fast Optical Flow using Dense Inverse Search" (ECCV 2016), in
 OpenCV's version.

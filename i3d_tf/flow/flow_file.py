@@ -67,7 +67,7 @@ def flow_path(
 def write_flow_file(
     path: str | os.PathLike, flow: np.ndarray | Iterable[np.ndarray], metadata: dict[str, Any]
 ) -> dict[str, Any]:
-    """Writes a flow file, or nothing if that fails.
+    """Writes a flow file atomically.
 
     The file appears under its name only when it is complete; one that was there before stays until
     then. No more than one frame is kept in memory.

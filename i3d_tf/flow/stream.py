@@ -68,7 +68,7 @@ def write_video_flow(
     frame_rate: float = FRAME_RATE,
     short_side: int | None = SHORT_SIDE,
 ) -> dict[str, Any]:
-    """Computes the flow of a whole video into a flow file, or writes nothing if that fails.
+    """Computes the flow of a whole video and writes it atomically to a flow file.
 
     Args:
         source: Path of the video.

@@ -1,4 +1,4 @@
-"""The reference TV-L1 engine: OpenCV's, the one that made the flow the released weights expect."""
+"""The reference TV-L1 engine: OpenCV's, whose flow the released weights expect."""
 
 import cv2
 import numpy as np

@@ -2,4 +2,4 @@
 
 
 class UserError(Exception):
-    """An error in what a user gave, not in the program: its message is all that is shown."""
+    """An error in the user's input, shown as its message without a traceback."""

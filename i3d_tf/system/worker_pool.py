@@ -166,7 +166,7 @@ class _Worker:
             self.connection.send(task)
 
     def end(self):
-        """Ends the process; what it is doing has the grace to save its work."""
+        """Ends the process; it has the grace period to save its work."""
         if self._process.pid is not None:
             try:
                 if self._grace:

@@ -242,7 +242,7 @@ class Demuxer:
         self._broken = True
 
     def ended_early(self) -> bool:
-        """Returns whether the file ended before its time; to be asked after the last packet."""
+        """Returns whether the file ended early; valid after the last packet."""
         promised, seen = self._promised_and_seen_end()
         return self._broken or (
             promised is not None and seen is not None and seen < promised - END_TOLERANCE

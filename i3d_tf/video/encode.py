@@ -32,7 +32,7 @@ def write_video(
     frames: np.ndarray | Iterable[np.ndarray],
     frame_rate: float = FRAME_RATE,
 ) -> None:
-    """Writes frames as an mp4 (H.264, yuv420p, BT.601), or nothing if that fails.
+    """Writes frames atomically as an mp4 (H.264, yuv420p, BT.601).
 
     The file appears under its name only when it is complete; one that was there before stays until
     then. The same frames give the same bytes. A side of odd length gets one more row or column, a

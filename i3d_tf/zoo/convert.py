@@ -79,7 +79,7 @@ def convert_weights(
 def convert(
     release: str, source: os.PathLike | str, output_dir: os.PathLike | str = CHECKPOINT_DIR
 ) -> Path:
-    """Converts a released checkpoint; nothing is written unless all of it fits.
+    """Converts a released checkpoint; writes weights only if every variable fits.
 
     Args:
         release: One of `i3d_tf.specs.releases.RELEASES`.

@@ -35,7 +35,7 @@ def inflated_name(stream: str) -> str:
 
 
 def convert_slim(source: os.PathLike | str, output_dir: os.PathLike | str = CHECKPOINT_DIR) -> Path:
-    """Converts TF-Slim's Inception-v1; nothing is written unless all of it fits.
+    """Converts TF-Slim's Inception-v1; writes weights only if every variable fits.
 
     Args:
         source: The checkpoint, see `i3d_tf.weights.slim.slim_files`.

@@ -1,4 +1,4 @@
-"""Resolves references to weights: training runs, files, and names in a checkpoint directory."""
+"""Resolution of references to weights: training runs, files, names in a checkpoint directory."""
 
 import os
 from collections.abc import Collection, Mapping
