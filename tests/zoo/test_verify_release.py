@@ -23,7 +23,7 @@ def published_logits(stream):
     rest = -np.sqrt((published.norm**2 - np.square(top).sum()) / (400 - len(top)))
     logits = np.full((1, 400), rest)
     logits[0, [NAMES.index(name) for _, name in published.top]] = top
-    return published
+    return logits
 
 
 def place(stream, rank):
