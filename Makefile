@@ -6,6 +6,9 @@ BIN := $(VENV)/bin
 # environment, whatever the files' dates.
 STAMP := $(VENV)/made-from-$(shell { $(PYTHON) --version; cat requirements.lock; } 2>&1 | cksum | cut -d' ' -f1)
 
+# A file's tests share what they build, so a file stays in one process; 16 cores need no 16 TensorFlows.
+PARALLEL := --numprocesses=auto --maxprocesses=8 --dist=loadfile
+
 .PHONY: help env lint format test train table bench structure demo test-slow test-backends test-export lock clean
 
 help:
@@ -82,7 +85,7 @@ demo: env
 	$(BIN)/python tools/demo.py
 
 test: lint
-	$(BIN)/python -m pytest tests -m "not slow"
+	$(BIN)/python -m pytest tests -m "not slow" $(PARALLEL)
 
 test-slow: env
 	$(BIN)/python -m pytest tests -m slow
