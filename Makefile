@@ -2,14 +2,16 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-# The stamp is named after the lock and the interpreter: while both stay the same, so does the
-# environment, whatever the files' dates.
-STAMP := $(VENV)/made-from-$(shell { $(PYTHON) --version; cat requirements.lock; } 2>&1 | cksum | cut -d' ' -f1)
+# Stamps are named after what they depend on: while the lock and the interpreter stay the same, so do
+# the libraries, whatever the files' dates; the same holds for setup.py and the package's command.
+LIBRARIES_KEY := $(shell { $(PYTHON) --version; cat requirements.lock; } 2>&1 | cksum | cut -d' ' -f1)
+LIBRARIES := $(VENV)/made-from-$(LIBRARIES_KEY)
+STAMP := $(VENV)/installed-from-$(LIBRARIES_KEY)-$(shell cksum < setup.py | cut -d' ' -f1)
 
 # A file's tests share what they build, so a file stays in one process; 16 cores need no 16 TensorFlows.
 PARALLEL := --numprocesses=auto --maxprocesses=8 --dist=loadfile
 
-.PHONY: help env lint format test train table bench structure demo test-slow test-backends test-export lock clean
+.PHONY: help env lint format test train table bench structure demo test-slow test-backends test-export dist lock clean
 
 help:
 	@echo "make demo           classify rendered clips with the networks that ship"
@@ -21,6 +23,7 @@ help:
 	@echo "make test-slow      whole jobs that take longer: kills and restarts, exports, every application"
 	@echo "make test-backends  the network on TensorFlow, JAX and PyTorch, in its own environment"
 	@echo "make test-export    the ONNX export against ONNX Runtime, in a folder of its own"
+	@echo "make dist           build the wheel and the source distribution in dist/, and check them"
 	@echo "make lock           update requirements.lock (needs uv)"
 
 env: $(STAMP)
@@ -28,9 +31,10 @@ env: $(STAMP)
 $(STAMP):
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
 	  { echo "Python >= 3.10 is needed; $(PYTHON) is `$(PYTHON) --version`. Try: make PYTHON=python3.12"; exit 1; }
-	rm -rf "$(VENV)"
-	$(PYTHON) -m venv "$(VENV)"
-	$(BIN)/python -m pip install --quiet --require-hashes --requirement requirements.lock
+	test -e "$(LIBRARIES)" || rm -rf "$(VENV)"
+	test -e "$(LIBRARIES)" || { $(PYTHON) -m venv "$(VENV)" && \
+	  $(BIN)/python -m pip install --quiet --require-hashes --requirement requirements.lock && \
+	  touch "$(LIBRARIES)"; }
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	touch "$@"
 
@@ -69,6 +73,11 @@ $(EXPORT_STAMP): | $(STAMP)
 test-export: env $(EXPORT_STAMP)
 	PYTHONPATH="$(abspath $(EXPORT))" $(BIN)/python -m pytest tests/export/test_onnx.py
 
+dist: env
+	rm -rf dist
+	$(BIN)/python tests/distribution/build_distributions.py dist
+	$(BIN)/python tests/distribution/check_distributions.py dist
+
 train: env
 	$(BIN)/python tools/train_stick_actions.py
 
@@ -95,4 +104,4 @@ lock:
 	  --extra dev setup.py --constraint requirements.in --output-file requirements.lock
 
 clean:
-	rm -rf "$(VENV)" "$(VENV)-backends" "$(VENV)-export" build *.egg-info
+	rm -rf "$(VENV)" "$(VENV)-backends" "$(VENV)-export" build dist *.egg-info

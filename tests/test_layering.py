@@ -154,6 +154,8 @@ def test_no_module_is_reached_round_the_map():
         ("weights", "from i3d_tf.models import inception"),
         ("zoo", "from absl import flags"),
         ("training", "import tools.predict"),
+        ("training", "from i3d_tf.tools import predict"),
+        ("training", "import i3d_tf.tools.predict"),
         ("training", "from i3d_tf.evaluation import evaluate"),
         ("data", "import cv2"),
         ("data", "from . import clips"),

@@ -1,15 +1,33 @@
-"""Files that an installed package holds, by setuptools' own lists."""
+"""Files and requirements of an installed package, by setuptools' own lists."""
 
+import ast
+import re
+import sys
+
+import pytest
 from setuptools import Distribution
 
+# Name of a module: the distribution that brings it, where the two differ.
+DISTRIBUTIONS = {"absl": "absl-py", "cv2": "opencv-contrib-python-headless"}
+BROUGHT_BY = {"llvmlite": "numba"}
 
-def test_every_file_of_the_package_is_installed(repository_root, monkeypatch):
+
+@pytest.fixture(scope="module")
+def keywords(repository_root):
+    """What setup.py passes to setuptools."""
+    given = {}
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setattr("setuptools.setup", lambda **keywords: given.update(keywords))
+        source = (repository_root / "setup.py").read_text("utf-8")
+        exec(source, {"__file__": str(repository_root / "setup.py"), "__name__": "setup"})
+    return given
+
+
+def test_every_file_of_the_package_is_installed(keywords, repository_root, monkeypatch):
     monkeypatch.chdir(repository_root)
-    keywords = {}
-    monkeypatch.setattr("setuptools.setup", lambda **given: keywords.update(given))
-    source = (repository_root / "setup.py").read_text("utf-8")
-    exec(source, {"__file__": str(repository_root / "setup.py"), "__name__": "setup"})
-    distribution = Distribution({k: keywords[k] for k in ("packages", "package_data")})
+    distribution = Distribution(
+        {key: keywords[key] for key in ("packages", "package_dir", "package_data")}
+    )
     distribution.script_name = "setup.py"
     command = distribution.get_command_obj("build_py")
     command.ensure_finalized()
@@ -17,8 +35,31 @@ def test_every_file_of_the_package_is_installed(repository_root, monkeypatch):
     data = {f"{folder}/{name}" for _, folder, _, names in command.data_files for name in names}
     found = {
         path.relative_to(repository_root).as_posix()
-        for path in (repository_root / "i3d_tf").rglob("*.*")
+        for folder in ("i3d_tf", "tools")
+        for path in (repository_root / folder).rglob("*.*")
         if path.is_file() and "__pycache__" not in path.parts
     }
-    assert found == modules | data
+    shipped = {"manifest.json", "stick_actions_flow.weights.h5", "stick_actions_rgb.weights.h5"}
+    assert modules | data == found | {f"checkpoints/{name}" for name in shipped}
     assert "i3d_tf/evaluation/report.css" in data
+
+
+def test_command_starts_in_the_package_of_the_tools(keywords):
+    assert keywords["entry_points"] == {"console_scripts": ["i3d = i3d_tf.tools.i3d:main"]}
+    assert keywords["package_dir"]["i3d_tf.tools"] == "tools"
+
+
+def test_every_imported_library_is_required(keywords, repository_root):
+    requirements = [*keywords["install_requires"], *keywords["extras_require"]["export"]]
+    required = {re.match(r"[\w-]+", requirement)[0] for requirement in requirements}
+    imported = set()
+    for folder in ("i3d_tf", "tools"):
+        for path in (repository_root / folder).rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+                if isinstance(node, ast.Import):
+                    imported |= {alias.name.partition(".")[0] for alias in node.names}
+                elif isinstance(node, ast.ImportFrom):
+                    imported.add(node.module.partition(".")[0])
+    libraries = imported - set(sys.stdlib_module_names) - {"i3d_tf"}
+    libraries = {BROUGHT_BY.get(name, DISTRIBUTIONS.get(name, name)) for name in libraries}
+    assert libraries <= required

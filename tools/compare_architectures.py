@@ -1,4 +1,4 @@
-"""Trains the paper's five architectures with one schedule on the embedded dataset (`make table`).
+"""Trains the paper's five architectures with one schedule on the embedded dataset.
 
 python tools/compare_architectures.py --output_dir=runs/comparison
 python tools/compare_architectures.py --output_dir=runs/comparison --seeds=1 --steps=120

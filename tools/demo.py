@@ -1,4 +1,4 @@
-"""Renders clips and classifies them with both streams (`make demo`).
+"""Renders clips and classifies them with both streams.
 
 python tools/demo.py --output_dir=demo
 """

@@ -1,4 +1,4 @@
-"""Renders the embedded dataset, trains RGB and flow on it, and evaluates both (`make train`).
+"""Renders the embedded dataset, trains RGB and flow on it, and evaluates both.
 
 python tools/train_stick_actions.py --output_dir=runs/stick_actions
 """

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 FORMATS = ("saved_model", "onnx")
 METADATA_FILE = "export.json"
 SAVED_MODEL_FILE = "saved_model.pb"
-REMEDY = "Make one: python tools/export.py --checkpoint=NAME --output_dir=FOLDER"
+REMEDY = "Make one: i3d export --checkpoint=NAME --output_dir=FOLDER"
 _NEEDED = ("format", "stream", "class_names", "protocol")
 
 

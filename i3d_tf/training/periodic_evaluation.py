@@ -65,7 +65,7 @@ class PeriodicEvaluation:
         read = np.isfinite(logits).all(axis=1)
         if not read.any():
             raise ValueError(
-                "the test split: no video could be read. Check the videos with "
-                "tools/check_videos.py."
+                "the test split: no video could be read. Check the videos: "
+                "i3d check_videos --data_dir=FOLDER"
             )
         return float(top_k_accuracy(logits[read], labels[read], 1)), int(read.sum())

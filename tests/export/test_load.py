@@ -62,7 +62,7 @@ def test_predict_with_several_windows_reads_the_whole_video(saved, moving_video,
 
 
 def test_saved_predictor_names_missing_files(small_export, tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"none: no such folder\. Make one: python tools/"):
+    with pytest.raises(FileNotFoundError, match=r"none: no such folder\. Make one: i3d export"):
         SavedPredictor(tmp_path / "none")
     with pytest.raises(FileNotFoundError, match=r"not an export, there is no export\.json in it"):
         SavedPredictor(tmp_path)
