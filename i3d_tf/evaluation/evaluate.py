@@ -69,12 +69,12 @@ class EvaluateOptions:
         Raises:
             ValueError: No network was named, or another beside a joint one.
         """
-        named = {
+        given = {
             "rgb": self.rgb_checkpoint,
             "flow": self.flow_checkpoint,
             JOINT: self.joint_checkpoint,
         }
-        named = {stream: name for stream, name in named.items() if name is not None}
+        named = {stream: name for stream, name in given.items() if name is not None}
         if not named:
             raise ValueError(
                 "no network was named. Give --rgb_checkpoint, --flow_checkpoint or both, or "

@@ -105,7 +105,7 @@ def protocol_section(results: Results) -> Markup:
         (_title(" · ".join(keys)), format_value(value))
         for keys, value in flatten({k: v for k, v in protocol.items() if k not in known})
     ]
-    fusions = {result.fusion for result in results.by_stream.values()} - {None}
+    fusions = {r.fusion for r in results.by_stream.values() if r.fusion is not None}
     rows += [("Fusion of the streams", FUSION_NAMES[fusion]) for fusion in fusions]
     counts = [("Videos evaluated", f"{len(results.predictions):,}")]
     counts += [(_title(key), _count(value)) for key, value in data.items()]

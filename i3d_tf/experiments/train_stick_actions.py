@@ -3,6 +3,7 @@
 import dataclasses
 import os
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from i3d_tf.evaluation.evaluate import EvaluateOptions, evaluate
@@ -55,12 +56,13 @@ def train_stick_actions(output_dir: Path | str, seed: int = 0, steps: int | None
             data_dir=str(data_dir), workdir=str(workdir), flow_dir=str(folder / "flow"), seed=seed
         )
         train(recipe, options)
-    common = {"dataset": RECIPE, "data_dir": str(data_dir), "split": "test", "batch_size": 8}
+    test_options = partial(
+        EvaluateOptions, dataset=RECIPE, data_dir=str(data_dir), split="test", batch_size=8
+    )
     rgb, flow = str(runs["rgb"]), str(runs["flow"])
     reports = {
         "test": evaluate(
-            EvaluateOptions(
-                **common,
+            test_options(
                 rgb_checkpoint=rgb,
                 flow_checkpoint=flow,
                 flow_dir=str(folder / "flow"),
@@ -68,8 +70,7 @@ def train_stick_actions(output_dir: Path | str, seed: int = 0, steps: int | None
             )
         ),
         "frozen": evaluate(
-            EvaluateOptions(
-                **common,
+            test_options(
                 rgb_checkpoint=rgb,
                 freeze_time=True,
                 report_dir=str(folder / f"report_frozen_seed{seed}"),

@@ -8,7 +8,7 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from i3d_tf.features.feature_file import FORMATS, read_features, write_features
+from i3d_tf.features.feature_file import FORMATS, VideoFeatures, read_features, write_features
 from i3d_tf.features.options import FeatureOptions
 from i3d_tf.flow.flow_file import flow_path
 from i3d_tf.flow.stream import use_one_opencv_thread
@@ -128,11 +128,11 @@ def _extract(
     results = extractor.extract_videos((task.source, task.details) for task in tasks)
     with closing(results):
         for task, result in zip(tasks, results, strict=True):
-            if result.error is None:
-                write_features(task.target, result.features, staging)
+            if isinstance(result, VideoFeatures):
+                write_features(task.target, result, staging)
                 yield task, None
             else:
-                yield task, reason_of_failure(task, result.error)
+                yield task, reason_of_failure(task, result)
 
 
 def extract_in_worker(options: FeatureOptions, threads: int, task: Task, staging: Path):

@@ -1,11 +1,11 @@
 """Feature extraction from videos by the networks of one or two streams."""
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import asdict
 from itertools import chain
-from typing import Any, NamedTuple
+from typing import Any
 
 import keras
 import numpy as np
@@ -34,6 +34,8 @@ from i3d_tf.video.transforms import preprocess_input
 from i3d_tf.zoo import open_checkpoints
 
 PathLike = os.PathLike | str
+# Result for one video: its features, or the error that prevented them.
+Extraction = VideoFeatures | VideoError | MemoryError
 
 RANGES = {
     "rgb": "[-1, 1]: value / 127.5 - 1",
@@ -60,7 +62,7 @@ class StreamExtractor:
         else:
             self._forward = _window_function(model, config)
 
-    def rows_of_video(self, source: VideoSource) -> Iterator[np.ndarray]:
+    def rows_of_video(self, source: VideoSource) -> Generator[np.ndarray, None, None]:
         """Yields the rows of a whole video, float32.
 
         Raises:
@@ -69,7 +71,7 @@ class StreamExtractor:
         """
         endpoint, frames = self._config.endpoint, source.frames(self._stream)
         with _memory_errors(), closing(self._streamer.run(frames, source.num_frames)) as chunks:
-            steps = chunks
+            steps: Iterator[np.ndarray] = chunks
             if endpoint == HEAD_POOL:
                 steps = head_pool(chunks)
             elif endpoint == HEAD:
@@ -104,13 +106,6 @@ def _window_function(model, config):
     return forward
 
 
-class Extraction(NamedTuple):
-    """Result for one video: its features, or the error that prevented them."""
-
-    features: VideoFeatures | None
-    error: VideoError | MemoryError | None
-
-
 class _OpenVideo:
     """A video whose rows are being computed.
 
@@ -122,11 +117,11 @@ class _OpenVideo:
         error: The error that prevents its features, or None.
     """
 
-    def __init__(self, path, streams):
+    def __init__(self, path: PathLike, streams: Iterable[str]):
         self.path = path
         self.source: VideoSource | None = None
         self.metadata: dict[str, Any] = {}
-        self.rows = {stream: [] for stream in streams}
+        self.rows: dict[str, list[np.ndarray]] = {stream: [] for stream in streams}
         self.error: VideoError | MemoryError | None = None
         self._num_bytes = 0
 
@@ -230,13 +225,13 @@ class FeatureExtractor:
             MemoryError: The memory is too small.
         """
         (result,) = self.extract_videos([(video, flow_file)])
-        if result.error is not None:
-            raise result.error
-        return result.features
+        if not isinstance(result, VideoFeatures):
+            raise result
+        return result
 
     def extract_videos(
         self, videos: Iterable[tuple[PathLike, PathLike | None]]
-    ) -> Iterator[Extraction]:
+    ) -> Generator[Extraction, None, None]:
         """Yields the result of each video, in order.
 
         Args:
@@ -299,11 +294,10 @@ class FeatureExtractor:
 
     def _assemble(self, video):
         """Returns the Extraction of a video whose rows are complete."""
-        features = None
         if video.error is None:
             with video.keep_error():
-                features = self._features(video)
-        return Extraction(features, video.error)
+                return self._features(video)
+        return video.error
 
     def _features(self, video):
         parts = [np.stack(rows) for rows in video.rows.values()]

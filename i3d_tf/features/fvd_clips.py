@@ -9,7 +9,7 @@ distances are comparable only within one program and protocol.
 import os
 from collections import deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -197,7 +197,7 @@ class _ClipReader:
         threads = min(MAX_THREADS, processor_count())
         clip_bytes = self._config.frames * self._config.size**2 * 3
         ahead = max(1, min(2 * threads, READ_AHEAD_BYTES // clip_bytes))
-        waiting = deque()
+        waiting: deque[tuple[str, Future[np.ndarray]]] = deque()
         pool = ThreadPoolExecutor(threads)
         try:
             for path, read in self._readers():

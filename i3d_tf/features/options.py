@@ -142,9 +142,7 @@ def timestamps(config: FeatureConfig, num_frames: int) -> np.ndarray:
         float64 (N, 3): start, middle and end.
     """
     if config.window is not None:
-        count = max(0, (num_frames - config.window) // config.stride + 1)
-        start = np.arange(count)[:, np.newaxis] * float(config.stride)
-        return start + np.array([0, config.window / 2, config.window])
+        return _times_of_windows(config.window, config.stride, num_frames)
     is_head = config.endpoint in (HEAD_POOL, HEAD)
     count, first, jump = time_steps(I3D, LAST if is_head else config.endpoint, num_frames)
     start = np.arange(count) * float(jump)
@@ -156,6 +154,12 @@ def timestamps(config: FeatureConfig, num_frames: int) -> np.ndarray:
     steps = config.row_steps or len(times)
     parts = [times[at : at + steps] for at in range(0, len(times), steps)]
     return np.array([[part[0, 0], part[:, 1].mean(), part[-1, 2]] for part in parts])
+
+
+def _times_of_windows(window, stride, num_frames):
+    count = max(0, (num_frames - window) // stride + 1)
+    start = np.arange(count)[:, np.newaxis] * float(stride)
+    return start + np.array([0, window / 2, window])
 
 
 def _merge(earlier, later):

@@ -1,7 +1,7 @@
 """Windows of frames, means of time steps, and batches, which short videos share."""
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, TypeVar
@@ -64,7 +64,7 @@ def compute_in_batches(
     windows_of: Callable[[Video], Iterable[tuple[str, Any]]],
     compute: Callable[[str, list[tuple[Video, Any]]], None],
     batch_size: int,
-) -> Iterator[Video]:
+) -> Generator[Video, None, None]:
     """Computes the windows of videos in batches, and yields each video after its last window.
 
     Consecutive short videos share batches, each stream its own, so that their networks work as well
@@ -76,7 +76,7 @@ def compute_in_batches(
         compute: Function (stream, list of (video, window)), called once for each batch.
         batch_size: Windows of a batch; the last batches have fewer.
     """
-    unfinished = deque()
+    unfinished: deque[_Progress] = deque()
     with prefetch(_batches(videos, windows_of, batch_size, unfinished), 1) as batches:
         for stream, batch in batches:
             compute(stream, [(progress.video, window) for progress, window in batch])

@@ -52,7 +52,7 @@ def flow_between(
     """
     check_pairs(previous, following)
     # A new one in each call: nothing that it remembers reaches the next clip.
-    engine = cv2.DISOpticalFlow_create(PRESETS[parameters.preset])
+    engine = cv2.DISOpticalFlow_create(PRESETS[parameters.preset])  # type: ignore[attr-defined]
     flow = np.empty((*previous.shape, 2), np.float32)
     for index in range(len(previous)):
         flow[index] = engine.calc(_as_uint8(previous[index]), _as_uint8(following[index]), None)

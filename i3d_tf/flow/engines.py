@@ -5,6 +5,7 @@ import sys
 import warnings
 from collections.abc import Callable
 from functools import cache
+from typing import Any
 
 import numpy as np
 
@@ -14,12 +15,13 @@ from i3d_tf.specs.streams import FLOW_ENGINES
 from i3d_tf.specs.validation import check_choice
 
 FlowParameters = TVL1Parameters | DISParameters
-# previous and following frames, grey (N, H, W) -> flow, float32 (N, H, W, 2).
-FlowFunction = Callable[[np.ndarray, np.ndarray, FlowParameters], np.ndarray]
+# previous and following frames, grey (N, H, W), parameters of the engine's algorithm -> flow,
+# float32 (N, H, W, 2).
+FlowFunction = Callable[[np.ndarray, np.ndarray, Any], np.ndarray]
 
 ALGORITHMS = {"numba": "TV-L1", "graph": "TV-L1", "opencv": "TV-L1", "dis": "DIS"}
 ENGINES = tuple(ALGORITHMS)
-PRESETS = {
+PRESETS: dict[str, dict[str, FlowParameters]] = {
     "TV-L1": {"default": DEFAULT, "fast": FAST},
     "DIS": {"default": DISParameters(), "fast": DISParameters("fast")},
 }
@@ -54,6 +56,7 @@ def load_engine(engine: str) -> FlowFunction:
     Returns:
         Its function (previous, following, parameters) -> float32 (N, H, W, 2).
     """
+    flow_between: FlowFunction
     match choose_engine(engine):
         case "numba":
             from i3d_tf.flow.tvl1_numba import flow_between

@@ -13,6 +13,7 @@ one is a VideoError, raised before memory is allocated for it.
 """
 
 import contextlib
+import itertools
 import json
 import os
 import zipfile
@@ -225,16 +226,18 @@ class FlowFile:
                 f"`stop` - `start` must be smaller for frames of {self.height} x {self.width}, to "
                 f"stay within {MAX_BYTES / 2**30:g} GiB; received {start!r} and {stop!r}."
             )
-        codes = None
         with _open_archive(self.path) as archive:
-            for index in range(start, stop):
-                name = _frame_name(index)
-                picture = self._decode(name, _read_entry(archive, name, self._max_bytes()))
-                if codes is None:  # not before a picture has the size in the metadata
-                    codes = np.empty(shape, np.uint8)
-                codes[index - start, ..., 0] = picture[: self.height]
-                codes[index - start, ..., 1] = picture[self.height :]
+            pictures = (self._picture(archive, index) for index in range(start, stop))
+            first = next(pictures)
+            codes = np.empty(shape, np.uint8)  # not before a picture has the size in the metadata
+            for target, picture in zip(codes, itertools.chain([first], pictures), strict=True):
+                target[..., 0] = picture[: self.height]
+                target[..., 1] = picture[self.height :]
         return codes
+
+    def _picture(self, archive, index):
+        name = _frame_name(index)
+        return self._decode(name, _read_entry(archive, name, self._max_bytes()))
 
     def _max_bytes(self):
         """Returns the bytes of a picture that does not compress at all, and some for the format."""

@@ -78,10 +78,10 @@ def pyramid_sizes(height: int, width: int, parameters: TVL1Parameters) -> list[t
     """
     sizes = [(height, width)]
     while len(sizes) < parameters.scales:
-        smaller = tuple(round(side * parameters.scale_step) for side in sizes[-1])
-        if min(smaller) < MIN_SIDE:
+        height, width = (round(side * parameters.scale_step) for side in sizes[-1])
+        if min(height, width) < MIN_SIDE:
             break
-        sizes.append(smaller)
+        sizes.append((height, width))
     return sizes
 
 

@@ -61,10 +61,11 @@ def flow_between(
     """
     previous, following = np.asarray(previous), np.asarray(following)
     check_pairs(previous, following)
-    sizes = pyramid_sizes(*previous.shape[1:], parameters)
+    height, width = previous.shape[1:]
+    sizes = pyramid_sizes(height, width, parameters)
     settings = make_settings(parameters)
     flow = np.empty((*previous.shape, 2), np.float32)
-    idle = queue.SimpleQueue()  # of workspaces
+    idle: queue.SimpleQueue[Workspace] = queue.SimpleQueue()
 
     def solve_one(index):
         workspace = idle.get()
@@ -162,7 +163,7 @@ def solve_pair(workspace: Workspace, settings: Settings, flow: np.ndarray) -> No
             enlarge_flow(above, components, 1 / settings.scale_step)
         solve_level(level, previous, following, workspace.table, settings)
         above = [component.copy() for component in components]
-    flow[..., 0], flow[..., 1] = above
+    flow[..., 0], flow[..., 1] = components
 
 
 def fill_pyramid(pyramid: list[np.ndarray], scale: float) -> None:
@@ -182,4 +183,4 @@ def enlarge_flow(sources: Sequence[np.ndarray], targets: Sequence[np.ndarray], g
     for source, target in zip(sources, targets, strict=True):
         cv2.resize(source, target.shape[::-1], target, interpolation=cv2.INTER_LINEAR)
         # The vectors grow by the nominal step, as in OpenCV, however the sizes were rounded.
-        cv2.multiply(target, gain, target)
+        cv2.multiply(target, gain, target)  # type: ignore[call-overload]

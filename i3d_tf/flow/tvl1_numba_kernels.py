@@ -8,7 +8,7 @@ flow so far and linearise; then median filters and primal-dual steps until the f
 import hashlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numba
 import numpy as np
@@ -26,9 +26,10 @@ CPUTargetOptions.noalias = TargetOptions.Mapping("noalias")
 # What leaves every finite number as the source has it: sums in their order, no product fused into a
 # sum, no division replaced. TV-L1 makes whole pixels of flow out of a last bit.
 EXACT = {"nnan", "ninf", "nsz"}
-OPTIONS = {"nogil": True, "fastmath": EXACT, "error_model": "numpy"}
+OPTIONS: dict[str, Any] = {"nogil": True, "fastmath": EXACT, "error_model": "numpy"}
 compiled = numba.njit(forceinline=True, **OPTIONS)
-compiled_row = numba.njit(forceinline=True, noalias=True, **OPTIONS)  # arrays never overlap
+# For functions whose arrays never overlap.
+compiled_row = numba.njit(forceinline=True, noalias=True, **OPTIONS)  # type: ignore[call-overload]
 
 MARGIN = 16  # float32 in a cache line, and in the widest vector
 # Loops over x count from zero and add these: numba then sees that no index is negative, and

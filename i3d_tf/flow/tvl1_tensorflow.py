@@ -8,7 +8,7 @@ because XLA does not vectorise along a short last axis.
 
 import functools
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -121,7 +121,7 @@ def flow_function(
 _cached_flow_function = functools.lru_cache(maxsize=8)(flow_function)
 
 
-def _known_size(height, width, short_side):
+def _known_size(height, width, short_side) -> tuple[int, int]:
     """Returns the size of frames, or one with as many levels where it is not known."""
     if None not in (height, width):
         return height, width
@@ -209,6 +209,7 @@ def step_limits(parameters: TVL1Parameters, schedule: str, coarsest: bool) -> St
         schedule: One of `SCHEDULES`.
         coarsest: Whether it is the level that starts from no flow.
     """
+    rows: Sequence[Sequence[int]]
     threshold = None
     if schedule == "early_stop":
         rows = [[parameters.inner_iterations] * parameters.outer_iterations]

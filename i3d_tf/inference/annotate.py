@@ -88,7 +88,7 @@ def write_annotated(prediction: VideoPrediction, path: Path) -> None:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     lines = [(f"{p.label}  {p.probability:.1%}", p.probability) for p in prediction.top]
-    if prediction.stream == "rgb":
+    if prediction.flow_engine is None:
         frames = read_frames(prediction.path, short_side=None)
     else:
         frames = flow_pictures(

@@ -157,7 +157,7 @@ class StageTimer:
         seconds: Stage to seconds, in the order in which the stages ended first.
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
 
     @contextlib.contextmanager

@@ -134,7 +134,8 @@ class Predictor:
         protocol, frames = self.networks.protocol, window.frames
         if stream == "flow":
             with timer.stage("flow"):
-                frames = compute_flow(frames, self.flow_engine, next_frame=window.next_frame)
+                engine = self.flow_engine or "auto"
+                frames = compute_flow(frames, engine, next_frame=window.next_frame)
         with timer.stage("crop"):
             order = first_frames(len(frames), protocol.frames)
             order = order[frame_indices(stream, protocol.frames, protocol.rgb_step)]

@@ -57,7 +57,7 @@ class VideoContainer:
     """
 
     path: str
-    av_container: av.container.InputContainer | None
+    av_container: av.container.InputContainer
     stream: av.VideoStream
 
     def __init__(self, path: str, file: BinaryIO):
@@ -72,12 +72,14 @@ class VideoContainer:
         """
         self.path = path
         self._file = file
-        self.av_container = None
-        self.rewind()
+        self._open()
 
     def rewind(self) -> None:
         """Opens the file anew, at its start: seeking to the start is not exact in every format."""
         self.close()
+        self._open()
+
+    def _open(self):
         self._file.seek(0)
         self.av_container = _open_av_container(self.path, self._file)
         try:
@@ -93,9 +95,7 @@ class VideoContainer:
 
     def close(self) -> None:
         """Closes the container, not the file beneath it."""
-        if self.av_container is not None:
-            self.av_container.close()
-            self.av_container = None
+        self.av_container.close()
 
 
 @contextlib.contextmanager

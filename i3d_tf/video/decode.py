@@ -150,8 +150,8 @@ def count_frames(source: PathOrBytes, frame_rate: float | None = FRAME_RATE) -> 
             frames.
         ValueError: An argument is invalid.
     """
-    frames = iter_frames(source, frame_rate, max_frames=MAX_FRAMES, convert=False)
-    return sum(count for _, count in frames)
+    chosen = _choose_frames(source, frame_rate, max_frames=MAX_FRAMES)
+    return sum(count for *_, count in chosen)
 
 
 def verify_video(source: PathOrBytes, start: float | None = None, end: float | None = None) -> int:
@@ -175,11 +175,10 @@ def verify_video(source: PathOrBytes, start: float | None = None, end: float | N
 def iter_frames(
     source: PathOrBytes,
     frame_rate: float | None = None,
-    start: float | None = None,
-    end: float | None = None,
+    start: float | Fraction | None = None,
+    end: float | Fraction | None = None,
     max_frames: int | None = None,
-    convert: bool = True,
-) -> Iterator[tuple[np.ndarray | None, int]]:
+) -> Iterator[tuple[np.ndarray, int]]:
     """Decodes a video, or a part of it: opens, decodes, resamples, refuses damage, converts.
 
     Args:
@@ -188,16 +187,27 @@ def iter_frames(
         start: See `read_clip`.
         end: See `read_clip`.
         max_frames: Output frames after which the video is refused; None for no limit.
-        convert: Whether frames are converted to RGB.
 
     Yields:
-        (frame, count): the next `count` >= 1 output frames are this one, uint8 (H, W, 3), RGB, or
-        None without conversion. At least one frame comes.
+        (frame, count): the next `count` >= 1 output frames are this one, uint8 (H, W, 3), RGB. At
+        least one frame comes.
 
     Raises:
         VideoError: See `read_clip`; or there are more than `max_frames`.
         ValueError: An argument is not allowed, see `read_clip`.
     """
+    for converter, frame, count in _choose_frames(source, frame_rate, start, end, max_frames):
+        yield _to_rgb(source, converter, frame), count
+
+
+def _choose_frames(
+    source: PathOrBytes,
+    frame_rate: float | None,
+    start: float | Fraction | None = None,
+    end: float | Fraction | None = None,
+    max_frames: int | None = None,
+) -> Iterator[tuple[RGBConverter, "DecodedFrame", int]]:
+    """Yields (RGBConverter, DecodedFrame, count); see `iter_frames`."""
     rate = None if frame_rate is None else as_fraction("frame_rate", frame_rate, positive=True)
     start = as_fraction("start", 0 if start is None else start)
     end = None if end is None else as_fraction("end", end)
@@ -216,7 +226,7 @@ def iter_frames(
             total += count
             if max_frames is not None and total > max_frames:
                 raise VideoError(container.path, f"it has more than {max_frames} frames")
-            yield (_to_rgb(container.path, converter, frame) if convert else None), count
+            yield converter, frame, count
         if not total:
             until = "" if end is None else f" and before {float(end):g} s"
             reason = f"it has no frame from {float(start):g} s on{until}"
@@ -250,12 +260,12 @@ def _resize(frame, short_side):
     return resize_short_side(frame[np.newaxis], short_side)[0]
 
 
-def _to_rgb(path, converter, frame):
+def _to_rgb(source, converter, frame):
     try:
         return converter.convert(frame.av_frame)
     except av.error.FFmpegError as error:
         reason = f"its frames cannot be converted to RGB ({reason_of(error)})"
-        raise VideoError(path, reason) from error
+        raise VideoError(source_name(source), reason) from error
 
 
 class DecodedFrame(NamedTuple):

@@ -154,7 +154,7 @@ def assign_outputs(
     Raises:
         ValueError: Two would share one.
     """
-    owners = {}
+    owners: dict[Path, str] = {}
     for video in videos:
         owner = owners.setdefault(path_of(video), video)
         if owner != video:

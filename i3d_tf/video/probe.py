@@ -40,12 +40,7 @@ def probe(source: PathOrBytes) -> VideoInfo:
     """
     with open_container(source) as container:
         stream = container.stream
-        if stream.duration is not None:
-            duration = float(stream.duration * stream.time_base)
-        elif container.av_container.duration is not None:
-            duration = container.av_container.duration / av.time_base
-        else:
-            duration = None
+        duration = _duration(container)
         first, _ = decode_from(container, Fraction(0))
         converter = RGBConverter(first.av_frame)
         return VideoInfo(
@@ -55,3 +50,12 @@ def probe(source: PathOrBytes) -> VideoInfo:
             height=converter.height,
             width=converter.width,
         )
+
+
+def _duration(container):
+    stream, av_container = container.stream, container.av_container
+    if stream.duration is not None:
+        return float(stream.duration * stream.time_base)
+    if av_container.duration is not None:
+        return av_container.duration / av.time_base
+    return None

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from functools import partial
-from numbers import Rational, Real
+from numbers import Rational
 from typing import Protocol, TypeVar
 
 from i3d_tf.specs.validation import check_number, check_positive
@@ -28,7 +28,7 @@ class Timed(Protocol):
 Frame = TypeVar("Frame", bound=Timed)
 
 
-def as_fraction(name: str, value: Real, positive: bool = False) -> Fraction:
+def as_fraction(name: str, value: float | Fraction, positive: bool = False) -> Fraction:
     """Returns an argument in seconds or frames per second as an exact number.
 
     A float stands for the simplest fraction near it (denominator up to a million), so that 0.4 is
@@ -72,14 +72,14 @@ def resample(
     Yields:
         (frame, count): the next `count` >= 1 output frames are this source frame.
     """
-    wanted = math.inf if end is None else math.ceil((end - start) * frame_rate)
+    wanted = None if end is None else math.ceil((end - start) * frame_rate)
     chosen = 0  # output frames decided so far
     current = None
     for following in frames:
         if current is not None:
             # The last output frame not past the midpoint, which itself still belongs to `current`.
             midpoint = (current.time + following.time) / 2
-            count = min(math.floor((midpoint - start) * frame_rate) + 1, wanted) - chosen
+            count = _at_most(math.floor((midpoint - start) * frame_rate) + 1, wanted) - chosen
             if count > 0:
                 yield current, count
                 chosen += count
@@ -88,9 +88,13 @@ def resample(
         current = following
     if current is not None:
         video_end = current.time + current.duration
-        count = min(math.ceil((video_end - start) * frame_rate), wanted) - chosen
+        count = _at_most(math.ceil((video_end - start) * frame_rate), wanted) - chosen
         if count > 0:
             yield current, count
+
+
+def _at_most(count, maximum):
+    return count if maximum is None else min(count, maximum)
 
 
 def between(

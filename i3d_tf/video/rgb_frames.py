@@ -89,7 +89,7 @@ class FrameBuffer:
         """
         self.num_frames = 0
         self._path = path
-        self._array = None
+        self._array = _no_frames()
 
     def append(self, frame: np.ndarray, count: int = 1) -> None:
         """Adds a frame.
@@ -101,7 +101,7 @@ class FrameBuffer:
         Raises:
             VideoError: The frames would take more than MAX_BYTES.
         """
-        if self._array is None:
+        if not self.num_frames:
             room = max(1, INITIAL_BYTES // frame.nbytes)
             self._array = np.empty((room, *frame.shape), np.uint8)
         needed = self.num_frames + count
@@ -116,7 +116,7 @@ class FrameBuffer:
         Returns:
             uint8 (num_frames, H, W, 3).
         """
-        array, self._array = self._array, None
+        array, self._array = self._array, _no_frames()
         # In place, so that the memory that was not used is given back without a copy.
         array.resize((self.num_frames, *array.shape[1:]), refcheck=False)
         return array
@@ -134,3 +134,7 @@ class FrameBuffer:
         larger = np.empty((room, height, width, 3), np.uint8)
         larger[: self.num_frames] = self._array[: self.num_frames]
         self._array = larger
+
+
+def _no_frames():
+    return np.empty((0, 0, 0, 3), np.uint8)

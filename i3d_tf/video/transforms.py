@@ -129,7 +129,8 @@ def center_crop(frames: np.ndarray, size: int = CROP_SIZE) -> np.ndarray:
         A view (T, size, size, C) of `frames`.
     """
     _check_fits(frames, size)
-    return crop(frames, *center_offsets(*frames.shape[1:3], size), size)
+    height, width = frames.shape[1:3]
+    return crop(frames, *center_offsets(height, width, size), size)
 
 
 def flip(frames: np.ndarray, stream: str = "rgb") -> np.ndarray:
