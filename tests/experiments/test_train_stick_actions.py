@@ -38,6 +38,7 @@ def test_train_stick_actions_trains_both_streams_and_evaluates_them(tmp_path, mo
 
     def evaluate(options):
         calls.append(Path(options.report_dir).name)
+        assert (options.split, Path(options.data_dir)) == ("test", tmp_path / "data")
         assert Path(options.rgb_checkpoint) == tmp_path / "rgb_seed3"
         assert options.freeze_time == (options.flow_checkpoint is None)
         return {"top_1": len(calls)}
