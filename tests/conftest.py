@@ -23,6 +23,15 @@ pytest_plugins = [
 REPOSITORY_ROOT = Path(__file__).resolve().parent.parent
 
 
+@pytest.fixture(scope="session", autouse=True)
+def empty_cache(tmp_path_factory):
+    """The user's cache is an empty folder, and nothing is downloaded; child processes see it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("I3D_TF_HOME", str(tmp_path_factory.mktemp("cache")))
+        patch.setenv("I3D_TF_OFFLINE", "1")
+        yield
+
+
 @pytest.fixture(scope="session")
 def shared_dir():
     """The folder beside the repository with reference data and real clips, or a skip."""

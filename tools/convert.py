@@ -26,7 +26,9 @@ _INFLATE = flags.DEFINE_bool("inflate", False, "Write the 3D network inflated fr
 _BASE_URL = flags.DEFINE_string(
     "base_url", UPSTREAM_URL, "URL below which --download finds `data/`."
 )
-_OUTPUT_DIR = flags.DEFINE_string("output_dir", "checkpoints", "Folder of the weights.")
+_OUTPUT_DIR = flags.DEFINE_string(
+    "output_dir", None, "Folder of the weights. Default: checkpoints, in the cache."
+)
 flags.mark_flags_as_mutual_exclusive(["release", "keras_application"], required=True)
 
 

@@ -7,10 +7,15 @@ import sys
 
 from absl import app, flags
 
-from i3d_tf.system.console import one_line_errors, quiet_tensorflow, refuse_arguments
+from i3d_tf.system.console import (
+    CHECKPOINT_DIR_HELP,
+    one_line_errors,
+    quiet_tensorflow,
+    refuse_arguments,
+)
 
 _OUTPUT_DIR = flags.DEFINE_string("output_dir", "demo", "Folder of the clips.")
-_CHECKPOINT_DIR = flags.DEFINE_string("checkpoint_dir", "checkpoints", "Folder of named weights.")
+_CHECKPOINT_DIR = flags.DEFINE_string("checkpoint_dir", None, CHECKPOINT_DIR_HELP)
 
 
 def main(argv):

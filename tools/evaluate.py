@@ -10,6 +10,7 @@ from absl import app, flags
 
 from i3d_tf.specs.streams import FLOW_ENGINES, FUSIONS
 from i3d_tf.system.console import (
+    CHECKPOINT_DIR_HELP,
     CHECKPOINT_HELP,
     FORMER_FLAGS,
     one_line_errors,
@@ -31,7 +32,7 @@ _FLOW_CHECKPOINT = flags.DEFINE_string(
 _JOINT_CHECKPOINT = flags.DEFINE_string(
     "joint_checkpoint", None, "One network for both streams, instead of these two."
 )
-_CHECKPOINT_DIR = flags.DEFINE_string("checkpoint_dir", "checkpoints", "Folder of named weights.")
+_CHECKPOINT_DIR = flags.DEFINE_string("checkpoint_dir", None, CHECKPOINT_DIR_HELP)
 _FLOW_DIR = flags.DEFINE_string(
     "flow_dir", None, "Folder of flow files, read or written. Default: <data_dir>/flow."
 )

@@ -12,6 +12,7 @@ i3d_tf[export].
 from absl import app, flags, logging
 
 from i3d_tf.system.console import (
+    CHECKPOINT_DIR_HELP,
     CHECKPOINT_HELP,
     one_line_errors,
     quiet_tensorflow,
@@ -22,7 +23,7 @@ _CHECKPOINT = flags.DEFINE_string("checkpoint", None, f"The network: {CHECKPOINT
 _FLOW_CHECKPOINT = flags.DEFINE_string(
     "flow_checkpoint", None, "A flow network to add to the RGB one: exports the sum of both."
 )
-_CHECKPOINT_DIR = flags.DEFINE_string("checkpoint_dir", "checkpoints", "Folder of named weights.")
+_CHECKPOINT_DIR = flags.DEFINE_string("checkpoint_dir", None, CHECKPOINT_DIR_HELP)
 _FORMAT = flags.DEFINE_enum(
     "format", "saved_model", ("saved_model", "onnx"), "Format of the export."
 )

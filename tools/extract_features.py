@@ -14,6 +14,7 @@ from absl import app, flags
 
 from i3d_tf.specs.streams import FLOW_ENGINES, STREAM_CHOICES
 from i3d_tf.system.console import (
+    CHECKPOINT_DIR_HELP,
     CHECKPOINT_HELP,
     FORMER_FLAGS,
     one_line_errors,
@@ -45,7 +46,7 @@ _RGB_CHECKPOINT = flags.DEFINE_string(
 _FLOW_CHECKPOINT = flags.DEFINE_string(
     "flow_checkpoint", "flow_imagenet", f"The flow network: {CHECKPOINT_HELP}."
 )
-_CHECKPOINT_DIR = flags.DEFINE_string("checkpoint_dir", "checkpoints", "Folder of named weights.")
+_CHECKPOINT_DIR = flags.DEFINE_string("checkpoint_dir", None, CHECKPOINT_DIR_HELP)
 _FLOW_ENGINE = flags.DEFINE_enum(
     "flow_engine", "auto", FLOW_ENGINES, "Engine that computes optical flow."
 )

@@ -14,6 +14,7 @@ from absl import app, flags
 
 from i3d_tf.specs.streams import CROP_SIZE
 from i3d_tf.system.console import (
+    CHECKPOINT_DIR_HELP,
     CHECKPOINT_HELP,
     FORMER_FLAGS,
     one_line_errors,
@@ -31,7 +32,7 @@ _SAVE = flags.DEFINE_string(
 _CHECKPOINT = flags.DEFINE_string(
     "checkpoint", "rgb_imagenet", f"The RGB network: {CHECKPOINT_HELP}."
 )
-_CHECKPOINT_DIR = flags.DEFINE_string("checkpoint_dir", "checkpoints", "Folder of named weights.")
+_CHECKPOINT_DIR = flags.DEFINE_string("checkpoint_dir", None, CHECKPOINT_DIR_HELP)
 _FEATURES = flags.DEFINE_enum(
     "features", "logits", ("logits", "pooled"), "The network's output, or the input of its head."
 )

@@ -13,6 +13,7 @@ from absl import app, flags
 
 from i3d_tf.specs.streams import FLOW_ENGINES, STREAM_CHOICES
 from i3d_tf.system.console import (
+    CHECKPOINT_DIR_HELP,
     CHECKPOINT_HELP,
     FORMER_FLAGS,
     one_line_errors,
@@ -32,7 +33,7 @@ _FLOW_CHECKPOINT = flags.DEFINE_string(
 _JOINT_CHECKPOINT = flags.DEFINE_string(
     "joint_checkpoint", None, "One network for both streams, instead of these two."
 )
-_CHECKPOINT_DIR = flags.DEFINE_string("checkpoint_dir", "checkpoints", "Folder of named weights.")
+_CHECKPOINT_DIR = flags.DEFINE_string("checkpoint_dir", None, CHECKPOINT_DIR_HELP)
 _SAVED_MODEL = flags.DEFINE_string(
     "saved_model", None, "An exported folder (see tools/export.py), instead of checkpoints."
 )

@@ -3,15 +3,15 @@
 python tools/show_filters.py --output_dir=pictures stick_actions_rgb stick_actions_flow
 python tools/show_filters.py --output_dir=pictures slim_inception_v1 rgb_imagenet runs/mine
 
-Networks are names in --checkpoint_dir, .weights.h5 or .keras files, or folders of training runs.
+Networks are known names, .weights.h5 or .keras files, or folders of training runs.
 """
 
 from absl import app, flags
 
-from i3d_tf.system.console import one_line_errors, quiet_tensorflow
+from i3d_tf.system.console import CHECKPOINT_DIR_HELP, one_line_errors, quiet_tensorflow
 
 _OUTPUT_DIR = flags.DEFINE_string("output_dir", None, "Folder of the pictures.", required=True)
-_CHECKPOINT_DIR = flags.DEFINE_string("checkpoint_dir", "checkpoints", "Folder of named weights.")
+_CHECKPOINT_DIR = flags.DEFINE_string("checkpoint_dir", None, CHECKPOINT_DIR_HELP)
 _SCALE = flags.DEFINE_integer("scale", 4, "Pixels per tap of a filter.", lower_bound=1)
 
 

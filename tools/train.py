@@ -14,6 +14,7 @@ from absl import app, flags
 from i3d_tf.specs.recipes import I3D_MODEL, RECIPES, for_model
 from i3d_tf.specs.streams import FLOW_ENGINES
 from i3d_tf.system.console import (
+    CHECKPOINT_DIR_HELP,
     CHECKPOINT_HELP,
     one_line_errors,
     quiet_tensorflow,
@@ -38,7 +39,7 @@ _TRANSFER = flags.DEFINE_enum(
     "scratch: all layers, from random weights; fixed: the head, on --init; full: all, from --init.",
 )
 _INIT = flags.DEFINE_string("init", None, f"Weights to start from: {CHECKPOINT_HELP}.")
-_CHECKPOINT_DIR = flags.DEFINE_string("checkpoint_dir", "checkpoints", "Folder of named weights.")
+_CHECKPOINT_DIR = flags.DEFINE_string("checkpoint_dir", None, CHECKPOINT_DIR_HELP)
 _FREEZE_BATCH_NORM = flags.DEFINE_bool(
     "freeze_batch_norm", False, "Keep batch norm as it is in --init."
 )

@@ -7,12 +7,19 @@ from absl import app, flags
 
 from i3d_tf.specs.releases import UPSTREAM_URL
 from i3d_tf.specs.streams import STREAM_CHOICES
-from i3d_tf.system.console import one_line_errors, quiet_tensorflow, refuse_arguments
+from i3d_tf.system.console import (
+    CHECKPOINT_DIR_HELP,
+    one_line_errors,
+    quiet_tensorflow,
+    refuse_arguments,
+)
 
 _STREAMS = flags.DEFINE_list("streams", list(STREAM_CHOICES), "Streams to compare.")
-_CHECKPOINT_DIR = flags.DEFINE_string("checkpoint_dir", "checkpoints", "Folder of named weights.")
+_CHECKPOINT_DIR = flags.DEFINE_string("checkpoint_dir", None, CHECKPOINT_DIR_HELP)
 _SAMPLE_DIR = flags.DEFINE_string(
-    "sample_dir", "checkpoints/upstream", "Folder of v_CricketShot_g04_c01_{rgb,flow}.npy."
+    "sample_dir",
+    None,
+    "Folder of v_CricketShot_g04_c01_{rgb,flow}.npy. Default: upstream, in the cache.",
 )
 _DOWNLOAD = flags.DEFINE_bool(
     "download", False, "Download the arrays (48 and 32 MB) and verify them."

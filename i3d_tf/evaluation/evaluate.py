@@ -1,5 +1,6 @@
 """Evaluation of networks on a test set: logits, then the report."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -32,7 +33,7 @@ class EvaluateOptions:
         rgb_checkpoint: RGB network, see `open_checkpoint`; None leaves the stream out.
         flow_checkpoint: Flow network; None leaves the stream out.
         joint_checkpoint: A network that sees both streams, instead of one for each.
-        checkpoint_dir: Directory in which names are looked up.
+        checkpoint_dir: See `i3d_tf.zoo.resolve.checkpoint_dirs`.
         flow_dir: Folder of the flow files; those that are missing are computed.
         flow_engine: Engine that computes them.
         fusion: "logits" or "probabilities".
@@ -51,7 +52,7 @@ class EvaluateOptions:
     rgb_checkpoint: str | None = None
     flow_checkpoint: str | None = None
     joint_checkpoint: str | None = None
-    checkpoint_dir: str = "checkpoints"
+    checkpoint_dir: os.PathLike | str | None = None
     flow_dir: str | None = None
     flow_engine: str = "auto"
     fusion: str = "logits"

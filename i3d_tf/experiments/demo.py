@@ -17,14 +17,14 @@ SEED = 0
 SIZE = 256  # pixels
 
 
-def demo(output_dir: Path | str = "demo", checkpoint_dir: Path | str = "checkpoints") -> int:
+def demo(output_dir: Path | str = "demo", checkpoint_dir: Path | str | None = None) -> int:
     """Renders clips that are in no training set, and classifies them with both streams.
 
     Writes the clips, copies in `labelled/` with classes and flow drawn, and `predictions.png`.
 
     Args:
         output_dir: Output folder; the files of an earlier demo are replaced.
-        checkpoint_dir: Folder of the networks that ship.
+        checkpoint_dir: See `i3d_tf.zoo.resolve.checkpoint_dirs`.
 
     Returns:
         The number of clips without a prediction.

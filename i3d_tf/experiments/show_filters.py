@@ -21,7 +21,7 @@ ANIMATION = "filters_over_time.png"
 def write_filter_pictures(
     names: Sequence[Path | str],
     output_dir: Path | str,
-    checkpoint_dir: Path | str = "checkpoints",
+    checkpoint_dir: Path | str | None = None,
     scale: int = 4,
 ) -> tuple[Path, Path]:
     """Paints the first layers of networks below each other and, animated, side by side.
@@ -31,7 +31,7 @@ def write_filter_pictures(
             training runs, whose best state is shown.
         output_dir: Folder for `filters.png` and `filters_over_time.png`; it is made where it does
             not exist.
-        checkpoint_dir: Folder of the named weights.
+        checkpoint_dir: See `i3d_tf.zoo.resolve.checkpoint_dirs`.
         scale: Pixels per tap.
 
     Returns:
@@ -57,12 +57,12 @@ def write_filter_pictures(
     return paths
 
 
-def first_kernel(name: Path | str, checkpoint_dir: Path | str = "checkpoints") -> np.ndarray:
+def first_kernel(name: Path | str, checkpoint_dir: Path | str | None = None) -> np.ndarray:
     """Reads the kernel of a network's first convolution.
 
     Args:
         name: One of the `names` of `write_filter_pictures`.
-        checkpoint_dir: Folder of the named weights.
+        checkpoint_dir: See `i3d_tf.zoo.resolve.checkpoint_dirs`.
 
     Returns:
         Float (t, h, w, channels, filters), or (h, w, channels, filters) of a 2D network.

@@ -14,7 +14,6 @@ from i3d_tf.models.fold_batch_norm import PRECISIONS, fuse_for_inference
 from i3d_tf.specs.validation import check_choice
 from i3d_tf.system.files import atomic_folder, ensure_disk_space
 from i3d_tf.zoo.checkpoint import Checkpoint, open_checkpoint, open_checkpoints
-from i3d_tf.zoo.resolve import CHECKPOINT_DIR
 
 _GRAPH_BYTES = 8 << 20  # more than a file takes beside its weights
 
@@ -25,7 +24,7 @@ def export(
     flow_checkpoint: str | os.PathLike | None = None,
     format: str = "saved_model",
     precision: str = "float32",
-    checkpoint_dir: str | os.PathLike = CHECKPOINT_DIR,
+    checkpoint_dir: str | os.PathLike | None = None,
 ) -> Path:
     """Writes a folder with a network, its classes and its protocol, and `export.json`.
 
@@ -37,7 +36,7 @@ def export(
         format: One of `FORMATS`. A SavedModel has the signatures `serving_default`, `classify`,
             `features`, `labels` and `record`; ONNX is the network alone, `model.onnx`.
         precision: See `fuse_for_inference`; ONNX is float32.
-        checkpoint_dir: Directory in which names are looked up.
+        checkpoint_dir: See `i3d_tf.zoo.resolve.checkpoint_dirs`.
 
     Returns:
         `output_dir`.

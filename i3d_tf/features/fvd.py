@@ -1,6 +1,7 @@
 """The Fréchet video distance between real and generated videos (arXiv:1812.01717)."""
 
 import json
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -33,8 +34,8 @@ class FvdOptions:
     Attributes:
         real: Files, folders and patterns of the reference videos, or one file of statistics.
         generated: The same of the videos to compare with them; empty to save statistics only.
-        checkpoint: The network: a name in the checkpoint directory or the folder of a training run.
-        checkpoint_dir: Directory in which names are looked up.
+        checkpoint: The network: a known name or the folder of a training run.
+        checkpoint_dir: See `i3d_tf.zoo.resolve.checkpoint_dirs`.
         config: Clips to make of videos, and features to compute of them.
         batch_size: Clips of a batch.
         save_statistics: Path of a file for the statistics of `real`, or None.
@@ -46,7 +47,7 @@ class FvdOptions:
     real: tuple[str, ...]
     generated: tuple[str, ...] = ()
     checkpoint: str = "rgb_imagenet"
-    checkpoint_dir: str = "checkpoints"
+    checkpoint_dir: os.PathLike | str | None = None
     config: ClipConfig = field(default_factory=ClipConfig)
     batch_size: int = 8
     save_statistics: str | None = None

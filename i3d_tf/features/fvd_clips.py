@@ -70,7 +70,7 @@ class FeatureNetwork:
 
     Args:
         checkpoint: A name in the checkpoint directory, or the folder of a training run.
-        checkpoint_dir: Directory in which names are looked up.
+        checkpoint_dir: See `i3d_tf.zoo.resolve.checkpoint_dirs`.
         config: ClipConfig.
 
     Attributes:
@@ -79,7 +79,10 @@ class FeatureNetwork:
     """
 
     def __init__(
-        self, checkpoint: os.PathLike | str, checkpoint_dir: os.PathLike | str, config: ClipConfig
+        self,
+        checkpoint: os.PathLike | str,
+        checkpoint_dir: os.PathLike | str | None,
+        config: ClipConfig,
     ):
         opened = open_checkpoints({"rgb": checkpoint}, checkpoint_dir).by_stream["rgb"]
         self.config = config

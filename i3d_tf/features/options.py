@@ -1,5 +1,6 @@
 """Options of feature extraction, and the times of the rows that come of them."""
 
+import os
 from dataclasses import dataclass
 
 import numpy as np
@@ -46,10 +47,10 @@ class FeatureOptions:
     Attributes:
         config: FeatureConfig.
         stream: "rgb", "flow" or "joint".
-        rgb_checkpoint: The RGB network: a name in the checkpoint directory, or the folder of a
+        rgb_checkpoint: The RGB network: a release or another known name, or the folder of a
             training run. It is only opened if the stream needs it.
         flow_checkpoint: The flow network, likewise.
-        checkpoint_dir: Directory in which names are looked up.
+        checkpoint_dir: See `i3d_tf.zoo.resolve.checkpoint_dirs`.
         flow_engine: A name in `i3d_tf.flow.engines.ENGINES`, or "auto".
         precision: "float32" or "bfloat16", see `i3d_tf.fuse_for_inference`.
         batch_size: Windows in a batch.
@@ -59,7 +60,7 @@ class FeatureOptions:
     stream: str
     rgb_checkpoint: str = "rgb_imagenet"
     flow_checkpoint: str = "flow_imagenet"
-    checkpoint_dir: str = "checkpoints"
+    checkpoint_dir: os.PathLike | str | None = None
     flow_engine: str = "auto"
     precision: str = "float32"
     batch_size: int = 8

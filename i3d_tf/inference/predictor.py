@@ -24,7 +24,6 @@ from i3d_tf.specs.streams import JOINT, streams_of
 from i3d_tf.video.sampling import first_frames
 from i3d_tf.video.transforms import center_crop, preprocess_input
 from i3d_tf.zoo import open_checkpoints
-from i3d_tf.zoo.resolve import CHECKPOINT_DIR
 
 
 @dataclass(frozen=True)
@@ -45,7 +44,7 @@ class Networks:
 def open_networks(
     stream: str,
     checkpoints: Mapping[str, os.PathLike | str],
-    checkpoint_dir: os.PathLike | str = CHECKPOINT_DIR,
+    checkpoint_dir: os.PathLike | str | None = None,
     precision: str = "float32",
 ) -> Networks:
     """Opens the networks of a stream, see `Predictor`."""
@@ -69,7 +68,7 @@ class Predictor:
         stream: "rgb", "flow" or "joint".
         checkpoints: Stream to a release, another name in the checkpoint directory, the folder of a
             training run or a `.keras` file in one. One for "joint" is a network of both streams.
-        checkpoint_dir: Directory in which names are looked up.
+        checkpoint_dir: See `i3d_tf.zoo.resolve.checkpoint_dirs`.
         flow_engine: Optical flow engine, see `i3d_tf.compute_flow`.
         precision: "float32" or "bfloat16", see `i3d_tf.fuse_for_inference`.
 
@@ -87,7 +86,7 @@ class Predictor:
         self,
         stream: str,
         checkpoints: Mapping[str, os.PathLike | str],
-        checkpoint_dir: os.PathLike | str = CHECKPOINT_DIR,
+        checkpoint_dir: os.PathLike | str | None = None,
         flow_engine: str = "auto",
         precision: str = "float32",
     ):

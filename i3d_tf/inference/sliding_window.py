@@ -23,7 +23,6 @@ from i3d_tf.specs.geometry import receptive_fields, time_steps
 from i3d_tf.specs.inception_v1 import I3D
 from i3d_tf.specs.streams import streams_of
 from i3d_tf.specs.validation import check_integer
-from i3d_tf.zoo.resolve import CHECKPOINT_DIR
 
 WINDOW_FRAMES = 64  # the clips that the networks were trained on
 STEP_FRAMES = receptive_fields(I3D)[LAST_ENDPOINT].jump[0]  # from one step of the head to the next
@@ -59,7 +58,7 @@ class WindowPredictor:
         self,
         stream: str,
         checkpoints: Mapping[str, os.PathLike | str],
-        checkpoint_dir: os.PathLike | str = CHECKPOINT_DIR,
+        checkpoint_dir: os.PathLike | str | None = None,
         flow_engine: str = "auto",
         precision: str = "float32",
         window: int = WINDOW_FRAMES,

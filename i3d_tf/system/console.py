@@ -125,7 +125,8 @@ def progress_bar(unit=""):
 
 # A module name that absl's --help leaves out: flags of former versions still work, unlisted.
 FORMER_FLAGS = "former spellings"
-CHECKPOINT_HELP = "a release, another name in --checkpoint_dir, a run's folder, or a .keras file"
+CHECKPOINT_HELP = "a release or another known name, a run's folder, or a .keras file"
+CHECKPOINT_DIR_HELP = "Folder in which names are looked up before the cache and those that ship."
 
 
 def refuse_arguments(argv: list[str]):

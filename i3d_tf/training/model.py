@@ -41,7 +41,7 @@ def build_model(
     classes: int,
     transfer: str = "scratch",
     init: os.PathLike | str | None = None,
-    checkpoint_dir: os.PathLike | str = "checkpoints",
+    checkpoint_dir: os.PathLike | str | None = None,
 ) -> keras.Model:
     """Builds the network of a recipe, not compiled.
 
@@ -51,7 +51,7 @@ def build_model(
         transfer: "scratch" trains everything from random weights, "full" everything from `init`,
             and "fixed" only the last layer on top of `init`, with batch norm as it was.
         init: Initial weights, see `write_initial_weights`.
-        checkpoint_dir: Directory in which names are looked up.
+        checkpoint_dir: See `i3d_tf.zoo.resolve.checkpoint_dirs`.
 
     Raises:
         ValueError: The transfer is unknown, or does not go with `init`.

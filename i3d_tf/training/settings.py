@@ -1,6 +1,7 @@
 """The settings of a training run, and those that may change while it goes on."""
 
 import dataclasses
+import os
 import reprlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -33,7 +34,7 @@ class TrainOptions:
         flow_engine: Engine that computes them.
         transfer: "scratch", "fixed" or "full", see `build_model`.
         init: Initial weights, for the last two.
-        checkpoint_dir: Directory in which named weights are looked up.
+        checkpoint_dir: See `i3d_tf.zoo.resolve.checkpoint_dirs`.
         freeze_batch_norm: Keep batch norm as it is in the initial weights.
         accumulate: Batches per update.
         class_weights: Weigh classes by the inverse of their frequency.
@@ -54,7 +55,7 @@ class TrainOptions:
     flow_engine: str = "auto"
     transfer: str = "scratch"
     init: str | None = None
-    checkpoint_dir: str = "checkpoints"
+    checkpoint_dir: os.PathLike | str | None = None
     freeze_batch_norm: bool = False
     accumulate: int = 1
     class_weights: bool = False

@@ -12,8 +12,8 @@ from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from i3d_tf.specs import slim
 from i3d_tf.specs.releases import RELEASES
+from i3d_tf.system.cache import cache_dir
 from i3d_tf.system.files import atomic_write, ensure_disk_space, folder_lock, sha256
 from i3d_tf.weights.assign import WeightsError
 
@@ -26,6 +26,11 @@ SUFFIX = ".weights.h5"
 # A name is part of a file's name, so it must not lead out of the directory.
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 _HDF5_BYTES_PER_VARIABLE = 8192  # at most, beside the values; I3D's files have 2,600
+
+
+def user_checkpoint_dir() -> Path:
+    """Returns the checkpoint directory in the user's cache, which may not exist."""
+    return cache_dir() / "checkpoints"
 
 
 def read_manifest(checkpoint_dir: os.PathLike | str) -> dict[str, dict]:
@@ -53,7 +58,7 @@ def read_manifest(checkpoint_dir: os.PathLike | str) -> dict[str, dict]:
 
 
 def save_weights(
-    model: "keras.Model", name: str, checkpoint_dir: os.PathLike | str, row: Mapping
+    model: "keras.Model", name: str, checkpoint_dir: os.PathLike | str | None, row: Mapping
 ) -> Path:
     """Writes a model's weights and their row of the manifest; older ones stay until both are whole.
 
@@ -61,7 +66,7 @@ def save_weights(
         model: The Keras model.
         name: Name to load the weights by, of letters, digits, `_`, `-` and `.`; the file is
             `<name>.weights.h5`.
-        checkpoint_dir: The checkpoint directory, made if need be.
+        checkpoint_dir: The checkpoint directory, made if need be; None is the user's.
         row: The row, besides `file` and `sha256`.
 
     Returns:
@@ -75,7 +80,7 @@ def save_weights(
         raise ValueError(
             f"`name` must be made of letters, digits, `_`, `-` and `.`; received {name!r}."
         )
-    directory = Path(checkpoint_dir)
+    directory = user_checkpoint_dir() if checkpoint_dir is None else Path(checkpoint_dir)
     try:
         directory.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -97,43 +102,27 @@ def save_weights(
     return path
 
 
-def find_weights(name: str, checkpoint_dir: os.PathLike | str) -> tuple[Path, dict]:
-    """Finds named weights, and compares their hash with the manifest's.
+def find_weights(name: str, checkpoint_dir: os.PathLike | str) -> tuple[Path, dict] | None:
+    """Finds named weights in one directory, and compares their hash with the manifest's.
 
     Returns:
-        (file, its row of the manifest); the file has been read, and `row["sha256"]` is its hash.
+        (file, its row of the manifest), or None where the manifest does not have the name, or the
+        file is gone; the file has been read, and `row["sha256"]` is its hash.
 
     Raises:
-        FileNotFoundError: The weights do not exist; the message names the command that makes them.
         WeightsError: The file is not the one of the manifest.
     """
     directory = Path(checkpoint_dir)
     rows = read_manifest(directory)
     path = directory / f"{name}{SUFFIX}"
     if name not in rows or not path.is_file():
-        raise FileNotFoundError(
-            f"No weights named {name!r} in {directory} (there: "
-            f"{', '.join(sorted(rows)) or 'none'}). {_remedy(name, directory)}"
-        )
+        return None
     if sha256(path) != rows[name].get("sha256"):
+        remedy = "and it is downloaded again" if name in RELEASES else "or make it again"
         raise WeightsError(
-            f"{path}: not the file of {MANIFEST} (its SHA-256 differs). {_remedy(name, directory)}"
+            f"{path}: not the file of {MANIFEST} (its SHA-256 differs). Delete it, {remedy}."
         )
     return path, rows[name]
-
-
-def _remedy(name, directory):
-    if str(name).startswith(slim.NAME):
-        inflate = "" if name == slim.NAME else " --inflate"
-        return (
-            f"Make them: unpack {slim.ARCHIVE_URL}, then python tools/convert.py --release="
-            f"{slim.NAME}{inflate} --source=FOLDER --output_dir={directory}"
-        )
-    if name not in RELEASES:
-        return f"The releases are {', '.join(RELEASES)}."
-    return (
-        f"Make them: python tools/convert.py --release={name} --download --output_dir={directory}"
-    )
 
 
 def _to_json(rows):

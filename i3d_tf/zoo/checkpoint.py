@@ -12,7 +12,7 @@ from i3d_tf.specs.protocol import Protocol
 from i3d_tf.specs.recipes import settings_protocol
 from i3d_tf.specs.streams import CHANNELS, JOINT
 from i3d_tf.zoo.network_file import load_network
-from i3d_tf.zoo.resolve import CHECKPOINT_DIR, KERAS_FILE, NAME, RUN, ResolvedWeights, resolve
+from i3d_tf.zoo.resolve import KERAS_FILE, NAME, RUN, ResolvedWeights, resolve
 
 if TYPE_CHECKING:
     import keras
@@ -67,14 +67,14 @@ class Checkpoints:
 
 
 def open_checkpoint(
-    reference: os.PathLike | str, checkpoint_dir: os.PathLike | str = CHECKPOINT_DIR
+    reference: os.PathLike | str, checkpoint_dir: os.PathLike | str | None = None
 ) -> Checkpoint:
     """Opens a trained network.
 
     Args:
         reference: The folder of a training run, which means its best state; a `.keras` file in
-            such a folder; or a release or another name in the checkpoint directory.
-        checkpoint_dir: Directory in which names are looked up.
+            such a folder; or a release or another known name.
+        checkpoint_dir: See `i3d_tf.zoo.resolve.checkpoint_dirs`.
 
     Raises:
         FileNotFoundError: The weights or their metadata do not exist.
@@ -98,7 +98,7 @@ def open_checkpoint(
 
 def open_checkpoints(
     references: Mapping[str, os.PathLike | str],
-    checkpoint_dir: os.PathLike | str = CHECKPOINT_DIR,
+    checkpoint_dir: os.PathLike | str | None = None,
     *,
     same_classes: bool = True,
     protocol_fields: Collection[str] = PROTOCOL_FIELDS,
@@ -108,7 +108,7 @@ def open_checkpoints(
 
     Args:
         references: Stream, or "joint" for one network of both, to what `open_checkpoint` takes.
-        checkpoint_dir: Directory in which names are looked up.
+        checkpoint_dir: See `i3d_tf.zoo.resolve.checkpoint_dirs`.
         same_classes: Whether the networks must have the same classes.
         protocol_fields: Fields of the protocol that must be the same.
         protocol_overrides: Values that replace fields of the networks' protocols; None where the

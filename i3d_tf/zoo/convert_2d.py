@@ -18,9 +18,8 @@ from i3d_tf.specs.validation import check_choice
 from i3d_tf.system.files import atomic_write, ensure_disk_space, sha256
 from i3d_tf.weights.assign import WeightsError, assign_weights
 from i3d_tf.weights.slim import read_slim, slim_files
-from i3d_tf.weights.store import save_weights
+from i3d_tf.weights.store import save_weights, user_checkpoint_dir
 from i3d_tf.zoo.network_file import load_keras
-from i3d_tf.zoo.resolve import CHECKPOINT_DIR
 
 # The way in which the first layer reads a stream's channels, for the manifest.
 FIRST_LAYER = {
@@ -34,12 +33,13 @@ def inflated_name(stream: str) -> str:
     return f"{slim.NAME}_inflated_{stream}"
 
 
-def convert_slim(source: os.PathLike | str, output_dir: os.PathLike | str = CHECKPOINT_DIR) -> Path:
+def convert_slim(source: os.PathLike | str, output_dir: os.PathLike | str | None = None) -> Path:
     """Converts TF-Slim's Inception-v1; writes weights only if every variable fits.
 
     Args:
         source: The checkpoint, see `i3d_tf.weights.slim.slim_files`.
-        output_dir: Folder of `slim_inception_v1.weights.h5` and `manifest.json`.
+        output_dir: Folder of `slim_inception_v1.weights.h5` and `manifest.json`; None is
+            `checkpoints` in the user's cache.
 
     Returns:
         The path of the weights, which `i3d_tf.load("slim_inception_v1")` loads.
@@ -56,7 +56,7 @@ def convert_slim(source: os.PathLike | str, output_dir: os.PathLike | str = CHEC
 
 def inflate_slim(
     source: os.PathLike | str,
-    output_dir: os.PathLike | str = CHECKPOINT_DIR,
+    output_dir: os.PathLike | str | None = None,
     init: str = "repeat",
 ) -> list[Path]:
     """Inflates TF-Slim's Inception-v1 to I3D, for RGB and for flow.
@@ -67,7 +67,8 @@ def inflate_slim(
 
     Args:
         source: The checkpoint, see `i3d_tf.weights.slim.slim_files`.
-        output_dir: Folder of the two files and `manifest.json`.
+        output_dir: Folder of the two files and `manifest.json`; None is
+            `checkpoints` in the user's cache.
         init: One of `i3d_tf.inflation.kernels.INITS`.
 
     Returns:
@@ -93,7 +94,7 @@ def inflate_slim(
 def inflate_application(
     application: str,
     source: os.PathLike | str | None = None,
-    output_dir: os.PathLike | str = CHECKPOINT_DIR,
+    output_dir: os.PathLike | str | None = None,
 ) -> Path:
     """Inflates a network of `keras.applications` with its weights.
 
@@ -101,7 +102,8 @@ def inflate_application(
         application: Its name there, such as "ResNet50".
         source: A file with its weights (`.weights.h5`, `.h5`) or with the model (`.keras`). None
             means those of ImageNet, which Keras downloads or has in its cache.
-        output_dir: Folder of `<application>_inflated.keras`.
+        output_dir: Folder of `<application>_inflated.keras`; None is
+            `checkpoints` in the user's cache.
 
     Returns:
         The path of the model, which `i3d_tf.zoo.load_keras` loads.
@@ -112,7 +114,8 @@ def inflate_application(
     """
     check_choice("application", application, applications())
     model = inflate(_model_2d(application, source))
-    path = Path(output_dir) / f"{application}_inflated.keras"
+    folder = user_checkpoint_dir() if output_dir is None else Path(output_dir)
+    path = folder / f"{application}_inflated.keras"
     path.parent.mkdir(parents=True, exist_ok=True)
     ensure_disk_space(path.parent, 5 * model.count_params())  # four bytes each, and the config
     with atomic_write(path, ".keras") as temporary:

@@ -17,7 +17,7 @@ from i3d_tf.specs.inception_v1 import (
 )
 from i3d_tf.weights.assign import WeightsError, assign_weights, read_weights
 from i3d_tf.zoo.network_file import load_network
-from i3d_tf.zoo.resolve import CHECKPOINT_DIR, resolve
+from i3d_tf.zoo.resolve import resolve
 
 if TYPE_CHECKING:
     import keras
@@ -28,7 +28,7 @@ TRUNKS = ("", "rgb_stream/", "flow_stream/")  # prefixes of the paths of a 2D tr
 def write_initial_weights(
     model: "keras.Model",
     init: os.PathLike | str,
-    checkpoint_dir: os.PathLike | str = CHECKPOINT_DIR,
+    checkpoint_dir: os.PathLike | str | None = None,
     width_multiplier: float = 1.0,
 ) -> None:
     """Assigns the weights to start with, and warns of layers that stay untrained.
@@ -40,9 +40,9 @@ def write_initial_weights(
 
     Args:
         model: The network.
-        init: A release or another name in the checkpoint directory; the folder of a training run,
-            which means its best state; a `.keras` file; or a `.weights.h5` file of I3D.
-        checkpoint_dir: Directory in which names are looked up.
+        init: A release or another known name; the folder of a training run, which means its best
+            state; a `.keras` file; or a `.weights.h5` file of I3D.
+        checkpoint_dir: See `i3d_tf.zoo.resolve.checkpoint_dirs`.
         width_multiplier: The network's.
 
     Raises:
@@ -71,7 +71,7 @@ def write_initial_weights(
 
 def read_initial_weights(
     init: os.PathLike | str,
-    checkpoint_dir: os.PathLike | str = CHECKPOINT_DIR,
+    checkpoint_dir: os.PathLike | str | None = None,
     width_multiplier: float = 1.0,
 ) -> dict[str, np.ndarray]:
     """Reads `variable.path` to value of the weights to start with; see `write_initial_weights`."""

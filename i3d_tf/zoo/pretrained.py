@@ -16,7 +16,7 @@ from i3d_tf.specs.inception_v1 import FIRST_KERNEL, HEAD
 from i3d_tf.specs.validation import check_choice
 from i3d_tf.weights.assign import WeightsError, assign_weights, read_weights
 from i3d_tf.zoo.network_file import load_keras, load_network, load_weights_file
-from i3d_tf.zoo.resolve import CHECKPOINT_DIR, KERAS_FILE, WEIGHTS_FILE, resolve
+from i3d_tf.zoo.resolve import KERAS_FILE, WEIGHTS_FILE, resolve
 
 if TYPE_CHECKING:
     import keras
@@ -62,7 +62,7 @@ def InceptionI3D(  # noqa: N802 - a model family's name, as in keras.application
     dropout_rate: float = 0.0,
     width_multiplier: float = 1.0,
     name: str = "inception_i3d",
-    checkpoint_dir: os.PathLike | str = CHECKPOINT_DIR,
+    checkpoint_dir: os.PathLike | str | None = None,
 ) -> "keras.Model":
     """Builds Inception-v1 I3D (arXiv:1705.07750) as a functional Keras model.
 
@@ -74,9 +74,10 @@ def InceptionI3D(  # noqa: N802 - a model family's name, as in keras.application
 
     Args:
         include_top: Whether the head follows `Mixed_5c`.
-        weights: None (untrained), a name in the checkpoint directory, such as the release
-            "rgb_imagenet", or the path of a `.weights.h5` or `.keras` file of this network. Where
-            they have another number of classes, everything but the head is loaded, with a warning.
+        weights: None (untrained), a name, such as the release "rgb_imagenet", or the path of a
+            `.weights.h5` or `.keras` file of this network. Where they have another number of
+            classes, everything but the head is loaded, with a warning. A release that is nowhere
+            is downloaded.
         input_tensor: A symbolic Keras tensor to build on, (N, T, H, W, C).
         input_shape: (T, H, W, C); T >= 9, H and W >= 32, each of the three may be None (any). C is
             3 for RGB and 2 for flow. Default: any size, and the channels of `weights`, else 3.
@@ -87,11 +88,11 @@ def InceptionI3D(  # noqa: N802 - a model family's name, as in keras.application
         dropout_rate: Dropout between the average pool and the last convolution; the paper has 0.5.
         width_multiplier: Scales the number of filters everywhere.
         name: The model's name.
-        checkpoint_dir: Directory in which named weights are looked up.
+        checkpoint_dir: See `i3d_tf.zoo.resolve.checkpoint_dirs`.
 
     Raises:
         ValueError: An argument cannot work, or the weights do not fit.
-        FileNotFoundError: The weights do not exist; the message says how to make them.
+        FileNotFoundError: The weights are nowhere, and cannot be downloaded.
     """
     arguments = {
         "include_top": include_top,
@@ -117,14 +118,15 @@ def InceptionI3D(  # noqa: N802 - a model family's name, as in keras.application
 
 def load(
     release: str,
-    checkpoint_dir: os.PathLike | str = CHECKPOINT_DIR,
+    checkpoint_dir: os.PathLike | str | None = None,
     input_shape: tuple[int | None, ...] | None = None,
 ) -> "keras.Model":
     """Loads a network with the weights of a release.
 
     Args:
-        release: A release's name, or any other name in the directory's manifest.
-        checkpoint_dir: Directory in which `tools/convert.py` has put the weights.
+        release: A release's name, or any other known one. A release that is nowhere is downloaded
+            into the user's cache, see `i3d_tf.system.cache`.
+        checkpoint_dir: See `i3d_tf.zoo.resolve.checkpoint_dirs`.
         input_shape: (T, H, W, C), or (H, W, C) of a 2D network, default any size; a fixed size runs
             a little faster.
 
@@ -133,7 +135,7 @@ def load(
         a 2D architecture, -> logits.
 
     Raises:
-        FileNotFoundError: The weights do not exist; the message names the command that makes them.
+        FileNotFoundError: The weights are nowhere, and cannot be downloaded.
         ValueError: The file is not the one of the manifest.
     """
     return load_network(resolve(release, checkpoint_dir, paths=()), input_shape)

@@ -1,4 +1,4 @@
-"""Resolution of references to weights: training runs, files, names in a checkpoint directory."""
+"""References to weights and the files they mean: training runs, files, and names."""
 
 import os
 from collections.abc import Collection, Mapping
@@ -7,11 +7,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from i3d_tf.specs import slim
 from i3d_tf.specs.releases import RELEASES
+from i3d_tf.system.cache import OFFLINE_VARIABLE, is_offline
 from i3d_tf.system.files import sha256
-from i3d_tf.weights.store import SUFFIX, find_weights
+from i3d_tf.weights.store import MANIFEST, SUFFIX, find_weights, read_manifest, user_checkpoint_dir
 
-CHECKPOINT_DIR = "checkpoints"
+_PACKAGE = Path(__file__).resolve().parent.parent
 
 NAME = "name"
 RUN = "run"
@@ -58,19 +60,21 @@ class ResolvedWeights:
 
 def resolve(
     reference: os.PathLike | str,
-    checkpoint_dir: os.PathLike | str = CHECKPOINT_DIR,
+    checkpoint_dir: os.PathLike | str | None = None,
     paths: Collection[str] = tuple(PATHS),
 ) -> ResolvedWeights:
     """Returns the file that a reference to weights means.
 
     Args:
         reference: The folder of a training run, which means its best state; a `.keras` or
-            `.weights.h5` file; or a name in the manifest, such as a release.
-        checkpoint_dir: Directory in which names are looked up.
+            `.weights.h5` file; or a name, such as a release. A release that is nowhere is
+            downloaded into the user's cache.
+        checkpoint_dir: See `checkpoint_dirs`.
         paths: Kinds of paths that are allowed, out of `PATHS`; everything else is a name.
 
     Raises:
-        FileNotFoundError: The weights do not exist; the message says how to get them.
+        FileNotFoundError: The weights are nowhere, and cannot be downloaded; the message says how
+            to get them.
         WeightsError: A named file is not the one of the manifest, or the manifest is damaged.
         ValueError: The reference is a file of another kind.
     """
@@ -91,14 +95,63 @@ def resolve(
     except FileNotFoundError as error:
         if not (path.suffix and paths):
             raise
-        name = f"a name in {checkpoint_dir} (such as {next(iter(RELEASES))})"
+        name = f"a known name (such as {next(iter(RELEASES))})"
         *first, last = [name, *(PATHS[kind] for kind in PATHS if kind in paths)]
         raise ValueError(
             f"Weights must be {', '.join(first)} or {last}; received {text!r}."
         ) from error
 
 
+def checkpoint_dirs(checkpoint_dir: os.PathLike | str | None = None) -> tuple[Path, ...]:
+    """Returns the directories in which names are looked up, first to last.
+
+    Args:
+        checkpoint_dir: The one to look into first; None for none. Then come the one in the user's
+            cache (see `i3d_tf.system.cache`) and the one that ships with the package.
+    """
+    first = () if checkpoint_dir is None else (Path(checkpoint_dir),)
+    return tuple(dict.fromkeys((*first, user_checkpoint_dir(), shipped_checkpoint_dir())))
+
+
+def shipped_checkpoint_dir() -> Path:
+    """Returns the directory of the small networks that ship: of the package, or of its sources."""
+    installed, source_tree = _PACKAGE / "checkpoints", _PACKAGE.parent
+    if (installed / MANIFEST).is_file() or not (source_tree / "setup.py").is_file():
+        return installed
+    return source_tree / "checkpoints"
+
+
 def _resolve_name(name, checkpoint_dir):
     """Looks a name up: the only place that knows where named weights may be."""
-    path, row = find_weights(name, checkpoint_dir)
+    places = checkpoint_dirs(checkpoint_dir)
+    for place in places:
+        if found := find_weights(name, place):
+            return ResolvedWeights(name, found[0], NAME, found[1])
+    if name not in RELEASES:
+        raise FileNotFoundError(_unknown_name(name, places))
+    if is_offline():
+        raise FileNotFoundError(
+            f"{name}: not in {_join(places)}, and {OFFLINE_VARIABLE} forbids downloads. Unset it "
+            f"for one run, or give --checkpoint_dir=FOLDER with the converted weights."
+        )
+    from i3d_tf.zoo.releases import fetch_release  # Keras is slow to import
+
+    path, row = fetch_release(name)
     return ResolvedWeights(name, path, NAME, row)
+
+
+def _unknown_name(name, places):
+    known = sorted({row for place in places for row in read_manifest(place)})
+    message = f"No weights named {name!r} in {_join(places)} (there: {', '.join(known) or 'none'})."
+    if name.startswith(slim.NAME):
+        inflate = "" if name == slim.NAME else " --inflate"
+        return (
+            f"{message} Make them: unpack {slim.ARCHIVE_URL}, then python tools/convert.py "
+            f"--release={slim.NAME}{inflate} --source=FOLDER"
+        )
+    return f"{message} The releases are {', '.join(RELEASES)}."
+
+
+def _join(places):
+    *first, last = map(str, places)
+    return f"{', '.join(first)} or {last}" if first else last

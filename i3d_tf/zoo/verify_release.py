@@ -11,10 +11,11 @@ from i3d_tf.models.two_stream import two_stream
 from i3d_tf.specs.published import PUBLISHED_OUTPUT
 from i3d_tf.specs.releases import SAMPLE_FILES, UPSTREAM_URL
 from i3d_tf.specs.streams import CHANNELS, CROP_SIZE
+from i3d_tf.system.cache import cache_dir
 from i3d_tf.system.files import git_blob_id
 from i3d_tf.weights.assign import WeightsError
-from i3d_tf.zoo.convert import fetch
 from i3d_tf.zoo.pretrained import load
+from i3d_tf.zoo.releases import UPSTREAM_DIR, fetch
 
 RELATIVE_TOLERANCE = 1e-3  # of the published norm and of each published logit
 SAMPLE_FRAMES = 79
@@ -23,8 +24,8 @@ WEIGHTS = {"rgb": "rgb_imagenet", "flow": "flow_imagenet"}
 
 def verify_release(
     streams: Collection[str],
-    checkpoint_dir: os.PathLike | str,
-    sample_dir: os.PathLike | str,
+    checkpoint_dir: os.PathLike | str | None = None,
+    sample_dir: os.PathLike | str | None = None,
     download: bool = False,
     base_url: str = UPSTREAM_URL,
 ) -> list[str]:
@@ -32,8 +33,8 @@ def verify_release(
 
     Args:
         streams: Some of "rgb", "flow" and "joint".
-        checkpoint_dir: Directory of the converted weights.
-        sample_dir: Folder of the two sample arrays.
+        checkpoint_dir: See `i3d_tf.zoo.resolve.checkpoint_dirs`.
+        sample_dir: Folder of the two sample arrays; None is `upstream` in the user's cache.
         download: Whether to download missing arrays.
         base_url: URL that the upstream paths are appended to.
 
@@ -49,6 +50,7 @@ def verify_release(
         raise ValueError(
             f"`streams` must be some of {tuple(PUBLISHED_OUTPUT)}; received {streams}."
         )
+    sample_dir = cache_dir() / UPSTREAM_DIR if sample_dir is None else sample_dir
     needed = [stream for stream in WEIGHTS if stream in streams or "joint" in streams]
     clips = {stream: read_sample(stream, sample_dir, download, base_url) for stream in needed}
     models = {stream: load(WEIGHTS[stream], checkpoint_dir) for stream in needed}
@@ -64,8 +66,8 @@ def verify_release(
     if differing:
         print("\n".join(lines))
         raise ValueError(
-            f"{checkpoint_dir}: the output differs from the published one for "
-            f"{', '.join(differing)}. Convert the weights again."
+            f"{', '.join(WEIGHTS[stream] for stream in needed)}: the output differs from the "
+            f"published one for {', '.join(differing)}. Delete the weights and convert them again."
         )
     return lines
 

@@ -61,7 +61,7 @@ def test_fvd_of_a_set_with_itself_is_zero(run_tool, tiny_dir, folder):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--real=x.mp4", "--generated=y.mp4"), "No weights named 'rgb_imagenet' in"),
+        (("--real=x.mp4", "--generated=y.mp4"), "rgb_imagenet: not in "),
         (("video.mp4",), "unexpected arguments ['video.mp4']"),
     ],
 )

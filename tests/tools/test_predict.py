@@ -59,8 +59,8 @@ def test_predict_prints_a_table_of_both_streams(run_tool, small_dir, write_grey_
 def test_predict_prints_one_line_for_missing_weights(run_tool, tmp_path):
     status, out, err = run_tool("predict", f"--checkpoint_dir={tmp_path}", "video.mp4")
     assert (status, out, len(err)) == (1, [], 1)
-    assert err[0].startswith("error: No weights named 'rgb_imagenet' in")
-    assert "python tools/convert.py --release=rgb_imagenet --download" in err[0]
+    assert err[0].startswith("error: rgb_imagenet: not in ")
+    assert "I3D_TF_OFFLINE forbids downloads" in err[0]
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from i3d_tf.weights import sonnet
 from i3d_tf.weights.assign import WeightsError, read_weights
 from i3d_tf.weights.store import MANIFEST, read_manifest
 from i3d_tf.zoo import convert as convert_module
+from i3d_tf.zoo import releases as releases_module
 from i3d_tf.zoo.convert import convert, convert_weights, download_release
 from i3d_tf.zoo.network_file import load_weights_file
 
@@ -100,7 +101,7 @@ def narrow_network(monkeypatch):
     """Releases are a sixteenth as wide as they are."""
     monkeypatch.setattr(sonnet, "I3D", NARROW)
     network = partial(inception_i3d, width_multiplier=1 / 16)
-    monkeypatch.setattr(convert_module, "inception_i3d", network)
+    monkeypatch.setattr(releases_module, "inception_i3d", network)
 
 
 def test_convert_writes_weights_and_their_row(
@@ -191,7 +192,7 @@ def test_another_release_changes_nothing(narrow, tmp_path):
 
 def test_weights_that_do_not_fit_the_network_change_nothing(narrow, tmp_path, monkeypatch):
     other = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
-    monkeypatch.setattr(convert_module, "inception_i3d", lambda **_: other)
+    monkeypatch.setattr(releases_module, "inception_i3d", lambda **_: other)
     message = is_refused("rgb_imagenet", narrow, tmp_path)
     assert message.startswith("Nothing was assigned to")
 
