@@ -10,6 +10,7 @@ import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import BinaryIO
 
 from i3d_tf.data.dataset_report import DataReport
 from i3d_tf.data.quarantine import (
@@ -159,9 +160,10 @@ class Journal:
         quarantine: The list beside which the journal lies.
     """
 
+    _file: BinaryIO  # open within the block
+
     def __init__(self, quarantine: os.PathLike | str):
         self._path = Path(f"{quarantine}.journal").absolute()
-        self._file = None
         self._checks = {}
         if self._path.exists():
             self._checks = {check.cut: check for check in read_checks(self._path, torn_end=True)}

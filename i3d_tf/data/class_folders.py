@@ -45,11 +45,11 @@ def read_class_folders(
         classes = sorted({unicodedata.normalize("NFC", name) for name in names})
     if not classes:
         raise ValueError(f"{join(data_dir, base)}: there are no class folders in it.")
-    classes = ClassNames(classes)
-    others = [name for name in sorted(folders) if classes.find(name) is None]
+    class_names = ClassNames(classes)
+    others = [name for name in sorted(folders) if class_names.find(name) is None]
     notes = [f"folders that are not classes: {', '.join(others)}"] if others else []
-    rows = _rows(data_dir, base, folders, classes)
-    return collect(dataset, split, data_dir, classes, rows, quarantine, notes)
+    rows = _rows(data_dir, base, folders, class_names)
+    return collect(dataset, split, data_dir, class_names, rows, quarantine, notes)
 
 
 def _rows(data_dir, base, folders, classes):

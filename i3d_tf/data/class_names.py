@@ -25,7 +25,7 @@ class ClassNames:
     def __init__(self, names: Iterable[str]):
         self.names = tuple(names)
         self._exact = {name: label for label, name in enumerate(self.names)}
-        self._loose = {}
+        self._loose: dict[str, int | None] = {}  # None: it can mean several classes
         for label, name in enumerate(self.names):
             spelling = _loosely(name)
             self._loose[spelling] = None if spelling in self._loose else label

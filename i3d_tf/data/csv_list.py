@@ -66,9 +66,9 @@ def read_csv_list(
                 f"{path}: its labels are numbers. Give the class names in label order with "
                 "`classes`, a list or a file with a name on each line."
             )
-    classes = ClassNames(classes)
-    rows = _rows(path, classes)
-    return collect(dataset, split, data_dir, classes, rows, quarantine)
+    class_names = ClassNames(classes)
+    rows = _rows(path, class_names)
+    return collect(dataset, split, data_dir, class_names, rows, quarantine)
 
 
 def _lists_beside(path):

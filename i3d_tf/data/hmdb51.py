@@ -52,9 +52,9 @@ def read_hmdb51(
             f"{dataset.name}: there is no <class>_test_split{split[-1]}.txt in "
             f"{' or '.join(folders)}. Name their folder with `annotation`."
         )
-    classes = ClassNames(sorted(lists)).subset(classes)
-    rows = _rows(lists, CODES[split[:-1]], dataset.video_folders, classes)
-    return collect(dataset, split, data_dir, classes, rows, quarantine)
+    class_names = ClassNames(sorted(lists)).subset(classes)
+    rows = _rows(lists, CODES[split[:-1]], dataset.video_folders, class_names)
+    return collect(dataset, split, data_dir, class_names, rows, quarantine)
 
 
 def _lists(folder, number):

@@ -1,7 +1,7 @@
 """One function for all readers of datasets."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from i3d_tf.data.class_folders import read_class_folders
 from i3d_tf.data.class_names import read_class_names
@@ -15,7 +15,7 @@ from i3d_tf.specs.datasets import find_dataset
 from i3d_tf.specs.stick_actions import STICK_LABELS
 from i3d_tf.system.storage import is_folder
 
-READERS = {
+READERS: dict[str, Callable[..., VideoDataset]] = {
     "csv": read_csv_list,
     "hmdb51": read_hmdb51,
     "kinetics": read_kinetics,
@@ -56,23 +56,23 @@ def read_dataset(
     spec = find_dataset(dataset)
     if spec.splits and split not in spec.splits:
         raise ValueError(f"`split` of {dataset} must be one of {spec.splits}; received {split!r}.")
-    data_dir = _folder("data_dir", data_dir)
+    folder = _existing_folder("data_dir", data_dir)
     annotation = None if annotation is None else os.fspath(annotation)
     classes = read_class_names(classes)
     if dataset == "stick_actions" and classes is None:
         classes = STICK_LABELS
-    quarantine = Quarantine(quarantine)
+    unreadable = Quarantine(quarantine)
     if spec.form == "class_folders":
         if annotation is not None:
             raise ValueError(
                 f"`annotation` must be None, class_folders has none; received {annotation!r}."
             )
-        return read_class_folders(spec, data_dir, split, classes, quarantine)
+        return read_class_folders(spec, folder, split, classes, unreadable)
     read = READERS[spec.form]
-    return read(spec, data_dir, split, annotation, classes, quarantine)
+    return read(spec, folder, split, annotation, classes, unreadable)
 
 
-def _folder(argument, path):
+def _existing_folder(argument: str, path: os.PathLike | str) -> str:
     path = os.fspath(path)
     if not is_folder(path):
         raise FileNotFoundError(f"`{argument}` {path}: there is no such folder.")

@@ -26,8 +26,8 @@ class VideoFiles:
     def __init__(self, data_dir: str):
         self.other_endings = 0
         self._data_dir = data_dir
-        self._listings = {}
-        self._existing = {}
+        self._listings: dict[str, dict[str, list[str]]] = {}
+        self._existing: dict[tuple[str, ...], list[str]] = {}
 
     def find(self, folders: tuple[str, ...], name: str) -> str | None:
         """Returns the path of a video below data_dir, or None.

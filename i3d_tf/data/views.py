@@ -4,6 +4,7 @@ A view is a window in time, a position of the crop, and whether it is mirrored. 
 number of frames of a video into views: `random_view` for training, `evaluation_views` for testing.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -51,8 +52,9 @@ def random_view(
     indices = random_window(num_available, num_frames, generator)
     top, left, coin = generator.random(3)
     factors = 1.0 + jitter * generator.uniform(-1.0, 1.0, len(JITTERED))
+    brightness, contrast, saturation = map(float, factors)
     mirrored = bool(flip and coin < 0.5)
-    return View(indices, float(top), float(left), mirrored, tuple(map(float, factors)))
+    return View(indices, float(top), float(left), mirrored, (brightness, contrast, saturation))
 
 
 def evaluation_views(
@@ -67,7 +69,7 @@ def evaluation_views(
         crops: 1 takes the center; more are spread evenly along the longer side.
     """
     if windows == 1:
-        spans = [first_frames(num_available, num_frames)]
+        spans: Iterable[np.ndarray] = [first_frames(num_available, num_frames)]
     else:
         spans = uniform_windows(num_available, num_frames, windows)
     positions = [0.5] if crops == 1 else [crop / (crops - 1) for crop in range(crops)]

@@ -127,7 +127,7 @@ class _Inflater:
         """Returns the outputs of a call."""
         plan = self.plans.get(id(call.operation))
         _check_merge(call)
-        inputs = call.inputs
+        inputs: Sequence[_Features] = call.inputs
         if self.padding == "valid" and len(inputs) > 1:
             inputs = _align(call.name, inputs)
         elif self.padding == "valid" and plan is not None:
@@ -145,7 +145,7 @@ class _Inflater:
 
     def sources(self) -> dict[str, Any]:
         """Returns the 2D variable for each variable, see `Inflation`."""
-        sources = {}
+        sources: dict[str, Any] = {}
         for operation, chain in self.chains.values():
             targets = [weight for layer in chain for weight in getattr(layer, "weights", ())]
             weights = getattr(operation, "weights", ())

@@ -136,7 +136,7 @@ def layers_3d(
         ValueError: It has no 3D form.
     """
     operation = call.operation
-    if type(operation) in (rules or {}):
+    if rules and type(operation) in rules:
         return [rules[type(operation)](operation)]
     if getattr(operation, "data_format", None) == "channels_first":
         raise ValueError(

@@ -43,7 +43,8 @@ class StackTime(keras.layers.Layer):
         self._check(input_shape)
         batch, time, height, width, channels = input_shape
         steps = None if time is None else time // self.frames
-        return (batch, steps, height, width, self.frames * channels)
+        stacked = None if channels is None else self.frames * channels
+        return (batch, steps, height, width, stacked)
 
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments."""

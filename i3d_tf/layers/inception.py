@@ -7,7 +7,7 @@ import keras
 from keras import KerasTensor, ops
 
 from i3d_tf.layers.unit import UNITS, Unit
-from i3d_tf.specs.geometry import Shape, filters_out
+from i3d_tf.specs.geometry import Shape
 from i3d_tf.specs.inception_v1 import Conv, Mixed, Row, branches
 
 POOLS = {2: keras.layers.MaxPooling2D, 3: keras.layers.MaxPooling3D}
@@ -22,10 +22,9 @@ def layer_for(row: Row, **kwargs: Any) -> keras.layers.Layer:
     """
     if isinstance(row, Mixed):
         return InceptionBlock(*row[1:], name=row.name, **kwargs)
-    rank = len(row.kernel)
     if isinstance(row, Conv):
-        return UNITS[rank](row.filters, row.kernel, row.stride, name=row.name, **kwargs)
-    return POOLS[rank](
+        return UNITS[row.rank](row.filters, row.kernel, row.stride, name=row.name, **kwargs)
+    return POOLS[row.rank](
         row.kernel,
         row.stride,
         padding="same",
@@ -85,7 +84,7 @@ class InceptionBlock(keras.layers.Layer):
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
-        self.row = Mixed(self.name, branch_0, tuple(branch_1), tuple(branch_2), branch_3, rank)
+        self.row = Mixed(self.name, branch_0, _pair(branch_1), _pair(branch_2), branch_3, rank)
         self.branches = [
             Branch(rows, dtype=self.dtype_policy, name=f"Branch_{index}")
             for index, rows in enumerate(branches(self.row))
@@ -103,7 +102,7 @@ class InceptionBlock(keras.layers.Layer):
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """Returns (N, *positions, sum of the four branches' filters)."""
-        return (*input_shape[:-1], filters_out(self.row, input_shape[-1]))
+        return (*input_shape[:-1], self.row.filters)
 
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments."""
@@ -136,10 +135,11 @@ class FusedInceptionBlock(keras.layers.Layer):
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
-        self.row = Mixed(self.name, branch_0, tuple(branch_1), tuple(branch_2), branch_3, rank)
-        (first,), (second, cube_1), (third, cube_2), (pool, projection) = branches(self.row)
-        self.entry_filters = (first.filters, second.filters, third.filters)
-        self.entry = self._unit(first._replace(filters=sum(self.entry_filters)), "entry")
+        self.row = Mixed(self.name, branch_0, _pair(branch_1), _pair(branch_2), branch_3, rank)
+        (first,), (_, cube_1), (_, cube_2), (pool, projection) = branches(self.row)
+        self.entry_filters = (branch_0, self.row.branch_1[0], self.row.branch_2[0])
+        entry = Conv("entry", sum(self.entry_filters), first.kernel, first.stride)
+        self.entry = self._unit(entry, "entry")
         self.branch_1 = self._unit(cube_1, "Branch_1")
         self.branch_2 = self._unit(cube_2, "Branch_2")
         self.pool = layer_for(pool, dtype=self.dtype_policy)
@@ -168,7 +168,7 @@ class FusedInceptionBlock(keras.layers.Layer):
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """Returns (N, *positions, sum of the four branches' filters)."""
-        return (*input_shape[:-1], filters_out(self.row, input_shape[-1]))
+        return (*input_shape[:-1], self.row.filters)
 
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments."""
@@ -184,3 +184,8 @@ class FusedInceptionBlock(keras.layers.Layer):
             dtype=self.dtype_policy,
             name=name,
         )
+
+
+def _pair(filters: Sequence[int]) -> tuple[int, int]:
+    first, second = filters
+    return first, second

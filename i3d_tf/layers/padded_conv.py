@@ -227,11 +227,12 @@ class AlignTime(keras.layers.Layer):
 
     def compute_output_shape(self, input_shape: list[Shape]) -> list[Shape]:
         """Returns [(N, T, ...)]."""
-        times = [shape[1] for shape in input_shape]
-        if None in times:
-            time = None
-        else:
-            time = min(t - start for t, start in zip(times, self.starts, strict=True))
+        known = [
+            shape[1] - start
+            for shape, start in zip(input_shape, self.starts, strict=True)
+            if shape[1] is not None
+        ]
+        time = min(known) if len(known) == len(input_shape) else None
         return [(shape[0], time, *shape[2:]) for shape in input_shape]
 
     def compute_output_spec(self, inputs: list[KerasTensor]) -> list[KerasTensor]:

@@ -51,7 +51,8 @@ class FeatureStatistics:
         self.count: int = 0
         self.mean: np.ndarray | None = None
         self.metadata: dict[str, Any] = dict(metadata or {})
-        self._scatter = None  # sum of the outer products of the deviations from the mean
+        # Sum of the outer products of the deviations from the mean.
+        self._scatter: np.ndarray | None = None
 
     @classmethod
     def of(
@@ -65,9 +66,7 @@ class FeatureStatistics:
     @property
     def covariance(self) -> np.ndarray:
         """Covariance, float64 (D, D), divided by count - 1; at least 2 samples are needed."""
-        if self.count < 2:
-            raise ValueError(f"A covariance needs at least 2 samples; received {self.count}.")
-        return self._scatter / (self.count - 1)
+        return self._gaussian()[1]
 
     def add(self, features: np.ndarray) -> None:
         """Adds samples.
@@ -89,6 +88,12 @@ class FeatureStatistics:
         """Adds the samples of other statistics."""
         if other.count:
             self._merge(other.count, other.mean, other._scatter)
+
+    def _gaussian(self) -> tuple[np.ndarray, np.ndarray]:
+        """Returns mean and covariance."""
+        if self.mean is None or self._scatter is None or self.count < 2:
+            raise ValueError(f"A covariance needs at least 2 samples; received {self.count}.")
+        return self.mean, self._scatter / (self.count - 1)
 
     def _merge(self, count, mean, scatter):
         if self.count == 0:
@@ -112,10 +117,11 @@ class FeatureStatistics:
         Args:
             file: A path that ends in .npz, or a file that is open for writing.
         """
+        mean, covariance = self._gaussian()
         np.savez(
             file,
-            mean=self.mean,
-            covariance=self.covariance,
+            mean=mean,
+            covariance=covariance,
             count=np.int64(self.count),
             about=np.array(json.dumps(self.metadata, ensure_ascii=True)),
         )
@@ -186,13 +192,14 @@ def frechet_distance(a: FeatureStatistics, b: FeatureStatistics) -> float:
                 f"A Fréchet distance needs at least 2 samples of each set; received "
                 f"{a.count} and {b.count}."
             )
-    if a.mean.shape != b.mean.shape:
+    (mean_a, covariance_a), (mean_b, covariance_b) = a._gaussian(), b._gaussian()
+    if mean_a.shape != mean_b.shape:
         raise ValueError(
-            f"Both sets must have as many features; received {len(a.mean)} and {len(b.mean)}."
+            f"Both sets must have as many features; received {len(mean_a)} and {len(mean_b)}."
         )
-    common = np.linalg.svd(_factor(a.covariance).T @ _factor(b.covariance), compute_uv=False).sum()
-    variances = np.trace(a.covariance) + np.trace(b.covariance)
-    return max(0.0, float(np.sum((a.mean - b.mean) ** 2) + variances - 2 * common))
+    common = np.linalg.svd(_factor(covariance_a).T @ _factor(covariance_b), compute_uv=False).sum()
+    variances = np.trace(covariance_a) + np.trace(covariance_b)
+    return max(0.0, float(np.sum((mean_a - mean_b) ** 2) + variances - 2 * common))
 
 
 def _factor(covariance):
@@ -262,7 +269,7 @@ def frechet_interval(
             progress()
     whole = frechet_distance(*(_whole(samples) for samples in sets))
     outside = (1 - confidence) / 2
-    below, above = np.quantile(halves - np.mean(halves), [outside, 1 - outside])
+    below, above = np.quantile(np.subtract(halves, np.mean(halves)), [outside, 1 - outside])
     return Interval(max(0.0, float(whole - above)), float(whole - below), confidence, repeats)
 
 

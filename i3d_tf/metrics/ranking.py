@@ -20,7 +20,7 @@ class Prediction(NamedTuple):
     """
 
     label: str
-    index: int
+    index: int  # type: ignore[assignment]  # a public name, which hides the tuple's method
     probability: float
     logit: float
 

@@ -49,9 +49,9 @@ def c3d(
     for row in C3D:
         outputs = layer_for(widen(row, width_multiplier))(outputs)
     outputs = keras.layers.Flatten("channels_last", name="flatten")(outputs)
-    for row in C3D_DENSE:
-        outputs = DenseUnit(widen_units(row.units, width_multiplier), name=row.name)(outputs)
-        outputs = keras.layers.Dropout(dropout_rate, name=f"{row.name}_dropout")(outputs)
+    for dense in C3D_DENSE:
+        outputs = DenseUnit(widen_units(dense.units, width_multiplier), name=dense.name)(outputs)
+        outputs = keras.layers.Dropout(dropout_rate, name=f"{dense.name}_dropout")(outputs)
     # In float32 under every policy, like the logits of all networks.
     outputs = keras.layers.Dense(classes, dtype="float32", name=HEAD)(outputs)
     return keras.Model(clip, outputs, name=name)

@@ -103,7 +103,7 @@ class _BatchNormFolder:
         nodes = nodes_of(model)
         norms = _norms_to_fold(model, nodes)
         folded = {id(norm) for norm in norms.values()}
-        tensors = {}  # by identity of the old tensor
+        tensors: dict[int, KerasTensor] = {}  # by identity of the old tensor
         for node in nodes:
             if node.is_input:
                 outputs = _copy(node.operation).output

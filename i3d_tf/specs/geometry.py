@@ -49,13 +49,13 @@ class TimeSteps(NamedTuple):
     """The time steps of an endpoint.
 
     Attributes:
-        count: Number of steps.
+        length: Number of steps.
         first: Middle of the first step's receptive field, padding included, as a frame's index: 0.5
             is between the first two frames.
         jump: Frames from one step to the next.
     """
 
-    count: int
+    length: int
     first: float
     jump: int
 
@@ -67,11 +67,7 @@ def output_length(length: int, stride: int) -> int:
 
 def filters_out(row: Row, filters_in: int) -> int:
     """Returns the number of channels after a row."""
-    if isinstance(row, Conv):
-        return row.filters
-    if isinstance(row, MaxPool):
-        return filters_in
-    return row.branch_0 + row.branch_1[1] + row.branch_2[1] + row.branch_3
+    return filters_in if isinstance(row, MaxPool) else row.filters
 
 
 def endpoint_shapes(rows: Sequence[Row], clip_shape: Sequence[int]) -> dict[str, tuple[int, ...]]:

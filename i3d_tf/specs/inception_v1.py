@@ -18,6 +18,11 @@ class Conv(NamedTuple):
     kernel: tuple[int, ...]
     stride: tuple[int, ...] = (1, 1, 1)
 
+    @property
+    def rank(self) -> int:
+        """3 for a kernel of (time, height, width), 2 for (height, width)."""
+        return len(self.kernel)
+
 
 class MaxPool(NamedTuple):
     """Max-pooling with SAME padding."""
@@ -25,6 +30,11 @@ class MaxPool(NamedTuple):
     name: str
     kernel: tuple[int, ...]
     stride: tuple[int, ...]
+
+    @property
+    def rank(self) -> int:
+        """See `Conv.rank`."""
+        return len(self.kernel)
 
 
 class Mixed(NamedTuple):
@@ -44,6 +54,11 @@ class Mixed(NamedTuple):
     branch_2: tuple[int, int]
     branch_3: int
     rank: int = 3
+
+    @property
+    def filters(self) -> int:
+        """Number of channels of the four branches together."""
+        return self.branch_0 + self.branch_1[1] + self.branch_2[1] + self.branch_3
 
 
 Row = Conv | MaxPool | Mixed
@@ -100,7 +115,7 @@ def kernel_path(layer: str, rank: int) -> str:
 
 def rank_of(rows: Sequence[Row]) -> int:
     """Returns 3 for rows with time, and 2 for rows without."""
-    return len(rows[0].kernel)
+    return rows[0].rank
 
 
 def name_without_time(name: str) -> str:
@@ -112,10 +127,15 @@ def name_without_time(name: str) -> str:
 
 def without_time(row: Row) -> Row:
     """Returns a row of the 2D network: without the first number, with TF-Slim's name."""
-    row = row._replace(name=name_without_time(row.name))
     if isinstance(row, Mixed):
-        return row._replace(rank=2)
-    return row._replace(kernel=row.kernel[1:], stride=row.stride[1:])
+        return row._replace(name=name_without_time(row.name), rank=2)
+    return _unit_without_time(row)
+
+
+def _unit_without_time(unit: Conv | MaxPool) -> Conv | MaxPool:
+    return unit._replace(
+        name=name_without_time(unit.name), kernel=unit.kernel[1:], stride=unit.stride[1:]
+    )
 
 
 def widen(row: Row, width_multiplier: float) -> Row:
@@ -153,7 +173,7 @@ def branches(row: Mixed) -> tuple[tuple[Conv | MaxPool, ...], ...]:
     )
     if row.rank == 3:
         return with_time
-    return tuple(tuple(without_time(unit) for unit in branch) for branch in with_time)
+    return tuple(tuple(_unit_without_time(unit) for unit in branch) for branch in with_time)
 
 
 # The 2D network; its shapes for an image of 224 x 224 are those beside `I3D`, without the first.

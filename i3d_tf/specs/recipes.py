@@ -6,7 +6,7 @@ by a flag of the same name.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypedDict
 
 from i3d_tf.specs.architectures import ARCHITECTURES
 from i3d_tf.specs.inception_v1 import MIN_SIZE
@@ -241,12 +241,22 @@ def _fine_tuning(name, dataset):
     )
 
 
+class StickSampling(TypedDict, total=False):
+    """The fields of a recipe that differ between networks for the embedded dataset."""
+
+    train_frames: int
+    test_frames: int
+    test_windows: int
+    rgb_step: int
+    frame_rate: float
+
+
 STICK_ACTIONS = "stick_actions"
 _STICK_STEPS = 1_440  # 32 epochs of 360 clips
 # The paper's sampling, for clips of 2 s instead of 10 s, so that a clip spans a whole action. That
 # takes 16 frames at 25/3 per second; networks of ten flow fields at a time keep the paper's 25, and
 # so its distance between two frames of flow.
-STICK_SAMPLING = {
+STICK_SAMPLING: dict[str, StickSampling] = {
     I3D_MODEL: {"train_frames": 16, "test_frames": 16, "frame_rate": 25 / 3},
     "convnet_lstm": {"train_frames": 16, "test_frames": 16, "frame_rate": 25 / 3},
     "c3d": {"train_frames": 16, "test_frames": 16, "frame_rate": 25 / 3},

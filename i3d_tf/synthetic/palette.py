@@ -23,7 +23,8 @@ CANDIDATES = 24
 
 def colour(hue: float, saturation: float, value: float) -> Colour:
     """Returns the RGB colour of a hue in turns, a saturation and a value in [0, 1]."""
-    return tuple(round(255 * channel) for channel in hsv_to_rgb(hue, saturation, value))
+    red, green, blue = (round(255 * channel) for channel in hsv_to_rgb(hue, saturation, value))
+    return red, green, blue
 
 
 def vivid(rng: np.random.Generator) -> Colour:
@@ -55,9 +56,12 @@ def contrasting(rng: np.random.Generator, against: Sequence[Colour]) -> Colour:
 
 def shade(rgb: Colour, factor: float) -> Colour:
     """Returns a darker (factor below 1) or lighter (above 1) colour."""
-    return tuple(int(min(255, max(0, round(value * factor)))) for value in rgb)
+    red, green, blue = (int(min(255, max(0, round(value * factor)))) for value in rgb)
+    return red, green, blue
 
 
 def shade_towards(rgb: Colour, other: Colour, share: float) -> Colour:
     """Mixes a share in [0, 1] of another colour into a colour."""
-    return tuple(round((1 - share) * a + share * b) for a, b in zip(rgb, other, strict=True))
+    channels = zip(rgb, other, strict=True)
+    red, green, blue = (round((1 - share) * a + share * b) for a, b in channels)
+    return red, green, blue

@@ -105,7 +105,7 @@ def random_surroundings(rng: np.random.Generator, num_frames: int, size: int) ->
     )
 
 
-def _two_tones(rng):
+def _two_tones(rng: np.random.Generator) -> tuple[Colour, Colour]:
     first, second = muted(rng), muted(rng)
     return first, shade_towards(first, second, rng.uniform(*CONTRAST))
 

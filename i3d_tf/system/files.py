@@ -18,8 +18,10 @@ from pathlib import Path
 
 try:
     import fcntl
+
+    HAS_LOCKS = True
 except ImportError:  # Windows has no such locks
-    fcntl = None
+    HAS_LOCKS = False
 
 BLOCK_BYTES = 1 << 20
 STAGING_PREFIX = ".unfinished-"
@@ -121,7 +123,7 @@ def folder_lock(folder) -> Iterator[bool]:
     Yields:
         Whether the file system has locks; without, the block is entered at once.
     """
-    if fcntl is None:
+    if not HAS_LOCKS:
         yield False
         return
     descriptor = os.open(folder, os.O_RDONLY)
@@ -184,7 +186,7 @@ def _remove_if_abandoned(folder, has_locks):
 
 def _try_lock(file):
     """Locks a file if nobody else does; returns whether it did."""
-    if fcntl is None:
+    if not HAS_LOCKS:
         return False
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -164,11 +164,7 @@ def run_each(
 
 def reason_of_failure(task: Task, error: UserError | MemoryError) -> str:
     """Returns why a task failed, without the name of its source."""
-    if isinstance(error, MemoryError):
-        return NO_MEMORY
-    if getattr(error, "path", None) == task.source:
-        return error.reason
-    return str(error)
+    return NO_MEMORY if isinstance(error, MemoryError) else error.reason_for(task.source)
 
 
 def make_folder(folder):

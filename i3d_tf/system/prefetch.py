@@ -4,6 +4,7 @@ import queue
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 POLL_SECONDS = 0.1  # between two looks whether the consumer has stopped
 
@@ -22,7 +23,7 @@ def prefetch(items: Iterable, size: int) -> Iterator[Iterator]:
     """
     if size < 1:
         raise ValueError(f"`size` must be at least 1; received {size!r}.")
-    buffer = queue.Queue(size)
+    buffer: queue.Queue[tuple[Any, BaseException | None]] = queue.Queue(size)
     stopped = threading.Event()
     thread = threading.Thread(target=_fill, args=(items, buffer, stopped), daemon=True)
     thread.start()

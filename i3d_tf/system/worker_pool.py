@@ -64,7 +64,8 @@ def map_unordered(function, tasks, processes: int, died: Any = None) -> Iterator
         OSError: No process can be started.
     """
     waiting = deque((task, ATTEMPTS) for task in tasks)
-    idle, busy = [], {}
+    idle: list[_Worker] = []
+    busy: dict[Any, _Worker] = {}  # by connection
     try:
         while waiting or busy:
             while waiting and len(busy) < processes:
@@ -74,7 +75,7 @@ def map_unordered(function, tasks, processes: int, died: Any = None) -> Iterator
             for connection in wait(list(busy)):
                 worker = busy.pop(connection)
                 try:
-                    raised, result = connection.recv()
+                    raised, result = worker.connection.recv()
                 except DEATHS:
                     worker.end()
                     if worker.attempts > 1:

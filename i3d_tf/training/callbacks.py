@@ -5,6 +5,7 @@ import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -64,7 +65,7 @@ class StopOnInterrupt(keras.callbacks.Callback):
         self.steps_done = first_step
         self.between_steps = False
         self._stop = None  # the exception to raise between two steps
-        self._handlers = {}
+        self._handlers: dict[int, Any] = {}
 
     def __enter__(self) -> "StopOnInterrupt":
         # Only the main thread receives signals, and only it may set their handlers.

@@ -22,6 +22,10 @@ class VideoError(UserError):
     def __str__(self):
         return f"{self.path}: {self.reason}"
 
+    def reason_for(self, source: str) -> str:
+        """Returns the reason alone if the error is about this source, else the whole message."""
+        return self.reason if source == self.path else str(self)
+
 
 def reason_of(error: Exception) -> str:
     """Returns the text of an error, without numbers and paths.

@@ -83,7 +83,8 @@ def thin(
     kept = []
     for start in range(0, len(points), stretch):
         part = range(start, min(start + stretch, len(points)))
-        ranked = sorted((k for k in part if points[k][1] is not None), key=lambda k: points[k][1])
+        finite = ((value, k) for k in part if (value := points[k][1]) is not None)
+        ranked = [k for _, k in sorted(finite)]
         kept += sorted({part[0], part[-1], *ranked[:1], *ranked[-1:]})
     return [points[k] for k in kept]
 

@@ -9,7 +9,7 @@ import pickletools
 from collections.abc import Callable, Mapping
 from io import BytesIO
 from math import prod
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Literal
 
 import numpy as np
 
@@ -68,7 +68,7 @@ class PickledArray(metaclass=InertType):
     shape: tuple[int, ...] = ()
     dtype: str = ""
     _content: bytes = b""
-    _order: str = "C"
+    _order: Literal["C", "F"] = "C"
 
     def __setstate__(self, state: Any):
         _, shape, dtype, is_fortran, content = state
@@ -89,6 +89,8 @@ class PickledArray(metaclass=InertType):
 
 class _PickledDtype(metaclass=InertType):
     """A type of numbers in a pickle, little-endian."""
+
+    name: str
 
     def __new__(cls, code="", *flags):
         dtype = super().__new__(cls)

@@ -21,12 +21,12 @@ class CheckpointFiles(NamedTuple):
     """The files of a checkpoint.
 
     Attributes:
-        index: File with names and shapes.
-        data: File with the values; the same file in V1.
+        index_file: File with names and shapes.
+        data_file: File with the values; the same file in V1.
     """
 
-    index: Path
-    data: Path
+    index_file: Path
+    data_file: Path
 
 
 class Source(NamedTuple):
@@ -76,11 +76,11 @@ def read_checkpoint(
             corrupt. The checksum of each value is verified while it is read.
     """
     reader, shapes = _open(files)
-    _check_names(shapes, sources, title, tuple(ignored), files.index)
-    _check_shapes(shapes, sources, title, files.index)
+    _check_names(shapes, sources, title, tuple(ignored), files.index_file)
+    _check_shapes(shapes, sources, title, files.index_file)
     _check_values_present(shapes, files)
     return {
-        path: _read(reader, name, files.data).reshape(shape)
+        path: _read(reader, name, files.data_file).reshape(shape)
         for path, (name, shape) in sources.items()
     }
 
@@ -93,12 +93,12 @@ def _open(files):
         if file.stat().st_size == 0:
             raise WeightsError(f"{file}: the file is empty.")
     try:
-        reader = tf.train.load_checkpoint(os.fspath(files.index).removesuffix(INDEX_SUFFIX))
+        reader = tf.train.load_checkpoint(os.fspath(files.index_file).removesuffix(INDEX_SUFFIX))
         return reader, reader.get_variable_to_shape_map()
     except (tf.errors.OpError, ValueError, RuntimeError) as error:
-        what = "checkpoint" if files.index == files.data else "checkpoint index"
+        what = "checkpoint" if files.index_file == files.data_file else "checkpoint index"
         raise WeightsError(
-            f"{files.index}: not a readable {what} ({_first_line(error)})."
+            f"{files.index_file}: not a readable {what} ({_first_line(error)})."
         ) from error
 
 
@@ -126,11 +126,11 @@ def _check_shapes(shapes, sources, title, index):
 def _check_values_present(shapes, files):
     """Checks that the data file is large enough for all values in the index."""
     needed = sum(int(np.prod(shape)) for shape in shapes.values()) * 4
-    found = files.data.stat().st_size
+    found = files.data_file.stat().st_size
     if found < needed:
         raise WeightsError(
-            f"{files.data}: truncated: {found:,} bytes of the {needed:,} in {files.index.name}. "
-            "Download it again."
+            f"{files.data_file}: truncated: {found:,} bytes of the {needed:,} in "
+            f"{files.index_file.name}. Download it again."
         )
 
 

@@ -58,14 +58,14 @@ def convert_weights(
         if inflate:
             return inflate_slim(source, output_dir)
         return [convert_slim(source, output_dir)]
-    check_choice("release", release, (*RELEASES, slim.NAME))
+    name = check_choice("release", release, (*RELEASES, slim.NAME))
     if inflate:
         raise ValueError(
             f"--inflate is for 2D networks, and {release} is 3D already. Leave it out."
         )
     if download == (source is not None):
         raise ValueError(f"--release={release} needs either --source=DIR_OR_PREFIX or --download.")
-    if download:
+    if source is None:
         folder = user_checkpoint_dir() if output_dir is None else Path(output_dir)
-        source = download_release(release, folder / UPSTREAM_DIR / release, base_url)
-    return [convert(release, source, output_dir)]
+        source = download_release(name, folder / UPSTREAM_DIR / name, base_url)
+    return [convert(name, source, output_dir)]

@@ -5,6 +5,7 @@ import zipfile
 from typing import TYPE_CHECKING
 
 from i3d_tf.models.inception import inception_i3d, inception_v1
+from i3d_tf.specs.geometry import filters_out
 from i3d_tf.specs.inception_v1 import I3D, widen
 from i3d_tf.weights.assign import WeightsError
 from i3d_tf.weights.weights_file import RANKS, describe_weights
@@ -83,7 +84,7 @@ def load_weights_file(
         WeightsError: The file is damaged, or does not fit.
     """
     found = describe_weights(path, architecture)
-    filters = widen(I3D[0], width_multiplier).filters
+    filters = filters_out(widen(I3D[0], width_multiplier), found.channels)
     if found.filters != filters:
         raise WeightsError(
             f"{path}: its first layer has {found.filters} filters; with width_multiplier="

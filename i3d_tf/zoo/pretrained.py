@@ -3,6 +3,7 @@
 import inspect
 import os
 import warnings
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,7 +22,7 @@ from i3d_tf.zoo.resolve import KERAS_FILE, WEIGHTS_FILE, resolve
 if TYPE_CHECKING:
     import keras
 
-MODELS = {
+MODELS: dict[str, Callable[..., "keras.Model"]] = {
     "inception_i3d": inception_i3d,
     "inception_v1": inception_v1,
     "convnet_lstm": convnet_lstm,

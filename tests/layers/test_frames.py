@@ -63,6 +63,7 @@ def test_layers_take_unknown_sizes():
     folded = FoldTime()(stacked)
     unfolded = UnfoldTime()([folded, stacked])
     assert stacked.shape == (None, None, None, None, 4)
+    assert StackTime(2).compute_output_shape((None,) * 5) == (None,) * 5
     assert folded.shape == (None, None, None, 4)
     assert unfolded.shape == stacked.shape
     model = keras.Model(clip, LastStep()(unfolded))

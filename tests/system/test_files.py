@@ -130,7 +130,7 @@ def test_staging_dir_removes_folders_without_a_lock(tmp_path):
 
 
 def test_staging_dir_removes_old_folders_where_locks_are_unknown(tmp_path, monkeypatch):
-    monkeypatch.setattr(files, "fcntl", None)
+    monkeypatch.setattr(files, "HAS_LOCKS", False)
     for name, age in (("old", STAGING_LIFETIME + 60), ("new", STAGING_LIFETIME - 60)):
         (tmp_path / f".unfinished-{name}").mkdir()
         os.utime(tmp_path / f".unfinished-{name}", (time.time() - age,) * 2)

@@ -74,7 +74,7 @@ def test_slim_files_takes_folder_prefix_or_file(write, tmp_path):
         assert slim_files(source) == pair
     for part in pair:  # a training names its checkpoints by their steps
         part.rename(part.with_name(part.name.replace("ckpt", "ckpt-12")))
-    assert slim_files(v2 / "model.ckpt-12").index.name == "model.ckpt-12.index"
+    assert slim_files(v2 / "model.ckpt-12").index_file.name == "model.ckpt-12.index"
 
 
 def test_missing_checkpoint_names_the_address(tmp_path):
