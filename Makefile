@@ -19,7 +19,7 @@ help:
 	@echo "make table          train the paper's five architectures and compare them"
 	@echo "make bench          measure speed as ratios to references"
 	@echo "make structure      draw docs/structure.svg: the rooms and the imports between them"
-	@echo "make test           lint, layering and tests"
+	@echo "make test           lint, types, layering and tests"
 	@echo "make test-slow      whole jobs that take longer: kills and restarts, exports, every application"
 	@echo "make test-backends  the network on TensorFlow, JAX and PyTorch, in its own environment"
 	@echo "make test-export    the ONNX export against ONNX Runtime, in a folder of its own"
@@ -41,6 +41,7 @@ $(STAMP):
 lint: env
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/mypy
 
 format: env
 	$(BIN)/ruff check --fix .

@@ -42,18 +42,21 @@ def fetch_release(release: str, base_url: str = UPSTREAM_URL) -> tuple[Path, dic
     folder = cache_dir() / UPSTREAM_DIR / release
     sources = {"upstream": lambda: _from_upstream(spec, folder, base_url)}
     with _locked(folder):
-        if found := find_weights(release, user_checkpoint_dir()):  # another process was quicker
-            return found
+        found = find_weights(release, user_checkpoint_dir())  # by another process, perhaps
         reasons = []
         for fetch_source in sources.values():
+            if found:
+                break
             try:
                 fetch_source()
             except WeightsError as error:
                 reasons.append(str(error))
             else:
                 shutil.rmtree(folder, ignore_errors=True)
-                return find_weights(release, user_checkpoint_dir())
-    raise FileNotFoundError(_unreachable(spec, reasons))
+                found = find_weights(release, user_checkpoint_dir())
+    if not found:
+        raise FileNotFoundError(_unreachable(spec, reasons))
+    return found
 
 
 def convert(
