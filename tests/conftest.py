@@ -1,6 +1,7 @@
 """Fixtures that every room's tests share."""
 
 import shutil
+import signal
 import zlib
 from pathlib import Path
 
@@ -21,6 +22,12 @@ pytest_plugins = [
 ]
 
 REPOSITORY_ROOT = Path(__file__).resolve().parent.parent
+
+
+def pytest_configure():
+    """Lets Ctrl-C reach the tests' children where a shell runs the tests in the background."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session", autouse=True)
