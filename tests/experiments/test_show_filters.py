@@ -27,8 +27,9 @@ def networks(tiny_dir, tmp_path_factory):
     inception_v1(width_multiplier=1 / 16, classes=5).save_weights(folder / "flat.weights.h5")
     (folder / "run").mkdir()
     (folder / "run/run.json").write_text("{}")
-    model = small_model(keras.layers.Conv3D(5, 3), 8, 8, 8, 3)
-    model.save(folder / "run/best.keras")
+    inputs = keras.Input((8, 8, 8, 3))
+    outputs = keras.layers.Conv3D(2, 1)(keras.layers.Conv3D(5, 3)(inputs))
+    keras.Model(inputs, outputs).save(folder / "run/best.keras")
     return {
         "tiny_rgb": (7, 7, 7, 3, 4),
         "tiny_flow": (7, 7, 7, 2, 4),
