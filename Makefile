@@ -11,7 +11,7 @@ STAMP := $(VENV)/installed-from-$(LIBRARIES_KEY)-$(shell cksum < setup.py | cut 
 # A file's tests share what they build, so a file stays in one process; 16 cores need no 16 TensorFlows.
 PARALLEL := --numprocesses=auto --maxprocesses=8 --dist=loadfile
 
-.PHONY: help env lint format test train table bench structure demo test-slow test-backends test-export dist lock clean
+.PHONY: help env lint format test train table bench structure demo test-slow test-backends test-export dist test-install lock clean
 
 help:
 	@echo "make demo           classify rendered clips with the networks that ship"
@@ -24,6 +24,7 @@ help:
 	@echo "make test-backends  the network on TensorFlow, JAX and PyTorch, in its own environment"
 	@echo "make test-export    the ONNX export against ONNX Runtime, in a folder of its own"
 	@echo "make dist           build the wheel and the source distribution in dist/, and check them"
+	@echo "make test-install   use the wheel in an environment of its own, without the source tree"
 	@echo "make lock           update requirements.lock (needs uv)"
 
 env: $(STAMP)
@@ -79,6 +80,22 @@ dist: env
 	$(BIN)/python tests/distribution/build_distributions.py dist
 	$(BIN)/python tests/distribution/check_distributions.py dist
 
+# What a user has who installs the wheel. (The check makes folders read-only for a while.)
+INSTALL := $(VENV)-install
+INSTALL_STAMP := $(INSTALL)/made-from-$(LIBRARIES_KEY)
+
+$(INSTALL_STAMP):
+	test ! -e "$(INSTALL)" || chmod -R u+w "$(INSTALL)"
+	rm -rf "$(INSTALL)"
+	$(PYTHON) -m venv "$(INSTALL)"
+	$(INSTALL)/bin/python -m pip install --quiet --require-hashes --requirement requirements.lock
+	touch "$@"
+
+test-install: dist $(INSTALL_STAMP)
+	$(INSTALL)/bin/python -m pip install --quiet --force-reinstall --no-deps --no-index dist/*.whl
+	$(INSTALL)/bin/python -m pip check
+	$(INSTALL)/bin/python tests/distribution/check_installation.py "$(INSTALL)"
+
 train: env
 	$(BIN)/python tools/train_stick_actions.py
 
@@ -105,4 +122,4 @@ lock:
 	  --extra dev setup.py --constraint requirements.in --output-file requirements.lock
 
 clean:
-	rm -rf "$(VENV)" "$(VENV)-backends" "$(VENV)-export" build dist *.egg-info
+	rm -rf "$(VENV)" "$(VENV)-backends" "$(VENV)-export" "$(VENV)-install" build dist *.egg-info
