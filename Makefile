@@ -22,7 +22,7 @@ help:
 	@echo "make test           lint, types, layering and tests"
 	@echo "make test-slow      whole jobs that take longer: kills and restarts, exports, every application"
 	@echo "make test-backends  the network on TensorFlow, JAX and PyTorch, in its own environment"
-	@echo "make test-export    the ONNX export against ONNX Runtime, in a folder of its own"
+	@echo "make test-export    the exports to ONNX and PyTorch, whose packages are in a folder of their own"
 	@echo "make dist           build the wheel and the source distribution in dist/, and check them"
 	@echo "make test-install   use the wheel in an environment of its own, without the source tree"
 	@echo "make lock           update requirements.lock (needs uv)"
@@ -73,7 +73,7 @@ $(EXPORT_STAMP): | $(STAMP)
 	touch "$@"
 
 test-export: env $(EXPORT_STAMP)
-	PYTHONPATH="$(abspath $(EXPORT))" $(BIN)/python -m pytest tests/export/test_onnx.py
+	PYTHONPATH="$(abspath $(EXPORT))" $(BIN)/python -m pytest tests/export/test_onnx.py tests/export/test_pytorch.py
 
 dist: env
 	rm -rf dist

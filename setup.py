@@ -10,7 +10,7 @@ exec((HERE / "i3d_tf/specs/version.py").read_text(encoding="utf-8"), version)  #
 
 EXTRAS = {
     "gpu": ["tensorflow[and-cuda]>=2.16"],
-    "export": ["onnx>=1.17", "onnxruntime>=1.20", "tf2onnx>=1.17"],
+    "export": ["onnx>=1.17", "onnxruntime>=1.20", "safetensors>=0.4", "tf2onnx>=1.17"],
     "dev": ["hypothesis>=6.100", "mypy>=1.15", "pytest>=8.0", "pytest-xdist>=3.6", "ruff>=0.9"],
 }
 

@@ -17,7 +17,9 @@ pytest_plugins = [
     "fixtures.datasets",
     "fixtures.i3d_jax",
     "fixtures.jobs",
+    "fixtures.mutations",
     "fixtures.networks",
+    "fixtures.ports",
     "fixtures.tools",
     "fixtures.videos",
 ]

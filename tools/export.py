@@ -3,10 +3,11 @@
 python tools/export.py --checkpoint=rgb_imagenet --output_dir=exports/rgb
 python tools/export.py --checkpoint=rgb_imagenet --flow_checkpoint=flow_imagenet --output_dir=both
 python tools/export.py --checkpoint=runs/mine --format=onnx --output_dir=exports/mine
+python tools/export.py --checkpoint=rgb_imagenet --format=pytorch --output_dir=exports/torch
 
 A SavedModel has the signatures serving_default (float clip -> logits), classify (uint8 frames of
-any size -> class names and probabilities), features, labels and record. ONNX needs the extra
-i3d_tf[export].
+any size -> class names and probabilities), features, labels and record. The format pytorch is a
+state dict of pytorch-i3d, as safetensors. ONNX and PyTorch need the extra i3d_tf[export].
 """
 
 from absl import app, flags, logging
@@ -25,7 +26,7 @@ _FLOW_CHECKPOINT = flags.DEFINE_string(
 )
 _CHECKPOINT_DIR = flags.DEFINE_string("checkpoint_dir", None, CHECKPOINT_DIR_HELP)
 _FORMAT = flags.DEFINE_enum(
-    "format", "saved_model", ("saved_model", "onnx"), "Format of the export."
+    "format", "saved_model", ("saved_model", "onnx", "pytorch"), "Format of the export."
 )
 _OUTPUT_DIR = flags.DEFINE_string("output_dir", None, "Output folder.")
 _PRECISION = flags.DEFINE_enum(

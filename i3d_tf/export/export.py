@@ -1,6 +1,7 @@
-"""Exports of trained networks that need nothing of this package: a SavedModel, or ONNX."""
+"""Exports of trained networks that need nothing of this package: SavedModel, ONNX, PyTorch."""
 
 import contextlib
+import importlib.util
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -15,6 +16,8 @@ from i3d_tf.specs.validation import check_choice
 from i3d_tf.system.files import atomic_folder, ensure_disk_space
 from i3d_tf.zoo.checkpoint import Checkpoint, open_checkpoint, open_checkpoints
 
+# The packages of the extra that a format needs.
+PACKAGES = {"onnx": ("tf2onnx", "onnx", "onnxruntime"), "pytorch": ("safetensors",)}
 _GRAPH_BYTES = 8 << 20  # more than a file takes beside its weights
 
 
@@ -34,8 +37,9 @@ def export(
         output_dir: The folder to make.
         flow_checkpoint: A flow network beside an RGB one, for the sum of both logits; or None.
         format: One of `FORMATS`. A SavedModel has the signatures `serving_default`, `classify`,
-            `features`, `labels` and `record`; ONNX is the network alone, `model.onnx`.
-        precision: See `fuse_for_inference`; ONNX is float32.
+            `features`, `labels` and `record`; ONNX is the network alone, `model.onnx`; PyTorch the
+            weights alone, `model.safetensors`, see `write_pytorch`.
+        precision: See `fuse_for_inference`; ONNX and PyTorch are float32.
         checkpoint_dir: See `i3d_tf.zoo.resolve.checkpoint_dirs`.
 
     Returns:
@@ -48,21 +52,33 @@ def export(
     """
     check_choice("format", format, FORMATS)
     check_choice("precision", precision, PRECISIONS)
-    if format == "onnx" and precision != "float32":
-        raise ValueError(f"`precision` of an ONNX export must be float32; received {precision!r}.")
+    if format != "saved_model" and precision != "float32":
+        raise ValueError(
+            f"`precision` of the format {format!r} must be float32; received {precision!r}."
+        )
+    if format == "pytorch" and flow_checkpoint is not None:
+        raise ValueError("the format 'pytorch' takes one network. Export each stream alone.")
     check_is_new(output_dir)
-    if format == "onnx":
-        from i3d_tf.export.onnx import check_packages
-
-        check_packages()
+    _check_packages(format)
     checkpoints = _open(checkpoint, flow_checkpoint, checkpoint_dir)
-    networks = {s: fuse_for_inference(c.model, precision) for s, c in checkpoints.items()}
+    networks = {stream: checkpoint.model for stream, checkpoint in checkpoints.items()}
+    if format != "pytorch":
+        networks = {s: fuse_for_inference(model, precision) for s, model in networks.items()}
     metadata = export_metadata(checkpoints, format, precision)
     size = sum(4 * network.count_params() for network in networks.values())
+    write = {"saved_model": _write_saved_model, "onnx": _write_onnx, "pytorch": _write_pytorch}
     with output_folder(output_dir, size + _GRAPH_BYTES) as folder:
-        write = _write_onnx if format == "onnx" else _write_saved_model
-        write(folder, networks, metadata, next(iter(checkpoints.values())))
+        write[format](folder, networks, metadata, next(iter(checkpoints.values())))
     return Path(output_dir)
+
+
+def _check_packages(format):
+    """Checks that the packages of the extra that a format needs are installed."""
+    packages = PACKAGES.get(format, ())
+    if missing := [name for name in packages if importlib.util.find_spec(name) is None]:
+        raise ValueError(
+            f"the format {format!r} needs {', '.join(missing)}: pip install 'i3d_tf[export]'."
+        )
 
 
 def _open(checkpoint, flow_checkpoint, checkpoint_dir) -> dict[str, Checkpoint]:
@@ -143,6 +159,17 @@ def _write_onnx(
     clip_size = protocol.frames, protocol.crop_size
     error = write_onnx(folder / "model.onnx", networks, metadata, clip_size)
     _write_metadata(folder, metadata_text({**metadata, "largest_error": error}))
+
+
+def _write_pytorch(
+    folder: Path, networks: Mapping[str, keras.Model], metadata: Mapping, checkpoint: Checkpoint
+):
+    from i3d_tf.export.pytorch import write_pytorch
+
+    text = metadata_text(metadata)
+    (network,) = networks.values()
+    write_pytorch(folder / "model.safetensors", network, {"record": text})
+    _write_metadata(folder, text)
 
 
 def _write_metadata(folder, text):

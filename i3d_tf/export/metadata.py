@@ -14,7 +14,7 @@ from i3d_tf.specs.version import __version__
 if TYPE_CHECKING:
     from i3d_tf.zoo.checkpoint import Checkpoint
 
-FORMATS = ("saved_model", "onnx")
+FORMATS = ("saved_model", "onnx", "pytorch")
 METADATA_FILE = "export.json"
 SAVED_MODEL_FILE = "saved_model.pb"
 REMEDY = "Make one: i3d export --checkpoint=NAME --output_dir=FOLDER"

@@ -1,6 +1,5 @@
 """Networks as an ONNX file, compared with ONNX Runtime before it is kept."""
 
-import importlib.util
 import json
 import os
 from collections.abc import Mapping, Sequence
@@ -16,26 +15,12 @@ from i3d_tf.inference.dataset_logits import last_step_logits
 from i3d_tf.specs.inception_v1 import MIN_FRAMES
 from i3d_tf.specs.streams import streams_of
 
-PACKAGES = ("tf2onnx", "onnx", "onnxruntime")
 OPSET = 17
 # Both compute in float32, in another order: 6e-7 was measured. A batch norm's epsilon that is off,
 # a small mistake, moves logits by 1e-2.
 TOLERANCE = 1e-4  # of the norm of the logits
 _CHECKED_FRAMES = 16  # enough for every layer to see neighbors in time
 _ODD_SIZE = 51  # pixels; no stride of a network divides it
-
-
-def check_packages() -> None:
-    """Checks that the packages of the extra are installed.
-
-    Raises:
-        ValueError: One is not.
-    """
-    missing = [name for name in PACKAGES if importlib.util.find_spec(name) is None]
-    if missing:
-        raise ValueError(
-            f"the format 'onnx' needs {', '.join(missing)}: pip install 'i3d_tf[export]'."
-        )
 
 
 def write_onnx(

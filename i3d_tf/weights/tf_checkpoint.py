@@ -54,6 +54,16 @@ def v2_files(prefix: Path) -> CheckpointFiles:
     )
 
 
+def read_shapes(files: CheckpointFiles) -> dict[str, tuple[int, ...]]:
+    """Reads the names and shapes of a checkpoint, and no values.
+
+    Raises:
+        WeightsError: The file with the names is empty or corrupt.
+    """
+    _, shapes = _open(files)
+    return {name: tuple(shape) for name, shape in shapes.items()}
+
+
 def read_checkpoint(
     files: CheckpointFiles,
     sources: Mapping[str, Source],

@@ -10,6 +10,7 @@ from i3d_tf.weights.assign import WeightsError
 from i3d_tf.weights.download import DownloadError
 from i3d_tf.weights.store import user_checkpoint_dir
 from i3d_tf.zoo.convert_2d import convert_slim, inflate_application, inflate_slim
+from i3d_tf.zoo.convert_port import convert_port
 from i3d_tf.zoo.releases import UPSTREAM_DIR, convert, download_release
 
 
@@ -21,19 +22,23 @@ def convert_weights(
     inflate: bool = False,
     base_url: str = UPSTREAM_URL,
     output_dir: os.PathLike | str | None = None,
+    name: str | None = None,
 ) -> list[Path]:
     """Converts weights of any public source; the arguments are the flags of `tools/convert.py`.
 
     Args:
         release: A release of I3D, or `i3d_tf.specs.slim.NAME` for TF-Slim's Inception-v1.
         keras_application: A network of `keras.applications`, instead of `release`.
-        source: Files of the release, or a weights file of the application, see the functions below
-            and `i3d_tf.zoo.convert_2d`.
+        source: Files of the release, a weights file of the application, or the port, see the
+            functions below and `i3d_tf.zoo.convert_2d`.
         download: Whether the files of an I3D release are fetched, instead of `source`.
         inflate: Whether the 3D network that a 2D one is inflated to is written.
         base_url: Address of the upstream repository, for `download`.
         output_dir: Folder of the results, and of downloads; None is `checkpoints` in the user's
             cache.
+        name: A name for the weights of a public port of I3D, which `source` is found to be by its
+            content, see `i3d_tf.weights.ports.read_port`. Prints the form, and the release that
+            the values are, if any.
 
     Returns:
         Paths of the results.
@@ -42,8 +47,16 @@ def convert_weights(
         ValueError: The arguments do not fit together, or the source is damaged.
         FileNotFoundError: The source does not exist.
     """
-    if (release is None) == (keras_application is None):
-        raise ValueError("Give either --release or --keras_application.")
+    if [release, keras_application, name].count(None) != 2:
+        raise ValueError("Give either --release or --keras_application or --name.")
+    if name is not None:
+        if source is None or download or inflate:
+            raise ValueError(
+                "--name needs --source=FILE, and cannot be combined with --download or --inflate."
+            )
+        converted = convert_port(source, name, output_dir)
+        print(*converted.lines, sep="\n")
+        return [converted.path]
     if keras_application is not None:
         if download or not inflate:
             raise ValueError(

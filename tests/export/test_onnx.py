@@ -9,7 +9,7 @@ import pytest
 
 from i3d_tf import zoo
 from i3d_tf.export import onnx as onnx_file
-from i3d_tf.export.export import export
+from i3d_tf.export.export import PACKAGES, export
 from i3d_tf.models.fold_batch_norm import fuse_for_inference
 from i3d_tf.zoo.checkpoint import open_checkpoint
 
@@ -33,7 +33,7 @@ np.savez("outputs.npz", logits=logits, labels=texts["labels"], record=texts["rec
 """
 
 
-missing = [name for name in onnx_file.PACKAGES if importlib.util.find_spec(name) is None]
+missing = [name for name in PACKAGES["onnx"] if importlib.util.find_spec(name) is None]
 needs_onnx = pytest.mark.skipif(
     bool(missing), reason=f"needs {', '.join(missing)}, of the extra i3d_tf[export]"
 )
@@ -114,7 +114,7 @@ def test_write_onnx_never_writes_a_file_with_other_logits(tmp_path, monkeypatch)
 
 
 def test_export_names_a_missing_extra(tmp_path, monkeypatch):
-    monkeypatch.setattr(onnx_file, "PACKAGES", ("numpy", "no_such_package"))
+    monkeypatch.setitem(PACKAGES, "onnx", ("numpy", "no_such_package"))
     message = r"'onnx' needs no_such_package: pip install 'i3d_tf\[export\]'"
     with pytest.raises(ValueError, match=message):
         export("small_rgb", tmp_path / "export", format="onnx")

@@ -74,13 +74,24 @@ def test_convert_prints_one_line_for_a_missing_download(run_tool, tmp_path):
     assert [path for path in (tmp_path / "out").rglob("*") if path.is_file()] == []
 
 
+def test_converts_a_port_and_says_what_it_is(run_tool, port_files, tmp_path):
+    source = port_files.old_state_dict(tmp_path / "anything")
+    arguments = (f"--source={source}", "--name=mine", f"--output_dir={tmp_path}")
+    status, out, err = run_tool("convert", *arguments)
+    assert (status, err) == (0, [])
+    assert out[0].startswith(f"{source}: an old PyTorch state dict with the names of pytorch-i3d")
+    assert out[1:] == [str(find_weights("mine", tmp_path)[0])]
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
         (["--release=rgb_imagenet"], "needs either --source=DIR_OR_PREFIX or --download"),
         (["--release=rgb_imagenet", "--download", "x"], "unexpected arguments ['x']"),
+        (["--name=mine"], "--name needs --source=FILE, and cannot be combined with"),
+        (["--name=mine", "--source=none.pt"], "error: none.pt: no such file."),
         (["--release=rgb"], f"value should be one of <{'|'.join(RELEASES)}|slim_inception_v1>"),
-        (["--source=x"], "Exactly one of (release, keras_application) must have a value"),
+        (["--source=x"], "Exactly one of (release, keras_application, name) must have a value"),
         (["--keras_application=VGG", "--inflate"], "`application` must be one of ('ConvNeXtBase'"),
     ],
 )

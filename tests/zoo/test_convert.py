@@ -19,6 +19,7 @@ from i3d_tf.weights.store import MANIFEST, read_manifest
 from i3d_tf.zoo import convert as convert_module
 from i3d_tf.zoo import releases as releases_module
 from i3d_tf.zoo.convert import convert, convert_weights, download_release
+from i3d_tf.zoo.convert_port import ConvertedPort
 from i3d_tf.zoo.network_file import load_weights_file
 
 NARROW = tuple(widen(row, 1 / 16) for row in I3D)
@@ -252,6 +253,7 @@ def jobs(monkeypatch):
         ("convert_slim", "slim.h5"),
         ("inflate_slim", ["rgb.h5", "flow.h5"]),
         ("inflate_application", "application.keras"),
+        ("convert_port", ConvertedPort("port.h5", ["a line"])),
     ):
         monkeypatch.setattr(convert_module, name, record(name, result))
     return called
@@ -288,6 +290,11 @@ def jobs(monkeypatch):
             [("inflate_application", "VGG16", None, "out")],
             ["application.keras"],
         ),
+        (
+            {"source": "x", "name": "mine"},
+            [("convert_port", "x", "mine", "out")],
+            ["port.h5"],
+        ),
     ],
 )
 def test_convert_weights_calls_the_job_of_its_arguments(jobs, arguments, expected, result):
@@ -300,6 +307,9 @@ def test_convert_weights_calls_the_job_of_its_arguments(jobs, arguments, expecte
     [
         ({}, "Give either --release or --keras_application"),
         ({"release": "rgb_imagenet", "keras_application": "VGG16"}, "Give either --release or"),
+        ({"release": "rgb_imagenet", "name": "mine", "source": "x"}, "or --name"),
+        ({"name": "mine"}, "--name needs --source=FILE"),
+        ({"name": "mine", "source": "x", "inflate": True}, "--name needs --source=FILE"),
         ({"release": "rgb_imagenet"}, "needs either --source=DIR_OR_PREFIX or --download"),
         ({"release": "rgb_imagenet", "download": True, "source": "x"}, "needs either --source"),
         ({"release": "rgb", "source": "x"}, "`release` must be one of .*received 'rgb'"),

@@ -1,0 +1,88 @@
+"""Reader of the `.h5` files of Keras 1 and 2: a group for every layer, and no network."""
+
+import contextlib
+import os
+from collections.abc import Iterator
+from math import prod
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from i3d_tf.weights.assign import WeightsError
+
+if TYPE_CHECKING:
+    import h5py
+
+HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
+MAX_CHUNK = 1 << 20  # numbers that are unpacked at once, where a dataset is smaller
+
+
+class H5Tensor:
+    """An array of a file that is open, whose numbers are read when they are wanted.
+
+    Attributes:
+        shape: Its shape.
+        dtype: Name of the type of its numbers.
+    """
+
+    def __init__(self, dataset: "h5py.Dataset"):
+        self._dataset = dataset
+        self.shape: tuple[int, ...] = tuple(dataset.shape or ())
+        self.dtype: str = dataset.dtype.name
+
+    def read(self) -> np.ndarray:
+        """Returns the numbers.
+
+        Raises:
+            WeightsError: They stand in another file, or unpack to more than they are.
+        """
+        dataset = self._dataset
+        if dataset.is_virtual or dataset.external:
+            raise WeightsError(f"{dataset.name} refers to another file.")
+        if dataset.chunks and prod(dataset.chunks) > max(MAX_CHUNK, prod(self.shape)):
+            raise WeightsError(f"{dataset.name} is stored in pieces larger than itself.")
+        return np.asarray(dataset[()])
+
+
+@contextlib.contextmanager
+def open_keras2(path: os.PathLike | str) -> Iterator[dict[str, H5Tensor]]:
+    """Opens a file of weights, or of a whole model with an optimizer, which is left out.
+
+    Links to other files are not followed.
+
+    Yields:
+        `<layer>/<last name>`, such as `Conv3d_1a_7x7_conv/kernel`, to array.
+
+    Raises:
+        WeightsError: The file is damaged, or not of Keras 2. In the block, errors of HDF5 become
+            such errors.
+    """
+    import h5py
+
+    tensors = {}
+
+    def add(name, item):
+        if isinstance(item, h5py.Dataset):
+            layer, *_, last = name.split("/")
+            key = f"{layer}/{last.removesuffix(':0')}"
+            if key in tensors:
+                raise WeightsError(f"{path}: {layer} has two arrays named {last}.")
+            tensors[key] = H5Tensor(item)
+
+    try:
+        with h5py.File(path, "r") as file:
+            if "layers" in file and "layer_names" not in file.attrs:
+                raise WeightsError(
+                    f"{path}: a .weights.h5 file of Keras 3, which needs no conversion. Load it by "
+                    "its path."
+                )
+            weights = file.get("model_weights", file)
+            if not isinstance(weights, h5py.Group):
+                raise WeightsError(f"{path}: not weights of Keras 2.")
+            weights.visititems(add)
+            yield tensors
+    except WeightsError:
+        raise
+    except Exception as error:  # h5py raises anything for damaged files
+        reason = " ".join(str(error).split())[:120].strip("'\"")
+        raise WeightsError(f"{path}: a damaged HDF5 file ({reason}).") from error

@@ -1,0 +1,92 @@
+"""Conversion of public ports of I3D to `.weights.h5` files with rows in the manifest."""
+
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+from i3d_tf.models.inception import inception_i3d
+from i3d_tf.specs.labels import LABEL_SETS, read_labels
+from i3d_tf.specs.releases import RELEASES
+from i3d_tf.system.files import sha256
+from i3d_tf.weights.assign import WeightsError, assign_weights
+from i3d_tf.weights.ports import PortWeights, read_port
+from i3d_tf.weights.released_data import matching_release
+from i3d_tf.weights.store import save_weights
+
+
+class ConvertedPort(NamedTuple):
+    """The result of a conversion.
+
+    Attributes:
+        path: The weights.
+        lines: The form, the network and the release that the values are, in words.
+    """
+
+    path: Path
+    lines: list[str]
+
+
+def convert_port(
+    source: os.PathLike | str, name: str, output_dir: os.PathLike | str | None = None
+) -> ConvertedPort:
+    """Converts a public port of I3D; nothing is written unless all of it fits.
+
+    Args:
+        source: See `read_port`.
+        name: Name to load the weights by. That of a release is only for the release's values.
+        output_dir: Folder of `<name>.weights.h5` and `manifest.json`; None is `checkpoints` in the
+            user's cache.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        WeightsError: The source is something else or damaged, or not the release of that name.
+        ValueError: The name cannot be part of a file's name.
+    """
+    port = read_port(source)
+    release = matching_release(port.arrays)
+    if name in RELEASES and name != release:
+        raise WeightsError(
+            f"{source}: its values are {release or 'those of no release'}, bit for bit, and not "
+            f"{name}. Give another --name."
+        )
+    model = inception_i3d(
+        include_top=port.classes is not None,
+        input_shape=(None, None, None, port.channels),
+        classes=port.classes or 1,
+    )
+    count = assign_weights(model, port.arrays)
+    labels = _label_set(port.classes)
+    row = {
+        "architecture": "inception_i3d",
+        "stream": port.stream,
+        "classes": port.classes,
+        "labels": labels,
+        "variables": count,
+        "source": {
+            "form": port.form,
+            "equals_release": release,
+            "sha256": {file.name: sha256(file) for file in port.files},
+        },
+    }
+    path = save_weights(model, name, output_dir, row)
+    return ConvertedPort(path, [_describe(source, port, release, labels), *port.notes])
+
+
+def _label_set(classes):
+    """Returns the label set of a number of classes; None where there is none."""
+    sizes = {len(read_labels(label_set)): label_set for label_set in LABEL_SETS}
+    return sizes.get(classes)
+
+
+def _describe(source, port: PortWeights, release, labels):
+    network = f"{source}: {port.form}, {port.stream}"
+    equals = f"equal to {release}, bit for bit" if release else "equal to no release"
+    if port.classes is None:
+        return f"{network}, without a classifier; {equals}."
+    text = f"{network}, {port.classes} classes; {equals}."
+    if labels is None:
+        return (
+            f"{text} The names of the classes are unknown: write them as `labels` into its row of "
+            "manifest.json."
+        )
+    return text if release else f"{text} The classes are taken to be those of {labels}."
