@@ -9,6 +9,7 @@ from i3d_tf.specs.version import __version__ as __version__
 
 _PUBLIC = {
     "InceptionI3D": "i3d_tf.zoo",
+    "Predictor": "i3d_tf.inference.predictor",
     "compute_flow": "i3d_tf.flow.compute",
     "decode_predictions": "i3d_tf.metrics.ranking",
     "fuse_for_inference": "i3d_tf.models.fold_batch_norm",

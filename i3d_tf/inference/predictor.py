@@ -2,7 +2,8 @@
 
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any, overload
 
 import keras
 import numpy as np
@@ -10,6 +11,7 @@ import numpy as np
 from i3d_tf.flow.compute import compute_flow
 from i3d_tf.flow.engines import choose_engine
 from i3d_tf.inference.dataset_logits import forward_function
+from i3d_tf.inference.frame_arrays import check_frames
 from i3d_tf.inference.prediction import (
     VIDEO_FAILURES,
     StageTimer,
@@ -17,10 +19,19 @@ from i3d_tf.inference.prediction import (
     failed_prediction,
     rank_classes,
 )
-from i3d_tf.inference.test_clip import TestClips, TestWindow, read_test_clips
+from i3d_tf.inference.test_clip import (
+    FRAMES_TITLE,
+    TestClips,
+    TestWindow,
+    frames_as_test_clip,
+    frames_to_test_clips,
+    read_test_clips,
+)
 from i3d_tf.models.fold_batch_norm import fuse_for_inference
 from i3d_tf.specs.protocol import Protocol, frame_indices
-from i3d_tf.specs.streams import JOINT, streams_of
+from i3d_tf.specs.releases import DEFAULT_RELEASES
+from i3d_tf.specs.streams import CHANNELS, JOINT, streams_of
+from i3d_tf.video.errors import VideoError
 from i3d_tf.video.sampling import first_frames
 from i3d_tf.video.transforms import center_crop, preprocess_input
 from i3d_tf.zoo import open_checkpoints
@@ -43,13 +54,13 @@ class Networks:
 
 def open_networks(
     stream: str,
-    checkpoints: Mapping[str, os.PathLike | str],
+    checkpoints: Mapping[str, os.PathLike | str] | os.PathLike | str | None = None,
     checkpoint_dir: os.PathLike | str | None = None,
     precision: str = "float32",
 ) -> Networks:
     """Opens the networks of a stream, see `Predictor`."""
-    names = (stream,) if stream in checkpoints else streams_of(stream)
-    opened = open_checkpoints({name: checkpoints[name] for name in names}, checkpoint_dir)
+    references = checkpoints_of(stream, checkpoints)
+    opened = open_checkpoints(references, checkpoint_dir)
     models = {
         name: fuse_for_inference(checkpoint.model, precision)
         for name, checkpoint in opened.by_stream.items()
@@ -57,17 +68,44 @@ def open_networks(
     return Networks(models, opened.class_names, opened.protocol)
 
 
+def checkpoints_of(
+    stream: str, checkpoints: Mapping[str, os.PathLike | str] | os.PathLike | str | None
+) -> dict[str, os.PathLike | str]:
+    """Returns what each network of a stream is opened by, see `Predictor`.
+
+    Raises:
+        ValueError: `stream` is unknown, or a network is not named.
+    """
+    names = streams_of(stream)
+    if checkpoints is None:
+        checkpoints = DEFAULT_RELEASES
+    elif isinstance(checkpoints, str | os.PathLike):
+        checkpoints = {stream: checkpoints}
+    if stream in checkpoints:
+        names = (stream,)
+    if missing := [name for name in names if name not in checkpoints]:
+        raise ValueError(
+            f"`checkpoints` must name a network for {' and '.join(missing)}; received "
+            f"{checkpoints!r}."
+        )
+    return {name: checkpoints[name] for name in names}
+
+
 class Predictor:
     """The networks of one or two streams, or one network of both, as a classifier of videos.
 
-    The clips are those of the networks' `Protocol`, which for the releases is the paper's: 25
-    frames per second, short side 256, the first 250 frames, shorter videos looped, center crop of
-    224. The logits of several windows are averaged; those of two networks are added.
+    The clips of a video are those of the networks' `Protocol`, which for the releases is the
+    paper's: 25 frames per second, short side 256, the first 250 frames, shorter videos looped,
+    center crop of 224. The logits of several windows are averaged; those of two networks are added.
+
+        predictor = i3d_tf.Predictor(checkpoints="rgb_scratch")
+        predictor.predict("clip.mp4").top[0].label
 
     Args:
         stream: "rgb", "flow" or "joint".
-        checkpoints: Stream to a release, another name in the checkpoint directory, the folder of a
-            training run or a `.keras` file in one. One for "joint" is a network of both streams.
+        checkpoints: A release, another known name, the folder of a training run or a `.keras` file
+            in one; for "joint" this is one network of both streams. Or stream to such, for two
+            networks. None means rgb_imagenet and flow_imagenet.
         checkpoint_dir: See `i3d_tf.zoo.resolve.checkpoint_dirs`.
         flow_engine: Optical flow engine, see `i3d_tf.compute_flow`.
         precision: "float32" or "bfloat16", see `i3d_tf.fuse_for_inference`.
@@ -79,13 +117,13 @@ class Predictor:
 
     Raises:
         FileNotFoundError: See `i3d_tf.zoo.open_checkpoints`.
-        ValueError: An argument is invalid; or see `i3d_tf.zoo.open_checkpoints`.
+        ValueError: An argument is not as above; or see `i3d_tf.zoo.open_checkpoints`.
     """
 
     def __init__(
         self,
-        stream: str,
-        checkpoints: Mapping[str, os.PathLike | str],
+        stream: str = "rgb",
+        checkpoints: Mapping[str, os.PathLike | str] | os.PathLike | str | None = None,
         checkpoint_dir: os.PathLike | str | None = None,
         flow_engine: str = "auto",
         precision: str = "float32",
@@ -97,40 +135,121 @@ class Predictor:
             name: forward_function(model) for name, model in self.networks.models.items()
         }
 
-    def predict(self, path: str | os.PathLike, top: int = 5) -> VideoPrediction:
-        """Classifies one video; see `VideoPredictor`."""
-        try:
-            return self._predict(path, top)
-        except VIDEO_FAILURES as error:
-            return failed_prediction(path, self.stream, error)
+    @overload
+    def predict(self, video: str | os.PathLike, top: int = 5) -> VideoPrediction: ...
 
-    def _predict(self, path, top):
-        protocol, timer = self.networks.protocol, StageTimer()
-        with timer.stage("decode"):
-            clips = read_test_clips(path, protocol)
-        logits = sum(self._logits(clips, timer))
+    @overload
+    def predict(
+        self, video: Any, top: int = 5, frame_rate: float | None = None
+    ) -> VideoPrediction | list[VideoPrediction]: ...
+
+    def predict(
+        self, video: Any, top: int = 5, frame_rate: float | None = None
+    ) -> VideoPrediction | list[VideoPrediction]:
+        """Classifies a video, or each video of a batch.
+
+        Args:
+            video: The path of a video; or its frames, uint8 (T, H, W, 3) in RGB, at least 9; or a
+                batch of frames, (N, T, H, W, 3); or a list of any of these.
+            top: Classes to return.
+            frame_rate: Frames per second of frames in an array, which are then treated like a video
+                file of that rate: resampled to the protocol's rate, resized, cropped, cut or
+                looped to the protocol's number. None takes the frames as they are: all of them,
+                one after the other, as one clip. They are still resized and cropped to the size
+                that the network is used to, unless they are squares of that size (224 for the
+                releases).
+
+        Returns:
+            The prediction; for a batch or a list, a list of them. A file that cannot be read has
+            the reason in `error`, as in `VideoPredictor`.
+
+        Raises:
+            ValueError: The frames are not as above, `frame_rate` is not a number > 0 or is given
+                for a file, which has its own.
+        """
+        if isinstance(video, list | tuple):
+            return [self._predict_one(part, top, frame_rate) for part in video]
+        if not isinstance(video, str | os.PathLike) and np.ndim(video) == 5:
+            frames = check_frames(video)
+            return [self._predict_frames(clip, top, frame_rate) for clip in frames]
+        return self._predict_one(video, top, frame_rate)
+
+    def _predict_one(self, video, top, frame_rate) -> VideoPrediction:
+        if not isinstance(video, str | os.PathLike):
+            frames = check_frames(video)
+            if frames.ndim == 5:
+                raise ValueError(
+                    "`video` must be one batch, or a list of paths or frames (T, H, W, 3); "
+                    f"received a batch {frames.shape} in a list."
+                )
+            return self._predict_frames(frames, top, frame_rate)
+        if frame_rate is not None:
+            raise ValueError(
+                "`frame_rate` must be None for the path of a video, which has its own; received "
+                f"{frame_rate!r}."
+            )
+        try:
+            protocol, timer = self.networks.protocol, StageTimer()
+            with timer.stage("decode"):
+                clips = read_test_clips(video, protocol)
+            return self._predict(str(video), clips, protocol, top, timer)
+        except VIDEO_FAILURES as error:
+            return failed_prediction(video, self.stream, error)
+
+    def _predict_frames(self, frames, top, frame_rate) -> VideoPrediction:
+        protocol = self.networks.protocol
+        try:
+            if frame_rate is not None:
+                clips = frames_to_test_clips(frames, frame_rate, protocol)
+            else:
+                self._check_length(len(frames))
+                clips = frames_as_test_clip(frames, protocol)
+                protocol = replace(protocol, frames=len(frames), windows=1)
+            return self._predict(FRAMES_TITLE, clips, protocol, top, StageTimer())
+        except VideoError as error:
+            raise ValueError(f"`video` cannot be classified: {error.reason}.") from error
+
+    def _check_length(self, num_frames):
+        """Refuses a number of frames that a network of clips of one length does not take."""
+        for model in self.networks.models.values():
+            for tensor in model.inputs:
+                stream = "rgb" if tensor.shape[-1] == CHANNELS["rgb"] else "flow"
+                given = len(frame_indices(stream, num_frames, self.networks.protocol.rgb_step))
+                if tensor.shape[1] not in (None, given):
+                    raise ValueError(
+                        f"`video` must have so many frames that {model.name!r} gets "
+                        f"{tensor.shape[1]} of them; it gets {given} of {num_frames}. Give "
+                        "`frame_rate` to have them cut or looped."
+                    )
+
+    def _predict(self, title, clips, protocol, top, timer):
+        logits = sum(self._logits(clips, protocol, timer))
         return VideoPrediction(
-            str(path),
+            title,
             self.stream,
             frames=clips.num_frames,
             seconds=clips.num_frames / protocol.frame_rate,
-            top=rank_classes(path, logits, top, self.networks.class_names),
+            top=rank_classes(title, logits, top, self.networks.class_names),
             timing=timer.seconds,
             flow_engine=self.flow_engine,
         )
 
-    def _logits(self, clips: TestClips, timer: StageTimer) -> Iterator[np.ndarray]:
+    def _logits(
+        self, clips: TestClips, protocol: Protocol, timer: StageTimer
+    ) -> Iterator[np.ndarray]:
         """Yields each network's logits of each window, divided by the number of windows."""
         for window in clips.windows():
             for name, forward in self._forward.items():
-                inputs = {s: self._clip(s, window, timer) for s in streams_of(name)}
+                inputs = {s: self._clip(s, window, protocol, timer) for s in streams_of(name)}
                 with timer.stage(f"{name} network"):
                     logits = forward(inputs if name == JOINT else inputs[name]).numpy()[0]
                 yield logits / len(clips.starts)
 
-    def _clip(self, stream: str, window: TestWindow, timer: StageTimer) -> np.ndarray:
+    def _clip(
+        self, stream: str, window: TestWindow, protocol: Protocol, timer: StageTimer
+    ) -> np.ndarray:
         """Returns a network's input: float32 (1, T, crop size, crop size, C) in [-1, 1]."""
-        protocol, frames = self.networks.protocol, window.frames
+        frames = window.frames
         if stream == "flow":
             with timer.stage("flow"):
                 engine = self.flow_engine or "auto"

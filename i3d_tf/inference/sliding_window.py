@@ -15,7 +15,7 @@ from i3d_tf.inference.prediction import (
     failed_prediction,
     rank_classes,
 )
-from i3d_tf.inference.predictor import open_networks
+from i3d_tf.inference.predictor import checkpoints_of, open_networks
 from i3d_tf.inference.streaming import LAST_ENDPOINT, Streamer, step_logits
 from i3d_tf.inference.test_clip import check_num_frames
 from i3d_tf.inference.video_source import VideoSource
@@ -56,8 +56,8 @@ class WindowPredictor:
 
     def __init__(
         self,
-        stream: str,
-        checkpoints: Mapping[str, os.PathLike | str],
+        stream: str = "rgb",
+        checkpoints: Mapping[str, os.PathLike | str] | os.PathLike | str | None = None,
         checkpoint_dir: os.PathLike | str | None = None,
         flow_engine: str = "auto",
         precision: str = "float32",
@@ -70,7 +70,7 @@ class WindowPredictor:
         try:
             self._streamers = {name: Streamer(m) for name, m in self.networks.models.items()}
         except ValueError as error:
-            names = " and ".join(str(checkpoints[name]) for name in self.networks.models)
+            names = " and ".join(map(str, checkpoints_of(stream, checkpoints).values()))
             raise ValueError(f"{names}: cannot see a video in one piece: {error}") from error
 
     def predict(self, path: str | os.PathLike, top: int = 5) -> VideoPrediction:

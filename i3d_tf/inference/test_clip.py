@@ -3,6 +3,8 @@
 import os
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
 from typing import NamedTuple
 
 import numpy as np
@@ -11,10 +13,12 @@ from i3d_tf.specs.inception_v1 import MIN_FRAMES
 from i3d_tf.specs.protocol import Protocol
 from i3d_tf.video.decode import count_frames, iter_frames
 from i3d_tf.video.errors import VideoError
+from i3d_tf.video.resample import as_fraction, resample
 from i3d_tf.video.rgb_frames import FrameBuffer
 from i3d_tf.video.sampling import uniform_windows
 from i3d_tf.video.transforms import resize_short_side
 
+FRAMES_TITLE = "<frames>"  # the name of an array of frames, in place of a video's path
 # Resized to the protocol's short side, frames of any length would not fit into memory.
 MAX_ASPECT = 16
 
@@ -54,6 +58,21 @@ class TestClips(NamedTuple):
             yield TestWindow(self.frames[start:end], next_frame)
 
 
+@dataclass(frozen=True)
+class TimedFrame:
+    """A frame of an array, with its time; see `i3d_tf.video.resample.Timed`.
+
+    Attributes:
+        index: Its index in the array.
+        time: Seconds after the first frame.
+        duration: Seconds.
+    """
+
+    index: int
+    time: Fraction
+    duration: Fraction
+
+
 def read_test_clips(path: str | os.PathLike, protocol: Protocol) -> TestClips:
     """Reads the test clips of a video.
 
@@ -66,19 +85,71 @@ def read_test_clips(path: str | os.PathLike, protocol: Protocol) -> TestClips:
     Raises:
         VideoError: The video cannot be read, has fewer than 9 frames, or frames too narrow.
     """
+    return _test_clips(
+        path,
+        protocol,
+        lambda: iter_frames(path, protocol.frame_rate),
+        lambda: count_frames(path, protocol.frame_rate),
+    )
+
+
+def frames_to_test_clips(frames: np.ndarray, frame_rate: float, protocol: Protocol) -> TestClips:
+    """Makes the test clips of frames, as `read_test_clips` does of a video that has them.
+
+    Args:
+        frames: uint8 (T, H, W, 3), RGB.
+        frame_rate: Frames per second of them.
+        protocol: See `read_test_clips`.
+
+    Raises:
+        VideoError: They are fewer than 9 at the protocol's rate, or too narrow.
+        ValueError: `frame_rate` is not allowed.
+    """
+    duration = 1 / as_fraction("frame_rate", frame_rate, positive=True)
+    timed = (TimedFrame(index, index * duration, duration) for index in range(len(frames)))
+    wanted_rate = as_fraction("frame_rate", protocol.frame_rate, positive=True)
+    chosen = [(frames[frame.index], count) for frame, count in resample(timed, wanted_rate)]
+    return _test_clips(
+        FRAMES_TITLE, protocol, lambda: chosen, lambda: sum(count for _, count in chosen)
+    )
+
+
+def frames_as_test_clip(frames: np.ndarray, protocol: Protocol) -> TestClips:
+    """Makes one test clip of all frames, whatever their number and rate.
+
+    They are resized to the protocol's short side, unless they are squares of its crop size, which
+    are left as they are.
+
+    Args:
+        frames: uint8 (T, H, W, 3), RGB.
+        protocol: See above.
+
+    Raises:
+        VideoError: The frames are too narrow.
+    """
+    height, width = frames.shape[1:3]
+    if (height, width) != (protocol.crop_size, protocol.crop_size):
+        _check_aspect(FRAMES_TITLE, height, width)
+        frames = resize_short_side(frames, protocol.short_side)
+    return TestClips(frames, (0,), len(frames), len(frames))
+
+
+def _test_clips(path, protocol, iterate, count) -> TestClips:
+    """Makes test clips; the functions give the (frame, count) pairs at its rate, and their sum."""
     if protocol.windows == 1:
         # One frame more than the network sees, so that its last flow is a real one.
-        frames = read_start(path, protocol, protocol.frames + 1)
+        frames = _resized(path, protocol, iterate(), range(protocol.frames + 1))
+        check_num_frames(path, len(frames), protocol)
         length = min(len(frames), protocol.frames)
         return TestClips(frames, (0,), length, length)
-    num_frames = count_frames(path, protocol.frame_rate)
+    num_frames = count()
     check_num_frames(path, num_frames, protocol)
     windows = uniform_windows(num_frames, protocol.frames, protocol.windows)
     starts, length = windows[:, 0], min(num_frames, protocol.frames)
     ends = starts + length
     needed = np.union1d(windows, ends[ends < num_frames])
     positions = np.searchsorted(needed, starts).tolist()
-    frames = _read_resized(path, protocol, needed.tolist())
+    frames = _resized(path, protocol, iterate(), needed.tolist())
     return TestClips(frames, tuple(positions), length, len(np.unique(windows)))
 
 
@@ -96,18 +167,19 @@ def read_start(path: str | os.PathLike, protocol: Protocol, max_frames: int) -> 
     Raises:
         VideoError: The video cannot be read, has fewer than 9 frames, or frames too narrow.
     """
-    frames = _read_resized(path, protocol, range(max_frames))
+    chosen = iter_frames(path, protocol.frame_rate)
+    frames = _resized(path, protocol, chosen, range(max_frames))
     check_num_frames(path, len(frames), protocol)
     return frames
 
 
-def _read_resized(path, protocol, wanted: Sequence[int]) -> np.ndarray:
-    """Reads some frames of a video, given their numbers in ascending order, as far as it has them.
+def _resized(path, protocol, chosen, wanted: Sequence[int]) -> np.ndarray:
+    """Resizes some frames, given their numbers in ascending order, as far as the video has them.
 
     Only these frames are resized and kept, and no more is decoded than the last one needs.
     """
     buffer, start = FrameBuffer(str(path)), 0
-    for frame, count in iter_frames(path, protocol.frame_rate):
+    for frame, count in chosen:
         end = start + count
         repeats = bisect_left(wanted, end) - bisect_left(wanted, start)
         if repeats:

@@ -138,6 +138,9 @@ RELEASES = {
     )
 }
 
+# The networks of the published results, by stream.
+DEFAULT_RELEASES = {"rgb": "rgb_imagenet", "flow": "flow_imagenet"}
+
 # Releases of which a Python package holds the weights, bit for bit: a second source.
 PACKAGED_RELEASES = {
     "rgb_scratch": PackagedFile(

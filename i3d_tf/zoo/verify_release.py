@@ -9,7 +9,7 @@ import numpy as np
 from i3d_tf.metrics.ranking import decode_predictions
 from i3d_tf.models.two_stream import two_stream
 from i3d_tf.specs.published import PUBLISHED_OUTPUT
-from i3d_tf.specs.releases import SAMPLE_FILES, UPSTREAM_URL
+from i3d_tf.specs.releases import DEFAULT_RELEASES, SAMPLE_FILES, UPSTREAM_URL
 from i3d_tf.specs.streams import CHANNELS, CROP_SIZE
 from i3d_tf.system.cache import cache_dir
 from i3d_tf.system.files import git_blob_id
@@ -19,7 +19,6 @@ from i3d_tf.zoo.releases import UPSTREAM_DIR, fetch
 
 RELATIVE_TOLERANCE = 1e-3  # of the published norm and of each published logit
 SAMPLE_FRAMES = 79
-WEIGHTS = {"rgb": "rgb_imagenet", "flow": "flow_imagenet"}
 
 
 def verify_release(
@@ -51,9 +50,9 @@ def verify_release(
             f"`streams` must be some of {tuple(PUBLISHED_OUTPUT)}; received {streams}."
         )
     sample_dir = cache_dir() / UPSTREAM_DIR if sample_dir is None else sample_dir
-    needed = [stream for stream in WEIGHTS if stream in streams or "joint" in streams]
+    needed = [stream for stream in DEFAULT_RELEASES if stream in streams or "joint" in streams]
     clips = {stream: read_sample(stream, sample_dir, download, base_url) for stream in needed}
-    models = {stream: load(WEIGHTS[stream], checkpoint_dir) for stream in needed}
+    models = {stream: load(DEFAULT_RELEASES[stream], checkpoint_dir) for stream in needed}
     logits = {stream: np.array(models[stream](clips[stream])) for stream in needed}
     if "joint" in streams:
         logits["joint"] = np.array(two_stream(models["rgb"], models["flow"])(clips))
@@ -66,8 +65,8 @@ def verify_release(
     if differing:
         print("\n".join(lines))
         raise ValueError(
-            f"{', '.join(WEIGHTS[stream] for stream in needed)}: the output differs from the "
-            f"published one for {', '.join(differing)}. Delete the weights and convert them again."
+            f"The output differs from the published one for {', '.join(differing)}. Delete the "
+            "weights, and they are downloaded and converted again."
         )
     return lines
 

@@ -1,11 +1,12 @@
 import dataclasses
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from i3d_tf.inference import predictor as predictor_file
-from i3d_tf.inference.predictor import Networks, Predictor
+from i3d_tf.inference.predictor import Networks, Predictor, checkpoints_of
 from i3d_tf.metrics.ranking import softmax
 from i3d_tf.specs.protocol import Protocol
 
@@ -17,8 +18,11 @@ CODEC = 3 / 127.5  # how much H.264 and the way to YUV and back change a plain g
 class FakeNetwork:
     """A network whose logits are the same for every clip; it keeps the clips."""
 
-    def __init__(self, logits):
+    name = "fake"
+
+    def __init__(self, logits, frames=None):
         self.logits = np.array([logits], np.float32)
+        self.inputs = [SimpleNamespace(shape=(None, frames, None, None, 3))]
         self.clips = []
 
     def __call__(self, clips):
@@ -162,6 +166,122 @@ def test_predict_of_a_video_too_large_for_memory_is_a_failure(build, network, ra
 def test_predict_of_a_damaged_network_is_a_failure(build, network, ramp):
     network.logits[0, 0] = np.nan
     assert "not finite" in build("rgb", {"rgb": network}).predict(ramp).error
+
+
+def levels(clip):
+    """The grey level of every frame of a network's input, as uint8."""
+    return np.round((clip[0].mean((1, 2, 3)) + 1) * 127.5).astype(int).tolist()
+
+
+def grey_frames(numbers, height=48, width=64):
+    """Plain grey frames, uint8 (T, H, W, 3)."""
+    frames = np.array(numbers, np.uint8)[:, None, None, None]
+    return np.broadcast_to(frames, (len(numbers), height, width, 3))
+
+
+def test_frames_without_a_rate_are_taken_as_they_are(build, network):
+    predictor = build("rgb", {"rgb": network})
+    for number in (10, 30):  # the protocol has 12: neither looped nor cut
+        prediction = predictor.predict(grey_frames(range(number)), top=1)
+        assert (prediction.path, prediction.error) == ("<frames>", None)
+        assert prediction.frames == number
+        assert prediction.top[0].label == "three"
+        assert network.clips[-1].shape == (1, number, 32, 32, 3)
+        assert levels(network.clips[-1]) == list(range(number))
+
+
+def test_frames_of_the_crop_size_are_not_resized(build, network):
+    pictures = np.random.default_rng(0).integers(0, 256, (9, 32, 32, 3), np.uint8)
+    build("rgb", {"rgb": network}).predict(pictures)
+    (clip,) = network.clips
+    np.testing.assert_array_equal(np.round((clip[0] + 1) * 127.5), pictures)
+
+
+def test_frames_with_a_rate_are_resampled_and_looped_like_a_file(build, network):
+    # At 50 frames per second, every second frame is left; 12 of these 10 are the protocol's.
+    prediction = build("rgb", {"rgb": network}).predict(grey_frames(range(20)), frame_rate=50)
+    assert prediction.frames == 10
+    assert levels(network.clips[0]) == [*range(0, 20, 2), 0, 2]
+
+
+def test_frames_with_a_rate_are_those_of_the_same_file(build, network, ramp):
+    from i3d_tf.video.decode import read_clip
+
+    protocol = Protocol(frames=9, frame_rate=12.5, short_side=48, crop_size=32)
+    predictor = build("rgb", {"rgb": network}, protocol)
+    expected = predictor.predict(ramp)
+    found = predictor.predict(read_clip(ramp, frame_rate=None), frame_rate=25)
+    assert (found.frames, found.seconds) == (expected.frames, expected.seconds)
+    np.testing.assert_array_equal(*network.clips)
+
+
+def test_frames_with_a_rate_have_windows(build, network):
+    protocol = Protocol(frames=10, short_side=48, crop_size=32, windows=3)
+    build("rgb", {"rgb": network}, protocol).predict(grey_frames(range(20)), frame_rate=25)
+    assert [levels(clip)[0] for clip in network.clips] == [0, 5, 10]
+
+
+def test_batches_and_lists_give_lists(build, network, ramp, tmp_path):
+    predictor = build("rgb", {"rgb": network})
+    clip = grey_frames(range(12))
+    assert [p.frames for p in predictor.predict(np.stack([clip, clip]))] == [12, 12]
+    predictions = predictor.predict([ramp, str(tmp_path / "none.mp4"), clip[:9]])
+    assert [p.frames for p in predictions] == [12, 0, 9]
+    assert [p.error is None for p in predictions] == [True, False, True]
+    assert predictor.predict([]) == []
+    with pytest.raises(ValueError, match=r"a batch \(1, 12, 48, 64, 3\) in a list"):
+        predictor.predict([clip[np.newaxis]])
+
+
+def test_flow_of_frames_has_no_frame_after_the_last(build, network, flow_calls):
+    build("flow", {"flow": network}, flow_engine="opencv").predict(grey_frames(range(10)))
+    (call,) = flow_calls
+    assert call.frames.shape == (10, 48, 64, 3)
+    assert call.next_frame is None
+
+
+def test_network_of_clips_of_one_length_needs_these_frames(build):
+    predictor = build("rgb", {"rgb": FakeNetwork([0, 1, 2, 3, 4], frames=12)})
+    assert predictor.predict(grey_frames(range(12))).frames == 12
+    with pytest.raises(ValueError, match=r"gets 12 of them; it gets 20 of 20\. Give `frame_rate`"):
+        predictor.predict(grey_frames(range(20)))
+    assert predictor.predict(grey_frames(range(20)), frame_rate=25).frames == 12
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((grey_frames(range(9)), 5, 0), "`frame_rate` must be a number > 0"),
+        (("video.mp4", 5, 25), "`frame_rate` must be None for the path of a video"),
+        ((grey_frames(range(9)), 5, 50), "it has 5 frames at 25 per second; at least 9 are needed"),
+        ((grey_frames(range(9), 32, 999),), "too narrow"),
+    ],
+)
+def test_predict_refuses_what_is_no_video(build, network, arguments, message):
+    with pytest.raises(ValueError, match=message):
+        build("rgb", {"rgb": network}).predict(*arguments)
+
+
+@pytest.mark.parametrize(
+    ("stream", "checkpoints", "expected"),
+    [
+        ("rgb", None, {"rgb": "rgb_imagenet"}),
+        ("joint", None, {"rgb": "rgb_imagenet", "flow": "flow_imagenet"}),
+        ("rgb", "rgb_scratch", {"rgb": "rgb_scratch"}),
+        ("flow", Path("run"), {"flow": Path("run")}),
+        ("joint", "run", {"joint": "run"}),
+        ("rgb", {"rgb": "a", "flow": "b"}, {"rgb": "a"}),
+        ("joint", {"rgb": "a", "flow": "b"}, {"rgb": "a", "flow": "b"}),
+        ("joint", {"joint": "c"}, {"joint": "c"}),
+    ],
+)
+def test_checkpoints_of_a_stream(stream, checkpoints, expected):
+    assert checkpoints_of(stream, checkpoints) == expected
+
+
+def test_checkpoints_of_a_stream_must_be_named():
+    with pytest.raises(ValueError, match="`checkpoints` must name a network for flow; received"):
+        checkpoints_of("joint", {"rgb": "a"})
 
 
 def test_predictor_refuses_unknown_streams():
