@@ -11,10 +11,11 @@ STAMP := $(VENV)/installed-from-$(LIBRARIES_KEY)-$(shell cksum < setup.py | cut 
 # A file's tests share what they build, so a file stays in one process; 16 cores need no 16 TensorFlows.
 PARALLEL := --numprocesses=auto --maxprocesses=8 --dist=loadfile
 
-.PHONY: help env lint format test train table bench structure demo test-slow test-backends test-export dist test-install lock clean
+.PHONY: help env lint format test train table bench structure demo demo-release test-slow test-backends test-export test-release dist test-install lock clean
 
 help:
 	@echo "make demo           classify rendered clips with the networks that ship"
+	@echo "make demo-release VIDEO=clip.mp4   a released network (downloaded once, 47 MB) on your own clips"
 	@echo "make train          render the embedded dataset, train both streams, evaluate"
 	@echo "make table          train the paper's five architectures and compare them"
 	@echo "make bench          measure speed as ratios to references"
@@ -23,6 +24,7 @@ help:
 	@echo "make test-slow      whole jobs that take longer: kills and restarts, exports, every application"
 	@echo "make test-backends  the network on TensorFlow, JAX and PyTorch, in its own environment"
 	@echo "make test-export    the exports to ONNX and PyTorch, whose packages are in a folder of their own"
+	@echo "make test-release   a released network on real clips, where it can be downloaded"
 	@echo "make dist           build the wheel and the source distribution in dist/, and check them"
 	@echo "make test-install   use the wheel in an environment of its own, without the source tree"
 	@echo "make lock           update requirements.lock (needs uv)"
@@ -111,11 +113,19 @@ structure: env
 demo: env
 	$(BIN)/python tools/demo.py
 
+demo-release: env
+	@test -n "$(VIDEO)" || { echo "Name a video, a folder or a pattern: make demo-release VIDEO=clip.mp4"; exit 1; }
+	$(BIN)/python tools/demo.py --release --output_dir=demo-release "$(VIDEO)"
+
 test: lint
-	$(BIN)/python -m pytest tests -m "not slow" $(PARALLEL)
+	$(BIN)/python -m pytest tests -m "not slow and not release" $(PARALLEL)
 
 test-slow: env
 	$(BIN)/python -m pytest tests -m slow
+
+# The released network is kept in build/release; without a source of it, the tests are skipped.
+test-release: env $(EXPORT_STAMP) $(BACKENDS_STAMP)
+	PYTHONPATH="$(abspath $(EXPORT))" $(BIN)/python -m pytest tests -m release -rs
 
 lock:
 	uv pip compile --universal --python-version 3.10 --generate-hashes --no-annotate --no-header \

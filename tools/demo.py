@@ -1,12 +1,14 @@
-"""Renders clips and classifies them with both streams.
+"""Shows the main job: small networks on rendered clips, or a released one on your own videos.
 
 python tools/demo.py --output_dir=demo
+python tools/demo.py --release --output_dir=demo-release clip.mp4
 """
 
 import sys
 
 from absl import app, flags
 
+from i3d_tf.specs.releases import PACKAGED_RELEASES
 from i3d_tf.system.console import (
     CHECKPOINT_DIR_HELP,
     one_line_errors,
@@ -14,18 +16,30 @@ from i3d_tf.system.console import (
     refuse_arguments,
 )
 
-_OUTPUT_DIR = flags.DEFINE_string("output_dir", "demo", "Folder of the clips.")
+RELEASE = next(iter(PACKAGED_RELEASES))  # the one that most machines can reach
+
+_OUTPUT_DIR = flags.DEFINE_string("output_dir", "demo", "Folder of the clips and pictures.")
+_RELEASE = flags.DEFINE_bool(
+    "release",
+    False,
+    f"Classify the videos in the arguments with {RELEASE}, which is downloaded once.",
+)
 _CHECKPOINT_DIR = flags.DEFINE_string("checkpoint_dir", None, CHECKPOINT_DIR_HELP)
 
 
 def main(argv):
     """Reads the flags and makes one call."""
     with one_line_errors():
-        refuse_arguments(argv)
+        if not _RELEASE.value:
+            refuse_arguments(argv)
         quiet_tensorflow()
-        from i3d_tf.experiments.demo import demo
+        from i3d_tf.experiments.demo import demo, demo_release
 
-        sys.exit(1 if demo(_OUTPUT_DIR.value, _CHECKPOINT_DIR.value) else 0)
+        if _RELEASE.value:
+            failed = demo_release(argv[1:], _OUTPUT_DIR.value, RELEASE, _CHECKPOINT_DIR.value)
+        else:
+            failed = demo(_OUTPUT_DIR.value, _CHECKPOINT_DIR.value)
+        sys.exit(1 if failed else 0)
 
 
 if __name__ == "__main__":

@@ -1,10 +1,13 @@
-"""The main job on rendered clips: the networks that ship classify rendered actions."""
+"""The main job: networks that ship classify rendered clips, and a release classifies real ones."""
 
+import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from i3d_tf.experiments.train_stick_actions import NAMES
 from i3d_tf.inference.command_output import classify_videos
 from i3d_tf.inference.predictor import Predictor
+from i3d_tf.inference.sliding_window import WindowPredictor
 from i3d_tf.specs.stick_actions import DEMO, STICK_ACTIONS
 from i3d_tf.synthetic.clip import clip_seed, render_clip
 from i3d_tf.system.files import atomic_write
@@ -32,8 +35,7 @@ def demo(output_dir: Path | str = "demo", checkpoint_dir: Path | str | None = No
     folder = Path(output_dir)
     folder.mkdir(parents=True, exist_ok=True)
     videos = [write_demo_clip(folder, action) for action in CLIPS]
-    for old in (folder / "labelled").glob("*_predicted.mp4"):
-        old.unlink()
+    _remove_files(folder / "labelled", "*_predicted.mp4")
     predictor = Predictor("joint", NAMES, checkpoint_dir)
     predictions = classify_videos(videos, predictor, top=3, output_video=folder / "labelled")
     failed = sum(prediction.error is not None for prediction in predictions)
@@ -50,6 +52,43 @@ def demo(output_dir: Path | str = "demo", checkpoint_dir: Path | str | None = No
             )
         print(f"Look at {picture} and at the videos in {folder / 'labelled'}.")
     return failed
+
+
+def demo_release(
+    videos: Sequence[str | os.PathLike],
+    output_dir: Path | str,
+    release: str,
+    checkpoint_dir: Path | str | None = None,
+) -> int:
+    """Classifies real videos, whole and window by window, with a released RGB network.
+
+    Writes copies in `labelled/` with the top classes drawn, and pictures of the classes over time
+    in `timelines/`.
+
+    Args:
+        videos: Files, folders and glob patterns.
+        output_dir: Output folder; the files of an earlier demo are replaced.
+        release: A release for RGB, downloaded if it is nowhere.
+        checkpoint_dir: See `i3d_tf.zoo.resolve.checkpoint_dirs`.
+
+    Returns:
+        The number of videos without a prediction.
+
+    Raises:
+        ValueError: The arguments name no video.
+    """
+    labelled, timelines = (Path(output_dir) / name for name in ("labelled", "timelines"))
+    predictor = WindowPredictor("rgb", {"rgb": release}, checkpoint_dir)
+    _remove_files(labelled, "*_predicted.mp4")
+    _remove_files(timelines, "*_timeline.svg")
+    predictions = classify_videos(videos, predictor, output_video=labelled, timeline_dir=timelines)
+    print(f"Look at the videos in {labelled} and at the pictures in {timelines}.")
+    return sum(prediction.error is not None for prediction in predictions)
+
+
+def _remove_files(folder, pattern):
+    for path in folder.glob(pattern):
+        path.unlink()
 
 
 def write_demo_clip(folder: Path, action: str) -> Path:
