@@ -8,6 +8,7 @@ import numpy as np
 FONT = cv2.FONT_HERSHEY_DUPLEX
 LINE_HEIGHT = 1 / 18  # of the frame's shorter side
 MIN_LINE = 14  # pixels
+SMALL = 10  # pixels; a space in smaller text is a single pixel wide
 BAR, TEXT = (36, 110, 185), (255, 255, 255)
 
 
@@ -36,7 +37,9 @@ def annotate_frame(frame: np.ndarray, lines: Sequence[tuple[str, float]]) -> np.
         top = line // 4 + row * line
         right = round(np.clip(fraction, 0, 1) * (width - 1))
         cv2.rectangle(picture, (0, top + 1), (right, top + line - 2), BAR, cv2.FILLED)
-        scale = cv2.getFontScaleFromHeight(FONT, max(6, round(line * 0.5)))
+        size = max(6, round(line * 0.5))
+        spaced = text.replace(" ", "  ") if size < SMALL else text
+        scale = cv2.getFontScaleFromHeight(FONT, size)
         baseline = (line // 3, top + round(line * 0.75))
-        cv2.putText(picture, text, baseline, FONT, scale, TEXT, 1, cv2.LINE_AA)
+        cv2.putText(picture, spaced, baseline, FONT, scale, TEXT, 1, cv2.LINE_AA)
     return picture
