@@ -48,7 +48,7 @@ def describe_weights(path: os.PathLike | str, architecture: str = "inception_i3d
     found = [shape for shape in (first, last) if shape is not None]
     if first is None or any(len(shape) != rank + 2 for shape in found):
         is_2d = rank == 3 and _datasets(2)[0] in shapes
-        hint = " They are a 2D network's: `tools/convert.py --inflate` makes 3D ones." * is_2d
+        hint = " They are a 2D network's: `i3d convert --inflate` makes 3D ones." * is_2d
         raise WeightsError(f"{path}: these are not the weights of {_NAMES[rank]}.{hint}")
     # A few bytes of HDF5 can declare any shape; the network is built, and memory taken, by these.
     if sum(map(prod, found)) > os.path.getsize(path):

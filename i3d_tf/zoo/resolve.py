@@ -146,7 +146,7 @@ def _unknown_name(name, places):
     if name.startswith(slim.NAME):
         inflate = "" if name == slim.NAME else " --inflate"
         return (
-            f"{message} Make them: unpack {slim.ARCHIVE_URL}, then python tools/convert.py "
+            f"{message} Make them: unpack {slim.ARCHIVE_URL}, then i3d convert "
             f"--release={slim.NAME}{inflate} --source=FOLDER"
         )
     return f"{message} The releases are {', '.join(RELEASES)}."

@@ -112,7 +112,7 @@ def test_rows_of_the_manifest_name_source_and_inflation(converted):
 
 def test_missing_weights_name_the_command(tmp_path):
     with pytest.raises(
-        FileNotFoundError, match=r"unpack http.*convert\.py --release=slim_i\S* --so"
+        FileNotFoundError, match=r"unpack http.*i3d convert --release=slim_i\S* --so"
     ):
         i3d_tf.load(slim.NAME, tmp_path)
     with pytest.raises(FileNotFoundError, match="--inflate --source=FOLDER"):
