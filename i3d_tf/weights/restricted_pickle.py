@@ -28,6 +28,10 @@ _REFERENCES = {"PERSID", "BINPERSID"}
 _NUMBERS = {"f2": "float16", "f4": "float32", "f8": "float64", "i4": "int32", "i8": "int64"}
 
 
+class UnknownNameError(WeightsError):
+    """An error of a pickle that names something which is not expected."""
+
+
 class InertType(type):
     """The type of classes that a pickle may be given: it cannot set attributes of them."""
 
@@ -137,7 +141,8 @@ def load_pickle(
         max_bytes: Largest size of the pickle.
 
     Raises:
-        WeightsError: The pickle is damaged, or names something else.
+        UnknownNameError: The pickle names something else.
+        WeightsError: The pickle is damaged.
     """
     stream = BytesIO(data) if isinstance(data, bytes) else data
     start = stream.tell()
@@ -181,7 +186,7 @@ class _Unpickler(pickle.Unpickler):
         try:
             value = self._allowed[module, name]
         except KeyError:
-            raise WeightsError(
+            raise UnknownNameError(
                 f"a pickle that names {module}.{name}, which weights never do. Nothing was run."
             ) from None
         is_function = callable(value) and not isinstance(value, type)

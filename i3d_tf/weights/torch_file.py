@@ -17,7 +17,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from i3d_tf.weights.assign import WeightsError
-from i3d_tf.weights.restricted_pickle import InertType, InertValue, load_pickle
+from i3d_tf.weights.restricted_pickle import (
+    InertType,
+    InertValue,
+    UnknownNameError,
+    load_pickle,
+)
 
 MAX_BYTES = 2 << 30  # of a file; I3D has 51 MB, three times that with an optimizer's state
 MAX_RANK = 8  # axes of a tensor
@@ -40,6 +45,7 @@ _STORAGES = {
     "ByteStorage": "uint8",
     "BoolStorage": "bool",
 }
+_ADVICE = "Give a state dict: torch.save(model.state_dict(), FILE)."
 # The entries of a training checkpoint that may hold the weights.
 _STATE_DICTS = ("state_dict", "model_state_dict", "model_state", "model", "net")
 
@@ -162,8 +168,8 @@ def _check_size(path):
 
 def _about(path, error):
     """Returns an error with the file as its subject."""
-    text = str(error)
-    return WeightsError(text if text.startswith(f"{path}: ") else f"{path}: {text}")
+    advice = f" {_ADVICE}" if isinstance(error, UnknownNameError) else ""
+    return WeightsError(f"{path}: {error}{advice}")
 
 
 def _reason(error):
@@ -365,7 +371,11 @@ _GLOBALS: dict[tuple[str, str], Any] = {
         ("torch.jit._pickle", f"build_{kind}list"): _first
         for kind in ("int", "double", "bool", "tensor")
     },
-    **{("torch", name): _StorageType(dtype) for name, dtype in _STORAGES.items()},
+    **{
+        (module, name): _StorageType(dtype)
+        for module in ("torch", "torch.cuda")  # the second in old files of GPUs
+        for name, dtype in _STORAGES.items()
+    },
 }
 
 
@@ -414,10 +424,7 @@ def _state_dict(value):
 
 def _checked(path, tensors):
     if not tensors:
-        raise WeightsError(
-            f"{path}: no named tensors. Give a state dict, torch.save(model.state_dict(), FILE), "
-            "or TorchScript that is not frozen."
-        )
+        raise WeightsError(f"{path}: no named tensors, as in TorchScript that is frozen. {_ADVICE}")
     if not all(isinstance(name, str) for name in tensors):
         raise WeightsError(f"{path}: a tensor's name is not text.")
     return tensors

@@ -45,9 +45,10 @@ def convert_port(
     port = read_port(source)
     release = matching_release(port.arrays)
     if name in RELEASES and name != release:
+        found = f"; they are those of {release}" if release else ""
         raise WeightsError(
-            f"{source}: its values are {release or 'those of no release'}, bit for bit, and not "
-            f"{name}. Give another --name."
+            f"{source}: its values are not known to be those of {name}, bit for bit{found}. Give "
+            "another --name."
         )
     model = inception_i3d(
         include_top=port.classes is not None,
@@ -79,14 +80,18 @@ def _label_set(classes):
 
 
 def _describe(source, port: PortWeights, release, labels):
-    network = f"{source}: {port.form}, {port.stream}"
-    equals = f"equal to {release}, bit for bit" if release else "equal to no release"
+    text = f"{source}: {port.form}, {port.stream}"
     if port.classes is None:
-        return f"{network}, without a classifier; {equals}."
-    text = f"{network}, {port.classes} classes; {equals}."
+        return f"{text}, without a classifier, so that it cannot be compared with a release."
+    text += f", {port.classes} classes"
+    if release is not None:
+        return f"{text}; equal to {release}, bit for bit."
+    # The data file of one release holds training state, too, so that values do not rebuild it.
+    unknown = [r.name for r in RELEASES.values() if r.classes == port.classes and r.ignored]
+    text += f"; not compared with {unknown[0]}." if unknown else "; equal to no release."
     if labels is None:
         return (
             f"{text} The names of the classes are unknown: write them as `labels` into its row of "
             "manifest.json."
         )
-    return text if release else f"{text} The classes are taken to be those of {labels}."
+    return f"{text} The classes are taken to be those of {labels}."

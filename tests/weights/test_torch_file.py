@@ -76,8 +76,11 @@ def test_reads_torchscript_without_its_code():
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("frozen.pt", r"no named tensors\. Give a state dict.*or TorchScript that is not frozen"),
-        ("module.pt", r"names torch\.nn\.modules\.linear\.Linear, which weights never do"),
+        (
+            "frozen.pt",
+            r"no named tensors, as in TorchScript that is frozen\. Give a state dict: torch\.save",
+        ),
+        ("module.pt", r"names torch\.nn\.modules\.linear\.Linear, .* Give a state dict: torch"),
     ],
 )
 def test_files_without_named_tensors_are_refused(name, message):
@@ -228,6 +231,14 @@ def test_old_files_may_have_views_of_storages(tmp_path):
     path = old_file(tmp_path / "old.pt", b"X\x01\x00\x00\x00y" + view(b"a", 9, outside), [ramp])
     with pytest.raises(WeightsError, match="has 4 bytes, and should have 2 numbers"):
         read_old_torch_file(path)
+
+
+def test_old_files_may_have_been_on_a_gpu(tmp_path):
+    tensor = view(b"a", 9).replace(b"ctorch\nFloat", b"ctorch.cuda\nFloat")
+    tensor = tensor.replace(b"X\x03\x00\x00\x00cpu", b"X\x06\x00\x00\x00cuda:0")
+    path = tmp_path / "old.pt"
+    old_file(path, b"X\x01\x00\x00\x00x" + tensor, [("a", np.arange(9, dtype="<f4"))])
+    np.testing.assert_array_equal(read_old_torch_file(path).tensors["x"].read(), [0, 1])
 
 
 def test_damaged_old_files_are_refused(tmp_path):

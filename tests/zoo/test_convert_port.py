@@ -66,13 +66,16 @@ def test_values_of_a_release_are_recognized(port_files, tmp_path, monkeypatch):
     ]
     row = read_manifest(tmp_path)["rgb_scratch"]
     assert (row["source"]["equals_release"], row["labels"]) == ("rgb_scratch", "kinetics400")
-    with pytest.raises(WeightsError, match="its values are rgb_scratch, bit for bit, and not flow"):
+    with pytest.raises(
+        WeightsError, match="of flow_scratch, bit for bit; they are those of rgb_scratch"
+    ):
         convert_port(source, "flow_scratch", tmp_path)
 
 
 def test_network_of_unknown_classes_has_no_labels(make_port_files, tmp_path):
     files = make_port_files(channels=2, classes=157)
     result = convert_port(files.old_state_dict(tmp_path / "flow.pt"), "charades", tmp_path)
+    assert "flow, 157 classes; equal to no release." in result.lines[0]
     assert "The names of the classes are unknown" in result.lines[0]
     row = read_manifest(tmp_path)["charades"]
     assert (row["stream"], row["classes"], row["labels"]) == ("flow", 157, None)
@@ -82,7 +85,7 @@ def test_network_without_a_head(make_port_files, tmp_path):
     files = make_port_files(channels=2)
     source = files.keras2(tmp_path / "notop.h5", with_head=False)
     result = convert_port(source, "features", tmp_path)
-    assert "flow, without a classifier" in result.lines[0]
+    assert "flow, without a classifier, so that it cannot be compared" in result.lines[0]
     model = i3d_tf.load("features", tmp_path)
     assert model.output_shape == (None, None, None, None, 1024)
 
@@ -90,7 +93,7 @@ def test_network_without_a_head(make_port_files, tmp_path):
 @pytest.mark.parametrize(
     ("name", "error", "message"),
     [
-        ("rgb_imagenet", WeightsError, "those of no release, bit for bit, and not rgb_imagenet"),
+        ("rgb_imagenet", WeightsError, "not known to be those of rgb_imagenet, bit for bit. Give"),
         ("../mine", ValueError, "`name` must be made of letters"),
     ],
 )
