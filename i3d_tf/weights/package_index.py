@@ -78,6 +78,8 @@ def pip_settings() -> IndexSettings:
 
 def _pip_config() -> dict[str, str]:
     """Reads the lines of `pip config list`; none where there is no pip."""
+    if not sys.executable:  # a program that holds its own Python
+        return {}
     try:
         process = subprocess.run(
             [sys.executable, "-m", "pip", "config", "list"],

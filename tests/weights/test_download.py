@@ -2,13 +2,15 @@ import re
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
+from urllib.error import URLError
 
 import pytest
 
 from i3d_tf.specs.releases import UpstreamFile
+from i3d_tf.system.files import git_blob_id
 from i3d_tf.weights import download as download_module
 from i3d_tf.weights.assign import WeightsError
-from i3d_tf.weights.download import download
+from i3d_tf.weights.download import Digest, DownloadError, download, download_file
 
 CONTENT = bytes(range(256)) * 40
 BLOB = "c24b5240932db6bddd91a9aecd36e95ffb2e8f0e"  # git hash-object of CONTENT
@@ -213,6 +215,22 @@ def test_refused_connection_is_reported(upstream, tmp_path):
     with pytest.raises(WeightsError, match=r"cannot be fetched \(.*refused.*\)\.$"):
         download(FILE, tmp_path, "http://127.0.0.1:1")
     assert names(tmp_path) == []
+
+
+def test_unreachable_server_is_tried_twice(tmp_path, monkeypatch):
+    monkeypatch.setattr(download_module.time, "sleep", lambda seconds: None)
+    timeouts = []
+
+    class Opener:
+        def open(self, request, *, timeout):
+            timeouts.append(timeout)
+            raise URLError(OSError("no route to host"))
+
+    digest = Digest("git blob id", git_blob_id, BLOB)
+    with pytest.raises(DownloadError, match=r"^https://a/b: cannot be fetched \(no route to host"):
+        download_file("https://a/b", tmp_path / NAME, None, digest, opener=Opener())
+    assert len(timeouts) == 2
+    assert max(timeouts) <= 5
 
 
 def test_download_reads_a_folder(tmp_path):
