@@ -4,6 +4,7 @@ Uint8 frames, or frames in [0, 1], give other classes without any error. The fir
 network looks at its input where it is called eagerly; a graph has no values, and gets no operation.
 """
 
+import sys
 import warnings
 from typing import Any
 
@@ -62,12 +63,9 @@ def _has_values(inputs):
     if isinstance(inputs, KerasTensor):
         return False
     backend = keras.backend.backend()
+    library = sys.modules.get(backend)  # which Keras has imported, and this package does not need
     if backend == "jax":
-        import jax
-
-        return not isinstance(inputs, jax.core.Tracer)
+        return not isinstance(inputs, library.core.Tracer)
     if backend == "torch":
-        import torch
-
-        return not (inputs.is_meta or torch.compiler.is_compiling())
+        return not (inputs.is_meta or library.compiler.is_compiling())
     return hasattr(inputs, "numpy")  # of TensorFlow's tensors, only concrete ones
