@@ -10,7 +10,6 @@ from setuptools import Distribution
 # Name of a module: the distribution that brings it, where the two differ.
 DISTRIBUTIONS = {"absl": "absl-py", "cv2": "opencv-contrib-python-headless"}
 BROUGHT_BY = {"llvmlite": "numba"}
-OTHER_BACKENDS = {"jax", "torch"}  # imported only where Keras already runs on them
 
 
 @pytest.fixture(scope="module")
@@ -61,6 +60,6 @@ def test_every_imported_library_is_required(keywords, repository_root):
                     imported |= {alias.name.partition(".")[0] for alias in node.names}
                 elif isinstance(node, ast.ImportFrom):
                     imported.add(node.module.partition(".")[0])
-    libraries = imported - set(sys.stdlib_module_names) - {"i3d_tf"} - OTHER_BACKENDS
+    libraries = imported - set(sys.stdlib_module_names) - {"i3d_tf"}
     libraries = {BROUGHT_BY.get(name, DISTRIBUTIONS.get(name, name)) for name in libraries}
     assert libraries <= required
