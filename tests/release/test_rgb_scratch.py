@@ -160,4 +160,4 @@ def test_command_predicts_with_the_release(weights, shared_dir):
     done = subprocess.run(
         [*command, f"--rgb_checkpoint={NAME}", clip], check=True, capture_output=True, text=True
     )
-    assert json.loads(done.stdout)["top"][0]["label"] == "arm wrestling"
+    assert json.loads(done.stdout)["top"][0]["class"] == "arm wrestling"
