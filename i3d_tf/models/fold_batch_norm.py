@@ -14,6 +14,7 @@ from i3d_tf.layers.stream import Stream
 from i3d_tf.layers.unit import DenseUnit, Unit
 from i3d_tf.models.keras_graph import Node, is_functional, nodes_of, pack_like, producer_of
 from i3d_tf.specs.validation import check_choice
+from i3d_tf.weights.assign import check_model
 
 PRECISIONS = ("float32", "bfloat16")
 
@@ -74,9 +75,11 @@ def fuse_for_inference(model: keras.Model, precision: str = "float32") -> keras.
 
     Raises:
         ValueError: The precision is unknown, or the model, or a layer of it, cannot be copied.
+        WeightsError: Weights are NaN or infinite, or variances below zero.
     """
     check_choice("precision", precision, PRECISIONS)
     _check_functional(model)
+    check_model(repr(model.name), model)
     inputs, outputs = _BatchNormFolder(precision, _last_layers(model)).rebuild(model)
     folded = keras.Model(
         pack_like(model, "input", inputs),

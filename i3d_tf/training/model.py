@@ -1,7 +1,6 @@
 """The network of a training run: initial weights, frozen layers, optimizer and loss."""
 
 import os
-import warnings
 from functools import partial
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from i3d_tf.specs.streams import CHANNELS
 from i3d_tf.specs.validation import check_choice
 from i3d_tf.training.optimization import SmoothedCrossentropy, accuracy, make_optimizer
 from i3d_tf.zoo.initialize import write_initial_weights
+from i3d_tf.zoo.network_file import restore_state
 from i3d_tf.zoo.pretrained import build
 
 TRANSFERS = ("scratch", "fixed", "full")
@@ -88,22 +88,16 @@ def restore_model(
         accumulate: See `compile_model`.
 
     Raises:
-        ValueError: The file holds the state of another network.
+        ValueError: The file holds the state of another network, or is damaged.
     """
     model = _network(recipe, classes, transfer)
     if frozen:
         freeze_batch_norm(model)
     compile_model(model, recipe, accumulate)
-    with warnings.catch_warnings():
-        # Keras only warns of an optimizer whose variables do not fit.
-        warnings.simplefilter("error", UserWarning)
-        try:
-            model.load_weights(Path(path))
-        except (ValueError, UserWarning, OSError, KeyError) as error:
-            reason = " ".join(str(error).split())[:200]
-            raise ValueError(
-                f"{path}: it is not the state of this run ({reason}). Name another --workdir."
-            ) from error
+    try:
+        restore_state(model, Path(path))
+    except ValueError as error:
+        raise ValueError(f"{error} Name another --workdir.") from error
     return model
 
 

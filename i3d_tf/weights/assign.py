@@ -1,5 +1,6 @@
 """Assignment of named arrays to a model: all of them, with matching shapes, or none."""
 
+import os
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
     import keras
 
 MAX_NAMES_IN_ERRORS = 3
+
+_VARIANCES = ("moving_variance", "variance")  # last parts of the paths of variances
 
 
 class WeightsError(UserError, ValueError):
@@ -38,7 +41,8 @@ def assign_weights(
 
     Raises:
         WeightsError: A variable has no array, an array no variable, a shape differs, or values are
-            not numbers; the message names the first of each. The model is then as it was.
+            not numbers, NaN or infinite, or are variances below zero; the message names the
+            first of each. The model is then as it was.
         ValueError: The patterns are a string, of which every letter would be a pattern.
     """
     ignore_source = _pattern_list("ignore_source", ignore_source)
@@ -60,6 +64,8 @@ def assign_weights(
         problems.append(f"{len(differing)} shapes differ ({_some(differing)})")
     if others := sorted(path for path in wanted & offered if not _is_numeric(arrays[path])):
         problems.append(f"{len(others)} arrays are not numbers ({_some(others)})")
+    if not problems:
+        problems += filter(None, (_problem(path, arrays[path]) for path in sorted(wanted)))
     if problems:
         raise WeightsError(f"Nothing was assigned to {model.name!r}: {'; '.join(problems)}.")
     for path in wanted:
@@ -70,6 +76,26 @@ def assign_weights(
 def read_weights(model: "keras.Model | keras.Layer") -> dict[str, np.ndarray]:
     """Returns copies of a model's weights: `variable.path` to value, as `assign_weights` takes."""
     return {path: np.asarray(variable).copy() for path, variable in _weights_by_path(model).items()}
+
+
+def check_values(source: os.PathLike | str, arrays: Iterable[tuple[str, np.ndarray]]) -> None:
+    """Checks that a network can compute with weights; with NaN it may give confident predictions.
+
+    Args:
+        source: The file or model that the weights are of, for messages.
+        arrays: Pairs of a name, which ends like a Keras variable's path, and values.
+
+    Raises:
+        WeightsError: Values are not real, NaN or infinite, or are variances below zero.
+    """
+    for path, values in arrays:
+        if problem := _problem(path, values):
+            raise WeightsError(f"{source}: {problem}. Convert or train these weights again.")
+
+
+def check_model(source: os.PathLike | str, model: "keras.Model") -> None:
+    """Checks a model's weights with `check_values`."""
+    check_values(source, ((variable.path, np.asarray(variable)) for variable in model.weights))
 
 
 def _weights_by_path(model):
@@ -90,6 +116,17 @@ def _pattern_list(name, patterns):
 def _is_numeric(array):
     """Returns whether an array holds booleans, integers or real numbers, which can be assigned."""
     return array.dtype.kind in "biuf" or array.dtype.name == "bfloat16"
+
+
+def _problem(path, values):
+    """Returns why an array cannot be weights; None where it can."""
+    if not _is_numeric(values):
+        return f"{path} has values that are not real numbers"
+    if values.dtype.kind not in "biu" and not np.isfinite(values).all():
+        return f"{path} has values that are not finite numbers"
+    if path.rpartition("/")[2] in _VARIANCES and (values < 0).any():
+        return f"{path} has variances below zero"
+    return None
 
 
 def _matches(path, patterns):

@@ -152,7 +152,4 @@ def _read(tensor, name, shape):
         raise WeightsError(f"{name} has shape {tensor.shape}; I3D has {shape}.")
     if tensor.dtype != "float32":
         raise WeightsError(f"{name} is {tensor.dtype}, not float32.")
-    array = tensor.read().reshape(shape)
-    if not np.isfinite(array).all():
-        raise WeightsError(f"{name} has values that are not finite.")
-    return array
+    return tensor.read().reshape(shape)

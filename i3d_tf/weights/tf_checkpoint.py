@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from i3d_tf.specs.releases import DATA_FILE, INDEX_FILE
-from i3d_tf.weights.assign import WeightsError
+from i3d_tf.weights.assign import WeightsError, check_values
 
 INDEX_SUFFIX = INDEX_FILE.removeprefix("model.ckpt")
 DATA_SUFFIX = DATA_FILE.removeprefix("model.ckpt")
@@ -83,16 +83,19 @@ def read_checkpoint(
 
     Raises:
         WeightsError: Names are missing or unknown, shapes differ, or a file is empty, cut short or
-            corrupt. The checksum of each value is verified while it is read.
+            corrupt, or has values that `check_values` refuses. The checksum of each value is
+            verified while it is read.
     """
     reader, shapes = _open(files)
     _check_names(shapes, sources, title, tuple(ignored), files.index_file)
     _check_shapes(shapes, sources, title, files.index_file)
     _check_values_present(shapes, files)
-    return {
+    arrays = {
         path: _read(reader, name, files.data_file).reshape(shape)
         for path, (name, shape) in sources.items()
     }
+    check_values(files.data_file, arrays.items())
+    return arrays
 
 
 def _open(files):

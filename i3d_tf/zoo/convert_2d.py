@@ -16,7 +16,7 @@ from i3d_tf.specs import slim
 from i3d_tf.specs.streams import CHANNELS
 from i3d_tf.specs.validation import check_choice
 from i3d_tf.system.files import atomic_write, ensure_disk_space, sha256
-from i3d_tf.weights.assign import WeightsError, assign_weights
+from i3d_tf.weights.assign import WeightsError, assign_weights, check_model
 from i3d_tf.weights.slim import read_slim, slim_files
 from i3d_tf.weights.store import save_weights, user_checkpoint_dir
 from i3d_tf.zoo.network_file import load_keras
@@ -145,7 +145,9 @@ def _model_2d(application, source):
         raise FileNotFoundError(f"{source}: no such file; `source` must be a weights file.")
     if Path(source).suffix == ".keras":
         return load_keras(source)
-    return _with_weights_of(source, application, build)
+    model = _with_weights_of(source, application, build)
+    check_model(source, model)
+    return model
 
 
 def _with_weights_of(source, application, build):

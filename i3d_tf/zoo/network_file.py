@@ -1,13 +1,14 @@
 """Networks from files: `.keras`, and `.weights.h5` of an Inception, whose shapes say the rest."""
 
 import os
+import warnings
 import zipfile
 from typing import TYPE_CHECKING
 
 from i3d_tf.models.inception import inception_i3d, inception_v1
 from i3d_tf.specs.geometry import filters_out
 from i3d_tf.specs.inception_v1 import I3D, widen
-from i3d_tf.weights.assign import WeightsError
+from i3d_tf.weights.assign import WeightsError, check_model
 from i3d_tf.weights.weights_file import RANKS, describe_weights
 from i3d_tf.zoo.resolve import NAME, ResolvedWeights
 
@@ -52,16 +53,43 @@ def load_keras(path: os.PathLike | str) -> "keras.Model":
     """Returns the model of a `.keras` file, not compiled; code in the file is not run.
 
     Raises:
-        WeightsError: The file is something else, or is damaged.
+        WeightsError: The file is something else or damaged, or its values are refused by
+            `i3d_tf.weights.assign.check_values`.
     """
     import keras
 
-    if not zipfile.is_zipfile(path):
-        raise WeightsError(f"{path}: not a .keras file, or cut short.")
+    _check_zip(path)
     try:
-        return keras.models.load_model(path, compile=False, safe_mode=True)
+        model = keras.models.load_model(path, compile=False, safe_mode=True)
     except Exception as error:  # a damaged file fails anywhere, in any way
         raise WeightsError(f"{path}: cannot be loaded ({_reason(error)}).") from error
+    if not model.built:
+        raise WeightsError(
+            f"{path}: the model in it was never built. Call it once and save it again."
+        )
+    check_model(path, model)
+    return model
+
+
+def restore_state(model: "keras.Model", path: os.PathLike | str) -> None:
+    """Reads weights and the optimizer's variables of a `.keras` file into the model they are of.
+
+    Args:
+        model: A compiled model, whose optimizer is built.
+        path: The file.
+
+    Raises:
+        WeightsError: The file is damaged, or of another model.
+    """
+    _check_zip(path)
+    with warnings.catch_warnings():
+        # Keras only warns of an optimizer whose variables do not fit.
+        warnings.simplefilter("error", UserWarning)
+        try:
+            model.load_weights(path)
+        except Exception as error:  # a damaged file fails anywhere, in any way
+            raise WeightsError(f"{path}: not the state of this run ({_reason(error)}).") from error
+    check_model(path, model)
 
 
 def load_weights_file(
@@ -81,7 +109,8 @@ def load_weights_file(
         architecture: The network, one of `i3d_tf.weights.weights_file.RANKS`.
 
     Raises:
-        WeightsError: The file is damaged, or does not fit.
+        WeightsError: The file is damaged, does not fit, or has values that
+            `i3d_tf.weights.assign.check_values` refuses.
     """
     found = describe_weights(path, architecture)
     filters = filters_out(widen(I3D[0], width_multiplier), found.channels)
@@ -111,7 +140,13 @@ def load_weights_file(
         model.load_weights(path)
     except (ValueError, OSError, KeyError, RuntimeError) as error:
         raise WeightsError(f"{path}: does not fit {name!r} ({_reason(error)}).") from error
+    check_model(path, model)
     return model
+
+
+def _check_zip(path):
+    if not zipfile.is_zipfile(path):
+        raise WeightsError(f"{path}: not a .keras file, or cut short.")
 
 
 def _reason(error):

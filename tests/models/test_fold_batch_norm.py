@@ -432,3 +432,20 @@ def test_fuse_for_inference_names_layers_that_cannot_be_copied(make, message):
 def test_fuse_for_inference_names_the_precisions(tiny_network):
     with pytest.raises(ValueError, match=r"\('float32', 'bfloat16'\); received 'float16'"):
         fuse_for_inference(tiny_network("c3d"), "float16")
+
+
+@pytest.mark.parametrize(
+    ("weight", "value", "problem"),
+    [
+        (0, np.nan, "conv_3d/kernel has values that are not finite"),
+        (3, -1.0, "batch_norm/moving_variance has variances below zero"),
+    ],
+)
+def test_weights_that_cannot_be_computed_with_are_refused(weight, value, problem):
+    clip = keras.Input((2, 1, 1, 1))
+    unit = Unit3D(1, (1, 1, 1), name="unit")
+    model = keras.Model(clip, unit(clip), name="damaged")
+    variable = model.weights[weight]
+    variable.assign(np.full(variable.shape, value))
+    with pytest.raises(ValueError, match=f"'damaged': .*{problem}"):
+        fuse_for_inference(model)

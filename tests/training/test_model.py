@@ -180,10 +180,10 @@ def test_restored_model_follows_the_schedule_of_the_recipe(tiny_recipe, tmp_path
 
 def test_restore_model_refuses_state_of_another_network(tiny_recipe, tmp_path):
     compiled(tiny_recipe).save(tmp_path / "state.keras")
-    with pytest.raises(ValueError, match=r"state\.keras: it is not the state of this run"):
+    with pytest.raises(ValueError, match=r"state\.keras: not the state of this run"):
         restore_model(tmp_path / "state.keras", tiny_recipe, CLASSES + 1)
     other = dataclasses.replace(tiny_recipe, optimizer="adamw")
-    with pytest.raises(ValueError, match=r"state\.keras: it is not the state of this run"):
+    with pytest.raises(ValueError, match=r"state\.keras: not the state of this run"):
         restore_model(tmp_path / "state.keras", other, CLASSES)
 
 

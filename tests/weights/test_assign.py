@@ -3,7 +3,7 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from i3d_tf.weights.assign import WeightsError, assign_weights, read_weights
+from i3d_tf.weights.assign import WeightsError, assign_weights, check_values, read_weights
 
 NEW = {
     "first/kernel": np.full((2, 3), 5.0),
@@ -52,6 +52,7 @@ def test_read_weights_returns_copies(model):
         ({"last/kernel": np.ones((1, 1))}, "1 shapes differ"),
         ({"last/kernel": np.full((3, 1), "1")}, r"1 arrays are not numbers \(last/kernel\)"),
         ({"last/kernel": np.ones((3, 1), complex)}, "1 arrays are not numbers"),
+        ({"first/bias": np.array([0, np.nan, 0])}, "first/bias has values that are not finite"),
     ],
 )
 def test_assign_weights_assigns_all_or_nothing(model, change, message):
@@ -114,3 +115,29 @@ def test_variables_of_the_same_path_are_refused():
         twin.layers[0].kernel._path = "twin/kernel"
     with pytest.raises(WeightsError, match=r"variables of the same path: twin/kernel"):
         assign_weights(model, {})
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "problem"),
+    [
+        ("kernel", np.nan, "values that are not finite numbers"),
+        ("kernel", -np.inf, "values that are not finite numbers"),
+        ("kernel", ml_dtypes.bfloat16(np.inf), "values that are not finite numbers"),
+        ("kernel", 1j, "values that are not real numbers"),
+        ("moving_variance", -0.5, "variances below zero"),
+        ("variance", -0.5, "variances below zero"),
+    ],
+)
+def test_check_values_names_source_and_array(name, value, problem):
+    arrays = {"first/kernel": np.ones(2), f"last/{name}": np.array([1, value])}
+    if isinstance(value, ml_dtypes.bfloat16):
+        arrays[f"last/{name}"] = np.array([1, value], ml_dtypes.bfloat16)
+    with pytest.raises(WeightsError) as error:
+        check_values("a.keras", arrays.items())
+    expected = f"a.keras: last/{name} has {problem}. Convert or train these weights again."
+    assert str(error.value) == expected
+
+
+@pytest.mark.parametrize("value", [np.float32(3e38), np.float16(-1), 7, True])
+def test_check_values_accepts_every_real_number(value):
+    check_values("a.keras", [("kernel", np.array([value])), ("moving_variance", np.zeros(1))])

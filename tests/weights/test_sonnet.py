@@ -220,3 +220,14 @@ def test_values_of_another_type_are_refused(
     values[BIAS] = values[BIAS].astype(np.float64)
     folder = write_checkpoint(tmp_path, values)
     assert refusal(folder) == f"{folder / DATA}: {BIAS} is float64, not float32."
+
+
+def test_values_that_are_not_finite_are_refused(
+    narrow_release, released_shapes, values_for, write_checkpoint, tmp_path
+):
+    values = values_for(released_shapes("rgb_imagenet", NARROW))
+    values[BIAS][0] = np.nan
+    folder = write_checkpoint(tmp_path, values)
+    assert refusal(folder).startswith(
+        f"{folder / DATA}: Logits/Conv3d_0c_1x1/conv_3d/bias has values"
+    )

@@ -8,7 +8,7 @@ import pytest
 from i3d_tf.system.files import sha256
 from i3d_tf.weights.assign import WeightsError
 from i3d_tf.weights.store import MANIFEST
-from i3d_tf.zoo.network_file import load_keras, load_network, load_weights_file
+from i3d_tf.zoo.network_file import load_keras, load_network, load_weights_file, restore_state
 from i3d_tf.zoo.resolve import resolve
 
 TINY = 1 / 16
@@ -99,3 +99,71 @@ def test_code_in_a_keras_file_is_not_run(tmp_path):
     keras.Model(clip, keras.layers.Lambda(lambda x: x + 1)(clip)).save(tmp_path / "code.keras")
     with pytest.raises(WeightsError, match=r"code\.keras: cannot be loaded \(.*Lambda"):
         load_keras(tmp_path / "code.keras")
+
+
+@pytest.mark.parametrize(
+    ("array", "value", "problem"),
+    [
+        (
+            "unit3d/conv_3d/vars/0",
+            np.nan,
+            "Conv3d_1a_7x7/conv_3d/kernel has values that are not",
+        ),
+        ("unit3d/batch_norm/vars/2", -1, "batch_norm/moving_variance has variances below zero"),
+    ],
+)
+def test_values_of_a_weights_file_are_checked(tiny_dir, tmp_path, array, value, problem):
+    path = tmp_path / "changed.weights.h5"
+    path.write_bytes((tiny_dir / "tiny_rgb.weights.h5").read_bytes())
+    with h5py.File(path, "a") as file:
+        file[f"layers/{array}"][..., 1] = value
+    with pytest.raises(WeightsError, match=rf"changed\.weights\.h5: .*{problem}"):
+        load_weights_file(path, TINY)
+
+
+@pytest.fixture
+def trained():
+    """A compiled network of 99 x 99 weights."""
+    model = keras.Sequential([keras.Input((99,)), keras.layers.Dense(99, name="last")])
+    model.compile("sgd", "mse")
+    model.optimizer.build(model.trainable_variables)
+    return model
+
+
+def test_values_of_a_keras_file_are_checked(trained, tmp_path):
+    trained.layers[-1].kernel.assign(np.full((99, 99), np.inf))
+    trained.save(tmp_path / "infinite.keras")
+    message = r"infinite\.keras: .*last/kernel has values that are not finite"
+    with pytest.raises(WeightsError, match=message):
+        load_keras(tmp_path / "infinite.keras")
+    with pytest.raises(WeightsError, match=message):
+        restore_state(trained, tmp_path / "infinite.keras")
+
+
+def test_model_that_was_never_built_is_refused(tmp_path):
+    path = tmp_path / "unbuilt.keras"
+    keras.Sequential([keras.layers.Dense(1)]).save(path)
+    with pytest.raises(WeightsError, match=r"unbuilt\.keras: the model in it was never built"):
+        load_keras(path)
+
+
+def test_restore_state_refuses_a_file_cut_anywhere(trained, tmp_path):
+    whole, cut = tmp_path / "whole.keras", tmp_path / "cut.keras"
+    trained.save(whole)
+    restore_state(trained, whole)
+    content = whole.read_bytes()
+    for length in (0, 10, len(content) // 2, len(content) - 1):
+        cut.write_bytes(content[:length])
+        with pytest.raises(WeightsError, match=r"cut\.keras: not a \.keras file, or cut short"):
+            restore_state(trained, cut)
+
+
+def test_restore_state_names_a_damaged_file(trained, tmp_path):
+    path = tmp_path / "damaged.keras"
+    trained.save(path)
+    content = bytearray(path.read_bytes())
+    middle = len(content) // 2
+    content[middle : middle + 64] = bytes(64)
+    path.write_bytes(content)
+    with pytest.raises(WeightsError, match=r"damaged\.keras: not the state of this run"):
+        restore_state(trained, path)
