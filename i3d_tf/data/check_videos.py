@@ -24,11 +24,12 @@ from i3d_tf.data.quarantine import (
 from i3d_tf.data.readers import read_dataset
 from i3d_tf.specs.datasets import find_dataset
 from i3d_tf.system.console import printable, progress_bar
-from i3d_tf.system.files import atomic_write
+from i3d_tf.system.files import atomic_write, check_target
 from i3d_tf.system.storage import file_state, is_folder, join
 from i3d_tf.system.worker_pool import check_processes, map_unordered
 from i3d_tf.video.find import videos_below
 
+JOURNAL_SUFFIX = ".journal"  # after the name of the list
 DIED = "decoding it ends the process: a crash, or more memory than there is"
 
 
@@ -99,6 +100,8 @@ def check_videos(
     quarantine = os.fspath(quarantine or join(data_dir, QUARANTINE_FILE))
     if "://" in quarantine:
         raise ValueError(f"`quarantine` must be a file on this machine; received {quarantine}.")
+    for path in (quarantine, f"{quarantine}{JOURNAL_SUFFIX}"):
+        check_target(path, _is_list, () if annotation is None else (annotation,))
     cuts, reports = _find_cuts(data_dir, dataset, splits, annotation, classes)
     with Journal(quarantine) as journal:
         todo, gone = journal.missing_from(cuts)
@@ -111,6 +114,15 @@ def check_videos(
         _write_quarantine(Path(quarantine), journal.all_bad())
     known = len(cuts) - len(todo) - len(gone)
     return CheckReport(Path(quarantine), len(todo), known, tuple(sorted(bad)), tuple(reports))
+
+
+def _is_list(path):
+    """Returns whether a file is a list of checks, or empty."""
+    try:
+        read_checks(path, torn_end=True)
+    except (ValueError, OSError):
+        return False
+    return True
 
 
 def decode_check(check: VideoCheck) -> str | None:
@@ -163,7 +175,7 @@ class Journal:
     _file: BinaryIO  # open within the block
 
     def __init__(self, quarantine: os.PathLike | str):
-        self._path = Path(f"{quarantine}.journal").absolute()
+        self._path = Path(f"{quarantine}{JOURNAL_SUFFIX}").absolute()
         self._checks = {}
         if self._path.exists():
             self._checks = {check.cut: check for check in read_checks(self._path, torn_end=True)}

@@ -12,7 +12,7 @@ from i3d_tf.data.flow_store import FlowStore
 from i3d_tf.data.pipeline import PipelineConfig
 from i3d_tf.data.readers import read_dataset
 from i3d_tf.evaluation.measure import Evaluation
-from i3d_tf.evaluation.report import write_report
+from i3d_tf.evaluation.report import check_report_dir, write_report
 from i3d_tf.evaluation.results import Results
 from i3d_tf.inference.dataset_logits import compute_logits, forward_function
 from i3d_tf.specs.protocol import Protocol
@@ -94,6 +94,7 @@ def evaluate(options: EvaluateOptions) -> Results:
     Raises:
         ValueError: No network was named, or networks and data do not fit.
     """
+    check_report_dir(options.report_dir)
     opened = open_checkpoints(
         options.checkpoints, options.checkpoint_dir, protocol_overrides=options.protocol
     )

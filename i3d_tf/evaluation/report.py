@@ -10,14 +10,15 @@
 import contextlib
 import json
 import os
+import zipfile
 from pathlib import Path
 
 import numpy as np
 
 from i3d_tf.evaluation.html import Picture, report_page
 from i3d_tf.evaluation.measure import Evaluation, measure
-from i3d_tf.evaluation.results import FILE, Results, VideoPrediction
-from i3d_tf.system.files import atomic_write
+from i3d_tf.evaluation.results import FILE, FORMAT, Results, VideoPrediction
+from i3d_tf.system.files import atomic_write, check_target
 from i3d_tf.video.decode import read_clip
 from i3d_tf.video.errors import VideoError
 from i3d_tf.video.probe import probe
@@ -61,6 +62,35 @@ def write_report(evaluation: Evaluation, report_dir: os.PathLike | str) -> Resul
             f"`report_dir` {folder} cannot be written ({reason}). Name another folder."
         ) from error
     return results
+
+
+def check_report_dir(report_dir: os.PathLike | str) -> None:
+    """Checks that a report in a folder would replace nothing but an earlier report.
+
+    Raises:
+        FileExistsError: A file of another kind has the name of one of the report's.
+    """
+    for name, is_own in ((FILE, _is_numbers), (LOGITS, _is_logits), (PAGE, _is_page)):
+        check_target(Path(report_dir) / name, is_own)
+
+
+def _is_numbers(path):
+    try:
+        return json.loads(path.read_text("utf-8"))["format"] == FORMAT
+    except (OSError, ValueError, TypeError, KeyError, RecursionError):
+        return False
+
+
+def _is_logits(path):
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return {"labels.npy", "class_names.npy", "paths.npy"} <= set(archive.namelist())
+    except (OSError, zipfile.BadZipFile):
+        return False
+
+
+def _is_page(path):
+    return b'<h1 class="any">Evaluation' in path.read_bytes()
 
 
 def _json(results):

@@ -23,7 +23,7 @@ from i3d_tf.experiments.make_stick_actions import make_stick_actions
 from i3d_tf.specs.recipes import STICK_ACTIONS
 from i3d_tf.specs.validation import check_integer
 from i3d_tf.system.console import quiet_tensorflow
-from i3d_tf.system.files import atomic_write
+from i3d_tf.system.files import atomic_write, check_target
 from i3d_tf.system.worker_pool import run_in_process
 from i3d_tf.training.train import TrainOptions, train
 from i3d_tf.zoo.resolve import BEST_FILE
@@ -56,6 +56,7 @@ def compare_architectures(
     check_integer("seeds", seeds, 1)
     check_integer("steps", steps, 1)
     job = _Job(Path(output_dir), steps)
+    check_target(job.folder / RESULTS, lambda path: '"multiply_adds"' in path.read_text("utf-8"))
     make_stick_actions(job.data_dir)
     rows = [
         ComparisonRow(entry, initialization)

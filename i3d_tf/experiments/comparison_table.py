@@ -1,6 +1,7 @@
 """The comparison of the architectures as a table and a plot, with the published table."""
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from i3d_tf.experiments.comparison_entries import (
@@ -11,7 +12,7 @@ from i3d_tf.experiments.comparison_entries import (
 )
 from i3d_tf.specs.architectures import ARCHITECTURES
 from i3d_tf.specs.streams import JOINT
-from i3d_tf.system.files import atomic_write
+from i3d_tf.system.files import atomic_write, check_target
 from i3d_tf.viz.scatter import Point, scatter_svg
 
 TABLE, PLOT = "table.md", "comparison.svg"
@@ -27,10 +28,17 @@ PANELS = ("parameters, millions", "multiply-adds of a test video, billions")
 def write_comparison(rows: Sequence[ComparisonRow], output_dir: Path | str) -> list[str]:
     """Writes `table.md` and `comparison.svg` into a folder; returns the lines of the table."""
     lines = comparison_table(rows)
-    for name, text in ((TABLE, "\n".join(lines) + "\n"), (PLOT, comparison_plot(rows) + "\n")):
-        with atomic_write(Path(output_dir) / name) as temporary:
+    table, plot = "\n".join(lines) + "\n", comparison_plot(rows) + "\n"
+    for name, text, mark in ((TABLE, table, lines[0]), (PLOT, plot, PLOT_TITLE)):
+        target = Path(output_dir) / name
+        check_target(target, partial(_contains, mark.encode()))
+        with atomic_write(target) as temporary:
             temporary.write_text(text, "utf-8")
     return lines
+
+
+def _contains(mark, path):
+    return mark in path.read_bytes()
 
 
 def comparison_table(rows: Sequence[ComparisonRow]) -> list[str]:

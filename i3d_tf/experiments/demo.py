@@ -10,9 +10,10 @@ from i3d_tf.inference.predictor import Predictor
 from i3d_tf.inference.sliding_window import WindowPredictor
 from i3d_tf.specs.stick_actions import DEMO, STICK_ACTIONS
 from i3d_tf.synthetic.clip import clip_seed, render_clip
-from i3d_tf.system.files import atomic_write
+from i3d_tf.system.files import atomic_write, check_target
 from i3d_tf.video.decode import read_clip
 from i3d_tf.video.encode import write_video
+from i3d_tf.video.find import find_videos
 from i3d_tf.viz.contact_sheet import contact_sheet, write_png
 
 CLIPS = (*(action.name for action in STICK_ACTIONS[::2]), "stand_up")
@@ -34,6 +35,8 @@ def demo(output_dir: Path | str = "demo", checkpoint_dir: Path | str | None = No
     """
     folder = Path(output_dir)
     folder.mkdir(parents=True, exist_ok=True)
+    for name in (*(f"{action}.mp4" for action in CLIPS), "predictions.png"):
+        check_target(folder / name, lambda path: (folder / "labelled").is_dir())
     videos = [write_demo_clip(folder, action) for action in CLIPS]
     _remove_files(folder / "labelled", "*_predicted.mp4")
     predictor = Predictor("joint", NAMES, checkpoint_dir)
@@ -79,15 +82,18 @@ def demo_release(
     """
     labelled, timelines = (Path(output_dir) / name for name in ("labelled", "timelines"))
     predictor = WindowPredictor("rgb", {"rgb": release}, checkpoint_dir)
-    _remove_files(labelled, "*_predicted.mp4")
+    _remove_files(labelled, "*_predicted.mp4", find_videos(videos))
     _remove_files(timelines, "*_timeline.svg")
     predictions = classify_videos(videos, predictor, output_video=labelled, timeline_dir=timelines)
     print(f"Look at the videos in {labelled} and at the pictures in {timelines}.")
     return sum(prediction.error is not None for prediction in predictions)
 
 
-def _remove_files(folder, pattern):
-    for path in folder.glob(pattern):
+def _remove_files(folder, pattern, inputs=()):
+    paths = list(folder.glob(pattern))
+    for path in paths:
+        check_target(path, Path.is_file, inputs)
+    for path in paths:
         path.unlink()
 
 

@@ -114,18 +114,19 @@ def _clip_path(split, action, index):
 
 def _prepare_folder(data_dir, recipe):
     """Makes the folders, unless they hold clips of another recipe, and writes the recipe."""
-    recipe_path, videos = data_dir / RECIPE_FILE, data_dir / "videos"
+    recipe_path = data_dir / RECIPE_FILE
+    videos, splits = data_dir / "videos", data_dir / "splits"
     try:
         if recipe_path.exists():
             _check_recipe(recipe_path, recipe)
-        elif videos.exists() and any(videos.iterdir()):
+        elif any(folder.exists() and any(folder.iterdir()) for folder in (videos, splits)):
             raise ValueError(
-                f"{data_dir}: the folder has videos but no {RECIPE_FILE}, so they are not this "
-                "dataset's. Give another folder."
+                f"{data_dir}: the folder has videos or splits but no {RECIPE_FILE}, so they are "
+                "not this dataset's. Give another folder."
             )
         for action in STICK_LABELS:
             (videos / action).mkdir(parents=True, exist_ok=True)
-        (data_dir / "splits").mkdir(exist_ok=True)
+        splits.mkdir(exist_ok=True)
         _write_text(recipe_path, json.dumps(recipe, indent=1) + "\n")
         for leftover in videos.glob("*/.*.part"):  # of a killed job of an earlier version
             leftover.unlink(missing_ok=True)

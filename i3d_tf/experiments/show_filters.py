@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from i3d_tf.system.files import atomic_write
+from i3d_tf.system.files import atomic_write, check_target
 from i3d_tf.viz.contact_sheet import write_png
 from i3d_tf.viz.filters import encode_animation, filter_frames, filter_sheet, paint_filters
 from i3d_tf.weights.assign import WeightsError, read_weights
@@ -51,6 +51,8 @@ def write_filter_pictures(
     directory = Path(output_dir)
     directory.mkdir(parents=True, exist_ok=True)
     paths = directory / SHEET, directory / ANIMATION
+    for path in paths:
+        check_target(path, lambda path: path.read_bytes().startswith(b"\x89PNG"), names)
     with atomic_write(paths[0]) as picture, atomic_write(paths[1]) as animated:
         write_png(picture, sheet)
         animated.write_bytes(animation)

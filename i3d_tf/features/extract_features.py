@@ -8,7 +8,14 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from i3d_tf.features.feature_file import FORMATS, VideoFeatures, read_features, write_features
+from i3d_tf.features.feature_file import (
+    FORMATS,
+    VideoFeatures,
+    check_sidecar,
+    is_feature_file,
+    read_features,
+    write_features,
+)
 from i3d_tf.features.options import FeatureOptions
 from i3d_tf.flow.flow_file import flow_path
 from i3d_tf.flow.stream import use_one_opencv_thread
@@ -94,7 +101,11 @@ def extract_feature_files(
     from i3d_tf.features.extractor import FeatureExtractor  # and TensorFlow, which takes seconds
 
     extractor = FeatureExtractor(options)
-    missing = missing_outputs(tasks, partial(_mismatch, extractor), overwrite)
+    missing = missing_outputs(
+        tasks, partial(_mismatch, extractor), overwrite, is_own=is_feature_file
+    )
+    for task in missing:
+        check_sidecar(task.target)
     processes = min(processes, len(missing))
     if processes > 1:
         threads = max(1, processor_count() // processes)

@@ -25,7 +25,7 @@ from typing import Any
 
 import numpy as np
 
-from i3d_tf.system.files import atomic_write
+from i3d_tf.system.files import atomic_write, check_target
 
 FORMAT = "i3d_tf features"
 VERSION = 1
@@ -136,6 +136,42 @@ def read_features(path: os.PathLike | str) -> VideoFeatures:
     # The values in a file may be of the other byte order.
     features, times = features.astype(np.float32, copy=False), times.astype(np.float64, copy=False)
     return VideoFeatures(features, times, metadata)
+
+
+def is_feature_file(path: os.PathLike | str) -> bool:
+    """Returns whether a file says of itself that it is a feature file, be it whole or damaged."""
+    path = Path(path)
+    try:
+        if feature_format(path) == "npy":
+            return _is_sidecar(path.with_name(path.name + METADATA_SUFFIX))
+        if feature_format(path) == "npz":
+            with zipfile.ZipFile(path) as archive:
+                return {"features.npy", "times.npy", "metadata.npy"} <= set(archive.namelist())
+        import h5py
+
+        with h5py.File(path, "r") as store:
+            return {"features", "times"} <= set(store) and "metadata" in store.attrs
+    except (OSError, ValueError, RuntimeError, KeyError, zipfile.BadZipFile):
+        return False
+
+
+def check_sidecar(path: os.PathLike | str) -> None:
+    """Checks that the metadata beside an .npy file to be written would replace nothing else.
+
+    Raises:
+        FileExistsError: A file of another kind has their name.
+    """
+    path = Path(path)
+    if feature_format(path) == "npy":
+        check_target(path.with_name(path.name + METADATA_SUFFIX), _is_sidecar)
+
+
+def _is_sidecar(path):
+    try:
+        _from_json(path.read_text("utf-8"))
+    except (OSError, ValueError):
+        return False
+    return True
 
 
 def _shape_fault(features, times):

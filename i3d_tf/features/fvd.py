@@ -19,7 +19,7 @@ from i3d_tf.metrics.frechet import (
 )
 from i3d_tf.specs.validation import check_integer
 from i3d_tf.system.console import progress_bar
-from i3d_tf.system.files import atomic_write, ensure_disk_space
+from i3d_tf.system.files import atomic_write, check_target, ensure_disk_space
 
 REPEATS = 100  # subsamples of an interval
 MIN_VIDEOS = 2
@@ -134,7 +134,7 @@ def frechet_video_distance(options: FvdOptions) -> FvdResult:
             "--interval needs the videos of one set, and both are files of statistics. Name videos."
         )
     if options.save_statistics:
-        _check_target(options.save_statistics, loaded["real"])
+        _check_statistics_target(options, loaded["real"])
     real = loaded["real"] or _gather(options, network, "real")
     if options.save_statistics:
         _save_statistics(real, options.save_statistics)
@@ -194,15 +194,16 @@ def _load_statistics(sources: Sequence[str], metadata):
     return FeatureSet(statistics)
 
 
-def _check_target(path, real):
+def _check_statistics_target(options, real):
     """Checks the path for statistics of real videos before hours are spent on them."""
-    path = Path(path)
+    path = Path(options.save_statistics)
     if real:
         raise ValueError(
             f"--real is a file of statistics already. Leave out --save_statistics={path}."
         )
     if path.suffix != ".npz" or path.is_dir():
         raise ValueError(f"{path}: is no file name that ends in .npz. Name one for the statistics.")
+    check_target(path, is_statistics_file, (*options.real, *options.generated, options.checkpoint))
     ensure_disk_space(path.parent, 1)
 
 

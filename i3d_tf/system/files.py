@@ -13,7 +13,7 @@ import secrets
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 try:
@@ -72,6 +72,34 @@ def is_leftover(path, name: str = ".+") -> bool:
     """
     match = _LEFTOVER.fullmatch(Path(path).name)
     return match is not None and re.fullmatch(name, match["name"]) is not None
+
+
+def check_target(path, is_own: Callable[[Path], bool], inputs: Iterable = ()):
+    """Checks that writing a file loses nothing of the user's: none is there, or one to be replaced.
+
+    Args:
+        path: The file to write.
+        is_own: Function of a path to whether the file there was written by the same command.
+        inputs: Paths that the command reads; they are found behind links and other spellings, too.
+
+    Raises:
+        FileExistsError: The file is an input, or is not the command's own.
+    """
+    path = Path(path)
+    if any(_is_same_file(path, source) for source in inputs):
+        raise FileExistsError(f"{path}: this command reads it. Name another file to write.")
+    if os.path.lexists(path) and not (path.is_file() and is_own(path)):
+        raise FileExistsError(
+            f"{path}: exists already and was not written by this command. Name another file to "
+            "write, or remove it."
+        )
+
+
+def _is_same_file(path, other):
+    try:
+        return os.path.samefile(path, other)
+    except (OSError, ValueError):  # one does not exist, or is no path
+        return False
 
 
 @contextlib.contextmanager

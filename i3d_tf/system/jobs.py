@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from i3d_tf.system.console import progress_bar
 from i3d_tf.system.errors import UserError
-from i3d_tf.system.files import staging_dir
+from i3d_tf.system.files import check_target, staging_dir
 from i3d_tf.system.worker_pool import map_unordered
 
 NO_MEMORY = "there is not enough memory for it"
@@ -43,6 +43,7 @@ def missing_outputs(
     mismatch: Callable[[Task], str | None],
     overwrite: bool = False,
     remedy: str = "Name another output folder, or give --overwrite to replace such files.",
+    is_own: Callable[[Path], bool] = os.path.isfile,
 ) -> list[Task]:
     """Returns the tasks without an output.
 
@@ -53,9 +54,12 @@ def missing_outputs(
             its failure is reported when it runs.
         overwrite: Whether to replace outputs that were made with other settings.
         remedy: Last sentence of the error.
+        is_own: Function of a path to whether the file there was written by such a job; others are
+            never replaced.
 
     Raises:
         ValueError: An output was made with other settings, and must not be replaced.
+        FileExistsError: An output would replace its input, or a file of another kind.
     """
     missing = []
     for task in tasks:
@@ -72,6 +76,7 @@ def missing_outputs(
                 raise ValueError(
                     f"{task.target}: it exists and was made with other settings: {wrong}. {remedy}"
                 )
+            check_target(task.target, is_own, [task.source])
             missing.append(task)
     return missing
 

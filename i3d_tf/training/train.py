@@ -3,6 +3,7 @@
 import dataclasses
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -14,6 +15,7 @@ from i3d_tf.data.pipeline import Failures, PipelineConfig, train_batches
 from i3d_tf.data.readers import read_dataset
 from i3d_tf.specs.protocol import Protocol
 from i3d_tf.specs.recipes import Recipe
+from i3d_tf.system.files import check_target
 from i3d_tf.training import model as training_model
 from i3d_tf.training.callbacks import (
     Profile,
@@ -25,6 +27,7 @@ from i3d_tf.training.callbacks import (
 from i3d_tf.training.periodic_evaluation import PeriodicEvaluation
 from i3d_tf.training.settings import TrainOptions, describe_changes, run_settings
 from i3d_tf.training.workdir import Start, Workdir
+from i3d_tf.zoo.resolve import BEST_FILE
 
 
 def train(recipe: Recipe, options: TrainOptions) -> Workdir:
@@ -55,6 +58,8 @@ def train(recipe: Recipe, options: TrainOptions) -> Workdir:
     train_set = _read_split(recipe, options, recipe.train_split, options.classes)
     test_set = _read_split(recipe, options, recipe.test_split, train_set.class_names)
     workdir = Workdir(options.workdir)
+    if options.init is not None:  # as a file, or as the folder of a run
+        check_target(workdir.best, Path.is_file, (options.init, Path(options.init) / BEST_FILE))
     start = _start(recipe, options, strategy, workdir, train_set, test_set)
     with strategy.scope():
         model = _build_or_restore(recipe, options, len(train_set.class_names), start)

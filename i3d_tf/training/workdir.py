@@ -14,10 +14,11 @@ from typing import Any
 
 import keras
 
-from i3d_tf.system.files import atomic_write, ensure_disk_space, is_leftover
+from i3d_tf.system.files import atomic_write, check_target, ensure_disk_space, is_leftover
 from i3d_tf.training.settings import VIDEOS, changed_settings
 from i3d_tf.zoo.resolve import BEST_FILE, RUN_FILE
 
+HISTORY_FILE, UNREADABLE_FILE = "history.jsonl", "unreadable.json"
 STATE = re.compile(r"step_(\d{8})\.keras")
 FILES = r"(run|unreadable)\.json|history\.jsonl|(best|step_\d{8})\.keras"
 CONFIG_BYTES = 2**20  # of a state, besides its variables
@@ -84,7 +85,8 @@ class Workdir:
 
         Raises:
             ValueError: The folder holds a run with settings that must not change, or its run.json
-                is damaged.
+                is damaged, or of another kind.
+            FileExistsError: The folder holds other files that have the names of a run's.
         """
         for path in self.path.iterdir():
             if is_leftover(path, FILES):
@@ -94,6 +96,10 @@ class Workdir:
         record = {"settings": settings, "versions": versions(), **metadata}
         latest = self.latest()
         if latest is None:
+            for name in (BEST_FILE, HISTORY_FILE, UNREADABLE_FILE):
+                check_target(self.path / name, lambda path: file.is_file())
+            if file.is_file():
+                _read_run(file)
             _write_json(file, record, indent=2)
             return Start()
         step, state = latest
@@ -139,7 +145,7 @@ class Workdir:
 
     def history(self) -> list[dict[str, Any]]:
         """Returns the evaluations so far."""
-        file = self.path / "history.jsonl"
+        file = self.path / HISTORY_FILE
         if not file.exists():
             return []
         return [json.loads(line) for line in file.read_text("utf-8").splitlines()]
@@ -147,18 +153,18 @@ class Workdir:
     def add_history(self, row: dict[str, Any]):
         """Adds an evaluation, and removes those of later steps, from before an interruption."""
         rows = [old for old in self.history() if old["step"] < row["step"]] + [row]
-        with atomic_write(self.path / "history.jsonl") as temporary:
+        with atomic_write(self.path / HISTORY_FILE) as temporary:
             temporary.write_text("".join(json.dumps(old) + "\n" for old in rows), "utf-8")
 
     def unreadable(self) -> dict[str, str]:
         """Returns the videos that could not be read so far: path to reason."""
-        file = self.path / "unreadable.json"
+        file = self.path / UNREADABLE_FILE
         return json.loads(file.read_text("utf-8")) if file.exists() else {}
 
     def keep_unreadable(self, reasons: Mapping[str, str]):
         """Writes the videos that could not be read so far, if there are any."""
         if reasons:
-            _write_json(self.path / "unreadable.json", dict(sorted(reasons.items())), indent=1)
+            _write_json(self.path / UNREADABLE_FILE, dict(sorted(reasons.items())), indent=1)
 
 
 def versions() -> dict[str, str | None]:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from i3d_tf.specs.releases import RELEASES
 from i3d_tf.system.cache import cache_dir
-from i3d_tf.system.files import atomic_write, ensure_disk_space, folder_lock, sha256
+from i3d_tf.system.files import atomic_write, check_target, ensure_disk_space, folder_lock, sha256
 from i3d_tf.weights.assign import WeightsError
 
 if TYPE_CHECKING:
@@ -73,7 +73,8 @@ def save_weights(
         The path of the weights.
 
     Raises:
-        OSError: The directory cannot be written, or is full; nothing has changed.
+        OSError: The directory cannot be written, or is full, or another file has the name; nothing
+            has changed.
         ValueError: The name cannot be part of a file's name.
     """
     if not _NAME.fullmatch(name):
@@ -90,6 +91,8 @@ def save_weights(
     path = directory / f"{name}{SUFFIX}"
     with folder_lock(directory):  # conversions take turns, so that none loses another's row
         rows = read_manifest(directory)
+        if directory != user_checkpoint_dir():  # nothing there is the user's own
+            check_target(path, lambda path: name in rows)
         ensure_disk_space(directory, _max_bytes(model))
         # The weights get their name first: if that fails, the manifest stays as it was.
         with (

@@ -5,6 +5,7 @@ import inspect
 import os
 import sys
 import warnings
+import zipfile
 from pathlib import Path
 
 import keras
@@ -15,7 +16,7 @@ from i3d_tf.models.inception import inception_i3d, inception_v1
 from i3d_tf.specs import slim
 from i3d_tf.specs.streams import CHANNELS
 from i3d_tf.specs.validation import check_choice
-from i3d_tf.system.files import atomic_write, ensure_disk_space, sha256
+from i3d_tf.system.files import atomic_write, check_target, ensure_disk_space, sha256
 from i3d_tf.weights.assign import WeightsError, assign_weights, check_model
 from i3d_tf.weights.slim import read_slim, slim_files
 from i3d_tf.weights.store import save_weights, user_checkpoint_dir
@@ -113,9 +114,10 @@ def inflate_application(
         WeightsError: The weights cannot be fetched, or do not fit.
     """
     check_choice("application", application, applications())
-    model = inflate(_model_2d(application, source))
     folder = user_checkpoint_dir() if output_dir is None else Path(output_dir)
     path = folder / f"{application}_inflated.keras"
+    check_target(path, zipfile.is_zipfile, () if source is None else (source,))
+    model = inflate(_model_2d(application, source))
     path.parent.mkdir(parents=True, exist_ok=True)
     ensure_disk_space(path.parent, 5 * model.count_params())  # four bytes each, and the config
     with atomic_write(path, ".keras") as temporary:

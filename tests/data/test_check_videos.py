@@ -234,3 +234,11 @@ def test_killed_check_goes_on(tmp_path, tool_command, write_grey_video):
     assert report.known + report.decoded == 60
     assert report.bad == ()
     assert report.quarantine.read_bytes() == b""
+
+
+@pytest.mark.parametrize("name", ["list.csv", "list.csv.journal"])
+def test_list_replaces_lists_only(videos, tmp_path, name):
+    (tmp_path / name).write_text("video,label\n")
+    with pytest.raises(FileExistsError, match=f"{name}: exists already and was not written by"):
+        check_videos(videos, quarantine=tmp_path / "list.csv")
+    assert (tmp_path / name).read_text() == "video,label\n"

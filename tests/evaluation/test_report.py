@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from i3d_tf.evaluation.report import read_film_frames, write_report
+from i3d_tf.evaluation.report import check_report_dir, read_film_frames, write_report
 from i3d_tf.evaluation.results import VideoPrediction, read_results
 from i3d_tf.metrics.classification import fuse, top_k_accuracy
 
@@ -99,3 +99,12 @@ def test_wrong_labels_write_nothing(tmp_path, six_clips):
     with pytest.raises(ValueError, match=r"within 0\.\.2"):
         write_report(six_clips(labels=np.full(6, 3)), tmp_path / "report")
     assert not (tmp_path / "report").exists()
+
+
+@pytest.mark.parametrize("name", ["report.json", "logits.npz", "index.html"])
+def test_report_replaces_reports_only(tmp_path, six_clips, name):
+    write_report(six_clips(), tmp_path)
+    check_report_dir(tmp_path)
+    (tmp_path / name).write_text("[]")
+    with pytest.raises(FileExistsError, match=f"{name}: exists already and was not written by"):
+        check_report_dir(tmp_path)

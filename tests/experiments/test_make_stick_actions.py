@@ -137,11 +137,12 @@ def test_render_refuses_a_damaged_recipe(tmp_path, text):
         make_stick_actions(tmp_path, **SMALL)
 
 
-def test_render_leaves_other_videos_alone(tmp_path):
-    (tmp_path / "videos" / "archery").mkdir(parents=True)
-    with pytest.raises(ValueError, match=r"has videos but no stick_actions\.json"):
+@pytest.mark.parametrize("folder", ["videos", "splits"])
+def test_render_leaves_other_videos_alone(tmp_path, folder):
+    (tmp_path / folder / "archery").mkdir(parents=True)
+    with pytest.raises(ValueError, match=r"has videos or splits but no stick_actions\.json"):
         make_stick_actions(tmp_path, **SMALL)
-    assert [path.name for path in tmp_path.rglob("*")] == ["videos", "archery"]
+    assert [path.name for path in tmp_path.rglob("*")] == [folder, "archery"]
 
 
 def test_render_names_a_folder_that_cannot_be_made(tmp_path):

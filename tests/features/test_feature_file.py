@@ -8,7 +8,13 @@ import pytest
 
 import i3d_tf
 from i3d_tf.features import feature_file
-from i3d_tf.features.feature_file import VideoFeatures, read_features, write_features
+from i3d_tf.features.feature_file import (
+    VideoFeatures,
+    check_sidecar,
+    is_feature_file,
+    read_features,
+    write_features,
+)
 
 FORMATS = ("npy", "npz", "h5")
 METADATA = {"stream": "rgb", "stride": 8, "window": None, "source": {"name": "ü\udcff.mp4"}}
@@ -211,3 +217,23 @@ def test_write_features_leaves_the_old_files_on_a_full_disk(tmp_path, ending):
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert {name: (tmp_path / name).read_bytes() for name in os.listdir(tmp_path)} == before
+
+
+@pytest.mark.parametrize("ending", ["npy", "npz", "h5"])
+def test_is_feature_file_knows_damaged_ones_from_others(tmp_path, ending):
+    path = tmp_path / f"a.{ending}"
+    assert not is_feature_file(path)
+    values = VideoFeatures(np.ones((1, 2), "f"), np.ones((1, 3)), {})
+    write_features(path, values)
+    assert is_feature_file(path)
+    for other in tmp_path.iterdir():
+        other.write_bytes(b"text")
+    assert not is_feature_file(path)
+
+
+def test_check_sidecar_keeps_other_files(tmp_path):
+    check_sidecar(tmp_path / "a.npy")
+    (tmp_path / "a.npy.json").write_text("{}")
+    check_sidecar(tmp_path / "a.npz")
+    with pytest.raises(FileExistsError, match=r"a\.npy\.json: exists already and was not written"):
+        check_sidecar(tmp_path / "a.npy")

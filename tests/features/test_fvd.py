@@ -268,7 +268,8 @@ def test_statistics_are_not_saved_of_statistics(quick, grey, tmp_path):
 
 def test_full_disk_leaves_the_old_statistics(quick, grey, tmp_path, monkeypatch):
     path = tmp_path / "a.npz"
-    path.write_bytes(b"old")
+    quick([grey], save_statistics=path)
+    old = path.read_bytes()
 
     def save(self, file):
         file.write_bytes(b"half")
@@ -277,7 +278,7 @@ def test_full_disk_leaves_the_old_statistics(quick, grey, tmp_path, monkeypatch)
     monkeypatch.setattr(FeatureStatistics, "save", save)
     with pytest.raises(OSError, match="No space"):
         quick([grey], save_statistics=path)
-    assert path.read_bytes() == b"old"
+    assert path.read_bytes() == old
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a.npz", "grey.npy"]
 
 
@@ -344,3 +345,22 @@ def test_print_result_as_json(capsys):
     assert record["warning"] == "too few"
     assert record["failures"] == RESULT.failures
     assert err == ""
+
+
+@pytest.mark.parametrize("name", ["clips.npz", "./clips.npz", "link.npz", "other.npz"])
+def test_statistics_replace_neither_clips_nor_other_files(quick, tmp_path, monkeypatch, name):
+    np.savez(tmp_path / "clips.npz", np.zeros((2, 9, 32, 32, 3), np.uint8))
+    np.savez(tmp_path / "other.npz", mean=np.zeros(3))
+    (tmp_path / "link.npz").symlink_to(tmp_path / "clips.npz")
+    monkeypatch.setattr(fvd_module, "gather_features", None)
+    before = [path.read_bytes() for path in sorted(tmp_path.iterdir())]
+    message = "exists already and was not" if name == "other.npz" else "this command reads it"
+    with pytest.raises(FileExistsError, match=rf"\.npz: {message}"):
+        quick([tmp_path / "clips.npz"], save_statistics=f"{tmp_path}/{name}")
+    assert [path.read_bytes() for path in sorted(tmp_path.iterdir())] == before
+
+
+def test_statistics_that_are_compared_with_are_not_replaced(quick, grey, tmp_path):
+    quick([grey], save_statistics=tmp_path / "a.npz")
+    with pytest.raises(FileExistsError, match=r"a\.npz: this command reads it"):
+        quick([grey], [tmp_path / "a.npz"], save_statistics=tmp_path / "a.npz")

@@ -11,6 +11,7 @@ from i3d_tf.system import files
 from i3d_tf.system.files import (
     STAGING_LIFETIME,
     atomic_write,
+    check_target,
     ensure_disk_space,
     git_blob_id,
     sha256,
@@ -144,3 +145,32 @@ def test_staging_dir_names_a_folder_that_is_not_writable(tmp_path):
     message = "file: nothing can be written there: not a directory"
     with pytest.raises(OSError, match=message), staging_dir(tmp_path / "file"):
         pass
+
+
+def test_check_target_accepts_new_names_and_own_files(tmp_path):
+    (tmp_path / "own").write_text("mine")
+    check_target(tmp_path / "new", lambda path: False)
+    check_target(
+        tmp_path / "own", lambda path: path.read_text() == "mine", [tmp_path / "other", ""]
+    )
+
+
+def test_check_target_refuses_what_others_wrote(tmp_path):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").write_text("yours")
+    (tmp_path / "broken").symlink_to(tmp_path / "nowhere")
+    for name in ("folder", "broken"):
+        with pytest.raises(FileExistsError, match=f"{name}: exists already and was not written by"):
+            check_target(tmp_path / name, lambda path: True)
+    with pytest.raises(FileExistsError, match="file: exists already and was not written by"):
+        check_target(tmp_path / "file", lambda path: path.read_text() == "mine")
+
+
+@pytest.mark.parametrize("spelling", ["file", "folder/../file", "symbolic", "hard"])
+def test_check_target_refuses_an_input_however_it_is_spelled(tmp_path, spelling):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").write_text("mine")
+    (tmp_path / "symbolic").symlink_to(tmp_path / "file")
+    (tmp_path / "hard").hardlink_to(tmp_path / "file")
+    with pytest.raises(FileExistsError, match=": this command reads it"):
+        check_target(tmp_path / spelling, lambda path: True, ["http://a\0b", tmp_path / "file"])

@@ -107,3 +107,17 @@ def test_first_difference_names_the_value_in_nested_metadata():
     assert first_difference({"stride": 8}, wanted) == "weights None, not {'rgb': {'name': 'a'}}"
     added = {"stride": 8, "weights": {"rgb": {"name": "a", "zoom": 2}}}
     assert first_difference(added, wanted, names=wanted) == "weights: rgb: zoom 2, not None"
+
+
+def test_missing_outputs_replaces_own_files_only(tmp_path):
+    (tmp_path / "out").write_text("another's")
+    task = Task("in", tmp_path / "out")
+
+    def find(**arguments):
+        return missing_outputs([task], lambda task: "size 1, not 2", overwrite=True, **arguments)
+
+    assert find() == [task]
+    with pytest.raises(FileExistsError, match="out: exists already and was not written by"):
+        find(is_own=lambda path: path.read_text() == "ours")
+    with pytest.raises(FileExistsError, match="out: this command reads it"):
+        missing_outputs([Task(str(tmp_path / "out"), tmp_path / "out")], lambda task: "x", True)

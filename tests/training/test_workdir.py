@@ -157,3 +157,19 @@ def test_unreadable_videos_are_kept(workdir):
     assert (names(workdir), workdir.unreadable()) == (["run.json"], {})
     workdir.keep_unreadable({"ü.mp4": "it is empty (0 bytes)"})
     assert Workdir(workdir.path).unreadable() == {"ü.mp4": "it is empty (0 bytes)"}
+
+
+@pytest.mark.parametrize("name", ["best.keras", "history.jsonl", "unreadable.json"])
+def test_start_keeps_files_that_are_not_of_a_run(tmp_path, name):
+    workdir = Workdir(tmp_path)
+    (workdir.path / name).write_text("mine")
+    with pytest.raises(FileExistsError, match=f"{name}: exists already and was not written by"):
+        workdir.start({"steps": 1}, {})
+
+
+def test_start_keeps_settings_of_another_program(tmp_path):
+    workdir = Workdir(tmp_path)
+    (workdir.path / "run.json").write_text("[]")
+    with pytest.raises(ValueError, match=r"run\.json: not the settings of a training run"):
+        workdir.start({"steps": 1}, {})
+    assert (workdir.path / "run.json").read_text() == "[]"

@@ -257,3 +257,11 @@ def test_save_weights_in_two_processes_loses_no_row(directory, repository_root):
     assert list(read_manifest(directory)) == ["first", "old", "second"]
     for name in ("first", "second"):
         assert find_weights(name, directory)[0].read_text() == name
+
+
+def test_save_weights_keeps_a_file_without_a_row(directory):
+    (directory / "stray.weights.h5").write_text("abc")
+    before = contents(directory)
+    with pytest.raises(FileExistsError, match=r"stray\.weights\.h5: exists already and was not"):
+        save_weights(Words("new"), "stray", directory, {})
+    assert contents(directory) == before
