@@ -69,9 +69,10 @@ def main(argv):
             raise ValueError("--timeline_dir needs --window, the frames of a window.")
         quiet_tensorflow()
         from i3d_tf.inference.command_output import classify_videos
+        from i3d_tf.video.find import find_videos
 
         predictions = classify_videos(
-            argv[1:],
+            find_videos(argv[1:]),  # before networks are opened, or even downloaded
             _predictor(),
             top=_TOP.value,
             as_json=_JSON.value,

@@ -81,10 +81,11 @@ def demo_release(
         ValueError: The arguments name no video.
     """
     labelled, timelines = (Path(output_dir) / name for name in ("labelled", "timelines"))
+    paths = find_videos(videos)
     predictor = WindowPredictor("rgb", {"rgb": release}, checkpoint_dir)
-    _remove_files(labelled, "*_predicted.mp4", find_videos(videos))
+    _remove_files(labelled, "*_predicted.mp4", paths)
     _remove_files(timelines, "*_timeline.svg")
-    predictions = classify_videos(videos, predictor, output_video=labelled, timeline_dir=timelines)
+    predictions = classify_videos(paths, predictor, output_video=labelled, timeline_dir=timelines)
     print(f"Look at the videos in {labelled} and at the pictures in {timelines}.")
     return sum(prediction.error is not None for prediction in predictions)
 

@@ -86,3 +86,9 @@ def test_signal_ends_predict_with_one_line(tool_command, small_dir, folder, numb
     assert all(json.loads(line)["top"] for line in out.splitlines())
     assert err == "Stopped; what was finished is kept.\n"
     assert process.returncode == status
+
+
+def test_missing_videos_are_reported_before_networks_are_opened(run_tool):
+    status, out, err = run_tool("predict", "--rgb_checkpoint=rgb_imagenet")
+    assert (status, out) == (1, [])
+    assert err == ["error: no video was named; give files, folders or glob patterns."]
