@@ -12,7 +12,6 @@ predictions       a record for each video, see `VideoPrediction`
 ```
 """
 
-import json
 import math
 import os
 from collections.abc import Mapping
@@ -23,11 +22,11 @@ from typing import Any
 import numpy as np
 
 from i3d_tf.specs.streams import STREAM_CHOICES
+from i3d_tf.system.records import get_list, get_value, read_json_object, record_errors
 
 FILE = "report.json"
 FORMAT = "i3d_tf evaluation"
 VERSION = 1
-MAX_BYTES = 2**30  # of a report.json; that of a million videos has about half of it
 
 
 @dataclass(frozen=True)
@@ -180,15 +179,9 @@ def read_results(path: os.PathLike | str) -> Results:
     """
     path = Path(path)
     file = path / FILE if path.is_dir() else path
-    if (size := file.stat().st_size) > MAX_BYTES:
-        raise ValueError(f"{file}: {size:,} bytes are more than a report has, {MAX_BYTES:,}.")
-    try:
-        return _results(json.loads(file.read_text("utf-8")))
-    except (ValueError, RecursionError) as error:
-        raise ValueError(
-            f"{file}: not a report of format {FORMAT!r}, version {VERSION} ({error}). Evaluate "
-            "again to make one."
-        ) from error
+    title = f"a report of format {FORMAT!r}, version {VERSION}"
+    with record_errors(file, title, "Evaluate again to make one."):
+        return _results(read_json_object(file))
 
 
 def plain(value: Any, name: str) -> Any:
@@ -239,51 +232,56 @@ _NUMBER, _SECONDS = (int, float), (int, float, type(None))
 
 
 def _results(record):
-    if (found := (_get(record, "format", str), _get(record, "version", int))) != (FORMAT, VERSION):
+    if (found := (get_value(record, "format", str), get_value(record, "version", int))) != (
+        FORMAT,
+        VERSION,
+    ):
         raise ValueError(f"{found[0]!r}, version {found[1]!r}")
-    class_names = _list(record, "classes", str)
+    class_names = get_list(record, "classes", str)
     if len(set(class_names)) != len(class_names):
         raise ValueError("a class occurs twice")
-    results = _get(record, "results", dict)
+    results = get_value(record, "results", dict)
     if not results or not set(results) <= set(STREAM_CHOICES):
         raise ValueError(f"results of {list(results)}")
     predictions = tuple(
-        _video_prediction(prediction, results) for prediction in _list(record, "predictions", dict)
+        _video_prediction(prediction, results)
+        for prediction in get_list(record, "predictions", dict)
     )
-    errors = _list(record, "worst", int)
+    errors = get_list(record, "worst", int)
     if not all(0 <= index < len(predictions) for index in errors):
         raise ValueError("'worst' names predictions that are not there")
-    history = _get(record, "history", dict)
+    history = get_value(record, "history", dict)
     return Results(
-        protocol=_get(record, "protocol", dict),
-        data=_get(record, "data", dict),
+        protocol=get_value(record, "protocol", dict),
+        data=get_value(record, "data", dict),
         class_names=class_names,
         by_stream={
-            name: _stream_result(_get(results, name, dict), len(class_names)) for name in results
+            name: _stream_result(get_value(results, name, dict), len(class_names))
+            for name in results
         },
-        history={stream: list(_list(history, stream, dict)) for stream in history},
+        history={stream: list(get_list(history, stream, dict)) for stream in history},
         errors=errors,
         predictions=predictions,
     )
 
 
 def _stream_result(record, classes):
-    entries = tuple(map(tuple, _list(record, "confusion", list)))
+    entries = tuple(map(tuple, get_list(record, "confusion", list)))
     for entry in entries:
         numbers = len(entry) == 3 and all(type(number) is int for number in entry)
         if not numbers or not (min(entry) >= 0 and max(entry[:2]) < classes):
             raise ValueError(f"an entry {entry} of a confusion matrix of {classes} classes")
     return StreamResult(
-        streams=_list(record, "streams", str),
-        fusion=_get(record, "fusion", (str, type(None))),
-        correct=_get(record, "correct", int),
+        streams=get_list(record, "streams", str),
+        fusion=get_value(record, "fusion", (str, type(None))),
+        correct=get_value(record, "correct", int),
         top_1=_share(record, "top_1"),
         top_5=_share(record, "top_5", optional=True),
         mean_class=_share(record, "mean_class"),
-        class_videos=_list(record, "class_videos", int, classes),
+        class_videos=get_list(record, "class_videos", int, classes),
         class_accuracy=tuple(
             _checked_share(share, "class_accuracy")
-            for share in _list(record, "class_accuracy", _SECONDS, classes)
+            for share in get_list(record, "class_accuracy", _SECONDS, classes)
         ),
         confusion=entries,
     )
@@ -291,24 +289,24 @@ def _stream_result(record, classes):
 
 def _video_prediction(record, names):
     return VideoPrediction(
-        path=_get(record, "path", str),
-        start=_get(record, "start", _SECONDS),
-        end=_get(record, "end", _SECONDS),
-        label=_get(record, "label", str),
-        rankings={name: _ranking(_get(record, name, dict)) for name in names},
+        path=get_value(record, "path", str),
+        start=get_value(record, "start", _SECONDS),
+        end=get_value(record, "end", _SECONDS),
+        label=get_value(record, "label", str),
+        rankings={name: _ranking(get_value(record, name, dict)) for name in names},
     )
 
 
 def _ranking(record):
     top = tuple(
-        RankedClass(_get(k, "label", str), _get(k, "probability", _NUMBER))
-        for k in _list(record, "top", dict)
+        RankedClass(get_value(k, "label", str), get_value(k, "probability", _NUMBER))
+        for k in get_list(record, "top", dict)
     )
-    return Ranking(_get(record, "rank", int), top)
+    return Ranking(get_value(record, "rank", int), top)
 
 
 def _share(record, key, optional=False):
-    share = _get(record, key, _SECONDS if optional else _NUMBER)
+    share = get_value(record, key, _SECONDS if optional else _NUMBER)
     return _checked_share(share, key)
 
 
@@ -316,22 +314,3 @@ def _checked_share(share, key):
     if share is not None and not 0 <= share <= 1:
         raise ValueError(f"{key!r} of {share!r}")
     return share
-
-
-def _list(record, key, kinds, length=None):
-    values = _get(record, key, list)
-    if length is not None and len(values) != length:
-        raise ValueError(f"{key!r} has {len(values)} values, not {length}")
-    return tuple(_of_kind(value, key, kinds) for value in values)
-
-
-def _get(record, key, kinds):
-    if not isinstance(record, dict) or key not in record:
-        raise ValueError(f"{key!r} is missing")
-    return _of_kind(record[key], key, kinds)
-
-
-def _of_kind(value, key, kinds):
-    if not isinstance(value, kinds) or isinstance(value, bool):
-        raise ValueError(f"{key!r} has a value of another kind, {value!r:.40}")
-    return value

@@ -24,6 +24,7 @@ from i3d_tf.specs.recipes import STICK_ACTIONS
 from i3d_tf.specs.validation import check_integer
 from i3d_tf.system.console import quiet_tensorflow
 from i3d_tf.system.files import atomic_write, check_target
+from i3d_tf.system.records import get_value, read_json_object, record_errors
 from i3d_tf.system.worker_pool import run_in_process
 from i3d_tf.training.train import TrainOptions, train
 from i3d_tf.zoo.resolve import BEST_FILE
@@ -105,8 +106,9 @@ class _Job:
                     **{f"{stream}_checkpoint": str(path) for stream, path in trained.items()},
                 ),
             )
-        report = json.loads((report_dir / FILE).read_text("utf-8"))
-        return {name: numbers["top_1"] for name, numbers in report["results"].items()}
+        with record_errors(report_dir / FILE, "a report", f"Delete {report_dir}."):
+            results = get_value(read_json_object(report_dir / FILE), "results", dict)
+            return {name: get_value(results[name], "top_1", (int, float)) for name in results}
 
     def _trained(self, entry, stream, initialization, seed):
         """Returns the folder of a finished training, training where there is none."""

@@ -29,6 +29,7 @@ from i3d_tf.specs.streams import FRAME_RATE
 from i3d_tf.specs.validation import check_integer
 from i3d_tf.system.files import atomic_write
 from i3d_tf.system.jobs import Task, run_job
+from i3d_tf.system.records import read_json_object
 from i3d_tf.system.worker_pool import check_processes, map_unordered
 from i3d_tf.video.errors import VideoError
 
@@ -139,9 +140,9 @@ def _prepare_folder(data_dir, recipe):
 
 def _check_recipe(recipe_path, recipe):
     try:
-        found = json.loads(recipe_path.read_text("utf-8"))
+        found = read_json_object(recipe_path)
         found = {name: found[name] for name in recipe}
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, RecursionError) as error:
         raise ValueError(
             f"{recipe_path}: the file is damaged. Delete its folder, or give another one."
         ) from error

@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from i3d_tf.specs.protocol import Protocol
-from i3d_tf.specs.streams import FLOW_BOUND, JOINT
+from i3d_tf.specs.streams import FLOW_BOUND, JOINT, STREAM_CHOICES
+from i3d_tf.specs.validation import check_choice
 from i3d_tf.specs.version import __version__
+from i3d_tf.system.records import get_list, get_value, read_json_object, record_errors
 
 if TYPE_CHECKING:
     from i3d_tf.zoo.checkpoint import Checkpoint
@@ -116,20 +118,20 @@ def read_saved_model_metadata(folder: str | os.PathLike) -> SavedModelMetadata:
         raise FileNotFoundError(
             f"{folder}: not an export, there is no {METADATA_FILE} in it. {REMEDY}"
         )
-    try:
-        values = json.loads(path.read_text("utf-8"))
-        missing = [key for key in _NEEDED if key not in values]
-        protocol = Protocol(**values.get("protocol", {}))
-    except (ValueError, TypeError, AttributeError, RecursionError) as error:
-        raise ValueError(f"{path}: not the metadata of an export ({error}). {REMEDY}") from error
-    if missing:
-        raise ValueError(f"{path}: does not name {', '.join(missing)}. {REMEDY}")
-    if values["format"] != FORMATS[0]:
+    with record_errors(path, "the metadata of an export", REMEDY):
+        values = read_json_object(path)
+        if missing := [key for key in _NEEDED if key not in values]:
+            raise ValueError(f"it does not name {', '.join(missing)}")
+        made_as = get_value(values, "format", str)
+        stream = check_choice("stream", values["stream"], STREAM_CHOICES)
+        class_names = get_list(values, "class_names", str)
+        protocol = Protocol(**get_value(values, "protocol", dict))
+    if made_as != FORMATS[0]:
         raise ValueError(
-            f"{folder}: exported as {values['format']!r}; only {FORMATS[0]!r} can be used here."
+            f"{folder}: exported as {made_as!r}; only {FORMATS[0]!r} can be used here."
         )
     if not (folder / SAVED_MODEL_FILE).is_file():
         raise FileNotFoundError(
             f"{folder}: incomplete, there is no {SAVED_MODEL_FILE} in it. {REMEDY}"
         )
-    return SavedModelMetadata(values["stream"], tuple(values["class_names"]), protocol)
+    return SavedModelMetadata(stream, class_names, protocol)

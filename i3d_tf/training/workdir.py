@@ -15,10 +15,12 @@ from typing import Any
 import keras
 
 from i3d_tf.system.files import atomic_write, check_target, ensure_disk_space, is_leftover
+from i3d_tf.system.records import get_value, read_json_object, record_errors
 from i3d_tf.training.settings import VIDEOS, changed_settings
-from i3d_tf.zoo.resolve import BEST_FILE, RUN_FILE
+from i3d_tf.zoo.resolve import BEST_FILE
+from i3d_tf.zoo.run_record import HISTORY_FILE, RUN_FILE, read_history, read_run
 
-HISTORY_FILE, UNREADABLE_FILE = "history.jsonl", "unreadable.json"
+UNREADABLE_FILE = "unreadable.json"
 STATE = re.compile(r"step_(\d{8})\.keras")
 FILES = r"(run|unreadable)\.json|history\.jsonl|(best|step_\d{8})\.keras"
 CONFIG_BYTES = 2**20  # of a state, besides its variables
@@ -99,11 +101,11 @@ class Workdir:
             for name in (BEST_FILE, HISTORY_FILE, UNREADABLE_FILE):
                 check_target(self.path / name, lambda path: file.is_file())
             if file.is_file():
-                _read_run(file)
+                read_run(file)
             _write_json(file, record, indent=2)
             return Start()
         step, state = latest
-        before = _read_run(file)
+        before = read_run(file)
         changed = changed_settings(str(self.path), before["settings"], settings, step)
         epoch_start_step = step if VIDEOS in changed else before.get("epoch_start_step", 0)
         if changed:
@@ -145,10 +147,7 @@ class Workdir:
 
     def history(self) -> list[dict[str, Any]]:
         """Returns the evaluations so far."""
-        file = self.path / HISTORY_FILE
-        if not file.exists():
-            return []
-        return [json.loads(line) for line in file.read_text("utf-8").splitlines()]
+        return read_history(self.path / HISTORY_FILE)
 
     def add_history(self, row: dict[str, Any]):
         """Adds an evaluation, and removes those of later steps, from before an interruption."""
@@ -159,7 +158,11 @@ class Workdir:
     def unreadable(self) -> dict[str, str]:
         """Returns the videos that could not be read so far: path to reason."""
         file = self.path / UNREADABLE_FILE
-        return json.loads(file.read_text("utf-8")) if file.exists() else {}
+        if not file.exists():
+            return {}
+        with record_errors(file, "a list of unreadable videos", "Delete the file."):
+            reasons = read_json_object(file)
+            return {path: get_value(reasons, path, str) for path in reasons}
 
     def keep_unreadable(self, reasons: Mapping[str, str]):
         """Writes the videos that could not be read so far, if there are any."""
@@ -181,17 +184,6 @@ def versions() -> dict[str, str | None]:
         "git_commit": commit,
         **{name: version(name) for name in LIBRARIES},
     }
-
-
-def _read_run(file):
-    try:
-        run = json.loads(file.read_text("utf-8"))
-        return {**run, "settings": dict(run["settings"])}
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise ValueError(
-            f"{file}: not the settings of a training run ({error}). Restore the file that train.py "
-            "wrote, or name another --workdir."
-        ) from error
 
 
 def _write_json(path, record, indent):

@@ -13,8 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from i3d_tf.specs.releases import RELEASES
+from i3d_tf.specs.validation import check_positive
 from i3d_tf.system.cache import cache_dir
 from i3d_tf.system.files import atomic_write, check_target, ensure_disk_space, folder_lock, sha256
+from i3d_tf.system.records import get_list, get_value, of_kind, read_json_object, record_errors
 from i3d_tf.weights.assign import WeightsError
 
 if TYPE_CHECKING:
@@ -40,16 +42,15 @@ def read_manifest(checkpoint_dir: os.PathLike | str) -> dict[str, dict]:
         WeightsError: The manifest is not JSON of the expected form.
     """
     path = Path(checkpoint_dir) / MANIFEST
-    try:
-        rows = json.loads(path.read_text("utf-8"))["weights"]
-    except FileNotFoundError:
+    if not os.path.lexists(path):
         return {}
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise WeightsError(f"{path}: not a manifest ({error}). Fix or delete it.") from error
-    if not isinstance(rows, dict) or not all(isinstance(row, dict) for row in rows.values()):
-        raise WeightsError(
-            f"{path}: not a manifest (`weights` must map names to rows). Fix or delete it."
-        )
+    try:
+        with record_errors(path, "a manifest", "Fix or delete it."):
+            rows = get_value(read_json_object(path), "weights", dict)
+            for name in rows:
+                get_value(rows, name, dict)
+    except ValueError as error:
+        raise WeightsError(str(error)) from error
     if invalid := [name for name in rows if not _NAME.fullmatch(name)]:
         raise WeightsError(
             f"{path}: {invalid[0]!r} cannot be the name of weights. Fix or delete it."
@@ -113,19 +114,35 @@ def find_weights(name: str, checkpoint_dir: os.PathLike | str) -> tuple[Path, di
         file is gone; the file has been read, and `row["sha256"]` is its hash.
 
     Raises:
-        WeightsError: The file is not the one of the manifest.
+        WeightsError: The file is not the one of the manifest, or its row is damaged.
     """
     directory = Path(checkpoint_dir)
     rows = read_manifest(directory)
     path = directory / f"{name}{SUFFIX}"
     if name not in rows or not path.is_file():
         return None
+    _check_row(directory / MANIFEST, name, rows[name])
     if sha256(path) != rows[name].get("sha256"):
         remedy = "and it is downloaded again" if name in RELEASES else "or make it again"
         raise WeightsError(
             f"{path}: not the file of {MANIFEST} (its SHA-256 differs). Delete it, {remedy}."
         )
     return path, rows[name]
+
+
+def _check_row(manifest, name, row):
+    """Checks the kinds of the values in a row that decide about the network."""
+    try:
+        title = f"a manifest: its row of {name!r} is damaged"
+        with record_errors(manifest, title, "Fix or delete it."):
+            labels = row.get("labels")
+            if not (labels is None or isinstance(labels, str)):
+                get_list(row, "labels", str)
+            of_kind(row.get("architecture", ""), "architecture", str)
+            of_kind(row.get("protocol", {}), "protocol", dict)
+            check_positive("width_multiplier", row.get("width_multiplier", 1.0))
+    except ValueError as error:
+        raise WeightsError(str(error)) from error
 
 
 def _to_json(rows):

@@ -1,7 +1,6 @@
 """Trained networks with their metadata: stream, classes, protocol and origin."""
 
 import dataclasses
-import json
 import os
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
@@ -11,8 +10,11 @@ from i3d_tf.specs.labels import read_labels
 from i3d_tf.specs.protocol import Protocol
 from i3d_tf.specs.recipes import settings_protocol
 from i3d_tf.specs.streams import CHANNELS, JOINT
+from i3d_tf.specs.validation import check_positive
+from i3d_tf.system.records import get_list, record_errors
 from i3d_tf.zoo.network_file import load_network
 from i3d_tf.zoo.resolve import KERAS_FILE, NAME, RUN, ResolvedWeights, resolve
+from i3d_tf.zoo.run_record import HISTORY_FILE, read_history, read_run
 
 if TYPE_CHECKING:
     import keras
@@ -200,19 +202,13 @@ def _read_run(weights: ResolvedWeights) -> dict:
         raise FileNotFoundError(
             f"{path}: no such file. {weights.path.name} must be in the folder of its training run."
         )
-    try:
-        run = json.loads(path.read_text("utf-8"))
+    run = read_run(path)
+    with record_errors(path, "the settings of a training run", "Restore the file."):
         settings = run["settings"]
-        metadata = {
-            "class_names": tuple(run["class_names"]),
+        width = check_positive("width_multiplier", settings.get("width_multiplier", 1.0))
+        return {
+            "class_names": get_list(run, "class_names", str),
             "protocol": settings_protocol(settings),
-            "width_multiplier": settings.get("width_multiplier", 1.0),
+            "width_multiplier": width,
+            "history": read_history(path.with_name(HISTORY_FILE)),
         }
-    except (KeyError, TypeError, ValueError, RecursionError) as error:
-        raise ValueError(
-            f"{path}: not the settings of a training run ({error}). Restore the file that train.py "
-            "wrote."
-        ) from error
-    history = path.with_name("history.jsonl")
-    lines = history.read_text("utf-8").splitlines() if history.is_file() else []
-    return {**metadata, "history": [json.loads(line) for line in lines]}

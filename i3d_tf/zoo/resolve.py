@@ -12,6 +12,7 @@ from i3d_tf.specs.releases import RELEASES
 from i3d_tf.system.cache import OFFLINE_VARIABLE, is_offline
 from i3d_tf.system.files import sha256
 from i3d_tf.weights.store import MANIFEST, SUFFIX, find_weights, read_manifest, user_checkpoint_dir
+from i3d_tf.zoo.run_record import RUN_FILE
 
 _PACKAGE = Path(__file__).resolve().parent.parent
 
@@ -26,7 +27,6 @@ PATHS = {
     WEIGHTS_FILE: f"a {SUFFIX} file",
 }
 
-RUN_FILE = "run.json"
 BEST_FILE = "best.keras"
 
 

@@ -113,7 +113,7 @@ def test_read_results_refuses_damaged_report(results, tmp_path, path, value, mes
 def test_read_results_refuses_huge_file(tmp_path):
     with open(tmp_path / "report.json", "wb") as file:
         file.truncate(2**30 + 1)
-    with pytest.raises(ValueError, match=r"report\.json: 1,073,741,825 bytes are more than a rep"):
+    with pytest.raises(ValueError, match=r"report\.json: .*1,073,741,825 bytes are more than"):
         read_results(tmp_path)
 
 

@@ -2,7 +2,12 @@ import json
 
 import pytest
 
-from i3d_tf.export.metadata import describe_preprocessing, export_metadata, metadata_text
+from i3d_tf.export.metadata import (
+    describe_preprocessing,
+    export_metadata,
+    metadata_text,
+    read_saved_model_metadata,
+)
 from i3d_tf.specs.protocol import Protocol
 from i3d_tf.zoo.checkpoint import Checkpoint
 
@@ -55,3 +60,41 @@ def test_describe_preprocessing_of_several_windows_and_sparse_rgb():
     assert steps["rgb"].endswith("of the middle one of every 5 frames")
     assert "truncated at +-20, / 20" in steps["flow"]
     assert "rgb" not in describe_preprocessing("flow", PROTOCOL)
+
+
+@pytest.fixture
+def export(tmp_path):
+    """Function: changed values of export.json -> the folder of an export without a network."""
+
+    def write(**changes):
+        metadata = export_metadata({"rgb": checkpoint("rgb")}, "saved_model", "float32")
+        (tmp_path / "export.json").write_text(metadata_text({**metadata, **changes}))
+        (tmp_path / "saved_model.pb").touch()
+        return tmp_path
+
+    return write
+
+
+def test_read_saved_model_metadata_returns_what_was_written(export):
+    found = read_saved_model_metadata(export())
+    assert (found.stream, found.class_names, found.protocol) == ("rgb", ("run", "jump"), PROTOCOL)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"class_names": 5},
+        {"class_names": "ab"},
+        {"class_names": [{}]},
+        {"stream": ["rgb"]},
+        {"stream": "sound"},
+        {"format": 5},
+        {"protocol": []},
+        {"protocol": {"frames": "16"}},
+    ],
+)
+def test_read_saved_model_metadata_checks_the_kinds_of_values(export, change):
+    with pytest.raises(
+        ValueError, match=r"export\.json: not the metadata of an export \(.+\)\. Make"
+    ):
+        read_saved_model_metadata(export(**change))

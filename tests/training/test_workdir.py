@@ -173,3 +173,10 @@ def test_start_keeps_settings_of_another_program(tmp_path):
     with pytest.raises(ValueError, match=r"run\.json: not the settings of a training run"):
         workdir.start({"steps": 1}, {})
     assert (workdir.path / "run.json").read_text() == "[]"
+
+
+@pytest.mark.parametrize("text", ["[]", "{", '{"a.mp4": 5}'])
+def test_damaged_list_of_unreadable_videos_is_named(workdir, text):
+    (workdir.path / "unreadable.json").write_text(text)
+    with pytest.raises(ValueError, match=r"unreadable\.json: not a list of unreadable videos"):
+        workdir.unreadable()

@@ -265,3 +265,23 @@ def test_save_weights_keeps_a_file_without_a_row(directory):
     with pytest.raises(FileExistsError, match=r"stray\.weights\.h5: exists already and was not"):
         save_weights(Words("new"), "stray", directory, {})
     assert contents(directory) == before
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"labels": 5},
+        {"labels": [{}] * 12},
+        {"architecture": [1]},
+        {"width_multiplier": "1"},
+        {"width_multiplier": float("inf")},
+        {"width_multiplier": 0},
+        {"protocol": []},
+    ],
+)
+def test_find_weights_checks_the_kinds_of_values_in_a_row(directory, row):
+    (directory / MANIFEST).write_text(json.dumps({"weights": {"old": row, "new": {}}}))
+    message = r"manifest\.json: not a manifest: its row of 'old' is damaged \(.+\)\. Fix or d"
+    with pytest.raises(WeightsError, match=message):
+        find_weights("old", directory)
+    assert find_weights("new", directory) is None  # other rows are not concerned
