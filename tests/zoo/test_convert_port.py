@@ -74,7 +74,10 @@ def test_values_of_a_release_are_recognized(port_files, tmp_path, monkeypatch):
 
 def test_network_of_unknown_classes_has_no_labels(make_port_files, tmp_path):
     files = make_port_files(channels=2, classes=157)
-    result = convert_port(files.old_state_dict(tmp_path / "flow.pt"), "charades", tmp_path)
+    source = files.old_state_dict(tmp_path / "flow.pt")
+    result = convert_port(source, "charades", tmp_path)
+    assert "no checksum" in result.lines[1]
+    assert sha256(source) in result.lines[1]
     assert "flow, 157 classes; equal to no release." in result.lines[0]
     assert "The names of the classes are unknown" in result.lines[0]
     row = read_manifest(tmp_path)["charades"]
