@@ -19,8 +19,8 @@ def compute_flow(
     (arXiv:1705.07750), then `preprocess_input(flow, "flow")`.
 
     Args:
-        frames: uint8 RGB (T, H, W, 3), or grey (T, H, W) of uint8 or of float within [0, 255]; T at
-            least 1, H and W at least 16.
+        frames: uint8 RGB (T, H, W, 3), or grey (T, H, W) of uint8 or of float, levels from 0 to
+            255; T at least 1, H and W at least 16.
         engine: "auto" or a name in `i3d_tf.flow.engines.ENGINES`.
         parameters: TVL1Parameters, or DISParameters for "dis", or the name of a preset; None means
             OpenCV's defaults.
@@ -76,6 +76,11 @@ def to_grey(frames: np.ndarray) -> np.ndarray:
         return np.stack([cv2.cvtColor(np.ascontiguousarray(f), cv2.COLOR_RGB2GRAY) for f in frames])
     if is_float:
         check_levels("frames", frames)
+        if 0 < frames.max() <= 1:
+            raise ValueError(
+                "`frames` of float must have levels from 0 to 255; received values within "
+                f"[0, {frames.max():g}]. Multiply them by 255."
+            )
         return frames.astype(np.float32, copy=False)
     return frames
 
@@ -87,4 +92,7 @@ def _next_grey(next_frame, frames):
             f"`next_frame` must be like one of `frames`, {frames.dtype} {frames.shape[1:]}; "
             f"received {next_frame.dtype} {next_frame.shape}."
         )
+    if np.issubdtype(next_frame.dtype, np.floating):  # one frame alone may be black
+        check_levels("next_frame", next_frame)
+        return next_frame[np.newaxis].astype(np.float32, copy=False)
     return to_grey(next_frame[np.newaxis])

@@ -1,4 +1,4 @@
-"""The warning about inputs of a network that are not in the range of its training.
+"""The looks at a network's input: frames too small, values not in the range of its training.
 
 Uint8 frames, or frames in [0, 1], give other classes without any error. The first layer of a
 network looks at its input where it is called eagerly; a graph has no values, and gets no operation.
@@ -12,7 +12,7 @@ import keras
 from keras import KerasTensor, ops
 
 from i3d_tf.specs.baselines import C3D
-from i3d_tf.specs.inception_v1 import I3D, INCEPTION_V1
+from i3d_tf.specs.inception_v1 import I3D, INCEPTION_V1, MIN_SIZE
 from i3d_tf.specs.streams import CHANNELS
 
 FIRST_LAYERS = {rows[0].name for rows in (I3D, INCEPTION_V1, C3D)}
@@ -42,6 +42,26 @@ def input_range_problem(inputs: Any) -> str | None:
             f"it had not been scaled to [-1, 1]. Give it i3d_tf.{function}, or 2 * input - 1."
         )
     return None
+
+
+def check_input_size(layer: keras.Layer, inputs: Any) -> None:
+    """Checks the size of the frames that a network's first layer is given, where it is known.
+
+    Args:
+        layer: A layer; only those named in `FIRST_LAYERS` are looked at.
+        inputs: Its input, (N, T, H, W, C) or (N, H, W, C), concrete or symbolic.
+
+    Raises:
+        ValueError: They have fewer than `MIN_SIZE` rows or columns.
+    """
+    if layer.name not in FIRST_LAYERS:
+        return
+    height, width = inputs.shape[-3:-1]
+    if any(side is not None and 0 < side < MIN_SIZE for side in (height, width)):
+        raise ValueError(
+            f"The network's input must have at least {MIN_SIZE} x {MIN_SIZE} pixels; received "
+            f"{height} x {width}. Resize the frames first."
+        )
 
 
 def warn_of_input_range(layer: keras.Layer, inputs: Any) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import keras
 from keras import KerasTensor
 
-from i3d_tf.layers.input_range import warn_of_input_range
+from i3d_tf.layers.input_range import check_input_size, warn_of_input_range
 from i3d_tf.specs.geometry import Shape
 from i3d_tf.specs.inception_v1 import BATCH_NORM_EPSILON, BATCH_NORM_MOMENTUM
 
@@ -74,6 +74,7 @@ class Unit(keras.layers.Layer):
 
     def call(self, inputs: KerasTensor, training: bool | None = None) -> KerasTensor:
         """Applies the unit: (N, *positions, C) -> (N, *fewer positions, filters)."""
+        check_input_size(self, inputs)
         warn_of_input_range(self, inputs)
         outputs = self.convolution()(inputs)
         if self.batch_norm is not None:

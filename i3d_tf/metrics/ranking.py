@@ -1,6 +1,6 @@
 """Ranked class names from logits."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -46,10 +46,13 @@ def decode_predictions(
         N lists of `top` `Prediction`s, best first; equal logits keep their order.
 
     Raises:
-        ValueError: The logits are not (N, classes) with one label a class, or are not finite.
+        ValueError: The logits are not (N, classes) with one label a class, or are not finite real
+            numbers; or another argument is not as above.
     """
     logits = np.asarray(logits)
-    names = read_labels(labels) if isinstance(labels, str) else tuple(labels)
+    if logits.dtype.kind not in "biuf" and logits.dtype.name != "bfloat16":
+        raise ValueError(f"`logits` must be real numbers; received dtype {logits.dtype}.")
+    names = read_labels(labels) if isinstance(labels, str) else _check_names(labels)
     if logits.ndim != 2 or logits.shape[1] != len(names):
         raise ValueError(
             f"`logits` must be (N, {len(names)}), one for each label; received {logits.shape}."
@@ -66,3 +69,11 @@ def decode_predictions(
         ]
         for clip, p, best in zip(logits, probabilities, order, strict=True)
     ]
+
+
+def _check_names(labels):
+    if not isinstance(labels, Iterable) or not all(isinstance(name, str) for name in labels):
+        raise ValueError(
+            f"`labels` must be a label set, or a list of class names; received {labels!r:.80}."
+        )
+    return tuple(labels)

@@ -7,6 +7,7 @@ import keras
 from i3d_tf.layers.frames import FoldTime, StackTime
 from i3d_tf.layers.stream import Stream
 from i3d_tf.models.inception import inception_i3d, inception_v1
+from i3d_tf.models.keras_graph import is_functional, producer_of
 from i3d_tf.models.validation import (
     check_input_shape,
     check_network,
@@ -46,9 +47,12 @@ def two_stream(
         probabilities.
 
     Raises:
-        ValueError: The fusion is unknown, or the models have different numbers of classes.
+        ValueError: The fusion is unknown, or a model is of another stream or ends in a softmax, or
+            the models have different numbers of classes.
     """
     check_choice("fusion", fusion, FUSIONS)
+    for stream, model in (("rgb", rgb_model), ("flow", flow_model)):
+        _check_stream(stream, model)
     if rgb_model.output_shape != flow_model.output_shape:
         raise ValueError(
             "`rgb_model` and `flow_model` must give outputs of one shape; received "
@@ -68,6 +72,36 @@ def two_stream(
         softmaxes = [keras.layers.Softmax(dtype="float32")(logits) for logits in streams]
         outputs = keras.layers.Average(dtype="float32", name="Predictions")(softmaxes)
     return keras.Model(inputs, outputs, name=name)
+
+
+def _check_stream(stream, model):
+    """Checks that a network of one stream reads its channels and gives logits."""
+    name = f"{stream}_model"
+    if not is_functional(model) or len(model.inputs) != 1 or len(model.outputs) != 1:
+        raise ValueError(
+            f"`{name}` must be a functional or sequential Keras model of one input and one output; "
+            f"received {model!r:.80}."
+        )
+    channels = model.inputs[0].shape[-1]
+    if channels not in (None, CHANNELS[stream]):
+        raise ValueError(
+            f"`{name}` must read {CHANNELS[stream]} channels; received a model of {channels}. Give "
+            "the RGB network first, then that of flow."
+        )
+    if _is_softmax(model.outputs[0]):
+        raise ValueError(
+            f"`{name}` must give logits; received a model that ends in a softmax. Build it without "
+            "(classifier_activation=None)."
+        )
+
+
+def _is_softmax(tensor):
+    """Returns whether the layer that makes a tensor ends in a softmax."""
+    operation = producer_of(tensor)
+    if isinstance(operation, keras.Model):
+        return is_functional(operation) and any(map(_is_softmax, operation.outputs))
+    activation = getattr(operation, "activation", None)
+    return isinstance(operation, keras.layers.Softmax) or activation is keras.activations.softmax
 
 
 def two_stream_2d(

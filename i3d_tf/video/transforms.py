@@ -192,7 +192,11 @@ def preprocess_input(frames: np.ndarray, stream: str = "rgb") -> np.ndarray:
 
     Returns:
         float32 of the same shape within [-1, 1]: value / 127.5 - 1 for RGB, flow / 20 for flow.
+
+    Raises:
+        ValueError: The frames are not as above, or flow is NaN or infinite.
     """
+    frames = np.asarray(frames)
     _check_stream(frames, stream, ranks=(4, 5))
     if stream == "rgb":
         if frames.dtype != np.uint8:
@@ -204,6 +208,8 @@ def preprocess_input(frames: np.ndarray, stream: str = "rgb") -> np.ndarray:
         rows = np.reshape(frames, (-1, frames.shape[-2] * 3))
         return cv2.LUT(rows, _LEVELS).reshape(frames.shape)
     _check_flow_dtype(frames)
+    if not np.isfinite(frames).all():
+        raise ValueError("`frames` must be finite for stream 'flow'; received infinity or NaN.")
     clipped = np.clip(frames, -FLOW_BOUND, FLOW_BOUND).astype(np.float32, copy=False)
     return clipped / np.float32(FLOW_BOUND)
 

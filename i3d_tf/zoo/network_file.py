@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from i3d_tf.models.inception import inception_i3d, inception_v1
 from i3d_tf.specs.geometry import filters_out
 from i3d_tf.specs.inception_v1 import I3D, widen
+from i3d_tf.specs.validation import check_positive
 from i3d_tf.weights.assign import WeightsError, check_model
 from i3d_tf.weights.weights_file import RANKS, describe_weights
 from i3d_tf.zoo.resolve import NAME, ResolvedWeights
@@ -112,6 +113,7 @@ def load_weights_file(
         WeightsError: The file is damaged, does not fit, or has values that
             `i3d_tf.weights.assign.check_values` refuses.
     """
+    check_positive("width_multiplier", width_multiplier)
     found = describe_weights(path, architecture)
     filters = filters_out(widen(I3D[0], width_multiplier), found.channels)
     if found.filters != filters:

@@ -149,6 +149,7 @@ GOOD = np.zeros((2, 16, 16), np.uint8)
         ({"frames": np.full((2, 16, 16), 256.0)}, r"within \[0, 255\].*from 256 to 256"),
         ({"frames": np.full((2, 16, 16), -0.5)}, r"within \[0, 255\]"),
         ({"frames": np.full((2, 16, 16), np.nan)}, r"within \[0, 255\]"),
+        ({"frames": np.full((2, 16, 16), 0.5)}, r"received values within \[0, 0.5\]. Multiply"),
         (
             {"next_frame": np.zeros((16, 17), np.uint8)},
             r"`next_frame` .* received uint8 \(16, 17\)",
@@ -160,3 +161,8 @@ GOOD = np.zeros((2, 16, 16), np.uint8)
 def test_compute_flow_names_wrong_arguments(arguments, message):
     with pytest.raises(ValueError, match=message):
         compute_flow(**{"frames": GOOD, **arguments})
+
+
+def test_compute_flow_of_black_float_frames_is_zero():
+    black = np.zeros((2, 16, 16), np.float32)
+    assert not compute_flow(black, next_frame=black[0] + np.float32(0.5)).any()

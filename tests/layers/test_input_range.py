@@ -102,3 +102,12 @@ def test_other_networks_warn_too(build):
     clip = np.resize(NOISE, shape)
     assert warned(model, clip) == []
     assert len(warned(model, clip * 255)) == 1
+
+
+@pytest.mark.parametrize(("height", "width"), [(5, 5), (31, 40), (40, 31)])
+def test_clips_of_few_pixels_are_refused(tiny, height, width):
+    clip = np.zeros((1, 9, height, width, 3), np.float32)
+    message = f"at least 32 x 32 pixels; received {height} x {width}. Resize"
+    for call in (tiny, tf.function(tiny)):
+        with pytest.raises(ValueError, match=message):
+            call(tf.constant(clip))

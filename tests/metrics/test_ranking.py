@@ -34,7 +34,13 @@ def test_decode_predictions_reads_label_sets_by_name():
         ({"logits": np.zeros((1, 600))}, r"\(N, 400\)"),
         ({"logits": np.zeros(400)}, r"received \(400,\)"),
         ({"logits": np.full((1, 400), np.nan)}, "finite"),
+        ({"logits": np.zeros((1, 400), complex)}, "real numbers; received dtype complex128"),
+        ({"logits": [["one"] * 400]}, "real numbers; received dtype <U3"),
+        ({"logits": None}, "real numbers; received dtype object"),
         ({"logits": np.zeros((1, 400)), "top": 0}, "`top`"),
+        ({"logits": np.zeros((1, 400)), "top": 1.5}, "`top`"),
+        ({"logits": np.zeros((1, 1)), "labels": None}, "`labels` must be a label set, or a list"),
+        ({"logits": np.zeros((1, 1)), "labels": [5]}, "`labels` must be a label set, or a list"),
         ({"logits": np.zeros((1, 400)), "labels": "imagenet"}, "'imagenet'"),
     ],
 )

@@ -126,3 +126,22 @@ def test_two_stream_2d_stacks_flow_field_after_field(tiny_network, build_tiny, t
 def test_network_names_the_allowed_arguments(build, arguments, message):
     with pytest.raises(ValueError, match=message):
         build(**arguments)
+
+
+def test_two_stream_refuses_networks_that_cannot_be_meant(streams):
+    rgb, flow = streams
+    ends = [layers.Softmax(), layers.Activation("softmax"), layers.Dense(4, activation="softmax")]
+    clip = keras.Input((2, 3, 3, 2))
+    nested = keras.Model(clip, keras.Sequential([flow, ends[0]])(clip))
+    subclassed = type("Own", (keras.Model,), {})()
+    for first, second, message in (
+        (flow, rgb, "`rgb_model` must read 3 channels; received a model of 2"),
+        (rgb, rgb, "`flow_model` must read 2 channels; received a model of 3"),
+        (None, flow, "`rgb_model` must be a functional or sequential .* received None"),
+        (rgb, subclassed, "`flow_model` must be a functional or sequential"),
+        (two_stream(rgb, flow), flow, "`rgb_model` must be .* of one input"),
+        *((keras.Sequential([rgb, end]), flow, "`rgb_model` must give logits") for end in ends),
+        (rgb, nested, "`flow_model` must give logits"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            two_stream(first, second)

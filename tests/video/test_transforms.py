@@ -176,7 +176,7 @@ def test_preprocess_input_maps_rgb_to_minus_one_to_one():
 
 
 def test_preprocess_input_truncates_flow():
-    flow = np.array([-100, -20, -5, 0, 10, 20, 20.5, np.inf], np.float32).reshape(1, 2, 2, 2)
+    flow = np.array([-100, -20, -5, 0, 10, 20, 20.5, 1e9], np.float32).reshape(1, 2, 2, 2)
     scaled = preprocess_input(flow, "flow")
     assert scaled.dtype == np.float32
     assert scaled.ravel().tolist() == [-1, -1, -0.25, 0, 0.5, 1, 1, 1]
@@ -201,6 +201,9 @@ def test_preprocess_input_takes_batches_and_leaves_input_alone():
         (np.zeros((1, 2, 2, 3), np.float32), "flow", r"must be \(T, H, W, 2\) for stream 'flow'"),
         (np.zeros((1, 2, 2, 2), np.uint8), "flow", "must be float.* received dtype uint8"),
         (np.zeros((2, 2, 3), np.uint8), "rgb", r"received shape \(2, 2, 3\)"),
+        (np.full((1, 2, 2, 2), np.nan), "flow", "must be finite"),
+        (np.full((1, 2, 2, 2), -np.inf), "flow", "must be finite"),
+        ([[[[0, 0, 0]]]], "rgb", "must be uint8 .* received dtype int64"),
     ],
 )
 def test_preprocess_input_names_wrong_input(frames, stream, message):
