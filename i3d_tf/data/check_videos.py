@@ -102,7 +102,8 @@ def check_videos(
         raise ValueError(f"`quarantine` must be a file on this machine; received {quarantine}.")
     for path in (quarantine, f"{quarantine}{JOURNAL_SUFFIX}"):
         check_target(path, _is_list, () if annotation is None else (annotation,))
-    cuts, reports = _find_cuts(data_dir, dataset, splits, annotation, classes)
+    unreadable: list[OSError] = []
+    cuts, reports = _find_cuts(data_dir, dataset, splits, annotation, classes, unreadable)
     with Journal(quarantine) as journal:
         todo, gone = journal.missing_from(cuts)
         with progress_bar() as progress:
@@ -110,10 +111,15 @@ def check_videos(
             for check, reason in map_unordered(decode_check, todo, processes, died=DIED):
                 journal.add(replace(check, reason=reason))
                 progress.advance(bar)
-        bad = gone + journal.bad_among(cuts)
+        closed = [(error.filename, _reason(error)) for error in unreadable]
+        bad = gone + closed + journal.bad_among(cuts)
         _write_quarantine(Path(quarantine), journal.all_bad())
     known = len(cuts) - len(todo) - len(gone)
     return CheckReport(Path(quarantine), len(todo), known, tuple(sorted(bad)), tuple(reports))
+
+
+def _reason(error):
+    return (error.strerror or str(error)).lower()
 
 
 def _is_list(path):
@@ -141,15 +147,18 @@ def decode_check(check: VideoCheck) -> str | None:
     return None
 
 
-def _find_cuts(data_dir, dataset, splits, annotation, classes):
-    """Returns the cuts to decode, none twice, and the reports of the datasets."""
+def _find_cuts(data_dir, dataset, splits, annotation, classes, unreadable):
+    """Returns the cuts to decode, none twice, and the reports of the datasets.
+
+    Errors of folders that cannot be read are added to `unreadable`.
+    """
     if dataset is None:
         if splits or annotation is not None or classes is not None:
             raise ValueError("`splits`, `annotation` and `classes` need a `dataset`. Give one.")
         if not is_folder(data_dir):
             raise FileNotFoundError(f"`data_dir` {data_dir}: there is no such folder.")
-        cuts = [(absolute(path), None, None) for path in videos_below(data_dir)]
-        if not cuts:
+        cuts = [(absolute(path), None, None) for path in videos_below(data_dir, unreadable)]
+        if not cuts and not unreadable:
             raise ValueError(f"{data_dir}: there are no videos below this folder.")
         return cuts, []
     splits = tuple(splits) or find_dataset(dataset).splits or (None,)
@@ -208,7 +217,7 @@ class Journal:
             try:
                 state = file_state(path)
             except OSError as error:
-                gone.append((path, (error.strerror or str(error)).lower()))
+                gone.append((path, _reason(error)))
                 continue
             check = VideoCheck(path, start, end, *state)
             known = self._checks.get(check.cut)

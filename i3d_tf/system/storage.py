@@ -44,16 +44,22 @@ def file_names(folder: str) -> list[str] | None:
         return None
 
 
-def walk(folder: str, skip_unreadable: bool = False) -> Iterator[tuple[str, list[str], list[str]]]:
+def walk(
+    folder: str, unreadable: list[OSError] | None = None
+) -> Iterator[tuple[str, list[str], list[str]]]:
     """Yields (folder, names of its folders, names of its files), sorted, hidden ones left out.
 
-    Links to folders are listed and not entered, so that no walk is endless. A folder on this
-    machine that cannot be read is an OSError, or is passed over with `skip_unreadable`.
+    Links to folders are listed and not entered, so that no walk is endless.
+
+    Args:
+        folder: The folder.
+        unreadable: List that receives the error of each folder on this machine that cannot be
+            read, whose `filename` is the folder; without a list, the first one is raised.
     """
     if "://" in folder:
         levels = _gfile().walk(folder)
     else:
-        levels = os.walk(folder, onerror=None if skip_unreadable else _raise)
+        levels = os.walk(folder, onerror=_raise if unreadable is None else unreadable.append)
     for place, folders, files in levels:
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         yield place, folders, sorted(name for name in files if not name.startswith("."))

@@ -136,7 +136,8 @@ def _open_local(path):
     try:
         mode = os.stat(path).st_mode
         if stat.S_ISDIR(mode):
-            raise VideoError(path, "it is a folder, not a file")
+            with os.scandir(path):  # fails where there are no rights to read it
+                raise VideoError(path, "it is a folder, not a file")
         if not stat.S_ISREG(mode):  # a pipe would wait for ever, a device has no end
             raise VideoError(path, "it is not a regular file")
         return open(path, "rb")

@@ -23,19 +23,19 @@ def is_video_name(name: str) -> bool:
     return posixpath.splitext(name)[1].lower() in VIDEO_SUFFIXES
 
 
-def videos_below(folder: str, skip_unreadable: bool = False) -> list[str]:
+def videos_below(folder: str, unreadable: list[OSError] | None = None) -> list[str]:
     """Returns the paths of all videos below a folder, folder by folder, without hidden ones.
 
     Args:
         folder: A folder, also one that is read through tf.io.gfile.
-        skip_unreadable: Whether folders that cannot be read are passed over.
+        unreadable: See `i3d_tf.system.storage.walk`.
 
     Raises:
-        OSError: A folder cannot be read.
+        OSError: A folder cannot be read, and there is no list for that.
     """
     return [
         join(place, name)
-        for place, _, names in walk(folder, skip_unreadable)
+        for place, _, names in walk(folder, unreadable)
         for name in names
         if is_video_name(name)
     ]
@@ -46,7 +46,8 @@ def find_videos(arguments: Sequence[str | os.PathLike]) -> list[str]:
 
     A folder means every video below it, by the ending of its name, hidden files left out. A name
     that exists is taken as it is, so that brackets and stars in real names do no harm. A name that
-    does not exist stays in the list: opening it says what is wrong.
+    does not exist, or a folder that cannot be read, stays in the list: opening it says what is
+    wrong.
 
     Args:
         arguments: Paths, folders, patterns, or addresses with `://`.
@@ -194,7 +195,11 @@ def _expand_all(arguments, with_lists=False, list_root=None) -> Iterator[tuple[s
 
 def _expand_folder(folder):
     # As paths, so that "." and doubled slashes are left out of names.
-    videos = sorted(str(Path(path)) for path in videos_below(folder, skip_unreadable=True))
+    unreadable: list[OSError] = []
+    videos = videos_below(folder, unreadable)
+    # A folder that cannot be read stands for its videos: opening it says what is wrong.
+    videos += [error.filename for error in unreadable]
+    videos = sorted(str(Path(path)) for path in videos)
     if not videos:
         endings = " ".join(VIDEO_SUFFIXES)
         raise ValueError(f"{folder}: no videos in this folder (files ending in {endings}).")

@@ -150,7 +150,7 @@ def test_torn_line_of_journal_is_done_again(videos):
 
 def test_vanished_file_is_bad_and_not_in_the_list(videos, monkeypatch):
     gone = str(videos / "run/gone.mp4")
-    monkeypatch.setattr(module, "videos_below", lambda folder: [gone])
+    monkeypatch.setattr(module, "videos_below", lambda *_: [gone])
     report = check_videos(videos, processes=1)
     assert report.bad == ((gone, "no such file or directory"),)
     assert records(report.quarantine) == []
@@ -242,3 +242,18 @@ def test_list_replaces_lists_only(videos, tmp_path, name):
     with pytest.raises(FileExistsError, match=f"{name}: exists already and was not written by"):
         check_videos(videos, quarantine=tmp_path / "list.csv")
     assert (tmp_path / name).read_text() == "video,label\n"
+
+
+def test_folder_that_cannot_be_read_is_bad(videos, close_folder):
+    known = check_videos(videos)
+    (videos / "closed").mkdir()
+    close_folder(videos / "closed")
+    report = check_videos(videos)
+    assert set(report.bad) - set(known.bad) == {(str(videos / "closed"), "permission denied")}
+    assert (report.decoded, report.known) == (0, known.decoded)
+
+
+def test_folder_that_itself_cannot_be_read(tmp_path, close_folder):
+    close_folder(tmp_path)
+    report = check_videos(tmp_path)
+    assert report.bad == ((str(tmp_path), "permission denied"),)

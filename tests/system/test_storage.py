@@ -84,5 +84,8 @@ def test_walk_raises_on_an_unreadable_folder(make_tree, monkeypatch):
     monkeypatch.setattr(os, "scandir", refuse)
     with pytest.raises(PermissionError):
         list(walk(str(folder)))
+    unreadable = []
+    assert list(walk(str(folder), unreadable)) == []
+    assert [error.filename for error in unreadable] == [str(folder)]
     with pytest.raises(PermissionError):
         file_names(str(folder))

@@ -254,3 +254,11 @@ def test_demuxer_reads_sound_without_giving_it(numbered_frames, make_video):
     packets, ended_early = read_all(make_video(numbered_frames(10), sound_seconds=3))
     assert len(packets) == 11
     assert not ended_early
+
+
+def test_folder_that_cannot_be_read_says_why(tmp_path, close_folder):
+    with pytest.raises(VideoError, match="it is a folder, not a file"), open_container(tmp_path):
+        pass
+    close_folder(tmp_path)
+    with pytest.raises(VideoError, match=": permission denied"), open_container(tmp_path):
+        pass

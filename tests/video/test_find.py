@@ -213,3 +213,11 @@ def test_assign_outputs_names_videos_that_share_one():
     }
     with pytest.raises(ValueError, match=r"^a/x and b/x would both become x\. Rename one\.$"):
         assign_outputs(["a/x", "b/x"], os.path.basename, "Rename one.")
+
+
+def test_folders_that_cannot_be_read_are_inputs(videos, close_folder):
+    close_folder(videos / "run")
+    assert find_videos(["videos"]) == ["videos/run", "videos/walk/größe.MP4"]
+    assert find_videos(["videos/run"]) == ["videos/run"]
+    closed, _ = find_targets(["videos"], "out", ".npy")
+    assert (closed.video, closed.root) == ("videos/run", "videos")
