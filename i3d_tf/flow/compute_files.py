@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from i3d_tf.flow.engines import ALGORITHMS, FlowParameters, choose_engine, engine_parameters
-from i3d_tf.flow.flow_file import SUFFIX, open_flow_file
+from i3d_tf.flow.flow_file import SUFFIX, is_flow_file, open_flow_file
 from i3d_tf.flow.metadata import flow_metadata, metadata_difference
 from i3d_tf.flow.stream import use_one_opencv_thread, write_video_flow
 from i3d_tf.flow.tvl1 import MIN_SIDE
@@ -110,7 +110,7 @@ def compute_flow_files(
     targets = find_targets(videos, flow_dir, SUFFIX, data_dir, flat=True)
     tasks = [Task(target.video, target.path, settings) for target in targets]
     remedy = "Give another `flow_dir`, or `overwrite` to replace such files."
-    missing = missing_outputs(tasks, _mismatch, overwrite, remedy)
+    missing = missing_outputs(tasks, _mismatch, overwrite, remedy, is_flow_file)
     if processes > 1 and len(missing) > 1:
         run = run_each(_compute_on_one_core, processes, DIED)
     else:

@@ -33,6 +33,7 @@ from i3d_tf.video.errors import VideoError, reason_of
 from i3d_tf.video.find import output_path
 
 SUFFIX = ".flow.zip"
+ZIP_HEADER = 30  # bytes of a ZIP archive before the name of its first file
 DESCRIPTION = "flow.json"
 MAX_DESCRIPTION = 2**16  # bytes
 # 21 kB and 1 ms a frame of 340 x 256; more effort makes it no smaller before it takes six times as
@@ -141,6 +142,17 @@ def _write_entry(archive, name, content):
 
 def _frame_name(index):
     return f"{index:06d}.png"
+
+
+def is_flow_file(path: str | os.PathLike) -> bool:
+    """Returns whether a file starts as a flow file does, be it whole or damaged."""
+    first = _frame_name(0).encode()
+    try:
+        with open(path, "rb") as file:
+            start = file.read(ZIP_HEADER + len(first))
+    except OSError:
+        return False
+    return len(start) == ZIP_HEADER + len(first) and start.endswith(first)
 
 
 def open_flow_file(path: str | os.PathLike) -> "FlowFile":

@@ -25,7 +25,7 @@ def record_errors(path: os.PathLike | str, title: str, remedy: str) -> Iterator[
     try:
         yield
     except (AttributeError, LookupError, TypeError, ValueError, RecursionError) as error:
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        reason = " ".join(str(error).split())[:200].rstrip(".") or type(error).__name__
         raise ValueError(f"{path}: not {title} ({reason}). {remedy}") from error
 
 

@@ -3,6 +3,7 @@ import signal
 import subprocess
 import sys
 import time
+import zipfile
 
 import numpy as np
 import pytest
@@ -317,3 +318,14 @@ def test_import_does_not_import_tensorflow(repository_root):
     code = "import sys, i3d_tf.flow.compute_files; print('tensorflow' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"
+
+
+def test_job_never_replaces_another_archive(data_dir, flow_dir):
+    compute_flow_files([], flow_dir, data_dir, **QUICKLY)
+    (target, *_) = sorted(flow_dir.rglob("*.flow.zip"))
+    with zipfile.ZipFile(target, "w") as archive:
+        archive.writestr("photos.txt", "mine")
+    with pytest.raises(
+        FileExistsError, match=r"\.flow\.zip: exists already and was not written by"
+    ):
+        compute_flow_files([], flow_dir, data_dir, **QUICKLY, overwrite=True)

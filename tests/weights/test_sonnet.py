@@ -231,3 +231,12 @@ def test_values_that_are_not_finite_are_refused(
     assert refusal(folder).startswith(
         f"{folder / DATA}: Logits/Conv3d_0c_1x1/conv_3d/bias has values"
     )
+
+
+@pytest.mark.parametrize("error", [IndexError("list index out of range"), MemoryError()])
+def test_index_that_breaks_its_reader_is_refused(narrow, monkeypatch, error):
+    def fail(prefix):
+        raise error
+
+    monkeypatch.setattr("tensorflow.train.load_checkpoint", fail)
+    assert f"{INDEX}: not a readable checkpoint index" in refusal(narrow())
