@@ -20,7 +20,7 @@ ALLOWED = {
     "weights": "specs system",
     "video": "specs system",
     "flow": "specs system video",
-    "models": "specs layers weights",
+    "models": "specs layers",
     "data": "specs system video flow",
     "inflation": "specs layers weights models",
     "zoo": "specs system metrics weights models inflation",

@@ -13,8 +13,7 @@ from i3d_tf.layers.inception import FusedInceptionBlock, InceptionBlock
 from i3d_tf.layers.stream import Stream
 from i3d_tf.layers.unit import DenseUnit, Unit
 from i3d_tf.models.keras_graph import Node, is_functional, nodes_of, pack_like, producer_of
-from i3d_tf.specs.validation import check_choice
-from i3d_tf.weights.assign import check_model
+from i3d_tf.specs.validation import check_choice, weights_problem
 
 PRECISIONS = ("float32", "bfloat16")
 
@@ -74,12 +73,12 @@ def fuse_for_inference(model: keras.Model, precision: str = "float32") -> keras.
         A functional `keras.Model` of the same name, with weights of its own.
 
     Raises:
-        ValueError: The precision is unknown, or the model, or a layer of it, cannot be copied.
-        WeightsError: Weights are NaN or infinite, or variances below zero.
+        ValueError: The precision is unknown; or the model, or a layer of it, cannot be copied; or
+            weights are NaN or infinite, or variances below zero.
     """
     check_choice("precision", precision, PRECISIONS)
     _check_functional(model)
-    check_model(repr(model.name), model)
+    _check_weights(model)
     inputs, outputs = _BatchNormFolder(precision, _last_layers(model)).rebuild(model)
     folded = keras.Model(
         pack_like(model, "input", inputs),
@@ -168,6 +167,14 @@ def _check_functional(model):
             f"those within it; received {named}. A subclassed model has no graph: write it with "
             "keras.Input(...)."
         )
+
+
+def _check_weights(model):
+    """Refuses weights with which a graph, unlike the model itself, gives confident predictions."""
+    for variable in model.weights:
+        array = keras.ops.convert_to_numpy(variable)
+        if problem := weights_problem(variable.path, array):
+            raise ValueError(f"{model.name!r}: {problem}. Convert or train these weights again.")
 
 
 def _norms_to_fold(model: keras.Model, nodes: Sequence[Node]) -> dict[int, keras.Layer]:

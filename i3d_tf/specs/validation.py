@@ -8,6 +8,8 @@ from collections.abc import Collection
 from numbers import Integral, Real
 from typing import Any
 
+_VARIANCES = ("moving_variance", "variance")  # last parts of the paths of variances
+
 
 def is_integer(value: Any) -> bool:
     """Returns whether a value is an integer, NumPy's included; True and False are none."""
@@ -17,6 +19,30 @@ def is_integer(value: Any) -> bool:
 def is_number(value: Any) -> bool:
     """Returns whether a value is a finite real number; True and False are none."""
     return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def is_numeric(array: Any) -> bool:
+    """Returns whether an array of NumPy holds booleans, integers or real numbers."""
+    return array.dtype.kind in "biuf" or array.dtype.name == "bfloat16"
+
+
+def weights_problem(path: str, array: Any) -> str | None:
+    """Returns why an array of NumPy cannot be weights of a network; None where it can.
+
+    Args:
+        path: Its name, which ends like the path of a Keras variable.
+        array: The values; none may be NaN or infinite, and no variance below zero.
+    """
+    if not is_numeric(array):
+        return f"{path} has values that are not real numbers"
+    if array.size == 0 or array.dtype.kind == "b":
+        return None
+    lowest, highest = float(array.min()), float(array.max())  # NaN if one of them is
+    if not (math.isfinite(lowest) and math.isfinite(highest)):
+        return f"{path} has values that are not finite numbers"
+    if path.rpartition("/")[2] in _VARIANCES and lowest < 0:
+        return f"{path} has variances below zero"
+    return None
 
 
 def check_integer(

@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from i3d_tf.specs.validation import is_numeric, weights_problem
 from i3d_tf.system.errors import UserError
 
 if TYPE_CHECKING:
     import keras
 
 MAX_NAMES_IN_ERRORS = 3
-
-_VARIANCES = ("moving_variance", "variance")  # last parts of the paths of variances
 
 
 class WeightsError(UserError, ValueError):
@@ -62,10 +61,10 @@ def assign_weights(
     ]
     if differing:
         problems.append(f"{len(differing)} shapes differ ({_some(differing)})")
-    if others := sorted(path for path in wanted & offered if not _is_numeric(arrays[path])):
+    if others := sorted(path for path in wanted & offered if not is_numeric(arrays[path])):
         problems.append(f"{len(others)} arrays are not numbers ({_some(others)})")
     if not problems:
-        problems += filter(None, (_problem(path, arrays[path]) for path in sorted(wanted)))
+        problems += filter(None, (weights_problem(path, arrays[path]) for path in sorted(wanted)))
     if problems:
         raise WeightsError(f"Nothing was assigned to {model.name!r}: {'; '.join(problems)}.")
     for path in wanted:
@@ -89,7 +88,7 @@ def check_values(source: os.PathLike | str, arrays: Iterable[tuple[str, np.ndarr
         WeightsError: Values are not real, NaN or infinite, or are variances below zero.
     """
     for path, values in arrays:
-        if problem := _problem(path, values):
+        if problem := weights_problem(path, values):
             raise WeightsError(f"{source}: {problem}. Convert or train these weights again.")
 
 
@@ -111,22 +110,6 @@ def _pattern_list(name, patterns):
     if isinstance(patterns, str):
         raise ValueError(f"`{name}` must be a list of patterns; received {patterns!r}.")
     return tuple(patterns)
-
-
-def _is_numeric(array):
-    """Returns whether an array holds booleans, integers or real numbers, which can be assigned."""
-    return array.dtype.kind in "biuf" or array.dtype.name == "bfloat16"
-
-
-def _problem(path, values):
-    """Returns why an array cannot be weights; None where it can."""
-    if not _is_numeric(values):
-        return f"{path} has values that are not real numbers"
-    if values.dtype.kind not in "biu" and not np.isfinite(values).all():
-        return f"{path} has values that are not finite numbers"
-    if path.rpartition("/")[2] in _VARIANCES and (values < 0).any():
-        return f"{path} has variances below zero"
-    return None
 
 
 def _matches(path, patterns):
