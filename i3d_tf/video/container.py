@@ -200,7 +200,8 @@ def _find_video_stream(path, av_container):
     if stream.codec_context is None:
         raise VideoError(path, "FFmpeg has no decoder for its video stream")
     stream.codec_context.options = {"max_pixels": str(MAX_PIXELS)}
-    stream.thread_type = "AUTO"
+    # With a thread for each frame, FFmpeg may give a damaged frame before its error is known.
+    stream.thread_type = "SLICE"
     return stream
 
 

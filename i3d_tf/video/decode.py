@@ -337,25 +337,26 @@ def _decode(container, wanted=None):
     those made from it as damaged where it would be shown before `wanted` (seconds).
     """
     packets = Demuxer(container)
-    latest, damaged = None, False
+    latest, damaged, is_missing = None, False, False
     for packet in packets:
         try:
             av_frames = container.stream.decode(packet)
         except av.error.FFmpegError:
             # A recording may start between key frames, before the first decodable frame.
             damaged = latest is not None
-            if damaged and (wanted is None or latest.time >= wanted):
-                packets.stop()
+            is_missing = damaged and (wanted is None or latest.time >= wanted)
             continue
         for av_frame in av_frames:
             # Frames that follow a damaged one are made from it, until the next key frame.
             damaged = av_frame.is_corrupt or (damaged and not av_frame.key_frame)
-            frame = _with_time(av_frame, damaged, latest, container)
+            frame = _with_time(av_frame, damaged or is_missing, latest, container)
             # A frame that goes back in time is near to nothing that is still to come.
             if latest is None or frame.time > latest.time:
                 yield frame
                 latest = frame
-    if packets.ended_early():
+        if av_frames and is_missing:  # the frame behind the gap shows how long the one before lasts
+            packets.stop()
+    if packets.ended_early() or is_missing:
         where = "at its start" if latest is None else f"after {float(latest.time):.2f} s"
         raise VideoError(container.path, f"it is damaged or cut short {where}")
 
