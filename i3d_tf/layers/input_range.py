@@ -27,7 +27,10 @@ def input_range_problem(inputs: Any) -> str | None:
     """
     if not _has_values(inputs) or 0 in inputs.shape:
         return None
-    low, high = float(ops.min(inputs)), float(ops.max(inputs))
+    extremes = ops.min(inputs), ops.max(inputs)
+    if not all(map(_has_values, extremes)):  # of a constant, while a function is traced
+        return None
+    low, high = map(float, extremes)
     is_rgb = inputs.shape[-1] == CHANNELS["rgb"]
     function = "preprocess_input(frames)" if is_rgb else "preprocess_input(flow, stream='flow')"
     if low < -1 - _SLACK or high > 1 + _SLACK:
@@ -88,4 +91,5 @@ def _has_values(inputs):
         return not isinstance(inputs, library.core.Tracer)
     if backend == "torch":
         return not (inputs.is_meta or library.compiler.is_compiling())
-    return hasattr(inputs, "numpy")  # of TensorFlow's tensors, only concrete ones
+    # Of TensorFlow's tensors, only concrete ones; a function that is traced may capture one.
+    return library.executing_eagerly() and hasattr(inputs, "numpy")

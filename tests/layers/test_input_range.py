@@ -82,6 +82,12 @@ def test_graph_is_as_it_was(copy):
     assert warned(copy.predict, NOISE * 255, 32, 0) == []
 
 
+def test_function_may_capture_its_clip(copy):
+    clip = tf.constant(NOISE * 255)
+    outputs = tf.function(lambda: copy(clip, training=False))()
+    np.testing.assert_allclose(outputs, copy(clip, training=False), rtol=1e-4, atol=1e-4)
+
+
 def test_warning_changes_neither_outputs_nor_files(tiny, copy):
     np.testing.assert_array_equal(tiny(NOISE), copy(NOISE))
     config = copy.get_config()
