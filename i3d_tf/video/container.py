@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import math
 import os
 import stat
 from collections.abc import Iterator
@@ -54,11 +55,13 @@ class VideoContainer:
         path: Its name in errors.
         av_container: PyAV's container.
         stream: Its first video stream that is not a cover picture.
+        is_strict: Whether its frames are decoded fast, and the first sign of damage ends decoding.
     """
 
     path: str
     av_container: av.container.InputContainer
     stream: av.VideoStream
+    is_strict: bool
 
     def __init__(self, path: str, file: BinaryIO):
         """Opens a file.
@@ -71,6 +74,7 @@ class VideoContainer:
             VideoError: It cannot be opened or holds no video.
         """
         self.path = path
+        self.is_strict = True
         self._file = file
         self._open()
 
@@ -79,11 +83,33 @@ class VideoContainer:
         self.close()
         self._open()
 
+    def seek(self, seconds: Fraction) -> bool:
+        """Goes to the key frame that the file says is the last before a time, or does not move.
+
+        Args:
+            seconds: On the file's own clock.
+
+        Returns:
+            Whether FFmpeg could do so.
+        """
+        try:
+            target = math.floor(seconds / self.stream.time_base)
+            self.av_container.seek(target, stream=self.stream)
+        except av.error.FFmpegError:
+            return False
+        return True
+
+    def tolerate_damage(self) -> None:
+        """Opens the file anew, at its start: from now on, damage is for the caller to judge."""
+        self.is_strict = False
+        self.rewind()
+
     def _open(self):
         self._file.seek(0)
         self.av_container = _open_av_container(self.path, self._file)
         try:
             self.stream = _find_video_stream(self.path, self.av_container)
+            _choose_decoder(self.stream, self.is_strict)
         except BaseException:
             self.close()
             raise
@@ -199,10 +225,17 @@ def _find_video_stream(path, av_container):
     stream = streams[0]
     if stream.codec_context is None:
         raise VideoError(path, "FFmpeg has no decoder for its video stream")
-    stream.codec_context.options = {"max_pixels": str(MAX_PIXELS)}
-    # With a thread for each frame, FFmpeg may give a damaged frame before its error is known.
-    stream.thread_type = "SLICE"
     return stream
+
+
+def _choose_decoder(stream, is_strict):
+    options = {"max_pixels": str(MAX_PIXELS)}
+    if is_strict:
+        options["err_detect"] = "explode"
+    stream.codec_context.options = options
+    # With a thread for each frame, FFmpeg may give a damaged frame before its error is known, unless
+    # errors end decoding.
+    stream.thread_type = "AUTO" if is_strict else "SLICE"
 
 
 class Demuxer:

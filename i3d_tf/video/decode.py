@@ -5,7 +5,6 @@ the frames. Only frames that are returned are converted to RGB.
 """
 
 import itertools
-import math
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 from typing import NamedTuple
@@ -316,12 +315,9 @@ def _seek(container, wanted):
     """
     can_seek = container.av_container.format.name.startswith(SEEKABLE_FORMATS)
     for margin in SEEK_MARGINS if can_seek else ():
-        target = math.floor((wanted - margin) / container.stream.time_base)
-        try:
-            container.av_container.seek(target, stream=container.stream)
-        except av.error.FFmpegError:
+        if not container.seek(wanted - margin):
             break
-        frames = _decode(container, wanted)
+        frames = _decode(container, wanted, wanted - margin)
         landed = next(frames, None)
         # A file may be wrong about its key frames; the decoder is not.
         if landed is not None and landed.time <= wanted and landed.av_frame.key_frame:
@@ -330,23 +326,51 @@ def _seek(container, wanted):
     return _decode(container, wanted)
 
 
-def _decode(container, wanted=None):
+def _decode(container, wanted=None, position=None):
     """Yields frames from where the container stands, their times on the file's own clock.
 
     A frame that is missing raises VideoError once the frames before it have been used up, or marks
-    those made from it as damaged where it would be shown before `wanted` (seconds).
+    those made from it as damaged where it would be shown before `wanted` (seconds). At the first
+    sign of damage, what was decoded fast is decoded again from `position` (seconds; the start of
+    the file where None), in the slower way that tells which frames are damaged.
     """
+    given = None
+    if container.is_strict:
+        try:
+            for frame in _decode_on(container, wanted):
+                yield frame
+                given = frame.time
+            return
+        except _SignOfDamage:
+            container.tolerate_damage()
+            if position is not None and not container.seek(position):
+                container.rewind()
+    for frame in _decode_on(container, wanted):
+        if given is None or frame.time > given:
+            yield frame
+
+
+class _SignOfDamage(Exception):
+    """A decoder that takes no damage has met some."""
+
+
+def _decode_on(container, wanted):
+    """Yields frames as `_decode` does; raises _SignOfDamage where the container is strict."""
     packets = Demuxer(container)
     latest, damaged, is_missing = None, False, False
     for packet in packets:
         try:
             av_frames = container.stream.decode(packet)
-        except av.error.FFmpegError:
+        except av.error.FFmpegError as error:
+            if container.is_strict:
+                raise _SignOfDamage from error
             # A recording may start between key frames, before the first decodable frame.
             damaged = latest is not None
             is_missing = damaged and (wanted is None or latest.time >= wanted)
             continue
         for av_frame in av_frames:
+            if av_frame.is_corrupt and container.is_strict:
+                raise _SignOfDamage
             # Frames that follow a damaged one are made from it, until the next key frame.
             damaged = av_frame.is_corrupt or (damaged and not av_frame.key_frame)
             frame = _with_time(av_frame, damaged or is_missing, latest, container)
