@@ -16,6 +16,7 @@ import tensorflow as tf
 from i3d_tf.data.clips import count_frames, load_flow, load_rgb
 from i3d_tf.data.example import VideoExample
 from i3d_tf.data.flow_store import FlowStore
+from i3d_tf.data.threaded_dataset import threaded_dataset
 from i3d_tf.data.views import View, evaluation_views, random_view
 from i3d_tf.specs.protocol import Protocol, clip_shape, frame_indices
 from i3d_tf.video.errors import VideoError
@@ -47,14 +48,9 @@ class Failures:
                 raise
             raise self.error from error
 
-    @contextlib.contextmanager
-    def recorded(self) -> Iterator[None]:
-        """Keeps the error that leaves the block, and raises it."""
-        try:
-            yield
-        except Exception as error:
-            self.error = error
-            raise
+    def keep_error(self, error: Exception):
+        """Keeps the error that ends the pipeline."""
+        self.error = error
 
 
 @dataclass(frozen=True)
@@ -165,7 +161,7 @@ def train_batches(
         failures: Filled with the videos that could not be read. Such a clip stays in its batch as
             zeros with weight 0: it does not contribute to the loss and shifts no other clip's
             position; only batch norm sees it, as black or as no motion.
-        workers: Clips made at once; None lets tf.data choose.
+        workers: Clips made at once; None means one per processor.
 
     Returns:
         tf.data.Dataset of (clips, labels, weights): float32 (N, T, S, S, C) in [-1, 1], or a
@@ -173,16 +169,16 @@ def train_batches(
     """
 
     def load(position):
-        example = config.read(int(position))
+        example = config.read(position)
         try:
-            view = config.sample(int(position), example)
+            view = config.sample(position, example)
             weight = config.class_weights[example.label] if config.class_weights else 1
             return (*config.decode(example, view), np.int32(example.label), np.float32(weight))
         except VideoError as error:
             failures.reasons[error.path] = error.reason
             return (*config.empty_clips(), np.int32(example.label), np.float32(0))
 
-    positions = tf.data.Dataset.range(first_step * config.batch_size, last_step * config.batch_size)
+    positions = range(first_step * config.batch_size, last_step * config.batch_size)
     return _batched(positions, load, config, failures, workers, drop_remainder=True)
 
 
@@ -204,7 +200,7 @@ def evaluation_clips(
     views_per_video = protocol.windows * protocol.crops
 
     def load(position):
-        number, index = divmod(int(position), views_per_video)
+        number, index = divmod(position, views_per_video)
         example = config.examples[number]
         try:
             view = evaluation_views(
@@ -218,27 +214,14 @@ def evaluation_clips(
             failures.reasons[error.path] = error.reason
             return (*config.empty_clips(), np.int32(number), np.float32(0))
 
-    positions = tf.data.Dataset.range(len(config.examples) * views_per_video)
+    positions = range(len(config.examples) * views_per_video)
     return _batched(positions, load, config, failures, workers, drop_remainder=False)
 
 
 def _batched(positions, load, config, failures, workers, drop_remainder):
     """Makes clips in parallel, in order, and batches of them (phase 5)."""
-    dtypes = [DTYPES[stream] for stream in config.streams] + [tf.int32, tf.float32]
-
-    def load_recorded(position):
-        with failures.recorded():
-            return load(position)
-
-    def as_tensors(position):
-        *clips, number, weight = tf.numpy_function(
-            load_recorded, [position], dtypes, stateful=False
-        )
-        for clip, stream in zip(clips, config.streams, strict=True):
-            clip.set_shape(config.shape(stream))
-        number.set_shape(())
-        weight.set_shape(())
-        return (*clips, number, weight)
+    signature = [tf.TensorSpec(config.shape(s), DTYPES[s]) for s in config.streams]
+    signature += [tf.TensorSpec((), tf.int32), tf.TensorSpec((), tf.float32)]
 
     def by_stream(*batch):
         *clips, numbers, weights = batch
@@ -246,7 +229,7 @@ def _batched(positions, load, config, failures, workers, drop_remainder):
         named = dict(zip(config.streams, inputs, strict=True))
         return (named if len(named) > 1 else inputs[0]), numbers, weights
 
-    dataset = positions.map(as_tensors, workers or tf.data.AUTOTUNE, deterministic=True)
+    dataset = threaded_dataset(load, positions, signature, failures.keep_error, workers)
     dataset = dataset.batch(config.batch_size, drop_remainder=drop_remainder)
     dataset = dataset.map(by_stream, tf.data.AUTOTUNE, deterministic=True)
     options = tf.data.Options()

@@ -193,6 +193,14 @@ def compile_model(model: keras.Model, recipe: Recipe, accumulate: int = 1):
         loss=SmoothedCrossentropy(recipe.label_smoothing),
         # Weighted, so that clips that could not be read (weight 0) do not count.
         weighted_metrics=[keras.metrics.MeanMetricWrapper(accuracy, name="accuracy")],
-        jit_compile=bool(tf.config.list_physical_devices("GPU")),
+        jit_compile=uses_xla(replicas),
     )
     model.optimizer.build(model.trainable_variables)
+
+
+def uses_xla(replicas: int) -> bool:
+    """Returns whether XLA compiles the training step: on one GPU, but not on several.
+
+    A function that it compiles sees the variables of one device only, and would fail on replicas.
+    """
+    return bool(tf.config.list_physical_devices("GPU")) and replicas == 1

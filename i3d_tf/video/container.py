@@ -93,7 +93,7 @@ class VideoContainer:
             Whether FFmpeg could do so.
         """
         try:
-            target = math.floor(seconds / self.stream.time_base)
+            target = math.floor(seconds / Fraction(self.stream.time_base or 1))
             self.av_container.seek(target, stream=self.stream)
         except av.error.FFmpegError:
             return False
@@ -233,8 +233,8 @@ def _choose_decoder(stream, is_strict):
     if is_strict:
         options["err_detect"] = "explode"
     stream.codec_context.options = options
-    # With a thread for each frame, FFmpeg may give a damaged frame before its error is known, unless
-    # errors end decoding.
+    # With a thread for each frame, FFmpeg may give a damaged frame before its error is known,
+    # unless errors end decoding.
     stream.thread_type = "AUTO" if is_strict else "SLICE"
 
 

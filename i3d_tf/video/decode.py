@@ -341,7 +341,7 @@ def _decode(container, wanted=None, position=None):
                 yield frame
                 given = frame.time
             return
-        except _SignOfDamage:
+        except _DamageError:
             container.tolerate_damage()
             if position is not None and not container.seek(position):
                 container.rewind()
@@ -350,12 +350,12 @@ def _decode(container, wanted=None, position=None):
             yield frame
 
 
-class _SignOfDamage(Exception):
+class _DamageError(Exception):
     """A decoder that takes no damage has met some."""
 
 
 def _decode_on(container, wanted):
-    """Yields frames as `_decode` does; raises _SignOfDamage where the container is strict."""
+    """Yields frames as `_decode` does; raises _DamageError where the container is strict."""
     packets = Demuxer(container)
     latest, damaged, is_missing = None, False, False
     for packet in packets:
@@ -363,14 +363,14 @@ def _decode_on(container, wanted):
             av_frames = container.stream.decode(packet)
         except av.error.FFmpegError as error:
             if container.is_strict:
-                raise _SignOfDamage from error
+                raise _DamageError from error
             # A recording may start between key frames, before the first decodable frame.
             damaged = latest is not None
             is_missing = damaged and (wanted is None or latest.time >= wanted)
             continue
         for av_frame in av_frames:
             if av_frame.is_corrupt and container.is_strict:
-                raise _SignOfDamage
+                raise _DamageError
             # Frames that follow a damaged one are made from it, until the next key frame.
             damaged = av_frame.is_corrupt or (damaged and not av_frame.key_frame)
             frame = _with_time(av_frame, damaged or is_missing, latest, container)

@@ -134,6 +134,12 @@ def test_half_precision_needs_a_gpu(monkeypatch):
         set_precision("mixed_float16")
 
 
+@pytest.mark.parametrize(("gpus", "replicas", "used"), [(0, 1, False), (1, 1, True), (2, 2, False)])
+def test_xla_is_used_on_one_gpu_alone(monkeypatch, gpus, replicas, used):
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: ["a GPU"] * gpus)
+    assert training_model.uses_xla(replicas) is used
+
+
 def test_bfloat16_trains_float32_variables(tiny_recipe):
     set_precision("mixed_bfloat16")
     model = compiled(tiny_recipe)
