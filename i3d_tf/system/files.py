@@ -1,4 +1,4 @@
-"""Files and folders that appear whole or not at all; hashes; free space.
+"""Files that are safe to open; files and folders that appear whole or not at all; hashes; space.
 
 What is half-written has a name that starts with a dot and ends in `.part`, or lies in a staging
 folder. A killed process may leave such names behind: `is_leftover` and `staging_dir` know them.
@@ -11,10 +11,12 @@ import os
 import re
 import secrets
 import shutil
+import stat
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 try:
     import fcntl
@@ -24,12 +26,62 @@ except ImportError:  # Windows has no such locks
     HAS_LOCKS = False
 
 BLOCK_BYTES = 1 << 20
+MAX_NAME_BYTES = 255  # of a file, where the system does not say
 STAGING_PREFIX = ".unfinished-"
 STAGING_LOCK = "lock"
 # Seconds after which a staging folder is a killed job's, where there are no locks.
 STAGING_LIFETIME = 7 * 86400
 
 _LEFTOVER = re.compile(r"\.(?P<name>.+)\.[0-9a-f]{8}\.part(\.\w+)*")
+
+
+def check_regular(path) -> os.stat_result:
+    """Checks that a path is a regular file, without opening it.
+
+    Opening a pipe waits for a writer, and a device may have no end.
+
+    Returns:
+        The file's size, times and so on.
+
+    Raises:
+        OSError: It is something else, does not exist, or cannot be reached. The message names it,
+            and `strerror` is the reason alone.
+    """
+    try:
+        found = os.stat(path)
+    except OSError as error:
+        raise _file_error(type(error), path, (error.strerror or str(error)).lower()) from error
+    except ValueError as error:
+        raise _file_error(FileNotFoundError, path, "its name has a zero byte") from error
+    if stat.S_ISDIR(found.st_mode):
+        raise _file_error(IsADirectoryError, path, "it is a folder, not a file")
+    if not stat.S_ISREG(found.st_mode):
+        raise _file_error(OSError, path, "it is not a regular file")
+    return found
+
+
+def open_regular(path) -> BinaryIO:
+    """Opens a regular file for reading bytes.
+
+    Raises:
+        OSError: See `check_regular`; or it cannot be read.
+    """
+    check_regular(path)
+    try:
+        return open(path, "rb", opener=_open_without_waiting)
+    except OSError as error:
+        raise _file_error(type(error), path, (error.strerror or str(error)).lower()) from error
+
+
+def _open_without_waiting(path, mode):
+    # For a pipe that took the file's place just now.
+    return os.open(path, mode | getattr(os, "O_NONBLOCK", 0))
+
+
+def _file_error(kind, path, reason):
+    error = kind(f"{os.fsdecode(path)}: {reason}.")
+    error.strerror = reason
+    return error
 
 
 def sha256(path) -> str:
@@ -39,12 +91,12 @@ def sha256(path) -> str:
 
 def git_blob_id(path) -> str:
     """Returns git's id of a file: sha1 of `"blob <size>"`, a zero byte and the content."""
-    header = f"blob {os.path.getsize(path)}\0".encode()
+    header = f"blob {check_regular(path).st_size}\0".encode()
     return _hash(path, hashlib.sha1(header, usedforsecurity=False))
 
 
 def _hash(path, digest):
-    with open(path, "rb") as file:
+    with open_regular(path) as file:
         while block := file.read(BLOCK_BYTES):
             digest.update(block)
     return digest.hexdigest()
@@ -53,6 +105,8 @@ def _hash(path, digest):
 def temporary_name(path, suffix="", folder=None) -> Path:
     """Returns a new hidden name for a file, which `is_leftover` recognizes.
 
+    A name that is too long for the additions is cut.
+
     Args:
         path: The file or folder to be written.
         suffix: End of the name, for writers that look at it.
@@ -60,7 +114,19 @@ def temporary_name(path, suffix="", folder=None) -> Path:
     """
     path = Path(path)
     folder = path.parent if folder is None else Path(folder)
-    return folder / f".{path.name}.{secrets.token_hex(4)}.part{suffix}"
+    end = f".{secrets.token_hex(4)}.part{suffix}"
+    room = _max_name_bytes(folder) - len(f".{end}")
+    name = path.name
+    while len(os.fsencode(name)) > room:
+        name = name[:-1]
+    return folder / f".{name}{end}"
+
+
+def _max_name_bytes(folder):
+    try:
+        return os.pathconf(folder, "PC_NAME_MAX")
+    except (AttributeError, OSError, ValueError):  # a system without, or no such folder
+        return MAX_NAME_BYTES
 
 
 def is_leftover(path, name: str = ".+") -> bool:

@@ -1,6 +1,7 @@
 import hashlib
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -11,11 +12,15 @@ from i3d_tf.system import files
 from i3d_tf.system.files import (
     STAGING_LIFETIME,
     atomic_write,
+    check_regular,
     check_target,
     ensure_disk_space,
     git_blob_id,
+    is_leftover,
+    open_regular,
     sha256,
     staging_dir,
+    temporary_name,
 )
 
 resource = pytest.importorskip("resource", reason="limits are set with POSIX's setrlimit")
@@ -45,6 +50,59 @@ def test_sha256_reads_files_longer_than_a_block(tmp_path):
     path = tmp_path / "long"
     path.write_bytes(b"x" * (2**20 + 1))
     assert sha256(path) == hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+@pytest.fixture
+def special_files(tmp_path):
+    """Path to the reason for which it is refused, of everything that is no regular file."""
+    reasons = {}
+    for name in ("pipe", "socket", "folder", "missing", "zero\0byte"):
+        reasons[tmp_path / name] = {
+            "folder": "it is a folder, not a file",
+            "missing": "no such file or directory",
+            "zero\0byte": "its name has a zero byte",
+        }.get(name, "it is not a regular file")
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "link").symlink_to("pipe")
+    reasons[tmp_path / "link"] = reasons["/dev/zero"] = "it is not a regular file"
+    with socket.socket(socket.AF_UNIX) as server:
+        here = os.getcwd()
+        os.chdir(tmp_path)  # the address of a socket must be short
+        server.bind("socket")
+        os.chdir(here)
+        yield reasons
+
+
+@pytest.mark.parametrize("read", [check_regular, open_regular, sha256, git_blob_id])
+def test_only_regular_files_are_opened(special_files, read):
+    for path, reason in special_files.items():
+        with pytest.raises(OSError, match=reason) as error:
+            read(path)
+        assert str(error.value) == f"{path}: {reason}."
+        assert error.value.strerror == reason
+
+
+def test_open_regular_follows_links(tmp_path):
+    (tmp_path / "file").write_bytes(b"content")
+    (tmp_path / "link").symlink_to("file")
+    with open_regular(tmp_path / "link") as file:
+        assert file.read() == b"content"
+
+
+@pytest.mark.parametrize("letter", ["a", "é", "体", "\U0001f600", "\udcff"])
+def test_temporary_name_fits_for_long_names(tmp_path, letter):
+    longest = letter * (255 // len(os.fsencode(letter)))
+    for name in (longest, longest[:-9], "short"):
+        for suffix in ("", ".weights.h5"):
+            temporary = temporary_name(tmp_path / name, suffix)
+            temporary.touch()
+            assert is_leftover(temporary)
+            assert temporary.name.endswith(f".part{suffix}")
+            with atomic_write(tmp_path / name, suffix) as unfinished:
+                unfinished.write_text("whole")
+            assert (tmp_path / name).read_text() == "whole"
+    assert is_leftover(temporary_name("run.json"), r"run\.json")
 
 
 def test_atomic_write_replaces_the_target_at_the_end(tmp_path):
