@@ -125,12 +125,12 @@ def _prepare_folder(data_dir, recipe):
                 f"{data_dir}: the folder has videos or splits but no {RECIPE_FILE}, so they are "
                 "not this dataset's. Give another folder."
             )
+        data_dir.mkdir(parents=True, exist_ok=True)
+        # First: folders without it are refused, also if it is this job that is stopped and resumed.
+        _write_text(recipe_path, json.dumps(recipe, indent=1) + "\n")
         for action in STICK_LABELS:
             (videos / action).mkdir(parents=True, exist_ok=True)
         splits.mkdir(exist_ok=True)
-        _write_text(recipe_path, json.dumps(recipe, indent=1) + "\n")
-        for leftover in videos.glob("*/.*.part"):  # of a killed job of an earlier version
-            leftover.unlink(missing_ok=True)
     except OSError as error:
         raise OSError(
             f"{data_dir}: the folder cannot be written: {error.strerror} ({error.filename}). "

@@ -1,7 +1,8 @@
-"""Files that are safe to open; files and folders that appear whole or not at all; hashes; space.
+"""Files that are safe to open; files and folders that appear whole or not at all; locks; hashes.
 
-What is half-written has a name that starts with a dot and ends in `.part`, or lies in a staging
-folder. A killed process may leave such names behind: `is_leftover` and `staging_dir` know them.
+What is half-written lies in a hidden staging folder beside its target, on which its process holds a
+lock. A killed process leaves the folder behind, with a free lock: whatever writes beside it next
+removes it.
 """
 
 import contextlib
@@ -26,13 +27,12 @@ except ImportError:  # Windows has no such locks
     HAS_LOCKS = False
 
 BLOCK_BYTES = 1 << 20
-MAX_NAME_BYTES = 255  # of a file, where the system does not say
 STAGING_PREFIX = ".unfinished-"
 STAGING_LOCK = "lock"
 # Seconds after which a staging folder is a killed job's, where there are no locks.
 STAGING_LIFETIME = 7 * 86400
 
-_LEFTOVER = re.compile(r"\.(?P<name>.+)\.[0-9a-f]{8}\.part(\.\w+)*")
+_STAGING_NAME = re.compile(re.escape(STAGING_PREFIX) + "[a-z0-9_]{8}")
 
 
 def check_regular(path) -> os.stat_result:
@@ -102,44 +102,6 @@ def _hash(path, digest):
     return digest.hexdigest()
 
 
-def temporary_name(path, suffix="", folder=None) -> Path:
-    """Returns a new hidden name for a file, which `is_leftover` recognizes.
-
-    A name that is too long for the additions is cut.
-
-    Args:
-        path: The file or folder to be written.
-        suffix: End of the name, for writers that look at it.
-        folder: Where the temporary file goes, on the same disk; None means beside `path`.
-    """
-    path = Path(path)
-    folder = path.parent if folder is None else Path(folder)
-    end = f".{secrets.token_hex(4)}.part{suffix}"
-    room = _max_name_bytes(folder) - len(f".{end}")
-    name = path.name
-    while len(os.fsencode(name)) > room:
-        name = name[:-1]
-    return folder / f".{name}{end}"
-
-
-def _max_name_bytes(folder):
-    try:
-        return os.pathconf(folder, "PC_NAME_MAX")
-    except (AttributeError, OSError, ValueError):  # a system without, or no such folder
-        return MAX_NAME_BYTES
-
-
-def is_leftover(path, name: str = ".+") -> bool:
-    """Returns whether a path has a name that `temporary_name` gives to files of some names.
-
-    Args:
-        path: The file.
-        name: Regular expression of the names of the files to be written.
-    """
-    match = _LEFTOVER.fullmatch(Path(path).name)
-    return match is not None and re.fullmatch(name, match["name"]) is not None
-
-
 def check_target(path, is_own: Callable[[Path], bool], inputs: Iterable = ()):
     """Checks that writing a file loses nothing of the user's: none is there, or one to be replaced.
 
@@ -175,17 +137,21 @@ def atomic_write(path, suffix="", folder=None) -> Iterator[Path]:
     Args:
         path: The file to write.
         suffix: End of the temporary name, for writers that look at it.
-        folder: Where the temporary file goes, on the same disk; None means beside `path`.
+        folder: Where the temporary file goes, a job's staging folder on the same disk; None means
+            a staging folder of its own beside `path`.
 
     Yields:
         The temporary path. After an error or an interrupt it is removed and `path` is untouched.
     """
-    temporary = temporary_name(path, suffix, folder)
-    try:
-        yield temporary
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with contextlib.ExitStack() as stack:
+        if folder is None:
+            folder = stack.enter_context(_staging_beside(path))
+        temporary = Path(folder) / f"{secrets.token_hex(8)}{suffix}"
+        try:
+            yield temporary
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
@@ -201,21 +167,28 @@ def atomic_folder(path) -> Iterator[Path]:
     Raises:
         OSError: It cannot be made, or `path` is a folder with something in it.
     """
-    temporary = temporary_name(path)
-    try:
+    with _staging_beside(path) as staging:
+        temporary = staging / "folder"
         temporary.mkdir()
         yield temporary
         os.rename(temporary, path)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
 
 
 @contextlib.contextmanager
-def folder_lock(folder) -> Iterator[bool]:
-    """Waits until no other process is in such a block for the same folder.
+def folder_lock(folder, wait: bool = True) -> Iterator[bool]:
+    """Keeps other processes out of such a block for the same folder.
+
+    The system releases the lock however the process ends.
+
+    Args:
+        folder: A folder that exists.
+        wait: Whether to wait until no other process is in such a block, rather than to fail.
 
     Yields:
         Whether the file system has locks; without, the block is entered at once.
+
+    Raises:
+        BlockingIOError: Another process is in such a block, and `wait` is False.
     """
     if not HAS_LOCKS:
         yield False
@@ -223,8 +196,13 @@ def folder_lock(folder) -> Iterator[bool]:
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            fcntl.flock(descriptor, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
             has_locks = True
+        except BlockingIOError as error:
+            raise BlockingIOError(
+                f"{folder}: another process is writing into this folder. Wait until it has ended, "
+                "or name another folder."
+            ) from error
         except OSError:
             has_locks = False
         yield has_locks
@@ -237,7 +215,7 @@ def staging_dir(output_dir) -> Iterator[Path]:
     """Makes a folder in `output_dir` for half-written files, and removes those of killed jobs.
 
     A job holds a lock on a file in its folder, which the system releases however the job ends: a
-    folder whose lock is free is nobody's.
+    folder whose lock is free is nobody's. Where there are no locks, one that is a week old is.
 
     Args:
         output_dir: A folder that exists.
@@ -248,45 +226,122 @@ def staging_dir(output_dir) -> Iterator[Path]:
     Raises:
         OSError: `output_dir` cannot be written.
     """
-    with contextlib.ExitStack() as stack:
-        try:
-            # One job at a time looks and makes, so that no folder is seen before it is locked.
-            with folder_lock(output_dir) as has_locks:
-                for leftover in Path(output_dir).glob(f"{STAGING_PREFIX}*"):
-                    _remove_if_abandoned(leftover, has_locks)
-                folder = stack.enter_context(
-                    tempfile.TemporaryDirectory(prefix=STAGING_PREFIX, dir=output_dir)
-                )
-                _try_lock(stack.enter_context(open(os.path.join(folder, STAGING_LOCK), "wb")))
-        except OSError as error:
-            reason = (error.strerror or str(error)).lower()
-            raise OSError(f"{output_dir}: nothing can be written there: {reason}.") from error
-        yield Path(folder)
+    try:
+        staging = _make_staging_dir(output_dir)
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise OSError(f"{output_dir}: nothing can be written there: {reason}.") from error
+    with staging as folder:
+        yield folder
 
 
-def _remove_if_abandoned(folder, has_locks):
-    # A folder that is gone already, or that belongs to somebody else, is left alone.
-    with contextlib.suppress(OSError):
+def remove_abandoned(output_dir) -> None:
+    """Removes the staging folders of killed jobs from a folder, as every writer into it does.
+
+    Args:
+        output_dir: The folder; nothing happens if it does not exist or cannot be read.
+    """
+    try:
+        with os.scandir(output_dir) as entries:
+            folders = [
+                Path(output_dir, entry.name)
+                for entry in entries
+                if _STAGING_NAME.fullmatch(entry.name) and entry.is_dir(follow_symlinks=False)
+            ]
+    except OSError:
+        return
+    for folder in folders:
+        # One that is gone already, or that belongs to somebody else, is left alone.
+        with contextlib.suppress(OSError):
+            _remove_if_abandoned(folder)
+
+
+@contextlib.contextmanager
+def _staging_beside(path):
+    """Makes a staging folder in a file's folder; an error that prevents it has the file's name."""
+    try:
+        staging = _make_staging_dir(Path(path).parent)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, os.fspath(path)) from error
+    with staging as folder:
+        yield folder
+
+
+def _make_staging_dir(output_dir):
+    """Makes a staging folder and locks it; returns the context in which it is kept."""
+    while True:
+        folder = Path(tempfile.mkdtemp(prefix=STAGING_PREFIX, dir=output_dir))
+        # Until it is locked, another job may take it for an abandoned one and remove it.
+        with contextlib.suppress(FileNotFoundError):
+            lock = open(folder / STAGING_LOCK, "xb")  # noqa: SIM115 - closed with the folder
+            locked = _try_lock(lock)
+            if locked is None or (locked and _is_open_file(lock, folder / STAGING_LOCK)):
+                return _kept(folder, lock, has_locks=locked is not None)
+            lock.close()
+
+
+@contextlib.contextmanager
+def _kept(folder, lock, has_locks):
+    """Removes abandoned folders beside a staging folder, and at the end the folder itself."""
+    try:
+        remove_abandoned(folder.parent)
+        yield folder
+    finally:
         if not has_locks:
-            abandoned = folder.stat().st_mtime < time.time() - STAGING_LIFETIME
-        elif (folder / STAGING_LOCK).exists():
-            with open(folder / STAGING_LOCK, "rb+") as file:
-                abandoned = _try_lock(file)
-        else:
-            abandoned = True  # its job was killed before it could lock it
-        if abandoned:
-            shutil.rmtree(folder)
+            lock.close()  # Windows removes no open file
+        with contextlib.suppress(OSError):  # such as gone, together with its parent
+            _remove_staging_dir(folder)
+        lock.close()
+
+
+def _remove_if_abandoned(folder):
+    path = folder / STAGING_LOCK
+    if not os.path.lexists(path):
+        folder.rmdir()  # killed before there was a lock; with anything in it, it is no job's
+        return
+    if not stat.S_ISREG(os.lstat(path).st_mode):
+        return
+    is_old = folder.stat().st_mtime < time.time() - STAGING_LIFETIME
+    with open(path, "rb+") as lock:
+        locked = _try_lock(lock)
+        if is_old if locked is None else locked and _is_open_file(lock, path):
+            # A worker that outlives its killed job for a moment finds no folder to write to.
+            renamed = folder.with_name(f"{STAGING_PREFIX}{secrets.token_hex(4)}")
+            os.rename(folder, renamed)
+            _remove_staging_dir(renamed)
+
+
+def _remove_staging_dir(folder):
+    """Removes a staging folder, and its lock last, by which others know it if this is killed."""
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                shutil.rmtree(entry.path)
+            elif entry.name != STAGING_LOCK:
+                os.unlink(entry.path)
+    (folder / STAGING_LOCK).unlink(missing_ok=True)
+    folder.rmdir()
 
 
 def _try_lock(file):
-    """Locks a file if nobody else does; returns whether it did."""
+    """Locks a file; returns False if another process has, and None where there are no locks."""
     if not HAS_LOCKS:
-        return False
+        return None
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
+    except BlockingIOError:
         return False
+    except OSError:
+        return None
     return True
+
+
+def _is_open_file(file, path):
+    """Returns whether a path leads to an open file, rather than to a later one or to none."""
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), os.stat(path))
+    except FileNotFoundError:
+        return False
 
 
 def ensure_disk_space(directory, size: int):

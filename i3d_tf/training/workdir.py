@@ -14,7 +14,7 @@ from typing import Any
 
 import keras
 
-from i3d_tf.system.files import atomic_write, check_target, ensure_disk_space, is_leftover
+from i3d_tf.system.files import atomic_write, check_target, ensure_disk_space, remove_abandoned
 from i3d_tf.system.records import get_value, read_json_object, record_errors
 from i3d_tf.training.settings import VIDEOS, changed_settings
 from i3d_tf.zoo.resolve import BEST_FILE
@@ -22,7 +22,6 @@ from i3d_tf.zoo.run_record import HISTORY_FILE, RUN_FILE, read_history, read_run
 
 UNREADABLE_FILE = "unreadable.json"
 STATE = re.compile(r"step_(\d{8})\.keras")
-FILES = r"(run|unreadable)\.json|history\.jsonl|(best|step_\d{8})\.keras"
 CONFIG_BYTES = 2**20  # of a state, besides its variables
 LIBRARIES = ("tensorflow", "keras", "numpy", "av", "opencv-contrib-python-headless")
 
@@ -79,7 +78,7 @@ class Workdir:
         """Records the settings of a new run, or checks with which the run goes on.
 
         Settings that may change are recorded; the earlier content of run.json is kept in it, in
-        the list `earlier`. Files that a killed process left half-written are removed.
+        the list `earlier`. What a killed process left half-written is removed.
 
         Args:
             settings: See `run_settings`.
@@ -90,9 +89,7 @@ class Workdir:
                 is damaged, or of another kind.
             FileExistsError: The folder holds other files that have the names of a run's.
         """
-        for path in self.path.iterdir():
-            if is_leftover(path, FILES):
-                path.unlink()
+        remove_abandoned(self.path)
         file = self.path / RUN_FILE
         settings = json.loads(json.dumps(settings))
         record = {"settings": settings, "versions": versions(), **metadata}

@@ -1,6 +1,7 @@
 import csv
 import json
 import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -90,13 +91,26 @@ def test_make_stick_actions_renders_only_missing_clips(dataset):
 
 
 def test_render_removes_half_written_videos_of_killed_jobs(dataset):
-    staging = dataset / ".unfinished-killed"
+    staging = dataset / ".unfinished-0a1b2c3d"
     staging.mkdir()
-    leftovers = [staging / "sit_down.mp4", dataset / "videos/sit_down/.1f2e.part"]
-    for path in leftovers:
-        path.write_bytes(b"half")
+    for name in ("lock", "sit_down.mp4"):
+        (staging / name).touch()
     make_stick_actions(dataset, **SMALL)
-    assert not any(path.exists() for path in (staging, *leftovers))
+    assert not staging.exists()
+
+
+def test_render_goes_on_when_it_was_stopped_between_two_folders(tmp_path, monkeypatch):
+    def stop(folder, *arguments, **options):
+        if folder.name == "splits":
+            raise KeyboardInterrupt
+        os.makedirs(folder, exist_ok=True)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "mkdir", stop)
+        with pytest.raises(KeyboardInterrupt):
+            make_stick_actions(tmp_path, **SMALL)
+    assert (tmp_path / "videos").is_dir()
+    assert make_stick_actions(tmp_path, **SMALL).rendered == 24
 
 
 def test_render_stops_at_a_video_that_cannot_be_written(tmp_path, monkeypatch):

@@ -203,10 +203,11 @@ def test_job_refuses_videos_that_share_a_file(data_dir, flow_dir):
 
 def test_job_removes_half_written_files_of_killed_jobs(data_dir, flow_dir):
     flow_dir.mkdir()
-    (flow_dir / ".unfinished-killed").mkdir()
-    (flow_dir / ".unfinished-killed" / "half").write_bytes(b"half")
+    (flow_dir / ".unfinished-0a1b2c3d").mkdir()
+    (flow_dir / ".unfinished-0a1b2c3d" / "lock").touch()
+    (flow_dir / ".unfinished-0a1b2c3d" / "half").write_bytes(b"half")
     with staging_dir(flow_dir) as of_a_running_job:
-        (flow_dir / ".unfinished-late").mkdir()
+        (flow_dir / ".unfinished-1a2b3c4d").mkdir()
         compute_flow_files([data_dir / "run/a.mp4"], flow_dir, **QUICKLY)
         names = [of_a_running_job.name, f"{of_a_running_job.name}/lock", "a.flow.zip"]
         assert files_below(flow_dir) == names

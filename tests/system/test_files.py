@@ -1,38 +1,77 @@
+import errno
 import hashlib
 import os
-import signal
 import socket
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from i3d_tf.system import files
 from i3d_tf.system.files import (
     STAGING_LIFETIME,
+    atomic_folder,
     atomic_write,
     check_regular,
     check_target,
     ensure_disk_space,
+    folder_lock,
     git_blob_id,
-    is_leftover,
     open_regular,
+    remove_abandoned,
     sha256,
     staging_dir,
-    temporary_name,
 )
 
 resource = pytest.importorskip("resource", reason="limits are set with POSIX's setrlimit")
 
-WORK = (
-    "import sys, time\n"
-    "from i3d_tf.system.files import staging_dir\n"
-    "with staging_dir(sys.argv[1]) as folder:\n"
-    "    (folder / 'half').write_text('half')\n"
-    "    print('working', flush=True)\n"
-    "    time.sleep(600)\n"
-)
+WORK = """
+import sys, time
+from pathlib import Path
+from i3d_tf.system.files import atomic_folder, atomic_write, folder_lock, staging_dir
+
+def half_folder(path):
+    with atomic_folder(path) as folder:
+        (folder / "half").write_text("half")
+        yield
+
+def half_file(path):
+    with atomic_write(path) as file:
+        file.write_text("half")
+        yield
+
+def half_job(path):
+    with staging_dir(path.parent) as folder:
+        (folder / "half").write_text("half")
+        yield
+
+def locked(path):
+    with folder_lock(path.parent):
+        yield
+
+for _ in globals()[sys.argv[1]](Path(sys.argv[2])):
+    print("working", flush=True)
+    time.sleep(600)
+"""
+
+
+@pytest.fixture
+def start_work():
+    """Function: (name in `WORK`, path) -> a process that is in the middle of it."""
+    jobs = []
+
+    def start(name, path):
+        command = [sys.executable, "-c", WORK, name, str(path)]
+        jobs.append(subprocess.Popen(command, stdout=subprocess.PIPE, text=True))
+        assert jobs[-1].stdout.readline() == "working\n"
+        return jobs[-1]
+
+    yield start
+    for job in jobs:
+        job.kill()
+        job.communicate()
 
 
 def test_hashes_equal_those_of_other_programs(tmp_path):
@@ -91,25 +130,19 @@ def test_open_regular_follows_links(tmp_path):
 
 
 @pytest.mark.parametrize("letter", ["a", "é", "体", "\U0001f600", "\udcff"])
-def test_temporary_name_fits_for_long_names(tmp_path, letter):
-    longest = letter * (255 // len(os.fsencode(letter)))
-    for name in (longest, longest[:-9], "short"):
-        for suffix in ("", ".weights.h5"):
-            temporary = temporary_name(tmp_path / name, suffix)
-            temporary.touch()
-            assert is_leftover(temporary)
-            assert temporary.name.endswith(f".part{suffix}")
-            with atomic_write(tmp_path / name, suffix) as unfinished:
-                unfinished.write_text("whole")
-            assert (tmp_path / name).read_text() == "whole"
-    assert is_leftover(temporary_name("run.json"), r"run\.json")
+def test_atomic_write_fits_for_long_names(tmp_path, letter):
+    target = tmp_path / (letter * (255 // len(os.fsencode(letter))))
+    for suffix in ("", ".weights.h5"):
+        with atomic_write(target, suffix) as unfinished:
+            unfinished.write_text("whole")
+        assert target.read_text() == "whole"
 
 
 def test_atomic_write_replaces_the_target_at_the_end(tmp_path):
     target = tmp_path / "file.weights.h5"
     target.write_text("before")
     with atomic_write(target, ".weights.h5") as temporary:
-        assert temporary.parent == tmp_path
+        assert temporary.parent.parent == tmp_path  # on the same disk
         assert temporary.name.endswith(".weights.h5")
         temporary.write_text("after")
         assert target.read_text() == "before"
@@ -162,40 +195,110 @@ def test_staging_dir_is_removed_at_the_end(tmp_path):
     assert os.listdir(tmp_path) == []
 
 
-def test_staging_dir_removes_only_folders_of_dead_jobs(tmp_path):
-    job = subprocess.Popen(
-        [sys.executable, "-c", WORK, str(tmp_path)], stdout=subprocess.PIPE, text=True
-    )
-    try:
-        assert job.stdout.readline() == "working\n"
-        (theirs,) = os.listdir(tmp_path)
-        with staging_dir(tmp_path) as ours:
-            assert sorted(os.listdir(tmp_path)) == sorted([theirs, ours.name])
-            job.send_signal(signal.SIGKILL)
-            job.wait(60)
-        assert os.listdir(tmp_path) == [theirs]
-        with staging_dir(tmp_path):
-            assert not (tmp_path / theirs).exists()
-    finally:
+@pytest.mark.parametrize("work", ["half_job", "half_file", "half_folder"])
+def test_staging_dir_removes_only_folders_of_dead_jobs(start_work, tmp_path, work):
+    job = start_work(work, tmp_path / "target")
+    (theirs,) = os.listdir(tmp_path)
+    with staging_dir(tmp_path) as ours:
+        assert sorted(os.listdir(tmp_path)) == sorted([theirs, ours.name])
         job.kill()
-        job.communicate()
-    assert os.listdir(tmp_path) == []
+        job.wait(60)
+    assert os.listdir(tmp_path) == [theirs]
+    with atomic_write(tmp_path / "other") as temporary:
+        assert not (tmp_path / theirs).exists()
+        temporary.touch()
+    assert os.listdir(tmp_path) == ["other"]
 
 
-def test_staging_dir_removes_folders_without_a_lock(tmp_path):
-    (tmp_path / ".unfinished-x").mkdir()
+def test_folder_lock_goes_with_its_process(start_work, tmp_path):
+    job = start_work("locked", tmp_path / "any")
+    message = f"{tmp_path.name}: another process is writing into this folder. Wait until it has"
+    with pytest.raises(BlockingIOError, match=message), folder_lock(tmp_path, wait=False):
+        pass
+    job.kill()
+    job.wait(60)
+    with folder_lock(tmp_path, wait=False) as has_locks:
+        assert has_locks
+
+
+def test_folder_lock_is_no_obstacle_where_locks_are_unknown(tmp_path, monkeypatch):
+    monkeypatch.setattr(files, "HAS_LOCKS", False)
+    with folder_lock(tmp_path, wait=False) as has_locks:
+        assert not has_locks
+
+
+def test_staging_dir_removes_a_folder_whose_job_died_before_it_had_a_lock(tmp_path):
+    (tmp_path / ".unfinished-0a1b2c3d").mkdir()
     with staging_dir(tmp_path):
-        assert not (tmp_path / ".unfinished-x").exists()
+        assert not (tmp_path / ".unfinished-0a1b2c3d").exists()
+
+
+def test_staging_dir_keeps_what_only_looks_like_its_own(tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "lock").touch()
+    (tmp_path / ".unfinished-thesis").mkdir()
+    (tmp_path / ".unfinished-thesis" / "lock").touch()
+    (tmp_path / ".unfinished-chapter1").mkdir()
+    (tmp_path / ".unfinished-chapter1" / "text").touch()
+    (tmp_path / ".unfinished-chapter2").mkdir()
+    (tmp_path / ".unfinished-chapter2" / "lock").mkdir()
+    (tmp_path / ".unfinished-chapter3").touch()
+    (tmp_path / ".unfinished-chapter4").symlink_to(tmp_path / "mine")
+    before = sorted(tmp_path.rglob("*"))
+    with staging_dir(tmp_path):
+        pass
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_staging_dir_finishes_the_removal_that_a_killed_job_began(tmp_path):
+    (tmp_path / ".unfinished-0a1b2c3d").mkdir()
+    (tmp_path / ".unfinished-0a1b2c3d" / "lock").touch()
+    (tmp_path / ".unfinished-0a1b2c3d" / "folder").mkdir()
+    (tmp_path / ".unfinished-0a1b2c3d" / "folder" / "half").touch()
+    with staging_dir(tmp_path):
+        pass
+    assert os.listdir(tmp_path) == []
 
 
 def test_staging_dir_removes_old_folders_where_locks_are_unknown(tmp_path, monkeypatch):
     monkeypatch.setattr(files, "HAS_LOCKS", False)
     for name, age in (("old", STAGING_LIFETIME + 60), ("new", STAGING_LIFETIME - 60)):
-        (tmp_path / f".unfinished-{name}").mkdir()
-        os.utime(tmp_path / f".unfinished-{name}", (time.time() - age,) * 2)
+        folder = tmp_path / f".unfinished-00000{name}"
+        folder.mkdir()
+        (folder / "lock").touch()
+        (folder / "half").touch()
+        os.utime(folder, (time.time() - age,) * 2)
     with staging_dir(tmp_path):
-        assert not (tmp_path / ".unfinished-old").exists()
-    assert os.listdir(tmp_path) == [".unfinished-new"]
+        assert not (tmp_path / ".unfinished-00000old").exists()
+    assert os.listdir(tmp_path) == [".unfinished-00000new"]
+
+
+def test_staging_dir_removes_by_age_where_the_file_system_has_no_locks(tmp_path, monkeypatch):
+    def refuse(file, operation):
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(files.fcntl, "flock", refuse)
+    (tmp_path / ".unfinished-00000new").mkdir()
+    (tmp_path / ".unfinished-00000new" / "lock").touch()
+    with staging_dir(tmp_path) as folder:
+        assert sorted(os.listdir(tmp_path)) == sorted([".unfinished-00000new", folder.name])
+    assert os.listdir(tmp_path) == [".unfinished-00000new"]
+
+
+def test_remove_abandoned_passes_over_a_missing_folder(tmp_path):
+    remove_abandoned(tmp_path / "missing")
+    assert os.listdir(tmp_path) == []
+
+
+def test_staging_dirs_of_many_threads_never_remove_each_other(tmp_path):
+    def work(number):
+        with staging_dir(tmp_path) as folder:
+            (folder / "file").write_text(str(number))
+            os.replace(folder / "file", tmp_path / str(number))
+
+    with ThreadPoolExecutor(16) as pool:
+        list(pool.map(work, range(400)))
+    assert sorted(map(int, os.listdir(tmp_path))) == list(range(400))
 
 
 def test_staging_dir_names_a_folder_that_is_not_writable(tmp_path):
@@ -203,6 +306,23 @@ def test_staging_dir_names_a_folder_that_is_not_writable(tmp_path):
     message = "file: nothing can be written there: not a directory"
     with pytest.raises(OSError, match=message), staging_dir(tmp_path / "file"):
         pass
+
+
+def test_atomic_write_names_its_target_where_nothing_can_be_written(tmp_path):
+    (tmp_path / "file").touch()
+    target = tmp_path / "file" / "new"
+    with pytest.raises(NotADirectoryError) as caught, atomic_write(target):
+        pass
+    assert caught.value.filename == str(target)
+
+
+def test_atomic_folder_appears_at_the_end(tmp_path):
+    with atomic_folder(tmp_path / "new") as temporary:
+        (temporary / "file").touch()
+        assert not (tmp_path / "new").exists()
+    assert [path.name for path in tmp_path.rglob("*")] == ["new", "file"]
+    (tmp_path / "plain").mkdir()
+    assert (tmp_path / "new").stat().st_mode == (tmp_path / "plain").stat().st_mode
 
 
 def test_check_target_accepts_new_names_and_own_files(tmp_path):

@@ -98,12 +98,14 @@ def test_start_with_other_videos_and_steps_keeps_the_earlier_record(workdir, mod
     assert run_json(workdir) == third
 
 
-def test_start_removes_only_half_written_files(workdir):
-    leftovers = (".step_00000005.keras.0a1b2c3d.part.keras", ".history.jsonl.0a1b2c3d.part")
-    for name in (*leftovers, ".best.keras.0a1b2c3d.part", ".notes.part", "notes.txt"):
-        (workdir.path / name).touch()
-    workdir.start(SETTINGS, {})
-    assert names(workdir) == [".notes.part", "notes.txt", "run.json"]
+def test_start_removes_what_a_killed_run_left_half_written(workdir, model):
+    workdir.save(model, 5)
+    (workdir.path / ".unfinished-0a1b2c3d").mkdir()
+    (workdir.path / ".unfinished-0a1b2c3d/lock").touch()
+    (workdir.path / ".unfinished-0a1b2c3d/half.keras").touch()
+    (workdir.path / ".notes.part").touch()
+    workdir.start(SETTINGS, {})  # which itself writes nothing
+    assert names(workdir) == [".notes.part", "run.json", "step_00000005.keras"]
 
 
 def test_history_keeps_each_evaluation_once(workdir):
