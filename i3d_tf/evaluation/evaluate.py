@@ -12,7 +12,7 @@ from i3d_tf.data.flow_store import FlowStore
 from i3d_tf.data.pipeline import PipelineConfig
 from i3d_tf.data.readers import read_dataset
 from i3d_tf.evaluation.measure import Evaluation
-from i3d_tf.evaluation.report import check_report_dir, write_report
+from i3d_tf.evaluation.report import check_report_dir, report_folder, write_report
 from i3d_tf.evaluation.results import Results
 from i3d_tf.inference.dataset_logits import compute_logits, forward_function
 from i3d_tf.specs.protocol import Protocol
@@ -93,6 +93,7 @@ def evaluate(options: EvaluateOptions) -> Results:
 
     Raises:
         ValueError: No network was named, or networks and data do not fit.
+        OSError: The folder of the report cannot be written, or another process writes into it.
     """
     check_report_dir(options.report_dir)
     opened = open_checkpoints(
@@ -100,31 +101,34 @@ def evaluate(options: EvaluateOptions) -> Results:
     )
     networks, class_names, protocol = opened.by_stream, opened.class_names, opened.protocol
     dataset = _read_test_set(options, class_names)
-    flow_store = None
-    if any("flow" in streams_of(stream) for stream in networks):
-        flow_store = FlowStore(options.flow_dir, protocol, options.data_dir, options.flow_engine)
-        flow_store.compute_missing(example.path for example in dataset.examples)
-    logits, unreadable = _compute_logits(options, networks, protocol, dataset, flow_store)
-    read = np.all([np.isfinite(values).all(axis=1) for values in logits.values()], axis=0)
-    examples = [e for e, is_read in zip(dataset.examples, read, strict=True) if is_read]
-    if not examples:
-        raise ValueError(f"{options.data_dir}: no video of {options.split} could be read.")
-    metadata = _protocol_metadata(options, protocol, networks)
-    if flow_store is not None:
-        engines = {flow_store.open(e.path).metadata["engine"] for e in examples}
-        metadata["flow_engine"] = ", ".join(sorted(engines))
-    evaluation = Evaluation(
-        class_names=class_names,
-        paths=(example.path for example in examples),
-        labels=np.array([example.label for example in examples]),
-        logits={stream: values[read] for stream, values in logits.items()},
-        protocol=metadata,
-        data_report=_data_report(dataset, unreadable),
-        history={stream: n.history for stream, n in networks.items() if n.history},
-        fusion=options.fusion,
-        cuts=[(example.start, example.end) for example in examples],
-    )
-    return write_report(evaluation, options.report_dir)
+    with report_folder(options.report_dir):
+        flow_store = None
+        if any("flow" in streams_of(stream) for stream in networks):
+            flow_store = FlowStore(
+                options.flow_dir, protocol, options.data_dir, options.flow_engine
+            )
+            flow_store.compute_missing(example.path for example in dataset.examples)
+        logits, unreadable = _compute_logits(options, networks, protocol, dataset, flow_store)
+        read = np.all([np.isfinite(values).all(axis=1) for values in logits.values()], axis=0)
+        examples = [e for e, is_read in zip(dataset.examples, read, strict=True) if is_read]
+        if not examples:
+            raise ValueError(f"{options.data_dir}: no video of {options.split} could be read.")
+        metadata = _protocol_metadata(options, protocol, networks)
+        if flow_store is not None:
+            engines = {flow_store.open(e.path).metadata["engine"] for e in examples}
+            metadata["flow_engine"] = ", ".join(sorted(engines))
+        evaluation = Evaluation(
+            class_names=class_names,
+            paths=(example.path for example in examples),
+            labels=np.array([example.label for example in examples]),
+            logits={stream: values[read] for stream, values in logits.items()},
+            protocol=metadata,
+            data_report=_data_report(dataset, unreadable),
+            history={stream: n.history for stream, n in networks.items() if n.history},
+            fusion=options.fusion,
+            cuts=[(example.start, example.end) for example in examples],
+        )
+        return write_report(evaluation, options.report_dir)
 
 
 def _read_test_set(options, class_names):

@@ -102,6 +102,7 @@ def write_features(
     contents = _WRITERS[feature_format(path)](features)
     try:
         with contextlib.ExitStack() as files:
+            # They get their names from the last to the first: where an .npy is, its metadata are.
             for suffix, content in contents:
                 target = path.with_name(path.name + suffix)
                 files.enter_context(atomic_write(target, folder=staging)).write_bytes(content)
@@ -244,8 +245,7 @@ def _npy_contents(features) -> Iterable[tuple[str, bytes]]:
     content = _array_bytes(features.features)
     digest = hashlib.sha256(content).hexdigest()
     text = _to_json(features, sha256=digest, times=features.times.tolist())
-    # The .npy last: once it is there, so are its metadata.
-    return [(METADATA_SUFFIX, text.encode()), ("", content)]
+    return [("", content), (METADATA_SUFFIX, text.encode())]
 
 
 def _read_npy(path):

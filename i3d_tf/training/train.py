@@ -15,7 +15,7 @@ from i3d_tf.data.pipeline import Failures, PipelineConfig, train_batches
 from i3d_tf.data.readers import read_dataset
 from i3d_tf.specs.protocol import Protocol
 from i3d_tf.specs.recipes import Recipe
-from i3d_tf.system.files import check_target
+from i3d_tf.system.files import check_target, folder_lock
 from i3d_tf.training import model as training_model
 from i3d_tf.training.callbacks import (
     Profile,
@@ -47,6 +47,7 @@ def train(recipe: Recipe, options: TrainOptions) -> Workdir:
 
     Raises:
         ValueError: Recipe, options, data or an earlier run in the folder do not fit.
+        BlockingIOError: Another process trains in the folder, or writes a report into it.
         FloatingPointError: The loss is not finite; the message names the step and its videos.
         KeyboardInterrupt: Ctrl-C or SIGTERM, after the state was saved.
     """
@@ -60,12 +61,13 @@ def train(recipe: Recipe, options: TrainOptions) -> Workdir:
     workdir = Workdir(options.workdir)
     if options.init is not None:  # as a file, or as the folder of a run
         check_target(workdir.best, Path.is_file, (options.init, Path(options.init) / BEST_FILE))
-    start = _start(recipe, options, strategy, workdir, train_set, test_set)
-    with strategy.scope():
-        model = _build_or_restore(recipe, options, len(train_set.class_names), start)
-    _warn_of_small_batches(recipe, options, model)
-    run = _Run(recipe, options, model, workdir, start, strategy.num_replicas_in_sync)
-    run.train(train_set, test_set)
+    with folder_lock(workdir.path, wait=False):
+        start = _start(recipe, options, strategy, workdir, train_set, test_set)
+        with strategy.scope():
+            model = _build_or_restore(recipe, options, len(train_set.class_names), start)
+        _warn_of_small_batches(recipe, options, model)
+        run = _Run(recipe, options, model, workdir, start, strategy.num_replicas_in_sync)
+        run.train(train_set, test_set)
     return workdir
 
 

@@ -92,13 +92,14 @@ def save_weights(
     path = directory / f"{name}{SUFFIX}"
     with folder_lock(directory):  # conversions take turns, so that none loses another's row
         rows = read_manifest(directory)
-        if directory != user_checkpoint_dir():  # nothing there is the user's own
-            check_target(path, lambda path: name in rows)
+        in_cache = directory == user_checkpoint_dir()  # no file there is the user's own
+        check_target(path, lambda path: in_cache or name in rows)
         ensure_disk_space(directory, _max_bytes(model))
-        # The weights get their name first: if that fails, the manifest stays as it was.
+        # The manifest gets its name first: after a kill between the two, the weights are not there
+        # yet, and the same command can write them. Without a row they would be another's file.
         with (
-            atomic_write(directory / MANIFEST) as manifest,
             atomic_write(path, SUFFIX) as weights,
+            atomic_write(directory / MANIFEST) as manifest,
         ):
             model.save_weights(weights)
             rows[name] = {"file": path.name, "sha256": sha256(weights), **row}

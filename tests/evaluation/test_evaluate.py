@@ -10,6 +10,7 @@ import pytest
 
 from i3d_tf.evaluation.evaluate import EvaluateOptions, evaluate, summary
 from i3d_tf.evaluation.results import read_results
+from i3d_tf.system.files import folder_lock
 
 DIRECTIONS = ["down", "left", "right", "up"]
 PROTOCOL = {
@@ -172,3 +173,13 @@ def test_split_without_a_readable_video(options, data_dir, tmp_path):
     with pytest.raises(ValueError, match="no video of test could be read"):
         evaluate(dataclasses.replace(options, data_dir=str(folder)))
     assert not (tmp_path / "report").exists()
+
+
+def test_evaluate_refuses_a_folder_that_another_process_writes_into(options, tmp_path):
+    (tmp_path / "report").mkdir()
+    with folder_lock(tmp_path / "report"):
+        message = "report: another process is writing into this folder. Wait until it has ended"
+        with pytest.raises(BlockingIOError, match=message):
+            evaluate(options)
+        assert list((tmp_path / "report").iterdir()) == []
+    assert len(evaluate(options).predictions) == 4

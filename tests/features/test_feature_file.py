@@ -201,6 +201,19 @@ def test_write_features_refuses_long_metadata(ramp, tmp_path, ending, length, li
         write_features(tmp_path / f"a.{ending}", features)
 
 
+def test_write_features_gives_an_npy_its_name_after_its_metadata(ramp, tmp_path, monkeypatch):
+    replace = os.replace
+
+    def stop(source, target):
+        replace(source, target)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "replace", stop)
+    with pytest.raises(KeyboardInterrupt):
+        write_features(tmp_path / "a.npy", ramp)
+    assert os.listdir(tmp_path) == ["a.npy.json"]
+
+
 @pytest.mark.parametrize("ending", FORMATS)
 def test_write_features_leaves_the_old_files_on_a_full_disk(tmp_path, ending):
     resource = pytest.importorskip("resource", reason="limits are set with POSIX's setrlimit")

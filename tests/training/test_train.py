@@ -15,6 +15,7 @@ import pytest
 
 from i3d_tf.data.example import VideoExample
 from i3d_tf.system.console import Terminated
+from i3d_tf.system.files import folder_lock
 from i3d_tf.training import train as train_file
 from i3d_tf.training.callbacks import Scalars
 from i3d_tf.training.train import TrainOptions, class_weights, train
@@ -102,6 +103,18 @@ def test_stopped_run_ends_as_one_that_was_not(
     expected, found = state(whole), state(stopped)
     assert any(name.startswith("optimizer/") for name in expected)
     assert found == expected
+
+
+def test_train_refuses_a_folder_that_another_process_trains_in(tiny_recipe, squares_dir, tmp_path):
+    recipe = dataclasses.replace(tiny_recipe, steps=1)
+    options = TrainOptions(workdir=str(tmp_path / "run"), data_dir=str(squares_dir))
+    (tmp_path / "run").mkdir()
+    with folder_lock(tmp_path / "run"):
+        message = "run: another process is writing into this folder. Wait until it has ended"
+        with pytest.raises(BlockingIOError, match=message):
+            train(recipe, options)
+        assert list((tmp_path / "run").iterdir()) == []
+    assert train(recipe, options).latest()[0] == 1
 
 
 def test_run_goes_on_with_other_videos_and_more_steps(

@@ -162,6 +162,26 @@ def test_full_disk_changes_nothing(directory, name):
     assert contents(directory) == before
 
 
+@pytest.mark.parametrize("renames", [0, 1])
+def test_save_weights_goes_on_where_it_was_killed_between_its_files(
+    directory, monkeypatch, renames
+):
+    replace, done = os.replace, []
+
+    def stop(source, target):
+        if len(done) == renames:
+            raise KeyboardInterrupt
+        done.append(replace(source, target))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", stop)
+        with pytest.raises(KeyboardInterrupt):
+            save_weights(Words("abc"), "new", directory, {})
+    assert find_weights("new", directory) is None
+    save_weights(Words("abc"), "new", directory, {})
+    assert find_weights("new", directory)[0].read_text() == "abc"
+
+
 def test_row_that_is_not_json_changes_nothing(directory):
     before = contents(directory)
     with pytest.raises(TypeError):
