@@ -9,8 +9,10 @@ from i3d_tf.data.example import VideoExample
 from i3d_tf.data.flow_store import FlowStore
 from i3d_tf.data.views import View
 from i3d_tf.specs.protocol import Protocol
+from i3d_tf.video import decode
 from i3d_tf.video.decode import read_clip
 from i3d_tf.video.errors import VideoError
+from i3d_tf.video.limits import MAX_FRAMES
 from i3d_tf.video.probe import probe
 from i3d_tf.video.transforms import change_colours, crop, flip, resize_short_side
 
@@ -31,9 +33,14 @@ def count_frames(example: VideoExample, frame_rate: float) -> int:
     end = math.inf if example.end is None else example.end
     duration = _duration(example.path)
     if duration is None:
-        return len(read_clip(example.path, frame_rate, example.start, example.end))
-    seconds = min(end, duration) - start
-    return max(1, math.ceil(seconds * frame_rate - ROUNDING_ERROR))
+        return _decoded_frames(example.path, frame_rate, example.start, example.end)
+    num_frames = max(1, math.ceil((min(end, duration) - start) * frame_rate - ROUNDING_ERROR))
+    if num_frames > MAX_FRAMES:
+        raise VideoError(str(example.path), f"it has more than {MAX_FRAMES} frames by its header")
+    return num_frames
+
+
+_decoded_frames = lru_cache(maxsize=1 << 17)(decode.count_frames)
 
 
 @lru_cache(maxsize=1 << 17)

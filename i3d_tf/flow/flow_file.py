@@ -28,9 +28,9 @@ from i3d_tf.flow.metadata import metadata_fault
 from i3d_tf.flow.quantize import dequantize, quantize
 from i3d_tf.specs.streams import FLOW_BOUND
 from i3d_tf.system.files import atomic_write
-from i3d_tf.video.container import MAX_BYTES, MAX_FRAMES, MAX_PIXELS
 from i3d_tf.video.errors import VideoError, reason_of
 from i3d_tf.video.find import output_path
+from i3d_tf.video.limits import MAX_BYTES, MAX_FRAMES, MAX_PIXELS
 
 SUFFIX = ".flow.zip"
 ZIP_HEADER = 30  # bytes of a ZIP archive before the name of its first file

@@ -11,7 +11,7 @@ from i3d_tf.specs.streams import FLOW_BOUND, FRAME_RATE, SHORT_SIDE
 from i3d_tf.specs.validation import is_integer, is_number
 from i3d_tf.specs.version import __version__
 from i3d_tf.system.jobs import first_difference, source_metadata
-from i3d_tf.video.container import MAX_FRAMES, MAX_PIXELS
+from i3d_tf.video.limits import MAX_FRAMES, MAX_PIXELS
 
 FORMAT = "i3d_tf flow"
 VERSION = 1

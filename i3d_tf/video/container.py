@@ -13,19 +13,21 @@ import av
 from av.stream import Disposition
 
 from i3d_tf.video.errors import VideoError, reason_of
+from i3d_tf.video.limits import (
+    MAX_BYTES,
+    MAX_DIFFERENCE,
+    MAX_FRAME_SECONDS,
+    MAX_PIXELS,
+    MAX_STRETCH,
+)
+from i3d_tf.video.mp4_index import find_contradiction
 
-# What one frame may declare: 16K video (15360 x 8640) fits, a forged header does not. FFmpeg checks
-# it before it allocates, and then treats the size as unknown.
-MAX_PIXELS = 2**27
-# What one clip, or one remote file, may take in memory.
-MAX_BYTES = 2**34
-# Of one video, after resampling: flow files number their frames with six digits, and a forged time
-# stamp can make a video last for years.
-MAX_FRAMES = 10**6
 # How much earlier than its header says a video may end, in seconds. Headers round, and count the
 # last frame's duration differently; a file cut short nearly always misses more, or ends in a half
 # packet, which counts whatever its length.
 END_TOLERANCE = Fraction(1, 2)
+
+DEFAULT_FRAME_RATE = 25  # of a file that does not say
 
 # A path, where a name with "://" is read through tf.io.gfile, or the bytes of a file.
 PathOrBytes = str | os.PathLike | bytes
@@ -56,12 +58,19 @@ class VideoContainer:
         av_container: PyAV's container.
         stream: Its first video stream that is not a cover picture.
         is_strict: Whether its frames are decoded fast, and the first sign of damage ends decoding.
+        num_bytes: Size of the file.
+        stated_end: End of the video by the file's header, in seconds on its own clock; None where
+            it does not say.
+        longest_pause: Seconds for which one frame may be shown, see `i3d_tf.video.limits`.
     """
 
     path: str
     av_container: av.container.InputContainer
     stream: av.VideoStream
     is_strict: bool
+    num_bytes: int
+    stated_end: Fraction | None
+    longest_pause: Fraction
 
     def __init__(self, path: str, file: BinaryIO):
         """Opens a file.
@@ -71,12 +80,21 @@ class VideoContainer:
             file: The file, which stays open when the container is closed.
 
         Raises:
-            VideoError: It cannot be opened or holds no video.
+            VideoError: It cannot be opened, holds no video, or its time stamps contradict its
+                header.
         """
         self.path = path
         self.is_strict = True
         self._file = file
+        self.num_bytes = file.seek(0, io.SEEK_END)
         self._open()
+        self.stated_end = _stated_end(self.av_container, self.stream)
+        self.longest_pause = Fraction(MAX_FRAME_SECONDS)
+        if self.av_container.format.name.startswith("mov"):
+            self._check_time_stamps()
+        elif self.stated_end is not None:
+            by_header = MAX_STRETCH * self.stated_end + MAX_DIFFERENCE
+            self.longest_pause = min(self.longest_pause, by_header)
 
     def rewind(self) -> None:
         """Opens the file anew, at its start: seeking to the start is not exact in every format."""
@@ -104,6 +122,14 @@ class VideoContainer:
         self.is_strict = False
         self.rewind()
 
+    def _check_time_stamps(self):
+        position = self._file.tell()
+        contradiction = find_contradiction(self._file, self.stream.id)
+        self._file.seek(position)  # where FFmpeg left it
+        if contradiction is not None:
+            self.close()
+            raise VideoError(self.path, contradiction)
+
     def _open(self):
         self._file.seek(0)
         self.av_container = _open_av_container(self.path, self._file)
@@ -117,7 +143,7 @@ class VideoContainer:
     @property
     def frame_interval(self) -> Fraction:
         """Returns the average seconds between frames; 1/25 where the file does not say."""
-        return 1 / Fraction(self.stream.average_rate or 25)
+        return 1 / Fraction(self.stream.average_rate or DEFAULT_FRAME_RATE)
 
     def close(self) -> None:
         """Closes the container, not the file beneath it."""
@@ -228,6 +254,20 @@ def _find_video_stream(path, av_container):
     return stream
 
 
+def _stated_end(av_container, stream):
+    start = (stream.start_time or 0) * Fraction(stream.time_base or 1)
+    name = av_container.format.name
+    if name.startswith("mov") and stream.duration:
+        return start + stream.duration * stream.time_base
+    # An AVI without its index has lost the duration, but not the number of frames.
+    if name == "avi" and stream.frames and stream.average_rate:
+        return start + stream.frames / stream.average_rate
+    if name.startswith(("matroska", "flv")) and av_container.duration:
+        # Writers disagree whether it counts from 0 or from the first frame; 0 promises less.
+        return Fraction(av_container.duration, av.time_base)
+    return None  # other formats have no header that knows
+
+
 def _choose_decoder(stream, is_strict):
     options = {"max_pixels": str(MAX_PIXELS)}
     if is_strict:
@@ -278,9 +318,11 @@ class Demuxer:
 
     def ended_early(self) -> bool:
         """Returns whether the file ended early; valid after the last packet."""
-        promised, seen = self._promised_and_seen_end()
+        # In these formats the header's end is that of the longest stream.
+        is_of_all = self._container.av_container.format.name.startswith(("matroska", "flv"))
+        seen, stated = self._end if is_of_all else self._video_end, self._container.stated_end
         return self._broken or (
-            promised is not None and seen is not None and seen < promised - END_TOLERANCE
+            stated is not None and seen is not None and seen < stated - END_TOLERANCE
         )
 
     def _note_end(self, packet):
@@ -291,18 +333,3 @@ class Demuxer:
         if packet.stream_index == self._container.stream.index:
             self._video_end = end if self._video_end is None else max(self._video_end, end)
         self._end = end if self._end is None else max(self._end, end)
-
-    def _promised_and_seen_end(self):
-        """Returns the end that the header promises, and the end seen: seconds, or None."""
-        av_container, stream = self._container.av_container, self._container.stream
-        start = (stream.start_time or 0) * stream.time_base
-        name = av_container.format.name
-        if name.startswith("mov") and stream.duration:
-            return start + stream.duration * stream.time_base, self._video_end
-        # An AVI without its index has lost the duration, but not the number of frames.
-        if name == "avi" and stream.frames and stream.average_rate:
-            return start + stream.frames / stream.average_rate, self._video_end
-        if name.startswith(("matroska", "flv")) and av_container.duration:
-            # Writers disagree whether it counts from 0 or from the first frame; 0 promises less.
-            return Fraction(av_container.duration, av.time_base), self._end
-        return None, None  # other formats have no header that knows

@@ -14,8 +14,7 @@ import numpy as np
 
 from i3d_tf.specs.streams import FRAME_RATE, SHORT_SIDE
 from i3d_tf.video.container import (
-    MAX_FRAMES,
-    MAX_PIXELS,
+    DEFAULT_FRAME_RATE,
     Demuxer,
     PathOrBytes,
     VideoContainer,
@@ -23,11 +22,19 @@ from i3d_tf.video.container import (
     source_name,
 )
 from i3d_tf.video.errors import VideoError, reason_of
+from i3d_tf.video.limits import (
+    FRAMES_TO_JUDGE,
+    MAX_DECODED_PIXELS,
+    MAX_DECODED_PIXELS_PER_BYTE,
+    MAX_FRAME_PIXELS,
+    MAX_FRAMES,
+    MAX_PIXELS,
+    MIN_FRAME_INTERVAL,
+)
 from i3d_tf.video.resample import as_fraction, between, resample
 from i3d_tf.video.rgb_frames import FrameBuffer, RGBConverter
 from i3d_tf.video.transforms import resize_short_side, resized_shape
 
-MAX_FRAME_PIXELS = 2**23  # of `read_frames`, after resizing: 4096 x 2048
 # Formats with an index, whose time stamps are the same after a seek. Others are decoded from their
 # start: they are searched by guessed position, or count time from where reading started.
 SEEKABLE_FORMATS = ("mov", "matroska")
@@ -128,28 +135,34 @@ def read_frames(
             frames, or its frames are too large.
         ValueError: An argument is invalid.
     """
-    for frame, count in iter_frames(source, frame_rate, max_frames=MAX_FRAMES):
+    for frame, count in iter_frames(source, frame_rate):
         _check_frame_size(source, frame, short_side)
         resized = frame if short_side is None else _resize(frame, short_side)
         yield from itertools.repeat(resized, count)
 
 
-def count_frames(source: PathOrBytes, frame_rate: float | None = FRAME_RATE) -> int:
-    """Counts the frames that `read_frames` yields: all is decoded, and nothing converted to RGB.
+def count_frames(
+    source: PathOrBytes,
+    frame_rate: float | None = FRAME_RATE,
+    start: float | None = None,
+    end: float | None = None,
+) -> int:
+    """Counts the frames that `read_clip` returns: all is decoded, and nothing converted to RGB.
 
     Args:
         source: See `read_clip`.
         frame_rate: See `read_clip`.
+        start: See `read_clip`.
+        end: See `read_clip`.
 
     Returns:
         Frames, at least 1.
 
     Raises:
-        VideoError: The video cannot be read, is damaged or cut short, or has more than MAX_FRAMES
-            frames.
+        VideoError: See `read_clip`; or there are more than MAX_FRAMES frames.
         ValueError: An argument is invalid.
     """
-    chosen = _choose_frames(source, frame_rate, max_frames=MAX_FRAMES)
+    chosen = _choose_frames(source, frame_rate, start, end)
     return sum(count for *_, count in chosen)
 
 
@@ -176,7 +189,6 @@ def iter_frames(
     frame_rate: float | None = None,
     start: float | Fraction | None = None,
     end: float | Fraction | None = None,
-    max_frames: int | None = None,
 ) -> Iterator[tuple[np.ndarray, int]]:
     """Decodes a video, or a part of it: opens, decodes, resamples, refuses damage, converts.
 
@@ -185,17 +197,16 @@ def iter_frames(
         frame_rate: See `read_clip`.
         start: See `read_clip`.
         end: See `read_clip`.
-        max_frames: Output frames after which the video is refused; None for no limit.
 
     Yields:
         (frame, count): the next `count` >= 1 output frames are this one, uint8 (H, W, 3), RGB. At
         least one frame comes.
 
     Raises:
-        VideoError: See `read_clip`; or there are more than `max_frames`.
+        VideoError: See `read_clip`; or there are more than MAX_FRAMES frames.
         ValueError: An argument is not allowed, see `read_clip`.
     """
-    for converter, frame, count in _choose_frames(source, frame_rate, start, end, max_frames):
+    for converter, frame, count in _choose_frames(source, frame_rate, start, end):
         yield _to_rgb(source, converter, frame), count
 
 
@@ -204,7 +215,6 @@ def _choose_frames(
     frame_rate: float | None,
     start: float | Fraction | None = None,
     end: float | Fraction | None = None,
-    max_frames: int | None = None,
 ) -> Iterator[tuple[RGBConverter, "DecodedFrame", int]]:
     """Yields (RGBConverter, DecodedFrame, count); see `iter_frames`."""
     rate = None if frame_rate is None else as_fraction("frame_rate", frame_rate, positive=True)
@@ -223,8 +233,8 @@ def _choose_frames(
             if frame.damaged:
                 raise VideoError(container.path, f"it is damaged at {float(frame.time):.2f} s")
             total += count
-            if max_frames is not None and total > max_frames:
-                raise VideoError(container.path, f"it has more than {max_frames} frames")
+            if total > MAX_FRAMES:
+                raise VideoError(container.path, f"it has more than {MAX_FRAMES} frames")
             yield converter, frame, count
         if not total:
             until = "" if end is None else f" and before {float(end):g} s"
@@ -356,7 +366,7 @@ class _DamageError(Exception):
 
 def _decode_on(container, wanted):
     """Yields frames as `_decode` does; raises _DamageError where the container is strict."""
-    packets = Demuxer(container)
+    packets, bounds = Demuxer(container), _Bounds(container)
     latest, damaged, is_missing = None, False, False
     for packet in packets:
         try:
@@ -374,6 +384,7 @@ def _decode_on(container, wanted):
             # Frames that follow a damaged one are made from it, until the next key frame.
             damaged = av_frame.is_corrupt or (damaged and not av_frame.key_frame)
             frame = _with_time(av_frame, damaged or is_missing, latest, container)
+            bounds.check(frame, latest)
             # A frame that goes back in time is near to nothing that is still to come.
             if latest is None or frame.time > latest.time:
                 yield frame
@@ -383,6 +394,53 @@ def _decode_on(container, wanted):
     if packets.ended_early() or is_missing:
         where = "at its start" if latest is None else f"after {float(latest.time):.2f} s"
         raise VideoError(container.path, f"it is damaged or cut short {where}")
+    bounds.check_stillness()
+
+
+class _Bounds:
+    """Bounds of the time stamps and of the pixels of decoded frames, see `i3d_tf.video.limits`.
+
+    A pause is too long even for slides, or longer than the header lets the whole video be. Frames
+    stand still where they come no later than the frame decoded before, though a few do in sound
+    files. A clock that is set back once, as where two recordings were joined, is neither.
+    """
+
+    def __init__(self, container):
+        self._path, self._longest_pause = container.path, container.longest_pause
+        self._previous_time = None
+        self._num_frames = self._num_still = self._num_pixels = 0
+        by_size = MAX_DECODED_PIXELS_PER_BYTE * container.num_bytes
+        self._max_pixels = max(MAX_DECODED_PIXELS, by_size)
+
+    def check(self, frame, latest):
+        """Refuses a frame that breaks a bound; `latest` is the one that is shown until then."""
+        if latest is not None:
+            pause = frame.time - latest.time
+            if pause > self._longest_pause:
+                self._refuse(
+                    "its time stamps contradict it: they show the frame at "
+                    f"{float(latest.time):.2f} s for {float(pause):.6g} s, and the longest pause "
+                    f"of such a file is {float(self._longest_pause):.4g} s"
+                )
+            self._num_still += frame.time - self._previous_time < MIN_FRAME_INTERVAL
+        self._previous_time = frame.time
+        self._num_frames += 1
+        if self._num_frames % FRAMES_TO_JUDGE == 0:
+            self.check_stillness()
+        self._num_pixels += frame.av_frame.width * frame.av_frame.height
+        if self._num_pixels > self._max_pixels:
+            self._refuse(f"so few bytes decode to more than {self._max_pixels} pixels")
+
+    def check_stillness(self):
+        """Refuses a video most of whose frames stand still."""
+        if 2 * self._num_still > self._num_frames:
+            self._refuse(
+                f"its time stamps contradict it: {self._num_still} of {self._num_frames} frames "
+                "come no later than the frame before them"
+            )
+
+    def _refuse(self, reason):
+        raise VideoError(self._path, reason)
 
 
 def _with_time(av_frame, damaged, previous, container):
@@ -396,4 +454,7 @@ def _with_time(av_frame, damaged, previous, container):
     else:
         time = Fraction(0) if previous is None else previous.time + previous.duration
     duration = av_frame.duration * time_base if av_frame.duration else container.frame_interval
+    if duration > container.longest_pause:
+        # Only the last frame is shown for its own duration, and some files let it last for years.
+        duration = Fraction(1, DEFAULT_FRAME_RATE) if previous is None else time - previous.time
     return DecodedFrame(time, duration, av_frame, damaged)

@@ -13,8 +13,8 @@ from av.video.reformatter import ColorRange, Colorspace
 
 from i3d_tf.specs.streams import FRAME_RATE
 from i3d_tf.system.files import atomic_write
-from i3d_tf.video.container import MAX_PIXELS
 from i3d_tf.video.errors import VideoError, reason_of
+from i3d_tf.video.limits import MAX_PIXELS
 from i3d_tf.video.resample import as_fraction
 
 X264_OPTIONS = {

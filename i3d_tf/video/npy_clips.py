@@ -16,9 +16,9 @@ from typing import BinaryIO, NamedTuple
 
 import numpy as np
 
-from i3d_tf.video.container import MAX_PIXELS
 from i3d_tf.video.decode import too_few_frames
 from i3d_tf.video.errors import VideoError, reason_of
+from i3d_tf.video.limits import MAX_PIXELS
 
 ARRAY_SUFFIXES = (".npy", ".npz")
 _HEADERS = {

@@ -4,8 +4,8 @@ import av
 import numpy as np
 from av.video.reformatter import VideoReformatter
 
-from i3d_tf.video.container import MAX_BYTES
 from i3d_tf.video.errors import VideoError
+from i3d_tf.video.limits import MAX_BYTES
 
 INITIAL_BYTES = 2**28  # room for 10 s of most clips; pages that are never written cost nothing
 

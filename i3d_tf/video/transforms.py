@@ -10,7 +10,7 @@ import numpy as np
 
 from i3d_tf.specs.streams import CHANNELS, CROP_SIZE, FLOW_BOUND, SHORT_SIDE, STREAMS
 from i3d_tf.specs.validation import check_choice, check_integer
-from i3d_tf.video.container import MAX_BYTES
+from i3d_tf.video.limits import MAX_BYTES
 
 GREY = np.array([[0.299, 0.587, 0.114]] * 3, np.float32)  # ITU-R BT.601 luma, in every channel
 # Each level within [-1, 1], by the same two operations in float32 as in the released preprocessing:

@@ -11,6 +11,7 @@ from i3d_tf.data.views import View
 from i3d_tf.flow.flow_file import write_flow_file
 from i3d_tf.flow.metadata import flow_metadata
 from i3d_tf.specs.protocol import Protocol
+from i3d_tf.video import decode
 from i3d_tf.video.encode import write_video
 from i3d_tf.video.errors import VideoError
 
@@ -66,6 +67,22 @@ def test_count_frames_uses_header_and_cut(example):
     assert count_frames(example, 12.5) == FRAMES / 2
     cut = VideoExample(example.path, 0, "a class", start=0.2, end=0.4)
     assert count_frames(cut, 25.0) == 5
+
+
+def test_count_frames_of_video_without_duration_decodes_once(tmp_path, make_video, monkeypatch):
+    frames = np.zeros((20, SIZE, WIDTH, 3), np.uint8)
+    path = tmp_path / "raw.h264"
+    path.write_bytes(make_video(frames, "h264"))
+    raw = VideoExample(str(path), 0, "a class")
+    assert count_frames(raw, 25.0) == 20
+    monkeypatch.setattr(decode, "decode_from", None)  # nothing is decoded a second time
+    assert count_frames(raw, 25.0) == 20
+
+
+def test_count_frames_refuses_header_of_years(example, monkeypatch):
+    monkeypatch.setattr(clips, "MAX_FRAMES", FRAMES - 1)
+    with pytest.raises(VideoError, match="it has more than 15 frames by its header"):
+        count_frames(example, 25.0)
 
 
 @pytest.mark.parametrize(("left", "column"), [(0.0, 0), (0.5, 8), (1.0, 16)])

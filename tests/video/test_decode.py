@@ -17,6 +17,7 @@ from i3d_tf.video.decode import (
     verify_video,
 )
 from i3d_tf.video.errors import VideoError
+from i3d_tf.video.probe import probe
 from i3d_tf.video.rgb_frames import RGBConverter
 from i3d_tf.video.transforms import resize_short_side, stretch
 
@@ -414,9 +415,9 @@ def test_read_frames_refuses_large_frames(at_30, monkeypatch):
         next(read_frames(at_30, short_side=64))
 
 
-def test_read_frames_and_count_frames_refuse_too_many_frames(at_30, monkeypatch):
+def test_readers_refuse_too_many_frames(at_30, monkeypatch):
     monkeypatch.setattr(decode, "MAX_FRAMES", 9)
-    for read in (count_frames, lambda video: list(read_frames(video))):
+    for read in (read_clip, count_frames, verify_video, lambda video: list(read_frames(video))):
         with pytest.raises(VideoError, match="<bytes>: it has more than 9 frames"):
             read(at_30)
 
@@ -492,3 +493,74 @@ def test_verify_video_counts_frames(two_seconds):
 def test_verify_video_of_a_part_fails_as_read_clip(two_seconds, part):
     for video in (two_seconds, two_seconds[:-500], b""):
         assert result_of(verify_video, video, *part) == result_of(read_clip, video, None, *part)
+
+
+@pytest.mark.parametrize("name", [*READERS, "probe"])
+@pytest.mark.parametrize("interval", [0, 512 << 14])
+def test_time_stamps_that_contradict_the_header_are_refused(
+    two_seconds, with_intervals, name, interval
+):
+    contradicts = with_intervals(two_seconds, [(50, interval)])
+    message = result_of({**READERS, "probe": probe}[name], contradicts)
+    assert message.startswith("<bytes>: its time stamps contradict its header: 50 frames in ")
+
+
+def test_last_frame_of_years_is_shown_for_one_interval(two_seconds, with_intervals, read_numbers):
+    video = with_intervals(two_seconds, [(49, 512), (1, 0x7FFFFFFF)])
+    assert read_numbers(read_clip(video)) == list(range(50))
+    assert read_numbers(read_clip(video, end=10)) == list(range(50))
+    assert count_frames(video) == 50
+
+
+@pytest.mark.parametrize("container", ["mp4", "matroska"])
+def test_pause_of_slides_is_shown(numbered_frames, read_numbers, make_video, container):
+    times = [Fraction(time) for time in (0, 1, 11, 12, 70)]
+    video = make_video(numbered_frames(5), container, times=times)
+    expected = [0] + [1] * 6 + [2] * 5 + [3] * 30 + [4] * 28
+    assert read_numbers(read_clip(video, frame_rate=1, end=70)) == expected
+
+
+@pytest.mark.parametrize("container", ["mp4", "matroska", "flv", "mpegts"])
+def test_pause_of_hours_is_refused(numbered_frames, make_video, container):
+    times = [Fraction(k, 25) + (9000 if k > 9 else 0) for k in range(20)]
+    video = make_video(numbered_frames(20), container, times=times, options={"bf": "0"})
+    reason = r"they show the frame at 0\.36 s for 9000.* s, and the longest pause .* is 600 s"
+    for read in (read_clip, count_frames):
+        with pytest.raises(VideoError, match=reason):
+            read(video)
+    assert len(read_clip(video, end=0.2)) == 5
+
+
+def test_pause_longer_than_the_video_is_refused(numbered_frames, make_video):
+    video = make_video(numbered_frames(150), "matroska", options={"bf": "0", "g": "25"})
+    at = video.rindex(b"\xe7\x82\x13\x88") + 2  # the time of the second cluster, 5000 ms
+    leaps = video[:at] + b"\x4e\x20" + video[at + 2 :]
+    with pytest.raises(VideoError, match=r"at 4\.96 s for 15\.04 s, and the longest .* is 10 s"):
+        read_clip(leaps)
+
+
+@pytest.mark.parametrize("num_frames", [40, 150])
+def test_frames_that_stand_still_are_refused(numbered_frames, make_video, num_frames):
+    video = make_video(numbered_frames(num_frames), "matroska", options={"bf": "0"})
+    at = video.index(b"\x2a\xd7\xb1\x83") + 4  # how many ns a unit of time has: 1,000,000
+    still = video[:at] + b"\0\0\1" + video[at + 3 :]
+    judged = min(num_frames, 100)
+    reason = f"{judged - 1} of {judged} frames come no later than the frame before them"
+    for read in (read_clip, count_frames):
+        with pytest.raises(VideoError, match=reason):
+            read(still)
+
+
+def test_clock_that_is_set_back_is_no_contradiction(numbered_frames, read_numbers, make_video):
+    video = make_video(numbered_frames(30), "mpegts")
+    assert read_numbers(read_clip(video + video)) == list(range(30))
+
+
+def test_more_pixels_than_a_small_file_may_have_are_refused(two_seconds, monkeypatch):
+    monkeypatch.setattr(decode, "MAX_DECODED_PIXELS", 48 * 144 * 20)
+    assert count_frames(two_seconds) == 50, "more than that for each byte of it"
+    monkeypatch.setattr(decode, "MAX_DECODED_PIXELS_PER_BYTE", 1)
+    for read in (read_clip, count_frames, verify_video):
+        with pytest.raises(VideoError, match="so few bytes decode to more than 138240 pixels"):
+            read(two_seconds)
+    assert len(read_clip(two_seconds, end=0.2)) == 5
