@@ -54,7 +54,10 @@ _TIMELINE_DIR = flags.DEFINE_string(
     "With --window: folder for pictures of class probabilities over time.",
 )
 _OUTPUT_VIDEO = flags.DEFINE_string(
-    "output_video", None, "Write a copy with the top classes drawn: an .mp4 file, or a folder."
+    "output_video",
+    None,
+    "Write a copy with the top classes drawn: an .mp4 file, or a folder. Run again after a stop, "
+    "it prints all predictions, keeps finished copies, and makes the others from their start.",
 )
 flags.DEFINE_alias("rgb_weights", "rgb_checkpoint", module_name=FORMER_FLAGS)
 flags.DEFINE_alias("flow_weights", "flow_checkpoint", module_name=FORMER_FLAGS)

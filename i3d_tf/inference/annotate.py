@@ -1,6 +1,8 @@
 """Pictures of predictions: copies of videos with their top classes drawn, flow, class timelines."""
 
+import json
 import os
+import re
 from collections.abc import Iterator, Sequence
 from itertools import chain, islice, tee
 from pathlib import Path
@@ -11,14 +13,19 @@ from i3d_tf.flow.engines import ALGORITHMS, choose_engine
 from i3d_tf.flow.stream import flow_frames
 from i3d_tf.inference.prediction import VideoPrediction
 from i3d_tf.specs.streams import FRAME_RATE, JOINT, TEST_FRAMES
-from i3d_tf.system.files import atomic_write
+from i3d_tf.system.files import atomic_write, check_target, open_regular, remove_abandoned
+from i3d_tf.system.jobs import first_difference, source_metadata
 from i3d_tf.video.decode import read_frames
 from i3d_tf.video.encode import write_video
+from i3d_tf.video.errors import VideoError
 from i3d_tf.video.find import VIDEO_SUFFIXES, assign_outputs, output_path
+from i3d_tf.video.probe import read_comment
 from i3d_tf.viz.annotate import annotate_frames
 from i3d_tf.viz.class_timeline import class_timeline_svg
 from i3d_tf.viz.flow_wheel import colour_flow, flow_scale, wheel_legend
 
+COPY_FORMAT, COPY_VERSION = "i3d_tf annotated video", 1
+MAX_TITLE = 2**16  # bytes at the start of a timeline that hold its title
 SCALE_STEP = 5  # frames; the scale of a clip is chosen from one in so many
 LEGEND_SHARE = 4  # the side of the legend is the short side of the frames over this
 
@@ -28,10 +35,12 @@ def annotated_paths(videos: Sequence[str], output_video: str | os.PathLike) -> d
 
     Args:
         videos: Paths of the videos.
-        output_video: A new .mp4 file where there is one video, else a folder.
+        output_video: An .mp4 file where there is one video, else a folder. Copies of an earlier
+            run may be there, see `write_annotated`.
 
     Raises:
-        ValueError: A copy would replace a file, or two videos would share one.
+        ValueError: The name does not fit, or two videos would share a copy.
+        FileExistsError: A copy would replace its video, or a file of another kind.
     """
     target = Path(output_video)
     is_folder = target.is_dir() or target.suffix.lower() not in VIDEO_SUFFIXES
@@ -45,7 +54,7 @@ def annotated_paths(videos: Sequence[str], output_video: str | os.PathLike) -> d
     def path_of(video):
         return output_path(video, target, "_predicted.mp4") if is_folder else target
 
-    return _new_files(videos, path_of, "Name another --output_video or remove it.")
+    return _output_files(videos, path_of, is_annotated)
 
 
 def timeline_paths(videos: Sequence[str], timeline_dir: str | os.PathLike) -> dict[str, Path]:
@@ -56,27 +65,51 @@ def timeline_paths(videos: Sequence[str], timeline_dir: str | os.PathLike) -> di
         timeline_dir: The folder of the timelines.
 
     Raises:
-        ValueError: A timeline would replace a file, or two videos would share one.
+        ValueError: Two videos would share a timeline.
+        FileExistsError: A timeline would replace a file of another kind.
     """
 
     def path_of(video):
         return output_path(video, timeline_dir, "_timeline.svg")
 
-    return _new_files(videos, path_of, "Name another --timeline_dir or remove it.")
+    return _output_files(videos, path_of, _is_timeline)
 
 
-def _new_files(videos, path_of, remedy):
+def _output_files(videos, path_of, is_own):
     paths = assign_outputs(videos, path_of, "Rename one, or run them one at a time.")
-    for path in paths.values():
-        if os.path.lexists(path):
-            raise ValueError(f"{path}: exists already. {remedy}")
+    for video, path in paths.items():
+        check_target(path, is_own, [video])
+    for folder in {path.parent for path in paths.values()}:
+        remove_abandoned(folder)
     return paths
+
+
+def is_annotated(path: str | os.PathLike) -> bool:
+    """Returns whether a file is a copy that `write_annotated` wrote."""
+    return _copy_metadata(path) is not None
+
+
+def _copy_metadata(path):
+    """Returns what an annotated copy says of itself, or None if the file is another."""
+    try:
+        metadata = json.loads(read_comment(path) or "")
+    except (VideoError, ValueError, RecursionError):
+        return None
+    is_own = isinstance(metadata, dict) and metadata.get("format") == COPY_FORMAT
+    return metadata if is_own else None
+
+
+def _is_timeline(path):
+    with open_regular(path) as file:
+        start = file.read(MAX_TITLE)
+    return re.match(rb"<svg.*<title>[^<]*: from [0-9.]+ s ", start, re.DOTALL) is not None
 
 
 def write_annotated(prediction: VideoPrediction, path: Path) -> None:
     """Writes a copy of a video, at 25 frames per second, with its top classes drawn.
 
-    It shows what the networks see: frames, flow, or for two streams frames beside flow.
+    It shows what the networks see: frames, flow, or for two streams frames beside flow. A copy of
+    the same video with the same classes that is there already is kept: a stopped job goes on.
 
     Args:
         prediction: The prediction for the video.
@@ -84,17 +117,35 @@ def write_annotated(prediction: VideoPrediction, path: Path) -> None:
 
     Raises:
         VideoError: The video cannot be read, or the copy cannot be written.
-        OSError: The folder cannot be made.
+        OSError: The folder cannot be made, or a copy is there that shows something else.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    lines = [(f"{p.label}  {p.probability:.1%}", p.probability) for p in prediction.top]
+    shown = [f"{p.label}  {p.probability:.1%}" for p in prediction.top]
+    algorithm = None if prediction.flow_engine is None else ALGORITHMS[prediction.flow_engine]
+    metadata = {
+        "format": COPY_FORMAT,
+        "version": COPY_VERSION,
+        "source": source_metadata(prediction.path),
+        "stream": prediction.stream,
+        "flow": algorithm,
+        "classes": shown,
+    }
+    if os.path.lexists(path):
+        found = _copy_metadata(path) or {"format": "another"}
+        if difference := first_difference(found, metadata):
+            raise FileExistsError(
+                f"{path}: it exists and shows something else: {difference}. Name another place, or "
+                "remove it."
+            )
+        return
+    lines = list(zip(shown, (p.probability for p in prediction.top), strict=True))
     if prediction.flow_engine is None:
         frames = read_frames(prediction.path, short_side=None)
     else:
         frames = flow_pictures(
             prediction.path, prediction.flow_engine, beside=prediction.stream == JOINT
         )
-    write_video(path, annotate_frames(frames, lines), FRAME_RATE)
+    write_video(path, annotate_frames(frames, lines), FRAME_RATE, json.dumps(metadata))
 
 
 def flow_pictures(

@@ -29,12 +29,15 @@ def classify_videos(
 ) -> list[VideoPrediction]:
     """Classifies the videos that the arguments name, and prints each prediction as it comes.
 
+    A stopped job can be run again: copies that are there are kept. A folder's videos may lie beside
+    their copies, which are not classified.
+
     Args:
         arguments: Files, folders and glob patterns.
         predictor: Classifier of videos.
         top: Classes to show of each.
         as_json: Whether to print JSON, one line a video, failures too, instead of tables.
-        output_video: A new .mp4 file, or a folder, for copies with the top classes drawn; or None.
+        output_video: An .mp4 file, or a folder, for copies with the top classes drawn; or None.
         timeline_dir: Folder for pictures of class probabilities over time, or None.
 
     Returns:
@@ -42,10 +45,13 @@ def classify_videos(
         `error`.
 
     Raises:
-        ValueError: The arguments name no video, or a file would replace another.
+        ValueError: The arguments name no video, or two would share a copy.
+        FileExistsError: A copy or a timeline would replace a file of another kind.
     """
     videos = find_videos(arguments)
     copies = {} if output_video is None else annotated_paths(videos, output_video)
+    made = {os.path.realpath(path) for path in copies.values()}
+    videos = [video for video in videos if os.path.realpath(video) not in made]
     timelines = {} if timeline_dir is None else timeline_paths(videos, timeline_dir)
     predictions = []
     with progress_bar() as bar:

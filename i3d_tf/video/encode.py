@@ -31,6 +31,7 @@ def write_video(
     path: str | os.PathLike,
     frames: np.ndarray | Iterable[np.ndarray],
     frame_rate: float = FRAME_RATE,
+    comment: str | None = None,
 ) -> None:
     """Writes frames atomically as an mp4 (H.264, yuv420p, BT.601).
 
@@ -42,6 +43,7 @@ def write_video(
         path: Where to write, in a folder that exists; the name should end in .mp4.
         frames: uint8 RGB (T, H, W, 3), or an iterable of T frames (H, W, 3), T >= 1.
         frame_rate: Frames per second, > 0.
+        comment: Text for the file's metadata, see `i3d_tf.video.probe.read_comment`.
 
     Raises:
         ValueError: The frames or the rate are not as above.
@@ -55,7 +57,7 @@ def write_video(
         raise ValueError("`frames` must hold at least one frame; received none.")
     _check_frame(first, np.shape(first))
     _check_writable(path)  # before the minutes that encoding may take
-    content = _encode(path, itertools.chain([first], frames), first.shape, rate)
+    content = _encode(path, itertools.chain([first], frames), first.shape, rate, comment)
     with _write_errors(path), atomic_write(path) as temporary, open(temporary, "xb") as file:
         file.write(content)
 
@@ -77,7 +79,7 @@ def _write_errors(path):
         raise VideoError(path, f"it cannot be written: {reason_of(error)}") from error
 
 
-def _encode(path, frames, shape, rate):
+def _encode(path, frames, shape, rate, comment):
     # In memory, where compressed video is small: an mp4 is written back and forth, and FFmpeg hides
     # the reason why a file could not be written.
     file = io.BytesIO()
@@ -87,6 +89,8 @@ def _encode(path, frames, shape, rate):
         with av.open(
             file, "w", format="mp4", container_options={"fflags": "+bitexact"}
         ) as container:
+            if comment is not None:
+                container.metadata["comment"] = comment
             stream = _add_stream(container, height, width, rate)
             for index, frame in enumerate(frames):
                 _check_frame(frame, shape)

@@ -52,6 +52,19 @@ def probe(source: PathOrBytes) -> VideoInfo:
         )
 
 
+def read_comment(source: PathOrBytes) -> str | None:
+    """Reads the comment in the metadata of a video; None if it has none.
+
+    Args:
+        source: Path or bytes, see `i3d_tf.read_clip`.
+
+    Raises:
+        VideoError: The video cannot be read.
+    """
+    with open_container(source) as container:
+        return container.av_container.metadata.get("comment")
+
+
 def _duration(container):
     stream, av_container = container.stream, container.av_container
     if stream.duration is not None:

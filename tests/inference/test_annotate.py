@@ -128,7 +128,7 @@ def test_annotated_paths_are_one_file_or_in_a_folder(tmp_path, output_video, vid
 @pytest.mark.parametrize(
     ("output_video", "videos", "message"),
     [
-        ("there.mp4", ["a.avi"], r"there\.mp4: exists already\. Name another --output_video or"),
+        ("there.mp4", ["a.avi"], r"there\.mp4: exists already and was not written by this command"),
         ("dangling.mp4", ["a.avi"], "exists already"),
         ("folder", ["x/a.avi"], "a_predicted.mp4: exists already"),
         ("there.txt", ["a.avi"], "not a folder"),
@@ -143,14 +143,48 @@ def test_annotated_paths_never_replace_a_file(tmp_path, output_video, videos, me
     (tmp_path / "dangling.mp4").symlink_to(tmp_path / "nothing")
     (tmp_path / "folder").mkdir()
     (tmp_path / "folder/a_predicted.mp4").touch()
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises((ValueError, FileExistsError), match=message):
         annotated_paths(videos, tmp_path / output_video)
 
 
-def test_timeline_paths_never_replace_a_file(tmp_path):
-    assert timeline_paths(["x/a.mp4"], tmp_path) == {"x/a.mp4": tmp_path / "a_timeline.svg"}
-    (tmp_path / "a_timeline.svg").touch()
-    with pytest.raises(ValueError, match=r"svg: exists already\. Name another --timeline_dir"):
-        timeline_paths(["x/a.mp4"], tmp_path)
+def test_annotated_paths_accept_copies_of_an_earlier_run_only(video, tmp_path):
+    copy = tmp_path / "moving_predicted.mp4"
+    write_annotated(VideoPrediction(str(video), "rgb", 10, 0.4, [RUN]), copy)
+    assert annotated_paths([str(video)], tmp_path) == {str(video): copy}
+    assert annotated_paths([str(video)], copy) == {str(video): copy}
+    with pytest.raises(FileExistsError, match=r"predicted\.mp4: this command reads it"):
+        annotated_paths([str(copy)], copy)
+    copy.write_bytes(video.read_bytes())  # another video of the same name
+    with pytest.raises(FileExistsError, match=r"predicted\.mp4: exists already and was not"):
+        annotated_paths([str(video)], tmp_path)
+
+
+def test_write_annotated_keeps_a_copy_of_the_same_video_and_classes(video, tmp_path):
+    copy = tmp_path / "copy.mp4"
+    prediction = VideoPrediction(str(video), "rgb", 10, 0.4, [RUN])
+    write_annotated(prediction, copy)
+    content, time = copy.read_bytes(), copy.stat().st_mtime_ns
+    write_annotated(prediction, copy)
+    assert copy.stat().st_mtime_ns == time
+    other = VideoPrediction(str(video), "rgb", 10, 0.4, [JUMP])
+    message = r"copy\.mp4: it exists and shows something else: classes .*run  50.0%.*, not .*jump"
+    with pytest.raises(FileExistsError, match=message):
+        write_annotated(other, copy)
+    assert copy.read_bytes() == content
+    copy.unlink()
+    write_annotated(prediction, copy)
+    assert copy.read_bytes() == content
+
+
+def test_timeline_paths_replace_timelines_only(tmp_path):
+    path = tmp_path / "a_timeline.svg"
+    assert timeline_paths(["x/a.mp4"], tmp_path) == {"x/a.mp4": path}
+    windows = [WindowPrediction(0, 1, [RUN])]
+    write_timeline(VideoPrediction("x/a.mp4", "rgb", 40, 1.5, [RUN], timeline=windows), path)
+    assert timeline_paths(["x/a.mp4"], tmp_path) == {"x/a.mp4": path}
+    for content in ("", "<svg><title>mine</title></svg>"):
+        path.write_text(content)
+        with pytest.raises(FileExistsError, match=r"svg: exists already and was not written by"):
+            timeline_paths(["x/a.mp4"], tmp_path)
     with pytest.raises(ValueError, match=r"x/b\.mp4 and y/b\.mp4 would both become"):
         timeline_paths(["x/b.mp4", "y/b.mp4"], tmp_path)

@@ -155,6 +155,28 @@ def test_classify_videos_writes_copies_and_timelines(videos, tmp_path, capsys):
     assert read_clip(copies / "a_predicted.mp4").shape == (12, 48, 64, 3)
 
 
+def test_classify_videos_goes_on_beside_its_copies(videos, tmp_path, capsys):
+    first = classify_videos([tmp_path], FakePredictor(), output_video=tmp_path)
+    copies = {path: path.read_bytes() for path in tmp_path.glob("*_predicted.mp4")}
+    assert len(copies) == 2
+    (tmp_path / "a_predicted.mp4").unlink()
+    kept = (tmp_path / "b_predicted.mp4").stat().st_mtime_ns
+    again = classify_videos([tmp_path], FakePredictor(), output_video=tmp_path)
+    assert [p.path for p in again] == [p.path for p in first] == videos
+    assert {path: path.read_bytes() for path in tmp_path.glob("*_predicted.mp4")} == copies
+    assert (tmp_path / "b_predicted.mp4").stat().st_mtime_ns == kept
+    (tmp_path / ".unfinished-0a1b2c3d").mkdir()
+    classify_videos([tmp_path], FakePredictor(), output_video=tmp_path)  # writes nothing
+    assert not (tmp_path / ".unfinished-0a1b2c3d").exists()
+
+
+def test_classify_videos_reports_a_copy_that_shows_something_else(videos, tmp_path, capsys):
+    classify_videos(videos[:1], FakePredictor(), output_video=tmp_path / "copies")
+    (one,) = classify_videos(videos[:1], FakePredictor(), 1, output_video=tmp_path / "copies")
+    assert one.error.startswith("classified, but its copy cannot be written: ")
+    assert "a_predicted.mp4: it exists and shows something else: classes " in one.error
+
+
 @pytest.mark.parametrize("error", [VideoError("copy.mp4", "no space"), OSError("no space")])
 def test_classify_videos_prints_a_prediction_whose_copy_failed(
     predictor, videos, tmp_path, monkeypatch, capsys, error
