@@ -15,7 +15,7 @@ ALLOWED = {
     "system": "",
     "viz": "specs",
     "layers": "specs",
-    "metrics": "specs",
+    "metrics": "specs system",
     "synthetic": "specs",
     "weights": "specs system",
     "video": "specs system",

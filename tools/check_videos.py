@@ -12,7 +12,7 @@ import sys
 from absl import app, flags
 
 from i3d_tf.specs.datasets import DATASETS
-from i3d_tf.system.console import one_line_errors, refuse_arguments
+from i3d_tf.system.console import one_line_errors, print_lines, refuse_arguments
 
 _DATA_DIR = flags.DEFINE_string("data_dir", None, "Folder of the videos.", required=True)
 _DATASET = flags.DEFINE_enum(
@@ -46,7 +46,7 @@ def main(argv):
             quarantine=_QUARANTINE.value,
             processes=_PROCESSES.value,
         )
-        print("\n".join(report.lines()))
+        print_lines(*report.lines())
         sys.exit(1 if report.faults else 0)
 
 

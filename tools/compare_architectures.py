@@ -12,6 +12,7 @@ from i3d_tf.experiments.comparison_entries import SEEDS, STEPS
 from i3d_tf.system.console import (
     FORMER_FLAGS,
     one_line_errors,
+    print_lines,
     quiet_tensorflow,
     refuse_arguments,
 )
@@ -37,7 +38,7 @@ def main(argv):
 
         rows = compare_architectures(_OUTPUT_DIR.value, _SEEDS.value, _STEPS.value)
         folder = comparison_folder(_OUTPUT_DIR.value, _STEPS.value)
-        print("\n".join(write_comparison(rows, folder)), f"\n\n{folder}")
+        print_lines(*write_comparison(rows, folder), "", folder)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ python tools/compare_reports.py report/report.json other/report.json
 
 from absl import app
 
-from i3d_tf.system.console import one_line_errors
+from i3d_tf.system.console import one_line_errors, print_lines
 
 
 def main(argv):
@@ -15,7 +15,7 @@ def main(argv):
             raise ValueError(f"two report.json files must be given; received {argv[1:]}.")
         from i3d_tf.evaluation.compare_reports import compare_reports
 
-        print("\n".join(compare_reports(*argv[1:]).lines()))
+        print_lines(*compare_reports(*argv[1:]).lines())
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ import sys
 from absl import app, flags
 
 from i3d_tf.specs.streams import FLOW_ENGINES, FRAME_RATE, SHORT_SIDE
-from i3d_tf.system.console import FORMER_FLAGS, one_line_errors, quiet_tensorflow
+from i3d_tf.system.console import FORMER_FLAGS, one_line_errors, print_lines, quiet_tensorflow
 
 _FLOW_DIR = flags.DEFINE_string("flow_dir", None, "Folder of the flow files.", required=True)
 _DATA_DIR = flags.DEFINE_string(
@@ -55,7 +55,7 @@ def main(argv):
             processes=_PROCESSES.value,
             overwrite=_OVERWRITE.value,
         )
-        print(report.line())
+        print_lines(report.line())
         sys.exit(1 if report.failed else 0)
 
 

@@ -15,7 +15,7 @@ from absl import app, flags
 
 from i3d_tf.specs import slim
 from i3d_tf.specs.releases import RELEASES, UPSTREAM_URL
-from i3d_tf.system.console import one_line_errors, quiet_tensorflow, refuse_arguments
+from i3d_tf.system.console import one_line_errors, print_lines, quiet_tensorflow, refuse_arguments
 
 _RELEASE = flags.DEFINE_enum("release", None, (*RELEASES, slim.NAME), "Released checkpoint.")
 _APPLICATION = flags.DEFINE_string(
@@ -56,7 +56,7 @@ def main(argv):
             output_dir=_OUTPUT_DIR.value,
             name=_NAME.value,
         )
-        print(*paths, sep="\n")
+        print_lines(*paths)
 
 
 if __name__ == "__main__":

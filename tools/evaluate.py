@@ -14,6 +14,7 @@ from i3d_tf.system.console import (
     CHECKPOINT_HELP,
     FORMER_FLAGS,
     one_line_errors,
+    print_lines,
     quiet_tensorflow,
     refuse_arguments,
 )
@@ -76,7 +77,7 @@ def main(argv):
         if _COMPARE.value:
             from i3d_tf.evaluation.compare_reports import compare_reports
 
-            print("\n".join(compare_reports(*_COMPARE.value).lines()))
+            print_lines(*compare_reports(*_COMPARE.value).lines())
             return
         for flag in (_DATA_DIR, _REPORT_DIR):
             if flag.value is None:
@@ -103,7 +104,7 @@ def main(argv):
             workers=_WORKERS.value,
             freeze_time=_FREEZE_TIME.value,
         )
-        print("\n".join(summary(evaluate(options), options.report_dir)))
+        print_lines(*summary(evaluate(options), options.report_dir))
 
 
 if __name__ == "__main__":

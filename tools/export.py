@@ -16,6 +16,7 @@ from i3d_tf.system.console import (
     CHECKPOINT_DIR_HELP,
     CHECKPOINT_HELP,
     one_line_errors,
+    print_lines,
     quiet_tensorflow,
     refuse_arguments,
 )
@@ -52,7 +53,7 @@ def main(argv):
             precision=_PRECISION.value,
             checkpoint_dir=_CHECKPOINT_DIR.value,
         )
-        print(f"{folder}: exported as {_FORMAT.value}, {_PRECISION.value}")
+        print_lines(f"{folder}: exported as {_FORMAT.value}, {_PRECISION.value}")
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from i3d_tf.system.console import (
     CHECKPOINT_HELP,
     FORMER_FLAGS,
     one_line_errors,
+    print_lines,
     quiet_tensorflow,
 )
 
@@ -88,7 +89,7 @@ def main(argv):
             processes=_PROCESSES.value,
             overwrite=_OVERWRITE.value,
         )
-        print(report.line())
+        print_lines(report.line())
         sys.exit(1 if report.failed else 0)
 
 

@@ -7,7 +7,7 @@ python tools/make_stick_actions.py --data_dir=stick_actions --train_clips=100 --
 from absl import app, flags
 
 from i3d_tf.specs.stick_actions import CLIP_SIZE, CLIP_SIZES, TEST_CLIPS, TRAIN_CLIPS
-from i3d_tf.system.console import one_line_errors, refuse_arguments
+from i3d_tf.system.console import one_line_errors, print_lines, refuse_arguments
 
 _DATA_DIR = flags.DEFINE_string("data_dir", None, "Folder of the dataset.", required=True)
 _TRAIN_CLIPS = flags.DEFINE_integer("train_clips", TRAIN_CLIPS, "Training clips per action.")
@@ -35,7 +35,9 @@ def main(argv):
             seed=_SEED.value,
             processes=_PROCESSES.value,
         )
-        print(f"{report.data_dir}: {report.rendered} clips rendered, {report.kept} already there")
+        print_lines(
+            f"{report.data_dir}: {report.rendered} clips rendered, {report.kept} already there"
+        )
 
 
 if __name__ == "__main__":

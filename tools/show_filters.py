@@ -8,7 +8,12 @@ Networks are known names, .weights.h5 or .keras files, or folders of training ru
 
 from absl import app, flags
 
-from i3d_tf.system.console import CHECKPOINT_DIR_HELP, one_line_errors, quiet_tensorflow
+from i3d_tf.system.console import (
+    CHECKPOINT_DIR_HELP,
+    one_line_errors,
+    print_lines,
+    quiet_tensorflow,
+)
 
 _OUTPUT_DIR = flags.DEFINE_string("output_dir", None, "Folder of the pictures.", required=True)
 _CHECKPOINT_DIR = flags.DEFINE_string("checkpoint_dir", None, CHECKPOINT_DIR_HELP)
@@ -26,8 +31,7 @@ def main(argv):
         paths = write_filter_pictures(
             argv[1:], _OUTPUT_DIR.value, _CHECKPOINT_DIR.value, _SCALE.value
         )
-        for path in paths:
-            print(path)
+        print_lines(*paths)
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from i3d_tf.system.console import (
     CHECKPOINT_DIR_HELP,
     CHECKPOINT_HELP,
     one_line_errors,
+    print_lines,
     quiet_tensorflow,
     refuse_arguments,
 )
@@ -125,7 +126,7 @@ def main(argv):
             quarantine=_QUARANTINE.value,
         )
         workdir = train(recipe, options)
-        print(f"best: {workdir.best}\nlast: {workdir.latest()[1]}")
+        print_lines(f"best: {workdir.best}", f"last: {workdir.latest()[1]}")
 
 
 def _recipe():

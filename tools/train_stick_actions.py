@@ -5,7 +5,7 @@ python tools/train_stick_actions.py --output_dir=runs/stick_actions
 
 from absl import app, flags
 
-from i3d_tf.system.console import one_line_errors, quiet_tensorflow, refuse_arguments
+from i3d_tf.system.console import one_line_errors, print_lines, quiet_tensorflow, refuse_arguments
 
 _OUTPUT_DIR = flags.DEFINE_string("output_dir", "runs/stick_actions", "Output folder.")
 _SEED = flags.DEFINE_integer("seed", 0, "Seed of training.", lower_bound=0)
@@ -27,14 +27,15 @@ def main(argv):
         for name, results in outcome.reports.items():
             folder = "report" if name == "test" else f"report_{name}"
             report = outcome.folder / f"{folder}_seed{_SEED.value}"
-            print(f"{name}:", "\n".join(summary(results, report)))
+            first, *others = summary(results, report)
+            print_lines(f"{name}: {first}", *others)
         if _PUBLISH.value:
             command = (
                 f"python tools/train_stick_actions.py --seed={_SEED.value} --publish=checkpoints"
             )
             for stream, name in NAMES.items():
                 workdir = outcome.folder / f"{stream}_seed{_SEED.value}"
-                print(publish(workdir, name, _PUBLISH.value, command))
+                print_lines(publish(workdir, name, _PUBLISH.value, command))
 
 
 if __name__ == "__main__":

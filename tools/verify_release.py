@@ -10,6 +10,7 @@ from i3d_tf.specs.streams import STREAM_CHOICES
 from i3d_tf.system.console import (
     CHECKPOINT_DIR_HELP,
     one_line_errors,
+    print_lines,
     quiet_tensorflow,
     refuse_arguments,
 )
@@ -43,7 +44,7 @@ def main(argv):
             download=_DOWNLOAD.value,
             base_url=_BASE_URL.value,
         )
-        print("\n".join(lines))
+        print_lines(*lines)
         print("Norm and top 20 agree with the published output.")
 
 

@@ -9,6 +9,7 @@ from i3d_tf.flow.compute_files import compute_flow_files
 from i3d_tf.flow.engines import ALGORITHMS, choose_engine
 from i3d_tf.flow.flow_file import FlowFile, flow_path, open_flow_file
 from i3d_tf.specs.protocol import Protocol
+from i3d_tf.system.console import print_lines
 from i3d_tf.video.errors import VideoError
 
 
@@ -65,15 +66,14 @@ class FlowStore:
             OSError: A flow file cannot be written.
         """
         videos = list(dict.fromkeys(videos))
-        missing = [video for video in videos if not self.path(video).exists()]
+        missing = [video for video in videos if not os.path.exists(self.path(video))]
         if not missing:
             return
         engine = choose_engine(self._engine)
         kept = len(videos) - len(missing)
-        print(
+        print_lines(
             f"{self._flow_dir}: computing flow by {engine} for {len(missing)} videos, {kept} "
-            "already there",
-            flush=True,
+            "already there"
         )
         report = compute_flow_files(
             missing,
@@ -85,7 +85,7 @@ class FlowStore:
             processes=processes,
         )
         self.failures |= dict(report.failed)
-        print(f"{self._flow_dir}: {report.computed} computed, {len(report.failed)} failed")
+        print_lines(f"{self._flow_dir}: {report.computed} computed, {len(report.failed)} failed")
 
     def open(self, video: str) -> FlowFile:
         """Opens the flow file of a video.
@@ -95,7 +95,7 @@ class FlowStore:
                 size, or by another algorithm than the engine's.
         """
         path = self.path(video)
-        if not path.exists():
+        if not os.path.exists(path):
             raise VideoError(video, self.failures.get(video, f"its flow file {path} is missing"))
         flow = open_flow_file(path)
         self._check_metadata(path, flow.metadata)

@@ -19,7 +19,8 @@ import numpy as np
 from i3d_tf.evaluation.html import Picture, report_page
 from i3d_tf.evaluation.measure import Evaluation, measure
 from i3d_tf.evaluation.results import FILE, FORMAT, Results, VideoPrediction
-from i3d_tf.system.files import atomic_write, check_target, folder_lock
+from i3d_tf.system.files import atomic_write, check_target, folder_lock, open_regular
+from i3d_tf.system.records import read_json_object
 from i3d_tf.video.decode import read_clip
 from i3d_tf.video.errors import VideoError
 from i3d_tf.video.probe import probe
@@ -108,14 +109,14 @@ def check_report_dir(report_dir: os.PathLike | str) -> None:
 
 def _is_numbers(path):
     try:
-        return json.loads(path.read_text("utf-8"))["format"] == FORMAT
-    except (OSError, ValueError, TypeError, KeyError, RecursionError):
+        return read_json_object(path)["format"] == FORMAT
+    except (OSError, ValueError, KeyError, RecursionError):
         return False
 
 
 def _is_logits(path):
     try:
-        with zipfile.ZipFile(path) as archive:
+        with open_regular(path) as file, zipfile.ZipFile(file) as archive:
             return {"labels.npy", "class_names.npy", "paths.npy"} <= set(archive.namelist())
     except (OSError, zipfile.BadZipFile):
         return False

@@ -10,6 +10,7 @@ from i3d_tf.inference.predictor import Predictor
 from i3d_tf.inference.sliding_window import WindowPredictor
 from i3d_tf.specs.stick_actions import DEMO, STICK_ACTIONS
 from i3d_tf.synthetic.clip import clip_seed, render_clip
+from i3d_tf.system.console import print_lines
 from i3d_tf.system.files import atomic_write, check_target
 from i3d_tf.video.decode import read_clip
 from i3d_tf.video.encode import write_video
@@ -53,7 +54,7 @@ def demo(output_dir: Path | str = "demo", checkpoint_dir: Path | str | None = No
                     [f"{p.top[0].label} {p.top[0].probability:.0%}" for p in classified],
                 ),
             )
-        print(f"Look at {picture} and at the videos in {folder / 'labelled'}.")
+        print_lines(f"Look at {picture} and at the videos in {folder / 'labelled'}.")
     return failed
 
 
@@ -86,7 +87,7 @@ def demo_release(
     _remove_files(labelled, "*_predicted.mp4", paths)
     _remove_files(timelines, "*_timeline.svg")
     predictions = classify_videos(paths, predictor, output_video=labelled, timeline_dir=timelines)
-    print(f"Look at the videos in {labelled} and at the pictures in {timelines}.")
+    print_lines(f"Look at the videos in {labelled} and at the pictures in {timelines}.")
     return sum(prediction.error is not None for prediction in predictions)
 
 

@@ -11,6 +11,7 @@ from i3d_tf.specs.protocol import Protocol
 from i3d_tf.specs.streams import FLOW_BOUND, JOINT, STREAM_CHOICES
 from i3d_tf.specs.validation import check_choice
 from i3d_tf.specs.version import __version__
+from i3d_tf.system.files import check_regular
 from i3d_tf.system.records import get_list, get_value, read_json_object, record_errors
 
 if TYPE_CHECKING:
@@ -114,7 +115,7 @@ def read_saved_model_metadata(folder: str | os.PathLike) -> SavedModelMetadata:
     if not folder.is_dir():
         raise FileNotFoundError(f"{folder}: no such folder. {REMEDY}")
     path = folder / METADATA_FILE
-    if not path.is_file():
+    if not path.exists():
         raise FileNotFoundError(
             f"{folder}: not an export, there is no {METADATA_FILE} in it. {REMEDY}"
         )
@@ -130,8 +131,11 @@ def read_saved_model_metadata(folder: str | os.PathLike) -> SavedModelMetadata:
         raise ValueError(
             f"{folder}: exported as {made_as!r}; only {FORMATS[0]!r} can be used here."
         )
-    if not (folder / SAVED_MODEL_FILE).is_file():
+    if not (folder / SAVED_MODEL_FILE).exists():
         raise FileNotFoundError(
             f"{folder}: incomplete, there is no {SAVED_MODEL_FILE} in it. {REMEDY}"
         )
+    for file in (*folder.glob("*"), *folder.glob("*/*")):  # TensorFlow reads some of them
+        if not file.is_dir():
+            check_regular(file)
     return SavedModelMetadata(stream, class_names, protocol)

@@ -12,6 +12,7 @@ from i3d_tf.features.feature_file import (
     FORMATS,
     VideoFeatures,
     check_sidecar,
+    feature_paths,
     is_feature_file,
     read_features,
     write_features,
@@ -112,7 +113,9 @@ def extract_feature_files(
         run = run_each(partial(extract_in_worker, options, threads), processes, DIED)
     else:
         run = partial(_extract, extractor)
-    failed = run_job(missing, run, output_dir, "extracting features")
+    failed = run_job(
+        missing, run, output_dir, "extracting features", lambda task: feature_paths(task.target)
+    )
     return FeatureReport(
         Path(output_dir), len(missing) - len(failed), len(tasks) - len(missing), failed
     )

@@ -3,7 +3,7 @@
 ```
 name.npy    the features alone, as most programs expect them; name.npy.json has the rest
 name.npz    arrays `features`, `times`, and `metadata`: JSON as a string
-name.h5     datasets `features` and `times`; the attribute `metadata` is JSON
+name.h5     datasets `features` and `times`; attributes `metadata`, JSON, and `sha256`, of all three
 ```
 
 The same features give the same bytes. Files are untrusted: a damaged or forged one raises
@@ -25,7 +25,9 @@ from typing import Any
 
 import numpy as np
 
-from i3d_tf.system.files import atomic_write, check_target
+from i3d_tf.system.expansion import check_archive
+from i3d_tf.system.files import atomic_write, check_regular, check_target, open_regular
+from i3d_tf.system.records import read_text
 
 FORMAT = "i3d_tf features"
 VERSION = 1
@@ -81,6 +83,13 @@ def feature_format(path: os.PathLike | str) -> str:
     return ending
 
 
+def feature_paths(path: os.PathLike | str) -> list[Path]:
+    """Returns the paths of the files that `write_features` writes: two for .npy, else one."""
+    path = Path(path)
+    side = [path.with_name(path.name + METADATA_SUFFIX)] if feature_format(path) == "npy" else []
+    return [path, *side]
+
+
 def write_features(
     path: os.PathLike | str, features: VideoFeatures, staging: os.PathLike | str | None = None
 ):
@@ -126,8 +135,7 @@ def read_features(path: os.PathLike | str) -> VideoFeatures:
     """
     path = Path(path)
     read = _READERS[feature_format(path)]
-    if not path.is_file():  # a pipe would wait for ever
-        raise FileNotFoundError(f"{path}: there is no such file.")
+    check_regular(path)
     try:
         features, times, values = read(path)
         if fault := _shape_fault(features.shape, times.shape):
@@ -148,10 +156,11 @@ def is_feature_file(path: os.PathLike | str) -> bool:
         if feature_format(path) == "npy":
             return _is_sidecar(path.with_name(path.name + METADATA_SUFFIX))
         if feature_format(path) == "npz":
-            with open(path, "rb") as file:  # the start is there also if it was cut short
+            with open_regular(path) as file:  # the start is there also if it was cut short
                 return file.read(ZIP_HEADER + len(FIRST_ENTRY)).endswith(FIRST_ENTRY)
         import h5py
 
+        check_regular(path)
         with h5py.File(path, "r") as store:
             return {"features", "times"} <= set(store) and "metadata" in store.attrs
     except (OSError, ValueError, RuntimeError, KeyError):
@@ -171,7 +180,7 @@ def check_sidecar(path: os.PathLike | str) -> None:
 
 def _is_sidecar(path):
     try:
-        _from_json(path.read_text("utf-8"))
+        _from_json(read_text(path, MAX_BYTES))
     except (OSError, ValueError):
         return False
     return True
@@ -250,12 +259,10 @@ def _npy_contents(features) -> Iterable[tuple[str, bytes]]:
 
 def _read_npy(path):
     side = path.with_name(path.name + METADATA_SUFFIX)
-    if not side.is_file():
+    if not side.exists():
         raise ValueError(f"its metadata, {side.name}, are not beside it")
-    if side.stat().st_size > MAX_BYTES:
-        raise ValueError(f"{side.name} is too large")
-    values = _from_json(side.read_text("utf-8"))
-    with open(path, "rb") as file:
+    values = _from_json(read_text(side, MAX_BYTES))
+    with open_regular(path) as file:
         array = _read_array(file, path.stat().st_size, "it", ("float32",))
         file.seek(0)
         digest = hashlib.sha256(file.read()).hexdigest()
@@ -284,7 +291,8 @@ def _npz_contents(features) -> Iterable[tuple[str, bytes]]:
 
 
 def _read_npz(path):
-    with zipfile.ZipFile(path) as archive:
+    with open_regular(path) as file, zipfile.ZipFile(file) as archive:
+        check_archive(archive)
 
         def read(name, kinds):
             entry = archive.getinfo(f"{name}.npy")
@@ -302,10 +310,12 @@ def _h5_contents(features) -> Iterable[tuple[str, bytes]]:
 
     # In memory first: HDF5 itself does not survive a full disk.
     file = io.BytesIO()
+    text = _to_json(features, MAX_METADATA_HDF5)
     with h5py.File(file, "w") as store:
         store.create_dataset("features", data=features.features, track_times=False)
         store.create_dataset("times", data=features.times, track_times=False)
-        store.attrs["metadata"] = _to_json(features, MAX_METADATA_HDF5)
+        store.attrs["metadata"] = text
+        store.attrs["sha256"] = _h5_digest(features.features, features.times, text)
     return [("", file.getvalue())]
 
 
@@ -315,11 +325,25 @@ def _read_h5(path):
     size = path.stat().st_size
     try:
         with h5py.File(path, "r") as store:
-            values = _from_json(store.attrs["metadata"])
+            text = store.attrs["metadata"]
+            values = _from_json(text)
             features = _read_dataset(store, "features", np.float32, size)
-            return features, _read_dataset(store, "times", np.float64, size), values
+            times = _read_dataset(store, "times", np.float64, size)
+            digest = store.attrs.get("sha256")  # files of earlier versions have none
     except OSError as error:
         raise ValueError("it is not an HDF5 file, or damaged") from error
+    if digest is not None and digest != _h5_digest(features, times, text):
+        raise ValueError("it is damaged: its SHA-256 differs")
+    return features, times, values
+
+
+def _h5_digest(features, times, text):
+    """Returns the SHA-256 of the values, little-endian and row by row, and the metadata."""
+    digest = hashlib.sha256()
+    for part in (features.astype("<f4"), times.astype("<f8")):
+        digest.update(np.ascontiguousarray(part).data)
+    digest.update(text.encode())
+    return digest.hexdigest()
 
 
 def _read_dataset(store, name, dtype, size):

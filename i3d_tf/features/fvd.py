@@ -18,7 +18,7 @@ from i3d_tf.metrics.frechet import (
     sample_warning,
 )
 from i3d_tf.specs.validation import check_integer
-from i3d_tf.system.console import progress_bar
+from i3d_tf.system.console import print_lines, progress_bar
 from i3d_tf.system.files import atomic_write, check_target, ensure_disk_space
 
 REPEATS = 100  # subsamples of an interval
@@ -149,11 +149,11 @@ def print_result(result: FvdResult, as_json: bool = False) -> int:
     if as_json:
         print(json.dumps(result.as_json()), flush=True)
         return len(result.failures)
-    print("\n".join(result.lines()), flush=True)
+    print_lines(*result.lines())
     if result.warning:
-        print(f"warning: {result.warning}", file=sys.stderr)
+        print_lines(f"warning: {result.warning}", file=sys.stderr)
     if result.failures:
-        print(f"{len(result.failures)} failed and were left out", file=sys.stderr)
+        print_lines(f"{len(result.failures)} failed and were left out", file=sys.stderr)
     return len(result.failures)
 
 
@@ -162,7 +162,7 @@ def _gather(options, network, title):
     sources = getattr(options, title)
     gathered = gather_features(sources, network, options.batch_size, title, options.interval)
     for path, reason in gathered.failures.items():
-        print(f"error: {path}: {reason}", file=sys.stderr, flush=True)
+        print_lines(f"error: {path}: {reason}", file=sys.stderr)
     count = gathered.statistics.count
     needed = MIN_VIDEOS_OF_INTERVAL if options.interval else MIN_VIDEOS
     if count < needed:

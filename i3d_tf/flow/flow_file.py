@@ -27,7 +27,7 @@ import numpy as np
 from i3d_tf.flow.metadata import metadata_fault
 from i3d_tf.flow.quantize import dequantize, quantize
 from i3d_tf.specs.streams import FLOW_BOUND
-from i3d_tf.system.files import atomic_write
+from i3d_tf.system.files import atomic_write, open_regular
 from i3d_tf.video.errors import VideoError, reason_of
 from i3d_tf.video.find import output_path
 from i3d_tf.video.limits import MAX_BYTES, MAX_FRAMES, MAX_PIXELS
@@ -148,7 +148,7 @@ def is_flow_file(path: str | os.PathLike) -> bool:
     """Returns whether a file starts as a flow file does, be it whole or damaged."""
     first = _frame_name(0).encode()
     try:
-        with open(path, "rb") as file:
+        with open_regular(path) as file:
             start = file.read(ZIP_HEADER + len(first))
     except OSError:
         return False
@@ -276,10 +276,7 @@ class FlowFile:
 def _open_archive(path):
     """Opens a ZIP archive; its errors, also those of reading it, are VideoErrors."""
     try:
-        if not os.path.isfile(path):  # a pipe would wait for ever
-            there = os.path.exists(path)
-            raise VideoError(path, "it is not a file" if there else "there is no such file")
-        with zipfile.ZipFile(path) as archive:
+        with open_regular(path) as file, zipfile.ZipFile(file) as archive:
             yield archive
     except zipfile.BadZipFile as error:
         raise VideoError(path, f"it is not a whole ZIP archive ({error})") from error

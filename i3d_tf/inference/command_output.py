@@ -14,7 +14,8 @@ from i3d_tf.inference.annotate import (
     write_timeline,
 )
 from i3d_tf.inference.prediction import VideoPrediction, VideoPredictor, WindowPrediction
-from i3d_tf.system.console import progress_bar
+from i3d_tf.system.console import print_lines, printable, progress_bar
+from i3d_tf.system.errors import message_of
 from i3d_tf.video.errors import VideoError
 from i3d_tf.video.find import find_videos
 
@@ -68,7 +69,7 @@ def classify_videos(
             bar.advance(task)
     failed = sum(prediction.error is not None for prediction in predictions)
     if failed and not as_json:
-        print(f"{len(videos) - failed} classified, {failed} failed", file=sys.stderr)
+        print_lines(f"{len(videos) - failed} classified, {failed} failed", file=sys.stderr)
     return predictions
 
 
@@ -77,30 +78,29 @@ def _write(prediction, write: Callable, path, name) -> VideoPrediction:
     try:
         write(prediction, path)
     except (VideoError, OSError) as error:
-        return replace(prediction, error=f"classified, but its {name} cannot be written: {error}")
+        reason = message_of(error)
+        return replace(prediction, error=f"classified, but its {name} cannot be written: {reason}")
     return prediction
 
 
 def _print_prediction(prediction, as_json):
     if as_json:
-        print(_printable_json(prediction.to_json()), flush=True)
+        print_lines(_printable_json(prediction.to_json()))
         return
     if prediction.top:
-        print(_encodable("\n".join(format_table(prediction))), flush=True)
+        print_lines(*format_table(prediction))
     if prediction.error is not None:
-        print(f"error: {prediction.path}: {prediction.error}", file=sys.stderr, flush=True)
+        print_lines(f"error: {prediction.path}: {prediction.error}", file=sys.stderr)
 
 
 def _printable_json(values):
-    """Returns JSON that stdout can encode; file names are not always text."""
+    """Returns JSON that stdout can show; file names are not always text."""
     text = json.dumps(values, ensure_ascii=False)
-    return text if _encodable(text) == text else json.dumps(values)
-
-
-def _encodable(text):
-    """Returns text with escapes for the letters that stdout cannot encode."""
-    encoding = sys.stdout.encoding or "utf-8"
-    return text.encode(encoding, "backslashreplace").decode(encoding)
+    try:
+        text.encode(sys.stdout.encoding or "utf-8")
+    except UnicodeEncodeError:
+        return json.dumps(values)
+    return text if printable(text) == text else json.dumps(values)
 
 
 def format_table(prediction: VideoPrediction) -> list[str]:

@@ -22,6 +22,8 @@ from typing import IO, Any, NamedTuple
 import numpy as np
 
 from i3d_tf.specs.validation import check_integer
+from i3d_tf.system.expansion import check_archive
+from i3d_tf.system.files import open_regular
 
 # The number of videos for which FVD is commonly reported (fvd2048_16f of arXiv:2112.14683). The
 # bias of fewer samples is as large as the difference between models may be.
@@ -29,6 +31,9 @@ ENOUGH_SAMPLES = 2048
 MIN_REPEATS = 10
 MIN_SAMPLES_OF_HALVES = 4
 MAX_FILE = 2**32  # bytes of statistics: 23,000 features
+# By how much a covariance in a file may be asymmetric, or have eigenvalues below zero, of its
+# largest value or eigenvalue: float32 has a precision of 1e-7.
+COVARIANCE_TOLERANCE = 1e-6
 _MEMBERS = {"mean.npy", "covariance.npy", "count.npy", "about.npy"}
 
 
@@ -135,14 +140,20 @@ class FeatureStatistics:
             OSError: It cannot be opened.
         """
         try:
-            with zipfile.ZipFile(path) as archive:
-                size = sum(member.file_size for member in archive.infolist())
-            if size > MAX_FILE:
-                raise ValueError(f"{size} bytes, more than {MAX_FILE}")
-            with np.load(path, allow_pickle=False) as arrays:
-                mean, covariance = arrays["mean"], arrays["covariance"]
-                count, metadata = int(arrays["count"]), json.loads(str(arrays["about"]))
-            _check_loaded(mean, covariance, count, metadata)
+            with open_regular(path) as file:
+                with zipfile.ZipFile(file) as archive:
+                    check_archive(archive)
+                    size = sum(member.file_size for member in archive.infolist())
+                if size > MAX_FILE:
+                    raise ValueError(f"{size} bytes, more than {MAX_FILE}")
+                file.seek(0)
+                with np.load(file, allow_pickle=False) as arrays:
+                    mean, covariance, count = (
+                        arrays[name] for name in ("mean", "covariance", "count")
+                    )
+                    metadata = json.loads(str(arrays["about"]))
+            count = _checked_count(count)
+            _check_loaded(mean, covariance, metadata)
         except OSError:
             raise
         except Exception as error:  # a damaged file fails anywhere, in any way
@@ -155,19 +166,31 @@ class FeatureStatistics:
         return statistics
 
 
-def _check_loaded(mean, covariance, count, metadata):
+def _checked_count(count):
+    if count.dtype.kind not in "iu" or count.shape or not 2 <= count < 2**62:
+        raise ValueError(f"`count` must be an integer >= 2; it is {count!r:.80}")
+    return int(count)
+
+
+def _check_loaded(mean, covariance, metadata):
     if not (mean.dtype == covariance.dtype == np.float64 and mean.ndim == 1 and mean.size):
         raise ValueError("`mean` and `covariance` must be float64")
-    if covariance.shape != (len(mean), len(mean)) or count < 2 or not isinstance(metadata, dict):
-        raise ValueError(f"mean {mean.shape}, covariance {covariance.shape}, count {count}")
+    if covariance.shape != (len(mean), len(mean)) or not isinstance(metadata, dict):
+        raise ValueError(f"mean {mean.shape}, covariance {covariance.shape}")
     if not (np.isfinite(mean).all() and np.isfinite(covariance).all()):
         raise ValueError("values that are not finite")
+    asymmetry = np.abs(covariance - covariance.T).max()
+    if asymmetry > COVARIANCE_TOLERANCE * np.abs(covariance).max():
+        raise ValueError("`covariance` is not symmetric")
+    eigenvalues = np.linalg.eigvalsh(covariance)
+    if eigenvalues[0] < -COVARIANCE_TOLERANCE * max(eigenvalues[-1], 0.0):
+        raise ValueError("`covariance` has variances below zero")
 
 
 def is_statistics_file(path: os.PathLike | str) -> bool:
     """Returns whether a file is an .npz with the names of FeatureStatistics' arrays."""
     try:
-        with zipfile.ZipFile(path) as archive:
+        with open_regular(path) as file, zipfile.ZipFile(file) as archive:
             return set(archive.namelist()) >= _MEMBERS
     except (OSError, zipfile.BadZipFile):
         return False

@@ -5,9 +5,11 @@ import os
 import signal
 import sys
 import tempfile
+import warnings
 from collections.abc import Iterator
+from typing import Any, TextIO
 
-from i3d_tf.system.errors import UserError
+from i3d_tf.system.errors import UserError, message_of
 
 # Exit statuses of a program stopped by a signal: 128 and the signal's number.
 INTERRUPTED = 130  # Ctrl-C
@@ -71,7 +73,7 @@ def one_line_errors() -> Iterator[None]:
     is a fault of the program and keeps its traceback.
     """
     try:
-        with sigterm_as_interrupt():
+        with sigterm_as_interrupt(), _printable_warnings():
             yield
     except KeyboardInterrupt as stop:
         print("Stopped; what was finished is kept.", file=sys.stderr)
@@ -80,8 +82,36 @@ def one_line_errors() -> Iterator[None]:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except (ValueError, OSError, FloatingPointError, UserError) as error:
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        print_lines(f"error: {' '.join(message_of(error).split())}", file=sys.stderr)
         sys.exit(1)
+
+
+@contextlib.contextmanager
+def _printable_warnings():
+    before = warnings.formatwarning
+
+    def format_printable(message, *arguments, **keywords):
+        return before(printable(str(message)), *arguments, **keywords)
+
+    warnings.formatwarning = format_printable
+    try:
+        yield
+    finally:
+        warnings.formatwarning = before
+
+
+def print_lines(*lines: Any, file: TextIO | None = None):
+    """Prints lines that may have names of files in them, whatever these are, and flushes.
+
+    Args:
+        *lines: What is printed, one a line, through `printable`; letters that the file cannot
+            encode are escaped, too.
+        file: Where it is printed; None means stdout.
+    """
+    file = sys.stdout if file is None else file
+    encoding = file.encoding or "utf-8"
+    text = "\n".join(printable(str(line)) for line in lines)
+    print(text.encode(encoding, "backslashreplace").decode(encoding), file=file, flush=True)
 
 
 def printable(text: str) -> str:

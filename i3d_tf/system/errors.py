@@ -1,4 +1,6 @@
-"""The base of all errors that a user can fix."""
+"""The base of all errors that a user can fix, and the messages of others."""
+
+import os
 
 
 class UserError(Exception):
@@ -7,3 +9,14 @@ class UserError(Exception):
     def reason_for(self, source: str) -> str:
         """Returns the message; errors that begin with the name of their source leave it out."""
         return str(self)
+
+
+def message_of(error: BaseException) -> str:
+    """Returns the message of an error; an error of the system begins with the file's name."""
+    if not isinstance(error, OSError) or not error.errno or not error.strerror:
+        return str(error)
+    name = error.filename if error.filename2 is None else error.filename2
+    if name is None:
+        return f"{error.strerror.lower()}."
+    name = os.fsdecode(name) if isinstance(name, str | bytes | os.PathLike) else name
+    return f"{name}: {error.strerror.lower()}."

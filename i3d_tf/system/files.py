@@ -27,6 +27,8 @@ except ImportError:  # Windows has no such locks
     HAS_LOCKS = False
 
 BLOCK_BYTES = 1 << 20
+_NO_WAITING = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)  # the second on Windows
+MAX_NAME_BYTES = 255  # of a file, where the system does not say
 STAGING_PREFIX = ".unfinished-"
 STAGING_LOCK = "lock"
 # Seconds after which a staging folder is a killed job's, where there are no locks.
@@ -49,15 +51,11 @@ def check_regular(path) -> os.stat_result:
     """
     try:
         found = os.stat(path)
-    except OSError as error:
-        raise _file_error(type(error), path, (error.strerror or str(error)).lower()) from error
     except ValueError as error:
         raise _file_error(FileNotFoundError, path, "its name has a zero byte") from error
-    if stat.S_ISDIR(found.st_mode):
-        raise _file_error(IsADirectoryError, path, "it is a folder, not a file")
-    if not stat.S_ISREG(found.st_mode):
-        raise _file_error(OSError, path, "it is not a regular file")
-    return found
+    except OSError as error:
+        raise _system_error(path, error) from error
+    return _check_mode(path, found)
 
 
 def open_regular(path) -> BinaryIO:
@@ -68,18 +66,33 @@ def open_regular(path) -> BinaryIO:
     """
     check_regular(path)
     try:
-        return open(path, "rb", opener=_open_without_waiting)
+        # Without waiting, for a pipe that took the file's place just now.
+        file = os.fdopen(os.open(path, os.O_RDONLY | _NO_WAITING), "rb")
     except OSError as error:
-        raise _file_error(type(error), path, (error.strerror or str(error)).lower()) from error
+        raise _system_error(path, error) from error
+    try:
+        _check_mode(path, os.fstat(file.fileno()))
+    except BaseException:
+        file.close()
+        raise
+    return file
 
 
-def _open_without_waiting(path, mode):
-    # For a pipe that took the file's place just now.
-    return os.open(path, mode | getattr(os, "O_NONBLOCK", 0))
+def _check_mode(path, found):
+    if stat.S_ISDIR(found.st_mode):
+        raise _file_error(IsADirectoryError, path, "it is a folder, not a file")
+    if not stat.S_ISREG(found.st_mode):
+        raise _file_error(OSError, path, "it is not a regular file")
+    return found
+
+
+def _system_error(path, error):
+    """Returns an error of the system with the file as its subject."""
+    return _file_error(type(error), path, (error.strerror or str(error)).lower())
 
 
 def _file_error(kind, path, reason):
-    error = kind(f"{os.fsdecode(path)}: {reason}.")
+    error = kind(f"{os.fsdecode(path)}: {reason.removesuffix(' or directory')}.")
     error.strerror = reason
     return error
 
@@ -100,6 +113,22 @@ def _hash(path, digest):
         while block := file.read(BLOCK_BYTES):
             digest.update(block)
     return digest.hexdigest()
+
+
+def path_problem(path) -> str | None:
+    """Returns why there can be no file of a path, which need not exist; None where there can."""
+    path = os.fspath(path)
+    if "\0" in path:
+        return "its name has a zero byte"
+    longest = max(len(os.fsencode(name)) for name in path.split(os.sep))
+    if longest > MAX_NAME_BYTES:  # where a folder is missing, the system does not look at the name
+        return f"its name has {longest} bytes, which is too long"
+    try:
+        os.lstat(path)
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            return f"its path has {len(os.fsencode(path))} bytes, which is too long"
+    return None
 
 
 def check_target(path, is_own: Callable[[Path], bool], inputs: Iterable = ()):

@@ -12,9 +12,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from i3d_tf.system.console import progress_bar
+from i3d_tf.system.console import print_lines, progress_bar
 from i3d_tf.system.errors import UserError
-from i3d_tf.system.files import check_target, staging_dir
+from i3d_tf.system.files import check_target, path_problem, staging_dir
 from i3d_tf.system.worker_pool import map_unordered
 
 NO_MEMORY = "there is not enough memory for it"
@@ -115,6 +115,7 @@ def run_job(
     run: Callable[[Sequence[Task], Path], Outcomes],
     output_dir,
     title: str,
+    outputs: Callable[[Task], Iterable[Path]] = lambda task: (task.target,),
 ) -> tuple[tuple[str, str], ...]:
     """Does tasks with a progress bar; a failure is reported on stderr, and the others are done.
 
@@ -123,6 +124,8 @@ def run_job(
         run: Function (tasks, staging folder) -> outcomes as they come, such as `run_each` returns.
         output_dir: Folder of all outputs; the staging folder lies in it.
         title: Text of the progress bar.
+        outputs: Function of a task to the paths of its outputs; a task fails at once where there
+            can be no such file.
 
     Returns:
         (source, reason) of each task that failed.
@@ -131,6 +134,11 @@ def run_job(
         OSError: A folder cannot be made or written.
     """
     failed = []
+    for task in tasks:
+        if problem := next(filter(None, map(path_problem, outputs(task))), None):
+            failed.append(_failure(task, f"its output cannot be written: {problem}"))
+    impossible = {source for source, _ in failed}
+    tasks = [task for task in tasks if task.source not in impossible]
     for folder in sorted({Path(output_dir), *(Path(task.target).parent for task in tasks)}):
         make_folder(folder)
     with staging_dir(output_dir) as staging, progress_bar() as progress:
@@ -138,8 +146,7 @@ def run_job(
         with closing(_generator(run(tasks, staging))) as outcomes:
             for task, reason in outcomes:
                 if reason is not None:
-                    failed.append((task.source, reason))
-                    print(f"error: {task.source}: {reason}", file=sys.stderr, flush=True)
+                    failed.append(_failure(task, reason))
                 progress.advance(bar)
     return tuple(failed)
 
@@ -191,6 +198,11 @@ def _attempt(work, staging, task):
     except (UserError, MemoryError) as error:
         return reason_of_failure(task, error)
     return None
+
+
+def _failure(task, reason):
+    print_lines(f"error: {task.source}: {reason}", file=sys.stderr)
+    return task.source, reason
 
 
 def _generator(outcomes):

@@ -4,8 +4,9 @@ import contextlib
 import json
 import os
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
+
+from i3d_tf.system.files import open_regular
 
 MAX_BYTES = 2**30  # of a file; the report of a million videos has about half of it
 
@@ -35,14 +36,22 @@ def read_json_object(path: os.PathLike | str) -> dict[str, Any]:
     Raises:
         ValueError: It holds something else, or is too large.
         RecursionError: It is nested too deeply.
-        OSError: It is not a file, or cannot be read.
+        OSError: It is not a regular file, or cannot be read.
     """
-    path = Path(path)
-    if not path.is_file():  # a pipe would wait for ever
-        raise FileNotFoundError(f"{path}: no such file.")
-    if (size := path.stat().st_size) > MAX_BYTES:
-        raise ValueError(f"{size:,} bytes are more than {MAX_BYTES:,}")
-    return of_kind(json.loads(path.read_text("utf-8")), "the file", dict)
+    return of_kind(json.loads(read_text(path)), "the file", dict)
+
+
+def read_text(path: os.PathLike | str, max_bytes: int = MAX_BYTES) -> str:
+    """Reads a text file, UTF-8, whole.
+
+    Raises:
+        ValueError: It is not text, or is larger than `max_bytes`.
+        OSError: It is not a regular file, or cannot be read.
+    """
+    with open_regular(path) as file:
+        if (size := os.fstat(file.fileno()).st_size) > max_bytes:
+            raise ValueError(f"{size:,} bytes are more than {max_bytes:,}")
+        return file.read(max_bytes).decode("utf-8")
 
 
 def get_value(record: Any, key: str, kinds: type | tuple[type, ...]) -> Any:

@@ -5,6 +5,8 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from i3d_tf.system.files import open_regular
+
 MAX_TEXT = 2**28  # bytes; the annotation of Kinetics-700 has about 2**24
 
 
@@ -75,30 +77,31 @@ def file_state(path: str) -> FileState:
 
 
 def is_file(path: str) -> bool:
-    """Returns whether there is a file of this name."""
+    """Returns whether there is something else than a folder; reading refuses a pipe, for one."""
     if "://" in path:
         return _gfile().exists(path) and not _gfile().isdir(path)
-    return os.path.isfile(path)
+    return os.path.exists(path) and not os.path.isdir(path)
 
 
-def read_lines(path: str) -> list[str]:
+def read_lines(path: str, errors: str = "strict") -> list[str]:
     """Reads the lines of a text file: UTF-8 with or without a byte order mark, any line ends.
 
     Args:
         path: The file.
+        errors: See `bytes.decode`.
 
     Returns:
         Its lines without their ends; line n is at index n - 1.
 
     Raises:
         ValueError: It is not text, or larger than MAX_TEXT.
-        OSError: It cannot be read.
+        OSError: It is not a regular file, or cannot be read.
     """
-    if (size := file_state(path).size) > MAX_TEXT:
-        raise ValueError(f"{path}: {size} bytes are too many for a list; at most {MAX_TEXT}.")
     content = _read(path)
+    if len(content) > MAX_TEXT:
+        raise ValueError(f"{path}: it has more than {MAX_TEXT:,} bytes, too many for a list.")
     try:
-        text = content.decode("utf-8-sig")
+        text = content.decode("utf-8-sig", errors)
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise ValueError(
@@ -113,9 +116,9 @@ def _read(path):
         import tensorflow as tf
 
         with tf.io.gfile.GFile(path, "rb") as file:
-            return file.read(MAX_TEXT)
-    with open(path, "rb") as file:
-        return file.read(MAX_TEXT)
+            return file.read(MAX_TEXT + 1)
+    with open_regular(path) as file:
+        return file.read(MAX_TEXT + 1)
 
 
 def _gfile():

@@ -15,6 +15,7 @@ from i3d_tf.data.pipeline import Failures, PipelineConfig, train_batches
 from i3d_tf.data.readers import read_dataset
 from i3d_tf.specs.protocol import Protocol
 from i3d_tf.specs.recipes import Recipe
+from i3d_tf.system.console import print_lines
 from i3d_tf.system.files import check_target, folder_lock
 from i3d_tf.training import model as training_model
 from i3d_tf.training.callbacks import (
@@ -112,10 +113,9 @@ def _start(recipe, options, strategy, workdir, train_set, test_set):
     }
     start = workdir.start(settings, metadata)
     for report in reports.values():
-        for line in report.lines():
-            print(line)
+        print_lines(*report.lines())
     if start.changed:
-        print(describe_changes(options.workdir, start.changed, recipe.schedule, start.step))
+        print_lines(describe_changes(options.workdir, start.changed, recipe.schedule, start.step))
     if start.step:
         print(f"going on from step {start.step} of {recipe.steps}")
     return start
@@ -252,7 +252,7 @@ class _Run:
             except KeyboardInterrupt:
                 if stopping.between_steps:
                     self._save(stopping.steps_done)
-                    print(
+                    print_lines(
                         f"Saved step {stopping.steps_done} in {self.workdir.path}; the same "
                         "command goes on from there.",
                         file=sys.stderr,
@@ -272,4 +272,4 @@ class _Run:
         if self.failures.reasons:
             print(f"unreadable videos, excluded: {len(self.failures.reasons)}")
             for path, reason in sorted(self.failures.reasons.items()):
-                print(f"  {path}: {reason}")
+                print_lines(f"  {path}: {reason}")

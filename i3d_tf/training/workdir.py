@@ -97,7 +97,7 @@ class Workdir:
         if latest is None:
             for name in (BEST_FILE, HISTORY_FILE, UNREADABLE_FILE):
                 check_target(self.path / name, lambda path: file.is_file())
-            if file.is_file():
+            if os.path.lexists(file):
                 read_run(file)
             _write_json(file, record, indent=2)
             return Start()

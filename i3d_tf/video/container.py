@@ -4,7 +4,6 @@ import contextlib
 import io
 import math
 import os
-import stat
 from collections.abc import Iterator
 from fractions import Fraction
 from typing import BinaryIO
@@ -12,6 +11,7 @@ from typing import BinaryIO
 import av
 from av.stream import Disposition
 
+from i3d_tf.system.files import open_regular
 from i3d_tf.video.errors import VideoError, reason_of
 from i3d_tf.video.limits import (
     MAX_BYTES,
@@ -186,14 +186,10 @@ def _open_file(path, source):
 
 def _open_local(path):
     try:
-        mode = os.stat(path).st_mode
-        if stat.S_ISDIR(mode):
-            with os.scandir(path):  # fails where there are no rights to read it
-                raise VideoError(path, "it is a folder, not a file")
-        if not stat.S_ISREG(mode):  # a pipe would wait for ever, a device has no end
-            raise VideoError(path, "it is not a regular file")
-        return open(path, "rb")
-    except (OSError, ValueError) as error:  # ValueError: a name with a zero byte
+        if os.path.isdir(path):
+            os.scandir(path).close()  # fails where there are no rights to read it
+        return open_regular(path)
+    except OSError as error:
         raise VideoError(path, reason_of(error)) from error
 
 

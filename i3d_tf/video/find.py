@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from i3d_tf.system.storage import join, walk
+from i3d_tf.system.storage import join, read_lines, walk
 
 # fmt: off
 VIDEO_SUFFIXES = (
@@ -216,8 +216,7 @@ def _expand_pattern(pattern):
 def _expand_list(path, list_root):
     folder = os.path.dirname(path)
     # File names need not be text: what cannot be decoded is carried along.
-    lines = Path(path).read_text("utf-8-sig", errors="surrogateescape").splitlines()
-    for name in filter(None, map(str.strip, lines)):
+    for name in filter(None, map(str.strip, read_lines(path, "surrogateescape"))):
         if "://" in name or os.path.isabs(name):
             yield name, None
         else:

@@ -16,6 +16,8 @@ from typing import BinaryIO, NamedTuple
 
 import numpy as np
 
+from i3d_tf.system.expansion import check_archive
+from i3d_tf.system.files import open_regular
 from i3d_tf.video.decode import too_few_frames
 from i3d_tf.video.errors import VideoError, reason_of
 from i3d_tf.video.limits import MAX_PIXELS
@@ -115,13 +117,15 @@ def _arrays(path, num_frames):
 
 def _streams(path):
     """Yields (name, open file, bytes) of each array."""
-    if Path(path).suffix.lower() == ".npy":
-        with open(path, "rb") as file:
+    with contextlib.ExitStack() as files:
+        file = files.enter_context(open_regular(path))
+        if Path(path).suffix.lower() == ".npy":
             size = file.seek(0, 2)
             file.seek(0)
             yield "", file, size
-        return
-    with zipfile.ZipFile(path) as archive:
+            return
+        archive = files.enter_context(zipfile.ZipFile(file))
+        check_archive(archive)
         for member in archive.infolist():
             with archive.open(member) as file:
                 yield f"array {member.filename.removesuffix('.npy')!r}", file, member.file_size

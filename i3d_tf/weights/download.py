@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from i3d_tf.specs.releases import UPSTREAM_URL, UpstreamFile
-from i3d_tf.system.files import BLOCK_BYTES, ensure_disk_space, git_blob_id
+from i3d_tf.system.files import BLOCK_BYTES, check_regular, ensure_disk_space, git_blob_id
 from i3d_tf.weights.assign import WeightsError
 
 MAX_ATTEMPTS = 4
@@ -145,7 +145,7 @@ def make_opener(
 
 
 def _size_of(path):
-    return path.stat().st_size if path.exists() else 0
+    return check_regular(path).st_size if path.exists() else 0
 
 
 class _HTTPConnection(http.client.HTTPConnection):

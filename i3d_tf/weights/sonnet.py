@@ -51,7 +51,7 @@ def checkpoint_files(source: os.PathLike | str) -> CheckpointFiles:
     source = Path(source)
     files = v2_files(source / "model.ckpt" if source.is_dir() else prefix_of(source))
     for file in files:
-        if not file.is_file():
+        if not file.exists():
             raise WeightsError(
                 f"{file}: no such file. `source` must be a folder with {INDEX_FILE} and "
                 f"{DATA_FILE}, or their common prefix."

@@ -120,7 +120,7 @@ def find_weights(name: str, checkpoint_dir: os.PathLike | str) -> tuple[Path, di
     directory = Path(checkpoint_dir)
     rows = read_manifest(directory)
     path = directory / f"{name}{SUFFIX}"
-    if name not in rows or not path.is_file():
+    if name not in rows or not path.exists():
         return None
     _check_row(directory / MANIFEST, name, rows[name])
     if sha256(path) != rows[name].get("sha256"):

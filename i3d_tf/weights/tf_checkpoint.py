@@ -3,6 +3,7 @@
 All names and shapes are compared with those of the network before a value is read.
 """
 
+import glob
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from i3d_tf.specs.releases import DATA_FILE, INDEX_FILE
+from i3d_tf.system.files import check_regular
 from i3d_tf.weights.assign import WeightsError, check_values
 
 INDEX_SUFFIX = INDEX_FILE.removeprefix("model.ckpt")
@@ -103,10 +105,13 @@ def _open(files):
     import tensorflow as tf
 
     for file in files:
-        if file.stat().st_size == 0:
+        if check_regular(file).st_size == 0:
             raise WeightsError(f"{file}: the file is empty.")
+    prefix = os.fspath(files.index_file).removesuffix(INDEX_SUFFIX)
+    for file in glob.glob(f"{glob.escape(prefix)}.data-*"):  # an index may name several
+        check_regular(file)
     try:
-        reader = tf.train.load_checkpoint(os.fspath(files.index_file).removesuffix(INDEX_SUFFIX))
+        reader = tf.train.load_checkpoint(prefix)
         return reader, reader.get_variable_to_shape_map()
     except Exception as error:  # a damaged index fails anywhere, in any way
         what = "checkpoint" if files.index_file == files.data_file else "checkpoint index"

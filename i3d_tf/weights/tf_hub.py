@@ -44,7 +44,7 @@ def hub_files(source: os.PathLike | str) -> CheckpointFiles | None:
     """Finds a checkpoint, given by its folder, its index file or its prefix; None without one."""
     source = Path(source)
     stems = [source / stem for stem in STEMS] if source.is_dir() else [prefix_of(source)]
-    return next((v2_files(stem) for stem in stems if v2_files(stem).index_file.is_file()), None)
+    return next((v2_files(stem) for stem in stems if v2_files(stem).index_file.exists()), None)
 
 
 def read_hub(files: CheckpointFiles) -> HubWeights:
@@ -56,7 +56,7 @@ def read_hub(files: CheckpointFiles) -> HubWeights:
     Raises:
         WeightsError: The checkpoint is of another network, incomplete or corrupt.
     """
-    if not files.data_file.is_file():
+    if not files.data_file.exists():
         raise WeightsError(
             f"{files.data_file}: no such file. It belongs beside {files.index_file.name}."
         )

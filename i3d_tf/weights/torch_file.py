@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from i3d_tf.system.files import check_regular, open_regular
 from i3d_tf.weights.assign import WeightsError
 from i3d_tf.weights.restricted_pickle import (
     InertType,
@@ -110,7 +111,7 @@ class TorchFile(NamedTuple):
 def is_torch_archive(path: os.PathLike | str) -> bool:
     """Returns whether a file is a ZIP archive with the members that PyTorch writes."""
     try:
-        with zipfile.ZipFile(path) as archive:
+        with open_regular(path) as file, zipfile.ZipFile(file) as archive:
             return any(_is_data(name) for name in archive.namelist())
     except (zipfile.BadZipFile, OSError, ValueError):
         return False
@@ -161,7 +162,7 @@ def read_old_torch_file(path: os.PathLike | str) -> TorchFile:
 
 
 def _check_size(path):
-    size = os.path.getsize(path)
+    size = check_regular(path).st_size
     if size > MAX_BYTES:
         raise WeightsError(f"{path}: {size:,} bytes; weights of I3D have far fewer.")
 

@@ -6,7 +6,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from i3d_tf.system.files import check_regular
 from i3d_tf.weights.assign import WeightsError
+from i3d_tf.weights.h5_check import check_h5
 
 # HDF5 datasets of the first and the last kernel: layers are named after their classes.
 FIRST_DATASET = "layers/unit3d/conv_3d/vars/0"  # (7, 7, 7, channels, filters)
@@ -23,13 +25,13 @@ class WeightsFile(NamedTuple):
         channels: Input channels of the first convolution.
         filters: Output channels of the first convolution.
         classes: Number of logits; None without a head.
-        variables: Number of arrays of its layers, without an optimizer's.
+        shapes: Shapes of the arrays of its layers, sorted, without an optimizer's.
     """
 
     channels: int
     filters: int
     classes: int | None
-    variables: int
+    shapes: tuple[tuple[int, ...], ...]
 
 
 def describe_weights(path: os.PathLike | str, architecture: str = "inception_i3d") -> WeightsFile:
@@ -53,7 +55,8 @@ def describe_weights(path: os.PathLike | str, architecture: str = "inception_i3d
     # A few bytes of HDF5 can declare any shape; the network is built, and memory taken, by these.
     if sum(map(prod, found)) > os.path.getsize(path):
         raise WeightsError(f"{path}: damaged: it declares more values than it holds.")
-    return WeightsFile(first[-2], first[-1], None if last is None else last[-1], len(shapes))
+    classes = None if last is None else last[-1]
+    return WeightsFile(first[-2], first[-1], classes, tuple(sorted(shapes.values())))
 
 
 def read_first_kernel(path: os.PathLike | str) -> np.ndarray:
@@ -79,6 +82,7 @@ def _shapes_of_layers(path):
     """Returns the shape of every dataset under `layers/`, by its name."""
     import h5py
 
+    size = check_regular(path).st_size
     shapes = {}
 
     def add(name, item):
@@ -86,10 +90,13 @@ def _shapes_of_layers(path):
             shapes[f"layers/{name}"] = item.shape
 
     try:
+        check_h5(path, size)
         with h5py.File(path, "r") as file:
             if isinstance(layers := file.get("layers"), h5py.Group):
                 layers.visititems(add)
-    except (OSError, RuntimeError, KeyError) as error:  # h5py raises them all for damaged files
+    except WeightsError as error:
+        raise WeightsError(f"{path}: {error}") from error
+    except (OSError, RuntimeError, KeyError, ValueError) as error:  # h5py's, for damaged files
         reason = str(error).strip("'\"")
         raise WeightsError(f"{path}: not a readable HDF5 file ({reason}).") from error
     return shapes

@@ -198,7 +198,7 @@ def _read_manifest_row(weights: ResolvedWeights) -> dict:
 def _read_run(weights: ResolvedWeights) -> dict:
     """Reads fields of `Checkpoint` from the folder of a training run."""
     path = weights.run_file
-    if not path.is_file():
+    if not os.path.lexists(path):
         raise FileNotFoundError(
             f"{path}: no such file. {weights.path.name} must be in the folder of its training run."
         )

@@ -6,6 +6,7 @@ from pathlib import Path
 from i3d_tf.specs import slim
 from i3d_tf.specs.releases import RELEASES, UPSTREAM_URL
 from i3d_tf.specs.validation import check_choice
+from i3d_tf.system.console import print_lines
 from i3d_tf.weights.assign import WeightsError
 from i3d_tf.weights.download import DownloadError
 from i3d_tf.weights.store import user_checkpoint_dir
@@ -55,7 +56,7 @@ def convert_weights(
                 "--name needs --source=FILE, and cannot be combined with --download or --inflate."
             )
         converted = convert_port(source, name, output_dir)
-        print(*converted.lines, sep="\n")
+        print_lines(*converted.lines)
         return [converted.path]
     if keras_application is not None:
         if download or not inflate:

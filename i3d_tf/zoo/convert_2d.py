@@ -16,8 +16,15 @@ from i3d_tf.models.inception import inception_i3d, inception_v1
 from i3d_tf.specs import slim
 from i3d_tf.specs.streams import CHANNELS
 from i3d_tf.specs.validation import check_choice
-from i3d_tf.system.files import atomic_write, check_target, ensure_disk_space, sha256
+from i3d_tf.system.files import (
+    atomic_write,
+    check_regular,
+    check_target,
+    ensure_disk_space,
+    sha256,
+)
 from i3d_tf.weights.assign import WeightsError, assign_weights, check_model
+from i3d_tf.weights.h5_check import check_h5
 from i3d_tf.weights.slim import read_slim, slim_files
 from i3d_tf.weights.store import save_weights, user_checkpoint_dir
 from i3d_tf.zoo.network_file import load_keras
@@ -143,10 +150,15 @@ def _model_2d(application, source):
                 f"{application}: ImageNet's weights cannot be downloaded ({_reason(error)}). Give "
                 "a file of them with --source=FILE (.weights.h5, .h5 or .keras)."
             ) from error
-    if not Path(source).is_file():
-        raise FileNotFoundError(f"{source}: no such file; `source` must be a weights file.")
+    size = check_regular(source).st_size
     if Path(source).suffix == ".keras":
         return load_keras(source)
+    try:
+        check_h5(source, size)
+    except WeightsError as error:
+        raise WeightsError(f"{source}: {error}") from error
+    except (OSError, RuntimeError, KeyError):  # Keras says so, too
+        pass
     model = _with_weights_of(source, application, build)
     check_model(source, model)
     return model

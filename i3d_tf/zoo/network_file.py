@@ -1,5 +1,6 @@
 """Networks from files: `.keras`, and `.weights.h5` of an Inception, whose shapes say the rest."""
 
+import io
 import os
 import warnings
 import zipfile
@@ -9,7 +10,10 @@ from i3d_tf.models.inception import inception_i3d, inception_v1
 from i3d_tf.specs.geometry import filters_out
 from i3d_tf.specs.inception_v1 import I3D, widen
 from i3d_tf.specs.validation import check_positive
+from i3d_tf.system.expansion import check_archive
+from i3d_tf.system.files import check_regular, open_regular
 from i3d_tf.weights.assign import WeightsError, check_model
+from i3d_tf.weights.h5_check import check_h5
 from i3d_tf.weights.weights_file import RANKS, describe_weights
 from i3d_tf.zoo.resolve import NAME, ResolvedWeights
 
@@ -59,7 +63,7 @@ def load_keras(path: os.PathLike | str) -> "keras.Model":
     """
     import keras
 
-    _check_zip(path)
+    _check_keras(path)
     try:
         model = keras.models.load_model(path, compile=False, safe_mode=True)
     except Exception as error:  # a damaged file fails anywhere, in any way
@@ -82,7 +86,7 @@ def restore_state(model: "keras.Model", path: os.PathLike | str) -> None:
     Raises:
         WeightsError: The file is damaged, or of another model.
     """
-    _check_zip(path)
+    _check_keras(path, "not the state of this run")
     with warnings.catch_warnings():
         # Keras only warns of an optimizer whose variables do not fit.
         warnings.simplefilter("error", UserWarning)
@@ -134,9 +138,16 @@ def load_weights_file(
             f"{path}: these weights read {found.channels} channels (RGB has 3, flow 2), and "
             f"`input_shape` has {model.input_shape[-1]}."
         )
-    if len(model.weights) != found.variables:
+    if len(model.weights) != len(found.shapes):
         raise WeightsError(
-            f"{path}: {found.variables} arrays; {name!r} has {len(model.weights)} variables."
+            f"{path}: {len(found.shapes)} arrays; {name!r} has {len(model.weights)} variables."
+        )
+    shapes = sorted(tuple(variable.shape) for variable in model.weights)
+    pairs = zip(found.shapes, shapes, strict=True)
+    if differing := next((pair for pair in pairs if pair[0] != pair[1]), None):
+        raise WeightsError(
+            f"{path}: does not fit {name!r}: an array has shape {differing[0]}, where the network "
+            f"has {differing[1]}."
         )
     try:
         model.load_weights(path)
@@ -146,9 +157,21 @@ def load_weights_file(
     return model
 
 
-def _check_zip(path):
+def _check_keras(path, failure="cannot be loaded"):
+    """Checks a `.keras` file, a ZIP archive with HDF5 in it, before any of it is unpacked."""
+    size = check_regular(path).st_size
     if not zipfile.is_zipfile(path):
         raise WeightsError(f"{path}: not a .keras file, or cut short.")
+    try:
+        with open_regular(path) as file, zipfile.ZipFile(file) as archive:
+            check_archive(archive)
+            for member in archive.infolist():
+                if member.filename.endswith(".h5"):
+                    check_h5(io.BytesIO(archive.read(member)), size)
+    except WeightsError as error:
+        raise WeightsError(f"{path}: {error}") from error
+    except Exception as error:  # a damaged file fails anywhere, in any way
+        raise WeightsError(f"{path}: {failure} ({_reason(error)}).") from error
 
 
 def _reason(error):

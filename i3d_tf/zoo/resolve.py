@@ -10,7 +10,7 @@ from typing import Any
 from i3d_tf.specs import slim
 from i3d_tf.specs.releases import RELEASES
 from i3d_tf.system.cache import OFFLINE_VARIABLE, is_offline
-from i3d_tf.system.files import sha256
+from i3d_tf.system.files import check_regular, sha256
 from i3d_tf.weights.store import MANIFEST, SUFFIX, find_weights, read_manifest, user_checkpoint_dir
 from i3d_tf.zoo.run_record import RUN_FILE
 
@@ -80,19 +80,21 @@ def resolve(
     """
     text = str(reference)
     path = Path(text)
-    if RUN in paths and (path / RUN_FILE).is_file():
+    if RUN in paths and os.path.lexists(path / RUN_FILE):
         best = path / BEST_FILE
-        if not best.is_file():
+        if not os.path.lexists(best):
             raise FileNotFoundError(f"{best}: no such file. The run has not evaluated yet.")
+        check_regular(best)
         return ResolvedWeights(text, best, RUN)
     for kind, suffix in ((KERAS_FILE, ".keras"), (WEIGHTS_FILE, SUFFIX)):
         if kind in paths and path.name.endswith(suffix):
-            if not path.is_file():
-                raise FileNotFoundError(f"{path}: no such file.")
+            check_regular(path)
             return ResolvedWeights(text, path, kind)
     try:
         return _resolve_name(text, checkpoint_dir)
     except FileNotFoundError as error:
+        if os.path.exists(path) and not path.is_dir():
+            check_regular(path)
         if not (path.suffix and paths):
             raise
         name = f"a known name (such as {next(iter(RELEASES))})"

@@ -2,11 +2,17 @@
 
 import json
 import os
-from pathlib import Path
 from typing import Any
 
 from i3d_tf.specs.validation import is_integer, is_number
-from i3d_tf.system.records import get_list, get_value, of_kind, read_json_object, record_errors
+from i3d_tf.system.records import (
+    get_list,
+    get_value,
+    of_kind,
+    read_json_object,
+    read_text,
+    record_errors,
+)
 
 RUN_FILE = "run.json"
 HISTORY_FILE = "history.jsonl"
@@ -39,12 +45,12 @@ def read_history(path: os.PathLike | str) -> list[dict[str, Any]]:
 
     Raises:
         ValueError: A line is something else.
+        OSError: It is not a regular file, or cannot be read.
     """
-    path = Path(path)
-    if not path.is_file():
+    if not os.path.lexists(path):
         return []
     with record_errors(path, "the evaluations of a training run", _RESTORE):
-        lines = path.read_text("utf-8").splitlines()
+        lines = read_text(path).splitlines()
         return [_evaluation(number, line) for number, line in enumerate(lines, start=1)]
 
 

@@ -89,7 +89,7 @@ def read_sample(
     path = Path(sample_dir) / Path(file.path).name
     if download:
         path = fetch(file, sample_dir, base_url)
-    if not path.is_file():
+    if not path.exists():
         raise FileNotFoundError(
             f"{path}: no such file. Add --download, or copy {file.path} of the upstream repository "
             "there."

@@ -177,7 +177,7 @@ def test_flow_files_are_used(videos, output_dir, tmp_path, options):
     report = extract_feature_files([videos], output_dir, joint, flow_dir=flow_dir)
     ((video, reason),) = report.failed
     assert video.endswith("b c.mp4")
-    assert reason == f"{gone}: there is no such file"
+    assert reason == f"{gone}: no such file or directory"
     found = i3d_tf.read_features(output_dir / "run/a.npy")
     assert found.metadata["preprocessing"]["flow"]["stored"] == "8 bits, rounding nearest"
     assert found.features.shape == (10, 8)

@@ -160,7 +160,7 @@ def test_read_features_refuses_hdf5_with_values_elsewhere(ramp, tmp_path):
 def test_names_shapes_and_dtypes_are_checked(ramp, tmp_path):
     with pytest.raises(ValueError, match=r"must end in one of \.npy, \.npz, \.h5"):
         read_features(tmp_path / "a.mat")
-    with pytest.raises(FileNotFoundError, match="there is no such file"):
+    with pytest.raises(FileNotFoundError, match="no such file"):
         read_features(tmp_path / "a.npz")
     with pytest.raises(ValueError, match=r"times of 3 rows must be \(3, 3\); they are \(2, 3\)"):
         VideoFeatures(ramp.features, ramp.times[:2], METADATA)

@@ -323,9 +323,9 @@ def test_read_of_forged_size_takes_no_memory(describe):
 
 
 def test_open_flow_file_names_missing_file_and_folder(tmp_path):
-    with pytest.raises(VideoError, match="there is no such file"):
+    with pytest.raises(VideoError, match="no such file"):
         open_flow_file(tmp_path / "a.flow.zip")
-    with pytest.raises(VideoError, match="it is not a file"):
+    with pytest.raises(VideoError, match="it is a folder, not a file"):
         open_flow_file(tmp_path)
 
 

@@ -2,7 +2,14 @@ import os
 
 import pytest
 
-from i3d_tf.system.records import get_list, get_value, of_kind, read_json_object, record_errors
+from i3d_tf.system.records import (
+    get_list,
+    get_value,
+    of_kind,
+    read_json_object,
+    read_text,
+    record_errors,
+)
 
 NOT_OBJECTS = ["", "{", "[]", "5", "null", '"text"', "[" * 100_000, "\udcff"]
 
@@ -21,9 +28,17 @@ def test_other_files_than_json_objects_are_one_line(tmp_path, text):
 
 def test_pipes_are_refused(tmp_path):
     os.mkfifo(tmp_path / "a.json")
-    for name in ("a.json", "missing.json"):
-        with pytest.raises(FileNotFoundError, match=f"{name}: no such file"):
-            read_json_object(tmp_path / name)
+    with pytest.raises(OSError, match=r"a\.json: it is not a regular file"):
+        read_json_object(tmp_path / "a.json")
+    with pytest.raises(FileNotFoundError, match=r"missing\.json: no such file"):
+        read_json_object(tmp_path / "missing.json")
+
+
+def test_read_text_refuses_large_files(tmp_path):
+    (tmp_path / "a.json").write_text("four")
+    assert read_text(tmp_path / "a.json", 4) == "four"
+    with pytest.raises(ValueError, match="4 bytes are more than 3"):
+        read_text(tmp_path / "a.json", 3)
 
 
 def test_get_value_checks_the_kind():

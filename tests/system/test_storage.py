@@ -66,7 +66,7 @@ def test_read_lines_refuses_large_texts(make_tree, monkeypatch):
     monkeypatch.setattr(storage, "MAX_TEXT", 4)
     folder = make_tree(texts={"four.txt": "1234", "five.txt": "12345"})
     assert read_lines(str(folder / "four.txt")) == ["1234"]
-    with pytest.raises(ValueError, match=r"five.txt: 5 bytes are too many for a list; at most 4"):
+    with pytest.raises(ValueError, match=r"five.txt: it has more than 4 bytes, too many"):
         read_lines(str(folder / "five.txt"))
 
 

@@ -62,7 +62,7 @@ def test_file_without_permission_is_refused(tmp_path, video, monkeypatch):
         raise PermissionError(13, "Permission denied", str(path))
 
     # Not by file mode, which does not stop the superuser that containers run tests as.
-    monkeypatch.setattr("builtins.open", refuse)
+    monkeypatch.setattr("os.open", refuse)
     assert refused(path) == "permission denied"
 
 
@@ -73,7 +73,7 @@ def test_pipe_is_refused_and_not_waited_for(tmp_path):
 
 
 def test_impossible_name_is_refused():
-    assert "null" in refused("a\0b.mp4")
+    assert refused("a\0b.mp4") == "its name has a zero byte"
 
 
 @pytest.mark.parametrize("as_file", [True, False])

@@ -8,7 +8,6 @@ from i3d_tf.weights.assign import WeightsError
 from i3d_tf.weights.weights_file import (
     FIRST_DATASET,
     LAST_DATASET,
-    WeightsFile,
     describe_weights,
     read_first_kernel,
 )
@@ -22,8 +21,10 @@ def path(tmp_path):
 def test_describe_weights_of_a_network_with_its_head(tiny_dir):
     # 64 / 16 filters; 57 convolutions with three batch-norm variables each, and the head's two.
     rgb = describe_weights(tiny_dir / "tiny_rgb.weights.h5")
-    assert rgb == WeightsFile(channels=3, filters=4, classes=5, variables=230)
-    assert describe_weights(tiny_dir / "tiny_flow.weights.h5") == rgb._replace(channels=2)
+    assert rgb[:3] == (3, 4, 5)
+    assert len(rgb.shapes) == 230
+    assert {(7, 7, 7, 3, 4), (1, 1, 1, 64, 5), (5,)} <= set(rgb.shapes)
+    assert describe_weights(tiny_dir / "tiny_flow.weights.h5")[:3] == (2, 4, 5)
 
 
 def test_describe_weights_of_a_trained_network_without_its_head(tiny_dir, path):
@@ -31,7 +32,9 @@ def test_describe_weights_of_a_trained_network_without_its_head(tiny_dir, path):
     with h5py.File(path, "a") as file:
         del file["layers/logits"]
         file["optimizer/vars/0"] = np.zeros(4)  # is not counted
-    assert describe_weights(path) == WeightsFile(3, 4, None, 228)
+    found = describe_weights(path)
+    assert found[:3] == (3, 4, None)
+    assert len(found.shapes) == 228
 
 
 @pytest.mark.parametrize("content", [b"", b"text", b"\x89HDF\r\n\x1a\n" + bytes(100)])
@@ -73,8 +76,8 @@ def test_kernels_without_five_axes_are_refused(path, odd):
 def test_shapes_larger_than_the_file_are_refused(path, huge):
     with h5py.File(path, "w") as file:
         for name in (FIRST_DATASET, LAST_DATASET):
-            shape = (1, 1, 1, 1024, 10**9 if name == huge else 4)
-            file.create_dataset(name, shape, "f", chunks=(1, 1, 1, 1, 4))
+            shape = (1, 1, 1, 1024, 10**4 if name == huge else 4)
+            file.create_dataset(name, shape, "f", chunks=(1, 1, 1, 8, 4))
     with pytest.raises(WeightsError, match="declares more values than it holds"):
         describe_weights(path)
 
@@ -89,7 +92,9 @@ def flat(tmp_path_factory):
 
 
 def test_describe_weights_of_a_2d_network(flat):
-    assert describe_weights(flat[1], "inception_v1") == WeightsFile(20, 4, 5, 230)
+    found = describe_weights(flat[1], "inception_v1")
+    assert found[:3] == (20, 4, 5)
+    assert len(found.shapes) == 230
 
 
 def test_2d_network_is_not_an_i3d_nor_the_other_way_round(flat, tiny_dir):
