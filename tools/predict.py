@@ -35,7 +35,10 @@ _JOINT_CHECKPOINT = flags.DEFINE_string(
 )
 _CHECKPOINT_DIR = flags.DEFINE_string("checkpoint_dir", None, CHECKPOINT_DIR_HELP)
 _SAVED_MODEL = flags.DEFINE_string(
-    "saved_model", None, "An exported folder (see tools/export.py), instead of checkpoints."
+    "saved_model",
+    None,
+    "An exported folder (see tools/export.py), instead of checkpoints. It is a program, which can "
+    "do what you can: take it only from someone you trust.",
 )
 _TOP = flags.DEFINE_integer("top", 5, "Classes to show of each video.", lower_bound=1)
 _JSON = flags.DEFINE_bool("json", False, "Print one JSON record a line instead of tables.")

@@ -326,13 +326,15 @@ def _read_h5(path):
     try:
         with h5py.File(path, "r") as store:
             text = store.attrs["metadata"]
+            if not isinstance(text, str):
+                raise ValueError("its metadata are not text")
             values = _from_json(text)
             features = _read_dataset(store, "features", np.float32, size)
             times = _read_dataset(store, "times", np.float64, size)
             digest = store.attrs.get("sha256")  # files of earlier versions have none
     except OSError as error:
         raise ValueError("it is not an HDF5 file, or damaged") from error
-    if digest is not None and digest != _h5_digest(features, times, text):
+    if not (digest is None or str(digest) == _h5_digest(features, times, text)):
         raise ValueError("it is damaged: its SHA-256 differs")
     return features, times, values
 

@@ -4,6 +4,7 @@ import io
 import os
 import warnings
 import zipfile
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from i3d_tf.models.inception import inception_i3d, inception_v1
@@ -142,12 +143,11 @@ def load_weights_file(
         raise WeightsError(
             f"{path}: {len(found.shapes)} arrays; {name!r} has {len(model.weights)} variables."
         )
-    shapes = sorted(tuple(variable.shape) for variable in model.weights)
-    pairs = zip(found.shapes, shapes, strict=True)
-    if differing := next((pair for pair in pairs if pair[0] != pair[1]), None):
+    shapes = Counter(tuple(variable.shape) for variable in model.weights)
+    if others := sorted(Counter(found.shapes) - shapes):
         raise WeightsError(
-            f"{path}: does not fit {name!r}: an array has shape {differing[0]}, where the network "
-            f"has {differing[1]}."
+            f"{path}: does not fit {name!r}: more of its arrays have shape {others[0]} than the "
+            "network's."
         )
     try:
         model.load_weights(path)

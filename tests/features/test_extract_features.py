@@ -1,3 +1,5 @@
+import shutil
+
 import pytest
 
 import i3d_tf
@@ -134,6 +136,21 @@ def test_bad_videos_are_reported_and_the_others_finished(
     assert f"error: {videos / 'empty.mp4'}: it is empty (0 bytes)" in lines
     assert len(lines) == len(reasons)
     assert files_below(output_dir) == ALL
+
+
+def test_videos_with_long_names_fail_alone(videos, output_dir, rgb, moving_video):
+    fits, too_long = "a" * 246, "é" * 124  # .npy.json is longer than .mp4
+    for name in (fits, too_long):
+        shutil.copy(moving_video(20), videos / f"{name}.mp4")
+    report = extract_feature_files([videos], output_dir, rgb)
+    assert report.failed == (
+        (
+            str(videos / f"{too_long}.mp4"),
+            "its output cannot be written: its name has 257 bytes, which is too long",
+        ),
+    )
+    assert (output_dir / f"{fits}.npy.json").is_file()
+    assert len(list(output_dir.rglob("*.npy"))) == report.extracted == 3
 
 
 def compare_processes(videos, tmp_path, options):

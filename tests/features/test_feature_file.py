@@ -81,6 +81,42 @@ def test_read_features_refuses_files_cut_short(ramp, tmp_path, ending, keep):
         read_features(path)
 
 
+def test_read_features_notices_every_flipped_bit_in_the_values_of_hdf5(ramp, tmp_path):
+    path = tmp_path / "a.h5"
+    write_features(path, ramp)
+    content = path.read_bytes()
+    parts = [ramp.features.tobytes(), ramp.times.tobytes(), b'"stride": 8']
+    for part in parts:
+        assert content.count(part) == 1
+        for place in range(content.index(part), content.index(part) + len(part)):
+            changed = bytearray(content)
+            changed[place] ^= 1 << place % 8
+            path.write_bytes(changed)
+            with pytest.raises(ValueError, match=r"a\.h5: not a whole feature file: "):
+                read_features(path)
+
+
+def test_read_features_reads_hdf5_of_earlier_versions_without_a_checksum(ramp, tmp_path):
+    import h5py
+
+    path = tmp_path / "a.h5"
+    write_features(path, ramp)
+    with h5py.File(path, "a") as file:
+        del file.attrs["sha256"]
+    np.testing.assert_array_equal(read_features(path).features, ramp.features)
+    with h5py.File(path, "a") as file:
+        file.attrs["metadata"] = np.arange(3)
+    with pytest.raises(ValueError, match="its metadata are not text"):
+        read_features(path)
+
+
+def test_read_features_refuses_an_npz_that_unpacks_to_gigabytes(tmp_path, monkeypatch):
+    monkeypatch.setattr("i3d_tf.system.expansion.ALWAYS_ALLOWED", 2**16)
+    np.savez_compressed(tmp_path / "a.npz", features=np.zeros((999, 999), np.float32))
+    with pytest.raises(ValueError, match=r"a\.npz: .* bytes unpack to 3,992,\d{3}, which is not"):
+        read_features(tmp_path / "a.npz")
+
+
 def test_read_features_refuses_an_npy_with_the_metadata_of_another(ramp, tmp_path):
     path, side = tmp_path / "a.npy", tmp_path / "a.npy.json"
     write_features(path, ramp)

@@ -154,6 +154,23 @@ def test_job_reports_bad_videos_and_finishes_the_others(data_dir, flow_dir, proc
     assert (again.computed, again.kept, len(again.failed)) == (0, 3, 2)
 
 
+@pytest.mark.parametrize("processes", [1, 2])
+def test_job_does_what_fits_of_videos_with_long_names(data_dir, flow_dir, moving, processes):
+    letters = ["a" * 246, "é" * 123, "a" * 251, "体" * 83]  # .mp4 becomes .flow.zip
+    for letter in letters:
+        (data_dir / f"{letter}.mp4").write_bytes(moving)
+    report = compute_flow_files(
+        [], flow_dir, data_dir, engine="dis", short_side=SIDE, processes=processes
+    )
+    reason = "its output cannot be written: its name has {} bytes, which is too long"
+    assert dict(report.failed) == {
+        str(data_dir / f"{letters[2]}.mp4"): reason.format(260),
+        str(data_dir / f"{letters[3]}.mp4"): reason.format(258),
+    }
+    assert {*files_below(flow_dir)} >= {f"{letter}.flow.zip" for letter in letters[:2]}
+    assert report.computed == 5
+
+
 def test_job_reports_too_little_memory(data_dir, flow_dir, monkeypatch):
     def write(video, *_, **__):
         raise MemoryError

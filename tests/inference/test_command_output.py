@@ -124,6 +124,19 @@ def test_classify_videos_prints_names_that_stdout_cannot_encode(
             assert lines[6:] == TABLE
 
 
+@pytest.mark.parametrize("as_json", [False, True])
+def test_classify_videos_prints_names_without_control_characters(predictor, capsys, as_json):
+    names = ["a\x1b]2J\x9b.mp4", "bad\x7f\r\x07.mp4"]
+    classify_videos(names, predictor, as_json=as_json)
+    out, err = capsys.readouterr()
+    assert (out + err).replace("\n", "").isprintable()
+    if as_json:
+        assert [json.loads(line)["path"] for line in out.splitlines()] == names
+    else:
+        assert out.startswith(r"a\x1b]2J\x9b.mp4  (rgb")
+        assert err.startswith(r"error: bad\x7f\r\x07.mp4: it is empty")
+
+
 def test_classify_videos_prints_letters_in_json_as_they_are(predictor, capsys):
     classify_videos(["ünï ✓.mp4"], predictor, as_json=True)
     assert '"ünï ✓.mp4"' in capsys.readouterr().out

@@ -211,6 +211,41 @@ def test_load_refuses_other_files(tmp_path, content):
         FeatureStatistics.load(path)
 
 
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"count": 2.7}, "`count` must be an integer >= 2"),
+        ({"count": 1}, "`count` must be an integer >= 2"),
+        ({"count": [9]}, "`count` must be an integer >= 2"),
+        ({"count": True}, "`count` must be an integer >= 2"),
+        ({"mean": np.array([np.nan, 0])}, "values that are not finite"),
+        ({"covariance": np.array([[1, 0.1], [0.2, 1]])}, "`covariance` is not symmetric"),
+        ({"covariance": np.array([[1.0, 2], [2, 1]])}, "`covariance` has variances below zero"),
+        ({"covariance": -np.eye(2)}, "`covariance` has variances below zero"),
+    ],
+)
+def test_load_refuses_what_is_no_covariance(tmp_path, changes, message):
+    np.savez(tmp_path / "a.npz", **parts(**changes))
+    with pytest.raises(ValueError, match=rf"a\.npz: .*{message}.* Compute them again\.$"):
+        FeatureStatistics.load(tmp_path / "a.npz")
+
+
+def test_load_takes_covariances_with_errors_of_float32(tmp_path):
+    samples = normal(9, 40)  # of rank 8: most eigenvalues are 0
+    covariance = np.cov(samples.T).astype(np.float32).astype(float)
+    covariance[0, 1] *= 1 + 1e-7
+    np.savez(tmp_path / "a.npz", **parts(mean=np.zeros(40), covariance=covariance))
+    assert np.linalg.eigvalsh(covariance)[0] < 0
+    assert FeatureStatistics.load(tmp_path / "a.npz").count == 9
+
+
+def test_load_refuses_what_unpacks_to_gigabytes(tmp_path, monkeypatch):
+    monkeypatch.setattr("i3d_tf.system.expansion.ALWAYS_ALLOWED", 2**16)
+    np.savez_compressed(tmp_path / "a.npz", **parts(mean=np.zeros(999), covariance=np.eye(999)))
+    with pytest.raises(ValueError, match=r"bytes unpack to 7,992,528, which is not plausible"):
+        FeatureStatistics.load(tmp_path / "a.npz")
+
+
 def test_load_refuses_a_damaged_file(tmp_path):
     path = tmp_path / "a.npz"
     FeatureStatistics.of(normal(9, 20)).save(path)

@@ -1,9 +1,12 @@
 import contextlib
+import io
 import os
 import pty
 import signal
 import subprocess
 import sys
+import warnings
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +14,7 @@ from i3d_tf.system.console import (
     INTERRUPTED,
     TERMINATED,
     one_line_errors,
+    print_lines,
     printable,
     progress_bar,
     quiet_tensorflow,
@@ -26,6 +30,8 @@ from i3d_tf.weights.assign import WeightsError
         (WeightsError("file: truncated"), "error: file: truncated"),
         (FileNotFoundError("No weights"), "error: No weights"),
         (VideoError("a.mp4", "it is empty"), "error: a.mp4: it is empty"),
+        (VideoError("a\x1b[2J\x9b.mp4", "\udcff"), r"error: a\x1b[2J\x9b.mp4: \udcff"),
+        (PermissionError(13, "Permission denied", "a\x1b"), r"error: a\x1b: permission denied."),
     ],
 )
 def test_one_line_errors_prints_user_errors_in_one_line(capsys, error, line):
@@ -167,3 +173,17 @@ def test_progress_bar_counts_bytes(monkeypatch):
 def test_printable_escapes_control_characters():
     assert printable("a\x1b[2Jb\nc\udcff") == r"a\x1b[2Jb\nc\udcff"
     assert printable("größe 体操 [1]") == "größe 体操 [1]"
+
+
+def test_one_line_errors_prints_warnings_without_control_characters():
+    before = warnings.formatwarning
+    with one_line_errors():
+        text = warnings.formatwarning("a\x1b[2J.h5: no head", UserWarning, "b.py", 1, "")
+    assert text == before("a\\x1b[2J.h5: no head", UserWarning, "b.py", 1, "")
+    assert warnings.formatwarning is before
+
+
+def test_print_lines_escapes_what_a_terminal_would_obey_or_cannot_show():
+    file = io.TextIOWrapper(io.BytesIO(), "latin-1")
+    print_lines("a\x1b[2J\nb", Path("ü体\udcff"), file=file)
+    assert file.buffer.getvalue().decode("latin-1") == "a\\x1b[2J\\nb\nü\\u4f53\\udcff\n"

@@ -42,6 +42,44 @@ def test_run_job_reports_failures_and_does_the_others(tmp_path, capsys, processe
     ]
 
 
+LONG = 260 * "é"
+
+
+@pytest.mark.parametrize(
+    ("name", "problem"),
+    [
+        (LONG, "its name has 520 bytes, which is too long"),
+        (f"{LONG}/a", "its name has 520 bytes, which is too long"),
+        ("/".join(30 * ["é" * 100]), "bytes, which is too long"),
+        ("a\0b", "its name has a zero byte"),
+    ],
+)
+def test_run_job_fails_tasks_whose_outputs_cannot_be(tmp_path, capsys, name, problem):
+    tasks = [Task("long", tmp_path / name), *tasks_in(tmp_path, "one")]
+    ((source, reason),) = run_job(tasks, run_each(write_length), tmp_path, "counting")
+    assert source == "long"
+    assert reason.startswith("its output cannot be written: its ")
+    assert reason.endswith(problem)
+    assert capsys.readouterr().err == f"error: long: {reason}\n"
+    assert (tmp_path / "o/one.txt").read_text() == "3"
+    assert os.listdir(tmp_path) == ["o"]
+
+
+def test_run_job_looks_at_all_outputs_of_a_task(tmp_path):
+    def outputs(task):
+        return [task.target, task.target.with_name(251 * "a" + ".json")]
+
+    ((_, reason),) = run_job(
+        tasks_in(tmp_path, "one"), run_each(write_length), tmp_path, "counting", outputs
+    )
+    assert reason == "its output cannot be written: its name has 256 bytes, which is too long"
+
+
+def test_run_job_prints_names_without_control_characters(tmp_path, capsys):
+    run_job(tasks_in(tmp_path, "bad\x1b[2J\n"), run_each(write_length), tmp_path, "counting")
+    assert capsys.readouterr().err == "error: bad\\x1b[2J\\n: it is bad\n"
+
+
 def test_run_job_names_tasks_that_end_their_process(tmp_path):
     tasks = tasks_in(tmp_path, "dies", "one")
     failed = run_job(tasks, run_each(write_length, 2, "it crashes"), tmp_path, "counting")

@@ -4,17 +4,9 @@ import subprocess
 
 import pytest
 from absl import flags
-from fixtures.tools import TOOLS, loaded_tool
+from fixtures.tools import FORMER_FLAGS, TOOLS, loaded_tool
 
 NAMES = sorted({path.stem for path in TOOLS.glob("*.py")} - {"__init__", "i3d"})
-FORMER_FLAGS = {
-    "predict": ("rgb_weights", "flow_weights", "joint_weights", "engine"),
-    "extract_features": ("rgb_weights", "flow_weights", "engine"),
-    "compute_flow": ("engine",),
-    "fvd": ("weights",),
-    "compare_architectures": ("budget",),
-    "evaluate": ("compare",),
-}
 TAKE_ARGUMENTS = {"compute_flow", "extract_features", "predict", "show_filters"}
 
 

@@ -125,3 +125,11 @@ def test_empty_archive_is_refused(tmp_path):
     np.savez(tmp_path / "a.npz")
     with pytest.raises(VideoError, match="it has no arrays"):
         count_clips(tmp_path / "a.npz", 9)
+
+
+def test_archive_that_unpacks_to_gigabytes_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr("i3d_tf.system.expansion.ALWAYS_ALLOWED", 2**16)
+    path = tmp_path / "a.npz"
+    np.savez_compressed(path, np.zeros((20, 9, 99, 99, 3), np.uint8))
+    with pytest.raises(VideoError, match=r"its [\d,]+ bytes unpack to 5,2\d\d,\d{3}, which is not"):
+        count_clips(path, 9)

@@ -1,4 +1,5 @@
 import json
+import zipfile
 
 import h5py
 import keras
@@ -56,7 +57,7 @@ def test_array_too_many_and_too_few(tiny_dir, tmp_path):
     with h5py.File(path, "a") as file:
         del file["layers/unit3d_1/conv_3d/vars/0"]
     with pytest.raises(
-        WeightsError, match=r"changed\.weights\.h5: does not fit 'inception_i3d': an array has"
+        WeightsError, match=r"changed\.weights\.h5: does not fit 'inception_i3d': more of its"
     ):
         load_weights_file(path, TINY)
 
@@ -167,3 +168,48 @@ def test_restore_state_names_a_damaged_file(trained, tmp_path):
     path.write_bytes(content)
     with pytest.raises(WeightsError, match=r"damaged\.keras: not the state of this run"):
         restore_state(trained, path)
+
+
+def compressed(path, shape):
+    """Writes the weights of a layer that take a few kB and unpack to a gigabyte and more."""
+    with h5py.File(path, "w") as file:
+        file.create_dataset("layers/dense/vars/0", shape, "f", chunks=(1, 1), compression="gzip")
+        file["layers/dense/vars/1"] = np.zeros(99, "f")
+    return path
+
+
+def test_keras_file_that_unpacks_to_gigabytes_is_refused(keras_file, tmp_path, monkeypatch):
+    monkeypatch.setattr("h5py.Dataset.__getitem__", None)  # nothing is read
+    path = tmp_path / "bomb.keras"
+    with zipfile.ZipFile(keras_file) as whole, zipfile.ZipFile(path, "w") as archive:
+        for name in ("config.json", "metadata.json"):
+            archive.writestr(name, whole.read(name))
+        archive.write(compressed(tmp_path / "model.weights.h5", (2**15, 2**14)), "model.weights.h5")
+    assert path.stat().st_size < 2**16
+    for load in (load_keras, lambda path: restore_state(None, path)):
+        with pytest.raises(WeightsError, match=r"bomb\.keras: its .* unpack to 2,147,484,044"):
+            load(path)
+
+
+def test_weights_file_that_unpacks_to_gigabytes_is_refused(tiny_dir, tmp_path):
+    path = tmp_path / "bomb.weights.h5"
+    path.write_bytes((tiny_dir / "tiny_rgb.weights.h5").read_bytes())
+    with h5py.File(path, "a") as file:
+        del file["layers/unit3d_1/conv_3d/vars/0"]
+        file.create_dataset(
+            "layers/unit3d_1/conv_3d/vars/0", (1, 1, 1, 2**15, 2**14), "f", compression="gzip"
+        )
+    with pytest.raises(WeightsError, match=r"bomb\.weights\.h5: its [\d,]+ bytes unpack to 2,1"):
+        load_weights_file(path, TINY)
+
+
+def test_weights_file_with_an_array_of_another_shape_is_refused_unread(tiny_dir, tmp_path):
+    path = tmp_path / "large.weights.h5"
+    path.write_bytes((tiny_dir / "tiny_rgb.weights.h5").read_bytes())
+    with h5py.File(path, "a") as file:
+        del file["layers/unit3d_1/conv_3d/vars/0"]
+        file.create_dataset(
+            "layers/unit3d_1/conv_3d/vars/0", (1, 1, 1, 2**12, 2**13), "f", compression="gzip"
+        )
+    with pytest.raises(WeightsError, match=r"have shape \(1, 1, 1, 4096, 8192\) than"):
+        load_weights_file(path, TINY)

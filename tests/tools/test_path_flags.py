@@ -1,0 +1,270 @@
+"""A pipe in the place of every path of every tool: it is refused in one line, and never opened."""
+
+import contextlib
+import errno
+import itertools
+import json
+import os
+import shutil
+import threading
+
+import keras
+import pytest
+from absl import flags
+from fixtures.tools import FORMER_FLAGS, TOOLS, loaded_tool
+
+TIME_LIMIT = 120  # seconds, after which whoever waits for the pipe is let go
+NAMES = sorted({path.stem for path in TOOLS.glob("*.py")} - {"__init__", "i3d"})
+
+# Text flags that are not paths, or whose paths are used only after hours, or after a download.
+LATE = {("train_stick_actions", "publish"), ("verify_release", "checkpoint_dir")}
+OTHERS = {
+    "base_url", "boundaries", "dataset", "endpoint", "keras_application", "learning_rates", "model",
+    "name", "optimizer", "profile_file", "schedule", "split", "stream", "streams", "test_split",
+    "train_split",
+}  # fmt: skip
+# (tool, the flag with the path, "" for an argument, what else is given). DATA is a dataset, VIDEO a
+# video of it, NEW a name that is free, and RGB and FLOW are folders of small networks.
+RGB, FLOW, NETWORK = ("--rgb_checkpoint=RGB",), ("--flow_checkpoint=FLOW",), ("--checkpoint=RGB",)
+TRAIN = ("--dataset=class_folders", "--train_split=train", "--test_split=test", "--data_dir=DATA")
+CASES = [
+    ("check_videos", "data_dir", ()),
+    ("check_videos", "annotation", ("--data_dir=DATA", "--dataset=csv")),
+    ("check_videos", "classes", ("--data_dir=DATA", "--dataset=class_folders")),
+    ("check_videos", "quarantine", ("--data_dir=DATA",)),
+    ("compare_architectures", "output_dir", ()),
+    ("compare_reports", "", ("NEW",)),
+    ("compute_flow", "flow_dir", ("VIDEO",)),
+    ("compute_flow", "data_dir", ("--flow_dir=NEW", "VIDEO")),
+    ("compute_flow", "", ("--flow_dir=NEW",)),
+    ("convert", "source", ("--release=rgb_imagenet",)),
+    ("convert", "source", ("--release=slim_inception_v1",)),
+    ("convert", "source", ("--name=mine",)),
+    ("convert", "source", ("--keras_application=MobileNet", "--inflate")),
+    ("convert", "output_dir", ("--release=rgb_imagenet", "--download")),
+    ("demo", "output_dir", ()),
+    ("demo", "checkpoint_dir", ("--release", "VIDEO", "--output_dir=NEW")),
+    ("evaluate", "data_dir", (*RGB, "--report_dir=NEW")),
+    ("evaluate", "report_dir", (*RGB, "--data_dir=DATA")),
+    ("evaluate", "rgb_checkpoint", ("--data_dir=DATA", "--report_dir=NEW")),
+    ("evaluate", "flow_checkpoint", ("--data_dir=DATA", "--report_dir=NEW")),
+    ("evaluate", "joint_checkpoint", ("--data_dir=DATA", "--report_dir=NEW")),
+    ("evaluate", "checkpoint_dir", ("--rgb_checkpoint=none", "--data_dir=DATA", "--report_dir=N")),
+    ("evaluate", "flow_dir", (*FLOW, "--data_dir=DATA", "--report_dir=NEW")),
+    ("evaluate", "annotation", (*RGB, "--dataset=csv", "--data_dir=DATA", "--report_dir=NEW")),
+    ("evaluate", "quarantine", (*RGB, "--data_dir=DATA", "--report_dir=NEW")),
+    ("export", "checkpoint", ("--output_dir=NEW",)),
+    ("export", "flow_checkpoint", (*NETWORK, "--output_dir=NEW")),
+    ("export", "checkpoint_dir", ("--checkpoint=none", "--output_dir=NEW")),
+    ("export", "output_dir", NETWORK),
+    ("extract_features", "rgb_checkpoint", ("--output_dir=NEW", "VIDEO")),
+    ("extract_features", "flow_checkpoint", ("--stream=flow", "--output_dir=NEW", "VIDEO")),
+    ("extract_features", "checkpoint_dir", ("--rgb_checkpoint=none", "--output_dir=NEW", "VIDEO")),
+    ("fvd", "real", (*NETWORK, "--generated=VIDEO")),
+    ("fvd", "generated", (*NETWORK, "--real=DATA")),
+    ("fvd", "save_statistics", (*NETWORK, "--real=DATA")),
+    ("fvd", "checkpoint", ("--real=DATA", "--generated=DATA")),
+    ("fvd", "checkpoint_dir", ("--checkpoint=none", "--real=DATA", "--generated=DATA")),
+    ("make_stick_actions", "data_dir", ()),
+    ("predict", "rgb_checkpoint", ("VIDEO",)),
+    ("predict", "flow_checkpoint", ("--stream=flow", "VIDEO")),
+    ("predict", "joint_checkpoint", ("VIDEO",)),
+    ("predict", "checkpoint_dir", ("--rgb_checkpoint=none", "VIDEO")),
+    ("predict", "saved_model", ("VIDEO",)),
+    ("predict", "output_video", (*RGB, "VIDEO")),
+    ("predict", "", RGB),
+    ("show_filters", "output_dir", ("stick_actions_rgb",)),
+    ("show_filters", "checkpoint_dir", ("--output_dir=NEW", "none")),
+    ("show_filters", "", ("--output_dir=NEW",)),
+    ("train", "data_dir", ("--workdir=NEW",)),
+    ("train", "workdir", TRAIN),
+    ("train", "flow_dir", (*TRAIN, "--workdir=NEW", "--stream=flow")),
+    ("train", "init", (*TRAIN, "--workdir=NEW", "--transfer=full")),
+    ("train", "checkpoint_dir", (*TRAIN, "--workdir=NEW", "--transfer=full", "--init=none")),
+    ("train", "annotation", ("--data_dir=DATA", "--workdir=NEW", "--dataset=csv")),
+    ("train", "classes", (*TRAIN, "--workdir=NEW")),
+    ("train", "quarantine", (*TRAIN, "--workdir=NEW")),
+    ("train_stick_actions", "output_dir", ()),
+    ("verify_release", "sample_dir", ()),
+]
+# Endings by which a path may be told to be of a kind.
+ENDINGS = {
+    ("fvd", "real"): ("", ".npy", ".npz", ".mp4"),
+    ("fvd", "save_statistics"): (".npz",),
+    ("predict", "rgb_checkpoint"): ("", ".keras"),
+    ("predict", "output_video"): ("", ".mp4"),
+    ("train", "init"): (".keras", ".weights.h5"),
+    ("compute_flow", ""): (".mp4", ".txt"),
+    ("show_filters", ""): (".keras", ".weights.h5"),
+    ("convert", "source"): ("", ".h5"),
+}
+# Those that need a whole I3D, which takes seconds.
+I3D = ("--rgb_checkpoint=stick_actions_rgb", "--flow_checkpoint=stick_actions_flow")
+SLOW = [
+    ("extract_features", "output_dir", (*I3D, "VIDEO")),
+    ("extract_features", "flow_dir", (*I3D, "--stream=flow", "--output_dir=NEW", "VIDEO")),
+    ("extract_features", "", (*I3D, "--output_dir=NEW")),
+    ("predict", "timeline_dir", (*I3D, "--window=16", "VIDEO")),
+]
+RUNS = [(*case, ending) for case in CASES for ending in ENDINGS.get(case[:2], ("",))]
+RUNS += [pytest.param(*case, "", marks=pytest.mark.slow) for case in SLOW]
+
+
+@pytest.fixture(scope="module")
+def data_dir(write_grey_video, tmp_path_factory):
+    """A dataset of two classes with a video in each split."""
+    folder = tmp_path_factory.mktemp("data")
+    for split in ("train", "test"):
+        for name in ("one", "two"):
+            (folder / split / name).mkdir(parents=True)
+            write_grey_video(folder / split / name / "a.mp4", range(0, 200, 5))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def networks(tmp_path_factory):
+    """RGB and FLOW to folders as training leaves them, with networks of a single layer."""
+    settings = {"test_frames": 16, "frame_rate": 25, "short_side": 48, "crop_size": 32}
+    run = {
+        "settings": {**settings, "test_windows": 1, "rgb_step": 1},
+        "class_names": ["one", "two"],
+    }
+    folders = {}
+    for name, channels in (("RGB", 3), ("FLOW", 2)):
+        folders[name] = tmp_path_factory.mktemp("run")
+        (folders[name] / "run.json").write_text(json.dumps(run))
+        clips = keras.Input((None, None, None, channels))
+        pooled = keras.layers.GlobalAveragePooling3D(name="Mixed_5c")(clips)
+        model = keras.Model(clips, keras.layers.Dense(2)(pooled), name=name.lower())
+        model.save(folders[name] / "best.keras")
+    return folders
+
+
+@contextlib.contextmanager
+def watch(pipe):
+    """Gives a list that is filled if the pipe is opened for reading; whoever did is let go."""
+    done, readers = threading.Event(), []
+
+    def look():
+        waited = 0.0
+        while not done.wait(0.1):
+            waited += 0.1
+            try:
+                os.close(os.open(pipe, os.O_WRONLY | os.O_NONBLOCK))
+                readers.append(pipe)
+            except OSError as error:
+                if error.errno != errno.ENXIO:  # as it is without a reader
+                    return
+            if waited > TIME_LIMIT:
+                os.close(os.open(pipe, os.O_RDONLY | os.O_NONBLOCK))
+
+    watcher = threading.Thread(target=look)
+    watcher.start()
+    try:
+        yield readers
+    finally:
+        done.set()
+        watcher.join()
+
+
+def test_watch_notices_a_reader(tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with watch(pipe) as readers:
+        assert pipe.read_bytes() == b""
+    assert readers
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_text_flag_is_a_case_or_no_path(name):
+    paths = {flag for tool, flag, _ in (*CASES, *SLOW) if tool == name and flag}
+    before = set(flags.FLAGS)
+    given = [f"--{flag}=x" for flag in paths] + ["--release=rgb_imagenet"] * (name == "convert")
+    with loaded_tool(name, *given):
+        added = [flags.FLAGS[flag] for flag in set(flags.FLAGS) - before]
+        found = {flag.name for flag in added if isinstance(flag.value, str | list)}
+        found |= {flag.name for flag in added if flag.flag_type() == "string"}
+        found -= {flag.name for flag in added if flag.flag_type().endswith("enum")}
+    former = {*itertools.chain(*FORMER_FLAGS.values())}
+    late = {flag for tool, flag in LATE if tool == name}
+    assert found - OTHERS - former - late == paths
+
+
+@pytest.mark.parametrize(("tool", "flag", "others", "ending"), RUNS)
+def test_pipe_in_the_place_of_a_path(
+    run_tool, data_dir, networks, tmp_path, monkeypatch, tool, flag, others, ending
+):
+    monkeypatch.chdir(tmp_path)
+    pipe = tmp_path / f"pipe{ending}"
+    os.mkfifo(pipe)
+    places = {
+        "DATA": data_dir,
+        "VIDEO": data_dir / "test/one/a.mp4",
+        "NEW": tmp_path / "new",
+        **networks,
+    }
+    given = []
+    for other in others:
+        name, equals, value = other.rpartition("=")
+        given.append(f"{name}{equals}{places.get(value, value)}")
+    with watch(pipe) as readers:
+        status, _, err = run_tool(tool, f"--{flag}={pipe}" if flag else pipe, *given)
+    assert not readers
+    assert status == 1
+    assert str(pipe) in "\n".join(err)
+    assert not any(line.startswith("Traceback") for line in err)
+    assert pipe.is_fifo()
+
+
+EXPORT = ("export", ("--checkpoint=FOLDER", "--output_dir=NEW"))
+NAMED = ("export", ("--checkpoint=x", "--checkpoint_dir=FOLDER", "--output_dir=NEW"))
+SAVED_MODEL = ("predict", ("--saved_model=FOLDER", "VIDEO"))
+RELEASE = ("convert", ("--release=rgb_imagenet", "--source=FOLDER"))
+PORT = ("convert", ("--name=mine", "--source=FOLDER"))
+METADATA = {"format": "saved_model", "stream": "rgb", "class_names": [], "protocol": {}}
+INDEX, DATA = "model.ckpt.index", "model.ckpt.data-00000-of-00001"
+# (tool, arguments, texts of the other files in FOLDER, the pipe among them)
+PARTS = [
+    (*EXPORT, {"best.keras": ""}, "run.json"),
+    (*EXPORT, {"run.json": "{}"}, "best.keras"),
+    (*EXPORT, "RGB", "history.jsonl"),
+    (*NAMED, {}, "manifest.json"),
+    (*NAMED, {"manifest.json": '{"weights": {"x": {}}}'}, "x.weights.h5"),
+    (*SAVED_MODEL, {}, "export.json"),
+    (*SAVED_MODEL, {"export.json": json.dumps(METADATA)}, "saved_model.pb"),
+    (
+        *SAVED_MODEL,
+        {"export.json": json.dumps(METADATA), "saved_model.pb": ""},
+        "variables/variables.index",
+    ),
+    (*RELEASE, {DATA: "data"}, INDEX),
+    (*RELEASE, {INDEX: "index"}, DATA),
+    (*PORT, {DATA: "data"}, INDEX),
+    (*PORT, {INDEX: "index"}, DATA),
+    (*PORT, {INDEX: "index", DATA: "data"}, "model.ckpt.data-00001-of-00002"),
+    ("train", (*TRAIN, "--workdir=FOLDER"), {}, "run.json"),
+]
+
+
+@pytest.mark.parametrize(("tool", "arguments", "texts", "name"), PARTS)
+def test_pipe_in_the_place_of_a_file_in_a_folder(
+    run_tool, data_dir, networks, tmp_path, monkeypatch, tool, arguments, texts, name
+):
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "folder"
+    if texts == "RGB":
+        shutil.copytree(networks["RGB"], folder)
+    else:
+        (folder / name).parent.mkdir(parents=True)
+        for other, text in texts.items():
+            (folder / other).write_text(text)
+    os.mkfifo(folder / name)
+    places = {"FOLDER": folder, "DATA": data_dir, "VIDEO": data_dir / "test/one/a.mp4"}
+    given = []
+    for argument in arguments:
+        flag, equals, value = argument.rpartition("=")
+        given.append(f"{flag}{equals}{places.get(value, value)}")
+    with watch(folder / name) as readers:
+        status, _, err = run_tool(tool, *given)
+    assert not readers
+    assert (status, err) == (1, [f"error: {folder / name}: it is not a regular file."])
