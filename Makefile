@@ -11,7 +11,7 @@ STAMP := $(VENV)/installed-from-$(LIBRARIES_KEY)-$(shell cksum < setup.py | cut 
 # A file's tests share what they build, so a file stays in one process; 16 cores need no 16 TensorFlows.
 PARALLEL := --numprocesses=auto --maxprocesses=8 --dist=loadfile
 
-.PHONY: help env lint format test train table bench structure demo demo-release test-slow test-backends test-export test-release dist test-install lock clean
+.PHONY: help env lint format test train table bench structure demo demo-release test-slow test-backends test-export test-release hunt hunt-short dist test-install lock clean
 
 help:
 	@echo "make demo           classify rendered clips with the networks that ship"
@@ -25,6 +25,7 @@ help:
 	@echo "make test-backends  the network on TensorFlow, JAX and PyTorch, in its own environment"
 	@echo "make test-export    the exports to ONNX and PyTorch, whose packages are in a folder of their own"
 	@echo "make test-release   a released network on real clips, where it can be downloaded"
+	@echo "make hunt           5,000 hostile inputs and unlucky moments, about an hour; hunt-short takes 5 minutes"
 	@echo "make dist           build the wheel and the source distribution in dist/, and check them"
 	@echo "make test-install   use the wheel in an environment of its own, without the source tree"
 	@echo "make lock           update requirements.lock (needs uv)"
@@ -126,6 +127,13 @@ test-slow: env
 # The released network is kept in build/release; without a source of it, the tests are skipped.
 test-release: env $(EXPORT_STAMP) $(BACKENDS_STAMP)
 	PYTHONPATH="$(abspath $(EXPORT))" $(BIN)/python -m pytest tests -m release -rs
+
+# Damaged videos, weights and records, odd names, killed jobs: see docs/reliability.md.
+hunt: env
+	$(BIN)/python tests/hunt/hunt.py --cases=5000
+
+hunt-short: env
+	$(BIN)/python tests/hunt/hunt.py --cases=400 --minutes=5
 
 lock:
 	uv pip compile --universal --python-version 3.10 --generate-hashes --no-annotate --no-header \
