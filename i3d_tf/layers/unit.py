@@ -6,11 +6,12 @@ from typing import Any
 import keras
 from keras import KerasTensor
 
+from i3d_tf.layers.convolution import Conv3D
 from i3d_tf.layers.input_range import check_input_size, warn_of_input_range
 from i3d_tf.specs.geometry import Shape
 from i3d_tf.specs.inception_v1 import BATCH_NORM_EPSILON, BATCH_NORM_MOMENTUM
 
-CONVOLUTIONS = {2: keras.layers.Conv2D, 3: keras.layers.Conv3D}
+CONVOLUTIONS = {2: keras.layers.Conv2D, 3: Conv3D}
 
 
 class Unit(keras.layers.Layer):

@@ -40,10 +40,13 @@ class TerminateOnNaN(keras.callbacks.Callback):
         loss = (logs or {}).get("loss", 0.0)
         if not np.isfinite(loss):
             step = self.first_step + batch
+            precision = keras.config.dtype_policy().name
+            remedies = [] if precision == "float32" else [f"--precision=float32, not {precision}"]
+            remedies += ["lower --learning_rates", "other videos"]
             raise FloatingPointError(
                 f"the loss is {loss} at step {step}; its videos are "
-                f"{', '.join(self.paths_of(step))}. The last saved state is from before it. Look "
-                "at these videos, or start in another --workdir with lower --learning_rates."
+                f"{', '.join(self.paths_of(step))}. The last saved state is from before it. Start "
+                f"in another --workdir, with {', or with '.join(remedies)}."
             )
 
 

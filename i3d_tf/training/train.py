@@ -249,8 +249,9 @@ class _Run:
                     callbacks=[*callbacks, stopping],
                     shuffle=False,  # the batches have an order of their own
                 )
-            except KeyboardInterrupt:
-                if stopping.between_steps:
+            except BaseException as error:
+                print(flush=True)  # Keras's progress bar leaves its line open
+                if isinstance(error, KeyboardInterrupt) and stopping.between_steps:
                     self._save(stopping.steps_done)
                     print_lines(
                         f"Saved step {stopping.steps_done} in {self.workdir.path}; the same "

@@ -64,6 +64,16 @@ def test_terminate_on_nan_names_step_and_its_videos(fit):
         fit([guard], [1.0, 1.0, np.nan, 1.0])
 
 
+@pytest.mark.parametrize("precision", ["float32", "mixed_bfloat16"])
+def test_terminate_on_nan_suspects_a_precision_that_is_not_float32(monkeypatch, precision):
+    policy = keras.DTypePolicy(precision)
+    monkeypatch.setattr(keras.config, "dtype_policy", lambda: policy)
+    guard = TerminateOnNaN(0, lambda step: [])
+    with pytest.raises(FloatingPointError, match="another --workdir, with") as error:
+        guard.on_train_batch_end(0, {"loss": np.inf})
+    assert ("--precision=float32" in str(error.value)) == (precision != "float32")
+
+
 def test_terminate_on_nan_ignores_finite_loss(fit):
     fit([TerminateOnNaN(0, lambda step: pytest.fail("asked for the videos"))])
 

@@ -1,0 +1,125 @@
+"""Gradients in bfloat16 against those in float32, from inputs that both hold exactly.
+
+bfloat16 has 8 significant bits; with sums in float32, as here, a gradient is off by less than 1 %
+of its largest value. The fault that this guards against is off by half of it at least.
+"""
+
+import dataclasses
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from i3d_tf.layers.convolution import Conv3D
+from i3d_tf.specs.recipes import RECIPES, STICK_ACTIONS, STICK_SAMPLING
+from i3d_tf.training.model import build_model
+
+TOLERANCE = 0.01  # of the largest value
+REPEATS = 3  # the fault gives another result at every call
+
+
+def in_bfloat16(values):
+    return tf.cast(tf.cast(tf.constant(values, tf.float32), tf.bfloat16), tf.float32)
+
+
+def gradients(layer, inputs, kernel, dtype):
+    """Returns the gradients of the sum of squares of a convolution: to inputs and kernel."""
+    inputs, kernel = tf.cast(inputs, dtype), tf.cast(kernel, dtype)
+    with tf.GradientTape() as tape:
+        tape.watch([inputs, kernel])
+        loss = tf.reduce_sum(tf.cast(layer.convolution_op(inputs, kernel), tf.float32) ** 2)
+    return [tf.cast(each, tf.float32).numpy() for each in tape.gradient(loss, [inputs, kernel])]
+
+
+def largest_error(layer, shape):
+    """Returns the largest error of both gradients, as a part of the largest value."""
+    generator = np.random.default_rng(0)
+    inputs = in_bfloat16(generator.normal(size=(2, *shape)))
+    kernel = in_bfloat16(
+        0.05 * generator.normal(size=(*layer.kernel_size, shape[-1], layer.filters))
+    )
+    wanted = gradients(layer, inputs, kernel, tf.float32)  # tested below
+    return max(
+        float(np.abs(a - b).max() / np.abs(b).max())
+        for _ in range(REPEATS)
+        for a, b in zip(gradients(layer, inputs, kernel, tf.bfloat16), wanted, strict=True)
+    )
+
+
+@pytest.mark.parametrize(
+    ("time", "kernel_time", "stride"),
+    [(1, 3, 1), (2, 3, 1), (3, 3, 1), (4, 3, 1), (3, 4, 1), (2, 7, 1), (7, 7, 2), (8, 7, 2)],
+)
+def test_gradients_in_bfloat16_are_those_in_float32(time, kernel_time, stride):
+    layer = Conv3D(8, (kernel_time, 3, 3), (stride, 1, 1), padding="same")
+    assert largest_error(layer, (time, 5, 5, 4)) < TOLERANCE
+
+
+def gradient_of_kernel(inputs, upstream, kernel_time, stride):
+    """Computes the gradient of a kernel of (time, 1, 1) from its definition; SAME padding."""
+    time, steps = inputs.shape[1], upstream.shape[1]
+    total = max((steps - 1) * stride + kernel_time - time, 0)
+    padded = np.pad(inputs, ((0, 0), (total // 2, total - total // 2), (0, 0)))
+    return sum(
+        np.stack([padded[:, step * stride + k].T @ upstream[:, step] for k in range(kernel_time)])
+        for step in range(steps)
+    )
+
+
+@pytest.mark.parametrize(("time", "stride"), [(5, 2), (7, 2), (8, 2), (2, 1), (7, 1)])
+def test_gradient_in_float32_is_that_of_the_definition(time, stride):
+    layer = Conv3D(8, (7, 1, 1), (stride, 1, 1), padding="same")
+    generator = np.random.default_rng(0)
+    inputs = generator.normal(size=(2, time, 4)).astype(np.float32)
+    upstream = generator.normal(size=(2, -(-time // stride), 8)).astype(np.float32)
+    wanted = gradient_of_kernel(inputs, upstream, 7, stride)
+    for _ in range(REPEATS):
+        kernel = tf.zeros((7, 1, 1, 4, 8))
+        with tf.GradientTape() as tape:
+            tape.watch(kernel)
+            outputs = layer.convolution_op(tf.constant(inputs[:, :, None, None]), kernel)
+        gradient = tape.gradient(outputs, kernel, upstream[:, :, None, None])
+        np.testing.assert_allclose(gradient[:, 0, 0], wanted, atol=1e-5)
+
+
+def test_gradient_of_a_function_of_any_number_of_frames():
+    layer = Conv3D(8, 3, padding="same", dtype="mixed_bfloat16")
+    layer.build((None, None, 5, 5, 4))
+
+    @tf.function(input_signature=[tf.TensorSpec((None, None, 5, 5, 4))])
+    def gradient(inputs):
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_sum(tf.cast(layer(inputs), tf.float32) ** 2)
+        return tape.gradient(loss, layer.kernel.value)
+
+    inputs = in_bfloat16(np.random.default_rng(0).normal(size=(2, 2, 5, 5, 4)))
+    rounded = in_bfloat16(layer.kernel.numpy())
+    wanted = gradients(layer, inputs, rounded, tf.float32)[1]
+    assert np.abs(gradient(inputs).numpy() - wanted).max() < TOLERANCE * np.abs(wanted).max()
+
+
+@pytest.mark.parametrize("model", STICK_SAMPLING)
+def test_every_convolution_of_a_recipe_has_its_gradient_in_bfloat16(model, monkeypatch):
+    recipe = dataclasses.replace(
+        RECIPES[STICK_ACTIONS],
+        model=model,
+        **STICK_SAMPLING[model],
+        stream={"two_stream": "flow", "fused_3d": "joint"}.get(model, "rgb"),
+        width_multiplier=0.125,
+    )
+    layers = {}
+
+    def remember(layer, inputs):
+        layers.setdefault((layer.kernel_size, layer.strides, tuple(inputs.shape[1:])), layer)
+        return convolve(layer, inputs)
+
+    convolve = keras.layers.Conv3D.call
+    monkeypatch.setattr(keras.layers.Conv3D, "call", remember)
+    clips = {s: np.zeros((1, *recipe.clip_shape(s, recipe.train_frames))) for s in recipe.streams}
+    network = build_model(recipe, 12)
+    network(clips if len(clips) > 1 else clips[recipe.stream])
+    monkeypatch.undo()
+    errors = {key: largest_error(layer, key[-1]) for key, layer in layers.items()}
+    assert {key: error for key, error in errors.items() if error >= TOLERANCE} == {}
+    assert bool(layers) == (model not in ("two_stream", "convnet_lstm"))
