@@ -5,30 +5,24 @@ import sys
 import keras
 from keras import KerasTensor
 
-from i3d_tf.layers.padded_conv import pad_space, pad_time
+from i3d_tf.layers.padded_conv import same_padding
 
 
 class Conv3D(keras.layers.Conv3D):
-    """`keras.layers.Conv3D`, padding "same", with padding of its own where oneDNN's is at fault.
-
-    (N, T, H, W, C) -> (N, T', H', W', filters).
+    """`keras.layers.Conv3D` of (N, T, H, W, C), with its own gradient where oneDNN is at fault.
 
     TensorFlow 2.21 on a CPU computes garbage, up to NaN, for the gradient of a kernel that spans as
-    many steps as the clip or more: in bfloat16, where the processor has such instructions
-    (AVX512-BF16, AMX), and with strides in float32, too. A kernel of 3 steps sees 2 in `Mixed_5b`
-    and `Mixed_5c` of clips of 9 to 16 frames. Without padding the gradient is right, so zeros are
-    put around the clip before. Outputs and gradients of inputs are right either way.
+    many steps as the clip or more, with SAME padding: in bfloat16, where the processor has such
+    instructions (AVX512-BF16, AMX), and with strides in float32, too. A kernel of 3 steps sees 2 in
+    `Mixed_5b` and `Mixed_5c` of clips of 9 to 16 frames. Outputs and gradients of inputs are right,
+    and so is the kernel's without padding: it is computed from a clip with zeros around it.
     """
 
     def convolution_op(self, inputs: KerasTensor, kernel: KerasTensor) -> KerasTensor:
         """Convolves: (N, T, H, W, C) -> (N, T', H', W', filters)."""
-        if not self._is_affected(inputs):
-            return super().convolution_op(inputs, kernel)
-        inputs = pad_time(inputs, self.kernel_size[0], self.strides[0], "zero")
-        inputs = pad_space(inputs, self.kernel_size[1:], self.strides[1:])
-        return keras.ops.conv(
-            inputs, kernel, strides=self.strides, padding="valid", data_format=self.data_format
-        )
+        if self._is_affected(inputs):
+            return _convolve_same(inputs, kernel, self.kernel_size, self.strides)
+        return super().convolution_op(inputs, kernel)
 
     def _is_affected(self, inputs):
         if isinstance(inputs, KerasTensor) or keras.backend.backend() != "tensorflow":
@@ -36,13 +30,46 @@ class Conv3D(keras.layers.Conv3D):
         time, kernel_time = inputs.shape[1], self.kernel_size[0]
         is_bfloat16 = keras.backend.standardize_dtype(inputs.dtype) == "bfloat16"
         return (
-            kernel_time > 1
+            self.padding == "same"
+            and kernel_time > 1
             and (is_bfloat16 or self.strides[0] > 1)
             and (is_bfloat16 if time is None else time <= kernel_time)
-            and not _has_gpu()
+            and not _tensorflow().config.list_physical_devices("GPU")
         )
 
 
-def _has_gpu():
-    tensorflow = sys.modules["tensorflow"]  # which Keras has imported
-    return bool(tensorflow.config.list_physical_devices("GPU"))
+def _tensorflow():
+    return sys.modules["tensorflow"]  # Keras has imported it, and other backends do without
+
+
+def _convolve_same(inputs, kernel, kernel_size, strides):
+    """Convolves as `tf.nn.conv3d` with SAME padding does; see `Conv3D`."""
+    tf = _tensorflow()
+    steps = (1, *strides, 1)
+
+    @tf.custom_gradient
+    def convolve(inputs, kernel):
+        def gradients(upstream):
+            to_inputs = tf.raw_ops.Conv3DBackpropInputV2(
+                input_sizes=tf.shape(inputs),
+                filter=kernel,
+                out_backprop=upstream,
+                strides=steps,
+                padding="SAME",
+            )
+            lengths = keras.ops.shape(inputs)[1:4]
+            widths = [
+                same_padding(*axis) for axis in zip(lengths, kernel_size, strides, strict=True)
+            ]
+            to_kernel = tf.raw_ops.Conv3DBackpropFilterV2(
+                input=tf.pad(inputs, [(0, 0), *widths, (0, 0)]),
+                filter_sizes=tf.shape(kernel),
+                out_backprop=upstream,
+                strides=steps,
+                padding="VALID",
+            )
+            return to_inputs, to_kernel
+
+        return tf.nn.conv3d(inputs, kernel, steps, "SAME"), gradients
+
+    return convolve(inputs, tf.convert_to_tensor(kernel, inputs.dtype))

@@ -83,20 +83,27 @@ def test_gradient_in_float32_is_that_of_the_definition(time, stride):
         np.testing.assert_allclose(gradient[:, 0, 0], wanted, atol=1e-5)
 
 
-def test_gradient_of_a_function_of_any_number_of_frames():
+@pytest.mark.parametrize("shape", [(2, 5, 6), (None, 5, 6), (None, None, None)])
+def test_gradients_of_a_compiled_function_of_any_shape(shape):
+    """Compiled, because TensorFlow joins operations such as padding and convolution then."""
     layer = Conv3D(8, 3, padding="same", dtype="mixed_bfloat16")
-    layer.build((None, None, 5, 5, 4))
+    layer.build((None, None, None, None, 4))
 
-    @tf.function(input_signature=[tf.TensorSpec((None, None, 5, 5, 4))])
-    def gradient(inputs):
+    @tf.function(input_signature=[tf.TensorSpec((None, *shape, 4))])
+    def outputs_and_gradients(inputs):
         with tf.GradientTape() as tape:
-            loss = tf.reduce_sum(tf.cast(layer(inputs), tf.float32) ** 2)
-        return tape.gradient(loss, layer.kernel.value)
+            tape.watch(inputs)
+            outputs = layer(inputs)
+            loss = tf.reduce_sum(tf.cast(outputs, tf.float32) ** 2)
+        return outputs, tape.gradient(loss, [inputs, layer.kernel.value])
 
-    inputs = in_bfloat16(np.random.default_rng(0).normal(size=(2, 2, 5, 5, 4)))
-    rounded = in_bfloat16(layer.kernel.numpy())
-    wanted = gradients(layer, inputs, rounded, tf.float32)[1]
-    assert np.abs(gradient(inputs).numpy() - wanted).max() < TOLERANCE * np.abs(wanted).max()
+    inputs = in_bfloat16(np.random.default_rng(0).normal(size=(2, 2, 5, 6, 4)))
+    kernel = in_bfloat16(layer.kernel.numpy())
+    outputs, found = outputs_and_gradients(inputs)
+    wanted = tf.nn.conv3d(inputs, kernel, [1] * 5, "SAME")
+    np.testing.assert_allclose(tf.cast(outputs, tf.float32), wanted, atol=TOLERANCE)
+    for gradient, right in zip(found, gradients(layer, inputs, kernel, tf.float32), strict=True):
+        assert np.abs(gradient - right).max() < TOLERANCE * np.abs(right).max()
 
 
 @pytest.mark.parametrize("model", STICK_SAMPLING)
