@@ -12,6 +12,7 @@ import av
 from av.stream import Disposition
 
 from i3d_tf.system.files import open_regular
+from i3d_tf.video.container_check import ContainerCheck, start_check
 from i3d_tf.video.errors import VideoError, reason_of
 from i3d_tf.video.limits import (
     MAX_BYTES,
@@ -21,6 +22,7 @@ from i3d_tf.video.limits import (
     MAX_STRETCH,
 )
 from i3d_tf.video.mp4_index import find_contradiction
+from i3d_tf.video.packet_check import packet_check
 
 # How much earlier than its header says a video may end, in seconds. Headers round, and count the
 # last frame's duration differently; a file cut short nearly always misses more, or ends in a half
@@ -70,7 +72,7 @@ class VideoContainer:
     is_strict: bool
     num_bytes: int
     stated_end: Fraction | None
-    longest_pause: Fraction
+    longest_pause: float
 
     def __init__(self, path: str, file: BinaryIO):
         """Opens a file.
@@ -89,12 +91,12 @@ class VideoContainer:
         self.num_bytes = file.seek(0, io.SEEK_END)
         self._open()
         self.stated_end = _stated_end(self.av_container, self.stream)
-        self.longest_pause = Fraction(MAX_FRAME_SECONDS)
+        self.longest_pause = float(MAX_FRAME_SECONDS)
         if self.av_container.format.name.startswith("mov"):
             self._check_time_stamps()
         elif self.stated_end is not None:
             by_header = MAX_STRETCH * self.stated_end + MAX_DIFFERENCE
-            self.longest_pause = min(self.longest_pause, by_header)
+            self.longest_pause = min(self.longest_pause, float(by_header))
 
     def rewind(self) -> None:
         """Opens the file anew, at its start: seeking to the start is not exact in every format."""
@@ -110,6 +112,7 @@ class VideoContainer:
         Returns:
             Whether FFmpeg could do so.
         """
+        self._is_at_start = False
         try:
             target = math.floor(seconds / Fraction(self.stream.time_base or 1))
             self.av_container.seek(target, stream=self.stream)
@@ -122,6 +125,15 @@ class VideoContainer:
         self.is_strict = False
         self.rewind()
 
+    def start_check(self, packet: av.Packet) -> ContainerCheck | None:
+        """Starts a check of the file's structure, see `i3d_tf.video.container_check`.
+
+        Args:
+            packet: The first that was read since the file was opened, or since the last seek.
+        """
+        start = 0 if self._is_at_start else packet.pos or 0
+        return start_check(self._file, self.av_container.format.name, self.stream.id, start)
+
     def _check_time_stamps(self):
         position = self._file.tell()
         contradiction = find_contradiction(self._file, self.stream.id)
@@ -131,6 +143,7 @@ class VideoContainer:
             raise VideoError(self.path, contradiction)
 
     def _open(self):
+        self._is_at_start = True
         self._file.seek(0)
         self.av_container = _open_av_container(self.path, self._file)
         try:
@@ -278,34 +291,52 @@ class Demuxer:
     """The packets of a video stream, and whether the file ended before its time.
 
     Iterating gives the packets, then None, which makes a decoder give the frames that it holds.
+
+    Attributes:
+        is_damaged: Whether the last packet, or the file between it and the one before, is damaged,
+            by checks of what FFmpeg passes over.
     """
+
+    is_damaged: bool
 
     def __init__(self, container: VideoContainer):
         """Starts where the container stands."""
+        self.is_damaged = False
         self._container = container
         self._broken = False
         self._video_end = self._end = None  # seconds, on the file's own clock
 
     def __iter__(self) -> Iterator[av.Packet | None]:
-        ends_corrupt = False
+        ends_corrupt, check = False, None
+        is_damaged = packet_check(self._container.stream.codec_context)
         stream_index = self._container.stream.index
         try:
             # All streams are read: whether a longer sound track goes on tells a short video from a
             # cut.
-            for packet in self._container.av_container.demux():
+            for number, packet in enumerate(self._container.av_container.demux()):
+                if number == 0:
+                    check = self._container.start_check(packet)
                 self._note_end(packet)
                 if packet.stream_index != stream_index or not packet.size:
                     continue  # an empty packet would tell the decoder that the video is over
+                self.is_damaged = False
+                if check is not None and packet.pos is not None:
+                    self.is_damaged = check.is_damaged_before(packet.pos + packet.size)
+                if is_damaged is not None and not self.is_damaged:
+                    self.is_damaged = is_damaged(bytes(packet))
                 yield packet
                 if self._broken:
                     break
                 ends_corrupt = packet.is_corrupt
+            else:
+                self._broken = check is not None and check.is_damaged_to_end()
             self._broken = self._broken or ends_corrupt
         except av.error.FFmpegError:
             self._broken = True
         except IndexError:
             # PyAV, which at the very end asks for streams that a damaged file added on the way.
             pass
+        self.is_damaged = False
         yield None
 
     def stop(self) -> None:

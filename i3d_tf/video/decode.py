@@ -367,32 +367,37 @@ class _DamageError(Exception):
 def _decode_on(container, wanted):
     """Yields frames as `_decode` does; raises _DamageError where the container is strict."""
     packets, bounds = Demuxer(container), _Bounds(container)
-    latest, damaged, is_missing = None, False, False
+    latest, damaged, is_missing, sound_until = None, False, False, None
     for packet in packets:
+        is_lost = packets.is_damaged
         try:
             av_frames = container.stream.decode(packet)
-        except av.error.FFmpegError as error:
-            if container.is_strict:
-                raise _DamageError from error
+        except av.error.FFmpegError:
             # A recording may start between key frames, before the first decodable frame.
-            damaged = latest is not None
-            is_missing = damaged and (wanted is None or latest.time >= wanted)
-            continue
+            av_frames, is_lost = [], is_lost or latest is not None
+            if container.is_strict:
+                raise _DamageError from None
+        if is_lost:
+            if container.is_strict:
+                raise _DamageError
+            damaged = True
+            is_missing = wanted is None or (latest is not None and latest.time >= wanted)
         for av_frame in av_frames:
             if av_frame.is_corrupt and container.is_strict:
                 raise _DamageError
             # Frames that follow a damaged one are made from it, until the next key frame.
             damaged = av_frame.is_corrupt or (damaged and not av_frame.key_frame)
             frame = _with_time(av_frame, damaged or is_missing, latest, container)
-            bounds.check(frame, latest)
+            bounds.check(frame)
             # A frame that goes back in time is near to nothing that is still to come.
             if latest is None or frame.time > latest.time:
                 yield frame
                 latest = frame
+                sound_until = sound_until if frame.damaged else frame.time
         if av_frames and is_missing:  # the frame behind the gap shows how long the one before lasts
             packets.stop()
     if packets.ended_early() or is_missing:
-        where = "at its start" if latest is None else f"after {float(latest.time):.2f} s"
+        where = "at its start" if sound_until is None else f"after {float(sound_until):.2f} s"
         raise VideoError(container.path, f"it is damaged or cut short {where}")
     bounds.check_stillness()
 
@@ -406,24 +411,28 @@ class _Bounds:
     """
 
     def __init__(self, container):
-        self._path, self._longest_pause = container.path, container.longest_pause
-        self._previous_time = None
+        self._path, self._longest_pause = container.path, float(container.longest_pause)
+        self._shown_from = self._previous_time = None  # seconds; floats, which are fast
         self._num_frames = self._num_still = self._num_pixels = 0
         by_size = MAX_DECODED_PIXELS_PER_BYTE * container.num_bytes
         self._max_pixels = max(MAX_DECODED_PIXELS, by_size)
 
-    def check(self, frame, latest):
-        """Refuses a frame that breaks a bound; `latest` is the one that is shown until then."""
-        if latest is not None:
-            pause = frame.time - latest.time
+    def check(self, frame):
+        """Refuses a frame that breaks a bound."""
+        time = float(frame.time)
+        if self._shown_from is None:
+            self._shown_from = time
+        else:
+            pause = time - self._shown_from
             if pause > self._longest_pause:
                 self._refuse(
-                    "its time stamps contradict it: they show the frame at "
-                    f"{float(latest.time):.2f} s for {float(pause):.6g} s, and the longest pause "
-                    f"of such a file is {float(self._longest_pause):.4g} s"
+                    f"its time stamps contradict it: they show the frame at {self._shown_from:.2f} "
+                    f"s for {pause:.6g} s, and the longest pause of such a file is "
+                    f"{self._longest_pause:.4g} s"
                 )
-            self._num_still += frame.time - self._previous_time < MIN_FRAME_INTERVAL
-        self._previous_time = frame.time
+            self._num_still += time - self._previous_time < MIN_FRAME_INTERVAL
+            self._shown_from = max(time, self._shown_from)
+        self._previous_time = time
         self._num_frames += 1
         if self._num_frames % FRAMES_TO_JUDGE == 0:
             self.check_stillness()
@@ -454,7 +463,7 @@ def _with_time(av_frame, damaged, previous, container):
     else:
         time = Fraction(0) if previous is None else previous.time + previous.duration
     duration = av_frame.duration * time_base if av_frame.duration else container.frame_interval
-    if duration > container.longest_pause:
+    if float(duration) > container.longest_pause:
         # Only the last frame is shown for its own duration, and some files let it last for years.
         duration = Fraction(1, DEFAULT_FRAME_RATE) if previous is None else time - previous.time
     return DecodedFrame(time, duration, av_frame, damaged)

@@ -24,7 +24,7 @@ MAX_FRAME_SECONDS = 600
 # And one most of whose frames stand still, which is to come no later than this after the frame
 # before: no camera that writes its true time is as fast, but a few frames of sound videos have one
 # time. It is judged at the end, and each time that so many frames were decoded.
-MIN_FRAME_INTERVAL = Fraction(1, 10_000)
+MIN_FRAME_INTERVAL = 1e-4
 FRAMES_TO_JUDGE = 100
 # What decoding may yield before it is refused, whatever the size of the file: 90 minutes of
 # 1920 x 1080 at 25 per second; and per byte of a larger file: 3 kbit/s of such a video. A few bytes

@@ -267,7 +267,7 @@ def test_read_clip_refuses_frames_made_from_damaged_ones(
         packet = [packet for packet in container.demux() if packet.size][20]
         middle = packet.pos + packet.size // 2
     damaged = video[:middle] + bytes(8) + video[middle + 8 :]
-    with pytest.raises(VideoError, match=r"<bytes>: it is damaged at 0\.80 s"):
+    with pytest.raises(VideoError, match=r"<bytes>: it is damaged or cut short after 0\.76 s"):
         read_clip(damaged)
     with pytest.raises(VideoError, match=r"<bytes>: it is damaged at 1\.20 s"):
         read_clip(damaged, start=1.2)
