@@ -26,6 +26,10 @@ def check_archive(archive: zipfile.ZipFile) -> None:
 
     Raises:
         ValueError: They unpack to too much.
+        BadZipFile: A member is outside of the file, which reading it would not say.
     """
     packed = 0 if archive.fp is None else archive.fp.seek(0, os.SEEK_END)
-    check_expansion(sum(member.file_size for member in archive.infolist()), packed)
+    members = archive.infolist()
+    if not all(0 <= member.header_offset < packed for member in members):
+        raise zipfile.BadZipFile("a part of it is said to be outside of it")
+    check_expansion(sum(member.file_size for member in members), packed)

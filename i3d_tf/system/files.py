@@ -51,8 +51,8 @@ def check_regular(path) -> os.stat_result:
     """
     try:
         found = os.stat(path)
-    except ValueError as error:
-        raise _file_error(FileNotFoundError, path, "its name has a zero byte") from error
+    except ValueError as error:  # a zero byte, or what is no text
+        raise _file_error(FileNotFoundError, path, "no file can have this name") from error
     except OSError as error:
         raise _system_error(path, error) from error
     return _check_mode(path, found)
@@ -118,16 +118,16 @@ def _hash(path, digest):
 def path_problem(path) -> str | None:
     """Returns why there can be no file of a path, which need not exist; None where there can."""
     path = os.fspath(path)
-    if "\0" in path:
-        return "its name has a zero byte"
-    longest = max(len(os.fsencode(name)) for name in path.split(os.sep))
+    try:
+        longest = max(len(os.fsencode(name)) for name in path.split(os.sep))
+        os.lstat(path)
+    except ValueError:  # a zero byte, or what is no text
+        return "no file can have this name"
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG and longest <= MAX_NAME_BYTES:
+            return f"its path has {len(os.fsencode(path))} bytes, which is too long"
     if longest > MAX_NAME_BYTES:  # where a folder is missing, the system does not look at the name
         return f"its name has {longest} bytes, which is too long"
-    try:
-        os.lstat(path)
-    except OSError as error:
-        if error.errno == errno.ENAMETOOLONG:
-            return f"its path has {len(os.fsencode(path))} bytes, which is too long"
     return None
 
 

@@ -72,7 +72,10 @@ def file_state(path: str) -> FileState:
     if "://" in path:
         found = _gfile_call(path, "stat")
         return FileState(found.length, found.mtime_nsec)
-    found = os.stat(path)
+    try:
+        found = os.stat(path)
+    except ValueError as error:  # a zero byte, or what is no text
+        raise FileNotFoundError(f"{path}: no file can have this name.") from error
     return FileState(found.st_size, found.st_mtime_ns)
 
 

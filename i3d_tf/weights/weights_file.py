@@ -96,7 +96,7 @@ def _shapes_of_layers(path):
                 layers.visititems(add)
     except WeightsError as error:
         raise WeightsError(f"{path}: {error}") from error
-    except (OSError, RuntimeError, KeyError, ValueError) as error:  # h5py's, for damaged files
+    except Exception as error:  # h5py raises anything for damaged files, SystemError included
         reason = str(error).strip("'\"")
         raise WeightsError(f"{path}: not a readable HDF5 file ({reason}).") from error
     return shapes

@@ -151,7 +151,7 @@ def load_weights_file(
         )
     try:
         model.load_weights(path)
-    except (ValueError, OSError, KeyError, RuntimeError) as error:
+    except Exception as error:  # a damaged file fails anywhere, in any way
         raise WeightsError(f"{path}: does not fit {name!r} ({_reason(error)}).") from error
     check_model(path, model)
     return model

@@ -30,6 +30,12 @@ def test_name_that_is_no_text_is_read_again(tmp_path):
     assert read_checks(write(tmp_path / "list.jsonl", check(path)))[0].path == path
 
 
+@pytest.mark.parametrize("name", ["a\0b.mp4", "\ud800.mp4"])
+def test_names_that_no_file_can_have_are_outdated(tmp_path, name):
+    record = VideoCheck(str(tmp_path / name), None, None, 5, 6, "it is empty (0 bytes)")
+    assert Quarantine(write(tmp_path / "list.jsonl", record)).outdated == 1
+
+
 def test_quarantine_moves_with_its_dataset(make_tree):
     folder = make_tree(["here/videos/1.mp4"])
     write(folder / "here/list.jsonl", check(folder / "here/videos/1.mp4"))

@@ -31,3 +31,14 @@ def test_check_archive_counts_all_members(monkeypatch):
         pytest.raises(ValueError, match="unpack to 131,073"),
     ):
         check_archive(archive)
+
+
+def test_check_archive_refuses_members_outside_of_the_file():
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("a", b"content")
+    for offset in (-1, 2**20):
+        with zipfile.ZipFile(file) as archive:
+            archive.infolist()[0].header_offset = offset
+            with pytest.raises(zipfile.BadZipFile, match="said to be outside of it"):
+                check_archive(archive)

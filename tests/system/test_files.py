@@ -95,11 +95,12 @@ def test_sha256_reads_files_longer_than_a_block(tmp_path):
 def special_files(tmp_path):
     """Path to the reason for which it is refused, of everything that is no regular file."""
     reasons = {}
-    for name in ("pipe", "socket", "folder", "missing", "zero\0byte"):
+    for name in ("pipe", "socket", "folder", "missing", "zero\0byte", "\ud800"):
         reasons[tmp_path / name] = {
             "folder": "it is a folder, not a file",
             "missing": "no such file or directory",
-            "zero\0byte": "its name has a zero byte",
+            "zero\0byte": "no file can have this name",
+            "\ud800": "no file can have this name",
         }.get(name, "it is not a regular file")
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "folder").mkdir()
