@@ -51,6 +51,7 @@ THINGS = (
     *("dangling link", "link to itself", "link to a folder", "link to a video", "pipe", "socket"),
     *("device", "folder", "empty file", "text", "closed file", "closed folder", "link upwards"),
 )
+EMPTY_FOLDERS = {"folder", "closed folder", "link to a folder", "link upwards"}
 TOOLS = ("compute_flow", "compute_flow", "check_videos", "predict", "extract_features")
 FVD = ("--checkpoint=tiny_rgb", "--checkpoint_dir=checkpoints", "--frames=9", "--size=32")
 # Flags that take a path: tool, the flag, and what else the tool needs.
@@ -176,6 +177,9 @@ class Names(Kind):
     def _answer(self, case, tool, folder, by_folder, odd, sound):
         names = sorted(os.listdir(folder), key=os.fsencode)
         named = [folder] if by_folder else ["--", *(folder / name for name in names)]
+        if not by_folder and case.chance(0.5):
+            os.chdir(folder)
+            named = ["--", *names]
         output = case.folder / "out"
         network = ("--rgb_checkpoint=tiny_rgb", f"--checkpoint_dir={case.material}/checkpoints")
         if tool == "compute_flow":
@@ -198,6 +202,8 @@ class Names(Kind):
             case.found(WRONG, f"{tool}: status {run.status} for sound videos: {run.err[-3:]}")
         shown = "\n".join([*run.out, *run.err])
         stopped = [line for line in run.err if line.startswith("error: ")]
+        if not by_folder and EMPTY_FOLDERS & set(odd):  # named, and without a video: all is refused
+            return
         if made is not None and not any(name.startswith("zz good") for name in made):
             case.found(WRONG, f"{tool}: the good video was not done: {run.err[-2:]}")
         if tool == "predict" and f"{GOOD}  (" not in shown:
