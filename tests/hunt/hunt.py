@@ -11,6 +11,7 @@ exit status is 1 if there is any.
 import argparse
 import os
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -33,6 +34,9 @@ PROGRESS_SECONDS = 30.0
 def main(arguments=None) -> int:
     """Reads the command line, hunts, and prints the table; returns the exit status."""
     options = _parse(arguments)
+    if __name__ == "__main__":
+        for number in (signal.SIGINT, signal.SIGTERM):  # also where a shell ignores the first
+            signal.signal(number, signal.default_int_handler)
     folder = Path(tempfile.mkdtemp(prefix="hunt-", dir=options.folder))
     names = [options.kind] if options.kind else options.kinds
     keep = options.case is not None
