@@ -68,6 +68,7 @@ class StopOnInterrupt(keras.callbacks.Callback):
         self.steps_done = first_step
         self.between_steps = False
         self._stop = None  # the exception to raise between two steps
+        self._has_raised = False
         self._handlers: dict[int, Any] = {}
 
     def __enter__(self) -> "StopOnInterrupt":
@@ -76,25 +77,32 @@ class StopOnInterrupt(keras.callbacks.Callback):
             self._handlers = {number: signal.signal(number, self._handle) for number in STOPS}
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, kind, *_):
         for number, handler in self._handlers.items():
             signal.signal(number, handler)
+        if kind is None and not self._has_raised:  # a signal that came just now
+            self.raise_if_stopped()
 
     def _handle(self, number, _):
         if self._stop is not None:
+            self._has_raised = True
             raise self._stop
         self._stop = STOPS[number]()
         print("\nStopping after this step ...", file=sys.stderr)
 
     def on_train_batch_end(self, batch: int, logs: Mapping | None = None):
-        """Counts the step, and stops training if a signal came.
+        """Counts the step, and stops training if a signal came; see `raise_if_stopped`."""
+        self.steps_done += 1
+        self.raise_if_stopped()
+
+    def raise_if_stopped(self):
+        """Stops training between two steps if a signal came; also after the last step of `fit`.
 
         Raises:
             KeyboardInterrupt: A signal came; `Terminated` for SIGTERM.
         """
-        self.steps_done += 1
         if self._stop is not None:
-            self.between_steps = True
+            self.between_steps = self._has_raised = True
             raise self._stop
 
 

@@ -249,6 +249,7 @@ class _Run:
                     callbacks=[*callbacks, stopping],
                     shuffle=False,  # the batches have an order of their own
                 )
+                stopping.raise_if_stopped()
             except BaseException as error:
                 print(flush=True)  # Keras's progress bar leaves its line open
                 if isinstance(error, KeyboardInterrupt) and stopping.between_steps:

@@ -29,6 +29,8 @@ class Records(Kind):
 
     def prepare(self, folder: Path):
         """Unpacks the files of version 0.1, and writes lists of the datasets."""
+        from i3d_tf.features.feature_file import read_features, write_features
+
         unpack(folder)
         data = folder / "data"
         videos = sorted(data.rglob("*.mp4"))
@@ -42,6 +44,8 @@ class Records(Kind):
         clips = np.arange(2 * 9 * 8 * 8 * 3, dtype=np.uint32).astype(np.uint8)
         np.save(folder / "clips.npy", clips.reshape(2, 9, 8, 8, 3))
         save_npz(folder / "clips.npz", clips=clips.reshape(2, 9, 8, 8, 3))
+        features = folder / "features/moving.h5"  # version 0.1 had no checksum in it
+        write_features(features, read_features(features))
         (folder / "run/unreadable.json").write_text(json.dumps({"a.mp4": "cut", "b.mp4": "empty"}))
 
     @staticmethod

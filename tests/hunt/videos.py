@@ -58,7 +58,7 @@ PLACES = ("header", "index", "middle", "end")
 BOXES = (b"mvhd", b"tkhd", b"mdhd", b"stts", b"ctts", b"stsz", b"stsc", b"stco", b"stss", b"elst")
 # Where sizes and times are in other formats: what stands before them.
 MARKS = {
-    "avi": (b"avih", b"strh", b"strf", b"idx1", b"LIST"),
+    "avi": (b"avih", b"strh", b"idx1", b"LIST"),
     "flv": (b"duration", b"framerate", b"filesize", b"FLV"),
     "gif": (b"\x21\xf9\x04", b"\x2c", b"GIF89a"),
     "ogv": (b"OggS",),

@@ -101,6 +101,26 @@ def test_second_signal_does_not_wait(fit):
     assert not stopping.between_steps
 
 
+class AtEnd(keras.callbacks.Callback):
+    """Sends a signal after the last step."""
+
+    def on_train_end(self, logs=None):
+        interrupt()
+
+
+def test_signal_after_the_last_step_is_not_lost(fit):
+    with StopOnInterrupt(10) as stopping:
+        fit([stopping, AtEnd()])
+        with pytest.raises(KeyboardInterrupt):
+            stopping.raise_if_stopped()
+    assert (stopping.steps_done, stopping.between_steps) == (16, True)
+
+
+def test_signal_at_the_end_of_the_context_is_not_lost():
+    with pytest.raises(KeyboardInterrupt), StopOnInterrupt(0):
+        interrupt()
+
+
 def test_stop_on_interrupt_counts_steps(fit):
     with StopOnInterrupt(10) as stopping:
         fit([stopping])

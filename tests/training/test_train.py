@@ -164,6 +164,20 @@ def spy_on_epochs(shown):
     return spied
 
 
+def test_signal_after_the_last_step_before_an_evaluation_saves_and_stops(
+    tiny_recipe, squares_dir, tmp_path, monkeypatch
+):
+    recipe = dataclasses.replace(tiny_recipe, steps=4, evaluate_every=2)
+    options = TrainOptions(data_dir=str(squares_dir), workdir=str(tmp_path))
+    monkeypatch.setattr(
+        Scalars, "on_train_end", lambda *_: signal.raise_signal(signal.SIGINT), raising=False
+    )
+    with pytest.raises(KeyboardInterrupt):
+        train(recipe, options)
+    assert Workdir(tmp_path).latest()[0] == 2
+    assert Workdir(tmp_path).history() == []
+
+
 def test_fewer_steps_than_are_done_are_refused(tiny_recipe, squares_dir, tmp_path, train_until):
     options = TrainOptions(data_dir=str(squares_dir), workdir=str(tmp_path))
     train_until(2, tiny_recipe, options)
