@@ -139,8 +139,8 @@ class FeatureStatistics:
             ValueError: It is not such a file, or is damaged.
             OSError: It cannot be opened.
         """
-        try:
-            with open_regular(path) as file:
+        with open_regular(path) as file:
+            try:
                 with zipfile.ZipFile(file) as archive:
                     check_archive(archive)
                     size = sum(member.file_size for member in archive.infolist())
@@ -152,15 +152,14 @@ class FeatureStatistics:
                         arrays[name] for name in ("mean", "covariance", "count")
                     )
                     metadata = json.loads(str(arrays["about"]))
-            count = _checked_count(count)
-            _check_loaded(mean, covariance, metadata)
-        except OSError:
-            raise
-        except Exception as error:  # a damaged file fails anywhere, in any way
-            raise ValueError(
-                f"{path}: the file does not hold feature statistics, or is damaged ({error}). "
-                "Compute them again."
-            ) from error
+                count = _checked_count(count)
+                _check_loaded(mean, covariance, metadata)
+            except Exception as error:  # a damaged file fails anywhere, in any way
+                reason = " ".join(str(error).split())[:200] or type(error).__name__
+                raise ValueError(
+                    f"{path}: the file does not hold feature statistics, or is damaged "
+                    f"({reason}). Compute them again."
+                ) from error
         statistics = cls(metadata)
         statistics._merge(count, mean, covariance * (count - 1))
         return statistics

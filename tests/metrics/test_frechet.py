@@ -260,6 +260,16 @@ def test_load_refuses_a_damaged_file(tmp_path):
         FeatureStatistics.load(path)
 
 
+def test_load_names_a_damaged_file_in_one_short_line(tmp_path):
+    path = tmp_path / "a.npz"
+    FeatureStatistics.of(normal(9, 9)).save(path)
+    whole = path.read_bytes()
+    for at in range(0, len(whole), 41):
+        path.write_bytes(whole[:at] + whole[at + 20 :])
+        with pytest.raises(ValueError, match=r"^[^\n]*a\.npz: [^\n]{,300}$"):
+            FeatureStatistics.load(path)
+
+
 def test_load_of_a_missing_file(tmp_path):
     assert not is_statistics_file(tmp_path / "a.npz")
     with pytest.raises(FileNotFoundError):
