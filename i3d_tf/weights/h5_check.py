@@ -49,13 +49,15 @@ def check_h5(file: os.PathLike | str | IO[bytes], size: int) -> None:
 
 
 def check_dataset(dataset: "h5py.Dataset") -> None:
-    """Checks that a dataset is in its file, in pieces that are not larger than it.
+    """Checks that a dataset is in its file, in pieces that are not larger than it, and is real.
 
     Raises:
         WeightsError: It is not.
     """
     if dataset.is_virtual or dataset.external:
         raise WeightsError(f"{dataset.name} refers to another file.")
+    if dataset.dtype.kind == "c":  # Keras would take the real parts alone
+        raise WeightsError(f"{dataset.name} has values that are not real numbers.")
     if dataset.chunks:
         chunk_bytes = prod(dataset.chunks) * dataset.dtype.itemsize
         if chunk_bytes > max(MAX_CHUNK_BYTES, _bytes(dataset)):

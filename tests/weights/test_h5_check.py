@@ -59,3 +59,10 @@ def test_check_h5_refuses_references_to_other_files(path, tmp_path):
             refer(file)
         with pytest.raises(WeightsError, match="a refers to another file"):
             check(path)
+
+
+def test_check_h5_refuses_complex_numbers(path):
+    with h5py.File(path, "w") as file:
+        file["a"] = np.ones(3, np.complex64)
+    with pytest.raises(WeightsError, match="/a has values that are not real numbers"):
+        check(path)
