@@ -282,9 +282,9 @@ def _choose_decoder(stream, is_strict):
     if is_strict:
         options["err_detect"] = "explode"
     stream.codec_context.options = options
-    # With a thread for each frame, FFmpeg may give a damaged frame before its error is known,
-    # unless errors end decoding.
-    stream.thread_type = "AUTO" if is_strict else "SLICE"
+    # With a thread for each frame, FFmpeg may give a damaged frame before its error is known, but
+    # for errors that end decoding. With one for each slice, it does not look for what is missing.
+    stream.thread_type = "AUTO" if is_strict else "NONE"
 
 
 class Demuxer:
@@ -321,7 +321,7 @@ class Demuxer:
                     continue  # an empty packet would tell the decoder that the video is over
                 self.is_damaged = False
                 if check is not None and packet.pos is not None:
-                    self.is_damaged = check.is_damaged_before(packet.pos + packet.size)
+                    self.is_damaged = check.is_damaged(packet.pos, packet.pos + packet.size)
                 if is_damaged is not None and not self.is_damaged:
                     self.is_damaged = is_damaged(bytes(packet))
                 yield packet

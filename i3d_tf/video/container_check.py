@@ -22,7 +22,13 @@ Steps = Iterator[tuple[float, bool]]
 
 
 class ContainerCheck:
-    """A walk through a file, which keeps pace with the packets that are read of it."""
+    """A walk through a file, which keeps pace with the packets that are read of it.
+
+    Attributes:
+        damaged_until: Where the damage that was met last ends; 0 before any was.
+    """
+
+    damaged_until: float
 
     def __init__(self, steps: Steps, num_bytes: int):
         """Starts at the start of a file.
@@ -31,26 +37,34 @@ class ContainerCheck:
             steps: The walk.
             num_bytes: Size of the file.
         """
+        self.damaged_until = 0
         self._steps = steps
         self._num_bytes = num_bytes
         self._at = 0.0
-        self._is_lost = False
 
-    def is_damaged_before(self, position: int) -> bool:
-        """Walks on to a position; returns whether there is damage from where the walk stood."""
-        damaged = self._is_lost
+    def is_damaged(self, start: int, end: int) -> bool:
+        """Returns whether a packet is damaged, or the file between it and the one before.
+
+        Args:
+            start: First byte of the packet, or of a page with it.
+            end: Byte after its last; the walk goes on to it.
+        """
+        return self._meets_damage(end) or start < self.damaged_until
+
+    def is_damaged_to_end(self) -> bool:
+        """Walks on to the end of the file; returns whether there is damage, or no proper end."""
+        return self._meets_damage(self._num_bytes + 1) or self.damaged_until == math.inf
+
+    def _meets_damage(self, position):
+        damaged = False
         while self._at < position:
             step = next(self._steps, None)
             if step is None:
                 break
-            self._at = step[0]
-            damaged = damaged or step[1]
-        self._is_lost = damaged and self._at == math.inf
+            self._at, is_damaged = step
+            if is_damaged:
+                damaged, self.damaged_until = True, self._at
         return damaged
-
-    def is_damaged_to_end(self) -> bool:
-        """Walks on to the end of the file; returns whether there is damage, or no proper end."""
-        return self.is_damaged_before(self._num_bytes + 1)
 
 
 def start_check(
@@ -205,7 +219,7 @@ def _walk_cluster(window, cluster, start) -> Steps:
         if element.name == CRC_32 and at == cluster.start:
             checksum, checked_from = window.read(element.start, 4), element.end
         at = element.end
-        yield at, False
+        yield min(at, window.num_bytes), False
     is_wrong = at > window.num_bytes or (at == window.num_bytes and cluster.end == at + 1)
     if checksum and start <= cluster.start < cluster.end < math.inf and not is_wrong:
         # It says that there is damage, but not where.

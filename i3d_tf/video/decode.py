@@ -38,6 +38,8 @@ from i3d_tf.video.transforms import resize_short_side, resized_shape
 # Formats with an index, whose time stamps are the same after a seek. Others are decoded from their
 # start: they are searched by guessed position, or count time from where reading started.
 SEEKABLE_FORMATS = ("mov", "matroska")
+# Formats whose frames have their times by their number: after a loss these are wrong.
+COUNTED_FORMATS = ("ogg", "gif")
 # How many seconds before `start` to seek: further back where the nearest key frame proves unusable.
 SEEK_MARGINS = (0, 1, 5)
 
@@ -367,7 +369,8 @@ class _DamageError(Exception):
 def _decode_on(container, wanted):
     """Yields frames as `_decode` does; raises _DamageError where the container is strict."""
     packets, bounds = Demuxer(container), _Bounds(container)
-    latest, damaged, is_missing, sound_until = None, False, False, None
+    latest, damaged, is_missing, after_loss, sound_until = None, False, False, False, None
+    is_counted = container.av_container.format.name.startswith(COUNTED_FORMATS)
     for packet in packets:
         is_lost = packets.is_damaged
         try:
@@ -380,14 +383,20 @@ def _decode_on(container, wanted):
         if is_lost:
             if container.is_strict:
                 raise _DamageError
-            damaged = True
-            is_missing = wanted is None or (latest is not None and latest.time >= wanted)
+            damaged = after_loss = True
+            is_missing = wanted is None or is_counted
+            is_missing = is_missing or (latest is not None and latest.time >= wanted)
         for av_frame in av_frames:
             if av_frame.is_corrupt and container.is_strict:
                 raise _DamageError
             # Frames that follow a damaged one are made from it, until the next key frame.
             damaged = av_frame.is_corrupt or (damaged and not av_frame.key_frame)
             frame = _with_time(av_frame, damaged or is_missing, latest, container)
+            if after_loss and not is_lost:
+                # What was lost may have been shown at the time that is wanted.
+                is_missing = is_missing or (wanted is not None and frame.time > wanted)
+                frame = frame._replace(damaged=frame.damaged or is_missing)
+                after_loss = False
             bounds.check(frame)
             # A frame that goes back in time is near to nothing that is still to come.
             if latest is None or frame.time > latest.time:

@@ -45,7 +45,7 @@ def is_whole(video, name):
     for step in steps:
         format_name = FFMPEG_NAMES.get(name, name)
         check = start_check(io.BytesIO(video), format_name, STREAM_IDS.get(name, 0))
-        damaged = [check.is_damaged_before(at) for at in range(0, len(video), step)]
+        damaged = [check.is_damaged(at, at + step) for at in range(0, len(video), step)]
         found.add(not any(damaged) and not check.is_damaged_to_end())
     assert len(found) == 1, "it depends on the pace"
     return found.pop()
@@ -94,6 +94,18 @@ def test_cut_video_is_refused(videos, name, kept):
     video = videos[name]
     with pytest.raises(VideoError, match=r"damaged|cut short"):
         read_clip(video[: int(len(video) * kept)])
+
+
+@pytest.mark.parametrize("name", ["matroska", "webm_vp8", "ogg", "gif"])
+def test_check_finds_a_cut_at_every_byte(videos, name):
+    video = videos[name]
+    format_name = FFMPEG_NAMES.get(name, name)
+    missed = []
+    for end in range(len(video) // 2, len(video) // 2 + 1500):
+        check = start_check(io.BytesIO(video[:end]), format_name, 0)
+        if not check.is_damaged_to_end():
+            missed.append(end)
+    assert not missed
 
 
 @pytest.mark.parametrize("name", FORMATS)
@@ -219,3 +231,17 @@ def test_small_window_gives_the_same(videos, monkeypatch):
     for name in CHECKED:
         assert is_whole(videos[name], name)
         assert not is_whole(videos[name][:-100], name)
+
+
+def test_damage_holds_until_the_packet_behind_it(videos):
+    # Packets of one page have its position: the first of them may reach beyond it by its size.
+    video = videos["ogg"]
+    page = video.index(b"OggS", len(video) // 2)
+    damaged = bytearray(video)
+    damaged[page + 100] ^= 1
+    end = video.find(b"OggS", page + 1)
+    check = start_check(io.BytesIO(bytes(damaged)), "ogg", 0)
+    assert not check.is_damaged(0, page)
+    assert check.is_damaged(0, page + 10)
+    assert check.is_damaged(page - 1, page + 20)
+    assert not check.is_damaged(end, end + 10)
