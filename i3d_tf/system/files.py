@@ -301,12 +301,17 @@ def _make_staging_dir(output_dir):
     while True:
         folder = Path(tempfile.mkdtemp(prefix=STAGING_PREFIX, dir=output_dir))
         # Until it is locked, another job may take it for an abandoned one and remove it.
-        with contextlib.suppress(FileNotFoundError):
+        try:
             lock = open(folder / STAGING_LOCK, "xb")  # noqa: SIM115 - closed with the folder
-            locked = _try_lock(lock)
-            if locked is None or (locked and _is_open_file(lock, folder / STAGING_LOCK)):
-                return _kept(folder, lock, has_locks=locked is not None)
-            lock.close()
+        except FileNotFoundError:
+            continue
+        except OSError:  # such as a full disk
+            folder.rmdir()
+            raise
+        locked = _try_lock(lock)
+        if locked is None or (locked and _is_open_file(lock, folder / STAGING_LOCK)):
+            return _kept(folder, lock, has_locks=locked is not None)
+        lock.close()
 
 
 @contextlib.contextmanager

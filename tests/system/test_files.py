@@ -317,6 +317,19 @@ def test_atomic_write_names_its_target_where_nothing_can_be_written(tmp_path):
     assert caught.value.filename == str(target)
 
 
+def test_atomic_write_leaves_nothing_where_its_lock_cannot_be_made(tmp_path, monkeypatch):
+    def full(path, mode):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(files, "open", full, raising=False)
+    with (
+        pytest.raises(OSError, match="No space left on device.*new"),
+        atomic_write(tmp_path / "new"),
+    ):
+        pass
+    assert os.listdir(tmp_path) == []
+
+
 def test_atomic_folder_appears_at_the_end(tmp_path):
     with atomic_folder(tmp_path / "new") as temporary:
         (temporary / "file").touch()
