@@ -323,7 +323,7 @@ def test_atomic_write_leaves_nothing_where_its_lock_cannot_be_made(tmp_path, mon
 
     monkeypatch.setattr(files, "open", full, raising=False)
     with (
-        pytest.raises(OSError, match="No space left on device.*new"),
+        pytest.raises(OSError, match=r"No space left on device.*new"),
         atomic_write(tmp_path / "new"),
     ):
         pass
