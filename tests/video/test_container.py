@@ -209,6 +209,14 @@ def test_rewind_starts_again(video):
     assert first.pts == again.pts
 
 
+def test_damage_is_tolerated_without_threads(video):
+    # With a thread for each slice, FFmpeg does not tell of what is missing in H.264.
+    with open_container(video) as opened:
+        assert opened.stream.thread_type.name == "AUTO"
+        opened.tolerate_damage()
+        assert opened.stream.thread_type.name == "NONE"
+
+
 def read_all(video):
     """Demuxer of a video, and whether it ended early."""
     with open_container(video) as container:

@@ -128,6 +128,14 @@ def test_damage_before_the_part_does_not_matter(videos, name):
     np.testing.assert_array_equal(read_clip(damaged, start=2), whole[50:])
 
 
+@pytest.mark.parametrize("name", ["ogg", "gif"])
+def test_damage_before_the_part_matters_where_frames_are_counted(videos, name):
+    video = videos[name]
+    at = len(video) // 5
+    with pytest.raises(VideoError, match="damaged"):
+        read_clip(video[:at] + bytes(1024) + video[at + 1024 :], start=2)
+
+
 @pytest.mark.parametrize("name", FORMATS)
 def test_mutated_video_is_read_or_refused(videos, mutations, name):
     counts = []
