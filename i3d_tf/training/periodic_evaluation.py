@@ -43,11 +43,12 @@ class PeriodicEvaluation:
 
         Raises:
             ValueError: No video could be read.
+            FloatingPointError: The network has no finite logits for a video that could be read.
         """
         history = self._workdir.history()
         if any(row["step"] == step for row in history):
             return
-        accuracy, videos = self._accuracy()
+        accuracy, videos = self._accuracy(step)
         print(f"step {step}: test accuracy {accuracy:.1%} of {videos} videos")
         if all(accuracy > row["test_accuracy"] for row in history if row["step"] < step):
             self._workdir.keep_as_best()
@@ -56,16 +57,22 @@ class PeriodicEvaluation:
             tf.summary.scalar("test/accuracy", accuracy)
             self._writer.flush()
 
-    def _accuracy(self):
+    def _accuracy(self, step):
         """Returns the top-1 accuracy, and of how many videos it is."""
         logits, failures = compute_logits(self._forward, self._config, self._workers)
         self._failures.reasons.update(failures.reasons)
         self._workdir.keep_unreadable(self._failures.reasons)
+        finite = np.isfinite(logits).all(axis=1)
+        for example, is_finite in zip(self._config.examples, finite, strict=True):
+            if not is_finite and example.path not in failures.reasons:
+                raise FloatingPointError(
+                    f"the logits of step {step} are not finite, such as those of {example.path}. "
+                    "Start in another --workdir with lower --learning_rates."
+                )
         labels = np.array([example.label for example in self._config.examples])
-        read = np.isfinite(logits).all(axis=1)
-        if not read.any():
+        if not finite.any():
             raise ValueError(
                 "the test split: no video could be read. Check the videos: "
                 "i3d check_videos --data_dir=FOLDER"
             )
-        return float(top_k_accuracy(logits[read], labels[read], 1)), int(read.sum())
+        return float(top_k_accuracy(logits[finite], labels[finite], 1)), int(finite.sum())

@@ -211,7 +211,9 @@ class Names(Kind):
         if run.status == 1 and not stopped and tool != "check_videos":
             case.found(WRONG, f"{tool}: status 1 without a line that says why: {run.err[-3:]}")
         if output.exists() and (
-            hidden := [path for path in hidden_below(output) if not path.startswith(".hidden")]
+            hidden := [
+                path for path in hidden_below(output) if not path.startswith((".hidden", "..."))
+            ]
         ):
             case.found(LEFTOVER, f"{tool}: {hidden[:3]}")
 
