@@ -55,7 +55,7 @@ UNSURE = {
 }
 
 PLACES = ("header", "index", "middle", "end")
-BOXES = (b"mvhd", b"tkhd", b"mdhd", b"stts", b"ctts", b"stsz", b"stsc", b"stco", b"stss", b"elst")
+BOXES = (b"mvhd", b"tkhd", b"mdhd", b"stts", b"ctts", b"stsz", b"stsc", b"stco", b"stss")
 # Where sizes and times are in other formats: what stands before them.
 MARKS = {
     "avi": (b"avih", b"strh", b"idx1", b"LIST"),
