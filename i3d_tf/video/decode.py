@@ -40,6 +40,8 @@ from i3d_tf.video.transforms import resize_short_side, resized_shape
 SEEKABLE_FORMATS = ("mov", "matroska")
 # Formats whose frames have their times by their number: after a loss these are wrong.
 COUNTED_FORMATS = ("ogg", "gif")
+# Average intervals from one frame to the next that leave room for another between them.
+MIN_GAP = Fraction(3, 2)
 # How many seconds before `start` to seek: further back where the nearest key frame proves unusable.
 SEEK_MARGINS = (0, 1, 5)
 
@@ -392,12 +394,16 @@ def _decode_on(container, wanted):
             # Frames that follow a damaged one are made from it, until the next key frame.
             damaged = av_frame.is_corrupt or (damaged and not av_frame.key_frame)
             frame = _with_time(av_frame, damaged or is_missing, latest, container)
-            if after_loss and not is_lost:
-                # What was lost may have been shown at the time that is wanted.
-                is_missing = is_missing or (wanted is not None and frame.time > wanted)
+            if after_loss and not is_lost and wanted is not None:
+                # What was lost may have been shown at the time that is wanted, which may be known
+                # only some frames later, as those before it may be given first.
+                is_missing = is_missing or _is_gap_at(wanted, latest, frame, container)
                 frame = frame._replace(damaged=frame.damaged or is_missing)
-                after_loss = False
+                after_loss = frame.time < wanted
             bounds.check(frame)
+            if is_missing and latest is not None:  # it stands for all that was lost
+                gap_start = latest.time + container.frame_interval
+                frame = frame._replace(time=min(frame.time, gap_start))
             # A frame that goes back in time is near to nothing that is still to come.
             if latest is None or frame.time > latest.time:
                 yield frame
@@ -409,6 +415,13 @@ def _decode_on(container, wanted):
         where = "at its start" if sound_until is None else f"after {float(sound_until):.2f} s"
         raise VideoError(container.path, f"it is damaged or cut short {where}")
     bounds.check_stillness()
+
+
+def _is_gap_at(wanted, before, after, container):
+    """Returns whether there is time for another frame, at a time, between two frames."""
+    if after.time <= wanted:
+        return False
+    return before is None or after.time - before.time > MIN_GAP * container.frame_interval
 
 
 class _Bounds:

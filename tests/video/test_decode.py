@@ -277,6 +277,40 @@ def test_read_clip_refuses_frames_made_from_damaged_ones(
     assert read_numbers(read_clip(damaged, start=1.6)) == list(range(40, 60))
 
 
+def without_packets(video, first, last, with_headers=False):
+    """A video of 25 frames per second in which the bytes of frames `first` to `last` are zeros."""
+    with av.open(io.BytesIO(video)) as container:
+        packets = [packet for packet in container.demux() if packet.size]
+    for packet in packets:
+        if first <= round(float(packet.pts * packet.time_base) * 25) <= last:
+            at = video.index(bytes(packet), packet.pos)
+            start, end = packet.pos if with_headers else at, at + packet.size
+            video = video[:start] + bytes(end - start) + video[end:]
+    return video
+
+
+@pytest.mark.parametrize("frames_between", ["0", "2"])
+def test_read_clip_misses_the_last_frame_before_a_key_frame(
+    numbered_frames, read_numbers, make_video, frames_between
+):
+    options = {"g": "25", "keyint_min": "25", "sc_threshold": "0", "bf": frames_between}
+    video = make_video(numbered_frames(100), "matroska", options=options)
+    lost = without_packets(video, 49, 49, with_headers=True)
+    for start in (1.92, 1.96):
+        with pytest.raises(VideoError, match="damaged"):
+            read_clip(lost, start=start, end=2.4)
+
+
+def test_read_clip_does_not_show_a_frame_in_the_place_of_lost_ones(
+    numbered_frames, read_numbers, make_video
+):
+    video = make_video(numbered_frames(75), "webm", codec="libvpx", options={"g": "25"})
+    lost = without_packets(video, 30, 49)
+    assert read_numbers(read_clip(lost, start=0.2, end=1.2)) == list(range(5, 30))
+    with pytest.raises(VideoError, match=r"damaged or cut short after 1\.16 s"):
+        read_clip(lost, start=0.2, end=1.24)
+
+
 def test_read_clip_passes_over_damage_before_start(numbered_frames, read_numbers, make_video):
     # Of a format that is decoded from its start: the damage is met on the way.
     video = make_video(numbered_frames(60), "mpegts", options={"g": "20"})
