@@ -37,6 +37,9 @@ def compute_logits(
 
     Returns:
         (logits, failures): float32 (N, classes), NaN for videos that could not be read; Failures.
+
+    Raises:
+        FloatingPointError: The logits of a video that could be read are not finite.
     """
     failures = Failures()
     batches = []
@@ -50,5 +53,10 @@ def compute_logits(
     sums = np.zeros((len(config.examples), logits.shape[-1]))
     np.add.at(sums, numbers[read], logits[read])
     counts = np.bincount(numbers[read], minlength=len(sums))
+    for example, row, count in zip(config.examples, sums, counts, strict=True):
+        if count and not np.isfinite(row).all():
+            raise FloatingPointError(
+                f"the network's logits are not finite, such as those of {example.path}."
+            )
     with np.errstate(invalid="ignore"):
         return (sums / counts[:, np.newaxis]).astype(np.float32), failures

@@ -139,7 +139,7 @@ class Ends(Kind):
             case.found(TRACEBACK, " / ".join(run.err[-3:]))
         last = run.err[-1] if run.err else ""
         wanted = {
-            "nan": "error: the lo",  # the loss, or the logits of an evaluation
+            "nan": "finite" if "logits" in last else "error: the loss is ",
             "ctrl-c": "Stopped; what was finished is kept.",
             "sigterm": "Stopped; what was finished is kept.",
         }.get(end, ERROR_LINES.get(error, "made to fail"))

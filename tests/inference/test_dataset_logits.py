@@ -66,6 +66,15 @@ def test_compute_logits_of_unreadable_video_are_nan(ramps, tmp_path):
     assert list(failures.reasons) == [broken.path]
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_compute_logits_refuses_a_network_without_finite_ones(ramps, value):
+    def broken(clips):
+        return tf.where(first_and_last(clips) > 79, value, 0)  # of the last frame of one video
+
+    with pytest.raises(FloatingPointError, match=r"logits are not finite, .* of .*0\.mp4\.$"):
+        compute_logits(broken, config(ramps))
+
+
 def test_compute_logits_raises_error_of_pipeline_itself(ramps):
     unlabelled = dataclasses.replace(config(ramps), examples=[None])
     with pytest.raises(AttributeError, match=r"^'NoneType' object has no attribute 'start'"):

@@ -257,7 +257,9 @@ def test_loss_that_is_not_finite_stops_with_step_and_videos(tiny_recipe, squares
 def test_logits_that_are_not_finite_stop_training(tiny_recipe, squares_dir, tmp_path):
     recipe = dataclasses.replace(tiny_recipe, learning_rates=(1e38,), steps=1)
     options = TrainOptions(data_dir=str(squares_dir), workdir=str(tmp_path))
-    with pytest.raises(FloatingPointError, match=r"the logits of step 1 are not finite, .*\.mp4"):
+    with pytest.raises(
+        FloatingPointError, match=r"step 1: .*logits are not finite, .*\.mp4\. Start"
+    ):
         train(recipe, options)
 
 
