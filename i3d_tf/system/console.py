@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 import tempfile
+import threading
 import warnings
 from collections.abc import Iterator
 from typing import Any, TextIO
@@ -18,24 +19,6 @@ TERMINATED = 143  # SIGTERM
 
 class Terminated(KeyboardInterrupt):
     """SIGTERM, by which clusters stop a job; handlers of Ctrl-C handle it, too."""
-
-
-@contextlib.contextmanager
-def sigterm_as_interrupt() -> Iterator[None]:
-    """Raises `Terminated` in the main thread when SIGTERM comes; the old handler comes back."""
-
-    def handle(number, frame):
-        raise Terminated
-
-    try:
-        before = signal.signal(signal.SIGTERM, handle)
-    except ValueError:  # not in the main thread, which alone receives signals
-        yield
-        return
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def quiet_tensorflow():
@@ -69,21 +52,51 @@ def quiet_tensorflow():
 def one_line_errors() -> Iterator[None]:
     """Turns errors that a user can fix into one line on stderr and exit status 1.
 
-    Ctrl-C and SIGTERM end the program with one line and the status of the signal. Everything else
+    Ctrl-C and SIGTERM, which raises `Terminated`, end the program with one line and the status of
+    the signal, also where a library turns the exception into an error of its own. Everything else
     is a fault of the program and keeps its traceback.
     """
+    stops: list[KeyboardInterrupt] = []
     try:
-        with sigterm_as_interrupt(), _printable_warnings():
+        with _signals_raised(stops), _printable_warnings():
             yield
     except KeyboardInterrupt as stop:
-        print("Stopped; what was finished is kept.", file=sys.stderr)
-        sys.exit(TERMINATED if isinstance(stop, Terminated) else INTERRUPTED)
-    except BrokenPipeError:  # the reader of our output went away, as `head` does
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _end_stopped(stop)
+    except Exception as error:
+        if stops:
+            _end_stopped(stops[-1])
+        if isinstance(error, BrokenPipeError):  # the reader of our output went away, as `head` does
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        elif isinstance(error, (ValueError, OSError, FloatingPointError, UserError)):
+            print_lines(f"error: {' '.join(message_of(error).split())}", file=sys.stderr)
+        else:
+            raise
         sys.exit(1)
-    except (ValueError, OSError, FloatingPointError, UserError) as error:
-        print_lines(f"error: {' '.join(message_of(error).split())}", file=sys.stderr)
-        sys.exit(1)
+
+
+def _end_stopped(stop):
+    print("Stopped; what was finished is kept.", file=sys.stderr)
+    sys.exit(TERMINATED if isinstance(stop, Terminated) else INTERRUPTED)
+
+
+@contextlib.contextmanager
+def _signals_raised(stops):
+    """Raises an exception when Ctrl-C or SIGTERM comes, and puts it into a list."""
+
+    def handle(number, frame):
+        stops.append(Terminated() if number == signal.SIGTERM else KeyboardInterrupt())
+        raise stops[-1]
+
+    handlers = {}
+    if threading.current_thread() is threading.main_thread():  # which alone receives signals
+        handlers[signal.SIGTERM] = signal.signal(signal.SIGTERM, handle)
+        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # or it is ignored
+            handlers[signal.SIGINT] = signal.signal(signal.SIGINT, handle)
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
 
 
 @contextlib.contextmanager

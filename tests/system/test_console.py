@@ -57,6 +57,24 @@ def test_one_line_errors_ends_with_143_on_sigterm(capsys):
     assert signal.getsignal(signal.SIGTERM) is before
 
 
+@pytest.mark.parametrize("library_error", [OSError, SystemError])
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_one_line_errors_knows_a_signal_behind_an_error_of_a_library(
+    capsys, monkeypatch, number, status, library_error
+):
+    def read():
+        try:
+            signal.raise_signal(number)
+        except KeyboardInterrupt as error:
+            raise library_error("cannot read") from error
+
+    monkeypatch.setattr(signal, "default_int_handler", signal.getsignal(signal.SIGINT))
+    with pytest.raises(SystemExit) as stop, one_line_errors():
+        read()
+    assert stop.value.code == status
+    assert capsys.readouterr() == ("", "Stopped; what was finished is kept.\n")
+
+
 def test_one_line_errors_keeps_tracebacks_of_other_errors():
     with pytest.raises(TypeError, match="ours"), one_line_errors():
         raise TypeError("ours")
