@@ -4,11 +4,13 @@ import json
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from i3d_tf.features.fvd_clips import ClipConfig, FeatureNetwork, FeatureSet, gather_features
+from i3d_tf.features.fvd_clips import FeatureNetwork, FeatureSet, gather_features
+from i3d_tf.features.fvd_protocol import FORMER_METADATA, ClipConfig
+from i3d_tf.features.fvd_reader import find_num_frames
 from i3d_tf.metrics.frechet import (
     FeatureStatistics,
     Interval,
@@ -17,9 +19,10 @@ from i3d_tf.metrics.frechet import (
     is_statistics_file,
     sample_warning,
 )
-from i3d_tf.specs.validation import check_integer
+from i3d_tf.specs.validation import check_integer, is_integer
 from i3d_tf.system.console import print_lines, progress_bar
 from i3d_tf.system.files import atomic_write, check_target, ensure_disk_space
+from i3d_tf.video.find import find_videos
 
 REPEATS = 100  # subsamples of an interval
 MIN_VIDEOS = 2
@@ -36,17 +39,17 @@ class FvdOptions:
         generated: The same of the videos to compare with them; empty to save statistics only.
         checkpoint: The network: a known name or the folder of a training run.
         checkpoint_dir: See `i3d_tf.zoo.resolve.checkpoint_dirs`.
-        config: Clips to make of videos, and features to compute of them.
+        config: The protocol, see `i3d_tf.features.fvd_protocol.clip_config`.
         batch_size: Clips of a batch.
         save_statistics: Path of a file for the statistics of `real`, or None.
         interval: Whether to compute a confidence interval.
         confidence: Confidence of the interval, within (0, 1).
-        seed: Seed of the interval's subsamples.
+        seed: Seed of random clips, and of the interval's subsamples.
     """
 
     real: tuple[str, ...]
     generated: tuple[str, ...] = ()
-    checkpoint: str = "rgb_imagenet"
+    checkpoint: str = "rgb_scratch"
     checkpoint_dir: os.PathLike | str | None = None
     config: ClipConfig = field(default_factory=ClipConfig)
     batch_size: int = 8
@@ -74,7 +77,8 @@ class FvdResult:
         real: Number of reference videos.
         generated: Number of generated videos.
         features: Number of features of a video.
-        protocol: Metadata of the features, which determine the distance.
+        protocol: Metadata of the features, the covariance, and the parts in which the protocol
+            that was named is overridden.
         interval: Interval, or None.
         interval_of: Set that is subsampled: "real", "generated" or "both"; or None.
         warning: Reason to distrust the distance, or None.
@@ -99,7 +103,8 @@ class FvdResult:
     def lines(self) -> list[str]:
         """Returns the result as lines for a terminal."""
         protocol = self.protocol
-        rate = protocol["frame_rate"]
+        rate, parts = protocol["frame_rate"], protocol["overrides"]
+        but = ", but " + ", ".join(f"{name} {value}" for name, value in parts.items())
         clip = f"{protocol['frames']} frames" + (f" at {rate:g} per second" if rate else "")
         lines = [] if self.fvd is None else [f"FVD {self.fvd:.4f}"]
         if self.interval is not None:
@@ -113,6 +118,7 @@ class FvdResult:
             *lines,
             f"  {self.real} real videos{generated}; {clip}, {protocol['resize']}",
             f"  {protocol['weights']}, {self.features} features ({protocol['features']})",
+            f"  protocol {protocol['protocol']}{but if parts else ''}",
         ]
 
 
@@ -124,11 +130,13 @@ def frechet_video_distance(options: FvdOptions) -> FvdResult:
             of a set could be read.
         OSError: A file cannot be read or written.
     """
-    network = FeatureNetwork(options.checkpoint, options.checkpoint_dir, options.config)
-    loaded = {
-        title: _load_statistics(sources, network.metadata)
+    files = {
+        title: _load_statistics(sources)
         for title, sources in (("real", options.real), ("generated", options.generated))
     }
+    options = replace(options, config=_with_frames(options, files))
+    network = FeatureNetwork(options.checkpoint, options.checkpoint_dir, options.config)
+    loaded = {title: _checked(file, network.metadata) for title, file in files.items()}
     if options.interval and all(loaded.values()):
         raise ValueError(
             "--interval needs the videos of one set, and both are files of statistics. Name videos."
@@ -160,7 +168,9 @@ def print_result(result: FvdResult, as_json: bool = False) -> int:
 def _gather(options, network, title):
     """Returns the FeatureSet of "real" or "generated" videos."""
     sources = getattr(options, title)
-    gathered = gather_features(sources, network, options.batch_size, title, options.interval)
+    gathered = gather_features(
+        sources, network, options.batch_size, title, options.interval, options.seed
+    )
     for path, reason in gathered.failures.items():
         print_lines(f"error: {path}: {reason}", file=sys.stderr)
     count = gathered.statistics.count
@@ -173,14 +183,40 @@ def _gather(options, network, title):
     return gathered
 
 
-def _load_statistics(sources: Sequence[str], metadata):
-    """Returns the FeatureSet of a file of statistics, or None if the sources are videos."""
+def _load_statistics(sources: Sequence[str]):
+    """Returns (path, FeatureStatistics) of a file, or None if the sources are videos."""
     files = [path for path in map(str, sources) if is_statistics_file(path)]
     if not files:
         return None
     if len(sources) > 1:
         raise ValueError(f"{files[0]}: is a file of statistics. Name no other file beside it.")
     statistics = FeatureStatistics.load(files[0])
+    statistics.metadata = {**FORMER_METADATA, **statistics.metadata}
+    return files[0], statistics
+
+
+def _with_frames(options, files):
+    """Returns the ClipConfig with the number of frames, where a clip takes all of its video."""
+    config = options.config
+    if config.frames is not None:
+        return config
+    for title, file in files.items():
+        sources = getattr(options, title)
+        if file:
+            frames = file[1].metadata.get("frames")
+            frames = frames if is_integer(frames) and frames >= config.min_frames else None
+        else:
+            frames = find_num_frames(find_videos(sources), config) if sources else None
+        if frames is not None:
+            return config.with_all_frames(frames)
+    return config
+
+
+def _checked(file, metadata):
+    """Returns the FeatureSet of a file of statistics, if there is one and its features fit."""
+    if file is None:
+        return None
+    path, statistics = file
     different = [
         f"{name} {statistics.metadata.get(name)!r} instead of {value!r}"
         for name, value in metadata.items()
@@ -188,7 +224,7 @@ def _load_statistics(sources: Sequence[str], metadata):
     ]
     if different:
         raise ValueError(
-            f"{files[0]}: these statistics are of other features: {'; '.join(different)}. Give "
+            f"{path}: these statistics are of other features: {'; '.join(different)}. Give "
             "the flags that they were made with, or make them again from the videos."
         )
     return FeatureSet(statistics)
@@ -224,7 +260,11 @@ def _result(options, network, real, generated):
         real=real.statistics.count,
         generated=generated.statistics.count if generated else 0,
         features=features,
-        protocol=network.metadata,
+        protocol={
+            **network.metadata,
+            "covariance": options.config.covariance,
+            "overrides": options.config.overrides,
+        },
         warning=sample_warning(min(part.statistics.count for part in sets.values()), features),
         failures=[
             {"set": name, "path": path, "error": reason}
@@ -233,7 +273,7 @@ def _result(options, network, real, generated):
         ],
     )
     if generated:
-        result.fvd = frechet_distance(real.statistics, generated.statistics)
+        result.fvd = frechet_distance(real.statistics, generated.statistics, _is_biased(options))
     if generated and options.interval:
         result.interval = _interval(options, real, generated)
         subsampled = [name for name, part in sets.items() if part.features is not None]
@@ -249,5 +289,14 @@ def _interval(options, real, generated):
     with progress_bar() as bar:
         task = bar.add_task("interval", total=REPEATS)
         return frechet_interval(
-            *samples, options.confidence, REPEATS, options.seed, lambda: bar.advance(task)
+            *samples,
+            options.confidence,
+            REPEATS,
+            options.seed,
+            lambda: bar.advance(task),
+            _is_biased(options),
         )
+
+
+def _is_biased(options):
+    return options.config.covariance == "biased"

@@ -94,11 +94,11 @@ class FeatureStatistics:
         if other.count:
             self._merge(other.count, other.mean, other._scatter)
 
-    def _gaussian(self) -> tuple[np.ndarray, np.ndarray]:
+    def _gaussian(self, biased: bool = False) -> tuple[np.ndarray, np.ndarray]:
         """Returns mean and covariance."""
         if self.mean is None or self._scatter is None or self.count < 2:
             raise ValueError(f"A covariance needs at least 2 samples; received {self.count}.")
-        return self.mean, self._scatter / (self.count - 1)
+        return self.mean, self._scatter / (self.count if biased else self.count - 1)
 
     def _merge(self, count, mean, scatter):
         if self.count == 0:
@@ -195,12 +195,13 @@ def is_statistics_file(path: os.PathLike | str) -> bool:
         return False
 
 
-def frechet_distance(a: FeatureStatistics, b: FeatureStatistics) -> float:
+def frechet_distance(a: FeatureStatistics, b: FeatureStatistics, biased: bool = False) -> float:
     """Returns the squared Fréchet distance of two Gaussians, as FID and FVD report it.
 
     Args:
         a: Statistics of at least 2 samples.
         b: Statistics of at least 2 samples, of as many features.
+        biased: Whether covariances are sums divided by the number of samples N, instead of N - 1.
 
     Returns:
         A float >= 0; for a set with itself, 0 to about 1e-13 of the sum of its variances.
@@ -214,7 +215,7 @@ def frechet_distance(a: FeatureStatistics, b: FeatureStatistics) -> float:
                 f"A Fréchet distance needs at least 2 samples of each set; received "
                 f"{a.count} and {b.count}."
             )
-    (mean_a, covariance_a), (mean_b, covariance_b) = a._gaussian(), b._gaussian()
+    (mean_a, covariance_a), (mean_b, covariance_b) = a._gaussian(biased), b._gaussian(biased)
     if mean_a.shape != mean_b.shape:
         raise ValueError(
             f"Both sets must have as many features; received {len(mean_a)} and {len(mean_b)}."
@@ -255,6 +256,7 @@ def frechet_interval(
     repeats: int = 100,
     seed: int = 0,
     progress: Callable[[], Any] | None = None,
+    biased: bool = False,
 ) -> Interval:
     """Returns a confidence interval of the Fréchet distance, from random halves of the samples.
 
@@ -275,6 +277,7 @@ def frechet_interval(
         repeats: Number of subsamples, at least 10.
         seed: Integer >= 0; the same seed gives the same interval.
         progress: Called without arguments after each repeat, or None.
+        biased: See `frechet_distance`.
 
     Raises:
         ValueError: A number is out of its range, or there are too few samples.
@@ -286,10 +289,11 @@ def frechet_interval(
     generator = np.random.default_rng(seed)
     halves = []
     for _ in range(repeats):
-        halves.append(frechet_distance(*(_half(samples, generator) for samples in sets)))
+        first, second = (_half(samples, generator) for samples in sets)
+        halves.append(frechet_distance(first, second, biased))
         if progress:
             progress()
-    whole = frechet_distance(*(_whole(samples) for samples in sets))
+    whole = frechet_distance(_whole(sets[0]), _whole(sets[1]), biased)
     outside = (1 - confidence) / 2
     below, above = np.quantile(np.subtract(halves, np.mean(halves)), [outside, 1 - outside])
     return Interval(max(0.0, float(whole - above)), float(whole - below), confidence, repeats)

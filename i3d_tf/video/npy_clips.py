@@ -10,7 +10,7 @@ import math
 import os
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
@@ -63,18 +63,27 @@ def count_clips(path: str | os.PathLike, num_frames: int) -> int:
         return sum(array.shape[0] for array in _arrays(path, num_frames))
 
 
-def read_array_clips(
-    path: str | os.PathLike, num_frames: int, change: Callable[[np.ndarray], np.ndarray]
-) -> Iterator[np.ndarray]:
-    """Reads the first frames of every clip of a file.
+class ArrayClip(NamedTuple):
+    """A clip of a file.
+
+    Attributes:
+        num_frames: Its frames.
+        frames: The frames, uint8 (H, W, 3); they need not all be taken.
+    """
+
+    num_frames: int
+    frames: Iterator[np.ndarray]
+
+
+def iter_array_clips(path: str | os.PathLike, num_frames: int) -> Iterator[ArrayClip]:
+    """Reads the clips of a file, one after the other.
 
     Args:
         path: The file.
-        num_frames: Frames, at least 1.
-        change: Function of a frame, uint8 (H, W, 3), to what is kept of it, of one size.
+        num_frames: Frames that each must have, at least 1.
 
     Yields:
-        uint8 (num_frames, H', W', 3).
+        ArrayClip, whose frames are read before the next clip is taken.
 
     Raises:
         VideoError: See `count_clips`.
@@ -83,12 +92,29 @@ def read_array_clips(
         for _, (clips, frames, *frame_shape), stream in _arrays(path, num_frames):
             size = math.prod(frame_shape)
             for _ in range(clips):
-                clip = [
-                    change(np.frombuffer(_read(stream, size), np.uint8).reshape(frame_shape))
-                    for _ in range(num_frames)
-                ]
-                stream.seek((frames - num_frames) * size, 1)
-                yield np.stack(clip)
+                reader = _FrameReader(path, stream, size, frame_shape, frames)
+                yield ArrayClip(frames, reader)
+                stream.seek((frames - reader.num_read) * size, 1)
+
+
+class _FrameReader:
+    """Frames of one clip, read as they are asked for."""
+
+    def __init__(self, path, stream, size, shape, frames):
+        self.num_read = 0
+        self._path, self._stream, self._size = path, stream, size
+        self._shape, self._frames = shape, frames
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        if self.num_read == self._frames:
+            raise StopIteration
+        with _errors(self._path):
+            content = _read(self._stream, self._size)
+        self.num_read += 1
+        return np.frombuffer(content, np.uint8).reshape(self._shape)
 
 
 @contextlib.contextmanager

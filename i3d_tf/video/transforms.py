@@ -83,6 +83,45 @@ def stretch(frame: np.ndarray, size: int = CROP_SIZE) -> np.ndarray:
     return frame if frame.shape[:2] == (size, size) else _resize_frame(frame, size, size)
 
 
+def resize_bilinear(frame: np.ndarray, height: int, width: int, half_pixel: bool) -> np.ndarray:
+    """Resizes a frame in float32, bilinear without antialiasing, as TensorFlow does, bit for bit.
+
+    Args:
+        frame: uint8 or float32 (H, W, C).
+        height: Rows of the result.
+        width: Columns of the result.
+        half_pixel: Whether pixel k has its center at k + 0.5, as in OpenCV, PyTorch
+            (`align_corners=False`) and TensorFlow 2; else at k, as in TensorFlow 1's
+            `resize_bilinear`, which moves a picture by up to half a pixel.
+
+    Returns:
+        float32 (height, width, C), a new array or `frame` itself.
+    """
+    frame = frame.astype(np.float32, copy=False)
+    if frame.shape[:2] == (height, width):
+        return frame
+    left, right, share = _neighbors(frame.shape[1], width, half_pixel)
+    columns = np.take(frame, left, axis=1)
+    columns += (np.take(frame, right, axis=1) - columns) * share[:, np.newaxis]
+    top, bottom, share = _neighbors(frame.shape[0], height, half_pixel)
+    rows = np.take(columns, top, axis=0)
+    rows += (np.take(columns, bottom, axis=0) - rows) * share[:, np.newaxis, np.newaxis]
+    return rows
+
+
+def _neighbors(old, new, half_pixel):
+    """Returns the two pixels between which each new one lies, and the share of the second."""
+    scale = np.float32(old) / np.float32(new)
+    if half_pixel:
+        place = (np.arange(new, dtype=np.float32) + np.float32(0.5)) * scale - np.float32(0.5)
+    else:
+        place = np.arange(new, dtype=np.float32) * scale
+    below = np.floor(place)
+    first = np.clip(below, 0, old - 1).astype(np.intp)
+    second = np.clip(np.ceil(place), 0, old - 1).astype(np.intp)
+    return first, second, place - below
+
+
 def _resize_frame(frame, height, width):
     frame = np.ascontiguousarray(frame)
     return cv2.resize(frame, (width, height), interpolation=cv2.INTER_LINEAR)

@@ -263,13 +263,24 @@ def test_fvd_from_saved_statistics(generated, run_tool):
         "--real=fvd_train.npz",
         f"--generated={generated}",
         *("--weights=tiny_rgb", "--checkpoint_dir=checkpoints"),
-        *("--frames=9", "--size=32", "--json"),
+        *("--protocol=version_0_1", "--frames=9", "--size=32", "--json"),
     )
     assert (status, err) == (0, [])
     record = json.loads(out[0])
     # A difference of matrices, whose error is larger than that of the features.
     assert record["fvd"] == pytest.approx(EXPECTED["fvd"]["distance"], rel=1e-3)
-    assert record["protocol"] == EXPECTED["fvd"]["protocol"]
+    assert record["protocol"].items() >= EXPECTED["fvd"]["protocol"].items()
+
+
+def test_fvd_refuses_saved_statistics_under_another_protocol(run_tool):
+    status, out, err = run_tool(
+        "fvd",
+        *("--real=fvd_train.npz", "--generated=data/test"),
+        *("--weights=tiny_rgb", "--checkpoint_dir=checkpoints", "--frames=9", "--size=32"),
+    )
+    assert (status, out, len(err)) == (1, [], 1)
+    assert "fvd_train.npz: these statistics are of other features: " in err[0]
+    assert "protocol 'version_0_1' instead of 'original'" in err[0]
 
 
 # ---- reports

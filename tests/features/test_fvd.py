@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -6,12 +7,14 @@ import pytest
 
 from i3d_tf.features import fvd as fvd_module
 from i3d_tf.features.fvd import FvdOptions, FvdResult, frechet_video_distance, print_result
-from i3d_tf.features.fvd_clips import ClipConfig, FeatureNetwork
+from i3d_tf.features.fvd_clips import FeatureNetwork
+from i3d_tf.features.fvd_protocol import FORMER_PROTOCOL, clip_config
 from i3d_tf.metrics.frechet import FeatureStatistics, Interval, frechet_distance
 from i3d_tf.specs.stick_actions import DEMO, STICK_LABELS
 from i3d_tf.synthetic.clip import clip_seed, render_clip
 
-CONFIG = ClipConfig(size=80)  # the side that this network was trained on
+CONFIG = clip_config(FORMER_PROTOCOL, size=80)  # the side that this network was trained on
+SMALL = clip_config(FORMER_PROTOCOL, frames=9, size=32)
 STEP = 2  # of its clips' frames, so that 16 of them show most of an action
 
 
@@ -145,10 +148,7 @@ class Levels:
         self.metadata = {
             "weights": checkpoint,
             "weights_sha256": f"hash of {checkpoint}",
-            "features": config.features,
-            "frames": config.frames,
-            "frame_rate": config.frame_rate,
-            "resize": f"{config.size} x {config.size}",
+            **config.metadata(),
         }
 
     def __call__(self, clips):
@@ -163,7 +163,7 @@ def quick(monkeypatch):
     def compute(real, generated=(), **options):
         sources = ((str(s) for s in part) for part in (real, generated))
         return frechet_video_distance(
-            FvdOptions(*map(tuple, sources), **{"config": ClipConfig(9, size=32), **options})
+            FvdOptions(*map(tuple, sources), **{"config": SMALL, **options})
         )
 
     return compute
@@ -195,13 +195,20 @@ def test_statistics_are_saved_without_generated_videos(quick, grey, tmp_path):
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"config": ClipConfig(16, size=32)}, "frames 9 instead of 16"),
-        ({"config": ClipConfig(9, 25.0, 32)}, "frame_rate None instead of 25.0"),
-        ({"config": ClipConfig(9, size=64)}, "resize '32 x 32' instead of '64 x 64'"),
-        ({"config": ClipConfig(9, None, 32, "pooled")}, "features 'logits' instead of 'pooled'"),
+        ({"config": replace(SMALL, frames=16)}, "frames 9 instead of 16"),
+        ({"config": replace(SMALL, frame_rate=25.0)}, "frame_rate None instead of 25.0"),
+        (
+            {"config": replace(SMALL, size=64)},
+            "resize '32 x 32, bilinear, aspect not kept'",
+        ),
+        ({"config": replace(SMALL, features="pooled")}, "features 'logits' instead of 'pooled'"),
+        (
+            {"config": clip_config("original", frames=9, size=32)},
+            "protocol 'version_0_1' instead of 'original'",
+        ),
         (
             {"checkpoint": "other"},
-            "weights_sha256 'hash of rgb_imagenet' instead of 'hash of other'",
+            "weights_sha256 'hash of rgb_scratch' instead of 'hash of other'",
         ),
     ],
 )
@@ -213,6 +220,38 @@ def test_statistics_of_other_features_are_refused(quick, grey, tmp_path, options
             quick(*sets, **options)
         assert str(raised.value).startswith(f"{path}: ")
         assert said in str(raised.value)
+
+
+def test_statistics_fit_both_covariances(quick, grey, write, tmp_path):
+    quick([grey], save_statistics=tmp_path / "a.npz")
+    other = write("other", np.full((5, 9, 32, 32, 3), 20, np.uint8))
+    biased = quick([tmp_path / "a.npz"], [other], config=replace(SMALL, covariance="biased"))
+    unbiased = quick([tmp_path / "a.npz"], [other])
+    # Equal means, and variance on one side alone: the distance is its trace, 2 x 250 and 4/5 of it.
+    assert (unbiased.fvd, biased.fvd) == (pytest.approx(500), pytest.approx(400))
+    assert (unbiased.protocol["overrides"], biased.protocol["overrides"]) == (
+        {"frames": 9, "size": 32},
+        {"frames": 9, "size": 32, "covariance": "biased"},
+    )
+
+
+def test_all_frames_must_be_as_many_in_both_sets(quick, grey, write, tmp_path):
+    config = clip_config("original", size=32)
+    longer = write("longer", np.zeros((5, 12, 32, 32, 3), np.uint8))
+    result = quick([grey], [grey, longer], config=config)
+    assert result.protocol["frames"] == 9
+    assert result.protocol["overrides"] == {"size": 32}
+    assert result.failures == [
+        {
+            "set": "generated",
+            "path": longer,
+            "error": "it has more than the 9 frames of the first video; give --frames to take as "
+            "many of each",
+        }
+    ]
+    quick([longer], save_statistics=tmp_path / "a.npz", config=config)
+    with pytest.raises(ValueError, match=r"--generated: 0 videos could be read"):
+        quick([tmp_path / "a.npz"], [grey], config=config)
 
 
 def test_statistics_of_the_same_network_under_another_name_are_taken(
@@ -310,6 +349,9 @@ RESULT = FvdResult(
         "frames": 16,
         "frame_rate": None,
         "resize": "224 x 224, bilinear, aspect not kept",
+        "protocol": "version_0_1",
+        "covariance": "unbiased",
+        "overrides": {"frames": 16, "frame_step": 2},
     },
     interval=Interval(10.0, 15.5, 0.95, 100),
     interval_of="generated",
@@ -326,6 +368,7 @@ def test_print_result_for_people(capsys):
         "  95% interval 10.0000 to 15.5000 (100 halves of the generated videos only)",
         "  30 real videos, 20 generated; 16 frames, 224 x 224, bilinear, aspect not kept",
         "  rgb_imagenet, 400 features (logits)",
+        "  protocol version_0_1, but frames 16, frame_step 2",
     ]
     assert err.splitlines() == ["warning: too few", "1 failed and were left out"]
 

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from functools import cache
 from types import SimpleNamespace
 
@@ -5,14 +6,15 @@ import keras
 import numpy as np
 import pytest
 
-from i3d_tf.features import fvd_clips
-from i3d_tf.features.fvd_clips import ClipConfig, FeatureNetwork, gather_features
+from i3d_tf.features import fvd_clips, fvd_reader
+from i3d_tf.features.fvd_clips import FeatureNetwork, gather_features
+from i3d_tf.features.fvd_protocol import FORMER_PROTOCOL, clip_config
 from i3d_tf.system.files import sha256
-from i3d_tf.video.decode import read_first_frames
+from i3d_tf.video.decode import iter_frames
 from i3d_tf.video.transforms import stretch
 from i3d_tf.zoo import checkpoint
 
-SMALL = ClipConfig(frames=9, size=32)
+SMALL = clip_config(FORMER_PROTOCOL, frames=9, size=32)
 
 
 class Levels:
@@ -21,7 +23,7 @@ class Levels:
     metadata = {"weights": "levels"}  # noqa: RUF012 - nobody changes it
 
     def __init__(self, **config):
-        self.config = ClipConfig(**{"frames": 9, "size": 32, **config})
+        self.config = clip_config(FORMER_PROTOCOL, **{"frames": 9, "size": 32, **config})
         self.batches = []
 
     def __call__(self, clips):
@@ -41,10 +43,6 @@ def folder(write_grey_video, tmp_path_factory):
 @pytest.fixture(scope="module")
 def clips():
     return np.random.default_rng(0).integers(0, 256, (3, 9, 40, 50, 3), np.uint8)
-
-
-def test_clip_config_has_the_conventions_of_fvd_as_defaults():
-    assert ClipConfig() == ClipConfig(frames=16, frame_rate=None, size=224, features="logits")
 
 
 def test_gather_features_takes_videos_in_order_and_in_batches(folder):
@@ -124,12 +122,12 @@ def test_gather_features_refuses_a_frame_rate_of_clip_arrays(clips, tmp_path):
 
 
 def test_gather_features_goes_on_after_too_little_memory_for_one_video(folder, monkeypatch):
-    def read(path, *arguments):
+    def read(path, *arguments, **keywords):
         if path.endswith("2.mp4"):
             raise MemoryError
-        return read_first_frames(path, *arguments)
+        return iter_frames(path, *arguments, **keywords)
 
-    monkeypatch.setattr(fvd_clips, "read_first_frames", read)
+    monkeypatch.setattr(fvd_reader, "iter_frames", read)
     gathered = gather_features([folder], Levels(), 2, "real")
     assert gathered.statistics.count == 4
     assert gathered.failures == {str(folder / "2.mp4"): "there is not enough memory"}
@@ -149,7 +147,7 @@ def test_gather_features_reads_little_ahead(folder, monkeypatch):
             seen.append(len(taken))
             return super().__call__(clips)
 
-    monkeypatch.setattr(fvd_clips, "processor_count", lambda: 1)
+    monkeypatch.setattr(fvd_reader, "processor_count", lambda: 1)
     monkeypatch.setattr(fvd_clips, "find_videos", lambda _: Noted([folder / "0.mp4"] * 40))
     gather_features([folder], Noting(), 1, "real")
     # Two may be under way beyond the one that is used.
@@ -176,8 +174,9 @@ def test_logits_and_pooled_features_are_those_of_the_network(tiny_dir, monkeypat
     monkeypatch.setattr(checkpoint, "open_checkpoint", cache(checkpoint.open_checkpoint))
     model = checkpoint.open_checkpoint("tiny_rgb", tiny_dir).model
     expected = np.array(model(clips.astype(np.float32) / 127.5 - 1))
+    config = clip_config(FORMER_PROTOCOL, frames=17, size=32)
     networks = {
-        features: FeatureNetwork("tiny_rgb", tiny_dir, ClipConfig(17, size=32, features=features))
+        features: FeatureNetwork("tiny_rgb", tiny_dir, replace(config, features=features))
         for features in ("logits", "pooled")
     }
     logits, pooled = networks["logits"](clips), networks["pooled"](clips)
@@ -193,6 +192,10 @@ def test_logits_and_pooled_features_are_those_of_the_network(tiny_dir, monkeypat
         "frames": 17,
         "frame_rate": None,
         "resize": "32 x 32, bilinear, aspect not kept",
+        "protocol": "version_0_1",
+        "clips": "first",
+        "frame_step": 1,
+        "clips_per_video": None,
     }
 
 
@@ -201,7 +204,7 @@ def test_feature_network_needs_clips_of_its_size(feature_network):
         feature_network(shape=(None, None, 3))
     with pytest.raises(ValueError, match=r"small: it takes only clips of \(16, 64, 64\) .*\(9, 32"):
         feature_network(shape=(16, 64, 64, 3))
-    pooled = ClipConfig(9, size=32, features="pooled")
+    pooled = clip_config(FORMER_PROTOCOL, frames=9, size=32, features="pooled")
     with pytest.raises(ValueError, match="small: it has no AvgPool3d_0a_7x7 to take features from"):
         feature_network(keras.layers.GlobalAveragePooling3D(), config=pooled)
 
@@ -222,17 +225,3 @@ def test_feature_network_without_memory_asks_for_smaller_batches(feature_network
     network = feature_network(keras.layers.GlobalAveragePooling3D())
     with pytest.raises(ValueError, match="for 4 clips at once; give a smaller --batch_size"):
         network(np.zeros((4, 9, 32, 32, 3), np.uint8))
-
-
-@pytest.mark.parametrize(
-    ("config", "message"),
-    [
-        ({"features": "Mixed_5c"}, r"`features` must be one of .*received 'Mixed_5c'"),
-        ({"frames": 8}, "`frames` must be an integer >= 9; received 8"),
-        ({"size": 31}, r"`size` must be an integer within 32\.\.1024; received 31"),
-        ({"frame_rate": 0.0}, r"`frame_rate` must be a number > 0; received 0\.0"),
-    ],
-)
-def test_clip_config_names_bad_values(config, message):
-    with pytest.raises(ValueError, match=message):
-        ClipConfig(**config)

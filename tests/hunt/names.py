@@ -53,7 +53,10 @@ THINGS = (
 )
 EMPTY_FOLDERS = {"folder", "closed folder", "link to a folder", "link upwards"}
 TOOLS = ("compute_flow", "compute_flow", "check_videos", "predict", "extract_features")
-FVD = ("--checkpoint=tiny_rgb", "--checkpoint_dir=checkpoints", "--frames=9", "--size=32")
+FVD = (
+    *("--checkpoint=tiny_rgb", "--checkpoint_dir=checkpoints"),
+    *("--protocol=version_0_1", "--frames=9", "--size=32"),
+)
 # Flags that take a path: tool, the flag, and what else the tool needs.
 FLAGS = (
     ("fvd", "--real", (*FVD, "--save_statistics=new.npz")),

@@ -375,10 +375,10 @@ def _read_statistics(folder):
 
 def _read_clips(name):
     def read(folder):
-        from i3d_tf.video.npy_clips import count_clips, read_array_clips
+        from i3d_tf.video.npy_clips import count_clips, iter_array_clips
 
         count = count_clips(folder / name, 9)
-        found = list(read_array_clips(folder / name, 9, lambda frame: frame))
+        found = [list(clip.frames) for clip in iter_array_clips(folder / name, 9)]
         if count != len(found):
             raise AssertionError(f"{count} clips were counted and {len(found)} read")
         return np.array(found)

@@ -53,7 +53,8 @@ def test_fvd_of_a_set_with_itself_is_zero(run_tool, tiny_dir, folder):
     )
     assert status == 0
     assert out[0] == "FVD 0.0000"
-    assert out[1].startswith("  3 real videos, 3 generated; 9 frames, 32 x 32, bilinear")
+    assert out[1].startswith("  3 real videos, 3 generated; 9 frames, 32 x 32, bilinear, in float")
+    assert out[3] == "  protocol original, but frames 9, size 32"
     assert len(err) == 1
     assert err[0].startswith("warning: 3 samples of 5 features")
 
@@ -61,8 +62,9 @@ def test_fvd_of_a_set_with_itself_is_zero(run_tool, tiny_dir, folder):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--real=x.mp4", "--generated=y.mp4"), "rgb_imagenet: not in "),
+        (("--real=x.mp4", "--generated=y.mp4"), "rgb_scratch: not in "),
         (("video.mp4",), "unexpected arguments ['video.mp4']"),
+        (("--self_check", "--real=x.mp4"), "--self_check cannot be combined with --real"),
     ],
 )
 def test_fvd_prints_one_line_for_bad_flags(run_tool, tmp_path, arguments, message):

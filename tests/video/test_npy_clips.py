@@ -1,21 +1,20 @@
 import io
 import zipfile
+from itertools import islice
 
 import numpy as np
 import pytest
 
 from i3d_tf.video.errors import VideoError
-from i3d_tf.video.npy_clips import count_clips, is_clip_array, read_array_clips
+from i3d_tf.video.npy_clips import count_clips, is_clip_array, iter_array_clips
 
 CLIPS = np.arange(3 * 10 * 2 * 4 * 3).reshape(3, 10, 2, 4, 3).astype(np.uint8)
 
 
-def same(frame):
-    return frame
-
-
 def read(path, num_frames=9):
-    return list(read_array_clips(path, num_frames, same))
+    """The first frames of each clip."""
+    clips = iter_array_clips(path, num_frames)
+    return [np.stack(list(islice(clip.frames, num_frames))) for clip in clips]
 
 
 def npy_bytes(array, **keywords):
@@ -25,7 +24,7 @@ def npy_bytes(array, **keywords):
 
 
 @pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
-def test_read_array_clips_of_npz(tmp_path, save):
+def test_iter_array_clips_of_npz(tmp_path, save):
     save(tmp_path / "a.npz", first=CLIPS, second=CLIPS[:1, :9, :, :3])
     assert count_clips(tmp_path / "a.npz", 9) == 4
     clips = read(tmp_path / "a.npz")
@@ -36,17 +35,20 @@ def test_read_array_clips_of_npz(tmp_path, save):
 
 
 @pytest.mark.parametrize("version", [(1, 0), (2, 0)])
-def test_read_array_clips_of_npy(tmp_path, version):
+def test_iter_array_clips_of_npy(tmp_path, version):
     (tmp_path / "a.npy").write_bytes(npy_bytes(CLIPS, version=version))
     assert count_clips(tmp_path / "a.npy", 10) == 3
     np.testing.assert_array_equal(read(tmp_path / "a.npy", 10), CLIPS)
     np.testing.assert_array_equal(read(tmp_path / "a.npy", 1), CLIPS[:, :1])
 
 
-def test_read_array_clips_changes_frame_by_frame(tmp_path):
+def test_iter_array_clips_skips_frames_that_are_not_taken(tmp_path):
     np.save(tmp_path / "a.npy", CLIPS)
-    clips = list(read_array_clips(tmp_path / "a.npy", 9, lambda frame: frame[:1, :1]))
-    np.testing.assert_array_equal(clips, CLIPS[:, :9, :1, :1])
+    firsts = [
+        (clip.num_frames, next(clip.frames)) for clip in iter_array_clips(tmp_path / "a.npy", 9)
+    ]
+    assert [number for number, _ in firsts] == [10, 10, 10]
+    np.testing.assert_array_equal([frame for _, frame in firsts], CLIPS[:, 0])
 
 
 def test_is_clip_array_looks_at_ending():

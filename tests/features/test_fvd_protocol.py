@@ -1,0 +1,169 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from i3d_tf.features.fvd import FvdOptions, frechet_video_distance
+from i3d_tf.features.fvd_clips import FeatureNetwork
+from i3d_tf.features.fvd_protocol import PROTOCOLS, ClipConfig, clip_config
+from i3d_tf.video.transforms import stretch
+
+FRAMES = 20
+BATCH = 12
+# How the programs of the papers resize and scale a batch of frames, uint8 (N, H, W, 3).
+
+
+def resized_by_original(frames, size):
+    resized = tf.compat.v1.image.resize_bilinear(frames, (size, size))
+    return 2.0 * tf.cast(resized, tf.float32) / 255.0 - 1
+
+
+def resized_by_styleganv(frames, size):
+    return tf.image.resize(frames, (size, size)) / 255 * 2 - 1
+
+
+def resized_by_videogpt(frames, size):
+    height, width = frames.shape[1:3]
+    scale = size / min(height, width)
+    height, width = (
+        (size, int(np.ceil(width * scale)))
+        if height < width
+        else (
+            int(np.ceil(height * scale)),
+            size,
+        )
+    )
+    resized = tf.image.resize(frames / np.float32(255), (height, width))
+    top, left = (height - size) // 2, (width - size) // 2
+    return (resized[:, top : top + size, left : left + size] - 0.5) * 2
+
+
+def resized_by_version_0_1(frames, size):
+    return np.stack([stretch(frame, size) for frame in frames]) / np.float32(127.5) - 1
+
+
+RESIZED = {
+    "original": (resized_by_original, 1),
+    "styleganv": (resized_by_styleganv, 0),
+    "videogpt": (resized_by_videogpt, 1),
+    "version_0_1": (resized_by_version_0_1, 1),
+}
+
+
+def direct_distance(a, b, ddof):
+    """The formula as it is written, by the eigenvalues of the product of the covariances."""
+    a, b = np.float64(a), np.float64(b)
+    covariances = [np.cov(x, rowvar=False, ddof=ddof) for x in (a, b)]
+    roots = np.sqrt(np.linalg.eigvals(covariances[0] @ covariances[1]).astype(complex)).real
+    means = np.sum((a.mean(0) - b.mean(0)) ** 2)
+    return means + np.trace(covariances[0] + covariances[1]) - 2 * roots.sum()
+
+
+def distance_by_hand(name, network, sets, size):
+    """FVD by the code that a paper used, for clips in arrays."""
+    resized, ddof = RESIZED[name]
+    features = []
+    for clips in sets:
+        prepared = []
+        for number, clip in enumerate(clips):
+            start = 0
+            if name == "styleganv":
+                start = np.random.default_rng((0, 0, number)).integers(FRAMES - 16 + 1)
+            end = None if name in ("original", "videogpt") else start + 16
+            prepared.append(np.asarray(resized(clip[start:end], size)))
+        batches = np.split(np.stack(prepared), 24 // BATCH)
+        features.append(np.concatenate([network(batch) for batch in batches]))
+    return direct_distance(*features, ddof)
+
+
+def made_up_sets(shape):
+    """24 clips of moving waves, and the same disturbed by noise and played backwards."""
+    height, width = shape
+    generator = np.random.default_rng(0)
+    rows, columns, time = np.ogrid[:height, :width, :FRAMES]
+    clips = []
+    for _ in range(24):
+        waves = []
+        for _ in range(3):
+            speed, down, across = generator.uniform(-0.4, 0.4, 3)
+            waves.append(np.sin(speed * time + down * rows + across * columns))
+        clips.append(np.moveaxis(np.stack(waves, -1), 2, 0) * 100 + 128)
+    clips = np.stack(clips)
+    disturbed = clips[:, ::-1] + 40 * generator.standard_normal(clips.shape)
+    return [np.clip(part, 0, 255).astype(np.uint8) for part in (clips, disturbed)]
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write_sets(sets):
+        for name, clips in zip(("real", "generated"), sets, strict=True):
+            np.save(tmp_path / f"{name}.npy", clips)
+        return tuple((str(tmp_path / f"{name}.npy"),) for name in ("real", "generated"))
+
+    return write_sets
+
+
+@pytest.fixture(scope="module")
+def network(tiny_dir):
+    """A small network, which takes the clips that a test prepares as they are."""
+    return FeatureNetwork("tiny_rgb", tiny_dir, clip_config("original", size=32))
+
+
+@pytest.mark.parametrize("name", PROTOCOLS)
+def test_protocol_equals_an_independent_computation(name, network, write, monkeypatch):
+    def same_network(checkpoint, checkpoint_dir, config):
+        monkeypatch.setattr(network, "config", config)
+        return network
+
+    monkeypatch.setattr("i3d_tf.features.fvd.FeatureNetwork", same_network)
+    sets = made_up_sets((40, 56))
+    options = FvdOptions(*write(sets), config=clip_config(name, size=32), batch_size=BATCH)
+    expected = distance_by_hand(name, network, sets, 32)
+    assert frechet_video_distance(options).fvd == pytest.approx(expected, rel=1e-5)
+
+
+def test_protocols_are_the_published_ones():
+    assert ClipConfig() == PROTOCOLS["original"]
+    table = {
+        name: (p.frames, p.min_frames, p.resize, p.clips, p.frame_step, p.covariance)
+        for name, p in PROTOCOLS.items()
+    }
+    assert table == {
+        "original": (None, 9, "tensorflow1", "first", 1, "unbiased"),
+        "styleganv": (16, 9, "half_pixel", "random", 1, "biased"),
+        "videogpt": (None, 10, "short_side", "first", 1, "unbiased"),
+        "version_0_1": (16, 9, "opencv", "first", 1, "unbiased"),
+    }
+    assert {(p.size, p.features, p.frame_rate) for p in PROTOCOLS.values()} == {
+        (224, "logits", None)
+    }
+    assert all(config.protocol == name for name, config in PROTOCOLS.items())
+
+
+def test_overrides_are_named():
+    assert clip_config("styleganv").overrides == {}
+    changed = clip_config("styleganv", frames=32, covariance="unbiased", size=None)
+    assert changed.overrides == {"frames": 32, "covariance": "unbiased"}
+    assert clip_config("original").with_all_frames(15).overrides == {}
+    assert clip_config("original", frames=15).overrides == {"frames": 15}
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ({"protocol": "fvd"}, r"`protocol` must be one of .*received 'fvd'"),
+        ({"features": "Mixed_5c"}, r"`features` must be one of .*received 'Mixed_5c'"),
+        ({"resize": "cubic"}, r"`resize` must be one of .*received 'cubic'"),
+        ({"clips": "last"}, r"`clips` must be one of .*received 'last'"),
+        ({"covariance": "n"}, r"`covariance` must be one of .*received 'n'"),
+        ({"frames": 8}, "`frames` must be an integer >= 9; received 8"),
+        ({"frames": 9, "protocol": "videogpt"}, "`frames` must be an integer >= 10; received 9"),
+        ({"size": 31}, r"`size` must be an integer within 32\.\.1024; received 31"),
+        ({"frame_rate": 0.0}, r"`frame_rate` must be a number > 0; received 0\.0"),
+        ({"frame_step": 0}, "`frame_step` must be an integer >= 1; received 0"),
+        ({"clips_per_video": 2}, "`clips_per_video` must be 1 for the first frames of a video"),
+        ({"clips": "random"}, "`frames` must be a number where a clip is a part of its video"),
+    ],
+)
+def test_clip_config_names_bad_values(config, message):
+    with pytest.raises(ValueError, match=message):
+        clip_config(**config)
