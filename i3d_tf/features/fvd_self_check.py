@@ -51,7 +51,7 @@ class CheckValue:
 
     @property
     def is_met(self) -> bool:
-        """Whether the value is within its tolerance."""
+        """True where the value is within its tolerance."""
         return abs(self.computed - self.published) <= self.tolerance
 
     def as_json(self) -> dict[str, Any]:

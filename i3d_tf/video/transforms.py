@@ -84,7 +84,7 @@ def stretch(frame: np.ndarray, size: int = CROP_SIZE) -> np.ndarray:
 
 
 def resize_bilinear(frame: np.ndarray, height: int, width: int, half_pixel: bool) -> np.ndarray:
-    """Resizes a frame in float32, bilinear without antialiasing, as TensorFlow does, bit for bit.
+    """Resizes a frame in float32, bilinear without antialiasing, as TensorFlow does.
 
     Args:
         frame: uint8 or float32 (H, W, C).

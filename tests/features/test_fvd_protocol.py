@@ -1,95 +1,10 @@
 import numpy as np
 import pytest
-import tensorflow as tf
+from fixtures.fvd import BATCH, distance_by_hand, made_up_sets
 
 from i3d_tf.features.fvd import FvdOptions, frechet_video_distance
 from i3d_tf.features.fvd_clips import FeatureNetwork
 from i3d_tf.features.fvd_protocol import PROTOCOLS, ClipConfig, clip_config
-from i3d_tf.video.transforms import stretch
-
-FRAMES = 20
-BATCH = 12
-# How the programs of the papers resize and scale a batch of frames, uint8 (N, H, W, 3).
-
-
-def resized_by_original(frames, size):
-    resized = tf.compat.v1.image.resize_bilinear(frames, (size, size))
-    return 2.0 * tf.cast(resized, tf.float32) / 255.0 - 1
-
-
-def resized_by_styleganv(frames, size):
-    return tf.image.resize(frames, (size, size)) / 255 * 2 - 1
-
-
-def resized_by_videogpt(frames, size):
-    height, width = frames.shape[1:3]
-    scale = size / min(height, width)
-    height, width = (
-        (size, int(np.ceil(width * scale)))
-        if height < width
-        else (
-            int(np.ceil(height * scale)),
-            size,
-        )
-    )
-    resized = tf.image.resize(frames / np.float32(255), (height, width))
-    top, left = (height - size) // 2, (width - size) // 2
-    return (resized[:, top : top + size, left : left + size] - 0.5) * 2
-
-
-def resized_by_version_0_1(frames, size):
-    return np.stack([stretch(frame, size) for frame in frames]) / np.float32(127.5) - 1
-
-
-RESIZED = {
-    "original": (resized_by_original, 1),
-    "styleganv": (resized_by_styleganv, 0),
-    "videogpt": (resized_by_videogpt, 1),
-    "version_0_1": (resized_by_version_0_1, 1),
-}
-
-
-def direct_distance(a, b, ddof):
-    """The formula as it is written, by the eigenvalues of the product of the covariances."""
-    a, b = np.float64(a), np.float64(b)
-    covariances = [np.cov(x, rowvar=False, ddof=ddof) for x in (a, b)]
-    roots = np.sqrt(np.linalg.eigvals(covariances[0] @ covariances[1]).astype(complex)).real
-    means = np.sum((a.mean(0) - b.mean(0)) ** 2)
-    return means + np.trace(covariances[0] + covariances[1]) - 2 * roots.sum()
-
-
-def distance_by_hand(name, network, sets, size):
-    """FVD by the code that a paper used, for clips in arrays."""
-    resized, ddof = RESIZED[name]
-    features = []
-    for clips in sets:
-        prepared = []
-        for number, clip in enumerate(clips):
-            start = 0
-            if name == "styleganv":
-                start = np.random.default_rng((0, 0, number)).integers(FRAMES - 16 + 1)
-            end = None if name in ("original", "videogpt") else start + 16
-            prepared.append(np.asarray(resized(clip[start:end], size)))
-        batches = np.split(np.stack(prepared), 24 // BATCH)
-        features.append(np.concatenate([network(batch) for batch in batches]))
-    return direct_distance(*features, ddof)
-
-
-def made_up_sets(shape):
-    """24 clips of moving waves, and the same disturbed by noise and played backwards."""
-    height, width = shape
-    generator = np.random.default_rng(0)
-    rows, columns, time = np.ogrid[:height, :width, :FRAMES]
-    clips = []
-    for _ in range(24):
-        waves = []
-        for _ in range(3):
-            speed, down, across = generator.uniform(-0.4, 0.4, 3)
-            waves.append(np.sin(speed * time + down * rows + across * columns))
-        clips.append(np.moveaxis(np.stack(waves, -1), 2, 0) * 100 + 128)
-    clips = np.stack(clips)
-    disturbed = clips[:, ::-1] + 40 * generator.standard_normal(clips.shape)
-    return [np.clip(part, 0, 255).astype(np.uint8) for part in (clips, disturbed)]
 
 
 @pytest.fixture

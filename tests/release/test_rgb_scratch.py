@@ -12,10 +12,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from fixtures.fvd import BATCH, distance_by_hand, made_up_sets
 
 import i3d_tf
 from i3d_tf.export.export import PACKAGES, export
 from i3d_tf.export.load import SavedPredictor
+from i3d_tf.features.fvd import FvdOptions, frechet_video_distance
+from i3d_tf.features.fvd_clips import FeatureNetwork
+from i3d_tf.features.fvd_protocol import PROTOCOLS, clip_config
+from i3d_tf.features.fvd_self_check import check_values
 from i3d_tf.inference.predictor import Predictor
 from i3d_tf.inference.streaming import Streamer, step_logits
 from i3d_tf.specs.labels import read_labels
@@ -161,3 +166,27 @@ def test_command_predicts_with_the_release(weights, shared_dir):
         [*command, f"--rgb_checkpoint={NAME}", clip], check=True, capture_output=True, text=True
     )
     assert json.loads(done.stdout)["top"][0]["class"] == "arm wrestling"
+
+
+def test_fvd_has_the_published_check_values(weights):
+    values = list(check_values())
+    assert len(values) == 9
+    assert [value.line() for value in values if not value.is_met] == []
+
+
+@pytest.mark.parametrize("name", PROTOCOLS)
+def test_fvd_protocol_equals_an_independent_computation(name, weights, tmp_path, monkeypatch):
+    network = FeatureNetwork(NAME, None, clip_config("original"))
+
+    def same_network(checkpoint, checkpoint_dir, config):
+        network.config = config
+        return network
+
+    monkeypatch.setattr("i3d_tf.features.fvd.FeatureNetwork", same_network)
+    sets = made_up_sets((128, 128))
+    for side, clips in zip(("real", "generated"), sets, strict=True):
+        np.save(tmp_path / f"{side}.npy", clips)
+    real, generated = str(tmp_path / "real.npy"), str(tmp_path / "generated.npy")
+    options = FvdOptions((real,), (generated,), config=clip_config(name), batch_size=BATCH)
+    expected = distance_by_hand(name, network, sets, 224)
+    assert frechet_video_distance(options).fvd == pytest.approx(expected, rel=1e-5)

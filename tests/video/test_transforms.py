@@ -1,6 +1,7 @@
 import cv2
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from i3d_tf.specs.streams import FLOW_BOUND
 from i3d_tf.video.transforms import (
@@ -10,6 +11,7 @@ from i3d_tf.video.transforms import (
     crop,
     flip,
     preprocess_input,
+    resize_bilinear,
     resize_short_side,
     resized_shape,
     stretch,
@@ -258,3 +260,15 @@ def test_change_colours_scales_contrast_about_middle_grey():
 def test_change_colours_without_saturation_leaves_luma():
     # 0.299 * 100 + 0.587 * 10 + 0.114 * 200 = 58.57
     assert change_colours(one_pixel(100, 10, 200), saturation=0.0).ravel().tolist() == [59] * 3
+
+
+@pytest.mark.parametrize("half_pixel", [False, True])
+@pytest.mark.parametrize("size", [(7, 30), (25, 5), (40, 13), (13, 40), (13, 13)])
+def test_resize_bilinear_equals_tensorflow(half_pixel, size):
+    frame = np.random.default_rng(0).integers(0, 256, (13, 13, 3), np.uint8)
+    expected = tf.raw_ops.ResizeBilinear(
+        images=frame[None], size=size, align_corners=False, half_pixel_centers=half_pixel
+    )
+    resized = resize_bilinear(frame, *size, half_pixel)
+    # Compilers may fuse a product and a sum: the last digit of 255 in float32.
+    np.testing.assert_allclose(resized, expected[0], rtol=0, atol=4e-5)
