@@ -122,7 +122,7 @@ test: lint
 	$(BIN)/python -m pytest tests -m "not slow and not release" $(PARALLEL)
 
 test-slow: env
-	$(BIN)/python -m pytest tests -m slow
+	$(BIN)/python -m pytest tests -m slow $(PARALLEL)
 
 # The released network is kept in build/release; without a source of it, the tests are skipped.
 test-release: env $(EXPORT_STAMP) $(BACKENDS_STAMP)
