@@ -6,9 +6,10 @@ python tools/fvd.py --real=real/ --save_statistics=real.npz
 python tools/fvd.py --real=real.npz --generated='samples/*.mp4' --generated=more.npy --interval
 python tools/fvd.py --self_check
 
-Each set is videos, folders, patterns, or .npy and .npz files of clips, uint8 (N, T, H, W, 3); to
-name several, repeat the flag. The protocol says which frames of a video are its clip, and how they
-are resized; flags override parts of it. docs/fvd.md compares the protocols.
+Each set is videos, folders of numbered .jpg or .png frames, folders of either, patterns, or .npy
+and .npz files of clips (--axes, --value_range); to name several, repeat the flag. The protocol says
+which frames of a video are its clip, and how they are resized; flags override parts of it.
+docs/fvd.md compares the protocols.
 """
 
 import json
@@ -70,6 +71,12 @@ _RESIZE = flags.DEFINE_enum(
 _COVARIANCE = flags.DEFINE_enum(
     "covariance", None, ("unbiased", "biased"), "Divided by N - 1, or by N."
 )
+_AXES = flags.DEFINE_enum(
+    "axes", "NTHWC", ("NTHWC", "NCTHW", "NTCHW"), "Axes of .npy and .npz clips; C is 1 or 3."
+)
+_VALUE_RANGE = flags.DEFINE_enum(
+    "value_range", None, ("0..1", "-1..1", "0..255"), "Range of float .npy and .npz clips."
+)
 _BATCH_SIZE = flags.DEFINE_integer("batch_size", 8, "Clips at once.")
 _INTERVAL = flags.DEFINE_bool(
     "interval", False, "Add a confidence interval, by subsampling; keeps all features."
@@ -99,6 +106,7 @@ def main(argv):
             sys.exit(_print_check_values(_SELF_CHECK.value == "quick"))
         from i3d_tf.features.fvd import FvdOptions, frechet_video_distance, print_result
         from i3d_tf.features.fvd_protocol import clip_config
+        from i3d_tf.video.npy_clips import ArrayLayout
 
         config = clip_config(
             _PROTOCOL.value,
@@ -118,6 +126,7 @@ def main(argv):
             checkpoint=_CHECKPOINT.value,
             checkpoint_dir=_CHECKPOINT_DIR.value,
             config=config,
+            layout=ArrayLayout(_AXES.value, _VALUE_RANGE.value),
             batch_size=_BATCH_SIZE.value,
             save_statistics=_SAVE.value,
             interval=_INTERVAL.value,

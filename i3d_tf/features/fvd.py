@@ -23,6 +23,7 @@ from i3d_tf.specs.validation import check_integer, is_integer
 from i3d_tf.system.console import print_lines, progress_bar
 from i3d_tf.system.files import atomic_write, check_target, ensure_disk_space
 from i3d_tf.video.find import find_videos
+from i3d_tf.video.npy_clips import DEFAULT_LAYOUT, ArrayLayout
 
 REPEATS = 100  # subsamples of an interval
 MIN_VIDEOS = 2
@@ -40,6 +41,7 @@ class FvdOptions:
         checkpoint: The network: a known name or the folder of a training run.
         checkpoint_dir: See `i3d_tf.zoo.resolve.checkpoint_dirs`.
         config: The protocol, see `i3d_tf.features.fvd_protocol.clip_config`.
+        layout: Layout of clip arrays, of both sets.
         batch_size: Clips of a batch.
         save_statistics: Path of a file for the statistics of `real`, or None.
         interval: Whether to compute a confidence interval.
@@ -52,6 +54,7 @@ class FvdOptions:
     checkpoint: str = "rgb_scratch"
     checkpoint_dir: os.PathLike | str | None = None
     config: ClipConfig = field(default_factory=ClipConfig)
+    layout: ArrayLayout = DEFAULT_LAYOUT
     batch_size: int = 8
     save_statistics: str | None = None
     interval: bool = False
@@ -169,7 +172,13 @@ def _gather(options, network, title):
     """Returns the FeatureSet of "real" or "generated" videos."""
     sources = getattr(options, title)
     gathered = gather_features(
-        sources, network, options.batch_size, title, options.interval, options.seed
+        sources,
+        network,
+        options.batch_size,
+        title,
+        keep=options.interval,
+        seed=options.seed,
+        layout=options.layout,
     )
     for path, reason in gathered.failures.items():
         print_lines(f"error: {path}: {reason}", file=sys.stderr)
@@ -206,7 +215,8 @@ def _with_frames(options, files):
             frames = file[1].metadata.get("frames")
             frames = frames if is_integer(frames) and frames >= config.min_frames else None
         else:
-            frames = find_num_frames(find_videos(sources), config) if sources else None
+            paths = find_videos(sources, with_frame_folders=True) if sources else []
+            frames = find_num_frames(paths, config, options.layout)
         if frames is not None:
             return config.with_all_frames(frames)
     return config

@@ -22,6 +22,7 @@ from i3d_tf.models.fold_batch_norm import fuse_for_inference
 from i3d_tf.specs.inception_v1 import HEAD_POOL
 from i3d_tf.system.console import progress_bar
 from i3d_tf.video.find import find_videos
+from i3d_tf.video.npy_clips import DEFAULT_LAYOUT, ArrayLayout
 from i3d_tf.video.transforms import preprocess_input
 from i3d_tf.zoo import open_checkpoints
 
@@ -113,25 +114,28 @@ def gather_features(
     title: str,
     keep: bool = False,
     seed: int = 0,
+    layout: ArrayLayout = DEFAULT_LAYOUT,
 ) -> FeatureSet:
     """Computes the features of a set of videos, in the memory of a few batches.
 
     Args:
-        sources: Files, folders and glob patterns; files are videos, or .npy and .npz of clips.
+        sources: Files, folders and glob patterns; files are videos, or .npy and .npz of clips,
+            and folders with pictures are videos.
         network: FeatureNetwork.
         batch_size: Clips of a batch.
         title: Text of the progress bar.
         keep: Whether to keep the features themselves.
         seed: See `ClipReader`.
+        layout: Layout of clip arrays.
 
     Returns:
         FeatureSet. Of a clip array that is damaged in the middle, the clips before count.
     """
     gathered, kept = FeatureSet(FeatureStatistics(network.metadata)), []
     with progress_bar() as bar:
-        paths = find_videos(sources)
+        paths = find_videos(sources, with_frame_folders=True)
         task = bar.add_task(title, total=len(paths))
-        clips = ClipReader(paths, network.config, gathered.failures, seed)
+        clips = ClipReader(paths, network.config, gathered.failures, seed, layout)
         for batch in batched(clips, batch_size):
             features = network(np.stack(batch))
             gathered.statistics.add(features)

@@ -1,7 +1,8 @@
-"""Clips of videos and of clip arrays for the Fréchet video distance, read ahead by threads."""
+"""Clips of videos, folders of frames and arrays for the Fréchet video distance."""
 
 import itertools
 import math
+import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -13,8 +14,15 @@ from i3d_tf.features.fvd_protocol import MAX_ALL_FRAMES, ClipConfig
 from i3d_tf.system.worker_pool import processor_count
 from i3d_tf.video.decode import count_frames, iter_frames, too_few_frames
 from i3d_tf.video.errors import VideoError
+from i3d_tf.video.frame_folder import iter_pictures, picture_paths
 from i3d_tf.video.limits import MAX_BYTES
-from i3d_tf.video.npy_clips import count_clips, is_clip_array, iter_array_clips
+from i3d_tf.video.npy_clips import (
+    DEFAULT_LAYOUT,
+    ArrayLayout,
+    count_clips,
+    is_clip_array,
+    iter_array_clips,
+)
 from i3d_tf.video.transforms import center_crop, resize_bilinear, stretch
 
 MAX_THREADS = 16
@@ -51,12 +59,15 @@ def _as_uint8(frame):
     return np.clip(np.rint(frame), 0, 255).astype(np.uint8)
 
 
-def find_num_frames(paths: Iterable[str], config: ClipConfig) -> int | None:
+def find_num_frames(
+    paths: Iterable[str], config: ClipConfig, layout: ArrayLayout = DEFAULT_LAYOUT
+) -> int | None:
     """Returns the frames of the first video that can be read, where a clip takes all of them.
 
     Args:
-        paths: Paths of videos and of clip arrays.
+        paths: Paths of videos, folders of frames and clip arrays.
         config: ClipConfig without a number of frames.
+        layout: Layout of clip arrays.
 
     Raises:
         ValueError: It has too many frames to be taken whole.
@@ -64,9 +75,9 @@ def find_num_frames(paths: Iterable[str], config: ClipConfig) -> int | None:
     for path in paths:
         try:
             if is_clip_array(path):
-                found = next(iter_array_clips(path, config.min_frames)).num_frames
+                found = next(iter_array_clips(path, config.min_frames, layout)).num_frames
             else:
-                found = count_frames(path, config.frame_rate)
+                found = _count_frames(path, config)
         except (VideoError, MemoryError, StopIteration):
             continue  # reading says why
         if found > MAX_ALL_FRAMES:
@@ -79,23 +90,37 @@ def find_num_frames(paths: Iterable[str], config: ClipConfig) -> int | None:
     return None
 
 
+def _count_frames(path, config):
+    """Returns the frames of a video or of a folder of them."""
+    if os.path.isdir(path):
+        return len(picture_paths(path))
+    return count_frames(path, config.frame_rate)
+
+
 class ClipReader:
     """Clips of videos and of clip arrays, in order, some of them read ahead by threads.
 
     Args:
-        paths: Paths of videos and of clip arrays.
+        paths: Paths of videos, folders of frames and clip arrays.
         config: ClipConfig.
         failures: Dictionary that receives the reasons of paths that cannot be read.
         seed: Seed of random clips; a video's are determined by it and the video's place in `paths`.
+        layout: Layout of clip arrays.
 
     Attributes:
         total: Number of clips, as far as known.
     """
 
     def __init__(
-        self, paths: Sequence[str], config: ClipConfig, failures: dict[str, str], seed: int = 0
+        self,
+        paths: Sequence[str],
+        config: ClipConfig,
+        failures: dict[str, str],
+        seed: int = 0,
+        layout: ArrayLayout = DEFAULT_LAYOUT,
     ):
         self.total = len(paths)
+        self._layout = layout
         self._paths, self._config, self._failures, self._seed = paths, config, failures, seed
         self._change = frame_function(config)
 
@@ -143,10 +168,15 @@ class ClipReader:
             and not config.all_frames
         ):
             end = config.span / config.frame_rate
-        starts = self._starts(path, (place,), lambda: count_frames(path, config.frame_rate))
-        frames = iter_frames(path, config.frame_rate, end=end)
-        repeated = (frame for frame, count in frames for _ in range(count))
-        yield from cut_clips(path, repeated, starts, config, self._change)
+        starts = self._starts(path, (place,), lambda: _count_frames(path, config))
+        if os.path.isdir(path):
+            if config.frame_rate is not None:
+                raise VideoError(path, "pictures have no frame rate: drop --frame_rate")
+            frames = iter_pictures(path)
+        else:
+            counted = iter_frames(path, config.frame_rate, end=end)
+            frames = (frame for frame, count in counted for _ in range(count))
+        yield from cut_clips(path, frames, starts, config, self._change)
 
     def _array_clips(self, path, place):
         """Yields the clips of a file of arrays."""
@@ -154,8 +184,8 @@ class ClipReader:
         if config.frame_rate is not None:
             raise VideoError(path, "clips in arrays have no frame rate: drop --frame_rate")
         needed = config.span if config.frames else config.min_frames
-        self.total += count_clips(path, needed) - 1
-        for number, clip in enumerate(iter_array_clips(path, needed)):
+        self.total += count_clips(path, needed, self._layout) - 1
+        for number, clip in enumerate(iter_array_clips(path, needed, self._layout)):
             starts = self._starts(path, (place, number), lambda clip=clip: clip.num_frames)
             yield from self._count(cut_clips(path, clip.frames, starts, config, self._change))
 

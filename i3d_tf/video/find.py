@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from i3d_tf.system.storage import join, read_lines, walk
+from i3d_tf.video.frame_folder import PICTURE_SUFFIXES, has_pictures
 
 # fmt: off
 VIDEO_SUFFIXES = (
@@ -41,7 +42,9 @@ def videos_below(folder: str, unreadable: list[OSError] | None = None) -> list[s
     ]
 
 
-def find_videos(arguments: Sequence[str | os.PathLike]) -> list[str]:
+def find_videos(
+    arguments: Sequence[str | os.PathLike], with_frame_folders: bool = False
+) -> list[str]:
     """Expands files, folders and glob patterns into a list of videos.
 
     A folder means every video below it, by the ending of its name, hidden files left out. A name
@@ -51,6 +54,8 @@ def find_videos(arguments: Sequence[str | os.PathLike]) -> list[str]:
 
     Args:
         arguments: Paths, folders, patterns, or addresses with `://`.
+        with_frame_folders: Whether a folder with pictures and without videos, given or below one
+            that is, is a video; see `i3d_tf.video.frame_folder`.
 
     Returns:
         Paths in the order given, those of a folder or pattern sorted, none twice.
@@ -59,7 +64,8 @@ def find_videos(arguments: Sequence[str | os.PathLike]) -> list[str]:
         ValueError: A folder or a pattern has no video, or there are no arguments.
     """
     _check_not_empty(arguments)
-    return [video for video, _ in _without_repeats(_expand_all(arguments))]
+    found = _expand_all(arguments, with_frame_folders=with_frame_folders)
+    return [video for video, _ in _without_repeats(found)]
 
 
 class VideoTarget(NamedTuple):
@@ -177,37 +183,57 @@ def _without_repeats(found):
     return first.values()
 
 
-def _expand_all(arguments, with_lists=False, list_root=None) -> Iterator[tuple[str, str | None]]:
+def _expand_all(
+    arguments, with_lists=False, list_root=None, with_frame_folders=False
+) -> Iterator[tuple[str, str | None]]:
     """Yields (video, the named folder or the list's folder that it lies below, or None)."""
     for argument in map(str, arguments):
         # Unlike pathlib's, os.path's functions also return False for names the system refuses.
         if "://" in argument:
             yield argument, None
         elif os.path.isdir(argument):
-            yield from ((video, argument) for video in _expand_folder(argument))
+            yield from ((video, argument) for video in _expand_folder(argument, with_frame_folders))
         elif with_lists and argument.lower().endswith(LIST_SUFFIX) and os.path.isfile(argument):
             yield from _expand_list(argument, list_root)
         elif glob.has_magic(argument) and not os.path.exists(argument):
-            yield from ((video, None) for video in _expand_pattern(argument))
+            found = _expand_pattern(argument, with_frame_folders)
+            yield from ((video, None) for video in found)
         else:
             yield argument, None
 
 
-def _expand_folder(folder):
+def _expand_folder(folder, with_frame_folders):
     # As paths, so that "." and doubled slashes are left out of names.
     unreadable: list[OSError] = []
     videos = videos_below(folder, unreadable)
     # A folder that cannot be read stands for its videos: opening it says what is wrong.
     videos += [error.filename for error in unreadable]
+    if with_frame_folders:
+        videos += _frame_folders_below(folder)
     videos = sorted(str(Path(path)) for path in videos)
     if not videos:
-        endings = " ".join(VIDEO_SUFFIXES)
+        endings = " ".join(VIDEO_SUFFIXES + PICTURE_SUFFIXES * with_frame_folders)
         raise ValueError(f"{folder}: no videos in this folder (files ending in {endings}).")
     return videos
 
 
-def _expand_pattern(pattern):
-    paths = sorted(path for path in glob.glob(pattern, recursive=True) if not os.path.isdir(path))
+def _frame_folders_below(folder):
+    """Returns the folders that have pictures and no videos."""
+    return [
+        place
+        for place, _, names in walk(folder, [])
+        if has_pictures(names) and not any(map(is_video_name, names))
+    ]
+
+
+def _expand_pattern(pattern, with_frame_folders):
+    found = sorted(glob.glob(pattern, recursive=True))
+    paths = [
+        path
+        for path in found
+        if not os.path.isdir(path)
+        or (with_frame_folders and _frame_folders_below(path)[:1] == [path])
+    ]
     if not paths:
         raise ValueError(f"{pattern}: no file matches this pattern.")
     return paths

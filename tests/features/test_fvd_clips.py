@@ -148,7 +148,7 @@ def test_gather_features_reads_little_ahead(folder, monkeypatch):
             return super().__call__(clips)
 
     monkeypatch.setattr(fvd_reader, "processor_count", lambda: 1)
-    monkeypatch.setattr(fvd_clips, "find_videos", lambda _: Noted([folder / "0.mp4"] * 40))
+    monkeypatch.setattr(fvd_clips, "find_videos", lambda *_, **__: Noted([folder / "0.mp4"] * 40))
     gather_features([folder], Noting(), 1, "real")
     # Two may be under way beyond the one that is used.
     assert seen == [min(used + 3, 40) for used in range(40)]

@@ -1,10 +1,12 @@
 import math
 
+import cv2
 import numpy as np
 import pytest
 
 from i3d_tf.features.fvd_protocol import clip_config
 from i3d_tf.features.fvd_reader import ClipReader, cut_clips, find_num_frames
+from i3d_tf.video.npy_clips import ArrayLayout
 
 FRAMES = 30
 
@@ -123,3 +125,31 @@ def test_short_side_keeps_the_center(tmp_path, shape, kept):
     line = clip[0, :, 0, 0] if shape[0] == 45 else clip[0, 0, :, 0]
     np.testing.assert_allclose(line, expected, atol=1e-6)
     assert math.isclose(clip.std((0, 3)).max(), 0, abs_tol=1e-6)
+
+
+def test_all_forms_of_a_clip_give_the_same_frames(tmp_path):
+    clip = np.random.default_rng(0).integers(0, 256, (9, 40, 50, 3), np.uint8)
+    (tmp_path / "frames/one").mkdir(parents=True)
+    for number, frame in enumerate(clip):
+        cv2.imwrite(str(tmp_path / f"frames/one/{number + 1}.png"), frame[..., ::-1])
+    np.save(tmp_path / "a.npy", clip[None])
+    np.save(tmp_path / "b.npy", np.moveaxis(clip / np.float32(255), -1, 0)[None])
+    config = clip_config("original").with_all_frames(9)
+    layout = ArrayLayout("NCTHW", "0..1")
+    paths = [str(tmp_path / name) for name in ("a.npy", "frames/one")]
+    first, second = ClipReader(paths, config, {})
+    (third,) = ClipReader([str(tmp_path / "b.npy")], config, {}, layout=layout)
+    np.testing.assert_array_equal(first, second)
+    np.testing.assert_allclose(first, third, atol=1e-6)
+    assert find_num_frames([paths[1]], clip_config("original")) == 9
+    assert find_num_frames([str(tmp_path / "b.npy")], clip_config("original"), layout) == 9
+
+
+def test_frame_folders_are_sources_without_a_frame_rate(tmp_path):
+    (tmp_path / "one").mkdir()
+    for number in range(9):
+        cv2.imwrite(str(tmp_path / f"one/{number}.png"), np.full((32, 32, 3), number, np.uint8))
+    path, failures = str(tmp_path / "one"), {}
+    assert levels(read([path])[0]) == [list(range(9))]
+    assert read([path], failures, frame_rate=25.0)[0] == []
+    assert failures == {path: "pictures have no frame rate: drop --frame_rate"}

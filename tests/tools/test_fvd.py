@@ -2,6 +2,7 @@ import json
 import signal
 import subprocess
 
+import cv2
 import numpy as np
 import pytest
 
@@ -57,6 +58,24 @@ def test_fvd_of_a_set_with_itself_is_zero(run_tool, tiny_dir, folder):
     assert out[3] == "  protocol original, but frames 9, size 32"
     assert len(err) == 1
     assert err[0].startswith("warning: 3 samples of 5 features")
+
+
+def test_fvd_of_arrays_of_floats_and_frame_folders(run_tool, tiny_dir, tmp_path):
+    clips = np.random.default_rng(0).integers(0, 256, (3, 9, 40, 50, 1), np.uint8)
+    floats = np.moveaxis(clips, -1, 1) / np.float32(127.5) - 1
+    np.save(tmp_path / "a.npy", floats)
+    for number, clip in enumerate(clips):
+        (tmp_path / f"frames/{number}").mkdir(parents=True)
+        for index, frame in enumerate(clip):
+            cv2.imwrite(str(tmp_path / f"frames/{number}/{index:04}.png"), frame)
+    arguments = (f"--checkpoint_dir={tiny_dir}", "--checkpoint=tiny_rgb", "--size=32")
+    sets = (f"--real={tmp_path / 'a.npy'}", f"--generated={tmp_path / 'frames'}")
+    layout = ("--axes=NCTHW", "--value_range=-1..1")
+    status, out, err = run_tool("fvd", *arguments, *sets, *layout)
+    assert (status, len(err)) == (0, 1)
+    assert out[0] == "FVD 0.0000"
+    assert out[1].startswith("  3 real videos, 3 generated; 9 frames,")
+    assert out[3] == "  protocol original, but size 32"
 
 
 @pytest.mark.parametrize(

@@ -221,3 +221,20 @@ def test_folders_that_cannot_be_read_are_inputs(videos, close_folder):
     assert find_videos(["videos/run"]) == ["videos/run"]
     closed, _ = find_targets(["videos"], "out", ".npy")
     assert (closed.video, closed.root) == ("videos/run", "videos")
+
+
+def test_find_videos_takes_frame_folders_when_asked(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("set/a/1.jpg", "set/b/c/1.PNG", "set/d/1.mp4", "set/d/cover.jpg", "set/.e/1.jpg"):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    assert find_videos(["set"]) == ["set/d/1.mp4"]
+    assert find_videos(["set"], with_frame_folders=True) == ["set/a", "set/b/c", "set/d/1.mp4"]
+    assert find_videos(["set/a", "set"], with_frame_folders=True)[0] == "set/a"
+    assert find_videos(["set/*"], with_frame_folders=True) == ["set/a"]
+    with pytest.raises(ValueError, match=r"set/\*: no file matches"):
+        find_videos(["set/*"])
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ValueError, match=r"no videos in this folder .*\.wmv \.jpg \.jpeg \.png\)"):
+        find_videos(["empty"], with_frame_folders=True)

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 
 from i3d_tf.video.errors import VideoError
-from i3d_tf.video.npy_clips import count_clips, is_clip_array, iter_array_clips
+from i3d_tf.video.npy_clips import AXES, ArrayLayout, count_clips, is_clip_array, iter_array_clips
 
 CLIPS = np.arange(3 * 10 * 2 * 4 * 3).reshape(3, 10, 2, 4, 3).astype(np.uint8)
 
 
-def read(path, num_frames=9):
+def read(path, num_frames=9, **layout):
     """The first frames of each clip."""
-    clips = iter_array_clips(path, num_frames)
+    clips = iter_array_clips(path, num_frames, ArrayLayout(**layout))
     return [np.stack(list(islice(clip.frames, num_frames))) for clip in clips]
 
 
@@ -42,6 +42,59 @@ def test_iter_array_clips_of_npy(tmp_path, version):
     np.testing.assert_array_equal(read(tmp_path / "a.npy", 1), CLIPS[:, :1])
 
 
+@pytest.mark.parametrize("axes", AXES)
+@pytest.mark.parametrize("channels", [1, 3])
+def test_iter_array_clips_of_any_axes(tmp_path, axes, channels):
+    clips = CLIPS[..., :channels]
+    np.save(tmp_path / "a.npy", clips.transpose(["NTHWC".index(axis) for axis in axes]))
+    # So that what comes is the order that was asked for, and stored row by row.
+    np.save(tmp_path / "a.npy", np.ascontiguousarray(np.load(tmp_path / "a.npy")))
+    layout = ArrayLayout(axes)
+    assert count_clips(tmp_path / "a.npy", 9, layout) == 3
+    expected = np.broadcast_to(clips, CLIPS.shape)
+    for num_frames in (2, 10):
+        found = read(tmp_path / "a.npy", num_frames, axes=axes)
+        np.testing.assert_array_equal(found, expected[:, :num_frames])
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, ">f8"])
+@pytest.mark.parametrize(("value_range", "low", "high"), [("0..1", 0, 1), ("-1..1", -1, 1)])
+def test_iter_array_clips_scales_float_values(tmp_path, dtype, value_range, low, high):
+    np.save(tmp_path / "a.npy", (low + CLIPS / 255 * (high - low)).astype(dtype))
+    found = read(tmp_path / "a.npy", value_range=value_range)
+    assert found[0].dtype == np.float32
+    np.testing.assert_allclose(found, CLIPS[:, :9], atol=0.1 if dtype == np.float16 else 1e-4)
+
+
+def test_iter_array_clips_takes_float_values_of_pixels(tmp_path):
+    np.save(tmp_path / "a.npy", CLIPS + np.float32(0.25))
+    found = read(tmp_path / "a.npy", value_range="0..255")
+    np.testing.assert_array_equal(found, CLIPS[:, :9] + np.float32(0.25))
+
+
+@pytest.mark.parametrize(("value", "said"), [(2, "0..2, not 0..1"), (np.nan, "nan..nan, not")])
+def test_values_outside_of_their_range_are_refused(tmp_path, value, said):
+    clips = np.zeros((1, 9, 2, 2, 1), np.float32)
+    clips[0, 8, 1, 1] = value
+    np.save(tmp_path / "a.npy", clips)
+    with pytest.raises(VideoError, match=f"it has values within {said}"):
+        read(tmp_path / "a.npy", value_range="0..1")
+
+
+def test_clips_that_are_read_whole_must_not_be_too_large(tmp_path, monkeypatch):
+    np.save(tmp_path / "a.npy", np.zeros((1, 3, 9, 8, 8), np.uint8))
+    monkeypatch.setattr("i3d_tf.video.npy_clips.MAX_BYTES", 3 * 9 * 64 - 1)
+    with pytest.raises(VideoError, match="a clip of it exceeds"):
+        count_clips(tmp_path / "a.npy", 9, ArrayLayout("NCTHW"))
+
+
+def test_array_layout_names_bad_values():
+    with pytest.raises(ValueError, match=r"`axes` must be one of .*received 'NHWC'"):
+        ArrayLayout("NHWC")
+    with pytest.raises(ValueError, match=r"`value_range` must be one of .*received '0\.\.2'"):
+        ArrayLayout(value_range="0..2")
+
+
 def test_iter_array_clips_skips_frames_that_are_not_taken(tmp_path):
     np.save(tmp_path / "a.npy", CLIPS)
     firsts = [
@@ -60,7 +113,8 @@ def test_is_clip_array_looks_at_ending():
 @pytest.mark.parametrize(
     ("array", "reason"),
     [
-        (CLIPS.astype(np.float32), r"must be uint8 \(N, T, H, W, 3\), .*; it is float32"),
+        (CLIPS.astype(np.float32), r"is float32; give the range of its values as --value_range"),
+        (CLIPS.astype(np.int64), r"must be uint8 or float \(N, T, H, W, C\), .*; it is int64"),
         (CLIPS[0], r"it is uint8 \(10, 2, 4, 3\)"),
         (CLIPS[..., :2], "it is uint8"),
         (np.array([{}]), "it is object"),  # not unpickled
