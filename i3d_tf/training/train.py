@@ -169,6 +169,7 @@ class _Run:
     def __init__(self, recipe, options, model, workdir, start: Start, replicas):
         self.recipe, self.options, self.model, self.workdir = recipe, options, model, workdir
         self.start = start
+        self.replicas = replicas
         self.batch_size = recipe.batch_size * replicas
         self.failures = Failures(workdir.unreadable() if start.step else {})
         self.writer = tf.summary.create_file_writer(str(workdir.tensorboard))
@@ -231,7 +232,14 @@ class _Run:
 
     def _fit(self, config, step, stop):
         """Trains steps `step` to `stop`; after Ctrl-C and SIGTERM the state is saved."""
-        batches = train_batches(config, step, stop, self.failures, self.options.workers)
+        batches = train_batches(
+            config,
+            step,
+            stop,
+            self.failures,
+            self.options.workers,
+            iterations=1 if self.replicas == 1 else 2,  # Keras looks at the first batch before
+        )
         callbacks = [TerminateOnNaN(step, config.paths), Scalars(self.writer, step)]
         if step == 0 and self.options.profile:
             callbacks.append(Profile(self.workdir.tensorboard))

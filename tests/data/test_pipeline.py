@@ -80,6 +80,20 @@ def test_train_batches_are_the_same_for_any_workers_and_first_step(examples):
     assert as_bytes(train_batches(config(examples, seed=1), 0, 6, Failures())) != whole
 
 
+def test_train_batches_of_several_iterations_are_the_same_each_time(examples):
+    once = as_bytes(train_batches(config(examples), 2, 4, Failures()))
+    twice = train_batches(config(examples), 2, 4, Failures(), iterations=2)
+    assert as_bytes(twice) == once
+    assert as_bytes(twice) == once
+
+
+def test_train_batches_of_several_iterations_keep_the_error(examples):
+    failures = Failures()
+    batches = train_batches(config([None]), 0, 1, failures, iterations=2)
+    with pytest.raises(AttributeError, match="'NoneType'"), failures.reraised():
+        next(iter(batches))
+
+
 def test_train_batches_decode_only_the_window(examples, monkeypatch):
     from i3d_tf.data import clips
 

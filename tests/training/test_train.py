@@ -157,9 +157,9 @@ def spy_on_epochs(shown):
     """Notes the position at which epochs start."""
     make_batches = train_file.train_batches
 
-    def spied(config, *arguments):
+    def spied(config, *arguments, **keywords):
         shown.append(config.epoch_start)
-        return make_batches(config, *arguments)
+        return make_batches(config, *arguments, **keywords)
 
     return spied
 
@@ -371,9 +371,9 @@ tf.config.set_logical_device_configuration(cpu, two)
 file.choose_strategy = lambda: tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
 batches = file.train_batches
 
-def spied(config, *arguments):
+def spied(config, *arguments, **keywords):
     print("clips of a batch:", config.batch_size)
-    return batches(config, *arguments)
+    return batches(config, *arguments, **keywords)
 
 compile_model = training_model.compile_model
 
