@@ -298,7 +298,7 @@ class StartedError(Exception):
 def no_steps(monkeypatch):
     """Training ends where it would start."""
 
-    def start(config, *_):
+    def start(config, *_, **__):
         raise StartedError(config)
 
     monkeypatch.setattr(train_file, "train_batches", start)
