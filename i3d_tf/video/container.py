@@ -304,7 +304,7 @@ class Demuxer:
         self.is_damaged = False
         self._container = container
         self._broken = False
-        self._video_end = self._end = None  # seconds, on the file's own clock
+        self._ends = {}  # of each stream: ticks of its own, which are faster than fractions
 
     def __iter__(self) -> Iterator[av.Packet | None]:
         ends_corrupt, check = False, None
@@ -345,18 +345,28 @@ class Demuxer:
 
     def ended_early(self) -> bool:
         """Returns whether the file ended early; valid after the last packet."""
-        # In these formats the header's end is that of the longest stream.
-        is_of_all = self._container.av_container.format.name.startswith(("matroska", "flv"))
-        seen, stated = self._end if is_of_all else self._video_end, self._container.stated_end
+        seen, stated = self._seconds_seen(), self._container.stated_end
         return self._broken or (
             stated is not None and seen is not None and seen < stated - END_TOLERANCE
         )
 
     def _note_end(self, packet):
         stamp = packet.pts if packet.pts is not None else packet.dts
-        if stamp is None or packet.time_base is None:
+        if stamp is None:
             return
-        end = (stamp + (packet.duration or 0)) * packet.time_base
-        if packet.stream_index == self._container.stream.index:
-            self._video_end = end if self._video_end is None else max(self._video_end, end)
-        self._end = end if self._end is None else max(self._end, end)
+        end, stream = stamp + (packet.duration or 0), packet.stream_index
+        if end > self._ends.get(stream, -math.inf):
+            self._ends[stream] = end
+
+    def _seconds_seen(self):
+        """Returns where the packets end, on the file's own clock; None if none has a time stamp."""
+        container = self._container
+        ends = {
+            stream.index: self._ends[stream.index] * stream.time_base
+            for stream in container.av_container.streams
+            if stream.index in self._ends and stream.time_base
+        }
+        # In these formats the header's end is that of the longest stream.
+        if container.av_container.format.name.startswith(("matroska", "flv")):
+            return max(ends.values(), default=None)
+        return ends.get(container.stream.index)

@@ -481,11 +481,17 @@ def _with_time(av_frame, damaged, previous, container):
     is_avi = container.av_container.format.name == "avi"
     stamp = av_frame.dts if is_avi else av_frame.pts
     if stamp is not None:
-        time = stamp * time_base
+        time = _seconds(stamp, time_base)
     else:
         time = Fraction(0) if previous is None else previous.time + previous.duration
-    duration = av_frame.duration * time_base if av_frame.duration else container.frame_interval
+    ticks = av_frame.duration
+    duration = _seconds(ticks, time_base) if ticks else container.frame_interval
     if float(duration) > container.longest_pause:
         # Only the last frame is shown for its own duration, and some files let it last for years.
         duration = Fraction(1, DEFAULT_FRAME_RATE) if previous is None else time - previous.time
     return DecodedFrame(time, duration, av_frame, damaged)
+
+
+def _seconds(ticks, time_base):
+    """Returns ticks * time_base, in half the time."""
+    return Fraction(ticks * time_base.numerator, time_base.denominator)

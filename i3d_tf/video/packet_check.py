@@ -37,13 +37,13 @@ def packet_check(codec_context: av.VideoCodecContext) -> PacketCheck | None:
 
 
 def _has_zeros(packet):
-    return _is_within(packet, bytes(MAX_ZEROS))
+    return _is_within(packet, bytes(MAX_ZEROS), 0, len(packet))
 
 
-def _is_within(content, zeros):
-    """Returns whether so many zeros are followed by something else."""
-    found = content.find(zeros)
-    return found >= 0 and content.count(0, found) < len(content) - found
+def _is_within(packet, zeros, start, end):
+    """Returns whether so many zeros are followed by something else before the end."""
+    found = packet.find(zeros, start, end)
+    return found >= 0 and packet.count(0, found, end) < end - found
 
 
 def _unit_check(size_size, is_slice):
@@ -55,7 +55,7 @@ def _unit_check(size_size, is_slice):
             if size == 0 or at + size > len(packet):
                 return True
             # Units that are no part of a picture hold what a camera's maker likes.
-            if is_slice(packet[at]) and _is_within(packet[at : at + size], FORBIDDEN_ZEROS):
+            if is_slice(packet[at]) and _is_within(packet, FORBIDDEN_ZEROS, at, at + size):
                 return True
             at += size
         return False
