@@ -6,7 +6,7 @@ a run that was stopped goes on at any position.
 """
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
@@ -163,8 +163,7 @@ def train_batches(
             zeros with weight 0: it does not contribute to the loss and shifts no other clip's
             position; only batch norm sees it, as black or as no motion.
         workers: Clips made at once; None means one per processor.
-        iterations: How often the dataset is iterated; Keras does so twice on several replicas. With
-            more than one, an iterator must not be dropped while it makes clips.
+        iterations: How often the dataset is iterated; Keras does so twice on several replicas.
 
     Returns:
         tf.data.Dataset of (clips, labels, weights): float32 (N, T, S, S, C) in [-1, 1], or a
@@ -182,8 +181,7 @@ def train_batches(
             return (*config.empty_clips(), np.int32(example.label), np.float32(0))
 
     positions = range(first_step * config.batch_size, last_step * config.batch_size)
-    make = _called_by_tensorflow if iterations > 1 else threaded_dataset
-    return _batched(positions, load, config, failures, workers, drop_remainder=True, make=make)
+    return _batched(positions, load, config, failures, workers, iterations, drop_remainder=True)
 
 
 def evaluation_clips(
@@ -219,12 +217,10 @@ def evaluation_clips(
             return (*config.empty_clips(), np.int32(number), np.float32(0))
 
     positions = range(len(config.examples) * views_per_video)
-    return _batched(positions, load, config, failures, workers, drop_remainder=False)
+    return _batched(positions, load, config, failures, workers, 1, drop_remainder=False)
 
 
-def _batched(
-    positions, load, config, failures, workers, drop_remainder, make: Callable = threaded_dataset
-):
+def _batched(positions, load, config, failures, workers, iterations, drop_remainder):
     """Makes clips in parallel, in order, and batches of them (phase 5)."""
     signature = [tf.TensorSpec(config.shape(s), DTYPES[s]) for s in config.streams]
     signature += [tf.TensorSpec((), tf.int32), tf.TensorSpec((), tf.float32)]
@@ -235,7 +231,7 @@ def _batched(
         named = dict(zip(config.streams, inputs, strict=True))
         return (named if len(named) > 1 else inputs[0]), numbers, weights
 
-    dataset = make(load, positions, signature, failures.keep_error, workers)
+    dataset = threaded_dataset(load, positions, signature, failures.keep_error, workers, iterations)
     dataset = dataset.batch(config.batch_size, drop_remainder=drop_remainder)
     dataset = dataset.map(by_stream, tf.data.AUTOTUNE, deterministic=True)
     options = tf.data.Options()
@@ -243,27 +239,3 @@ def _batched(
     sharding = tf.data.experimental.AutoShardPolicy.OFF
     options.experimental_distribute.auto_shard_policy = sharding
     return dataset.with_options(options).prefetch(tf.data.AUTOTUNE)
-
-
-def _called_by_tensorflow(load, positions, signature, on_error, workers):
-    """Makes the dataset of `threaded_dataset`, which can be iterated more than once.
-
-    An iterator that is dropped while a clip is made may hang: it waits for Python's global lock.
-    """
-
-    def load_or_keep_error(position):
-        try:
-            return load(int(position))
-        except Exception as error:
-            on_error(error)
-            raise
-
-    def as_tensors(position):
-        dtypes = [spec.dtype for spec in signature]
-        components = tf.numpy_function(load_or_keep_error, [position], dtypes, stateful=False)
-        for component, spec in zip(components, signature, strict=True):
-            component.set_shape(spec.shape)
-        return tuple(components)
-
-    numbers = tf.data.Dataset.range(positions.start, positions.stop)
-    return numbers.map(as_tensors, workers or tf.data.AUTOTUNE, deterministic=True)

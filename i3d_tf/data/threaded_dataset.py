@@ -28,6 +28,7 @@ def threaded_dataset(
     signature: Sequence[tf.TensorSpec],
     on_error: Callable[[Exception], None],
     workers: int | None = None,
+    iterations: int = 1,
 ) -> tf.data.Dataset:
     """Makes the elements of a dataset in threads, which start at once.
 
@@ -38,26 +39,37 @@ def threaded_dataset(
         signature: Type and shape of the components.
         on_error: Called with what `make` raises: an iterator can only say that the queue is closed.
             An error of an earlier position may follow; the last call counts.
-        workers: Elements made at once; None means one per processor.
+        workers: Elements made at once for an iteration; None means one per processor.
+        iterations: How often the dataset can be iterated. Each iteration has threads and a queue of
+            its own, filled from the start.
 
     Returns:
-        tf.data.Dataset of tuples of tensors, in the order of the positions. It can be iterated
-        once.
+        tf.data.Dataset of tuples of tensors, in the order of the positions.
     """
-    threads = _Threads(make, positions, signature, on_error, workers or processor_count())
+    workers = workers or processor_count()
+    threads = [_Threads(make, positions, signature, on_error, workers) for _ in range(iterations)]
+    with tf.init_scope(), tf.device("CPU"):
+        numbers = tf.queue.FIFOQueue(iterations, [tf.int32])  # of the iterations to come
+        numbers.enqueue_many([range(iterations)])
+        numbers.close()
 
-    def next_element(_):
-        components = threads.queue.dequeue()
+    def elements(number):
+        return tf.data.Dataset.range(len(positions)).map(lambda _: next_element(number))
+
+    def next_element(number):
+        components = tf.switch_case(number, [each.queue.dequeue for each in threads])
         components = components if isinstance(components, list) else [components]
         for component, spec in zip(components, signature, strict=True):
             component.set_shape(spec.shape)
         return tuple(components)
 
-    # An end of the queue before the last position is an error, since `map` keeps the cardinality.
-    dataset = tf.data.Dataset.range(len(positions)).map(next_element)
+    # A queue's end before the last position is an error, since `map` keeps the cardinality.
+    dataset = tf.data.Dataset.range(1).map(lambda _: numbers.dequeue()).flat_map(elements)
+    dataset = dataset.apply(tf.data.experimental.assert_cardinality(len(positions)))
     # Iterators, and datasets that are made of this one, keep it.
-    weakref.finalize(dataset, threads.stop).atexit = False
-    threads.start()
+    for each in threads:
+        weakref.finalize(dataset, each.stop).atexit = False
+        each.start()
     return dataset
 
 

@@ -20,9 +20,9 @@ def element(position):
     return np.full(2, position, np.float32), np.int32(position)
 
 
-def dataset_of(make, count=20, workers=3, errors=None):
+def dataset_of(make, count=20, workers=3, errors=None, iterations=1):
     on_error = (errors if errors is not None else []).append
-    return threaded_dataset(make, range(count), SIGNATURE, on_error, workers)
+    return threaded_dataset(make, range(count), SIGNATURE, on_error, workers, iterations)
 
 
 def clip_threads():
@@ -82,11 +82,22 @@ def test_element_of_another_type_is_an_error():
     assert errors
 
 
-def test_second_iteration_is_an_error_and_does_not_wait():
+def test_an_iteration_too_many_is_an_error_and_does_not_wait():
     dataset = dataset_of(element)
     assert len(list(dataset)) == 20
     with pytest.raises(tf.errors.OpError, match="closed"):
         next(iter(dataset))
+
+
+def test_every_iteration_starts_at_the_first_element():
+    """As Keras does on several replicas: it looks at one batch first, and starts anew."""
+    batches = dataset_of(element, iterations=2).batch(2).prefetch(2)
+    assert next(iter(batches))[1].numpy().tolist() == [0, 1]
+    assert [int(number) for _, pair in batches for number in pair] == list(range(20))
+    with pytest.raises(tf.errors.OpError, match="closed"):
+        next(iter(batches))
+    del batches
+    assert wait_for_no_threads()
 
 
 def test_no_more_is_made_than_fits():
@@ -149,3 +160,33 @@ def test_interpreter_ends_while_elements_are_being_made(end, status, last):
     done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False)
     assert done.returncode == status, done.stderr
     assert last in done.stderr.strip().split("\n")[-1]
+
+
+TWO_REPLICAS = """
+import sys, time
+import numpy as np, tensorflow as tf
+from i3d_tf.data.threaded_dataset import threaded_dataset
+(cpu,) = tf.config.list_physical_devices("CPU")
+two = [tf.config.LogicalDeviceConfiguration()] * 2
+tf.config.set_logical_device_configuration(cpu, two)
+def make(position):
+    time.sleep(0.05)
+    return [np.float32(position)]
+signature = [tf.TensorSpec((), tf.float32)]
+numbers = threaded_dataset(make, range(10**6), signature, print, 2, iterations=2)
+strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+batches = strategy.experimental_distribute_dataset(numbers.batch(4, True).prefetch(4))
+for _ in range(2):
+    parts = strategy.experimental_local_results(next(iter(batches))[0])
+    print(np.concatenate(parts).tolist())
+sys.exit("error: so")
+"""
+
+
+@pytest.mark.slow
+def test_two_replicas_leave_two_iterations_early():
+    command = [sys.executable, "-c", TWO_REPLICAS]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False)
+    assert done.returncode == 1
+    assert done.stderr.endswith("error: so\n")
+    assert done.stdout.splitlines() == ["[0.0, 1.0, 2.0, 3.0]"] * 2
