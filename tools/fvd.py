@@ -1,9 +1,10 @@
-"""Computes the Fréchet video distance (FVD) between real and generated videos.
+"""Computes the Fréchet video distance (FVD) between real and generated videos, or the kernel one.
 
 python tools/fvd.py --real=real/ --generated=generated/
 python tools/fvd.py --real=real/ --generated=generated/ --protocol=styleganv
 python tools/fvd.py --real=real/ --save_statistics=real.npz
 python tools/fvd.py --real=real.npz --generated='samples/*.mp4' --generated=more.npy --interval
+python tools/fvd.py --real=real/ --generated=generated/ --kvd --json
 python tools/fvd.py --self_check
 
 Each set is videos, folders of numbered .jpg or .png frames, folders of either, patterns, or .npy
@@ -78,6 +79,9 @@ _VALUE_RANGE = flags.DEFINE_enum(
     "value_range", None, ("0..1", "-1..1", "0..255"), "Range of float .npy and .npz clips."
 )
 _BATCH_SIZE = flags.DEFINE_integer("batch_size", 8, "Clips at once.")
+_KVD = flags.DEFINE_bool(
+    "kvd", False, "Add the kernel distance (KVD); keeps all features, takes no statistics."
+)
 _INTERVAL = flags.DEFINE_bool(
     "interval", False, "Add a confidence interval, by subsampling; keeps all features."
 )
@@ -129,6 +133,7 @@ def main(argv):
             layout=ArrayLayout(_AXES.value, _VALUE_RANGE.value),
             batch_size=_BATCH_SIZE.value,
             save_statistics=_SAVE.value,
+            kvd=_KVD.value,
             interval=_INTERVAL.value,
             confidence=_CONFIDENCE.value,
             seed=_SEED.value,

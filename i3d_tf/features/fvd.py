@@ -1,4 +1,4 @@
-"""The Fréchet video distance between real and generated videos (arXiv:1812.01717)."""
+"""The Fréchet and kernel video distances of real and generated videos (arXiv:1812.01717)."""
 
 import json
 import os
@@ -19,6 +19,7 @@ from i3d_tf.metrics.frechet import (
     is_statistics_file,
     sample_warning,
 )
+from i3d_tf.metrics.kernel import kernel_distance
 from i3d_tf.specs.validation import check_integer, is_integer
 from i3d_tf.system.console import print_lines, progress_bar
 from i3d_tf.system.files import atomic_write, check_target, ensure_disk_space
@@ -44,6 +45,7 @@ class FvdOptions:
         layout: Layout of clip arrays, of both sets.
         batch_size: Clips of a batch.
         save_statistics: Path of a file for the statistics of `real`, or None.
+        kvd: Whether to compute the kernel distance, too; this keeps all features.
         interval: Whether to compute a confidence interval.
         confidence: Confidence of the interval, within (0, 1).
         seed: Seed of random clips, and of the interval's subsamples.
@@ -57,6 +59,7 @@ class FvdOptions:
     layout: ArrayLayout = DEFAULT_LAYOUT
     batch_size: int = 8
     save_statistics: str | None = None
+    kvd: bool = False
     interval: bool = False
     confidence: float = 0.95
     seed: int = 0
@@ -66,6 +69,8 @@ class FvdOptions:
             raise ValueError("--real is missing. Name videos, or a file of statistics.")
         if not self.generated and not self.save_statistics:
             raise ValueError("Nothing to do. Give --generated, --save_statistics, or both.")
+        if self.kvd and not self.generated:
+            raise ValueError("--kvd compares two sets. Give --generated, too.")
         check_integer("batch_size", self.batch_size, 1)
         if not 0 < self.confidence < 1:
             raise ValueError(f"`confidence` must be within (0, 1); received {self.confidence!r}.")
@@ -82,6 +87,7 @@ class FvdResult:
         features: Number of features of a video.
         protocol: Metadata of the features, the covariance, and the parts in which the protocol
             that was named is overridden.
+        kvd: The kernel distance, unbiased, so that it may be below zero; or None.
         interval: Interval, or None.
         interval_of: Set that is subsampled: "real", "generated" or "both"; or None.
         warning: Reason to distrust the distance, or None.
@@ -93,6 +99,7 @@ class FvdResult:
     generated: int
     features: int
     protocol: dict[str, Any]
+    kvd: float | None = None
     interval: Interval | None = None
     interval_of: str | None = None
     warning: str | None = None
@@ -116,6 +123,8 @@ class FvdResult:
             lines.append(
                 f"  {confidence:.0%} interval {low:.4f} to {high:.4f} ({repeats} halves{of_set})"
             )
+        if self.kvd is not None:
+            lines.append(f"KVD {self.kvd:.4f}")
         generated = "" if self.fvd is None else f", {self.generated} generated"
         return [
             *lines,
@@ -140,6 +149,12 @@ def frechet_video_distance(options: FvdOptions) -> FvdResult:
     options = replace(options, config=_with_frames(options, files))
     network = FeatureNetwork(options.checkpoint, options.checkpoint_dir, options.config)
     loaded = {title: _checked(file, network.metadata) for title, file in files.items()}
+    for title, file in files.items():
+        if file and options.kvd:
+            raise ValueError(
+                f"--kvd needs all features, and {file[0]} has their statistics only. Name the "
+                f"{title} videos."
+            )
     if options.interval and all(loaded.values()):
         raise ValueError(
             "--interval needs the videos of one set, and both are files of statistics. Name videos."
@@ -176,7 +191,7 @@ def _gather(options, network, title):
         network,
         options.batch_size,
         title,
-        keep=options.interval,
+        keep=options.interval or options.kvd,
         seed=options.seed,
         layout=options.layout,
     )
@@ -284,6 +299,8 @@ def _result(options, network, real, generated):
     )
     if generated:
         result.fvd = frechet_distance(real.statistics, generated.statistics, _is_biased(options))
+    if generated and options.kvd:
+        result.kvd = kernel_distance(real.features, generated.features)
     if generated and options.interval:
         result.interval = _interval(options, real, generated)
         subsampled = [name for name, part in sets.items() if part.features is not None]

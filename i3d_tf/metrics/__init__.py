@@ -1,1 +1,1 @@
-"""Accuracies, rankings, Fréchet distances."""
+"""Accuracies, rankings, Fréchet and kernel distances."""

@@ -117,6 +117,26 @@ def test_distance_equals_a_direct_computation(compare, write, network, clips):
     assert result.fvd == pytest.approx(expected, rel=1e-4)
 
 
+def test_kernel_distance_is_that_of_the_features(compare, write, network, clips):
+    real, changed = clips[:14], blurred(clips[:14], 2)
+    a, b = network(squares(real)).astype(float), network(squares(changed)).astype(float)
+    within = [
+        (kernel.sum() - np.trace(kernel)) / (14 * 13) for kernel in (cubic(a, a), cubic(b, b))
+    ]
+    expected = sum(within) - 2 * cubic(a, b).mean()
+    result = compare(write("real", real), write("generated", changed), kvd=True)
+    # Batches of another size: float32's 1e-7, of sums as large as the kernel's.
+    assert result.kvd == pytest.approx(expected, abs=1e-5 * cubic(a, b).mean())
+    assert f"KVD {result.kvd:.4f}" in result.lines()
+    assert result.interval is None
+    assert compare(write("real", real), write("generated", changed)).kvd is None
+
+
+def cubic(a, b):
+    """Returns (x . y / D + 1)^3 of all pairs."""
+    return (a @ b.T / a.shape[1] + 1) ** 3
+
+
 def test_halves_of_a_set_are_near_each_other(compare, write, clips):
     # Both halves have all actions, with other people in other places.
     first, second = write("first", clips[:12]), write("second", clips[12:])
@@ -280,6 +300,10 @@ def test_sets_that_cannot_be_compared_are_refused(quick, grey, write, tmp_path):
         quick([statistics, grey], [grey])
     with pytest.raises(ValueError, match="--interval needs the videos of one set"):
         quick([statistics], [statistics], interval=True)
+    with pytest.raises(ValueError, match=r"--kvd .*a\.npz has .* Name the real videos"):
+        quick([statistics], [grey], kvd=True)
+    with pytest.raises(ValueError, match=r"--kvd .*a\.npz has .* Name the generated videos"):
+        quick([grey], [statistics], kvd=True)
 
 
 @pytest.mark.parametrize(
@@ -326,6 +350,7 @@ def test_full_disk_leaves_the_old_statistics(quick, grey, tmp_path, monkeypatch)
     [
         ({"real": ()}, "--real is missing"),
         ({"real": ("a",)}, "Give --generated, --save_statistics, or both"),
+        ({"real": ("a",), "save_statistics": "a.npz", "kvd": True}, "Give --generated, too"),
         (
             {"real": ("a",), "generated": ("b",), "batch_size": 0},
             "`batch_size` must be an integer >= 1",
