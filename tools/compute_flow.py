@@ -10,7 +10,7 @@ import sys
 
 from absl import app, flags
 
-from i3d_tf.specs.streams import FLOW_ENGINES, FRAME_RATE, SHORT_SIDE
+from i3d_tf.specs.streams import FLOW_ENGINES, FLOW_ROUNDINGS, FRAME_RATE, SHORT_SIDE
 from i3d_tf.system.console import FORMER_FLAGS, one_line_errors, print_lines, quiet_tensorflow
 
 _FLOW_DIR = flags.DEFINE_string("flow_dir", None, "Folder of the flow files.", required=True)
@@ -29,6 +29,12 @@ _PRESET = flags.DEFINE_enum(
 )
 _FRAME_RATE = flags.DEFINE_float("frame_rate", FRAME_RATE, "Frames per second after resampling.")
 _SHORT_SIDE = flags.DEFINE_integer("short_side", SHORT_SIDE, "Pixels after resizing.")
+_ROUNDING = flags.DEFINE_enum(
+    "rounding",
+    "nearest",
+    FLOW_ROUNDINGS,
+    "Of the 8-bit codes; deepmind is what the released flow networks were trained on.",
+)
 _PROCESSES = flags.DEFINE_integer(
     "processes",
     None,
@@ -54,6 +60,7 @@ def main(argv):
             short_side=_SHORT_SIDE.value,
             processes=_PROCESSES.value,
             overwrite=_OVERWRITE.value,
+            rounding=_ROUNDING.value,
         )
         print_lines(report.line())
         sys.exit(1 if report.failed else 0)

@@ -8,7 +8,7 @@ python tools/evaluate.py --dataset=stick_actions --data_dir=stick --split=test \
 
 from absl import app, flags
 
-from i3d_tf.specs.streams import FLOW_ENGINES, FUSIONS
+from i3d_tf.specs.streams import FLOW_ENGINES, FLOW_ROUNDINGS, FUSIONS
 from i3d_tf.system.console import (
     CHECKPOINT_DIR_HELP,
     CHECKPOINT_HELP,
@@ -39,6 +39,12 @@ _FLOW_DIR = flags.DEFINE_string(
 )
 _FLOW_ENGINE = flags.DEFINE_enum(
     "flow_engine", "auto", FLOW_ENGINES, "Engine that computes missing flow."
+)
+_FLOW_ROUNDING = flags.DEFINE_enum(
+    "flow_rounding",
+    None,
+    FLOW_ROUNDINGS,
+    "Rounding of flow files; deepmind is what the releases were trained on. Default: nearest.",
 )
 _FUSION = flags.DEFINE_enum(
     "fusion", "logits", FUSIONS, "Outputs of the two streams that are added."
@@ -96,6 +102,7 @@ def main(argv):
             checkpoint_dir=_CHECKPOINT_DIR.value,
             flow_dir=_FLOW_DIR.value or f"{_DATA_DIR.value}/flow",
             flow_engine=_FLOW_ENGINE.value,
+            flow_rounding=_FLOW_ROUNDING.value,
             fusion=_FUSION.value,
             protocol={flag.name: flag.value for flag in _PROTOCOL if flag.value is not None},
             batch_size=_BATCH_SIZE.value,

@@ -12,7 +12,7 @@ import sys
 
 from absl import app, flags
 
-from i3d_tf.specs.streams import FLOW_ENGINES, STREAM_CHOICES
+from i3d_tf.specs.streams import FLOW_ENGINES, FLOW_ROUNDINGS, STREAM_CHOICES
 from i3d_tf.system.console import (
     CHECKPOINT_DIR_HELP,
     CHECKPOINT_HELP,
@@ -51,6 +51,12 @@ _CHECKPOINT_DIR = flags.DEFINE_string("checkpoint_dir", None, CHECKPOINT_DIR_HEL
 _FLOW_ENGINE = flags.DEFINE_enum(
     "flow_engine", "auto", FLOW_ENGINES, "Engine that computes optical flow."
 )
+_FLOW_ROUNDING = flags.DEFINE_enum(
+    "flow_rounding",
+    None,
+    FLOW_ROUNDINGS,
+    "Give flow as if it had been stored in 8 bits; deepmind is what the releases were trained on.",
+)
 _FLOW_DIR = flags.DEFINE_string("flow_dir", None, "Folder of flow files from compute_flow.py.")
 _PRECISION = flags.DEFINE_enum(
     "precision", "float32", ("float32", "bfloat16"), "Precision of the networks."
@@ -76,6 +82,7 @@ def main(argv):
             flow_checkpoint=_FLOW_CHECKPOINT.value,
             checkpoint_dir=_CHECKPOINT_DIR.value,
             flow_engine=_FLOW_ENGINE.value,
+            flow_rounding=_FLOW_ROUNDING.value,
             precision=_PRECISION.value,
             batch_size=_BATCH_SIZE.value,
         )

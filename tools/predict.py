@@ -11,7 +11,7 @@ import sys
 
 from absl import app, flags
 
-from i3d_tf.specs.streams import FLOW_ENGINES, STREAM_CHOICES
+from i3d_tf.specs.streams import FLOW_ENGINES, FLOW_ROUNDINGS, STREAM_CHOICES
 from i3d_tf.system.console import (
     CHECKPOINT_DIR_HELP,
     CHECKPOINT_HELP,
@@ -44,6 +44,12 @@ _TOP = flags.DEFINE_integer("top", 5, "Classes to show of each video.", lower_bo
 _JSON = flags.DEFINE_bool("json", False, "Print one JSON record a line instead of tables.")
 _FLOW_ENGINE = flags.DEFINE_enum(
     "flow_engine", "auto", FLOW_ENGINES, "Engine that computes optical flow, for flow and joint."
+)
+_FLOW_ROUNDING = flags.DEFINE_enum(
+    "flow_rounding",
+    None,
+    FLOW_ROUNDINGS,
+    "Give flow as if it had been stored in 8 bits; deepmind is what the releases were trained on.",
 )
 _PRECISION = flags.DEFINE_enum(
     "precision", "float32", ("float32", "bfloat16"), "Precision of the networks."
@@ -95,8 +101,8 @@ def _predictor():
     from i3d_tf.inference.sliding_window import WindowPredictor
 
     if _SAVED_MODEL.value is not None:
-        others = (_STREAM, _RGB_CHECKPOINT, _FLOW_CHECKPOINT, _JOINT_CHECKPOINT)
-        refuse_flags_beside(_SAVED_MODEL, (*others, _FLOW_ENGINE, _PRECISION, _WINDOW))
+        networks = (_STREAM, _RGB_CHECKPOINT, _FLOW_CHECKPOINT, _JOINT_CHECKPOINT, _PRECISION)
+        refuse_flags_beside(_SAVED_MODEL, (*networks, _FLOW_ENGINE, _FLOW_ROUNDING, _WINDOW))
         return SavedPredictor(_SAVED_MODEL.value)
     stream = _STREAM.value
     checkpoints = {"rgb": _RGB_CHECKPOINT.value, "flow": _FLOW_CHECKPOINT.value}
@@ -106,6 +112,7 @@ def _predictor():
     arguments = {
         "checkpoint_dir": _CHECKPOINT_DIR.value,
         "flow_engine": _FLOW_ENGINE.value,
+        "flow_rounding": _FLOW_ROUNDING.value,
         "precision": _PRECISION.value,
     }
     if _WINDOW.value is None:

@@ -12,7 +12,7 @@ import dataclasses
 from absl import app, flags
 
 from i3d_tf.specs.recipes import I3D_MODEL, RECIPES, for_model
-from i3d_tf.specs.streams import FLOW_ENGINES
+from i3d_tf.specs.streams import FLOW_ENGINES, FLOW_ROUNDINGS
 from i3d_tf.system.console import (
     CHECKPOINT_DIR_HELP,
     CHECKPOINT_HELP,
@@ -32,6 +32,12 @@ _FLOW_DIR = flags.DEFINE_string(
 )
 _FLOW_ENGINE = flags.DEFINE_enum(
     "flow_engine", "auto", FLOW_ENGINES, "Engine that computes missing flow."
+)
+_FLOW_ROUNDING = flags.DEFINE_enum(
+    "flow_rounding",
+    None,
+    FLOW_ROUNDINGS,
+    "Rounding of flow files; deepmind is what the releases were trained on. Default: nearest.",
 )
 _TRANSFER = flags.DEFINE_enum(
     "transfer",
@@ -110,6 +116,7 @@ def main(argv):
             workdir=_WORKDIR.value,
             flow_dir=_FLOW_DIR.value or f"{_DATA_DIR.value}/flow",
             flow_engine=_FLOW_ENGINE.value,
+            flow_rounding=_FLOW_ROUNDING.value,
             transfer=_TRANSFER.value,
             init=_INIT.value,
             checkpoint_dir=_CHECKPOINT_DIR.value,

@@ -24,6 +24,8 @@ class FlowStore:
         data_dir: Folder of the videos, whose structure is kept in `flow_dir`; None puts all flow
             files into `flow_dir` itself.
         engine: Engine that computes flow, see `i3d_tf.flow.engines.choose_engine`.
+        rounding: How codes are rounded and unpacked, see `i3d_tf.flow.quantize`; None means to the
+            nearest, and files as they were rounded.
 
     Attributes:
         failures: Videos whose flow could not be computed, path to reason.
@@ -38,6 +40,7 @@ class FlowStore:
         protocol: Protocol,
         data_dir: os.PathLike | str | None = None,
         engine: str = "auto",
+        rounding: str | None = None,
     ):
         if flow_dir is None:
             raise ValueError("`flow_dir` must be given for flow; received None.")
@@ -46,6 +49,7 @@ class FlowStore:
         self._data_dir = data_dir
         self._protocol = protocol
         self._engine = engine
+        self._rounding = rounding
 
     def path(self, video: os.PathLike | str) -> Path:
         """Returns the path of a video's flow file, which need not exist."""
@@ -83,6 +87,7 @@ class FlowStore:
             frame_rate=self._protocol.frame_rate,
             short_side=self._protocol.short_side,
             processes=processes,
+            rounding=self._rounding or "nearest",
         )
         self.failures |= dict(report.failed)
         print_lines(f"{self._flow_dir}: {report.computed} computed, {len(report.failed)} failed")
@@ -92,12 +97,12 @@ class FlowStore:
 
         Raises:
             VideoError: The file is missing, cannot be read, or was made at another frame rate or
-                size, or by another algorithm than the engine's.
+                size, by another algorithm than the engine's, or with another rounding.
         """
         path = self.path(video)
         if not os.path.exists(path):
             raise VideoError(video, self.failures.get(video, f"its flow file {path} is missing"))
-        flow = open_flow_file(path)
+        flow = open_flow_file(path, self._rounding)
         self._check_metadata(path, flow.metadata)
         return flow
 

@@ -36,6 +36,7 @@ class EvaluateOptions:
         checkpoint_dir: See `i3d_tf.zoo.resolve.checkpoint_dirs`.
         flow_dir: Folder of the flow files; those that are missing are computed.
         flow_engine: Engine that computes them.
+        flow_rounding: How their codes are rounded and unpacked, see `FlowStore`.
         fusion: "logits" or "probabilities".
         protocol: Fields of `Protocol` that replace the networks' own.
         batch_size: Clips at once.
@@ -55,6 +56,7 @@ class EvaluateOptions:
     checkpoint_dir: os.PathLike | str | None = None
     flow_dir: str | None = None
     flow_engine: str = "auto"
+    flow_rounding: str | None = None
     fusion: str = "logits"
     protocol: dict[str, Any] = field(default_factory=dict)
     batch_size: int = 4
@@ -105,7 +107,11 @@ def evaluate(options: EvaluateOptions) -> Results:
         flow_store = None
         if any("flow" in streams_of(stream) for stream in networks):
             flow_store = FlowStore(
-                options.flow_dir, protocol, options.data_dir, options.flow_engine
+                options.flow_dir,
+                protocol,
+                options.data_dir,
+                options.flow_engine,
+                options.flow_rounding,
             )
             flow_store.compute_missing(example.path for example in dataset.examples)
         logits, unreadable = _compute_logits(options, networks, protocol, dataset, flow_store)
@@ -115,8 +121,10 @@ def evaluate(options: EvaluateOptions) -> Results:
             raise ValueError(f"{options.data_dir}: no video of {options.split} could be read.")
         metadata = _protocol_metadata(options, protocol, networks)
         if flow_store is not None:
-            engines = {flow_store.open(e.path).metadata["engine"] for e in examples}
+            flows = [flow_store.open(example.path) for example in examples]
+            engines, roundings = {f.metadata["engine"] for f in flows}, {f.rounding for f in flows}
             metadata["flow_engine"] = ", ".join(sorted(engines))
+            metadata["flow_rounding"] = ", ".join(sorted(roundings))
         evaluation = Evaluation(
             class_names=class_names,
             paths=(example.path for example in examples),

@@ -20,6 +20,7 @@ PROTOCOL_NAMES = (
     ("crop_size", "crop {}", "Crop, pixels"),
     ("time", "time {}", "Time"),
     ("flow_engine", "{} flow", "Optical flow engine"),
+    ("flow_rounding", "rounded {}", "Rounding of the flow's codes"),
     ("precision", "{}", "Precision"),
 )
 
@@ -45,7 +46,7 @@ def protocol_line(results: Results, name: str | None = None) -> str:
     parts = []
     for key, text, _ in PROTOCOL_NAMES:
         value = results.protocol.get(key)
-        if value is None or (key == "flow_engine" and "flow" not in streams):
+        if value is None or (key.startswith("flow_") and "flow" not in streams):
             continue
         if key == "rgb_step" and (value == 1 or "rgb" not in streams):
             continue

@@ -201,7 +201,9 @@ class FeatureExtractor:
             "range": {stream: RANGES[stream] for stream in self.streams},
         }
         if self._has_flow:
-            preprocessing["flow"] = flow_origin(self._flow_engine, flow_file)
+            preprocessing["flow"] = flow_origin(
+                self._flow_engine, flow_file, self.options.flow_rounding
+            )
         return {
             "stream": self.options.stream,
             **asdict(self.options.config),
@@ -252,7 +254,9 @@ class FeatureExtractor:
         video = _OpenVideo(path, self.streams)
         with video.keep_error():
             video.metadata = self.metadata(path, flow_file)
-            video.source = VideoSource(path, self.protocol, self._flow_engine, flow_file)
+            video.source = VideoSource(
+                path, self.protocol, self._flow_engine, flow_file, self.options.flow_rounding
+            )
         return video
 
     def _compute_whole(self, video):

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from i3d_tf.flow.quantize import check_rounding
 from i3d_tf.specs.geometry import Span, receptive_fields, time_steps
 from i3d_tf.specs.inception_v1 import HEAD, HEAD_POOL, I3D, MIN_FRAMES
 from i3d_tf.specs.streams import STREAM_CHOICES
@@ -54,6 +55,7 @@ class FeatureOptions:
         flow_engine: A name in `i3d_tf.flow.engines.ENGINES`, or "auto".
         precision: "float32" or "bfloat16", see `i3d_tf.fuse_for_inference`.
         batch_size: Windows in a batch.
+        flow_rounding: See `i3d_tf.Predictor`; flow files must have been rounded so.
     """
 
     config: FeatureConfig
@@ -64,10 +66,12 @@ class FeatureOptions:
     flow_engine: str = "auto"
     precision: str = "float32"
     batch_size: int = 8
+    flow_rounding: str | None = None
 
     def __post_init__(self):
         check_choice("stream", self.stream, STREAM_CHOICES)
         check_integer("batch_size", self.batch_size, 1, MAX_BATCH)
+        check_rounding(self.flow_rounding)
 
 
 def feature_config(

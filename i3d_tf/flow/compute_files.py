@@ -10,8 +10,8 @@ from i3d_tf.flow.flow_file import SUFFIX, is_flow_file, open_flow_file
 from i3d_tf.flow.metadata import flow_metadata, metadata_difference
 from i3d_tf.flow.stream import use_one_opencv_thread, write_video_flow
 from i3d_tf.flow.tvl1 import MIN_SIDE
-from i3d_tf.specs.streams import FRAME_RATE, SHORT_SIDE
-from i3d_tf.specs.validation import check_integer
+from i3d_tf.specs.streams import FLOW_ROUNDINGS, FRAME_RATE, SHORT_SIDE
+from i3d_tf.specs.validation import check_choice, check_integer
 from i3d_tf.system.files import atomic_write
 from i3d_tf.system.jobs import Task, missing_outputs, run_each, run_job
 from i3d_tf.system.worker_pool import check_processes
@@ -33,12 +33,14 @@ class FlowSettings:
         parameters: Those of the engine's algorithm.
         frame_rate: Frames per second after resampling.
         short_side: Pixels after resizing.
+        rounding: Of the 8-bit codes.
     """
 
     engine: str
     parameters: FlowParameters
     frame_rate: float
     short_side: int
+    rounding: str
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,7 @@ def compute_flow_files(
     short_side: int = SHORT_SIDE,
     processes: int | None = None,
     overwrite: bool = False,
+    rounding: str = "nearest",
 ) -> FlowReport:
     """Computes a flow file for each video, or for those that have none yet.
 
@@ -96,6 +99,7 @@ def compute_flow_files(
         short_side: Pixels after resizing, at least 16.
         processes: Videos at a time, each in a process of its own; None means what suits the engine.
         overwrite: Whether flow files that were made from or with something else are replaced.
+        rounding: Of the 8-bit codes, see `i3d_tf.flow.quantize`.
 
     Raises:
         ValueError: An argument is invalid, there are no videos, two would share a flow file,
@@ -104,8 +108,10 @@ def compute_flow_files(
     """
     as_fraction("frame_rate", frame_rate, positive=True)
     check_integer("short_side", short_side, minimum=MIN_SIDE)
+    check_choice("rounding", rounding, FLOW_ROUNDINGS)
     engine = choose_engine(engine)
-    settings = FlowSettings(engine, engine_parameters(engine, preset), frame_rate, short_side)
+    parameters = engine_parameters(engine, preset)
+    settings = FlowSettings(engine, parameters, frame_rate, short_side, rounding)
     processes = check_processes(processes, None if engine in ONE_CORE_ENGINES else 1)
     targets = find_targets(videos, flow_dir, SUFFIX, data_dir, flat=True)
     tasks = [Task(target.video, target.path, settings) for target in targets]

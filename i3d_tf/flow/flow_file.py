@@ -24,7 +24,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from i3d_tf.flow.metadata import metadata_fault
+from i3d_tf.flow.metadata import FORMULAS, metadata_fault
 from i3d_tf.flow.quantize import dequantize, quantize
 from i3d_tf.specs.streams import FLOW_BOUND
 from i3d_tf.system.files import atomic_write, open_regular
@@ -155,11 +155,17 @@ def is_flow_file(path: str | os.PathLike) -> bool:
     return len(start) == ZIP_HEADER + len(first) and start.endswith(first)
 
 
-def open_flow_file(path: str | os.PathLike) -> "FlowFile":
+def open_flow_file(path: str | os.PathLike, rounding: str | None = None) -> "FlowFile":
     """Reads and checks the metadata of a flow file, without decoding any flow.
 
+    Args:
+        path: The file.
+        rounding: How its codes are to be unpacked, see `i3d_tf.flow.quantize`; None means as they
+            were rounded.
+
     Raises:
-        VideoError: It cannot be read, is damaged or cut short, or is not a flow file.
+        VideoError: It cannot be read, is damaged or cut short, is not a flow file, or its codes
+            were rounded in another way.
     """
     path = os.fspath(path)
     with _open_archive(path) as archive:
@@ -169,7 +175,20 @@ def open_flow_file(path: str | os.PathLike) -> "FlowFile":
             raise VideoError(path, f"{missing} is missing from it; it should have {len(names)}")
         if len(archive.infolist()) != len(names) + 1:
             raise VideoError(path, "it holds more than the flow that its metadata describes")
-    return FlowFile(path, metadata)
+    return FlowFile(path, metadata, _unpacking(path, metadata["rounding"], rounding))
+
+
+def _unpacking(path, stored, wanted):
+    """Returns how to unpack codes; those that were truncated may be unpacked either way."""
+    if wanted is None or wanted == stored:
+        return stored
+    if FORMULAS[stored] != FORMULAS[wanted]:
+        raise VideoError(
+            path,
+            f"its codes were rounded as {stored!r}, and {wanted!r} is wanted; compute it anew with "
+            "that rounding",
+        )
+    return wanted
 
 
 class FlowFile:
@@ -178,6 +197,7 @@ class FlowFile:
     Attributes:
         path: The file.
         metadata: Its metadata, see `flow_metadata` and `write_flow_file`.
+        rounding: How its codes are unpacked, see `open_flow_file`.
         frames: T.
         height: H, pixels.
         width: W, pixels.
@@ -185,13 +205,15 @@ class FlowFile:
 
     path: str
     metadata: dict[str, Any]
+    rounding: str
     frames: int
     height: int
     width: int
 
-    def __init__(self, path: str, metadata: dict[str, Any]):
+    def __init__(self, path: str, metadata: dict[str, Any], rounding: str | None = None):
         self.path = path
         self.metadata = metadata
+        self.rounding = rounding or metadata["rounding"]
         self.frames = metadata["frames"]
         self.height = metadata["height"]
         self.width = metadata["width"]
@@ -210,7 +232,7 @@ class FlowFile:
             ValueError: The window is not within the video, or too large for memory.
             VideoError: The file cannot be read, or is damaged within the window.
         """
-        return dequantize(self.codes(start, stop), self.metadata["rounding"])
+        return dequantize(self.codes(start, stop), self.rounding)
 
     def codes(self, start: int = 0, stop: int | None = None) -> np.ndarray:
         """Reads a window of the 8-bit codes that are stored.

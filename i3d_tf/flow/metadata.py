@@ -6,8 +6,7 @@ from dataclasses import asdict
 from typing import Any
 
 from i3d_tf.flow.engines import ALGORITHMS, FlowParameters, choose_engine, engine_parameters
-from i3d_tf.flow.quantize import ROUNDINGS
-from i3d_tf.specs.streams import FLOW_BOUND, FRAME_RATE, SHORT_SIDE
+from i3d_tf.specs.streams import FLOW_BOUND, FLOW_ROUNDINGS, FRAME_RATE, SHORT_SIDE
 from i3d_tf.specs.validation import is_integer, is_number
 from i3d_tf.specs.version import __version__
 from i3d_tf.system.jobs import first_difference, source_metadata
@@ -18,6 +17,7 @@ VERSION = 1
 FORMULAS = {
     "nearest": "code = floor((clip(flow, -20, 20) + 20) * 255 / 40 + 0.5)",
     "floor": "code = floor((clip(flow, -20, 20) + 20) * 255 / 40)",
+    "deepmind": "code = floor((clip(flow, -20, 20) + 20) * 255 / 40)",
 }
 # Two files of one video with the same values here hold the same flow.
 DECISIVE_FIELDS = (
@@ -47,7 +47,7 @@ def flow_metadata(
         parameters: See `engine_parameters`.
         frame_rate: Frames per second of the clip that the flow is computed from.
         short_side: Pixels, the shorter side of that clip; None where it was not resized.
-        rounding: "nearest" or "floor", see `i3d_tf.flow.quantize`.
+        rounding: See `i3d_tf.flow.quantize`.
 
     Returns:
         Plain values; `DECISIVE_FIELDS` among them determine the flow. `source` is the video's name
@@ -139,7 +139,7 @@ REQUIRED_FIELDS = {
     "frame_rate": ("a number > 0", lambda value: is_number(value) and value > 0),
     "short_side": ("a size or null", lambda value: value is None or _is_size(value)),
     "bound": (f"{FLOW_BOUND:g}", lambda value: value == FLOW_BOUND),
-    "rounding": (f"one of {ROUNDINGS}", lambda value: value in ROUNDINGS),
+    "rounding": (f"one of {FLOW_ROUNDINGS}", lambda value: value in FLOW_ROUNDINGS),
     "codes": ("a string", lambda value: isinstance(value, str)),
     "source": ("an object with a name and bytes", _is_source),
     "project_version": ("a string", lambda value: isinstance(value, str)),

@@ -6,18 +6,27 @@ One code spans 40 / 255 = 0.157 pixels, so unpacked flow is within 0.0785 pixels
 rounding   code of zero   unpacked to
 nearest    128            20 / 255 = 0.0784 pixels, as near as codes that reach both ends can come
 floor      127            0, since a code that was truncated stands for the middle of its span
+deepmind   127            -0.0784 pixels
 
 Codes that another program truncated must be unpacked as "floor": read as "nearest" they are half a
-code, 0.0784 pixels, too low everywhere.
+code, 0.0784 pixels, too low everywhere. DeepMind's networks were trained on just that, codes that
+were truncated and then read as if they had not been, which "deepmind" repeats: zero flow is
+-0.0039 in a network's input.
 """
 
 import numpy as np
 
-from i3d_tf.specs.streams import FLOW_BOUND
+from i3d_tf.specs.streams import FLOW_BOUND, FLOW_ROUNDINGS
 from i3d_tf.specs.validation import check_choice
 
-ROUNDINGS = ("nearest", "floor")
 CODES_PER_PIXEL = 255 / (2 * FLOW_BOUND)
+
+
+def check_rounding(rounding: str | None) -> str | None:
+    """Returns a rounding, or None; raises ValueError where there is none of that name."""
+    if rounding is not None:
+        check_choice("flow_rounding", rounding, FLOW_ROUNDINGS)
+    return rounding
 
 
 def quantize(flow: np.ndarray, rounding: str = "nearest") -> np.ndarray:
@@ -26,12 +35,12 @@ def quantize(flow: np.ndarray, rounding: str = "nearest") -> np.ndarray:
     Args:
         flow: float array of any shape, pixels per frame; what exceeds +-20 is truncated
             (arXiv:1705.07750).
-        rounding: "nearest" (halves up), or "floor", as some public pipelines do.
+        rounding: "nearest" (halves up); "floor" or "deepmind" truncate.
 
     Returns:
-        uint8 of the same shape; zero flow is 128 ("nearest") or 127 ("floor").
+        uint8 of the same shape; zero flow is 128 ("nearest") or 127 (the others).
     """
-    check_choice("rounding", rounding, ROUNDINGS)
+    check_choice("rounding", rounding, FLOW_ROUNDINGS)
     flow = np.asarray(flow)
     if not np.issubdtype(flow.dtype, np.floating):
         raise ValueError(f"`flow` must be float, in pixels per frame; received dtype {flow.dtype}.")
@@ -46,16 +55,16 @@ def quantize(flow: np.ndarray, rounding: str = "nearest") -> np.ndarray:
 
 
 def dequantize(codes: np.ndarray, rounding: str = "nearest") -> np.ndarray:
-    """Unpacks 8-bit flow; packing the result again gives the same codes.
+    """Unpacks 8-bit flow; packing the result again, "deepmind" apart, gives the same codes.
 
     Args:
         codes: uint8 array of any shape, from `quantize` or a pipeline that stores flow in its way.
-        rounding: How the codes were rounded, "nearest" or "floor".
+        rounding: How the codes were rounded; "deepmind" unpacks them as for the released networks.
 
     Returns:
         float32 of the same shape, pixels per frame, within [-20, 20].
     """
-    check_choice("rounding", rounding, ROUNDINGS)
+    check_choice("rounding", rounding, FLOW_ROUNDINGS)
     codes = np.asarray(codes)
     if codes.dtype != np.uint8:
         raise ValueError(f"`codes` must be uint8; received dtype {codes.dtype}.")
@@ -63,3 +72,16 @@ def dequantize(codes: np.ndarray, rounding: str = "nearest") -> np.ndarray:
     flow = (np.arange(256) + offset) / CODES_PER_PIXEL - FLOW_BOUND
     # Only +20 itself is truncated to code 255, which therefore has no span of its own.
     return np.minimum(flow, FLOW_BOUND).astype(np.float32)[codes]
+
+
+def through_codes(flow: np.ndarray, rounding: str) -> np.ndarray:
+    """Returns flow as it is when it has been stored in 8 bits.
+
+    Args:
+        flow: See `quantize`.
+        rounding: See `dequantize`.
+
+    Returns:
+        float32 of the same shape, pixels per frame, within [-20, 20].
+    """
+    return dequantize(quantize(flow, rounding), rounding)

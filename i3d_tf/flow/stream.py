@@ -67,6 +67,7 @@ def write_video_flow(
     parameters: FlowParameters | str | None = None,
     frame_rate: float = FRAME_RATE,
     short_side: int | None = SHORT_SIDE,
+    rounding: str = "nearest",
 ) -> dict[str, Any]:
     """Computes the flow of a whole video and writes it atomically to a flow file.
 
@@ -77,6 +78,7 @@ def write_video_flow(
         parameters: See `compute_flow`.
         frame_rate: Frames per second after resampling.
         short_side: Pixels after resizing, at least 16; None leaves the frames as they are.
+        rounding: Of the 8-bit codes, see `i3d_tf.flow.quantize`.
 
     Returns:
         The metadata of the file, see `write_flow_file`.
@@ -87,7 +89,7 @@ def write_video_flow(
         OSError: The file cannot be written.
     """
     engine = choose_engine(engine)
-    metadata = flow_metadata(source, engine, parameters, frame_rate, short_side)
+    metadata = flow_metadata(source, engine, parameters, frame_rate, short_side, rounding)
     frames = read_frames(source, frame_rate, short_side)
     return write_flow_file(path, flow_frames(frames, engine, parameters), metadata)
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from i3d_tf.flow.compute import compute_flow
 from i3d_tf.flow.engines import choose_engine
+from i3d_tf.flow.quantize import check_rounding, through_codes
 from i3d_tf.inference.dataset_logits import forward_function
 from i3d_tf.inference.frame_arrays import check_frames
 from i3d_tf.inference.prediction import (
@@ -109,6 +110,8 @@ class Predictor:
         checkpoint_dir: See `i3d_tf.zoo.resolve.checkpoint_dirs`.
         flow_engine: Optical flow engine, see `i3d_tf.compute_flow`.
         precision: "float32" or "bfloat16", see `i3d_tf.fuse_for_inference`.
+        flow_rounding: Give the networks flow as if it had been stored in 8 bits: "deepmind" is what
+            the releases were trained on, see `i3d_tf.flow.quantize`. None gives it as computed.
 
     Attributes:
         stream: As given.
@@ -127,8 +130,10 @@ class Predictor:
         checkpoint_dir: os.PathLike | str | None = None,
         flow_engine: str = "auto",
         precision: str = "float32",
+        flow_rounding: str | None = None,
     ):
         self.stream = stream
+        self._flow_rounding = check_rounding(flow_rounding)
         self.flow_engine = choose_engine(flow_engine) if "flow" in streams_of(stream) else None
         self.networks = open_networks(stream, checkpoints, checkpoint_dir, precision)
         self._forward = {
@@ -254,6 +259,8 @@ class Predictor:
             with timer.stage("flow"):
                 engine = self.flow_engine or "auto"
                 frames = compute_flow(frames, engine, next_frame=window.next_frame)
+                if self._flow_rounding is not None:
+                    frames = through_codes(frames, self._flow_rounding)
         with timer.stage("crop"):
             order = first_frames(len(frames), protocol.frames)
             order = order[frame_indices(stream, protocol.frames, protocol.rgb_step)]

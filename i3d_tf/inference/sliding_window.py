@@ -7,6 +7,7 @@ from contextlib import closing
 import numpy as np
 
 from i3d_tf.flow.engines import choose_engine
+from i3d_tf.flow.quantize import check_rounding
 from i3d_tf.inference.prediction import (
     VIDEO_FAILURES,
     StageTimer,
@@ -42,6 +43,7 @@ class WindowPredictor:
         flow_engine: See `Predictor`.
         precision: See `Predictor`.
         window: Frames of a window, at least 8; windows follow each other.
+        flow_rounding: See `Predictor`.
 
     Attributes:
         stream: As given.
@@ -62,10 +64,12 @@ class WindowPredictor:
         flow_engine: str = "auto",
         precision: str = "float32",
         window: int = WINDOW_FRAMES,
+        flow_rounding: str | None = None,
     ):
         check_integer("window", window, STEP_FRAMES)
         self.stream, self.window = stream, window
         self.flow_engine = choose_engine(flow_engine) if "flow" in streams_of(stream) else None
+        self._flow_rounding = check_rounding(flow_rounding)
         self.networks = open_networks(stream, checkpoints, checkpoint_dir, precision)
         try:
             self._streamers = {name: Streamer(m) for name, m in self.networks.models.items()}
@@ -84,7 +88,8 @@ class WindowPredictor:
         protocol, class_names = self.networks.protocol, self.networks.class_names
         timer = StageTimer()
         with timer.stage("count frames"):
-            video = VideoSource(path, protocol, self.flow_engine or "auto")
+            engine, rounding = self.flow_engine or "auto", self._flow_rounding
+            video = VideoSource(path, protocol, engine, flow_rounding=rounding)
             num_frames = video.num_frames
         check_num_frames(path, num_frames, protocol)
         logits = sum(self._step_logits(video, timer))

@@ -14,6 +14,7 @@ import numpy as np
 
 from i3d_tf.flow.engines import ALGORITHMS, choose_engine, engine_parameters
 from i3d_tf.flow.flow_file import open_flow_file
+from i3d_tf.flow.quantize import through_codes
 from i3d_tf.flow.stream import flow_frames
 from i3d_tf.specs.protocol import Protocol
 from i3d_tf.specs.streams import STREAMS
@@ -35,9 +36,12 @@ class VideoSource:
         protocol: Its frame rate, short side and crop size are used.
         flow_engine: Optical flow engine, see `i3d_tf.compute_flow`.
         flow_file: Path of the video's flow file, to be read instead of computing flow; or None.
+        flow_rounding: How flow goes through 8-bit codes, see `i3d_tf.flow.quantize`; None means
+            that computed flow does not, and that files are unpacked as they were rounded.
 
     Raises:
-        VideoError: The flow file cannot be read, or its frame rate or short side is another.
+        VideoError: The flow file cannot be read, or its frame rate, short side or rounding is
+            another.
     """
 
     def __init__(
@@ -46,10 +50,14 @@ class VideoSource:
         protocol: Protocol,
         flow_engine: str = "auto",
         flow_file: str | os.PathLike | None = None,
+        flow_rounding: str | None = None,
     ):
         self._source, self._protocol, self._flow_engine = source, protocol, flow_engine
         self._path = "<bytes>" if isinstance(source, bytes) else str(source)
-        self._stored_flow = None if flow_file is None else open_flow_file(flow_file)
+        self._flow_rounding = flow_rounding
+        self._stored_flow = None
+        if flow_file is not None:
+            self._stored_flow = open_flow_file(flow_file, flow_rounding)
         self._num_frames: int | None = None
         if self._stored_flow is not None:
             _check_flow_file(self._stored_flow, protocol)
@@ -107,26 +115,35 @@ class VideoSource:
             return _prefetched(_read_flow(self._stored_flow))
         rate, short_side = self._protocol.frame_rate, self._protocol.short_side
         frames = _prefetched(read_frames(self._source, rate, short_side))
-        return frames if stream == "rgb" else flow_frames(frames, self._flow_engine)
+        if stream == "rgb":
+            return frames
+        flow, rounding = flow_frames(frames, self._flow_engine), self._flow_rounding
+        return flow if rounding is None else (through_codes(frame, rounding) for frame in flow)
 
 
-def flow_origin(flow_engine: str = "auto", flow_file: str | os.PathLike | None = None) -> dict:
+def flow_origin(
+    flow_engine: str = "auto",
+    flow_file: str | os.PathLike | None = None,
+    flow_rounding: str | None = None,
+) -> dict:
     """Returns how the flow of a video is made, in plain values.
 
     Args:
         flow_engine: See `VideoSource`.
         flow_file: See `VideoSource`.
+        flow_rounding: See `VideoSource`.
 
     Raises:
-        VideoError: The flow file cannot be read.
+        VideoError: The flow file cannot be read, or its rounding is another.
     """
     if flow_file is None:
         engine = choose_engine(flow_engine)
         computed = {"algorithm": ALGORITHMS[engine], "engine": engine}
-        return {**computed, "parameters": asdict(engine_parameters(engine)), "stored": None}
-    metadata = open_flow_file(flow_file).metadata
-    kept = {name: metadata[name] for name in ("algorithm", "engine", "parameters")}
-    return {**kept, "stored": f"8 bits, rounding {metadata['rounding']}"}
+        stored = None if flow_rounding is None else f"8 bits, rounding {flow_rounding}"
+        return {**computed, "parameters": asdict(engine_parameters(engine)), "stored": stored}
+    flow = open_flow_file(flow_file, flow_rounding)
+    kept = {name: flow.metadata[name] for name in ("algorithm", "engine", "parameters")}
+    return {**kept, "stored": f"8 bits, rounding {flow.rounding}"}
 
 
 def _prefetched(frames):

@@ -4,6 +4,7 @@ from i3d_tf.specs.validation import check_choice
 
 STREAMS = ("rgb", "flow")
 FLOW_ENGINES = ("auto", "numba", "graph", "opencv", "dis")
+FLOW_ROUNDINGS = ("nearest", "floor", "deepmind")  # of 8-bit codes, see i3d_tf.flow.quantize
 FUSIONS = ("logits", "probabilities")  # of late fusion: the sum or the mean of two streams
 CHANNELS = {"rgb": 3, "flow": 2}
 JOINT = "joint"  # both streams, fused late or in one network

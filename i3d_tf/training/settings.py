@@ -11,6 +11,7 @@ from i3d_tf.specs.recipes import Recipe
 
 # Fields of TrainOptions that a run keeps; the others, such as folders, may differ.
 KEPT_OPTIONS = (
+    "flow_rounding",
     "transfer",
     "init",
     "freeze_batch_norm",
@@ -32,6 +33,7 @@ class TrainOptions:
         workdir: Folder of the run.
         flow_dir: Folder of the flow files; those that are missing are computed.
         flow_engine: Engine that computes them.
+        flow_rounding: How their codes are rounded and unpacked, see `FlowStore`.
         transfer: "scratch", "fixed" or "full", see `build_model`.
         init: Initial weights, for the last two.
         checkpoint_dir: See `i3d_tf.zoo.resolve.checkpoint_dirs`.
@@ -53,6 +55,7 @@ class TrainOptions:
     workdir: str
     flow_dir: str | None = None
     flow_engine: str = "auto"
+    flow_rounding: str | None = None
     transfer: str = "scratch"
     init: str | None = None
     checkpoint_dir: os.PathLike | str | None = None

@@ -213,7 +213,11 @@ class _Run:
             return None
         options = self.options
         store = FlowStore(
-            options.flow_dir, self.recipe.protocol, options.data_dir, options.flow_engine
+            options.flow_dir,
+            self.recipe.protocol,
+            options.data_dir,
+            options.flow_engine,
+            options.flow_rounding,
         )
         store.compute_missing(example.path for example in examples)
         return store

@@ -95,6 +95,18 @@ def test_open_refuses_flow_made_otherwise(store, videos, tmp_path, changes, engi
         FlowStore(tmp_path / "flow", protocol, videos, engine).open(video)
 
 
+def test_rounding_is_that_of_all_files(store, videos, tmp_path):
+    video = str(videos / "right" / "1.mp4")
+    rounded = FlowStore(tmp_path / "rounded", PROTOCOL, videos, "dis", rounding="deepmind")
+    rounded.compute_missing([video], processes=1)
+    flow = rounded.open(video)
+    assert (flow.metadata["rounding"], flow.rounding) == ("deepmind", "deepmind")
+    store.compute_missing([video], processes=1)
+    strict = FlowStore(tmp_path / "flow", PROTOCOL, videos, "dis", rounding="deepmind")
+    with pytest.raises(VideoError, match="rounded as 'nearest', and 'deepmind' is wanted"):
+        strict.open(video)
+
+
 def test_flow_store_needs_a_folder():
     with pytest.raises(ValueError, match="`flow_dir` must be given for flow; received None"):
         FlowStore(None, PROTOCOL)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from i3d_tf.flow.flow_file import SUFFIX, flow_path, open_flow_file, write_flow_file
-from i3d_tf.flow.metadata import flow_metadata
+from i3d_tf.flow.metadata import FORMULAS, flow_metadata
 from i3d_tf.flow.quantize import dequantize, quantize
 from i3d_tf.video.errors import VideoError
 
@@ -334,3 +334,21 @@ def test_flow_path_keeps_structure_of_data_dir():
     assert flow_path("videos/a/b.c.mp4", "flow").as_posix() == "flow/b.c.flow.zip"
     assert flow_path("videos/a/b.mp4", "flow", "videos").as_posix() == "flow/a/b.flow.zip"
     assert flow_path("videos/a/../b.mp4", "flow", "videos/").as_posix() == "flow/b.flow.zip"
+
+
+@pytest.mark.parametrize(("stored", "zero"), [("floor", 0), ("deepmind", -20 / 255)])
+def test_truncated_codes_are_unpacked_as_wanted(tmp_path, metadata, stored, zero):
+    path = tmp_path / "clip.flow.zip"
+    metadata |= {"rounding": stored, "codes": FORMULAS[stored]}
+    write_flow_file(path, np.zeros((1, 6, 7, 2), np.float32), metadata)
+    assert open_flow_file(path).read() == pytest.approx(zero, abs=2e-6)
+    assert open_flow_file(path, "floor").read() == pytest.approx(0, abs=2e-6)
+    # DeepMind's code 127 is 127 * 40 / 255 - 20 pixels.
+    assert open_flow_file(path, "deepmind").read() == pytest.approx(-20 / 255, abs=2e-6)
+
+
+def test_codes_of_another_rounding_are_refused(written):
+    reason = r"its codes were rounded as 'nearest', and 'deepmind' is wanted; compute it anew"
+    with pytest.raises(VideoError, match=reason):
+        open_flow_file(written, "deepmind")
+    assert open_flow_file(written, "nearest").rounding == "nearest"

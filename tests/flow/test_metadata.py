@@ -87,7 +87,10 @@ def test_metadata_difference_names_values(video):
         ({"frame_rate": 0.0}, "`frame_rate` must be a number > 0; it is 0.0"),
         ({"short_side": 0}, "`short_side` must be a size or null; it is 0"),
         ({"short_side": 2.5}, "`short_side` must be a size or null; it is 2.5"),
-        ({"rounding": ["nearest"]}, "`rounding` must be one of ('nearest', 'floor'); it is ['nea"),
+        (
+            {"rounding": ["nearest"]},
+            "`rounding` must be one of ('nearest', 'floor', 'deepmind'); it is ['nea",
+        ),
         ({"engine": "x", "parameters": "y" * 200}, f"object; it is '{'y' * 76}..."),
     ],
 )

@@ -240,6 +240,16 @@ def test_flow_of_frames_has_no_frame_after_the_last(build, network, flow_calls):
     assert call.next_frame is None
 
 
+@pytest.mark.parametrize(("rounding", "expected"), [(None, 0), ("deepmind", -1 / 255)])
+def test_still_frames_have_the_flow_of_the_rounding(build, network, rounding, expected):
+    predictor = build("flow", {"flow": network}, flow_engine="opencv", flow_rounding=rounding)
+    predictor.predict(grey_frames([100] * 10))
+    # Code 127 of 0 to 255 within [-1, 1], where zero lies halfway between two codes.
+    np.testing.assert_allclose(network.clips[0], expected, atol=2e-7)
+    with pytest.raises(ValueError, match="`flow_rounding` must be one of"):
+        build("flow", {"flow": network}, flow_rounding="up")
+
+
 def test_network_of_clips_of_one_length_needs_these_frames(build):
     predictor = build("rgb", {"rgb": FakeNetwork([0, 1, 2, 3, 4], frames=12)})
     assert predictor.predict(grey_frames(range(12))).frames == 12

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from i3d_tf.flow.compute import compute_flow
-from i3d_tf.flow.quantize import dequantize, quantize
+from i3d_tf.flow.quantize import dequantize, quantize, through_codes
 from i3d_tf.flow.stream import write_video_flow
 from i3d_tf.inference import video_source as video_source_file
 from i3d_tf.inference.video_source import VideoSource, flow_origin
@@ -60,6 +60,13 @@ def test_frames_of_flow_are_read_from_a_flow_file(flow_file, resized, read_bytes
     expected = dequantize(quantize(compute_flow(resized, "dis")))
     np.testing.assert_array_equal(list(source.frames("flow")), center_crop(expected, 32))
     assert source.num_frames == 30
+
+
+def test_computed_flow_goes_through_codes_where_wanted(video, resized):
+    source = VideoSource(video, SMALL, "dis", flow_rounding="deepmind")
+    expected = through_codes(compute_flow(resized, "dis"), "deepmind")
+    np.testing.assert_array_equal(list(source.frames("flow")), center_crop(expected, 32))
+    assert flow_origin("dis", flow_rounding="deepmind")["stored"] == "8 bits, rounding deepmind"
 
 
 def test_flow_origin_of_computed_and_stored_flow(flow_file):
