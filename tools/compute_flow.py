@@ -28,6 +28,9 @@ _PRESET = flags.DEFINE_enum(
     "preset", "default", ("default", "fast"), "Parameters: OpenCV's, or faster and less exact."
 )
 _FRAME_RATE = flags.DEFINE_float("frame_rate", FRAME_RATE, "Frames per second after resampling.")
+_FOLDER_RATE = flags.DEFINE_float(
+    "folder_rate", None, "Frames per second of folders of pictures. Default: 25."
+)
 _SHORT_SIDE = flags.DEFINE_integer("short_side", SHORT_SIDE, "Pixels after resizing.")
 _ROUNDING = flags.DEFINE_enum(
     "rounding",
@@ -49,7 +52,9 @@ def main(argv):
         if _FLOW_ENGINE.value == "graph":
             quiet_tensorflow()
         from i3d_tf.flow.compute_files import compute_flow_files
+        from i3d_tf.video.frame_folder import set_folder_rate
 
+        set_folder_rate(_FOLDER_RATE.value)
         report = compute_flow_files(
             argv[1:],
             _FLOW_DIR.value,

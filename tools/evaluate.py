@@ -40,6 +40,9 @@ _FLOW_DIR = flags.DEFINE_string(
 _FLOW_ENGINE = flags.DEFINE_enum(
     "flow_engine", "auto", FLOW_ENGINES, "Engine that computes missing flow."
 )
+_FOLDER_RATE = flags.DEFINE_float(
+    "folder_rate", None, "Frames per second of folders of pictures. Default: 25."
+)
 _FLOW_ROUNDING = flags.DEFINE_enum(
     "flow_rounding",
     None,
@@ -90,7 +93,9 @@ def main(argv):
                 raise ValueError(f"--{flag.name} is needed.")
         quiet_tensorflow()
         from i3d_tf.evaluation.evaluate import EvaluateOptions, evaluate, summary
+        from i3d_tf.video.frame_folder import set_folder_rate
 
+        set_folder_rate(_FOLDER_RATE.value)
         options = EvaluateOptions(
             dataset=_DATASET.value,
             data_dir=_DATA_DIR.value,

@@ -57,6 +57,9 @@ _FLOW_ROUNDING = flags.DEFINE_enum(
     FLOW_ROUNDINGS,
     "Give flow as if it had been stored in 8 bits; deepmind is what the releases were trained on.",
 )
+_FOLDER_RATE = flags.DEFINE_float(
+    "folder_rate", None, "Frames per second of folders of pictures. Default: 25."
+)
 _FLOW_DIR = flags.DEFINE_string("flow_dir", None, "Folder of flow files from compute_flow.py.")
 _PRECISION = flags.DEFINE_enum(
     "precision", "float32", ("float32", "bfloat16"), "Precision of the networks."
@@ -74,7 +77,9 @@ def main(argv):
     with one_line_errors():
         from i3d_tf.features.extract_features import extract_feature_files
         from i3d_tf.features.options import FeatureOptions, feature_config
+        from i3d_tf.video.frame_folder import set_folder_rate
 
+        set_folder_rate(_FOLDER_RATE.value)
         options = FeatureOptions(
             feature_config(_ENDPOINT.value, _POOL.value, _WINDOW.value, _STRIDE.value),
             stream=_STREAM.value,

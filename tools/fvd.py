@@ -55,6 +55,9 @@ _FRAMES = flags.DEFINE_integer(
 _FRAME_RATE = flags.DEFINE_float(
     "frame_rate", None, "Frames per second after resampling. Default: no resampling."
 )
+_FOLDER_RATE = flags.DEFINE_float(
+    "folder_rate", None, "Frames per second of folders of pictures. Default: 25."
+)
 _FRAME_STEP = flags.DEFINE_integer("frame_step", None, "Take every n-th frame. Default: 1.")
 _CLIPS = flags.DEFINE_enum(
     "clips", None, ("first", "random", "sliding"), "Frames of a video that make its clips."
@@ -110,8 +113,10 @@ def main(argv):
             sys.exit(_print_check_values(_SELF_CHECK.value == "quick"))
         from i3d_tf.features.fvd import FvdOptions, frechet_video_distance, print_result
         from i3d_tf.features.fvd_protocol import clip_config
+        from i3d_tf.video.frame_folder import set_folder_rate
         from i3d_tf.video.npy_clips import ArrayLayout
 
+        set_folder_rate(_FOLDER_RATE.value)
         config = clip_config(
             _PROTOCOL.value,
             frames=_FRAMES.value,

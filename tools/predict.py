@@ -54,6 +54,9 @@ _FLOW_ROUNDING = flags.DEFINE_enum(
 _PRECISION = flags.DEFINE_enum(
     "precision", "float32", ("float32", "bfloat16"), "Precision of the networks."
 )
+_FOLDER_RATE = flags.DEFINE_float(
+    "folder_rate", None, "Frames per second of folders of pictures. Default: 25."
+)
 _WINDOW = flags.DEFINE_integer(
     "window", None, "Frames: predict for the whole video and for every window of it.", lower_bound=1
 )
@@ -82,7 +85,9 @@ def main(argv):
         quiet_tensorflow()
         from i3d_tf.inference.command_output import classify_videos
         from i3d_tf.video.find import find_videos
+        from i3d_tf.video.frame_folder import set_folder_rate
 
+        set_folder_rate(_FOLDER_RATE.value)
         predictions = classify_videos(
             find_videos(argv[1:]),  # before networks are opened, or even downloaded
             _predictor(),

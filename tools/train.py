@@ -33,6 +33,9 @@ _FLOW_DIR = flags.DEFINE_string(
 _FLOW_ENGINE = flags.DEFINE_enum(
     "flow_engine", "auto", FLOW_ENGINES, "Engine that computes missing flow."
 )
+_FOLDER_RATE = flags.DEFINE_float(
+    "folder_rate", None, "Frames per second of folders of pictures. Default: 25."
+)
 _FLOW_ROUNDING = flags.DEFINE_enum(
     "flow_rounding",
     None,
@@ -110,7 +113,9 @@ def main(argv):
         recipe = _recipe()
         quiet_tensorflow()
         from i3d_tf.training.train import TrainOptions, train
+        from i3d_tf.video.frame_folder import set_folder_rate
 
+        set_folder_rate(_FOLDER_RATE.value)
         options = TrainOptions(
             data_dir=_DATA_DIR.value,
             workdir=_WORKDIR.value,

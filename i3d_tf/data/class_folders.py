@@ -1,5 +1,9 @@
-"""A folder for each class: `<data_dir>/<class>/*.mp4`, or `<data_dir>/<split>/<class>/*.mp4`."""
+"""A folder for each class: `<data_dir>/<class>/*.mp4`, or `<data_dir>/<split>/<class>/*.mp4`.
 
+In the place of a video there may be a folder of numbered pictures.
+"""
+
+import posixpath
 import unicodedata
 from collections.abc import Sequence
 
@@ -11,6 +15,7 @@ from i3d_tf.data.quarantine import Quarantine
 from i3d_tf.specs.datasets import SPLIT_SPELLINGS, Dataset
 from i3d_tf.system.storage import is_folder, join, walk
 from i3d_tf.video.find import is_video_name
+from i3d_tf.video.frame_folder import has_pictures
 
 
 def read_class_folders(
@@ -58,6 +63,11 @@ def _rows(data_dir, base, folders, classes):
         top = join(data_dir, join(base, stored))
         for place, _, names in walk(top):
             folder = place[len(data_dir) :].lstrip("/\\") if data_dir else place
+            if label is not None and place != top and _is_frame_folder(names):
+                name = posixpath.basename(folder)
+                holder = (posixpath.dirname(folder),)
+                yield AnnotatedVideo(folder, None, folder, label, holder, (Candidate(name),))
+                continue
             for name in names:
                 shown = join(folder, name)
                 if label is None:
@@ -66,6 +76,10 @@ def _rows(data_dir, base, folders, classes):
                     yield SkippedRow(shown, None, "its ending is not a video's")
                 else:
                     yield AnnotatedVideo(shown, None, shown, label, (folder,), (Candidate(name),))
+
+
+def _is_frame_folder(names):
+    return has_pictures(names) and not any(map(is_video_name, names))
 
 
 def _split_folder(data_dir, split):

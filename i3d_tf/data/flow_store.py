@@ -1,4 +1,4 @@
-"""The flow files of a dataset: computed in one visible pass, then only read."""
+"""The flow of a dataset: files, computed in one visible pass and then only read, or folders."""
 
 import math
 import os
@@ -7,14 +7,15 @@ from pathlib import Path
 
 from i3d_tf.flow.compute_files import compute_flow_files
 from i3d_tf.flow.engines import ALGORITHMS, choose_engine
-from i3d_tf.flow.flow_file import FlowFile, flow_path, open_flow_file
+from i3d_tf.flow.flow_file import FlowFile
+from i3d_tf.flow.flow_folder import FlowFolder, find_flow, open_flow
 from i3d_tf.specs.protocol import Protocol
 from i3d_tf.system.console import print_lines
 from i3d_tf.video.errors import VideoError
 
 
 class FlowStore:
-    """One flow file for each video of a dataset, in a folder.
+    """One flow file for each video of a dataset, in a folder; or a folder of pictures.
 
     `compute_missing` makes missing files; `open` only reads.
 
@@ -52,8 +53,8 @@ class FlowStore:
         self._rounding = rounding
 
     def path(self, video: os.PathLike | str) -> Path:
-        """Returns the path of a video's flow file, which need not exist."""
-        return flow_path(video, self._flow_dir, self._data_dir)
+        """Returns the path of a video's flow, which need not exist; see `find_flow`."""
+        return find_flow(video, self._flow_dir, self._data_dir)
 
     def compute_missing(self, videos: Iterable[str], processes: int | None = None):
         """Computes missing flow files, prints their number, and shows a progress bar.
@@ -92,8 +93,8 @@ class FlowStore:
         self.failures |= dict(report.failed)
         print_lines(f"{self._flow_dir}: {report.computed} computed, {len(report.failed)} failed")
 
-    def open(self, video: str) -> FlowFile:
-        """Opens the flow file of a video.
+    def open(self, video: str) -> FlowFile | FlowFolder:
+        """Opens the flow of a video.
 
         Raises:
             VideoError: The file is missing, cannot be read, or was made at another frame rate or
@@ -102,9 +103,23 @@ class FlowStore:
         path = self.path(video)
         if not os.path.exists(path):
             raise VideoError(video, self.failures.get(video, f"its flow file {path} is missing"))
-        flow = open_flow_file(path, self._rounding)
-        self._check_metadata(path, flow.metadata)
+        flow = open_flow(path, self._rounding)
+        if isinstance(flow, FlowFolder):
+            self._check_folder(flow)
+        else:
+            self._check_metadata(path, flow.metadata)
         return flow
+
+    def _check_folder(self, flow):
+        rate, side = self._protocol.frame_rate, self._protocol.short_side
+        found = flow.metadata["frame_rate"], flow.metadata["short_side"]
+        if not math.isclose(found[0], rate, rel_tol=1e-6) or found[1] != side:
+            raise VideoError(
+                flow.path,
+                f"its flow is of {found[0]:g} frames per second and short side {found[1]}, and "
+                f"{rate:g} and {side} are needed; give its rate by --folder_rate, or name another "
+                "folder for the flow",
+            )
 
     def _check_metadata(self, path, metadata):
         rate, side = self._protocol.frame_rate, self._protocol.short_side

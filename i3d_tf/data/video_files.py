@@ -6,15 +6,17 @@ A path in a list is untrusted text: it must not lead out of the dataset's folder
 import posixpath
 import unicodedata
 
-from i3d_tf.system.storage import file_names, join
+from i3d_tf.system.storage import file_names, folder_names, join
 from i3d_tf.video.find import is_video_name
+from i3d_tf.video.frame_folder import is_frame_folder
 
 
 class VideoFiles:
     """The videos below a folder, found by their listed names; every folder is read once.
 
     A video that was converted keeps its name and changes its ending, so `a.avi` is also found as
-    `a.mp4` or `a.AVI`. Accented letters are compared as letters, however they are stored.
+    `a.mp4` or `a.AVI`, and else as a folder `a` of numbered pictures. Accented letters are compared
+    as letters, however they are stored.
 
     Args:
         data_dir: The folder.
@@ -28,6 +30,7 @@ class VideoFiles:
         self._data_dir = data_dir
         self._listings: dict[str, dict[str, list[str]]] = {}
         self._existing: dict[tuple[str, ...], list[str]] = {}
+        self._frame_folders: dict[str, dict[str, str]] = {}
 
     def find(self, folders: tuple[str, ...], name: str) -> str | None:
         """Returns the path of a video below data_dir, or None.
@@ -37,7 +40,11 @@ class VideoFiles:
             name: File name, with or without its ending.
         """
         if folders not in self._existing:
-            self._existing[folders] = [folder for folder in folders if self._listing(folder)]
+            self._existing[folders] = [
+                folder
+                for folder in folders
+                if self._listing(folder) or self._folders_listing(folder)
+            ]
         name = unicodedata.normalize("NFC", name)
         for folder in self._existing[folders]:
             names = self._listing(folder).get(_stem(name))
@@ -45,7 +52,18 @@ class VideoFiles:
                 chosen = _best(names, name)
                 self.other_endings += is_video_name(name) and not _same(chosen, name)
                 return join(folder, chosen)
+        for folder in self._existing[folders]:
+            found = self._folders_listing(folder).get(_stem(name))
+            if found and is_frame_folder(join(join(self._data_dir, folder), found)):
+                return join(folder, found)
         return None
+
+    def _folders_listing(self, folder):
+        """Returns the names of a folder's folders, as they are compared, to their names."""
+        if folder not in self._frame_folders:
+            names = folder_names(join(self._data_dir, folder)) or ()
+            self._frame_folders[folder] = {unicodedata.normalize("NFC", n): n for n in names}
+        return self._frame_folders[folder]
 
     def _listing(self, folder):
         """Returns name without ending to the names of its files."""

@@ -18,7 +18,7 @@ from i3d_tf.features.feature_file import (
     write_features,
 )
 from i3d_tf.features.options import FeatureOptions
-from i3d_tf.flow.flow_file import flow_path
+from i3d_tf.flow.flow_folder import find_flow
 from i3d_tf.flow.stream import use_one_opencv_thread
 from i3d_tf.specs.streams import streams_of
 from i3d_tf.specs.validation import check_choice
@@ -83,8 +83,8 @@ def extract_feature_files(
         output_dir: Folder of the feature files; it is made if it does not exist.
         options: FeatureOptions.
         file_format: "npy", "npz" or "h5".
-        flow_dir: Folder of flow files of `compute_flow_files`, with the structure that the feature
-            files get; None computes flow where it is needed.
+        flow_dir: Folder of flow files of `compute_flow_files`, or of folders of pictures of flow,
+            with the structure that the feature files get; None computes flow where it is needed.
         processes: Videos at a time, each in a process of its own.
         overwrite: Whether to replace feature files that were made with other settings.
 
@@ -122,7 +122,7 @@ def extract_feature_files(
 
 
 def _flow_file(target: VideoTarget, flow_dir):
-    return None if flow_dir is None else str(flow_path(target.video, flow_dir, target.root))
+    return None if flow_dir is None else str(find_flow(target.video, flow_dir, target.root))
 
 
 def _mismatch(extractor: "FeatureExtractor", task: Task) -> str | None:

@@ -28,8 +28,8 @@ from i3d_tf.models.fold_batch_norm import fuse_for_inference
 from i3d_tf.specs.inception_v1 import HEAD, HEAD_POOL
 from i3d_tf.specs.streams import streams_of
 from i3d_tf.specs.version import __version__
-from i3d_tf.system.jobs import source_metadata
 from i3d_tf.video.errors import VideoError
+from i3d_tf.video.frame_folder import video_metadata
 from i3d_tf.video.transforms import preprocess_input
 from i3d_tf.zoo import open_checkpoints
 
@@ -212,7 +212,7 @@ class FeatureExtractor:
             "weights": self._weights,
             "precision": self.options.precision,
             "preprocessing": preprocessing,
-            "source": source_metadata(video),
+            "source": video_metadata(video),
         }
 
     def extract(self, video: PathLike, flow_file: PathLike | None = None) -> VideoFeatures:

@@ -133,7 +133,7 @@ def gather_features(
     """
     gathered, kept = FeatureSet(FeatureStatistics(network.metadata)), []
     with progress_bar() as bar:
-        paths = find_videos(sources, with_frame_folders=True)
+        paths = find_videos(sources)
         task = bar.add_task(title, total=len(paths))
         clips = ClipReader(paths, network.config, gathered.failures, seed, layout)
         for batch in batched(clips, batch_size):

@@ -14,7 +14,7 @@ from i3d_tf.features.fvd_protocol import MAX_ALL_FRAMES, ClipConfig
 from i3d_tf.system.worker_pool import processor_count
 from i3d_tf.video.decode import count_frames, iter_frames, too_few_frames
 from i3d_tf.video.errors import VideoError
-from i3d_tf.video.frame_folder import iter_pictures, picture_paths
+from i3d_tf.video.frame_folder import picture_paths
 from i3d_tf.video.limits import MAX_BYTES
 from i3d_tf.video.npy_clips import (
     DEFAULT_LAYOUT,
@@ -92,7 +92,7 @@ def find_num_frames(
 
 def _count_frames(path, config):
     """Returns the frames of a video or of a folder of them."""
-    if os.path.isdir(path):
+    if config.frame_rate is None and os.path.isdir(path):
         return len(picture_paths(path))
     return count_frames(path, config.frame_rate)
 
@@ -169,13 +169,8 @@ class ClipReader:
         ):
             end = config.span / config.frame_rate
         starts = self._starts(path, (place,), lambda: _count_frames(path, config))
-        if os.path.isdir(path):
-            if config.frame_rate is not None:
-                raise VideoError(path, "pictures have no frame rate: drop --frame_rate")
-            frames = iter_pictures(path)
-        else:
-            counted = iter_frames(path, config.frame_rate, end=end)
-            frames = (frame for frame, count in counted for _ in range(count))
+        counted = iter_frames(path, config.frame_rate, end=end)
+        frames = (frame for frame, count in counted for _ in range(count))
         yield from cut_clips(path, frames, starts, config, self._change)
 
     def _array_clips(self, path, place):

@@ -249,17 +249,7 @@ class FlowFile:
             VideoError: See `read`.
         """
         stop = self.frames if stop is None else stop
-        if not 0 <= start < stop <= self.frames:
-            raise ValueError(
-                f"`start` and `stop` must be 0 <= start < stop <= {self.frames} for {self.path}; "
-                f"received {start!r} and {stop!r}."
-            )
-        shape = (stop - start, self.height, self.width, 2)
-        if 5 * np.prod(shape, dtype=object) > MAX_BYTES:  # as codes and as float32
-            raise ValueError(
-                f"`stop` - `start` must be smaller for frames of {self.height} x {self.width}, to "
-                f"stay within {MAX_BYTES / 2**30:g} GiB; received {start!r} and {stop!r}."
-            )
+        shape = check_window(self, start, stop)
         with _open_archive(self.path) as archive:
             pictures = (self._picture(archive, index) for index in range(start, stop))
             first = next(pictures)
@@ -292,6 +282,31 @@ class FlowFile:
         if picture is None or picture.shape != (2 * self.height, self.width):
             raise VideoError(self.path, f"{name} is damaged")
         return picture
+
+
+def check_window(flow: Any, start: int, stop: int) -> tuple[int, int, int, int]:
+    """Checks a window of stored flow; returns its shape (T, H, W, 2).
+
+    Args:
+        flow: What has the flow: its path, frames, height and width.
+        start: See `FlowFile.read`.
+        stop: See `FlowFile.read`.
+
+    Raises:
+        ValueError: See `FlowFile.read`.
+    """
+    if not 0 <= start < stop <= flow.frames:
+        raise ValueError(
+            f"`start` and `stop` must be 0 <= start < stop <= {flow.frames} for {flow.path}; "
+            f"received {start!r} and {stop!r}."
+        )
+    shape = (stop - start, flow.height, flow.width, 2)
+    if 5 * np.prod(shape, dtype=object) > MAX_BYTES:  # as codes and as float32
+        raise ValueError(
+            f"`stop` - `start` must be smaller for frames of {flow.height} x {flow.width}, to stay "
+            f"within {MAX_BYTES / 2**30:g} GiB; received {start!r} and {stop!r}."
+        )
+    return shape
 
 
 @contextlib.contextmanager

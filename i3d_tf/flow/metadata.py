@@ -9,7 +9,8 @@ from i3d_tf.flow.engines import ALGORITHMS, FlowParameters, choose_engine, engin
 from i3d_tf.specs.streams import FLOW_BOUND, FLOW_ROUNDINGS, FRAME_RATE, SHORT_SIDE
 from i3d_tf.specs.validation import is_integer, is_number
 from i3d_tf.specs.version import __version__
-from i3d_tf.system.jobs import first_difference, source_metadata
+from i3d_tf.system.jobs import first_difference
+from i3d_tf.video.frame_folder import video_metadata
 from i3d_tf.video.limits import MAX_FRAMES, MAX_PIXELS
 
 FORMAT = "i3d_tf flow"
@@ -65,7 +66,7 @@ def flow_metadata(
         "bound": FLOW_BOUND,
         "rounding": rounding,
         "codes": FORMULAS.get(rounding),
-        "source": source_metadata(source),
+        "source": video_metadata(source),
         "project_version": __version__,
     }
 

@@ -14,11 +14,12 @@ from i3d_tf.flow.stream import flow_frames
 from i3d_tf.inference.prediction import VideoPrediction
 from i3d_tf.specs.streams import FRAME_RATE, JOINT, TEST_FRAMES
 from i3d_tf.system.files import atomic_write, check_target, open_regular, remove_abandoned
-from i3d_tf.system.jobs import first_difference, source_metadata
+from i3d_tf.system.jobs import first_difference
 from i3d_tf.video.decode import read_frames
 from i3d_tf.video.encode import write_video
 from i3d_tf.video.errors import VideoError
 from i3d_tf.video.find import VIDEO_SUFFIXES, assign_outputs, output_path
+from i3d_tf.video.frame_folder import video_metadata
 from i3d_tf.video.probe import read_comment
 from i3d_tf.viz.annotate import annotate_frames
 from i3d_tf.viz.class_timeline import class_timeline_svg
@@ -125,7 +126,7 @@ def write_annotated(prediction: VideoPrediction, path: Path) -> None:
     metadata = {
         "format": COPY_FORMAT,
         "version": COPY_VERSION,
-        "source": source_metadata(prediction.path),
+        "source": video_metadata(prediction.path),
         "stream": prediction.stream,
         "flow": algorithm,
         "classes": shown,

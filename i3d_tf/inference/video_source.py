@@ -13,7 +13,7 @@ from dataclasses import asdict
 import numpy as np
 
 from i3d_tf.flow.engines import ALGORITHMS, choose_engine, engine_parameters
-from i3d_tf.flow.flow_file import open_flow_file
+from i3d_tf.flow.flow_folder import FlowFolder, open_flow
 from i3d_tf.flow.quantize import through_codes
 from i3d_tf.flow.stream import flow_frames
 from i3d_tf.specs.protocol import Protocol
@@ -57,7 +57,7 @@ class VideoSource:
         self._flow_rounding = flow_rounding
         self._stored_flow = None
         if flow_file is not None:
-            self._stored_flow = open_flow_file(flow_file, flow_rounding)
+            self._stored_flow = open_flow(flow_file, flow_rounding)
         self._num_frames: int | None = None
         if self._stored_flow is not None:
             _check_flow_file(self._stored_flow, protocol)
@@ -71,14 +71,20 @@ class VideoSource:
         """
         if self._num_frames is None:
             number = count_frames(self._source, self._protocol.frame_rate)
-            if self._stored_flow is not None and self._stored_flow.frames != number:
-                raise VideoError(
-                    self._stored_flow.path,
-                    f"it has {self._stored_flow.frames} frames of flow, and the video {number}: it "
-                    "is another's",
-                )
+            self._check_flow_length(number)
             self._num_frames = number
         return self._num_frames
+
+    def _check_flow_length(self, number):
+        flow = self._stored_flow
+        if flow is None or flow.frames == number:
+            return
+        # Some programs write as many pictures of flow as there are frames.
+        if not isinstance(flow, FlowFolder) or flow.frames != number + 1:
+            raise VideoError(
+                flow.path,
+                f"it has {flow.frames} frames of flow, and the video {number}: it is another's",
+            )
 
     def frames(self, stream: str) -> Iterator[np.ndarray]:
         """Reads one stream from its start; the video is decoded anew.
@@ -112,7 +118,9 @@ class VideoSource:
     def _whole_frames(self, stream):
         """Returns an iterator of the frames before they are cropped."""
         if stream == "flow" and self._stored_flow is not None:
-            return _prefetched(_read_flow(self._stored_flow))
+            is_folder = isinstance(self._stored_flow, FlowFolder)
+            end = self.num_frames if is_folder else self._stored_flow.frames
+            return _prefetched(_read_flow(self._stored_flow, end))
         rate, short_side = self._protocol.frame_rate, self._protocol.short_side
         frames = _prefetched(read_frames(self._source, rate, short_side))
         if stream == "rgb":
@@ -141,7 +149,7 @@ def flow_origin(
         computed = {"algorithm": ALGORITHMS[engine], "engine": engine}
         stored = None if flow_rounding is None else f"8 bits, rounding {flow_rounding}"
         return {**computed, "parameters": asdict(engine_parameters(engine)), "stored": stored}
-    flow = open_flow_file(flow_file, flow_rounding)
+    flow = open_flow(flow_file, flow_rounding)
     kept = {name: flow.metadata[name] for name in ("algorithm", "engine", "parameters")}
     return {**kept, "stored": f"8 bits, rounding {flow.rounding}"}
 
@@ -151,11 +159,11 @@ def _prefetched(frames):
         yield from ahead
 
 
-def _read_flow(stored):
-    """Yields the flow of a file, some of it in memory at a time."""
+def _read_flow(stored, end):
+    """Yields stored flow, some of it in memory at a time."""
     at_once = max(1, READ_BYTES // (stored.height * stored.width * 8))
-    for start in range(0, stored.frames, at_once):
-        yield from stored.read(start, min(start + at_once, stored.frames))
+    for start in range(0, end, at_once):
+        yield from stored.read(start, min(start + at_once, end))
 
 
 def _check_flow_file(stored, protocol):

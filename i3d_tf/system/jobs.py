@@ -82,8 +82,16 @@ def missing_outputs(
 
 
 def source_metadata(source: os.PathLike | str) -> dict[str, Any]:
-    """Returns the name of a file without folders, and its bytes: None if it is not a local file."""
-    size = os.path.getsize(source) if os.path.isfile(source) else None
+    """Returns the name of a file without folders, and its bytes: None if it is not a local file.
+
+    The bytes of a folder are those of the files in it.
+    """
+    size = None
+    if os.path.isfile(source):
+        size = os.path.getsize(source)
+    elif os.path.isdir(source):
+        with os.scandir(source) as entries:
+            size = sum(entry.stat().st_size for entry in entries if entry.is_file())
     return {"name": os.path.basename(source), "bytes": size}
 
 

@@ -46,6 +46,18 @@ def file_names(folder: str) -> list[str] | None:
         return None
 
 
+def folder_names(folder: str) -> list[str] | None:
+    """Returns the names of the folders in a folder, sorted; None where there is no such folder."""
+    if "://" in folder:
+        names = _gfile().listdir(folder) if _gfile().isdir(folder) else None
+        return names and sorted(name[:-1] for name in names if name.endswith("/"))
+    try:
+        with os.scandir(folder) as entries:
+            return sorted(entry.name for entry in entries if entry.is_dir())
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
 def walk(
     folder: str, unreadable: list[OSError] | None = None
 ) -> Iterator[tuple[str, list[str], list[str]]]:

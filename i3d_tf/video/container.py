@@ -304,7 +304,9 @@ class Demuxer:
         self.is_damaged = False
         self._container = container
         self._broken = False
-        self._ends = {}  # of each stream: ticks of its own, which are faster than fractions
+        self._ends: dict[
+            int, int
+        ] = {}  # of each stream: ticks of its own, which are faster than fractions
 
     def __iter__(self) -> Iterator[av.Packet | None]:
         ends_corrupt, check = False, None

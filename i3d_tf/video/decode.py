@@ -4,7 +4,10 @@ Time is counted in seconds from the first video frame of the file, exactly, by t
 the frames. Only frames that are returned are converted to RGB.
 """
 
+import contextlib
 import itertools
+import math
+import os
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 from typing import NamedTuple
@@ -22,6 +25,7 @@ from i3d_tf.video.container import (
     source_name,
 )
 from i3d_tf.video.errors import VideoError, reason_of
+from i3d_tf.video.frame_folder import folder_rate, iter_pictures
 from i3d_tf.video.limits import (
     FRAMES_TO_JUDGE,
     MAX_DECODED_PIXELS,
@@ -65,8 +69,8 @@ def read_clip(
     one's.
 
     Args:
-        source: Path (str or os.PathLike; a name with "://" is read through tf.io.gfile), or the
-            bytes of a video file.
+        source: Path (str or os.PathLike; a name with "://" is read through tf.io.gfile), the bytes
+            of a video file, or the path of a folder of pictures, see `i3d_tf.video.frame_folder`.
         frame_rate: Output frames per second, > 0 (25 in arXiv:1705.07750); None returns the frames
             from `start` to `end` as they are.
         start: Seconds after the first frame, >= 0; None means 0.
@@ -229,21 +233,45 @@ def _choose_frames(
             f"`end` must be greater than `start`, {float(start):g}; received {float(end):g}."
         )
     total = 0
-    with open_container(source) as container:
-        first, frames = decode_from(container, start)
+    with _open_frames(source, start) as (path, first, frames):
         converter = RGBConverter(first.av_frame)
         chosen = resample(frames, rate, start, end) if rate else between(frames, start, end)
         for frame, count in chosen:
             if frame.damaged:
-                raise VideoError(container.path, f"it is damaged at {float(frame.time):.2f} s")
+                raise VideoError(path, f"it is damaged at {float(frame.time):.2f} s")
             total += count
             if total > MAX_FRAMES:
-                raise VideoError(container.path, f"it has more than {MAX_FRAMES} frames")
+                raise VideoError(path, f"it has more than {MAX_FRAMES} frames")
             yield converter, frame, count
         if not total:
             until = "" if end is None else f" and before {float(end):g} s"
             reason = f"it has no frame from {float(start):g} s on{until}"
-            raise VideoError(container.path, reason)
+            raise VideoError(path, reason)
+
+
+@contextlib.contextmanager
+def _open_frames(source, start):
+    """Opens a video or a folder of pictures: its name, first frame, and frames from a time on."""
+    path = source_name(source)
+    if not isinstance(source, bytes) and os.path.isdir(path):
+        frames = _folder_frames(path, start)
+        first = next(frames, None)
+        if first is None:  # it ends before
+            yield path, next(_folder_frames(path, Fraction(0))), iter(())
+        else:
+            yield path, first, itertools.chain([first], frames)
+    else:
+        with open_container(source) as container:
+            yield path, *decode_from(container, start)
+
+
+def _folder_frames(folder, start):
+    """Yields the frames of a folder of pictures, from the one that is shown at a time."""
+    rate = folder_rate()
+    skipped = math.floor(start * rate)
+    for number, picture in enumerate(iter_pictures(folder, skipped), skipped):
+        av_frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+        yield DecodedFrame(number / rate, 1 / rate, av_frame, damaged=False)
 
 
 def too_few_frames(found: int, needed: int, frame_rate: float | None = None) -> str:

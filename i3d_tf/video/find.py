@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from i3d_tf.system.storage import join, read_lines, walk
-from i3d_tf.video.frame_folder import PICTURE_SUFFIXES, has_pictures
+from i3d_tf.video.frame_folder import PICTURE_SUFFIXES, has_pictures, is_frame_folder
 
 # fmt: off
 VIDEO_SUFFIXES = (
@@ -42,20 +42,17 @@ def videos_below(folder: str, unreadable: list[OSError] | None = None) -> list[s
     ]
 
 
-def find_videos(
-    arguments: Sequence[str | os.PathLike], with_frame_folders: bool = False
-) -> list[str]:
+def find_videos(arguments: Sequence[str | os.PathLike]) -> list[str]:
     """Expands files, folders and glob patterns into a list of videos.
 
-    A folder means every video below it, by the ending of its name, hidden files left out. A name
-    that exists is taken as it is, so that brackets and stars in real names do no harm. A name that
-    does not exist, or a folder that cannot be read, stays in the list: opening it says what is
-    wrong.
+    A folder means every video below it, by the ending of its name, hidden files left out. Where
+    there is none, it means the folders of numbered pictures, itself or below it, each of which is a
+    video, see `i3d_tf.video.frame_folder`. A name that exists is taken as it is, so that brackets
+    and stars in real names do no harm. A name that does not exist, or a folder that cannot be read,
+    stays in the list: opening it says what is wrong.
 
     Args:
         arguments: Paths, folders, patterns, or addresses with `://`.
-        with_frame_folders: Whether a folder with pictures and without videos, given or below one
-            that is, is a video; see `i3d_tf.video.frame_folder`.
 
     Returns:
         Paths in the order given, those of a folder or pattern sorted, none twice.
@@ -64,8 +61,7 @@ def find_videos(
         ValueError: A folder or a pattern has no video, or there are no arguments.
     """
     _check_not_empty(arguments)
-    found = _expand_all(arguments, with_frame_folders=with_frame_folders)
-    return [video for video, _ in _without_repeats(found)]
+    return [video for video, _ in _without_repeats(_expand_all(arguments))]
 
 
 class VideoTarget(NamedTuple):
@@ -145,7 +141,8 @@ def output_path(
     name = os.path.basename(video) if data_dir is None else os.path.relpath(video, data_dir)
     if os.path.isabs(name) or os.pardir in Path(name).parts:
         raise ValueError(f"`video` must be below `data_dir`, {data_dir}; received {video}.")
-    return Path(output_dir, os.path.splitext(name)[0] + suffix)
+    stem = name if os.path.isdir(video) else os.path.splitext(name)[0]
+    return Path(output_dir, stem + suffix)
 
 
 def assign_outputs(
@@ -183,57 +180,41 @@ def _without_repeats(found):
     return first.values()
 
 
-def _expand_all(
-    arguments, with_lists=False, list_root=None, with_frame_folders=False
-) -> Iterator[tuple[str, str | None]]:
+def _expand_all(arguments, with_lists=False, list_root=None) -> Iterator[tuple[str, str | None]]:
     """Yields (video, the named folder or the list's folder that it lies below, or None)."""
     for argument in map(str, arguments):
         # Unlike pathlib's, os.path's functions also return False for names the system refuses.
         if "://" in argument:
             yield argument, None
         elif os.path.isdir(argument):
-            yield from ((video, argument) for video in _expand_folder(argument, with_frame_folders))
+            for video in _expand_folder(argument):
+                yield video, None if video == str(Path(argument)) else argument
         elif with_lists and argument.lower().endswith(LIST_SUFFIX) and os.path.isfile(argument):
             yield from _expand_list(argument, list_root)
         elif glob.has_magic(argument) and not os.path.exists(argument):
-            found = _expand_pattern(argument, with_frame_folders)
-            yield from ((video, None) for video in found)
+            yield from ((video, None) for video in _expand_pattern(argument))
         else:
             yield argument, None
 
 
-def _expand_folder(folder, with_frame_folders):
+def _expand_folder(folder):
     # As paths, so that "." and doubled slashes are left out of names.
     unreadable: list[OSError] = []
     videos = videos_below(folder, unreadable)
     # A folder that cannot be read stands for its videos: opening it says what is wrong.
     videos += [error.filename for error in unreadable]
-    if with_frame_folders:
-        videos += _frame_folders_below(folder)
-    videos = sorted(str(Path(path)) for path in videos)
+    videos = videos or [place for place, _, names in walk(folder, []) if has_pictures(names)]
     if not videos:
-        endings = " ".join(VIDEO_SUFFIXES + PICTURE_SUFFIXES * with_frame_folders)
-        raise ValueError(f"{folder}: no videos in this folder (files ending in {endings}).")
-    return videos
+        raise ValueError(
+            f"{folder}: no videos in this folder (files ending in {' '.join(VIDEO_SUFFIXES)}), and "
+            f"no folders of numbered pictures ({' '.join(PICTURE_SUFFIXES)})."
+        )
+    return sorted(str(Path(path)) for path in videos)
 
 
-def _frame_folders_below(folder):
-    """Returns the folders that have pictures and no videos."""
-    return [
-        place
-        for place, _, names in walk(folder, [])
-        if has_pictures(names) and not any(map(is_video_name, names))
-    ]
-
-
-def _expand_pattern(pattern, with_frame_folders):
+def _expand_pattern(pattern):
     found = sorted(glob.glob(pattern, recursive=True))
-    paths = [
-        path
-        for path in found
-        if not os.path.isdir(path)
-        or (with_frame_folders and _frame_folders_below(path)[:1] == [path])
-    ]
+    paths = [path for path in found if not os.path.isdir(path) or is_frame_folder(path)]
     if not paths:
         raise ValueError(f"{pattern}: no file matches this pattern.")
     return paths

@@ -1,5 +1,6 @@
 """Metadata of a video from its header and its first frame."""
 
+import os
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -7,6 +8,7 @@ import av
 
 from i3d_tf.video.container import PathOrBytes, open_container
 from i3d_tf.video.decode import decode_from
+from i3d_tf.video.frame_folder import folder_rate, iter_pictures, picture_paths
 from i3d_tf.video.rgb_frames import RGBConverter
 
 
@@ -38,6 +40,8 @@ def probe(source: PathOrBytes) -> VideoInfo:
     Raises:
         VideoError: The video cannot be read.
     """
+    if not isinstance(source, bytes) and os.path.isdir(source):
+        return _probe_folder(source)
     with open_container(source) as container:
         stream = container.stream
         duration = _duration(container)
@@ -52,6 +56,12 @@ def probe(source: PathOrBytes) -> VideoInfo:
         )
 
 
+def _probe_folder(folder):
+    num_frames, rate = len(picture_paths(folder)), folder_rate()
+    height, width = next(iter_pictures(folder)).shape[:2]
+    return VideoInfo(float(num_frames / rate), float(rate), num_frames, height, width)
+
+
 def read_comment(source: PathOrBytes) -> str | None:
     """Reads the comment in the metadata of a video; None if it has none.
 
@@ -61,6 +71,8 @@ def read_comment(source: PathOrBytes) -> str | None:
     Raises:
         VideoError: The video cannot be read.
     """
+    if not isinstance(source, bytes) and os.path.isdir(source):
+        return None
     with open_container(source) as container:
         return container.av_container.metadata.get("comment")
 

@@ -21,6 +21,20 @@ def test_class_folders_are_classes(make_tree, found_in):
     assert [example.label for example in dataset.examples] == [0, 1, 1]
 
 
+def test_folders_of_pictures_are_videos(make_tree, found_in):
+    names = ["run/1/img_00001.jpg", "run/1/img_00002.jpg", "walk/more/2/000001.png", "walk/3.mp4"]
+    folder = make_tree([*names, "walk/1.jpg", "walk/more/2/flow_x_1.jpg"])
+    dataset = read(folder)
+    assert found_in(dataset, folder) == [
+        ("run/1", "run"),
+        ("walk/3.mp4", "walk"),
+        ("walk/more/2", "walk"),
+    ]
+    assert [str(row) for row in dataset.report.skipped] == [
+        "walk/1.jpg: its ending is not a video's"
+    ]
+
+
 def test_other_files_are_skipped(make_tree):
     report = read(make_tree(["run/1.mp4", "run/notes.txt", "run/.DS_Store"])).report
     assert (report.rows, report.found) == (2, 1)

@@ -35,6 +35,17 @@ def test_find_ignores_folders_and_dangling_links(make_tree):
     assert files.find(("",), "2.mp4") is None
 
 
+def test_find_takes_a_folder_of_pictures_where_there_is_no_file(make_tree):
+    accented = unicodedata.normalize("NFD", "Größe")
+    names = ["a/1/img_1.jpg", "a/2/cover.jpg", "b/3/1.jpg", "b/3.avi", f"b/{accented}/1.png"]
+    files = VideoFiles(str(make_tree(names)))
+    assert files.find(("a",), "1.avi") == "a/1"
+    assert files.find(("a",), "1") == "a/1"
+    assert files.find(("a",), "2.avi") is None
+    assert files.find(("b",), "3.mp4") == "b/3.avi"
+    assert files.find(("b",), "Größe.mp4") == f"b/{accented}"
+
+
 def test_find_normalizes_accents(make_tree):
     stored, listed = (unicodedata.normalize(form, "Größe é.mp4") for form in ("NFD", "NFC"))
     files = VideoFiles(str(make_tree([stored])))

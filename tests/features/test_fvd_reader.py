@@ -145,11 +145,10 @@ def test_all_forms_of_a_clip_give_the_same_frames(tmp_path):
     assert find_num_frames([str(tmp_path / "b.npy")], clip_config("original"), layout) == 9
 
 
-def test_frame_folders_are_sources_without_a_frame_rate(tmp_path):
+def test_frame_folders_are_resampled_from_25_frames_per_second(tmp_path):
     (tmp_path / "one").mkdir()
     for number in range(9):
         cv2.imwrite(str(tmp_path / f"one/{number}.png"), np.full((32, 32, 3), number, np.uint8))
-    path, failures = str(tmp_path / "one"), {}
+    path = str(tmp_path / "one")
     assert levels(read([path])[0]) == [list(range(9))]
-    assert read([path], failures, frame_rate=25.0)[0] == []
-    assert failures == {path: "pictures have no frame rate: drop --frame_rate"}
+    assert levels(read([path], frame_rate=50.0)[0]) == [[0, 0, 1, 1, 2, 2, 3, 3, 4]]

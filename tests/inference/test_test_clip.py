@@ -97,7 +97,7 @@ def test_read_test_clips_refuses_bad_videos(write_bad_videos, tmp_path, windows)
         assert raised.value.reason.startswith(reason), name
     for path, reason in (
         (tmp_path / "missing.mp4", "no such file or directory"),
-        (tmp_path, "it is a folder, not a file"),
+        (tmp_path, "it is a folder without pictures"),
     ):
         with pytest.raises(VideoError, match=reason):
             read_test_clips(path, protocol)

@@ -1,5 +1,6 @@
 import time
 
+import cv2
 import numpy as np
 import pytest
 
@@ -67,6 +68,20 @@ def test_computed_flow_goes_through_codes_where_wanted(video, resized):
     expected = through_codes(compute_flow(resized, "dis"), "deepmind")
     np.testing.assert_array_equal(list(source.frames("flow")), center_crop(expected, 32))
     assert flow_origin("dis", flow_rounding="deepmind")["stored"] == "8 bits, rounding deepmind"
+
+
+@pytest.mark.parametrize("pictures", [29, 30])
+def test_frames_of_flow_are_read_from_a_folder(video, tmp_path, pictures):
+    for number in range(pictures):
+        for axis in "xy":
+            picture = np.full((40, 53), number + 100, np.uint8)
+            cv2.imwrite(str(tmp_path / f"flow_{axis}_{number}.png"), picture)
+    source = VideoSource(video, SMALL, flow_file=tmp_path)
+    flow = np.stack(list(source.frames("flow")))
+    assert flow.shape == (30, 32, 32, 2)
+    expected = dequantize(np.minimum(np.arange(30), pictures - 1).astype(np.uint8) + 100)
+    np.testing.assert_array_equal(flow[:, 5, 5, 1], expected)
+    assert flow_origin(flow_file=tmp_path)["engine"] == "unknown"
 
 
 def test_flow_origin_of_computed_and_stored_flow(flow_file):

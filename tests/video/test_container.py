@@ -51,7 +51,7 @@ def test_remote_file_larger_than_memory_is_refused(video, monkeypatch):
 
 
 def test_folder_is_refused(tmp_path):
-    assert refused(tmp_path) == "it is a folder, not a file"
+    assert refused(tmp_path) == "it is a folder without pictures"
 
 
 def test_file_without_permission_is_refused(tmp_path, video, monkeypatch):

@@ -17,7 +17,7 @@ from i3d_tf.video.decode import (
     verify_video,
 )
 from i3d_tf.video.errors import VideoError
-from i3d_tf.video.probe import probe
+from i3d_tf.video.probe import VideoInfo, probe
 from i3d_tf.video.rgb_frames import RGBConverter
 from i3d_tf.video.transforms import resize_short_side, stretch
 
@@ -601,3 +601,42 @@ def test_more_pixels_than_a_small_file_may_have_are_refused(two_seconds, monkeyp
         with pytest.raises(VideoError, match="so few bytes decode to more than 138240 pixels"):
             read(two_seconds)
     assert len(read_clip(two_seconds, end=0.2)) == 5
+
+
+@pytest.fixture
+def frame_folder(tmp_path):
+    """A folder of ten pictures, the k-th of level 20 k."""
+    folder = tmp_path / "clip.v1"
+    folder.mkdir()
+    for number in range(10):
+        picture = np.full((32, 48, 3), 20 * number, np.uint8)
+        cv2.imwrite(str(folder / f"img_{number + 1:05}.png"), picture)
+        cv2.imwrite(str(folder / f"flow_x_{number + 1:05}.jpg"), picture)
+    return folder
+
+
+def folder_levels(*arguments, **keywords):
+    return (read_clip(*arguments, **keywords)[:, 0, 0, 0] // 20).tolist()
+
+
+def test_read_clip_of_a_folder_of_pictures(frame_folder, monkeypatch):
+    assert folder_levels(frame_folder) == list(range(10))
+    assert read_clip(frame_folder).shape == (10, 32, 48, 3)
+    assert folder_levels(frame_folder, None, 0.08, 0.2) == [2, 3, 4]
+    assert folder_levels(frame_folder, 12.5, start=0.1) == [2, 4, 6, 8]  # 2.5: the earlier
+    assert count_frames(frame_folder, 50) == 20
+    monkeypatch.setenv("I3D_TF_FOLDER_RATE", "50")
+    assert folder_levels(frame_folder) == [0, 2, 4, 6, 8]
+    assert probe(frame_folder) == VideoInfo(0.2, 50.0, 10, 32, 48)
+
+
+def test_read_clip_names_the_faults_of_a_folder(frame_folder, monkeypatch):
+    with pytest.raises(VideoError, match=r"it has no frame from 0\.4 s on"):
+        read_clip(frame_folder, start=0.4)
+    (frame_folder / "img_00005.png").write_bytes(b"no picture")
+    assert folder_levels(frame_folder, end=0.12) == [0, 1, 2]
+    with pytest.raises(VideoError, match=r"img_00005\.png is no whole JPEG or PNG picture"):
+        read_clip(frame_folder)
+    monkeypatch.setenv("I3D_TF_FOLDER_RATE", "fast")
+    with pytest.raises(ValueError, match=r"I3D_TF_FOLDER_RATE must be .* it is 'fast'"):
+        read_clip(frame_folder)

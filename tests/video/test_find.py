@@ -223,18 +223,18 @@ def test_folders_that_cannot_be_read_are_inputs(videos, close_folder):
     assert (closed.video, closed.root) == ("videos/run", "videos")
 
 
-def test_find_videos_takes_frame_folders_when_asked(tmp_path, monkeypatch):
+def test_find_videos_takes_folders_of_pictures_where_there_are_no_videos(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    for name in ("set/a/1.jpg", "set/b/c/1.PNG", "set/d/1.mp4", "set/d/cover.jpg", "set/.e/1.jpg"):
-        path = tmp_path / name
+    for name in ("a/1.jpg", "b/c/1.PNG", "d/cover.jpg", ".e/1.jpg", "f/flow_x_1.jpg", "g.v1/1.png"):
+        path = tmp_path / "set" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
+    assert find_videos(["set"]) == ["set/a", "set/b/c", "set/g.v1"]
+    assert find_videos(["set/g.v1", "set"]) == ["set/g.v1", "set/a", "set/b/c"]
+    assert find_videos(["set/*"]) == ["set/a", "set/g.v1"]
+    (target,) = find_targets(["set/g.v1"], "out", ".npy")
+    assert target.path.name == "g.v1.npy"  # what follows its dot is no ending
+    (tmp_path / "set/d/1.mp4").touch()
     assert find_videos(["set"]) == ["set/d/1.mp4"]
-    assert find_videos(["set"], with_frame_folders=True) == ["set/a", "set/b/c", "set/d/1.mp4"]
-    assert find_videos(["set/a", "set"], with_frame_folders=True)[0] == "set/a"
-    assert find_videos(["set/*"], with_frame_folders=True) == ["set/a"]
-    with pytest.raises(ValueError, match=r"set/\*: no file matches"):
-        find_videos(["set/*"])
-    (tmp_path / "empty").mkdir()
-    with pytest.raises(ValueError, match=r"no videos in this folder .*\.wmv \.jpg \.jpeg \.png\)"):
-        find_videos(["empty"], with_frame_folders=True)
+    with pytest.raises(ValueError, match=r"set/f: no videos .*\.wmv\), and no folders of numbered"):
+        find_videos(["set/f"])

@@ -28,7 +28,8 @@ def test_picture_paths_are_in_the_order_of_their_last_numbers(tmp_path):
     [
         (["1.png", "cover.jpg"], "its pictures must be numbered, and cover.jpg is not"),
         (["a1.png", "b01.jpg"], "a1.png and b01.jpg have the same number"),
-        ([], "it has no pictures"),
+        ([], "it is a folder without pictures"),
+        (["flow_x_1.png"], "it is a folder without pictures"),
         (["9" * 19 + ".png"], "its pictures must be numbered"),
     ],
 )
