@@ -90,7 +90,7 @@ def source_metadata(source: os.PathLike | str) -> dict[str, Any]:
     if os.path.isfile(source):
         size = os.path.getsize(source)
     elif os.path.isdir(source):
-        with os.scandir(source) as entries:
+        with os.scandir(os.fspath(source)) as entries:
             size = sum(entry.stat().st_size for entry in entries if entry.is_file())
     return {"name": os.path.basename(source), "bytes": size}
 
