@@ -304,9 +304,8 @@ class Demuxer:
         self.is_damaged = False
         self._container = container
         self._broken = False
-        self._ends: dict[
-            int, int
-        ] = {}  # of each stream: ticks of its own, which are faster than fractions
+        # Of each stream, in its own ticks, which are faster than fractions.
+        self._ends: dict[int, int] = {}
 
     def __iter__(self) -> Iterator[av.Packet | None]:
         ends_corrupt, check = False, None
