@@ -17,6 +17,7 @@ from i3d_tf.inference.prediction import (
 from i3d_tf.inference.test_clip import read_start
 from i3d_tf.metrics.ranking import Prediction
 from i3d_tf.specs.streams import streams_of
+from i3d_tf.system.errors import short_reason
 from i3d_tf.video.errors import VideoError
 
 MAX_FRAMES = 3000  # of a video with several windows: 0.8 GB of 256 x 340
@@ -50,7 +51,7 @@ class SavedPredictor:
         try:
             self._model = tf.saved_model.load(str(folder))  # the functions live as long as it does
         except (OSError, ValueError, tf.errors.OpError) as error:
-            reason = " ".join(str(error).split())[:200]
+            reason = short_reason(error)
             raise ValueError(f"{folder}: cannot be loaded ({reason}). {REMEDY}") from error
         signatures = self._model.signatures
         if not {"classify", "labels"} <= set(signatures):

@@ -25,6 +25,7 @@ from typing import Any
 
 import numpy as np
 
+from i3d_tf.system.errors import short_reason
 from i3d_tf.system.expansion import check_archive
 from i3d_tf.system.files import atomic_write, check_regular, check_target, open_regular
 from i3d_tf.system.records import read_text
@@ -45,6 +46,8 @@ _HEADERS = {
     (1, 0): np.lib.format.read_array_header_1_0,
     (2, 0): np.lib.format.read_array_header_2_0,
 }
+H5_TRAILER = b"i3d_tf\0\1"  # before the SHA-256 of all that it follows; HDF5 passes over both
+HASH_BYTES = 2**20  # at once
 _DAMAGE = (ValueError, EOFError, KeyError, RuntimeError, zlib.error, zipfile.BadZipFile)
 _RESERVED = ("format", "version", "times", "sha256")  # names that files add to the metadata
 
@@ -141,8 +144,7 @@ def read_features(path: os.PathLike | str) -> VideoFeatures:
         if fault := _shape_fault(features.shape, times.shape):
             raise ValueError(fault)
     except _DAMAGE as error:
-        reason = " ".join(str(error).split()) or "it is damaged"
-        raise ValueError(f"{path}: not a whole feature file: {reason}") from error
+        raise ValueError(f"{path}: not a whole feature file: {short_reason(error)}") from error
     metadata = {name: value for name, value in values.items() if name not in _RESERVED}
     # The values in a file may be of the other byte order.
     features, times = features.astype(np.float32, copy=False), times.astype(np.float64, copy=False)
@@ -316,13 +318,16 @@ def _h5_contents(features) -> Iterable[tuple[str, bytes]]:
         store.create_dataset("times", data=features.times, track_times=False)
         store.attrs["metadata"] = text
         store.attrs["sha256"] = _h5_digest(features.features, features.times, text)
-    return [("", file.getvalue())]
+        store.attrs["has_trailer"] = True
+    content = file.getvalue()
+    return [("", content + H5_TRAILER + hashlib.sha256(content).digest())]
 
 
 def _read_h5(path):
     import h5py
 
     size = path.stat().st_size
+    has_trailer = _check_h5_trailer(path, size)
     try:
         with h5py.File(path, "r") as store:
             text = store.attrs["metadata"]
@@ -332,11 +337,33 @@ def _read_h5(path):
             features = _read_dataset(store, "features", np.float32, size)
             times = _read_dataset(store, "times", np.float64, size)
             digest = store.attrs.get("sha256")  # files of earlier versions have none
+            if store.attrs.get("has_trailer", has_trailer) != has_trailer:
+                raise ValueError("it is cut short, or was changed by another program")
     except OSError as error:
         raise ValueError("it is not an HDF5 file, or damaged") from error
     if not (digest is None or str(digest) == _h5_digest(features, times, text)):
         raise ValueError("it is damaged: its SHA-256 differs")
     return features, times, values
+
+
+def _check_h5_trailer(path, size):
+    """Checks the SHA-256 after the HDF5 file; returns whether there is one.
+
+    It is checked before HDF5 sees the file, which may read a damaged one for ever.
+    """
+    with open_regular(path) as file:
+        length = size - len(H5_TRAILER) - hashlib.sha256().digest_size
+        file.seek(max(0, length))
+        trailer = file.read()
+        if length < 0 or not trailer.startswith(H5_TRAILER):
+            return False
+        file.seek(0)
+        digest = hashlib.sha256()
+        for start in range(0, length, HASH_BYTES):
+            digest.update(file.read(min(HASH_BYTES, length - start)))
+    if trailer[len(H5_TRAILER) :] != digest.digest():
+        raise ValueError("it is damaged: its SHA-256 differs")
+    return True
 
 
 def _h5_digest(features, times, text):

@@ -27,6 +27,7 @@ import numpy as np
 from i3d_tf.flow.metadata import FORMULAS, metadata_fault
 from i3d_tf.flow.quantize import dequantize, quantize
 from i3d_tf.specs.streams import FLOW_BOUND
+from i3d_tf.system.errors import short_reason
 from i3d_tf.system.files import atomic_write, open_regular
 from i3d_tf.video.errors import VideoError, reason_of
 from i3d_tf.video.find import output_path
@@ -316,11 +317,11 @@ def _open_archive(path):
         with open_regular(path) as file, zipfile.ZipFile(file) as archive:
             yield archive
     except zipfile.BadZipFile as error:
-        raise VideoError(path, f"it is not a whole ZIP archive ({error})") from error
+        raise VideoError(path, f"it is not a whole ZIP archive ({short_reason(error)})") from error
     except OSError as error:
         raise VideoError(path, reason_of(error)) from error
     except (EOFError, RuntimeError, ValueError, OverflowError) as error:
-        raise VideoError(path, f"it is damaged ({error})") from error
+        raise VideoError(path, f"it is damaged ({short_reason(error)})") from error
 
 
 def _read_entry(archive, name, max_bytes):

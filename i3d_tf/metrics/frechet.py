@@ -22,6 +22,7 @@ from typing import IO, Any, NamedTuple
 import numpy as np
 
 from i3d_tf.specs.validation import check_integer
+from i3d_tf.system.errors import short_reason
 from i3d_tf.system.expansion import check_archive
 from i3d_tf.system.files import open_regular
 
@@ -155,10 +156,9 @@ class FeatureStatistics:
                 count = _checked_count(count)
                 _check_loaded(mean, covariance, metadata)
             except Exception as error:  # a damaged file fails anywhere, in any way
-                reason = " ".join(str(error).split())[:200] or type(error).__name__
                 raise ValueError(
                     f"{path}: the file does not hold feature statistics, or is damaged "
-                    f"({reason}). Compute them again."
+                    f"({short_reason(error)}). Compute them again."
                 ) from error
         statistics = cls(metadata)
         statistics._merge(count, mean, covariance * (count - 1))

@@ -2,6 +2,8 @@
 
 import os
 
+MAX_REASON = 200  # characters
+
 
 class UserError(Exception):
     """An error in the user's input, shown as its message without a traceback."""
@@ -9,6 +11,11 @@ class UserError(Exception):
     def reason_for(self, source: str) -> str:
         """Returns the message; errors that begin with the name of their source leave it out."""
         return str(self)
+
+
+def short_reason(error: BaseException) -> str:
+    """Returns the text of a library's error in one line, shortened; its type where it has none."""
+    return " ".join(str(error).split())[:MAX_REASON].rstrip(".") or type(error).__name__
 
 
 def message_of(error: BaseException) -> str:

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from typing import Any
 
+from i3d_tf.system.errors import short_reason
 from i3d_tf.system.files import open_regular
 
 MAX_BYTES = 2**30  # of a file; the report of a million videos has about half of it
@@ -26,8 +27,7 @@ def record_errors(path: os.PathLike | str, title: str, remedy: str) -> Iterator[
     try:
         yield
     except (AttributeError, LookupError, TypeError, ValueError, RecursionError) as error:
-        reason = " ".join(str(error).split())[:200].rstrip(".") or type(error).__name__
-        raise ValueError(f"{path}: not {title} ({reason}). {remedy}") from error
+        raise ValueError(f"{path}: not {title} ({short_reason(error)}). {remedy}") from error
 
 
 def read_json_object(path: os.PathLike | str) -> dict[str, Any]:

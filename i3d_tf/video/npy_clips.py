@@ -18,6 +18,7 @@ from typing import BinaryIO, NamedTuple
 import numpy as np
 
 from i3d_tf.specs.validation import check_choice
+from i3d_tf.system.errors import short_reason
 from i3d_tf.system.expansion import check_archive
 from i3d_tf.system.files import open_regular
 from i3d_tf.video.decode import too_few_frames
@@ -192,8 +193,8 @@ def _errors(path):
     try:
         yield
     except _DAMAGE as error:
-        reason = reason_of(error) if isinstance(error, OSError) else str(error)
-        raise VideoError(str(path), f"{reason or 'it is damaged'}") from error
+        reason = reason_of(error) if isinstance(error, OSError) else short_reason(error)
+        raise VideoError(str(path), reason) from error
 
 
 def _arrays(path, num_frames, layout):

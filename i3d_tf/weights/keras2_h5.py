@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from i3d_tf.system.errors import short_reason
 from i3d_tf.system.files import check_regular
 from i3d_tf.weights.assign import WeightsError
 from i3d_tf.weights.h5_check import check_dataset
@@ -81,5 +82,5 @@ def open_keras2(path: os.PathLike | str) -> Iterator[dict[str, H5Tensor]]:
     except WeightsError:
         raise
     except Exception as error:  # h5py raises anything for damaged files
-        reason = " ".join(str(error).split())[:120].strip("'\"")
+        reason = short_reason(error).strip("'\"")
         raise WeightsError(f"{path}: a damaged HDF5 file ({reason}).") from error

@@ -13,6 +13,7 @@ from typing import Any, BinaryIO, Literal
 
 import numpy as np
 
+from i3d_tf.system.errors import short_reason
 from i3d_tf.weights.assign import WeightsError
 
 MAX_BYTES = 2 << 30
@@ -155,8 +156,7 @@ def load_pickle(
     except WeightsError:
         raise
     except Exception as error:  # a damaged pickle fails anywhere, in any way
-        reason = " ".join(str(error).split())[:120] or type(error).__name__
-        raise WeightsError(f"a damaged pickle ({reason}).") from error
+        raise WeightsError(f"a damaged pickle ({short_reason(error)}).") from error
     return value
 
 

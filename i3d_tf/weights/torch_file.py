@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from i3d_tf.system.errors import short_reason
 from i3d_tf.system.files import check_regular, open_regular
 from i3d_tf.weights.assign import WeightsError
 from i3d_tf.weights.restricted_pickle import (
@@ -133,7 +134,7 @@ def read_torch_archive(path: os.PathLike | str) -> TorchFile:
     except WeightsError as error:
         raise _about(path, error) from error
     except Exception as error:  # zipfile raises anything for damaged archives
-        raise WeightsError(f"{path}: a damaged ZIP archive ({_reason(error)}).") from error
+        raise WeightsError(f"{path}: a damaged ZIP archive ({short_reason(error)}).") from error
     if isinstance(value, _Record):
         return TorchFile(_checked(path, dict(_attributes(value))), is_script=True)
     return TorchFile(_checked(path, _state_dict(value)), is_script=False)
@@ -171,10 +172,6 @@ def _about(path, error):
     """Returns an error with the file as its subject."""
     advice = f" {_ADVICE}" if isinstance(error, UnknownNameError) else ""
     return WeightsError(f"{path}: {error}{advice}")
-
-
-def _reason(error):
-    return " ".join(str(error).split())[:120] or type(error).__name__
 
 
 def _is_data(member):

@@ -16,6 +16,7 @@ from i3d_tf.models.inception import inception_i3d, inception_v1
 from i3d_tf.specs import slim
 from i3d_tf.specs.streams import CHANNELS
 from i3d_tf.specs.validation import check_choice
+from i3d_tf.system.errors import short_reason
 from i3d_tf.system.files import (
     atomic_write,
     check_regular,
@@ -147,8 +148,8 @@ def _model_2d(application, source):
                 return build(weights="imagenet")
         except Exception as error:  # Keras raises a bare Exception where the network fails
             raise WeightsError(
-                f"{application}: ImageNet's weights cannot be downloaded ({_reason(error)}). Give "
-                "a file of them with --source=FILE (.weights.h5, .h5 or .keras)."
+                f"{application}: ImageNet's weights cannot be downloaded ({short_reason(error)}). "
+                "Give a file of them with --source=FILE (.weights.h5, .h5 or .keras)."
             ) from error
     size = check_regular(source).st_size
     if Path(source).suffix == ".keras":
@@ -169,13 +170,13 @@ def _with_weights_of(source, application, build):
     try:
         return _load_quietly(build, source, include_top=True)
     except Exception as error:  # a file that does not fit fails anywhere, in any way
-        reason = _reason(error)
+        reason = short_reason(error)
     try:
         model = _load_quietly(build, source, include_top=False)
     except Exception as error:
         raise WeightsError(
             f"{source}: not the weights of {application}, with its 1000 classes ({reason}) or "
-            f"without a head ({_reason(error)}). Save a network with another head as .keras."
+            f"without a head ({short_reason(error)}). Save a network with another head as .keras."
         ) from error
     warnings.warn(
         f"{source} has no head of 1000 classes, and so the result has none.", stacklevel=4
@@ -187,10 +188,6 @@ def _load_quietly(build, source, include_top):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # Keras's, before it raises an error
         return build(weights=str(source), include_top=include_top)
-
-
-def _reason(error):
-    return " ".join(str(error).split())[:120] or type(error).__name__
 
 
 def _hashes(source):

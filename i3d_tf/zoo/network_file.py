@@ -11,6 +11,7 @@ from i3d_tf.models.inception import inception_i3d, inception_v1
 from i3d_tf.specs.geometry import filters_out
 from i3d_tf.specs.inception_v1 import I3D, widen
 from i3d_tf.specs.validation import check_positive
+from i3d_tf.system.errors import short_reason
 from i3d_tf.system.expansion import check_archive
 from i3d_tf.system.files import check_regular, open_regular
 from i3d_tf.weights.assign import WeightsError, check_model
@@ -68,7 +69,7 @@ def load_keras(path: os.PathLike | str) -> "keras.Model":
     try:
         model = keras.models.load_model(path, compile=False, safe_mode=True)
     except Exception as error:  # a damaged file fails anywhere, in any way
-        raise WeightsError(f"{path}: cannot be loaded ({_reason(error)}).") from error
+        raise WeightsError(f"{path}: cannot be loaded ({short_reason(error)}).") from error
     if not model.built:
         raise WeightsError(
             f"{path}: the model in it was never built. Call it once and save it again."
@@ -94,7 +95,9 @@ def restore_state(model: "keras.Model", path: os.PathLike | str) -> None:
         try:
             model.load_weights(path)
         except Exception as error:  # a damaged file fails anywhere, in any way
-            raise WeightsError(f"{path}: not the state of this run ({_reason(error)}).") from error
+            raise WeightsError(
+                f"{path}: not the state of this run ({short_reason(error)})."
+            ) from error
     check_model(path, model)
 
 
@@ -152,7 +155,7 @@ def load_weights_file(
     try:
         model.load_weights(path)
     except Exception as error:  # a damaged file fails anywhere, in any way
-        raise WeightsError(f"{path}: does not fit {name!r} ({_reason(error)}).") from error
+        raise WeightsError(f"{path}: does not fit {name!r} ({short_reason(error)}).") from error
     check_model(path, model)
     return model
 
@@ -171,8 +174,4 @@ def _check_keras(path, failure="cannot be loaded"):
     except WeightsError as error:
         raise WeightsError(f"{path}: {error}") from error
     except Exception as error:  # a damaged file fails anywhere, in any way
-        raise WeightsError(f"{path}: {failure} ({_reason(error)}).") from error
-
-
-def _reason(error):
-    return " ".join(str(error).split())[:200] or type(error).__name__
+        raise WeightsError(f"{path}: {failure} ({short_reason(error)}).") from error

@@ -102,7 +102,7 @@ def test_read_features_reads_hdf5_of_earlier_versions_without_a_checksum(ramp, t
     path = tmp_path / "a.h5"
     write_features(path, ramp)
     with h5py.File(path, "a") as file:
-        del file.attrs["sha256"]
+        del file.attrs["sha256"], file.attrs["has_trailer"]
     np.testing.assert_array_equal(read_features(path).features, ramp.features)
     with h5py.File(path, "a") as file:
         file.attrs["metadata"] = np.arange(3)
@@ -289,3 +289,16 @@ def test_check_sidecar_keeps_other_files(tmp_path):
     check_sidecar(tmp_path / "a.npz")
     with pytest.raises(FileExistsError, match=r"a\.npy\.json: exists already and was not written"):
         check_sidecar(tmp_path / "a.npy")
+
+
+def test_read_features_checks_an_hdf5_file_before_it_is_opened(ramp, tmp_path, monkeypatch):
+    import h5py
+
+    path = tmp_path / "a.h5"
+    write_features(path, ramp)
+    content = bytearray(path.read_bytes())
+    content[200] ^= 1
+    path.write_bytes(content)
+    monkeypatch.setattr(h5py, "File", None)
+    with pytest.raises(ValueError, match="it is damaged: its SHA-256 differs"):
+        read_features(path)

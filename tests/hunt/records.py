@@ -12,6 +12,7 @@ import shutil
 import zipfile
 from pathlib import Path
 
+import cv2
 import numpy as np
 from hunt.case import WRONG, Case, Kind
 from hunt.mutate import NUMBERS, TEXTS, damage, damage_json
@@ -44,9 +45,25 @@ class Records(Kind):
         clips = np.arange(2 * 9 * 8 * 8 * 3, dtype=np.uint32).astype(np.uint8)
         np.save(folder / "clips.npy", clips.reshape(2, 9, 8, 8, 3))
         save_npz(folder / "clips.npz", clips=clips.reshape(2, 9, 8, 8, 3))
+        floats = clips.reshape(2, 9, 3, 8, 8).astype(np.float32) / np.float32(127.5) - 1
+        np.save(folder / "floats.npy", floats)
+        self._pictures(folder)
         features = folder / "features/moving.h5"  # version 0.1 had no checksum in it
         write_features(features, read_features(features))
         (folder / "run/unreadable.json").write_text(json.dumps({"a.mp4": "cut", "b.mp4": "empty"}))
+
+    @staticmethod
+    def _pictures(folder):
+        for name in ("frames", "flow_pictures"):
+            (folder / name).mkdir()
+        for number in range(9):
+            picture = np.full((24, 32, 3), 20 * number, np.uint8)
+            picture[:8, :8] = 255
+            ending = "jpg" if number % 2 else "png"
+            cv2.imwrite(str(folder / f"frames/img_{number:05}.{ending}"), picture)
+            for axis in "xy":
+                path = folder / f"flow_pictures/flow_{axis}_{number:05}.{ending}"
+                cv2.imwrite(str(path), picture[..., 0])
 
     @staticmethod
     def _kinetics(folder, video):
@@ -142,8 +159,8 @@ def damage_record(case, name, content):
         return (*_damage_npy(case, content), False)
     content, what, _ = damage(content, case, block=256)
     # A list has no checksum, and neither has a clip array of NumPy.
-    is_checked = name.endswith((".npy", ".h5")) or is_zip
-    return content, what, is_checked and name != "clips.npy"
+    is_checked = name.endswith((".npy", ".h5", ".png")) or is_zip
+    return content, what, is_checked and name not in ("clips.npy", "floats.npy")
 
 
 def _damage_text(case, name, text):
@@ -373,12 +390,31 @@ def _read_statistics(folder):
     return found.mean, found.covariance, found.count
 
 
-def _read_clips(name):
-    def read(folder):
-        from i3d_tf.video.npy_clips import count_clips, iter_array_clips
+def _read_frames(folder):
+    from i3d_tf.video.decode import count_frames, read_clip
+    from i3d_tf.video.probe import probe
 
-        count = count_clips(folder / name, 9)
-        found = [list(clip.frames) for clip in iter_array_clips(folder / name, 9)]
+    probe(folder / "frames")
+    found = read_clip(folder / "frames", 50.0)
+    if count_frames(folder / "frames", 50.0) != len(found):
+        raise AssertionError(f"{len(found)} frames were read, and others counted")
+    return found
+
+
+def _read_flow_pictures(folder):
+    from i3d_tf.flow.flow_folder import is_flow_folder, open_flow
+
+    is_flow_folder(folder / "flow_pictures")
+    return open_flow(folder / "flow_pictures").read()
+
+
+def _read_clips(name, *layout):
+    def read(folder):
+        from i3d_tf.video.npy_clips import ArrayLayout, count_clips, iter_array_clips
+
+        arguments = folder / name, 9, ArrayLayout(*layout)
+        count = count_clips(*arguments)
+        found = [list(clip.frames) for clip in iter_array_clips(*arguments)]
         if count != len(found):
             raise AssertionError(f"{count} clips were counted and {len(found)} read")
         return np.array(found)
@@ -435,6 +471,21 @@ TARGETS = {
     "statistics": (_copy("fvd_train.npz", file="fvd_train.npz"), _read_statistics),
     "npy clips": (_copy("clips.npy", file="clips.npy"), _read_clips("clips.npy")),
     "npz clips": (_copy("clips.npz", file="clips.npz"), _read_clips("clips.npz")),
+    "float clips": (
+        _copy("floats.npy", file="floats.npy"),
+        _read_clips("floats.npy", "NTCHW", "-1..1"),
+    ),
+    "frames": (
+        _copy("frames", file=[f"frames/img_{n:05}.{e}" for n, e in ((0, "png"), (3, "jpg"))]),
+        _read_frames,
+    ),
+    "flow pictures": (
+        _copy(
+            "flow_pictures",
+            file=["flow_pictures/flow_x_00002.png", "flow_pictures/flow_y_00003.jpg"],
+        ),
+        _read_flow_pictures,
+    ),
     "report": (
         _copy("report_before", "report_after", file="report_after/report.json"),
         _read_reports,
