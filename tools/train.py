@@ -1,5 +1,6 @@
 """Trains or fine-tunes I3D, or one of the paper's baselines, on a folder of videos.
 
+python tools/train.py --recipe=finetune --data_dir=my_videos
 python tools/train.py --recipe=stick_actions --data_dir=stick --workdir=runs/rgb
 python tools/train.py --recipe=ucf101 --data_dir=UCF --init=rgb_imagenet --transfer=full --workdir=r
 
@@ -8,10 +9,11 @@ removed, and with more --steps. `--model` names a baseline.
 """
 
 import dataclasses
+import os
 
 from absl import app, flags
 
-from i3d_tf.specs.recipes import I3D_MODEL, RECIPES, for_model
+from i3d_tf.specs.recipes import I3D_MODEL, RECIPES, TRANSFERS, for_model
 from i3d_tf.specs.streams import FLOW_ENGINES, FLOW_ROUNDINGS
 from i3d_tf.system.console import (
     CHECKPOINT_DIR_HELP,
@@ -26,7 +28,9 @@ _RECIPE = flags.DEFINE_enum(
     "recipe", "stick_actions", tuple(RECIPES), "Schedule; the flags from --dataset on change it."
 )
 _DATA_DIR = flags.DEFINE_string("data_dir", None, "Folder of the dataset.", required=True)
-_WORKDIR = flags.DEFINE_string("workdir", None, "Folder of this run.", required=True)
+_WORKDIR = flags.DEFINE_string(
+    "workdir", None, "Folder of this run. Default: runs/<name of data_dir>."
+)
 _FLOW_DIR = flags.DEFINE_string(
     "flow_dir", None, "Folder of flow files, read or written. Default: <data_dir>/flow."
 )
@@ -44,14 +48,21 @@ _FLOW_ROUNDING = flags.DEFINE_enum(
 )
 _TRANSFER = flags.DEFINE_enum(
     "transfer",
-    "scratch",
-    ("scratch", "fixed", "full"),
-    "scratch: all layers, from random weights; fixed: the head, on --init; full: all, from --init.",
+    None,
+    TRANSFERS,
+    "scratch: all layers, from random weights; fixed: the head, on --init; full: all, from --init. "
+    "Default: fixed for the recipe finetune, else scratch.",
 )
-_INIT = flags.DEFINE_string("init", None, f"Weights to start from: {CHECKPOINT_HELP}.")
+_INIT = flags.DEFINE_string(
+    "init",
+    None,
+    f"Weights to start from: {CHECKPOINT_HELP}. Default: rgb_scratch for the recipe finetune.",
+)
 _CHECKPOINT_DIR = flags.DEFINE_string("checkpoint_dir", None, CHECKPOINT_DIR_HELP)
 _FREEZE_BATCH_NORM = flags.DEFINE_bool(
-    "freeze_batch_norm", False, "Keep batch norm as it is in --init."
+    "freeze_batch_norm",
+    None,
+    "Keep batch norm as it is in --init. Default: true for the recipe finetune.",
 )
 _ACCUMULATE = flags.DEFINE_integer("accumulate", 1, "Batches per update.", lower_bound=1)
 _CLASS_WEIGHTS = flags.DEFINE_bool(
@@ -118,7 +129,7 @@ def main(argv):
         set_folder_rate(_FOLDER_RATE.value)
         options = TrainOptions(
             data_dir=_DATA_DIR.value,
-            workdir=_WORKDIR.value,
+            workdir=_WORKDIR.value or _default_workdir(_DATA_DIR.value),
             flow_dir=_FLOW_DIR.value or f"{_DATA_DIR.value}/flow",
             flow_engine=_FLOW_ENGINE.value,
             flow_rounding=_FLOW_ROUNDING.value,
@@ -153,7 +164,14 @@ def _recipe():
                     f"--{flag.name} must be numbers with commas between: {error}."
                 ) from error
     recipe = for_model(RECIPES[_RECIPE.value], _MODEL.value or I3D_MODEL)
-    return dataclasses.replace(recipe, **changes)
+    derived = tuple(name for name in recipe.derived if name not in changes)
+    return dataclasses.replace(recipe, **changes, derived=derived)
+
+
+def _default_workdir(data_dir):
+    """Returns a folder in runs/ that is named like the folder of the videos."""
+    path = data_dir if "://" in data_dir else os.path.abspath(data_dir)
+    return f"runs/{os.path.basename(path.rstrip('/')) or 'videos'}"
 
 
 if __name__ == "__main__":

@@ -1,21 +1,27 @@
 """A folder for each class: `<data_dir>/<class>/*.mp4`, or `<data_dir>/<split>/<class>/*.mp4`.
 
-In the place of a video there may be a folder of numbered pictures.
+In the place of a video there may be a folder of numbered pictures. Without folders for the splits,
+`split_videos` chooses test videos of every class.
 """
 
+import hashlib
 import posixpath
 import unicodedata
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 
 from i3d_tf.data.class_names import ClassNames
 from i3d_tf.data.dataset_report import SkippedRow
-from i3d_tf.data.example import VideoDataset
+from i3d_tf.data.example import VideoDataset, VideoExample
 from i3d_tf.data.match_videos import NOT_SELECTED, AnnotatedVideo, Candidate, collect
 from i3d_tf.data.quarantine import Quarantine
 from i3d_tf.specs.datasets import SPLIT_SPELLINGS, Dataset
 from i3d_tf.system.storage import is_folder, join, walk
 from i3d_tf.video.find import is_video_name
 from i3d_tf.video.frame_folder import has_pictures
+
+TEST_SHARE = 0.2
 
 
 def read_class_folders(
@@ -100,3 +106,122 @@ def _all_splits(data_dir):
 def _folders(data_dir, base):
     _, folders, _ = next(walk(join(data_dir, base)), ("", [], []))
     return [name.rstrip("/") for name in folders]
+
+
+def find_split_folders(data_dir: str) -> tuple[str, str] | None:
+    """Returns the splits to train and to test on that have folders; None where there are none.
+
+    A split's folder has class folders and no videos of its own. "val" goes before "test", which is
+    then left for the end.
+
+    Raises:
+        ValueError: There is nothing to test on, only a folder for training.
+    """
+    found = {
+        split: name
+        for split, names in SPLIT_SPELLINGS.items()
+        for name in names
+        if _holds_class_folders(join(data_dir, name))
+    }
+    for split in ("val", "test"):
+        if "train" in found and split in found:
+            return "train", split
+    if set(_folders(data_dir, "")) == {found.get("train")}:
+        raise ValueError(
+            f"{data_dir}: has a folder {found['train']!r} and none to test on. Add a folder "
+            f"'test', or give --data_dir={join(data_dir, found['train'])} to split its videos."
+        )
+    return None
+
+
+def _holds_class_folders(folder):
+    if not is_folder(folder):
+        return False
+    _, folders, files = next(walk(folder), ("", [], []))
+    return bool(folders) and not any(map(is_video_name, files))
+
+
+def split_videos(
+    videos: Mapping[str, str],
+    seed: int,
+    known: Mapping[str, Collection[str]] | None = None,
+    share: float = TEST_SHARE,
+) -> dict[str, tuple[str, ...]]:
+    """Chooses the test videos of every class.
+
+    A class has `share` of its videos for testing, but at least one, and none where it has only one.
+    The choice follows from the seed and the names. Videos that were split before stay where they
+    were; new ones are for training, unless their class had no test video.
+
+    Args:
+        videos: Name of a video to its class.
+        seed: Seed of the choice.
+        known: The result of an earlier call, or None.
+        share: Share of a class's videos.
+
+    Returns:
+        "train" and "test" to names, sorted.
+    """
+    train, test = (set((known or {}).get(split, ())) for split in ("train", "test"))
+    by_class = defaultdict(list)
+    for name, class_name in videos.items():
+        by_class[class_name].append(name)
+    for names in by_class.values():
+        if test.isdisjoint(names) and len(names) > 1:
+            new = sorted(set(names) - train, key=lambda name: _draw(seed, name))
+            test.update(new[: max(1, round(share * len(names)))])
+        train.update(set(names) - test)
+    return {"train": tuple(sorted(train)), "test": tuple(sorted(test))}
+
+
+def _draw(seed, name):
+    """Returns a number that looks random, and is the same on every machine."""
+    return hashlib.sha256(f"{seed}/{name}".encode("utf-8", "surrogateescape")).digest()
+
+
+def select_videos(
+    dataset: VideoDataset, split: str, names: Collection[str], notes: Sequence[str] = ()
+) -> VideoDataset:
+    """Returns the videos of a split that `split_videos` made.
+
+    Args:
+        dataset: All videos of the class folders.
+        split: Name of the split, for the report.
+        names: Its videos, see `video_name`.
+        notes: What a user should know of the split, a sentence each.
+
+    Raises:
+        ValueError: There is none of them.
+    """
+    report = dataset.report
+    found = {video_name(example, report.data_dir): example for example in dataset.examples}
+    wanted = set(names)
+    examples = tuple(example for name, example in found.items() if name in wanted)
+    if not examples:
+        raise ValueError(
+            f"{report.data_dir}: has none of the {len(wanted)} videos of the split {split!r}. Give "
+            "the folder that the network was trained on, or another --workdir."
+        )
+    known = {*found, *(path_below(path, report.data_dir) for path, _ in report.quarantined)}
+    missing = tuple(sorted(wanted - known))
+    report = replace(
+        report,
+        split=split,
+        rows=report.rows + len(missing),
+        found=len(examples),
+        missing=missing,
+        left_out=report.left_out + len(found) - len(examples),
+        notes=(*report.notes, *notes),
+    )
+    return replace(dataset, examples=examples, report=report)
+
+
+def video_name(example: VideoExample, data_dir: str) -> str:
+    """Returns the path of a video below the folder of its dataset, the same on every machine."""
+    return path_below(example.path, data_dir)
+
+
+def path_below(path: str, data_dir: str) -> str:
+    """Returns a path below a folder, with forward slashes, in composed letters."""
+    below = path[len(data_dir) :].lstrip("/\\").replace("\\", "/")
+    return unicodedata.normalize("NFC", below)

@@ -1,6 +1,7 @@
 """One view of one video as an array: decode, resize, crop, mirror."""
 
 import math
+from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -9,6 +10,7 @@ from i3d_tf.data.example import VideoExample
 from i3d_tf.data.flow_store import FlowStore
 from i3d_tf.data.views import View
 from i3d_tf.specs.protocol import Protocol
+from i3d_tf.system.console import progress_bar
 from i3d_tf.video import decode
 from i3d_tf.video.decode import read_clip
 from i3d_tf.video.errors import VideoError
@@ -38,6 +40,28 @@ def count_frames(example: VideoExample, frame_rate: float) -> int:
     if num_frames > MAX_FRAMES:
         raise VideoError(str(example.path), f"it has more than {MAX_FRAMES} frames by its header")
     return num_frames
+
+
+def find_unreadable(examples: Sequence[VideoExample], frame_rate: float) -> dict[str, str]:
+    """Reads the header and the first frame of each video, and shows a progress bar.
+
+    Args:
+        examples: The videos.
+        frame_rate: Frames per second after resampling.
+
+    Returns:
+        Path to reason of those that cannot be read.
+    """
+    reasons = {}
+    with progress_bar() as bar:
+        task = bar.add_task("looking at the videos", total=len(examples))
+        for example in examples:
+            try:
+                count_frames(example, frame_rate)
+            except VideoError as error:
+                reasons[example.path] = error.reason
+            bar.advance(task)
+    return reasons
 
 
 _decoded_frames = lru_cache(maxsize=1 << 17)(decode.count_frames)

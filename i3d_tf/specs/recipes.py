@@ -4,6 +4,7 @@ A recipe holds the sampling of clips, the optimization and its length. Every fie
 by a flag of the same name.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, TypedDict
@@ -41,7 +42,13 @@ TRAINED_STREAMS = {
     "two_stream": STREAMS,
     "fused_3d": (JOINT,),
 }
-CHOICES = {"model": tuple(TRAINED_STREAMS), "optimizer": OPTIMIZERS, "schedule": SCHEDULES}
+SCRATCH, FIXED, FULL = TRANSFERS = ("scratch", "fixed", "full")
+CHOICES = {
+    "model": tuple(TRAINED_STREAMS),
+    "optimizer": OPTIMIZERS,
+    "schedule": SCHEDULES,
+    "transfer": TRANSFERS,
+}
 MIN_INTEGERS = {
     "rgb_step": 1,
     "test_windows": 1,
@@ -99,6 +106,12 @@ class Recipe:
         flip: Whether training clips are mirrored at random.
         jitter: Strength of random brightness, contrast and saturation in [0, 1); RGB only.
         evaluate_every: Steps between evaluations, each with a checkpoint.
+        transfer: One of `TRANSFERS`: "scratch" trains everything from random weights, "full"
+            everything from `init`, and "fixed" only the last layer on top of `init`.
+        init: Weights to start from, or None.
+        freeze_batch_norm: Whether batch norm stays as it is in `init`.
+        derived: Fields that follow from the data and from `transfer`, see `fit_to_clips`; their
+            values here are not used.
 
     Raises:
         ValueError: A field is not allowed.
@@ -133,6 +146,10 @@ class Recipe:
     flip: bool = True
     jitter: float = 0.0
     evaluate_every: int = 1_000
+    transfer: str = SCRATCH
+    init: str | None = None
+    freeze_batch_norm: bool = False
+    derived: tuple[str, ...] = ()
 
     def __post_init__(self):
         for name, choices in CHOICES.items():
@@ -215,6 +232,43 @@ def for_model(recipe: Recipe, model: str) -> Recipe:
     return replace(recipe, model=model, stream=stream, **sampling)
 
 
+# Length of a fine-tuning run: clips shown, for each training video and in all.
+EPOCHS = 20
+MIN_EPOCHS = 2
+MIN_CLIPS, MAX_CLIPS = 240, 2_400
+EVALUATIONS = 4
+SMALLEST_BATCH = 2
+LARGEST_BATCHES = {FIXED: 8, FULL: 4, SCRATCH: 4}  # of all layers, a clip takes gigabytes
+FINE_TUNING_RATES = {FIXED: 0.01, FULL: 0.001, SCRATCH: 0.01}
+
+
+def fit_to_clips(recipe: Recipe, transfer: str, clips: int, replicas: int = 1) -> Recipe:
+    """Returns a recipe with the values of its `derived` fields.
+
+    Every video is shown `EPOCHS` times, so that a run of few videos takes minutes; of many, less
+    often, so that it takes about an hour on two cores, but at least `MIN_EPOCHS` times.
+
+    Args:
+        recipe: The recipe.
+        transfer: One of `TRANSFERS`.
+        clips: Number of training videos.
+        replicas: Devices that share a batch.
+    """
+    check_choice("transfer", transfer, TRANSFERS)
+    derived = recipe.derived
+    if "learning_rates" in derived:
+        recipe = replace(recipe, learning_rates=(FINE_TUNING_RATES[transfer],))
+    if "batch_size" in derived:
+        batch_size = min(max(SMALLEST_BATCH, clips // 4), LARGEST_BATCHES[transfer])
+        recipe = replace(recipe, batch_size=batch_size)
+    if "steps" in derived:
+        shown = max(min(max(EPOCHS * clips, MIN_CLIPS), MAX_CLIPS), MIN_EPOCHS * clips)
+        recipe = replace(recipe, steps=math.ceil(shown / (recipe.batch_size * replicas)))
+    if "evaluate_every" in derived:
+        recipe = replace(recipe, evaluate_every=math.ceil(recipe.steps / EVALUATIONS))
+    return recipe
+
+
 def _architecture(model):
     """Returns the row of the paper's comparison that a model belongs to."""
     return ARCHITECTURES["two_stream_i3d" if model == I3D_MODEL else model]
@@ -251,6 +305,7 @@ class StickSampling(TypedDict, total=False):
     frame_rate: float
 
 
+FINETUNE = "finetune"
 STICK_ACTIONS = "stick_actions"
 _STICK_STEPS = 1_440  # 32 epochs of 360 clips
 # The paper's sampling, for clips of 2 s instead of 10 s, so that a clip spans a whole action. That
@@ -304,6 +359,29 @@ RECIPES = {
         ),
         _fine_tuning("ucf101", "ucf101"),
         _fine_tuning("hmdb51", "hmdb51"),
+        Recipe(
+            name=FINETUNE,
+            description=(
+                "Your own videos, in a folder for each class: the head of a released RGB network, "
+                "or all of it with `transfer` full. Length, batch and learning rate follow from "
+                "the number of videos, see `fit_to_clips`. Cost on 2 cores: minutes for tens of "
+                "videos, about an hour for hundreds. See docs/finetune.md."
+            ),
+            dataset="class_folders",
+            stream="rgb",
+            schedule="cosine",
+            transfer=FIXED,
+            init="rgb_scratch",
+            freeze_batch_norm=True,
+            derived=(
+                "train_split",
+                "test_split",
+                "learning_rates",
+                "batch_size",
+                "steps",
+                "evaluate_every",
+            ),
+        ),
         Recipe(
             name=STICK_ACTIONS,
             description=(

@@ -8,7 +8,7 @@ import keras
 import tensorflow as tf
 
 from i3d_tf.specs.inception_v1 import HEAD
-from i3d_tf.specs.recipes import Recipe
+from i3d_tf.specs.recipes import TRANSFERS, Recipe
 from i3d_tf.specs.streams import CHANNELS
 from i3d_tf.specs.validation import check_choice
 from i3d_tf.training.optimization import SmoothedCrossentropy, accuracy, make_optimizer
@@ -16,7 +16,6 @@ from i3d_tf.zoo.initialize import write_initial_weights
 from i3d_tf.zoo.network_file import restore_state
 from i3d_tf.zoo.pretrained import build
 
-TRANSFERS = ("scratch", "fixed", "full")
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 MIN_BATCH = 8  # clips per replica; batch-norm statistics of fewer are mostly noise
 

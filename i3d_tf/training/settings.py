@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from i3d_tf.specs.recipes import Recipe
+from i3d_tf.specs.recipes import SCRATCH, Recipe
 
 # Fields of TrainOptions that a run keeps; the others, such as folders, may differ.
 KEPT_OPTIONS = (
@@ -34,10 +34,10 @@ class TrainOptions:
         flow_dir: Folder of the flow files; those that are missing are computed.
         flow_engine: Engine that computes them.
         flow_rounding: How their codes are rounded and unpacked, see `FlowStore`.
-        transfer: "scratch", "fixed" or "full", see `build_model`.
-        init: Initial weights, for the last two.
+        transfer: "scratch", "fixed" or "full", see `build_model`; None takes the recipe's.
+        init: Initial weights, for the last two; None takes the recipe's.
         checkpoint_dir: See `i3d_tf.zoo.resolve.checkpoint_dirs`.
-        freeze_batch_norm: Keep batch norm as it is in the initial weights.
+        freeze_batch_norm: Keep batch norm as it is in the initial weights; None takes the recipe's.
         accumulate: Batches per update.
         class_weights: Weigh classes by the inverse of their frequency.
         precision: "float32", "mixed_bfloat16" or "mixed_float16".
@@ -56,10 +56,10 @@ class TrainOptions:
     flow_dir: str | None = None
     flow_engine: str = "auto"
     flow_rounding: str | None = None
-    transfer: str = "scratch"
+    transfer: str | None = None
     init: str | None = None
     checkpoint_dir: os.PathLike | str | None = None
-    freeze_batch_norm: bool = False
+    freeze_batch_norm: bool | None = None
     accumulate: int = 1
     class_weights: bool = False
     precision: str = "float32"
@@ -70,6 +70,17 @@ class TrainOptions:
     annotation: str | None = None
     classes: str | None = None
     quarantine: str | None = None
+
+    def for_recipe(self, recipe: Recipe) -> "TrainOptions":
+        """Returns the options with the recipe's values of those that are None."""
+        transfer = self.transfer or recipe.transfer
+        init, frozen = self.init, self.freeze_batch_norm
+        if transfer != SCRATCH:
+            init = recipe.init if init is None else init
+            frozen = recipe.freeze_batch_norm if frozen is None else frozen
+        return dataclasses.replace(
+            self, transfer=transfer, init=init, freeze_batch_norm=bool(frozen)
+        )
 
 
 def run_settings(
@@ -82,14 +93,14 @@ def run_settings(
     """Returns the settings of a run, as run.json keeps them.
 
     Args:
-        recipe: The recipe.
-        options: The options.
+        recipe: The recipe, with the values of its derived fields.
+        options: The options, with the recipe's values of those that were None.
         class_names: Names of the classes, in label order.
         train_videos: Number of training videos.
         replicas: Devices that share a batch.
     """
     settings = dataclasses.asdict(recipe)
-    del settings["description"]
+    del settings["description"], settings["derived"]
     return {
         **settings,
         **{name: getattr(options, name) for name in KEPT_OPTIONS},

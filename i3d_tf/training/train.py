@@ -12,7 +12,6 @@ import tensorflow as tf
 from i3d_tf.data.example import VideoDataset, VideoExample
 from i3d_tf.data.flow_store import FlowStore
 from i3d_tf.data.pipeline import Failures, PipelineConfig, train_batches
-from i3d_tf.data.readers import read_dataset
 from i3d_tf.specs.protocol import Protocol
 from i3d_tf.specs.recipes import Recipe
 from i3d_tf.system.console import print_lines
@@ -27,7 +26,8 @@ from i3d_tf.training.callbacks import (
 )
 from i3d_tf.training.periodic_evaluation import PeriodicEvaluation
 from i3d_tf.training.settings import TrainOptions, describe_changes, run_settings
-from i3d_tf.training.workdir import Start, Workdir
+from i3d_tf.training.splits import read_run_videos
+from i3d_tf.training.workdir import Start, Workdir, read_earlier
 from i3d_tf.zoo.resolve import BEST_FILE
 
 
@@ -52,18 +52,21 @@ def train(recipe: Recipe, options: TrainOptions) -> Workdir:
         FloatingPointError: The loss is not finite; the message names the step and its videos.
         KeyboardInterrupt: Ctrl-C or SIGTERM, after the state was saved.
     """
+    options = options.for_recipe(recipe)
     training_model.set_precision(options.precision)
     keras.utils.set_random_seed(options.seed)
     if options.deterministic:
         tf.config.experimental.enable_op_determinism()
     strategy = choose_strategy()
-    train_set = _read_split(recipe, options, recipe.train_split, options.classes)
-    test_set = _read_split(recipe, options, recipe.test_split, train_set.class_names)
+    videos = read_run_videos(
+        recipe, options, strategy.num_replicas_in_sync, read_earlier(options.workdir)
+    )
+    recipe, train_set, test_set = videos.recipe, videos.train, videos.test
     workdir = Workdir(options.workdir)
     if options.init is not None:  # as a file, or as the folder of a run
         check_target(workdir.best, Path.is_file, (options.init, Path(options.init) / BEST_FILE))
     with folder_lock(workdir.path, wait=False):
-        start = _start(recipe, options, strategy, workdir, train_set, test_set)
+        start = _start(videos, options, strategy, workdir)
         with strategy.scope():
             model = _build_or_restore(recipe, options, len(train_set.class_names), start)
         _warn_of_small_batches(recipe, options, model)
@@ -86,19 +89,9 @@ def class_weights(examples: Sequence[VideoExample], classes: int) -> tuple[float
     return tuple((len(labels) / (np.count_nonzero(counts) * np.maximum(counts, 1))).tolist())
 
 
-def _read_split(recipe, options, split, classes):
-    return read_dataset(
-        recipe.dataset,
-        options.data_dir,
-        split,
-        annotation=options.annotation,
-        classes=classes,
-        quarantine=options.quarantine,
-    )
-
-
-def _start(recipe, options, strategy, workdir, train_set, test_set):
+def _start(videos, options, strategy, workdir):
     """Records or checks the run's settings, and says what is trained on, and from which step."""
+    recipe, train_set, test_set = videos.recipe, videos.train, videos.test
     settings = run_settings(
         recipe,
         options,
@@ -111,9 +104,15 @@ def _start(recipe, options, strategy, workdir, train_set, test_set):
         "class_names": list(train_set.class_names),
         "data": {name: report.as_json() for name, report in reports.items()},
     }
+    if videos.split is not None:
+        metadata["split"] = videos.split
     start = workdir.start(settings, metadata)
     for report in reports.values():
         print_lines(*report.lines())
+    print(
+        f"{recipe.steps} steps of {recipe.batch_size} clips, an evaluation every "
+        f"{recipe.evaluate_every}"
+    )
     if start.changed:
         print_lines(describe_changes(options.workdir, start.changed, recipe.schedule, start.step))
     if start.step:

@@ -167,6 +167,19 @@ class Workdir:
             _write_json(self.path / UNREADABLE_FILE, dict(sorted(reasons.items())), indent=1)
 
 
+def read_earlier(path: os.PathLike | str) -> dict[str, Any] | None:
+    """Reads run.json of a run that has a saved state, or None where there is no such run.
+
+    Raises:
+        ValueError: It is damaged, or of another kind.
+        OSError: It cannot be read.
+    """
+    folder = Path(path)
+    if not folder.is_dir() or not any(STATE.fullmatch(each.name) for each in folder.iterdir()):
+        return None
+    return read_run(folder / RUN_FILE)
+
+
 def versions() -> dict[str, str | None]:
     """Returns versions of Python and libraries, the machine, and the git commit if there is one."""
     git = shutil.which("git")

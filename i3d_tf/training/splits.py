@@ -1,0 +1,161 @@
+"""The training and the test videos of a run, and the fields of its recipe that follow from them."""
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from i3d_tf.data.class_folders import (
+    find_split_folders,
+    select_videos,
+    split_videos,
+    video_name,
+)
+from i3d_tf.data.clips import find_unreadable
+from i3d_tf.data.example import VideoDataset
+from i3d_tf.data.readers import read_dataset
+from i3d_tf.specs.recipes import Recipe, fit_to_clips
+from i3d_tf.system.records import get_list, get_value
+from i3d_tf.training.settings import TrainOptions
+
+SPLITS = ("train_split", "test_split")
+
+
+@dataclass(frozen=True)
+class RunVideos:
+    """The videos of a run.
+
+    Attributes:
+        recipe: The recipe, with the values of its derived fields.
+        train: The training videos.
+        test: The test videos.
+        split: Names of the videos of "train" and "test" where the run chose them; None where the
+            dataset has splits.
+    """
+
+    recipe: Recipe
+    train: VideoDataset
+    test: VideoDataset
+    split: dict[str, tuple[str, ...]] | None = None
+
+
+def read_run_videos(
+    recipe: Recipe,
+    options: TrainOptions,
+    replicas: int = 1,
+    earlier: Mapping[str, Any] | None = None,
+) -> RunVideos:
+    """Reads the videos of a run; where it chooses test videos itself, the same as before.
+
+    Args:
+        recipe: The recipe. With derived splits and a dataset of class folders, these are the
+            folders "train" and "val" or "test", or else a part of every class.
+        options: The options, with the recipe's values of those that were None.
+        replicas: Devices that share a batch.
+        earlier: The content of run.json of a run that goes on, whose derived values stay.
+
+    Raises:
+        ValueError: The folder has no videos, fewer than two classes, or no test videos; or all
+            videos of a class are unreadable.
+        OSError: The folder does not exist, or cannot be read.
+    """
+    settings = {} if earlier is None else earlier["settings"]
+    known = None if earlier is None else _recorded_split(earlier)
+    kept = {name: settings[name] for name in recipe.derived if name in settings}
+    if rates := kept.get("learning_rates"):
+        kept["learning_rates"] = tuple(rates)
+    split = None
+    if recipe.dataset == "class_folders" and set(SPLITS) <= set(recipe.derived):
+        folders = None if known else find_split_folders(options.data_dir)
+        if earlier is None and folders is not None:
+            kept |= dict(zip(SPLITS, folders, strict=True))
+        if known or folders is None:
+            dataset = _read_readable(recipe, options)
+            split = _split(dataset, options.seed, known)
+    recipe = dataclasses.replace(recipe, **kept)
+    if split is None:
+        train = _read(recipe, options, recipe.train_split, options.classes)
+        test = _read(recipe, options, recipe.test_split, train.class_names)
+    else:
+        train = select_videos(dataset, "train", split["train"])
+        test = select_videos(dataset, "test", split["test"], _split_notes(dataset, split, options))
+    if len(train.class_names) < 2:
+        raise ValueError(
+            f"{options.data_dir}: has one class, {train.class_names[0]!r}. Make a folder for each "
+            "of at least two classes, with its videos in it."
+        )
+    derived = tuple(name for name in recipe.derived if name not in kept)
+    recipe = dataclasses.replace(recipe, derived=derived)
+    recipe = fit_to_clips(recipe, options.transfer, len(train.examples), replicas)
+    return RunVideos(recipe, train, test, split)
+
+
+def _read(recipe, options, split, classes):
+    return read_dataset(
+        recipe.dataset,
+        options.data_dir,
+        split,
+        annotation=options.annotation,
+        classes=classes,
+        quarantine=options.quarantine,
+    )
+
+
+def _read_readable(recipe, options):
+    """Reads all class folders, without those that hold no video and without unreadable videos."""
+    dataset = _read(recipe, options, None, options.classes)
+    used = {example.class_name for example in dataset.examples}
+    if options.classes is None and used != set(dataset.class_names):
+        dataset = _read(recipe, options, None, sorted(used))
+    reasons = find_unreadable(dataset.examples, recipe.frame_rate)
+    readable = tuple(each for each in dataset.examples if each.path not in reasons)
+    classes = {example.class_name for example in readable}
+    for example in dataset.examples:
+        if example.class_name not in classes:
+            raise ValueError(
+                f"{options.data_dir}: no video of the class {example.class_name!r} can be read, "
+                f"such as {example.path}: {reasons[example.path]}. Replace its videos, or remove "
+                "its folder."
+            )
+    report = dataclasses.replace(
+        dataset.report,
+        found=len(readable),
+        quarantined=(*dataset.report.quarantined, *sorted(reasons.items())),
+    )
+    return dataclasses.replace(dataset, examples=readable, report=report)
+
+
+def _recorded_split(earlier):
+    """Returns the names of the videos of each split that run.json records, or None."""
+    if "split" not in earlier:
+        return None
+    split = get_value(earlier, "split", dict)
+    return {name: get_list(split, name, str) for name in ("train", "test")}
+
+
+def _split(dataset, seed, known):
+    """Returns the names of the videos of each split."""
+    names = {
+        video_name(each, dataset.report.data_dir): each.class_name for each in dataset.examples
+    }
+    split = split_videos(names, seed, known)
+    if not split["test"]:
+        raise ValueError(
+            f"{dataset.report.data_dir}: no class has two videos, so there is none to test on. Add "
+            "videos."
+        )
+    return split
+
+
+def _split_notes(dataset, split, options):
+    """Returns what a user should know of a split, a sentence each."""
+    tested = set(split["test"])
+    names = {
+        example.class_name
+        for example in dataset.examples
+        if video_name(example, options.data_dir) in tested
+    }
+    notes = [f"chosen by seed {options.seed}, from every class; run.json lists them"]
+    if only := [name for name in dataset.class_names if name not in names]:
+        notes.append(f"classes with one video, which is for training: {', '.join(only)}")
+    return notes
