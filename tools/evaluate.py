@@ -3,6 +3,8 @@
 python tools/evaluate.py --dataset=stick_actions --data_dir=stick --split=test \
     --rgb_checkpoint=runs/rgb --flow_checkpoint=runs/flow --report_dir=report
 
+python tools/evaluate.py --checkpoint=runs/mine --data_dir=mine --report_dir=report
+
 `tools/compare_reports.py` compares two reports.
 """
 
@@ -17,11 +19,17 @@ from i3d_tf.system.console import (
     print_lines,
     quiet_tensorflow,
     refuse_arguments,
+    refuse_flags_beside,
 )
 
 _DATASET = flags.DEFINE_string("dataset", "class_folders", "Name of the dataset's reader, or csv.")
 _DATA_DIR = flags.DEFINE_string("data_dir", None, "Folder of the dataset.")
-_SPLIT = flags.DEFINE_string("split", "test", "Split of the dataset.")
+_SPLIT = flags.DEFINE_string(
+    "split", "test", "Split of the dataset; of class folders without splits, the run's own."
+)
+_CHECKPOINT = flags.DEFINE_string(
+    "checkpoint", None, f"One network, whatever its stream: {CHECKPOINT_HELP}."
+)
 _RGB_CHECKPOINT = flags.DEFINE_string(
     "rgb_checkpoint", None, f"The RGB network: {CHECKPOINT_HELP}."
 )
@@ -101,9 +109,7 @@ def main(argv):
             data_dir=_DATA_DIR.value,
             split=_SPLIT.value,
             report_dir=_REPORT_DIR.value,
-            rgb_checkpoint=_RGB_CHECKPOINT.value,
-            flow_checkpoint=_FLOW_CHECKPOINT.value,
-            joint_checkpoint=_JOINT_CHECKPOINT.value,
+            **_checkpoints(),
             checkpoint_dir=_CHECKPOINT_DIR.value,
             flow_dir=_FLOW_DIR.value or f"{_DATA_DIR.value}/flow",
             flow_engine=_FLOW_ENGINE.value,
@@ -117,6 +123,18 @@ def main(argv):
             freeze_time=_FREEZE_TIME.value,
         )
         print_lines(*summary(evaluate(options), options.report_dir))
+
+
+def _checkpoints():
+    """Returns the networks, by the names of `EvaluateOptions`."""
+    flags_of_streams = (_RGB_CHECKPOINT, _FLOW_CHECKPOINT, _JOINT_CHECKPOINT)
+    if _CHECKPOINT.value is None:
+        return {flag.name: flag.value for flag in flags_of_streams}
+    from i3d_tf.zoo.checkpoint import find_stream
+
+    refuse_flags_beside(_CHECKPOINT, flags_of_streams)
+    stream = find_stream(_CHECKPOINT.value, _CHECKPOINT_DIR.value)
+    return {f"{stream}_checkpoint": _CHECKPOINT.value}
 
 
 if __name__ == "__main__":

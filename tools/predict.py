@@ -4,6 +4,7 @@ python tools/predict.py video.mp4
 python tools/predict.py --stream=joint --top=3 clips/ 'more/*.avi'
 python tools/predict.py --json clips/ > predictions.jsonl
 python tools/predict.py --window=64 --timeline_dir=timelines long.mp4
+python tools/predict.py --checkpoint=runs/mine video.mp4
 python tools/predict.py --saved_model=exports/rgb video.mp4
 """
 
@@ -24,6 +25,9 @@ from i3d_tf.system.console import (
 _STREAM = flags.DEFINE_enum(
     "stream", "rgb", STREAM_CHOICES, "Input of the network; joint adds the logits of both streams."
 )
+_CHECKPOINT = flags.DEFINE_string(
+    "checkpoint", None, f"One network, whatever its stream: {CHECKPOINT_HELP}."
+)
 _RGB_CHECKPOINT = flags.DEFINE_string(
     "rgb_checkpoint", "rgb_imagenet", f"The RGB network: {CHECKPOINT_HELP}."
 )
@@ -33,6 +37,7 @@ _FLOW_CHECKPOINT = flags.DEFINE_string(
 _JOINT_CHECKPOINT = flags.DEFINE_string(
     "joint_checkpoint", None, "One network for both streams, instead of these two."
 )
+_NETWORKS = (_RGB_CHECKPOINT, _FLOW_CHECKPOINT, _JOINT_CHECKPOINT)
 _CHECKPOINT_DIR = flags.DEFINE_string("checkpoint_dir", None, CHECKPOINT_DIR_HELP)
 _SAVED_MODEL = flags.DEFINE_string(
     "saved_model",
@@ -104,14 +109,19 @@ def _predictor():
     from i3d_tf.export.load import SavedPredictor
     from i3d_tf.inference.predictor import Predictor
     from i3d_tf.inference.sliding_window import WindowPredictor
+    from i3d_tf.zoo.checkpoint import find_stream
 
     if _SAVED_MODEL.value is not None:
-        networks = (_STREAM, _RGB_CHECKPOINT, _FLOW_CHECKPOINT, _JOINT_CHECKPOINT, _PRECISION)
-        refuse_flags_beside(_SAVED_MODEL, (*networks, _FLOW_ENGINE, _FLOW_ROUNDING, _WINDOW))
+        others = (_FLOW_ENGINE, _FLOW_ROUNDING, _PRECISION, _WINDOW)
+        refuse_flags_beside(_SAVED_MODEL, (_STREAM, _CHECKPOINT, *_NETWORKS, *others))
         return SavedPredictor(_SAVED_MODEL.value)
     stream = _STREAM.value
     checkpoints = {"rgb": _RGB_CHECKPOINT.value, "flow": _FLOW_CHECKPOINT.value}
-    if _JOINT_CHECKPOINT.value is not None:
+    if _CHECKPOINT.value is not None:
+        refuse_flags_beside(_CHECKPOINT, (_STREAM, *_NETWORKS))
+        stream = find_stream(_CHECKPOINT.value, _CHECKPOINT_DIR.value)
+        checkpoints = {stream: _CHECKPOINT.value}
+    elif _JOINT_CHECKPOINT.value is not None:
         refuse_flags_beside(_JOINT_CHECKPOINT, (_STREAM, _RGB_CHECKPOINT, _FLOW_CHECKPOINT))
         stream, checkpoints = "joint", {"joint": _JOINT_CHECKPOINT.value}
     arguments = {

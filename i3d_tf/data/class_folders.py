@@ -48,7 +48,12 @@ def read_class_folders(
         FileNotFoundError: The split has no folder.
         ValueError: There are no videos.
     """
-    base = _split_folder(data_dir, split) if split else ""
+    base = find_split_folder(data_dir, split) if split else ""
+    if base is None:
+        raise FileNotFoundError(
+            f"class_folders: {data_dir} has no folder {split!r}. Give another `split`, or none if "
+            "the class folders lie in it directly. To train on them, use the recipe finetune."
+        )
     folders = {unicodedata.normalize("NFC", name): name for name in _folders(data_dir, base)}
     if classes is None:
         bases = _all_splits(data_dir) | {base} if split else {base}
@@ -88,14 +93,12 @@ def _is_frame_folder(names):
     return has_pictures(names) and not any(map(is_video_name, names))
 
 
-def _split_folder(data_dir, split):
+def find_split_folder(data_dir: str, split: str) -> str | None:
+    """Returns the name of a split's folder in data_dir, or None where there is none."""
     for name in SPLIT_SPELLINGS.get(split, (split,)):
         if is_folder(join(data_dir, name)):
             return name
-    raise FileNotFoundError(
-        f"class_folders: {data_dir} has no folder {split!r}. Give another `split`, or none if the "
-        "class folders lie in it directly."
-    )
+    return None
 
 
 def _all_splits(data_dir):
@@ -182,7 +185,7 @@ def _draw(seed, name):
 def select_videos(
     dataset: VideoDataset, split: str, names: Collection[str], notes: Sequence[str] = ()
 ) -> VideoDataset:
-    """Returns the videos of a split that `split_videos` made.
+    """Returns the videos of a split that `split_videos` made, and run.json lists.
 
     Args:
         dataset: All videos of the class folders.
@@ -199,8 +202,8 @@ def select_videos(
     examples = tuple(example for name, example in found.items() if name in wanted)
     if not examples:
         raise ValueError(
-            f"{report.data_dir}: has none of the {len(wanted)} videos of the split {split!r}. Give "
-            "the folder that the network was trained on, or another --workdir."
+            f"{report.data_dir}: has none of the {len(wanted)} videos that run.json lists for "
+            f"{split}, such as {min(wanted)}. Give the folder that they are in."
         )
     known = {*found, *(path_below(path, report.data_dir) for path, _ in report.quarantined)}
     missing = tuple(sorted(wanted - known))

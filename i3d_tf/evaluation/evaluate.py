@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from i3d_tf.data.class_folders import find_split_folder, select_videos
 from i3d_tf.data.example import VideoDataset
 from i3d_tf.data.flow_store import FlowStore
 from i3d_tf.data.pipeline import PipelineConfig
@@ -28,7 +29,7 @@ class EvaluateOptions:
     Attributes:
         dataset: Name of the dataset's reader.
         data_dir: Folder of the dataset.
-        split: Its split.
+        split: Its split; of class folders without folders for splits, that of the networks' runs.
         report_dir: Folder of the report.
         rgb_checkpoint: RGB network, see `open_checkpoint`; None leaves the stream out.
         flow_checkpoint: Flow network; None leaves the stream out.
@@ -102,7 +103,7 @@ def evaluate(options: EvaluateOptions) -> Results:
         options.checkpoints, options.checkpoint_dir, protocol_overrides=options.protocol
     )
     networks, class_names, protocol = opened.by_stream, opened.class_names, opened.protocol
-    dataset = _read_test_set(options, class_names)
+    dataset = _read_test_set(options, class_names, networks)
     with report_folder(options.report_dir):
         flow_store = None
         if any("flow" in streams_of(stream) for stream in networks):
@@ -139,11 +140,12 @@ def evaluate(options: EvaluateOptions) -> Results:
         return write_report(evaluation, options.report_dir)
 
 
-def _read_test_set(options, class_names):
+def _read_test_set(options, class_names, networks):
+    recorded = _recorded_videos(options, networks)
     dataset = read_dataset(
         options.dataset,
         options.data_dir,
-        options.split,
+        options.split if recorded is None else None,
         annotation=options.annotation,
         classes=class_names,
         quarantine=options.quarantine,
@@ -153,7 +155,28 @@ def _read_test_set(options, class_names):
             f"{options.dataset} has {len(dataset.class_names)} classes in its own order; the "
             f"networks have {len(class_names)} others."
         )
-    return dataset
+    return dataset if recorded is None else select_videos(dataset, options.split, recorded)
+
+
+def _recorded_videos(options, networks):
+    """Returns the videos of the split as training chose them, or None where it did not.
+
+    Of several networks, a test video is one that every network was tested on.
+    """
+    if options.dataset != "class_folders" or not options.split:
+        return None
+    if find_split_folder(options.data_dir, options.split) is not None:
+        return None
+    splits = [network.split for network in networks.values() if network.split]
+    if not splits or any(options.split not in split for split in splits):
+        return None
+    videos = set.intersection(*(set(split[options.split]) for split in splits))
+    if not videos:
+        raise ValueError(
+            f"{' and '.join(network.name for network in networks.values())} have no video of the "
+            f"split {options.split!r} in common. Train them with the same seed."
+        )
+    return videos
 
 
 def _compute_logits(options, networks, protocol, dataset, flow_store):

@@ -1,8 +1,10 @@
-"""Keras callbacks: stop at NaN, stop at Ctrl-C and SIGTERM, write TensorBoard's events."""
+"""Keras callbacks: stop at NaN, Ctrl-C and SIGTERM, time steps, write TensorBoard's events."""
 
+import math
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ from i3d_tf.system.console import Terminated
 
 SCALAR_STEPS = 10  # steps between two values of TensorBoard's scalars
 PROFILED_STEPS = (10, 20)
+TIMED_STEPS = 3
 STOPS = {signal.SIGINT: KeyboardInterrupt, signal.SIGTERM: Terminated}
 
 
@@ -128,6 +131,55 @@ class Scalars(keras.callbacks.Callback):
                 for name, value in (logs or {}).items():
                     tf.summary.scalar(f"train/{name}", value)
                 tf.summary.scalar("train/learning_rate", float(rate))
+
+
+class StepTime(keras.callbacks.Callback):
+    """Prints once how long a step takes, and the steps to come.
+
+    The first step of every `fit` is not timed: it takes longer, for the graph is made.
+
+    Args:
+        first_step: Step that training starts with.
+        last_step: One after the last.
+        clock: Function that returns seconds.
+    """
+
+    def __init__(
+        self, first_step: int, last_step: int, clock: Callable[[], float] = time.monotonic
+    ):
+        super().__init__()
+        self.steps_left = last_step - first_step
+        self._clock = clock
+        self._timed = 0
+        self._start = 0.0
+        self._is_done = False
+
+    def on_train_begin(self, logs: Mapping | None = None):
+        """Starts to count the timed steps anew."""
+        self._timed = -1
+
+    def on_train_batch_end(self, batch: int, logs: Mapping | None = None):
+        """Counts the step, and prints if enough were timed."""
+        self.steps_left -= 1
+        self._timed += 1
+        if self._timed == 0:
+            self._start = self._clock()
+        elif self._timed == TIMED_STEPS and not self._is_done:
+            self._is_done = True
+            seconds = (self._clock() - self._start) / TIMED_STEPS
+            print(
+                f"\n{seconds:.2g} s a step: about {format_duration(seconds * self.steps_left)} for "
+                f"the {self.steps_left} steps left, evaluations apart",
+                flush=True,
+            )
+
+
+def format_duration(seconds: float) -> str:
+    """Returns a duration in seconds, minutes or hours, such as "12 min"."""
+    for unit, size in (("s", 1), ("min", 60)):
+        if seconds < 100 * size:
+            return f"{math.ceil(seconds / size)} {unit}"
+    return f"{seconds / 3600:.1f} h"
 
 
 class Profile(keras.callbacks.Callback):

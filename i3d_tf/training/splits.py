@@ -15,7 +15,6 @@ from i3d_tf.data.clips import find_unreadable
 from i3d_tf.data.example import VideoDataset
 from i3d_tf.data.readers import read_dataset
 from i3d_tf.specs.recipes import Recipe, fit_to_clips
-from i3d_tf.system.records import get_list, get_value
 from i3d_tf.training.settings import TrainOptions
 
 SPLITS = ("train_split", "test_split")
@@ -60,7 +59,7 @@ def read_run_videos(
         OSError: The folder does not exist, or cannot be read.
     """
     settings = {} if earlier is None else earlier["settings"]
-    known = None if earlier is None else _recorded_split(earlier)
+    known = None if earlier is None else earlier.get("split")
     kept = {name: settings[name] for name in recipe.derived if name in settings}
     if rates := kept.get("learning_rates"):
         kept["learning_rates"] = tuple(rates)
@@ -71,7 +70,7 @@ def read_run_videos(
             kept |= dict(zip(SPLITS, folders, strict=True))
         if known or folders is None:
             dataset = _read_readable(recipe, options)
-            split = _split(dataset, options.seed, known)
+            split = _split(dataset, options, known)
     recipe = dataclasses.replace(recipe, **kept)
     if split is None:
         train = _read(recipe, options, recipe.train_split, options.classes)
@@ -86,7 +85,9 @@ def read_run_videos(
         )
     derived = tuple(name for name in recipe.derived if name not in kept)
     recipe = dataclasses.replace(recipe, derived=derived)
-    recipe = fit_to_clips(recipe, options.transfer, len(train.examples), replicas)
+    recipe = fit_to_clips(
+        recipe, options.transfer or recipe.transfer, len(train.examples), replicas
+    )
     return RunVideos(recipe, train, test, split)
 
 
@@ -125,20 +126,16 @@ def _read_readable(recipe, options):
     return dataclasses.replace(dataset, examples=readable, report=report)
 
 
-def _recorded_split(earlier):
-    """Returns the names of the videos of each split that run.json records, or None."""
-    if "split" not in earlier:
-        return None
-    split = get_value(earlier, "split", dict)
-    return {name: get_list(split, name, str) for name in ("train", "test")}
-
-
-def _split(dataset, seed, known):
+def _split(dataset, options, known):
     """Returns the names of the videos of each split."""
-    names = {
-        video_name(each, dataset.report.data_dir): each.class_name for each in dataset.examples
-    }
-    split = split_videos(names, seed, known)
+    folder = dataset.report.data_dir
+    names = {video_name(example, folder): example.class_name for example in dataset.examples}
+    if known and not {*known["train"], *known["test"]} & names.keys():
+        raise ValueError(
+            f"{folder}: has none of the videos of the run in {options.workdir}, such as "
+            f"{known['train'][0]}. Name another --workdir."
+        )
+    split = split_videos(names, options.seed, known)
     if not split["test"]:
         raise ValueError(
             f"{dataset.report.data_dir}: no class has two videos, so there is none to test on. Add "
@@ -153,7 +150,7 @@ def _split_notes(dataset, split, options):
     names = {
         example.class_name
         for example in dataset.examples
-        if video_name(example, options.data_dir) in tested
+        if video_name(example, dataset.report.data_dir) in tested
     }
     notes = [f"chosen by seed {options.seed}, from every class; run.json lists them"]
     if only := [name for name in dataset.class_names if name not in names]:

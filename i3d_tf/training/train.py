@@ -20,6 +20,7 @@ from i3d_tf.training import model as training_model
 from i3d_tf.training.callbacks import (
     Profile,
     Scalars,
+    StepTime,
     StopOnInterrupt,
     TerminateOnNaN,
     write_pictures,
@@ -171,6 +172,7 @@ class _Run:
         self.replicas = replicas
         self.batch_size = recipe.batch_size * replicas
         self.failures = Failures(workdir.unreadable() if start.step else {})
+        self.step_time = StepTime(start.step, recipe.steps)
         self.writer = tf.summary.create_file_writer(str(workdir.tensorboard))
 
     def train(self, train_set: VideoDataset, test_set: VideoDataset):
@@ -244,6 +246,7 @@ class _Run:
             iterations=1 if self.replicas == 1 else 2,  # Keras looks at the first batch before
         )
         callbacks = [TerminateOnNaN(step, config.paths), Scalars(self.writer, step)]
+        callbacks.append(self.step_time)
         if step == 0 and self.options.profile:
             callbacks.append(Profile(self.workdir.tensorboard))
         training_model.seed_dropout(self.model, self.options.seed, step)

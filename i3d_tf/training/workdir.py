@@ -91,8 +91,9 @@ class Workdir:
         """
         remove_abandoned(self.path)
         file = self.path / RUN_FILE
-        settings = json.loads(json.dumps(settings))
         record = {"settings": settings, "versions": versions(), **metadata}
+        record = json.loads(json.dumps(record))
+        settings = record["settings"]
         latest = self.latest()
         if latest is None:
             for name in (BEST_FILE, HISTORY_FILE, UNREADABLE_FILE):
@@ -105,7 +106,7 @@ class Workdir:
         before = read_run(file)
         changed = changed_settings(str(self.path), before["settings"], settings, step)
         epoch_start_step = step if VIDEOS in changed else before.get("epoch_start_step", 0)
-        if changed:
+        if changed or before.get("split") != record.get("split"):
             earlier = [*before.pop("earlier", []), {"until_step": step, **before}]
             record |= {"epoch_start_step": epoch_start_step, "earlier": earlier}
             _write_json(file, record, indent=2)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from i3d_tf.specs.labels import read_labels
 from i3d_tf.specs.protocol import Protocol
 from i3d_tf.specs.recipes import settings_protocol
-from i3d_tf.specs.streams import CHANNELS, JOINT
+from i3d_tf.specs.streams import CHANNELS, JOINT, STREAM_CHOICES
 from i3d_tf.specs.validation import check_positive
 from i3d_tf.system.records import get_list, record_errors
 from i3d_tf.zoo.network_file import load_network
@@ -35,6 +35,8 @@ class Checkpoint:
         sha256: Of its file.
         history: Evaluations during its training, if known.
         width_multiplier: Scale of its numbers of filters.
+        split: "train" and "test" to paths of videos below the folder that it was trained on, where
+            training chose them itself; else empty.
     """
 
     name: str
@@ -45,6 +47,7 @@ class Checkpoint:
     sha256: str
     history: list[dict] = field(default_factory=list)
     width_multiplier: float = 1.0
+    split: Mapping[str, Collection[str]] = field(default_factory=dict)
 
     @property
     def precision(self) -> str:
@@ -168,6 +171,29 @@ def _names(opened):
     return " and ".join(checkpoint.name for checkpoint in opened.values())
 
 
+def find_stream(
+    reference: os.PathLike | str, checkpoint_dir: os.PathLike | str | None = None
+) -> str:
+    """Returns the stream of a trained network, from its metadata where they have it.
+
+    Args:
+        reference: See `open_checkpoint`.
+        checkpoint_dir: See `i3d_tf.zoo.resolve.checkpoint_dirs`.
+
+    Raises:
+        FileNotFoundError: See `open_checkpoint`.
+        ValueError: See `open_checkpoint`.
+    """
+    weights = resolve(reference, checkpoint_dir, (RUN, KERAS_FILE))
+    if weights.kind == NAME:
+        stream = weights.row.get("stream")
+    elif os.path.lexists(weights.run_file):
+        stream = read_run(weights.run_file)["settings"].get("stream")
+    else:
+        stream = None
+    return stream if stream in STREAM_CHOICES else stream_of(load_network(weights))
+
+
 def stream_of(model: "keras.Model") -> str:
     """Returns the stream of a network, by its channels; "joint" where it has two inputs."""
     if isinstance(model.input_shape, dict | list):
@@ -211,4 +237,5 @@ def _read_run(weights: ResolvedWeights) -> dict:
             "protocol": settings_protocol(settings),
             "width_multiplier": width,
             "history": read_history(path.with_name(HISTORY_FILE)),
+            "split": run.get("split", {}),
         }

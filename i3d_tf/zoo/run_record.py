@@ -16,6 +16,7 @@ from i3d_tf.system.records import (
 
 RUN_FILE = "run.json"
 HISTORY_FILE = "history.jsonl"
+SPLITS = ("train", "test")  # in "split": the videos of each, where the run chose them
 
 _RESTORE = "Restore the file that train.py wrote, or name another folder."
 
@@ -34,6 +35,9 @@ def read_run(path: os.PathLike | str) -> dict[str, Any]:
             get_list(run, "class_names", str)
         if "earlier" in run:
             get_list(run, "earlier", dict)
+        if "split" in run:
+            for split in SPLITS:
+                get_list(get_value(run, "split", dict), split, str)
         step = run.get("epoch_start_step", 0)
         if not is_integer(step) or step < 0:
             raise ValueError(f"'epoch_start_step' is {step!r}")

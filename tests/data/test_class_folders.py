@@ -2,6 +2,12 @@ import unicodedata
 
 import pytest
 
+from i3d_tf.data.class_folders import (
+    find_split_folders,
+    select_videos,
+    split_videos,
+    video_name,
+)
 from i3d_tf.data.readers import read_dataset
 
 
@@ -87,3 +93,87 @@ def test_links_to_class_folders_are_followed(make_tree, found_in):
 def test_class_folders_refuses_other_folders(make_tree, names, arguments, error, message):
     with pytest.raises(error, match=message):
         read(make_tree(names), **arguments)
+
+
+def named(counts):
+    """Names of videos to their classes: "a" 3 times is a/0.mp4 to a/2.mp4."""
+    return {f"{name}/{k}.mp4": name for name, count in counts.items() for k in range(count)}
+
+
+def test_split_videos_takes_a_fifth_of_every_class_and_one_at_least():
+    videos = named({"one": 1, "two": 2, "seven": 7, "eight": 8, "fifty": 50})
+    split = split_videos(videos, seed=0)
+    assert sorted(split["train"] + split["test"]) == sorted(videos)
+    tested = [videos[name] for name in split["test"]]
+    counts = {name: tested.count(name) for name in dict.fromkeys(videos.values())}
+    assert counts == {"one": 0, "two": 1, "seven": 1, "eight": 2, "fifty": 10}
+
+
+def test_split_videos_follows_from_names_and_seed_alone():
+    videos = named({"a": 10, "b": 10})
+    split = split_videos(videos, seed=0)
+    # The two of each with the lowest sha256sum of "0/a/0.mp4" and so on.
+    assert split["test"] == ("a/2.mp4", "a/6.mp4", "b/2.mp4", "b/9.mp4")
+    assert split_videos(dict(reversed(videos.items())), seed=0) == split
+    assert split_videos(videos, seed=1) != split
+
+
+def test_split_videos_leaves_known_videos_where_they_are():
+    known = split_videos(named({"a": 3, "b": 5}), seed=0)
+    videos = named({"a": 40, "b": 5, "c": 3})
+    split = split_videos(videos, 7, known)
+    assert set(known["test"]) < set(split["test"])
+    assert set(known["train"]) < set(split["train"])
+    assert [videos[name] for name in set(split["test"]) - set(known["test"])] == ["c"]
+
+
+def test_split_videos_tests_a_new_video_of_a_class_that_had_one():
+    known = split_videos(named({"a": 1, "b": 2}), seed=0)
+    assert known["train"].count("a/0.mp4") == 1
+    split = split_videos(named({"a": 2, "b": 2}), 0, known)
+    assert set(split["test"]) - set(known["test"]) == {"a/1.mp4"}
+    lost = split_videos(named({"b": 2}), 0, {"train": ["b/0.mp4", "b/1.mp4"], "test": []})
+    assert lost["test"] == ()  # what was trained on is never tested on
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (["walk/1.mp4", "run/2.mp4"], None),
+        (["train/walk/1.mp4", "test/walk/2.mp4"], ("train", "test")),
+        (["training/a/1.mp4", "validation/a/2.mp4", "test/a/3.mp4"], ("train", "val")),
+        (["train/1.mp4", "test/2.mp4", "bus/3.mp4"], None),  # a class of trains
+        (["train/steam/1.mp4", "bus/red/2.mp4"], None),
+    ],
+)
+def test_find_split_folders(make_tree, names, expected):
+    assert find_split_folders(str(make_tree(names))) == expected
+
+
+def test_find_split_folders_needs_videos_to_test_on(make_tree):
+    folder = str(make_tree(["train/a/1.mp4", "train/b/2.mp4"]))
+    message = rf"has a folder 'train' and none to test on\..* --data_dir={folder}/train to split"
+    with pytest.raises(ValueError, match=message):
+        find_split_folders(folder)
+
+
+@pytest.mark.usefixtures("adds_up")
+def test_select_videos_accounts_for_missing_and_other_videos(make_tree, found_in):
+    folder = make_tree(["a/1.mp4", "a/2.mp4", "b/1.mp4", "b/x.txt"])
+    dataset = select_videos(read(folder), "test", ["b/1.mp4", "a/gone.mp4"], ["a note"])
+    assert found_in(dataset, folder) == [("b/1.mp4", "b")]
+    report = dataset.report
+    assert (report.split, report.rows, report.found, report.left_out) == ("test", 5, 1, 2)
+    assert (report.missing, report.notes) == (("a/gone.mp4",), ("a note",))
+    with pytest.raises(
+        ValueError, match=r"has none of the 1 videos that run\.json lists for test,"
+    ):
+        select_videos(read(folder), "test", ["c/1.mp4"])
+
+
+def test_video_name_is_the_same_wherever_the_folder_lies(make_tree):
+    stored = unicodedata.normalize("NFD", "Größe")
+    (example,) = read(make_tree([f"{stored}/1.mp4"])).examples
+    folder = example.path.removesuffix(f"/{stored}/1.mp4")
+    for data_dir in (folder, f"{folder}/"):
+        assert video_name(example, data_dir) == "Größe/1.mp4"

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from i3d_tf.data import clips
-from i3d_tf.data.clips import count_frames, load_flow, load_rgb
+from i3d_tf.data.clips import count_frames, find_unreadable, load_flow, load_rgb
 from i3d_tf.data.example import VideoExample
 from i3d_tf.data.flow_store import FlowStore
 from i3d_tf.data.views import View
@@ -146,3 +146,12 @@ def test_load_rgb_decodes_only_frames_of_sparse_view(example, monkeypatch):
     assert rgb_numbers(sparse, 8) == pytest.approx([1, 4, 7, 10], abs=0.6)
     assert load_rgb(example, View(np.array([6])), PROTOCOL).shape == (1, SIZE, SIZE, 3)
     assert requested == [pytest.approx(10 / 3, abs=1e-3), 1]
+
+
+def test_find_unreadable_gives_path_and_reason(example, tmp_path):
+    (tmp_path / "text.mp4").write_text("no video")
+    (tmp_path / "empty.mp4").touch()
+    bad = [VideoExample(str(tmp_path / name), 0, "a") for name in ("text.mp4", "empty.mp4")]
+    reasons = find_unreadable([example, *bad], 25.0)
+    assert list(reasons) == [each.path for each in bad]
+    assert reasons[bad[0].path].startswith("it is not a video that FFmpeg can read")

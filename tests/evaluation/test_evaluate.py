@@ -183,3 +183,59 @@ def test_evaluate_refuses_a_folder_that_another_process_writes_into(options, tmp
             evaluate(options)
         assert list((tmp_path / "report").iterdir()) == []
     assert len(evaluate(options).predictions) == 4
+
+
+@pytest.fixture
+def own_videos(networks, own_dir, tmp_path):
+    """Function: (stream, test videos) -> a copy of its run whose test videos were chosen."""
+
+    def change(stream, test):
+        folder = shutil.copytree(networks[stream], tmp_path / f"{stream} run")
+        run = json.loads((folder / "run.json").read_text("utf-8"))
+        run["split"] = {"train": ["left/0.mp4"], "test": test}
+        (folder / "run.json").write_text(json.dumps(run), "utf-8")
+        return str(folder)
+
+    return change
+
+
+def test_class_folders_have_the_test_videos_of_the_run(options, own_videos, own_dir):
+    run = own_videos("rgb", ["left/1.mp4", "up/0.mp4", "up/gone.mp4"])
+    results = evaluate(
+        dataclasses.replace(options, data_dir=str(own_dir), rgb_checkpoint=run, split="test")
+    )
+    paths = [prediction.path.removeprefix(f"{own_dir}/") for prediction in results.predictions]
+    assert paths == ["left/1.mp4", "up/0.mp4"]
+    assert (results.data["found"], results.data["missing"]) == (2, ["up/gone.mp4"])
+
+
+def test_two_runs_are_tested_on_what_neither_was_trained_on(options, own_videos, own_dir, tmp_path):
+    both = dataclasses.replace(
+        options,
+        data_dir=str(own_dir),
+        rgb_checkpoint=own_videos("rgb", ["left/1.mp4", "up/0.mp4"]),
+        flow_checkpoint=own_videos("flow", ["left/2.mp4", "up/0.mp4"]),
+        flow_dir=str(tmp_path / "flow"),
+    )
+    (prediction,) = evaluate(both).predictions
+    assert prediction.path == f"{own_dir}/up/0.mp4"
+
+
+def test_runs_without_a_common_test_video_are_refused(options, own_videos, own_dir):
+    both = dataclasses.replace(
+        options,
+        data_dir=str(own_dir),
+        rgb_checkpoint=own_videos("rgb", ["left/1.mp4"]),
+        flow_checkpoint=own_videos("flow", ["left/2.mp4"]),
+    )
+    with pytest.raises(ValueError, match=r"have no video of the split 'test' in common\. Train"):
+        evaluate(both)
+
+
+def test_class_folders_without_a_recorded_split_need_its_folder(options, own_dir):
+    with pytest.raises(FileNotFoundError, match=r"has no folder 'test'\. Give another `split`"):
+        evaluate(dataclasses.replace(options, data_dir=str(own_dir)))
+    assert (
+        len(evaluate(dataclasses.replace(options, data_dir=str(own_dir), split="")).predictions)
+        == 9
+    )

@@ -2,7 +2,7 @@ import dataclasses
 
 import pytest
 
-from i3d_tf.specs.recipes import RECIPES, TRAINED_STREAMS, for_model
+from i3d_tf.specs.recipes import RECIPES, TRAINED_STREAMS, fit_to_clips, for_model
 
 KINETICS = RECIPES["kinetics_rgb"]
 
@@ -115,3 +115,37 @@ def test_for_model_names_the_choices():
 def test_streams_of_a_joint_recipe_are_both():
     assert for_model(KINETICS, "fused_3d").streams == ("rgb", "flow")
     assert KINETICS.streams == ("rgb",)
+
+
+FINETUNE = RECIPES["finetune"]
+
+
+@pytest.mark.parametrize(
+    ("clips", "transfer", "expected"),
+    [
+        # clips: batch, steps, steps between evaluations, learning rate
+        (2, "fixed", (2, 120, 30, 0.01)),  # at least 240 clips are shown
+        (12, "fixed", (3, 80, 20, 0.01)),
+        (12, "full", (3, 80, 20, 0.001)),
+        (60, "fixed", (8, 150, 38, 0.01)),  # 20 epochs
+        (60, "full", (4, 300, 75, 0.001)),
+        (1000, "fixed", (8, 300, 75, 0.01)),  # at most 2,400 clips
+        (10_000, "fixed", (8, 2500, 625, 0.01)),  # but 2 epochs
+    ],
+)
+def test_fit_to_clips_sets_batch_length_and_rate(clips, transfer, expected):
+    recipe = fit_to_clips(FINETUNE, transfer, clips)
+    (rate,) = recipe.learning_rates
+    assert (recipe.batch_size, recipe.steps, recipe.evaluate_every, rate) == expected
+
+
+def test_fit_to_clips_shares_the_clips_among_replicas():
+    assert fit_to_clips(FINETUNE, "fixed", 60, replicas=4).steps == 38
+
+
+def test_fit_to_clips_keeps_fields_that_are_not_derived():
+    assert fit_to_clips(KINETICS, "full", 60) == KINETICS
+    recipe = dataclasses.replace(FINETUNE, steps=7, derived=("evaluate_every",))
+    fitted = fit_to_clips(recipe, "fixed", 60)
+    assert (fitted.steps, fitted.evaluate_every) == (7, 2)
+    assert (fitted.batch_size, fitted.learning_rates) == (recipe.batch_size, (0.1,))

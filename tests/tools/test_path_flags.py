@@ -46,6 +46,7 @@ CASES = [
     ("demo", "checkpoint_dir", ("--release", "VIDEO", "--output_dir=NEW")),
     ("evaluate", "data_dir", (*RGB, "--report_dir=NEW")),
     ("evaluate", "report_dir", (*RGB, "--data_dir=DATA")),
+    ("evaluate", "checkpoint", ("--data_dir=DATA", "--report_dir=NEW")),
     ("evaluate", "rgb_checkpoint", ("--data_dir=DATA", "--report_dir=NEW")),
     ("evaluate", "flow_checkpoint", ("--data_dir=DATA", "--report_dir=NEW")),
     ("evaluate", "joint_checkpoint", ("--data_dir=DATA", "--report_dir=NEW")),
@@ -66,6 +67,7 @@ CASES = [
     ("fvd", "checkpoint", ("--real=DATA", "--generated=DATA")),
     ("fvd", "checkpoint_dir", ("--checkpoint=none", "--real=DATA", "--generated=DATA")),
     ("make_stick_actions", "data_dir", ()),
+    ("predict", "checkpoint", ("VIDEO",)),
     ("predict", "rgb_checkpoint", ("VIDEO",)),
     ("predict", "flow_checkpoint", ("--stream=flow", "VIDEO")),
     ("predict", "joint_checkpoint", ("VIDEO",)),
@@ -91,6 +93,7 @@ CASES = [
 ENDINGS = {
     ("fvd", "real"): ("", ".npy", ".npz", ".mp4"),
     ("fvd", "save_statistics"): (".npz",),
+    ("predict", "checkpoint"): ("", ".keras"),
     ("predict", "rgb_checkpoint"): ("", ".keras"),
     ("predict", "output_video"): ("", ".mp4"),
     ("train", "init"): (".keras", ".weights.h5"),

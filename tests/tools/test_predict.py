@@ -92,3 +92,21 @@ def test_missing_videos_are_reported_before_networks_are_opened(run_tool):
     status, out, err = run_tool("predict", "--rgb_checkpoint=rgb_imagenet")
     assert (status, out) == (1, [])
     assert err == ["error: no video was named; give files, folders or glob patterns."]
+
+
+def test_checkpoint_is_of_any_stream(run_tool, small_dir, folder):
+    arguments = (
+        f"--checkpoint_dir={small_dir}",
+        "--json",
+        "--flow_engine=dis",
+        folder / "good.mp4",
+    )
+    for stream in ("rgb", "flow"):
+        status, out, err = run_tool("predict", f"--checkpoint=small_{stream}", *arguments)
+        assert (status, err) == (0, [])
+        assert json.loads(out[0])["stream"] == stream
+    status, out, err = run_tool(
+        "predict", "--checkpoint=a", "--rgb_checkpoint=b", "--stream=rgb", "c"
+    )
+    message = "error: --checkpoint cannot be combined with --stream and --rgb_checkpoint."
+    assert (status, out, err) == (1, [], [message])

@@ -10,8 +10,10 @@ from i3d_tf.training import callbacks as callbacks_file
 from i3d_tf.training.callbacks import (
     Profile,
     Scalars,
+    StepTime,
     StopOnInterrupt,
     TerminateOnNaN,
+    format_duration,
     write_pictures,
 )
 
@@ -170,3 +172,28 @@ def test_profile_ends_with_the_training(fit, monkeypatch):
     monkeypatch.setattr(tf.profiler.experimental, "stop", lambda: calls.append("stop"))
     fit([Profile("logs")])
     assert calls == ["logs", "stop"]
+
+
+def test_step_time_prints_once_and_leaves_the_first_step_out(fit, capsys):
+    times = iter((100.0, 112.0, 500.0, 999.0))  # after the first step, and after three more
+    callback = StepTime(first_step=10, last_step=110, clock=lambda: next(times))
+    fit([callback])
+    fit([callback])  # the next steps, after an evaluation
+    out = capsys.readouterr().out
+    assert out == "\n4 s a step: about 7 min for the 96 steps left, evaluations apart\n"
+    assert callback.steps_left == 88
+
+
+def test_step_time_waits_for_enough_steps_in_a_row(fit, capsys):
+    callback = StepTime(0, 100, iter(range(9)).__next__)
+    fit([callback], inputs=(1.0, 1.0))
+    fit([callback], inputs=(1.0, 1.0))
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.2, "1 s"), (99, "99 s"), (101, "2 min"), (5999, "100 min"), (9000, "2.5 h")],
+)
+def test_format_duration(seconds, text):
+    assert format_duration(seconds) == text

@@ -2,6 +2,7 @@ import json
 
 import pytest
 
+from i3d_tf.specs.recipes import RECIPES
 from i3d_tf.training.settings import (
     TrainOptions,
     changed_settings,
@@ -13,7 +14,7 @@ BEFORE = {"steps": 1500, "train_videos": 360, "boundaries": [3, 6], "class_names
 
 
 def test_run_settings_are_recipe_and_options_that_decide_the_result(tiny_recipe):
-    options = TrainOptions(data_dir="d", workdir="w", seed=3)
+    options = TrainOptions(data_dir="d", workdir="w", seed=3).for_recipe(tiny_recipe)
     settings = json.loads(json.dumps(run_settings(tiny_recipe, options, ("a", "b"), 12, 2)))
     assert {
         "name": "tiny",
@@ -25,7 +26,7 @@ def test_run_settings_are_recipe_and_options_that_decide_the_result(tiny_recipe)
         "class_names": ["a", "b"],
         "train_videos": 12,
     }.items() <= settings.items()
-    assert settings.keys().isdisjoint({"description", "data_dir", "workdir", "workers"})
+    assert settings.keys().isdisjoint({"description", "derived", "data_dir", "workdir", "workers"})
 
 
 @pytest.mark.parametrize(
@@ -69,3 +70,22 @@ def test_describe_changes_names_the_cosine_schedule():
     )
     line = describe_changes("runs/x", {"train_videos": (360, 361)}, "cosine", 900)
     assert line == "runs/x: goes on with 361 training videos instead of 360."
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({}, ("fixed", "rgb_scratch", True)),
+        ({"transfer": "full", "init": "mine"}, ("full", "mine", True)),
+        ({"freeze_batch_norm": False}, ("fixed", "rgb_scratch", False)),
+        ({"transfer": "scratch"}, ("scratch", None, False)),
+    ],
+)
+def test_for_recipe_fills_in_what_was_not_given(given, expected):
+    options = TrainOptions(data_dir="d", workdir="w", **given).for_recipe(RECIPES["finetune"])
+    assert (options.transfer, options.init, options.freeze_batch_norm) == expected
+
+
+def test_for_recipe_trains_published_recipes_from_scratch():
+    options = TrainOptions(data_dir="d", workdir="w").for_recipe(RECIPES["ucf101"])
+    assert (options.transfer, options.init, options.freeze_batch_norm) == ("scratch", None, False)

@@ -5,7 +5,7 @@ import os
 import keras
 import pytest
 
-from i3d_tf.training.workdir import Start, Workdir, versions
+from i3d_tf.training.workdir import Start, Workdir, read_earlier, versions
 
 SETTINGS = {"steps": 12, "train_videos": 7, "boundaries": (3, 6)}
 
@@ -182,3 +182,24 @@ def test_damaged_list_of_unreadable_videos_is_named(workdir, text):
     (workdir.path / "unreadable.json").write_text(text)
     with pytest.raises(ValueError, match=r"unreadable\.json: not a list of unreadable videos"):
         workdir.unreadable()
+
+
+def test_start_records_a_split_that_changed(workdir, model):
+    split = {"train": ("a/1.mp4",), "test": ("a/2.mp4",)}
+    workdir.start(SETTINGS, {"split": split})
+    workdir.save(model, 5)
+    before = run_json(workdir)
+    workdir.start(SETTINGS, {"split": split})
+    assert run_json(workdir) == before
+    start = workdir.start(SETTINGS, {"split": {**split, "train": ("a/3.mp4",)}})
+    assert (start.step, start.changed, start.epoch_start_step) == (5, {}, 0)
+    record = run_json(workdir)
+    assert record["split"]["train"] == ["a/3.mp4"]
+    assert record["earlier"][0]["split"]["train"] == ["a/1.mp4"]
+
+
+def test_read_earlier_needs_a_saved_state(workdir, model, tmp_path):
+    assert read_earlier(tmp_path / "none") is None
+    assert read_earlier(workdir.path) is None
+    workdir.save(model, 5)
+    assert read_earlier(workdir.path) == run_json(workdir)

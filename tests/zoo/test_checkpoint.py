@@ -10,7 +10,7 @@ from i3d_tf.system.files import sha256
 from i3d_tf.weights.store import MANIFEST
 from i3d_tf.zoo import checkpoint as checkpoint_module
 from i3d_tf.zoo import open_checkpoint, open_checkpoints
-from i3d_tf.zoo.checkpoint import Checkpoint, stream_of
+from i3d_tf.zoo.checkpoint import Checkpoint, find_stream, stream_of
 from i3d_tf.zoo.resolve import NAME, ResolvedWeights
 
 FIVE = ("one", "two", "three", "four", "five")
@@ -199,3 +199,32 @@ def test_open_checkpoints_overrides_protocols(known):
     assert found.protocol == Protocol(frames=32, windows=4)
     with pytest.raises(ValueError, match="`frames` must be an integer"):
         open_checkpoints(both, protocol_overrides={"frames": 0})
+
+
+def test_find_stream_reads_the_metadata(run, row):
+    row["stream"] = "flow"
+    assert find_stream("any") == "flow"
+    del row["stream"]
+    assert find_stream("any") == "rgb"  # by the channels of `five_classes`
+
+
+def test_find_stream_of_a_run(run):
+    record = json.loads((run / "run.json").read_text())
+    for stream, found in (("flow", "flow"), ("joint", "joint"), ("sideways", "rgb"), (None, "rgb")):
+        record["settings"]["stream"] = stream
+        (run / "run.json").write_text(json.dumps(record))
+        assert find_stream(run) == found
+    (run / "run.json").unlink()
+    assert find_stream(run / "best.keras") == "rgb"
+
+
+def test_open_checkpoint_reads_the_split_of_a_run(run):
+    assert open_checkpoint(run).split == {}
+    record = json.loads((run / "run.json").read_text())
+    record["split"] = {"train": ["a/1.mp4"], "test": ["a/2.mp4"]}
+    (run / "run.json").write_text(json.dumps(record))
+    assert open_checkpoint(run).split == record["split"]
+    record["split"] = {"train": ["a/1.mp4"]}
+    (run / "run.json").write_text(json.dumps(record))
+    with pytest.raises(ValueError, match=r"run\.json: not the settings .*'test' is missing"):
+        open_checkpoint(run)

@@ -1,0 +1,144 @@
+"""Videos as people have them, a folder for each class, and the runs that train on them."""
+
+import dataclasses
+import json
+import shutil
+
+import pytest
+
+from i3d_tf.training.settings import TrainOptions
+from i3d_tf.training.splits import read_run_videos
+
+
+@pytest.fixture
+def data_dir(own_dir, tmp_path):
+    """A copy of the videos, which a test may change."""
+    return shutil.copytree(own_dir, tmp_path / "my videos")
+
+
+@pytest.fixture
+def read(small_release, data_dir):
+    """Function: (earlier, options) -> the videos of a run on `data_dir` by the recipe finetune."""
+
+    def read(earlier=None, folder=data_dir, **options):
+        options = TrainOptions(data_dir=str(folder), workdir="run", **options)
+        return read_run_videos(small_release, options.for_recipe(small_release), 1, earlier)
+
+    return read
+
+
+def record(videos):
+    """The content of run.json, as far as another run needs it."""
+    settings = dataclasses.asdict(videos.recipe)
+    return json.loads(json.dumps({"settings": settings, "split": videos.split}))
+
+
+def names(dataset):
+    return [example.path.split("my videos/")[1] for example in dataset.examples]
+
+
+def test_every_class_is_trained_and_tested(read):
+    videos = read()
+    assert videos.train.class_names == videos.test.class_names == ("left", "right", "up")
+    assert [name.split("/")[0] for name in names(videos.test)] == ["left", "right", "up"]
+    assert tuple(names(videos.train)) == videos.split["train"]
+    assert len(videos.train.examples) == 6
+    assert (videos.recipe.steps, videos.recipe.batch_size) == (120, 2)
+    assert videos.test.report.notes == ("chosen by seed 0, from every class; run.json lists them",)
+
+
+def test_class_with_one_video_is_trained_only_and_named(read, data_dir):
+    (data_dir / "up" / "0.mp4").unlink()
+    videos = read()
+    assert "up/1.mp4" in names(videos.train)
+    assert videos.test.report.notes[1] == "classes with one video, which is for training: up"
+
+
+def test_other_folders_are_no_classes(read, data_dir):
+    (data_dir / "flow" / "up").mkdir(parents=True)
+    (data_dir / "flow" / "up" / "0.flow.zip").touch()
+    videos = read()
+    assert videos.train.class_names == ("left", "right", "up")
+    assert "folders that are not classes: flow" in videos.train.report.notes
+
+
+def test_unreadable_videos_are_reported_and_left_out(read, data_dir):
+    (data_dir / "up" / "bad.mp4").write_text("no video")
+    videos = read()
+    assert "up/bad.mp4" not in names(videos.train) + names(videos.test)
+    ((path, reason),) = videos.train.report.quarantined
+    assert path == f"{data_dir}/up/bad.mp4"
+    assert reason.startswith("it is not a video that FFmpeg can read")
+
+
+def test_split_and_derived_fields_stay_when_the_folder_gains_videos(read, data_dir):
+    first = read()
+    for number in range(5, 45):
+        shutil.copy(data_dir / "left" / "0.mp4", data_dir / "left" / f"{number}.mp4")
+    (data_dir / first.split["train"][0]).unlink()
+    again = read(record(first))
+    assert again.split["test"] == first.split["test"]
+    assert (len(again.train.examples), len(again.test.examples)) == (45, 3)
+    assert again.train.report.missing == first.split["train"][:1]
+    fields = ("steps", "batch_size", "evaluate_every", "learning_rates")
+    assert [getattr(again.recipe, name) for name in fields] == [
+        getattr(first.recipe, name) for name in fields
+    ]
+    anew = read().recipe
+    assert anew.steps * anew.batch_size > 3 * first.recipe.steps * first.recipe.batch_size
+
+
+def test_folders_of_splits_are_used(read, squares_dir, tmp_path):
+    videos = read(folder=squares_dir)
+    assert videos.split is None
+    assert (len(videos.train.examples), len(videos.test.examples)) == (12, 4)
+    assert (videos.recipe.train_split, videos.recipe.test_split) == ("train", "test")
+    folder = shutil.copytree(squares_dir, tmp_path / "squares")
+    (folder / "test").rename(folder / "validation")
+    videos = read(folder=folder)
+    assert (videos.recipe.test_split, len(videos.test.examples)) == ("val", 4)
+    shutil.copytree(folder / "validation", folder / "test")
+    assert read(record(videos), folder).recipe.test_split == "val"
+
+
+def test_given_splits_are_folders(small_release, squares_dir):
+    recipe = dataclasses.replace(
+        small_release, test_split="train", derived=("train_split", "steps", "batch_size")
+    )
+    options = TrainOptions(data_dir=str(squares_dir), workdir="run").for_recipe(recipe)
+    videos = read_run_videos(recipe, options)
+    assert (len(videos.test.examples), videos.recipe.evaluate_every) == (12, 1000)
+
+
+def test_one_class_is_refused(read, data_dir):
+    for name in ("left", "right"):
+        shutil.rmtree(data_dir / name)
+    with pytest.raises(
+        ValueError, match=r"my videos: has one class, 'up'\. Make a folder for each"
+    ):
+        read()
+
+
+def test_class_without_a_readable_video_is_refused(read, data_dir):
+    for number in range(2):
+        (data_dir / "up" / f"{number}.mp4").write_text("no video")
+    with pytest.raises(
+        ValueError, match=r"no video of the class 'up' can be read, such as .*0\.mp4: it is not a"
+    ):
+        read()
+
+
+def test_single_videos_are_refused(read, data_dir):
+    for path in data_dir.glob("*/[1-9].mp4"):
+        path.unlink()
+    with pytest.raises(ValueError, match="no class has two videos, so there is none to test on"):
+        read()
+
+
+def test_folder_of_other_videos_is_refused(read, data_dir):
+    earlier = record(read())
+    for folder in data_dir.iterdir():
+        for path in folder.iterdir():
+            path.rename(path.with_name(f"other {path.name}"))
+    with pytest.raises(ValueError, match=r"none of the videos of the run in run, .* --workdir"):
+        read(earlier)
