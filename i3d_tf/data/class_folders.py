@@ -60,7 +60,10 @@ def read_class_folders(
         names = {name for place in bases for name in _folders(data_dir, place)}
         classes = sorted({unicodedata.normalize("NFC", name) for name in names})
     if not classes:
-        raise ValueError(f"{join(data_dir, base)}: there are no class folders in it.")
+        raise ValueError(
+            f"{join(data_dir, base)}: there are no class folders in it. Make a folder for each "
+            "class, with its videos in it."
+        )
     class_names = ClassNames(classes)
     others = [name for name in sorted(folders) if class_names.find(name) is None]
     notes = [f"folders that are not classes: {', '.join(others)}"] if others else []

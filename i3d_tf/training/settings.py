@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from i3d_tf.specs.recipes import SCRATCH, Recipe
+from i3d_tf.specs.releases import RELEASES
 
 # Fields of TrainOptions that a run keeps; the others, such as folders, may differ.
 KEPT_OPTIONS = (
@@ -72,15 +73,29 @@ class TrainOptions:
     quarantine: str | None = None
 
     def for_recipe(self, recipe: Recipe) -> "TrainOptions":
-        """Returns the options with the recipe's values of those that are None."""
+        """Returns the options with the recipe's values of those that are None.
+
+        Raises:
+            ValueError: The recipe's initial weights are of another stream.
+        """
         transfer = self.transfer or recipe.transfer
         init, frozen = self.init, self.freeze_batch_norm
         if transfer != SCRATCH:
-            init = recipe.init if init is None else init
+            init = _initial_weights(recipe) if init is None else init
             frozen = recipe.freeze_batch_norm if frozen is None else frozen
         return dataclasses.replace(
             self, transfer=transfer, init=init, freeze_batch_norm=bool(frozen)
         )
+
+
+def _initial_weights(recipe):
+    release = RELEASES.get(recipe.init)
+    if release is not None and release.stream != recipe.stream:
+        raise ValueError(
+            f"`init` must name weights for the stream {recipe.stream}; {recipe.name} starts from "
+            f"{release.name}. Give --init, such as flow_imagenet for flow."
+        )
+    return recipe.init
 
 
 def run_settings(

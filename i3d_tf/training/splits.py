@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from i3d_tf.data.class_folders import (
@@ -15,7 +16,9 @@ from i3d_tf.data.clips import find_unreadable
 from i3d_tf.data.example import VideoDataset
 from i3d_tf.data.readers import read_dataset
 from i3d_tf.specs.recipes import Recipe, fit_to_clips
+from i3d_tf.system.records import record_errors
 from i3d_tf.training.settings import TrainOptions
+from i3d_tf.zoo.run_record import RESTORE, RUN_FILE
 
 SPLITS = ("train_split", "test_split")
 
@@ -58,20 +61,18 @@ def read_run_videos(
             videos of a class are unreadable.
         OSError: The folder does not exist, or cannot be read.
     """
-    settings = {} if earlier is None else earlier["settings"]
-    known = None if earlier is None else earlier.get("split")
-    kept = {name: settings[name] for name in recipe.derived if name in settings}
-    if rates := kept.get("learning_rates"):
-        kept["learning_rates"] = tuple(rates)
-    split = None
-    if recipe.dataset == "class_folders" and set(SPLITS) <= set(recipe.derived):
-        folders = None if known else find_split_folders(options.data_dir)
-        if earlier is None and folders is not None:
-            kept |= dict(zip(SPLITS, folders, strict=True))
-        if known or folders is None:
-            dataset = _read_readable(recipe, options)
-            split = _split(dataset, options, known)
-    recipe = dataclasses.replace(recipe, **kept)
+    known = split = None
+    chooses = recipe.dataset == "class_folders" and set(SPLITS) <= set(recipe.derived)
+    if earlier is not None and earlier["settings"].get("name") == recipe.name:
+        known = earlier.get("split")
+        chooses = chooses and known is not None
+        recipe = _with_recorded_fields(recipe, options.workdir, earlier["settings"])
+    elif chooses and (folders := find_split_folders(options.data_dir)):
+        chooses = False
+        recipe = dataclasses.replace(recipe, **dict(zip(SPLITS, folders, strict=True)))
+    if chooses:
+        dataset = _read_readable(recipe, options)
+        split = _split(dataset, options, known)
     if split is None:
         train = _read(recipe, options, recipe.train_split, options.classes)
         test = _read(recipe, options, recipe.test_split, train.class_names)
@@ -83,12 +84,19 @@ def read_run_videos(
             f"{options.data_dir}: has one class, {train.class_names[0]!r}. Make a folder for each "
             "of at least two classes, with its videos in it."
         )
-    derived = tuple(name for name in recipe.derived if name not in kept)
-    recipe = dataclasses.replace(recipe, derived=derived)
-    recipe = fit_to_clips(
-        recipe, options.transfer or recipe.transfer, len(train.examples), replicas
-    )
+    transfer = options.transfer or recipe.transfer
+    recipe = fit_to_clips(recipe, transfer, len(train.examples), replicas)
     return RunVideos(recipe, train, test, split)
+
+
+def _with_recorded_fields(recipe, workdir, settings):
+    """Returns a recipe with the derived fields of a run that goes on."""
+    with record_errors(Path(workdir) / RUN_FILE, "the settings of a training run", RESTORE):
+        fields = {name: settings[name] for name in recipe.derived if name in settings}
+        if "learning_rates" in fields:
+            fields["learning_rates"] = tuple(fields["learning_rates"])
+        derived = tuple(name for name in recipe.derived if name not in fields)
+        return dataclasses.replace(recipe, **fields, derived=derived)
 
 
 def _read(recipe, options, split, classes):

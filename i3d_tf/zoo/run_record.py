@@ -18,7 +18,7 @@ RUN_FILE = "run.json"
 HISTORY_FILE = "history.jsonl"
 SPLITS = ("train", "test")  # in "split": the videos of each, where the run chose them
 
-_RESTORE = "Restore the file that train.py wrote, or name another folder."
+RESTORE = "Restore the file that train.py wrote, or name another folder."
 
 
 def read_run(path: os.PathLike | str) -> dict[str, Any]:
@@ -28,7 +28,7 @@ def read_run(path: os.PathLike | str) -> dict[str, Any]:
         ValueError: It is something else.
         OSError: It does not exist, or cannot be read.
     """
-    with record_errors(path, "the settings of a training run", _RESTORE):
+    with record_errors(path, "the settings of a training run", RESTORE):
         run = read_json_object(path)
         get_value(run, "settings", dict)
         if "class_names" in run:
@@ -53,7 +53,7 @@ def read_history(path: os.PathLike | str) -> list[dict[str, Any]]:
     """
     if not os.path.lexists(path):
         return []
-    with record_errors(path, "the evaluations of a training run", _RESTORE):
+    with record_errors(path, "the evaluations of a training run", RESTORE):
         lines = read_text(path).splitlines()
         return [_evaluation(number, line) for number, line in enumerate(lines, start=1)]
 

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 
 import pytest
@@ -84,6 +85,14 @@ def test_describe_changes_names_the_cosine_schedule():
 def test_for_recipe_fills_in_what_was_not_given(given, expected):
     options = TrainOptions(data_dir="d", workdir="w", **given).for_recipe(RECIPES["finetune"])
     assert (options.transfer, options.init, options.freeze_batch_norm) == expected
+
+
+def test_for_recipe_needs_weights_of_the_stream():
+    recipe = dataclasses.replace(RECIPES["finetune"], stream="flow")
+    options = TrainOptions(data_dir="d", workdir="w")
+    with pytest.raises(ValueError, match="`init` must name weights for the stream flow; finetune"):
+        options.for_recipe(recipe)
+    assert dataclasses.replace(options, init="flow_scratch").for_recipe(recipe).transfer == "fixed"
 
 
 def test_for_recipe_trains_published_recipes_from_scratch():

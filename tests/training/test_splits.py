@@ -30,7 +30,8 @@ def read(small_release, data_dir):
 def record(videos):
     """The content of run.json, as far as another run needs it."""
     settings = dataclasses.asdict(videos.recipe)
-    return json.loads(json.dumps({"settings": settings, "split": videos.split}))
+    split = {} if videos.split is None else {"split": videos.split}
+    return json.loads(json.dumps({"settings": settings, **split}))
 
 
 def names(dataset):
@@ -99,6 +100,26 @@ def test_folders_of_splits_are_used(read, squares_dir, tmp_path):
     assert (videos.recipe.test_split, len(videos.test.examples)) == ("val", 4)
     shutil.copytree(folder / "validation", folder / "test")
     assert read(record(videos), folder).recipe.test_split == "val"
+
+
+def test_run_of_another_recipe_gives_no_fields(read, squares_dir):
+    other = {"settings": {"name": "ucf101", "steps": 5000, "train_split": "train1"}}
+    assert read(other).recipe.steps == 120  # starting refuses it, and says why
+    assert read(other, squares_dir).recipe.train_split == "train"
+
+
+def test_run_that_had_folders_of_splits_goes_on_with_them_alone(read, squares_dir):
+    earlier = record(read(folder=squares_dir))
+    with pytest.raises(FileNotFoundError, match="has no folder 'train'"):
+        read(earlier)
+
+
+@pytest.mark.parametrize("value", [5, ["high"], "0.1", None])
+def test_damaged_settings_of_a_run_are_one_line(read, value):
+    earlier = record(read())
+    earlier["settings"]["learning_rates"] = value
+    with pytest.raises(ValueError, match=r"run/run\.json: not the settings of a training run \("):
+        read(earlier)
 
 
 def test_given_splits_are_folders(small_release, squares_dir):
