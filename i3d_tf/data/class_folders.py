@@ -117,33 +117,34 @@ def _folders(data_dir, base):
 def find_split_folders(data_dir: str) -> tuple[str, str] | None:
     """Returns the splits to train and to test on that have folders; None where there are none.
 
-    A split's folder has class folders and no videos of its own. "val" goes before "test", which is
-    then left for the end.
+    "val" goes before "test", which is then left for the end; see `is_split_folder`.
 
     Raises:
         ValueError: There is nothing to test on, only a folder for training.
     """
-    found = {
-        split: name
-        for split, names in SPLIT_SPELLINGS.items()
-        for name in names
-        if _holds_class_folders(join(data_dir, name))
-    }
+    train = find_split_folder(data_dir, "train")
+    if train is None or not is_split_folder(data_dir, "train"):
+        return None
     for split in ("val", "test"):
-        if "train" in found and split in found:
+        if is_split_folder(data_dir, split):
             return "train", split
-    if set(_folders(data_dir, "")) == {found.get("train")}:
+    if _folders(data_dir, "") == [train]:
         raise ValueError(
-            f"{data_dir}: has a folder {found['train']!r} and none to test on. Add a folder "
-            f"'test', or give --data_dir={join(data_dir, found['train'])} to split its videos."
+            f"{data_dir}: has a folder {train!r} and none to test on. Add a folder 'test', or give "
+            f"--data_dir={join(data_dir, train)} to split its videos."
         )
     return None
 
 
-def _holds_class_folders(folder):
-    if not is_folder(folder):
+def is_split_folder(data_dir: str, split: str) -> bool:
+    """Returns whether a split has a folder, with class folders and no videos of its own.
+
+    A folder with videos of its own may be a class that is called "train".
+    """
+    name = find_split_folder(data_dir, split)
+    if name is None:
         return False
-    _, folders, files = next(walk(folder), ("", [], []))
+    _, folders, files = next(walk(join(data_dir, name)), ("", [], []))
     return bool(folders) and not any(map(is_video_name, files))
 
 
@@ -182,7 +183,7 @@ def split_videos(
 
 def _draw(seed, name):
     """Returns a number that looks random, and is the same on every machine."""
-    return hashlib.sha256(f"{seed}/{name}".encode("utf-8", "surrogateescape")).digest()
+    return hashlib.sha256(f"{seed}/{name}".encode("utf-8", "surrogatepass")).digest()
 
 
 def select_videos(

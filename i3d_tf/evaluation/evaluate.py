@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from i3d_tf.data.class_folders import find_split_folder, select_videos
+from i3d_tf.data.class_folders import is_split_folder, select_videos
 from i3d_tf.data.example import VideoDataset
 from i3d_tf.data.flow_store import FlowStore
 from i3d_tf.data.pipeline import PipelineConfig
@@ -165,7 +165,7 @@ def _recorded_videos(options, networks):
     """
     if options.dataset != "class_folders" or not options.split:
         return None
-    if find_split_folder(options.data_dir, options.split) is not None:
+    if is_split_folder(options.data_dir, options.split):
         return None
     splits = [network.split for network in networks.values() if network.split]
     if not splits or any(options.split not in split for split in splits):

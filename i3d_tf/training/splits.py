@@ -16,7 +16,7 @@ from i3d_tf.data.clips import find_unreadable
 from i3d_tf.data.example import VideoDataset
 from i3d_tf.data.readers import read_dataset
 from i3d_tf.specs.recipes import Recipe, fit_to_clips
-from i3d_tf.system.records import record_errors
+from i3d_tf.system.records import of_kind, record_errors
 from i3d_tf.training.settings import TrainOptions
 from i3d_tf.zoo.run_record import RESTORE, RUN_FILE
 
@@ -69,7 +69,8 @@ def read_run_videos(
         recipe = _with_recorded_fields(recipe, options.workdir, earlier["settings"])
     elif chooses and (folders := find_split_folders(options.data_dir)):
         chooses = False
-        recipe = dataclasses.replace(recipe, **dict(zip(SPLITS, folders, strict=True)))
+        train_split, test_split = folders
+        recipe = dataclasses.replace(recipe, train_split=train_split, test_split=test_split)
     if chooses:
         dataset = _read_readable(recipe, options)
         split = _split(dataset, options, known)
@@ -93,6 +94,8 @@ def _with_recorded_fields(recipe, workdir, settings):
     """Returns a recipe with the derived fields of a run that goes on."""
     with record_errors(Path(workdir) / RUN_FILE, "the settings of a training run", RESTORE):
         fields = {name: settings[name] for name in recipe.derived if name in settings}
+        for name in fields.keys() & set(SPLITS):
+            of_kind(fields[name], name, str)
         if "learning_rates" in fields:
             fields["learning_rates"] = tuple(fields["learning_rates"])
         derived = tuple(name for name in recipe.derived if name not in fields)
@@ -138,16 +141,16 @@ def _split(dataset, options, known):
     """Returns the names of the videos of each split."""
     folder = dataset.report.data_dir
     names = {video_name(example, folder): example.class_name for example in dataset.examples}
-    if known and not {*known["train"], *known["test"]} & names.keys():
+    recorded = {*known["train"], *known["test"]} if known else set()
+    if recorded and recorded.isdisjoint(names):
         raise ValueError(
             f"{folder}: has none of the videos of the run in {options.workdir}, such as "
-            f"{known['train'][0]}. Name another --workdir."
+            f"{min(recorded)}. Name another --workdir."
         )
     split = split_videos(names, options.seed, known)
     if not split["test"]:
         raise ValueError(
-            f"{dataset.report.data_dir}: no class has two videos, so there is none to test on. Add "
-            "videos."
+            f"{folder}: no class has two videos, so that none is left to test on. Add videos."
         )
     return split
 

@@ -198,6 +198,10 @@ def versions() -> dict[str, str | None]:
 
 
 def _write_json(path, record, indent):
+    text = json.dumps(record, indent=indent, ensure_ascii=False)
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:  # a file's name that is not UTF-8
+        text = json.dumps(record, indent=indent)
     with atomic_write(path) as temporary:
-        text = json.dumps(record, indent=indent, ensure_ascii=False)
         temporary.write_text(text + "\n", "utf-8")

@@ -239,3 +239,11 @@ def test_class_folders_without_a_recorded_split_need_its_folder(options, own_dir
         len(evaluate(dataclasses.replace(options, data_dir=str(own_dir), split="")).predictions)
         == 9
     )
+
+
+def test_class_that_is_called_test_is_no_split(options, own_videos, own_dir, tmp_path):
+    folder = shutil.copytree(own_dir, tmp_path / "videos")
+    (folder / "left").rename(folder / "test")
+    run = own_videos("rgb", ["up/0.mp4"])
+    results = evaluate(dataclasses.replace(options, data_dir=str(folder), rgb_checkpoint=run))
+    assert [prediction.path for prediction in results.predictions] == [f"{folder}/up/0.mp4"]

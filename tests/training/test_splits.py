@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 import shutil
 
 import pytest
@@ -114,6 +115,22 @@ def test_run_that_had_folders_of_splits_goes_on_with_them_alone(read, squares_di
         read(earlier)
 
 
+@pytest.mark.parametrize("value", [5, []])
+def test_damaged_split_of_a_run_is_one_line(read, squares_dir, value):
+    earlier = record(read(folder=squares_dir))
+    earlier["settings"]["test_split"] = value
+    with pytest.raises(
+        ValueError, match=r"run/run\.json: not the settings .*'test_split' has a val"
+    ):
+        read(earlier, squares_dir)
+
+
+def test_file_name_that_is_not_utf_8_is_split_like_others(read, data_dir):
+    (data_dir / "up" / "0.mp4").rename(os.fsdecode(os.fsencode(data_dir / "up") + b"/\xff.mp4"))
+    videos = read()
+    assert "up/\udcff.mp4" in videos.split["train"] + videos.split["test"]
+
+
 @pytest.mark.parametrize("value", [5, ["high"], "0.1", None])
 def test_damaged_settings_of_a_run_are_one_line(read, value):
     earlier = record(read())
@@ -152,7 +169,9 @@ def test_class_without_a_readable_video_is_refused(read, data_dir):
 def test_single_videos_are_refused(read, data_dir):
     for path in data_dir.glob("*/[1-9].mp4"):
         path.unlink()
-    with pytest.raises(ValueError, match="no class has two videos, so there is none to test on"):
+    with pytest.raises(
+        ValueError, match="no class has two videos, so that none is left to test on"
+    ):
         read()
 
 

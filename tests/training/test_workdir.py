@@ -198,6 +198,14 @@ def test_start_records_a_split_that_changed(workdir, model):
     assert record["earlier"][0]["split"]["train"] == ["a/1.mp4"]
 
 
+def test_names_of_files_that_are_not_utf_8_are_recorded(workdir):
+    names = ["a/\udcff.mp4", "ä/🙂.mp4"]
+    workdir.start(SETTINGS, {"split": {"train": names, "test": []}})
+    assert run_json(workdir)["split"]["train"] == names
+    workdir.keep_unreadable(dict.fromkeys(names, "it is empty"))
+    assert list(workdir.unreadable()) == names
+
+
 def test_read_earlier_needs_a_saved_state(workdir, model, tmp_path):
     assert read_earlier(tmp_path / "none") is None
     assert read_earlier(workdir.path) is None
