@@ -442,7 +442,7 @@ def _decode_on(container, wanted):
     if packets.ended_early() or is_missing:
         where = "at its start" if sound_until is None else f"after {float(sound_until):.2f} s"
         raise VideoError(container.path, f"it is damaged or cut short {where}")
-    bounds.check_stillness()
+    bounds.check_times()
 
 
 def _is_gap_at(wanted, before, after, container):
@@ -457,13 +457,14 @@ class _Bounds:
 
     A pause is too long even for slides, or longer than the header lets the whole video be. Frames
     stand still where they come no later than the frame decoded before, though a few do in sound
-    files. A clock that is set back once, as where two recordings were joined, is neither.
+    files. Where the clock is set back, as where two recordings were joined, frames are hidden until
+    it has caught up.
     """
 
     def __init__(self, container):
         self._path, self._longest_pause = container.path, float(container.longest_pause)
         self._shown_from = self._previous_time = None  # seconds; floats, which are fast
-        self._num_frames = self._num_still = self._num_pixels = 0
+        self._num_frames = self._num_still = self._num_hidden = self._num_pixels = 0
         by_size = MAX_DECODED_PIXELS_PER_BYTE * container.num_bytes
         self._max_pixels = max(MAX_DECODED_PIXELS, by_size)
 
@@ -481,21 +482,27 @@ class _Bounds:
                     f"{self._longest_pause:.4g} s"
                 )
             self._num_still += time - self._previous_time < MIN_FRAME_INTERVAL
+            self._num_hidden += time <= self._shown_from
             self._shown_from = max(time, self._shown_from)
         self._previous_time = time
         self._num_frames += 1
         if self._num_frames % FRAMES_TO_JUDGE == 0:
-            self.check_stillness()
+            self.check_times()
         self._num_pixels += frame.av_frame.width * frame.av_frame.height
         if self._num_pixels > self._max_pixels:
             self._refuse(f"so few bytes decode to more than {self._max_pixels} pixels")
 
-    def check_stillness(self):
-        """Refuses a video most of whose frames stand still."""
+    def check_times(self):
+        """Refuses a video most of whose frames stand still, or are hidden by an earlier one."""
         if 2 * self._num_still > self._num_frames:
             self._refuse(
                 f"its time stamps contradict it: {self._num_still} of {self._num_frames} frames "
                 "come no later than the frame before them"
+            )
+        if 2 * self._num_hidden > self._num_frames:
+            self._refuse(
+                f"its time stamps contradict it: {self._num_hidden} of {self._num_frames} frames "
+                f"come before one that is shown earlier, at {self._shown_from:.2f} s"
             )
 
     def _refuse(self, reason):

@@ -4,6 +4,7 @@ A block of a file that was lost is mostly left as zeros, which the decoders of a
 for pictures like any others.
 """
 
+import re
 from collections.abc import Callable
 
 import av
@@ -17,6 +18,9 @@ MAX_ZEROS = 128
 # Within a unit of H.264 or HEVC, three in a row are written with another byte between them
 # (Rec. ITU-T H.264, 7.4.1.1; H.265, 7.4.2.1); after its end there may be some.
 FORBIDDEN_ZEROS = bytes(4)
+# A control extension and the start of an image, which each frame of a GIF has once: where there are
+# two, the sizes of its blocks lead past its end.
+GIF_FRAME_START = re.compile(rb"\x21\xf9\x04.{4}\0\x2c", re.DOTALL)
 
 
 def packet_check(codec_context: av.VideoCodecContext) -> PacketCheck | None:
@@ -28,6 +32,8 @@ def packet_check(codec_context: av.VideoCodecContext) -> PacketCheck | None:
     name, header = codec_context.name, codec_context.extradata or b""
     if name in ("vp8", "vp9", "libvpx", "libvpx-vp9"):
         return _has_zeros
+    if name == "gif":
+        return lambda packet: len(GIF_FRAME_START.findall(packet)) > 1
     # Units whose sizes precede them, as in mp4, Matroska and FLV.
     if name == "h264" and len(header) > 4 and header[0] == 1:
         return _unit_check((header[4] & 3) + 1, _is_h264_slice)

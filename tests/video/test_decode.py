@@ -640,3 +640,23 @@ def test_read_clip_names_the_faults_of_a_folder(frame_folder, monkeypatch):
     monkeypatch.setenv("I3D_TF_FOLDER_RATE", "fast")
     with pytest.raises(ValueError, match=r"I3D_TF_FOLDER_RATE must be .* it is 'fast'"):
         read_clip(frame_folder)
+
+
+def with_time_stamp(video, number, ticks):
+    """Returns an MPEG-TS with another time of a frame, in 90,000 ticks a second."""
+    changed, at = bytearray(video), -1
+    for _ in range(number + 1):
+        at = changed.index(b"\0\0\1\xe0", at + 1)
+    for place in range(at + 9, at + 9 + 5 * (2 if changed[at + 7] & 0x40 else 1), 5):
+        first = (changed[place] & 0xF0) | (ticks >> 30 & 7) << 1 | 1
+        parts = (first, ticks >> 22 & 255, (ticks >> 15 & 127) << 1 | 1, ticks >> 7 & 255)
+        changed[place : place + 5] = bytes([*parts, (ticks & 127) << 1 | 1])
+    return bytes(changed)
+
+
+def test_time_stamp_that_hides_most_frames_is_refused(numbered_frames, make_video):
+    video = make_video(numbered_frames(50), "mpegts", "mpeg2video", options={"bf": "0"})
+    assert len(read_clip(video)) == 50
+    for read in (read_clip, count_frames):
+        with pytest.raises(VideoError, match=r"contradict it: 46 of 50 frames come before one"):
+            read(with_time_stamp(video, 3, 40 * 90_000))

@@ -41,6 +41,12 @@ def test_packet_check_of_arithmetic_code(name):
     assert is_damaged(bytes(128) + b"def")
 
 
+def test_packet_check_of_a_gif_frame_that_has_swallowed_another():
+    is_damaged, start = check("gif"), b"\x21\xf9\x04\0\4\0\0\0\x2c"
+    assert not is_damaged(start + bytes(range(256)) + b"\0")
+    assert is_damaged(start + b"abc\0" + start + b"def\0")
+
+
 @pytest.mark.parametrize("name", ["rawvideo", "mpeg4", "av1", "png"])
 def test_packet_check_of_other_codecs(name):
     assert check(name) is None
