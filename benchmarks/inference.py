@@ -8,7 +8,8 @@ precision take turns, so that other load on the machine affects all alike. Print
 rounds; a share is the median of the rounds' shares. The share of processor time, summed over
 threads, holds also where other programs use the processors; on a GPU it means nothing. Operations
 are the multiply-adds of the network as trained, two each, for every variant. In bfloat16 the
-network as trained has float32 weights, as in mixed precision.
+network as trained has float32 weights, as in mixed precision. The distance is that of the logits
+from the network's as trained in float32, of their norm; the weights are random and all the same.
 """
 
 import statistics
@@ -64,6 +65,7 @@ def main(argv):
 
 def _measure(precisions):
     """Measures all in turns; the first turns, which compile, are not counted."""
+    reference = _predict_function(_model("float32"))()
     turns = {}
     for precision in precisions:
         model = _model(precision)
@@ -71,15 +73,22 @@ def _measure(precisions):
         turns[precision, "fused"] = _predict_function(_fused(model, precision))
         turns[precision, PRODUCT] = product_function(_MATRIX.value, precision)
     seconds = {name: [] for name in turns}
+    distances = {}
     for round_number in range(_ROUNDS.value + 1):
         for name, turn in turns.items():
             start = time.perf_counter(), time.process_time()
-            turn()
+            output = turn()
             end = time.perf_counter(), time.process_time()
             if round_number:
                 seconds[name].append(tuple(np.subtract(end, start).tolist()))
+            elif name[1] != PRODUCT:
+                difference = np.linalg.norm(output.astype(np.float32) - reference)
+                distances[name] = float(difference / np.linalg.norm(reference))
     return [
-        _result(precision, variant, seconds[precision, variant], seconds[precision, PRODUCT])
+        {
+            **_result(precision, variant, seconds[precision, variant], seconds[precision, PRODUCT]),
+            "distance": distances[precision, variant],
+        }
         for precision in precisions
         for variant in VARIANTS
     ]
@@ -124,6 +133,7 @@ def _model(precision):
     from i3d_tf.zoo import build
 
     keras.config.set_dtype_policy(POLICIES[precision])
+    keras.utils.set_random_seed(0)
     return build(
         "inception_i3d",
         input_shape=(_FRAMES.value, _SIZE.value, _SIZE.value, 3),
@@ -156,7 +166,7 @@ def _print_table(results):
     shape = f"{_FRAMES.value} frames of {_SIZE.value} x {_SIZE.value}"
     title = f"Forward pass of RGB I3D, {_BATCH_SIZE.value} clips of {shape}"
     table = Table("precision", "network", title=title)
-    for heading in ("s/clip", "GFLOP/s", "product", "share", "of processor time"):
+    for heading in ("s/clip", "GFLOP/s", "product", "share", "of processor time", "distance"):
         table.add_column(heading, justify="right")
     for result in results:
         table.add_row(
@@ -167,6 +177,7 @@ def _print_table(results):
             f"{result['product_gflops']:.1f}",
             f"{result['share']:.0%}",
             f"{result['processor_share']:.1%}",
+            f"{result['distance']:.1e}",
             end_section=result["variant"] == VARIANTS[-1],
         )
     Console(width=None if sys.stdout.isatty() else 100).print(table)
