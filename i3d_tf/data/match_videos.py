@@ -15,6 +15,7 @@ from i3d_tf.data.video_files import VideoFiles
 from i3d_tf.specs.datasets import Dataset
 from i3d_tf.system.storage import join
 
+MAX_SHOWN = 500  # characters of a name or a fault in a message
 NOT_SELECTED = "left out"  # a row of another split, or of a class that was not asked for
 
 
@@ -197,7 +198,7 @@ def _reason_without_videos(data_dir, counts):
     if counts.missing:
         return (
             f"none of the {len(counts.missing)} videos listed is in {data_dir}, not even "
-            f"{counts.missing[0]}. Give the folder they lie in."
+            f"{_shortened(counts.missing[0])}. Give the folder they lie in."
         )
     if counts.quarantined:
         path, reason = counts.quarantined[0]
@@ -206,10 +207,15 @@ def _reason_without_videos(data_dir, counts):
             f"{path}: {reason}."
         )
     if counts.skipped:
-        return f"none of {counts.rows} rows can be used; the first fault is in {counts.skipped[0]}."
+        first = _shortened(str(counts.skipped[0]))
+        return f"none of {counts.rows} rows can be used; the first fault is in {first}."
     if not counts.rows:
         return "the annotation has no rows."
     return (
         f"no row is of this split and these classes ({counts.rows} rows read). Correct the "
         "annotation file, or ask for others."
     )
+
+
+def _shortened(text):
+    return text if len(text) <= MAX_SHOWN else text[:MAX_SHOWN] + "..."

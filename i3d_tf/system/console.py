@@ -16,6 +16,8 @@ from i3d_tf.system.errors import UserError, message_of
 INTERRUPTED = 130  # Ctrl-C
 TERMINATED = 143  # SIGTERM
 
+SECONDS_TO_NEXT = 0.1  # from a signal whose exception was lost to the next
+
 
 class Terminated(KeyboardInterrupt):
     """SIGTERM, by which clusters stop a job; handlers of Ctrl-C handle it, too."""
@@ -60,6 +62,8 @@ def one_line_errors() -> Iterator[None]:
     try:
         with _signals_raised(stops), _printable_warnings():
             yield
+        if stops:  # a library has swallowed the exception
+            _end_stopped(stops[-1])
     except KeyboardInterrupt as stop:
         _end_stopped(stop)
     except Exception as error:
@@ -81,13 +85,29 @@ def _end_stopped(stop):
 
 @contextlib.contextmanager
 def _signals_raised(stops):
-    """Raises an exception when Ctrl-C or SIGTERM comes, and puts it into a list."""
+    """Raises an exception when Ctrl-C or SIGTERM comes, and puts it into a list.
+
+    Where it is raised within a function that Python calls by the way, such as one that is called
+    when an object goes away, it would be lost: the signal is sent once more.
+    """
 
     def handle(number, frame):
         stops.append(Terminated() if number == signal.SIGTERM else KeyboardInterrupt())
         raise stops[-1]
 
-    handlers = {}
+    def send_again(unraisable):
+        if not isinstance(unraisable.exc_value, KeyboardInterrupt):
+            hook(unraisable)
+            return
+        is_sigterm = isinstance(unraisable.exc_value, Terminated)
+        number = signal.SIGTERM if is_sigterm else signal.SIGINT
+        timer = threading.Timer(SECONDS_TO_NEXT, os.kill, (os.getpid(), number))
+        timer.daemon = True
+        timers.append(timer)
+        timer.start()
+
+    hook, sys.unraisablehook = sys.unraisablehook, send_again
+    handlers, timers = {}, []
     if threading.current_thread() is threading.main_thread():  # which alone receives signals
         handlers[signal.SIGTERM] = signal.signal(signal.SIGTERM, handle)
         if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # or it is ignored
@@ -95,6 +115,9 @@ def _signals_raised(stops):
     try:
         yield
     finally:
+        for timer in timers:
+            timer.cancel()
+        sys.unraisablehook = hook
         for number, handler in handlers.items():
             signal.signal(number, handler)
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from i3d_tf.video.limits import MAX_DIFFERENCE, MAX_STRETCH
 
+MAX_TIME_SCALE = 2**31
 MAX_BOXES = 10_000  # on one level; a file has far fewer
 MAX_TABLE_BYTES = 2**27  # of a list of times: those of 16 million frames that all differ
 
@@ -57,8 +58,8 @@ def _check_track(file, start, end):
     counts, intervals = _read_table(file, *times)
     if not counts.any():
         return None
-    if time_scale == 0:
-        return "its header says that a second has 0 units of time"
+    if not 0 < time_scale < MAX_TIME_SCALE:  # FFmpeg would take 1
+        return f"its header says that a second has {time_scale} units of time"
     if not duration or duration in (2**32 - 1, 2**64 - 1):
         return None  # not known when the header was written
     stated = Fraction(duration, time_scale)

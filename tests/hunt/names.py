@@ -57,6 +57,10 @@ FVD = (
     *("--checkpoint=tiny_rgb", "--checkpoint_dir=checkpoints"),
     *("--protocol=version_0_1", "--frames=9", "--size=32"),
 )
+TRAINING = (
+    *("--data_dir=data", "--steps=1", "--batch_size=2", "--train_frames=9", "--test_frames=9"),
+    *("--short_side=40", "--crop_size=32", "--width_multiplier=0.0625"),
+)
 # Flags that take a path: tool, the flag, and what else the tool needs.
 FLAGS = (
     ("fvd", "--real", (*FVD, "--save_statistics=new.npz")),
@@ -74,14 +78,14 @@ FLAGS = (
     ("check_videos", "--quarantine", ("--data_dir=videos",)),
     ("check_videos", "--classes", ("--data_dir=data", "--dataset=class_folders", "--split=train")),
     ("check_videos", "--annotation", ("--data_dir=data", "--dataset=csv", "--split=train")),
-    ("train", "--classes", ("--data_dir=data", "--dataset=class_folders", "--workdir=out")),
-    ("train", "--annotation", ("--data_dir=data", "--dataset=csv", "--workdir=out")),
-    ("train", "--quarantine", ("--data_dir=data", "--dataset=class_folders", "--workdir=out")),
-    ("train", "--workdir", ("--data_dir=data", "--dataset=class_folders", "--init=none")),
+    ("train", "--classes", (*TRAINING, "--dataset=class_folders", "--workdir=out")),
+    ("train", "--annotation", (*TRAINING, "--dataset=csv", "--workdir=out")),
+    ("train", "--quarantine", (*TRAINING, "--dataset=class_folders", "--workdir=out")),
+    ("train", "--workdir", (*TRAINING, "--dataset=class_folders", "--init=none")),
     (
         "train",
         "--init",
-        ("--data_dir=data", "--dataset=class_folders", "--workdir=out", "--transfer=full"),
+        (*TRAINING, "--dataset=class_folders", "--workdir=out", "--transfer=full"),
     ),
     ("evaluate", "--report_dir", ("--data_dir=data", "--rgb_checkpoint=run")),
     ("evaluate", "--quarantine", ("--data_dir=data", "--rgb_checkpoint=run", "--report_dir=out")),

@@ -45,13 +45,13 @@ CODEC_OPTIONS = {
     "gif": {},
 }
 # By ending, the damage that is not always seen, since nothing tells of it: a few other bytes within
-# a frame, which most codecs take for a picture, and whole blocks of a GIF's data, which have 256
-# bytes, in other places. See docs/reliability.md.
+# a frame (of GIF, also more or fewer), which most codecs take for a picture, and blocks of 256
+# bytes of VP8, VP9 or GIF data in other places. See docs/reliability.md.
 FEW_BYTES = ("flip", "flips", "byte", "random")
 UNSURE = {
     **dict.fromkeys(("mp4", "mov", "flv"), FEW_BYTES),
-    **dict.fromkeys(("vp8.webm", "vp9.webm"), (*FEW_BYTES, "forged")),
-    "gif": (*FEW_BYTES, "forged", "double", "swap"),
+    **dict.fromkeys(("vp8.webm", "vp9.webm"), (*FEW_BYTES, "forged", "swap")),
+    "gif": (*FEW_BYTES, "forged", "double", "swap", "insert", "delete"),
 }
 
 PLACES = ("header", "index", "middle", "end")

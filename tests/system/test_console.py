@@ -5,6 +5,7 @@ import pty
 import signal
 import subprocess
 import sys
+import threading
 import warnings
 from pathlib import Path
 
@@ -72,6 +73,35 @@ def test_one_line_errors_knows_a_signal_behind_an_error_of_a_library(
     with pytest.raises(SystemExit) as stop, one_line_errors():
         read()
     assert stop.value.code == status
+    assert capsys.readouterr() == ("", "Stopped; what was finished is kept.\n")
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_one_line_errors_does_not_lose_a_signal_in_a_finalizer(capsys, monkeypatch, number, status):
+    class Finalized:
+        def __del__(self):
+            signal.raise_signal(number)
+
+    monkeypatch.setattr(signal, "default_int_handler", signal.getsignal(signal.SIGINT))
+
+    def finalize():
+        Finalized()
+        threading.Event().wait(60)  # the signal comes again
+
+    before = sys.unraisablehook
+    with pytest.raises(SystemExit) as stop, one_line_errors():
+        finalize()
+    assert stop.value.code == status
+    assert capsys.readouterr() == ("", "Stopped; what was finished is kept.\n")
+    assert sys.unraisablehook is before
+
+
+def test_one_line_errors_ends_with_130_where_a_library_passes_over_ctrl_c(capsys, monkeypatch):
+    monkeypatch.setattr(signal, "default_int_handler", signal.getsignal(signal.SIGINT))
+    passed_over = contextlib.suppress(BaseException)
+    with pytest.raises(SystemExit) as stop, one_line_errors(), passed_over:
+        signal.raise_signal(signal.SIGINT)
+    assert stop.value.code == 130
     assert capsys.readouterr() == ("", "Stopped; what was finished is kept.\n")
 
 

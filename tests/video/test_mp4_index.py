@@ -53,10 +53,11 @@ def test_find_contradiction_allows_what_programs_write(video, with_intervals, en
     assert contradiction(with_intervals(video, entries)) is None
 
 
-def test_find_contradiction_of_time_scale_zero(video):
+@pytest.mark.parametrize("units", [0, 0xFFFF0000])
+def test_find_contradiction_of_a_time_scale_that_cannot_be(video, units):
     at = video.index(b"mdhd") + 16  # after name, version, flags and two dates
-    zero = video[:at] + bytes(4) + video[at + 4 :]
-    assert contradiction(zero) == "its header says that a second has 0 units of time"
+    changed = video[:at] + units.to_bytes(4, "big") + video[at + 4 :]
+    assert contradiction(changed) == f"its header says that a second has {units} units of time"
 
 
 @pytest.mark.parametrize("duration", [0, 2**32 - 1])
