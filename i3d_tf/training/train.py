@@ -262,6 +262,7 @@ class _Run:
                     steps_per_epoch=stop - step,
                     callbacks=[*callbacks, stopping],
                     shuffle=False,  # the batches have an order of their own
+                    verbose=1 if sys.stdout.isatty() else 2,  # 2: a line for each epoch
                 )
                 stopping.raise_if_stopped()
             except BaseException as error:

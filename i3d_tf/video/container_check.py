@@ -1,6 +1,6 @@
 """Damage in the structure of video files, which FFmpeg passes over by showing a frozen picture.
 
-Matroska and WebM (RFC 9559), Ogg (RFC 3533), GIF89a, FLV and MPEG transport streams (ISO/IEC
+Matroska and WebM (RFC 9559), Ogg (RFC 3533), GIF89a, FLV, AVI and MPEG transport streams (ISO/IEC
 13818-1) are walked element by element: sizes must lead from each to the next, checksums and
 counters must be correct, and the end must be there. Frames are not looked into. What a sound file
 may have is never damage: unknown sizes, files joined end to end, bytes after the end of a GIF or of
@@ -8,6 +8,7 @@ a segment.
 """
 
 import math
+import re
 import zlib
 from collections.abc import Iterator
 from typing import BinaryIO, NamedTuple
@@ -87,6 +88,8 @@ def start_check(
         steps = _walk_gif(window)
     elif format_name == "flv":
         steps = _walk_flv(window)
+    elif format_name == "avi":
+        steps = _walk_avi(window)
     elif format_name == "mpegts":
         steps = _walk_transport_stream(window, stream_id, start)
     else:
@@ -347,6 +350,27 @@ def _walk_flv(window) -> Steps:
             return
         at += 11 + int.from_bytes(tag[1:], "big") + 4
         yield min(at, window.num_bytes), at > window.num_bytes + 4
+
+
+AVI_NAME = re.compile(rb"[0-9A-Za-z _]{4}")
+AVI_INDEX, AVI_LIST, AVI_PART = b"idx1", b"LIST", b"RIFF"
+AVI_ENTERED = (b"movi", b"rec ")  # lists of frames, whose own sizes are not used
+
+
+def _walk_avi(window) -> Steps:
+    """Walks the chunks, up to the index; a recording that was broken off has none."""
+    at = 0
+    while at + 8 <= window.num_bytes:
+        header = window.read(at, 12)
+        name, size = header[:4], int.from_bytes(header[4:8], "little")
+        if name == AVI_INDEX:
+            return
+        if not AVI_NAME.fullmatch(name):
+            yield math.inf, True  # where the next chunk starts is not known any more
+            return
+        is_entered = name == AVI_PART or (name == AVI_LIST and header[8:] in AVI_ENTERED)
+        at += 12 if is_entered else 8 + size + size % 2
+        yield min(at, window.num_bytes), at > window.num_bytes + 1
 
 
 SYNC = 0x47

@@ -43,7 +43,7 @@ from i3d_tf.video.transforms import resize_short_side, resized_shape
 # start: they are searched by guessed position, or count time from where reading started.
 SEEKABLE_FORMATS = ("mov", "matroska")
 # Formats whose frames have their times by their number: after a loss these are wrong.
-COUNTED_FORMATS = ("ogg", "gif")
+COUNTED_FORMATS = ("avi", "ogg", "gif")
 # Average intervals from one frame to the next that leave room for another between them.
 MIN_GAP = Fraction(3, 2)
 # How many seconds before `start` to seek: further back where the nearest key frame proves unusable.
