@@ -17,7 +17,11 @@ TIME_LIMIT = 120  # seconds, after which whoever waits for the pipe is let go
 NAMES = sorted({path.stem for path in TOOLS.glob("*.py")} - {"__init__", "i3d"})
 
 # Text flags that are not paths, or whose paths are used only after hours, or after a download.
-LATE = {("train_stick_actions", "publish"), ("verify_release", "checkpoint_dir")}
+LATE = {
+    ("train_stick_actions", "publish"),
+    ("verify_release", "checkpoint_dir"),
+    ("transfer", "checkpoint_dir"),
+}
 OTHERS = {
     "base_url", "boundaries", "dataset", "endpoint", "keras_application", "learning_rates", "model",
     "name", "optimizer", "profile_file", "schedule", "split", "stream", "streams", "test_split",
@@ -87,6 +91,7 @@ CASES = [
     ("train", "classes", (*TRAIN, "--workdir=NEW")),
     ("train", "quarantine", (*TRAIN, "--workdir=NEW")),
     ("train_stick_actions", "output_dir", ()),
+    ("transfer", "output_dir", ()),
     ("verify_release", "sample_dir", ()),
 ]
 # Endings by which a path may be told to be of a kind.
