@@ -236,7 +236,7 @@ def for_model(recipe: Recipe, model: str) -> Recipe:
 EPOCHS = 20
 MIN_EPOCHS = 2
 MIN_CLIPS, MAX_CLIPS = 240, 2_400
-EVALUATIONS = 4
+MIN_EVALUATIONS, MAX_EVALUATIONS = 2, 4
 SMALLEST_BATCH = 2
 LARGEST_BATCHES = {FIXED: 8, FULL: 4, SCRATCH: 4}  # of all layers, a clip takes gigabytes
 FINE_TUNING_RATES = {FIXED: 0.01, FULL: 0.001, SCRATCH: 0.01}
@@ -265,7 +265,11 @@ def fit_to_clips(recipe: Recipe, transfer: str, clips: int, replicas: int = 1) -
         shown = max(min(max(EPOCHS * clips, MIN_CLIPS), MAX_CLIPS), MIN_EPOCHS * clips)
         recipe = replace(recipe, steps=math.ceil(shown / (recipe.batch_size * replicas)))
     if "evaluate_every" in derived:
-        recipe = replace(recipe, evaluate_every=math.ceil(recipe.steps / EVALUATIONS))
+        # A test clip is four times as long as a training clip, and a fifth of the videos is tested:
+        # an evaluation takes about as long as showing every training video once.
+        epochs = recipe.steps * recipe.batch_size * replicas // clips
+        evaluations = min(max(MIN_EVALUATIONS, epochs // 2), MAX_EVALUATIONS)
+        recipe = replace(recipe, evaluate_every=math.ceil(recipe.steps / evaluations))
     return recipe
 
 

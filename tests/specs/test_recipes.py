@@ -129,8 +129,9 @@ FINETUNE = RECIPES["finetune"]
         (12, "full", (3, 80, 20, 0.001)),
         (60, "fixed", (8, 150, 38, 0.01)),  # 20 epochs
         (60, "full", (4, 300, 75, 0.001)),
-        (1000, "fixed", (8, 300, 75, 0.01)),  # at most 2,400 clips
-        (10_000, "fixed", (8, 2500, 625, 0.01)),  # but 2 epochs
+        (350, "fixed", (8, 300, 100, 0.01)),  # at most 2,400 clips, and fewer evaluations
+        (1000, "fixed", (8, 300, 150, 0.01)),
+        (10_000, "fixed", (8, 2500, 1250, 0.01)),  # but 2 epochs
     ],
 )
 def test_fit_to_clips_sets_batch_length_and_rate(clips, transfer, expected):
@@ -147,5 +148,5 @@ def test_fit_to_clips_keeps_fields_that_are_not_derived():
     assert fit_to_clips(KINETICS, "full", 60) == KINETICS
     recipe = dataclasses.replace(FINETUNE, steps=7, derived=("evaluate_every",))
     fitted = fit_to_clips(recipe, "fixed", 60)
-    assert (fitted.steps, fitted.evaluate_every) == (7, 2)
+    assert (fitted.steps, fitted.evaluate_every) == (7, 4)
     assert (fitted.batch_size, fitted.learning_rates) == (recipe.batch_size, (0.1,))

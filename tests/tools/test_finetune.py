@@ -71,7 +71,7 @@ def test_train_goes_on_after_the_folder_gained_videos(run_tool, folder):
     command = ("train", "--recipe=finetune", "--data_dir=my_videos")
     status, out, _ = run_tool(*command)
     assert status == 0
-    assert "6 steps of 2 clips, an evaluation every 2" in out
+    assert "6 steps of 2 clips, an evaluation every 3" in out
     before = json.loads((folder / "runs/my_videos/run.json").read_text())
     shutil.copy(folder / "clip.mp4", folder / "my_videos" / "up" / "new.mp4")
     status, out, _ = run_tool(*command, "--steps=8")
