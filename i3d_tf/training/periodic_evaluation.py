@@ -1,5 +1,7 @@
 """The test accuracy of a network between its training steps."""
 
+import operator
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -20,6 +22,7 @@ class PeriodicEvaluation:
         writer: Writer of TensorBoard's events.
         failures: Filled with the videos that could not be read.
         workers: Clips made at once.
+        prefer_later: Whether of states with the same accuracy the later one is the best.
     """
 
     def __init__(
@@ -30,6 +33,7 @@ class PeriodicEvaluation:
         writer: tf.summary.SummaryWriter,
         failures: Failures,
         workers: int | None = None,
+        prefer_later: bool = False,
     ):
         self._forward = forward_function(model)
         self._config = config
@@ -37,6 +41,7 @@ class PeriodicEvaluation:
         self._writer = writer
         self._failures = failures
         self._workers = workers
+        self._is_better = operator.ge if prefer_later else operator.gt
 
     def run(self, step: int):
         """Evaluates the state after a step, which is the newest saved one, if it is not yet.
@@ -50,7 +55,8 @@ class PeriodicEvaluation:
             return
         accuracy, videos = self._accuracy(step)
         print(f"step {step}: test accuracy {accuracy:.1%} of {videos} videos")
-        if all(accuracy > row["test_accuracy"] for row in history if row["step"] < step):
+        before = [row["test_accuracy"] for row in history if row["step"] < step]
+        if all(self._is_better(accuracy, other) for other in before):
             self._workdir.keep_as_best()
         self._workdir.add_history({"step": step, "test_accuracy": accuracy, "test_videos": videos})
         with self._writer.as_default(step):

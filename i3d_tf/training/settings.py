@@ -22,6 +22,8 @@ KEPT_OPTIONS = (
     "deterministic",
     "seed",
 )
+# Fields of a recipe that do not change the training.
+LEFT_OUT = ("description", "derived", "prefer_later")
 VIDEOS, STEPS = "train_videos", "steps"  # the settings that may change
 
 
@@ -114,10 +116,9 @@ def run_settings(
         train_videos: Number of training videos.
         replicas: Devices that share a batch.
     """
-    settings = dataclasses.asdict(recipe)
-    del settings["description"], settings["derived"]
+    fields = dataclasses.asdict(recipe)
     return {
-        **settings,
+        **{name: value for name, value in fields.items() if name not in LEFT_OUT},
         **{name: getattr(options, name) for name in KEPT_OPTIONS},
         "replicas": replicas,
         "class_names": list(class_names),

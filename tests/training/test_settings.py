@@ -27,7 +27,9 @@ def test_run_settings_are_recipe_and_options_that_decide_the_result(tiny_recipe)
         "class_names": ["a", "b"],
         "train_videos": 12,
     }.items() <= settings.items()
-    assert settings.keys().isdisjoint({"description", "derived", "data_dir", "workdir", "workers"})
+    assert settings.keys().isdisjoint(
+        {"description", "derived", "prefer_later", "data_dir", "workdir", "workers"}
+    )
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,57 @@
+"""Evaluations whose accuracies are given."""
+
+from types import SimpleNamespace
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from i3d_tf.data.pipeline import Failures
+from i3d_tf.training import periodic_evaluation
+from i3d_tf.training.periodic_evaluation import PeriodicEvaluation
+
+LABELS = (0, 0, 0, 0)
+
+
+class Run:
+    """A training run that notes the best step in memory."""
+
+    def __init__(self):
+        self.rows, self.best = [], []
+
+    def history(self):
+        return self.rows
+
+    def add_history(self, row):
+        self.rows.append(row)
+
+    def keep_as_best(self):
+        self.best.append(len(self.rows))
+
+    def keep_unreadable(self, reasons):
+        pass
+
+
+@pytest.mark.parametrize(("prefer_later", "best"), [(False, [0, 1, 4]), (True, [0, 1, 2, 4])])
+def test_best_state_among_equals(monkeypatch, tmp_path, prefer_later, best):
+    run = Run()
+    correct = iter((1, 2, 2, 1, 3))  # of four videos
+
+    def compute_logits(*_):
+        count = next(correct)
+        logits = np.eye(2)[[0] * count + [1] * (4 - count)]
+        return logits.astype(np.float32), Failures()
+
+    monkeypatch.setattr(periodic_evaluation, "compute_logits", compute_logits)
+    config = SimpleNamespace(examples=[SimpleNamespace(label=label) for label in LABELS])
+    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(2)])
+    writer = tf.summary.create_file_writer(str(tmp_path))
+    evaluation = PeriodicEvaluation(
+        model, config, run, writer, Failures(), prefer_later=prefer_later
+    )
+    for step in range(1, 6):
+        evaluation.run(step)
+    evaluation.run(5)  # was done already
+    assert [row["test_accuracy"] for row in run.rows] == [0.25, 0.5, 0.5, 0.25, 0.75]
+    assert run.best == best
