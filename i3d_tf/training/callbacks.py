@@ -167,8 +167,9 @@ class StepTime(keras.callbacks.Callback):
         elif self._timed == TIMED_STEPS and not self._is_done:
             self._is_done = True
             seconds = (self._clock() - self._start) / TIMED_STEPS
+            below_progress_bar = "\n" if sys.stdout.isatty() else ""
             print(
-                f"\n{seconds:.2g} s a step: about {format_duration(seconds * self.steps_left)} for "
+                f"{below_progress_bar}{seconds:.2g} s a step: about {format_duration(seconds * self.steps_left)} for "
                 f"the {self.steps_left} steps left, evaluations apart",
                 flush=True,
             )

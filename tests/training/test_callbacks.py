@@ -180,7 +180,7 @@ def test_step_time_prints_once_and_leaves_the_first_step_out(fit, capsys):
     fit([callback])
     fit([callback])  # the next steps, after an evaluation
     out = capsys.readouterr().out
-    assert out == "\n4 s a step: about 7 min for the 96 steps left, evaluations apart\n"
+    assert out == "4 s a step: about 7 min for the 96 steps left, evaluations apart\n"
     assert callback.steps_left == 88
 
 

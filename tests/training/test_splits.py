@@ -5,6 +5,8 @@ import json
 import os
 import shutil
 
+import cv2
+import numpy as np
 import pytest
 
 from i3d_tf.training.settings import TrainOptions
@@ -88,6 +90,15 @@ def test_split_and_derived_fields_stay_when_the_folder_gains_videos(read, data_d
     ]
     anew = read().recipe
     assert anew.steps * anew.batch_size > 3 * first.recipe.steps * first.recipe.batch_size
+
+
+def test_folder_of_pictures_is_a_video(read, data_dir):
+    (data_dir / "up" / "frames").mkdir()
+    for number in range(9):
+        picture = np.full((48, 40, 3), 25 * number, np.uint8)
+        cv2.imwrite(str(data_dir / "up" / "frames" / f"{number}.png"), picture)
+    videos = read()
+    assert "up/frames" in names(videos.train) + names(videos.test)
 
 
 def test_folders_of_splits_are_used(read, squares_dir, tmp_path):
