@@ -168,9 +168,10 @@ class StepTime(keras.callbacks.Callback):
             self._is_done = True
             seconds = (self._clock() - self._start) / TIMED_STEPS
             below_progress_bar = "\n" if sys.stdout.isatty() else ""
+            rest = format_duration(seconds * self.steps_left)
             print(
-                f"{below_progress_bar}{seconds:.2g} s a step: about {format_duration(seconds * self.steps_left)} for "
-                f"the {self.steps_left} steps left, evaluations apart",
+                f"{below_progress_bar}{seconds:.2g} s a step: about {rest} for the "
+                f"{self.steps_left} steps left, evaluations apart",
                 flush=True,
             )
 
