@@ -110,8 +110,8 @@ class Recipe:
             everything from `init`, and "fixed" only the last layer on top of `init`.
         init: Weights to start from, or None.
         freeze_batch_norm: Whether batch norm stays as it is in `init`.
-        prefer_later: Whether of states with the same test accuracy the later one is the best; else
-            it is the first. Few test videos often have the same.
+        keep_last: Whether the last state counts as the best, whatever its test accuracy, which says
+            little where test videos are few.
         derived: Fields that follow from the data and from `transfer`, see `fit_to_clips`; their
             values here are not used.
 
@@ -151,7 +151,7 @@ class Recipe:
     transfer: str = SCRATCH
     init: str | None = None
     freeze_batch_norm: bool = False
-    prefer_later: bool = False
+    keep_last: bool = False
     derived: tuple[str, ...] = ()
 
     def __post_init__(self):
@@ -380,7 +380,7 @@ RECIPES = {
             transfer=FIXED,
             init="rgb_scratch",
             freeze_batch_norm=True,
-            prefer_later=True,
+            keep_last=True,
             derived=(
                 "train_split",
                 "test_split",

@@ -1,7 +1,5 @@
 """The test accuracy of a network between its training steps."""
 
-import operator
-
 import keras
 import numpy as np
 import tensorflow as tf
@@ -22,7 +20,7 @@ class PeriodicEvaluation:
         writer: Writer of TensorBoard's events.
         failures: Filled with the videos that could not be read.
         workers: Clips made at once.
-        prefer_later: Whether of states with the same accuracy the later one is the best.
+        keep_last: Whether the last state is kept as the best, whatever its accuracy.
     """
 
     def __init__(
@@ -33,7 +31,7 @@ class PeriodicEvaluation:
         writer: tf.summary.SummaryWriter,
         failures: Failures,
         workers: int | None = None,
-        prefer_later: bool = False,
+        keep_last: bool = False,
     ):
         self._forward = forward_function(model)
         self._config = config
@@ -41,7 +39,7 @@ class PeriodicEvaluation:
         self._writer = writer
         self._failures = failures
         self._workers = workers
-        self._is_better = operator.ge if prefer_later else operator.gt
+        self._keep_last = keep_last
 
     def run(self, step: int):
         """Evaluates the state after a step, which is the newest saved one, if it is not yet.
@@ -56,7 +54,7 @@ class PeriodicEvaluation:
         accuracy, videos = self._accuracy(step)
         print(f"step {step}: test accuracy {accuracy:.1%} of {videos} videos")
         before = [row["test_accuracy"] for row in history if row["step"] < step]
-        if all(self._is_better(accuracy, other) for other in before):
+        if self._keep_last or all(accuracy > other for other in before):
             self._workdir.keep_as_best()
         self._workdir.add_history({"step": step, "test_accuracy": accuracy, "test_videos": videos})
         with self._writer.as_default(step):

@@ -22,8 +22,8 @@ KEPT_OPTIONS = (
     "deterministic",
     "seed",
 )
-# Fields of a recipe that do not change the training.
-LEFT_OUT = ("description", "derived", "prefer_later")
+# Fields of a recipe that do not change the states of a run.
+LEFT_OUT = ("description", "derived", "keep_last")
 VIDEOS, STEPS = "train_videos", "steps"  # the settings that may change
 
 

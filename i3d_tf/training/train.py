@@ -196,7 +196,7 @@ class _Run:
             self.writer,
             self.failures,
             self.options.workers,
-            recipe.prefer_later,
+            recipe.keep_last,
         )
         step, every = self.start.step, recipe.evaluate_every
         if step and (step % every == 0 or step == recipe.steps):

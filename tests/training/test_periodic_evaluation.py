@@ -33,8 +33,10 @@ class Run:
         pass
 
 
-@pytest.mark.parametrize(("prefer_later", "best"), [(False, [0, 1, 4]), (True, [0, 1, 2, 4])])
-def test_best_state_among_equals(monkeypatch, tmp_path, prefer_later, best):
+@pytest.mark.parametrize(("keep_last", "best"), [(False, [0, 1, 4]), (True, [0, 1, 2, 3, 4])])
+def test_best_state_is_the_first_of_the_highest_accuracy_or_the_last(
+    monkeypatch, tmp_path, keep_last, best
+):
     run = Run()
     correct = iter((1, 2, 2, 1, 3))  # of four videos
 
@@ -47,9 +49,7 @@ def test_best_state_among_equals(monkeypatch, tmp_path, prefer_later, best):
     config = SimpleNamespace(examples=[SimpleNamespace(label=label) for label in LABELS])
     model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(2)])
     writer = tf.summary.create_file_writer(str(tmp_path))
-    evaluation = PeriodicEvaluation(
-        model, config, run, writer, Failures(), prefer_later=prefer_later
-    )
+    evaluation = PeriodicEvaluation(model, config, run, writer, Failures(), keep_last=keep_last)
     for step in range(1, 6):
         evaluation.run(step)
     evaluation.run(5)  # was done already

@@ -28,7 +28,7 @@ def test_run_settings_are_recipe_and_options_that_decide_the_result(tiny_recipe)
         "train_videos": 12,
     }.items() <= settings.items()
     assert settings.keys().isdisjoint(
-        {"description", "derived", "prefer_later", "data_dir", "workdir", "workers"}
+        {"description", "derived", "keep_last", "data_dir", "workdir", "workers"}
     )
 
 
