@@ -26,7 +26,14 @@ def record_errors(path: os.PathLike | str, title: str, remedy: str) -> Iterator[
     """
     try:
         yield
-    except (AttributeError, LookupError, TypeError, ValueError, RecursionError) as error:
+    except (
+        ArithmeticError,
+        AttributeError,
+        LookupError,
+        TypeError,
+        ValueError,
+        RecursionError,
+    ) as error:
         raise ValueError(f"{path}: not {title} ({short_reason(error)}). {remedy}") from error
 
 

@@ -9,6 +9,7 @@ from i3d_tf.specs.validation import (
     check_integer,
     check_number,
     check_positive,
+    is_number,
 )
 
 
@@ -72,3 +73,11 @@ def test_check_fraction_returns_numbers_below_one(value):
 def test_check_fraction_refuses_others(value):
     with pytest.raises(ValueError, match=r"`rate` must be a number in \[0, 1\); received"):
         check_fraction("rate", value)
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [(1, True), (2.5, True), (True, False), (float("inf"), False), (10**400, False), ("1", False)],
+)
+def test_is_number_takes_what_a_float_can_hold(value, expected):
+    assert is_number(value) is expected
