@@ -9,6 +9,7 @@ import numpy as np
 from i3d_tf.video.limits import MAX_DIFFERENCE, MAX_STRETCH
 
 MAX_TIME_SCALE = 2**31
+UNKNOWN = (0, 2**32 - 1, 2**64 - 1)  # durations
 MAX_BOXES = 10_000  # on one level; a file has far fewer
 MAX_TABLE_BYTES = 2**27  # of a list of times: those of 16 million frames that all differ
 
@@ -35,8 +36,14 @@ def _check_movie(file, start, end, track_id):
         return None  # the frames of a fragmented file have their times beside them
     for name, *place in boxes:
         if name == b"trak" and _track_id(file, *place) == track_id:
-            return _check_track(file, *place)
+            return _check_track(file, *place, _movie_time_scale(file, boxes))
     return None
+
+
+def _movie_time_scale(file, boxes):
+    """Returns in how many units a second has the durations outside of `mdia`; 0 if unknown."""
+    header = next((place for name, *place in boxes if name == b"mvhd"), None)
+    return _number(file, header, (12, 4), (20, 4)) if header else 0
 
 
 def _track_id(file, start, end):
@@ -44,7 +51,7 @@ def _track_id(file, start, end):
     return header and _number(file, header, (12, 4), (20, 4))
 
 
-def _check_track(file, start, end):
+def _check_track(file, start, end, movie_time_scale):
     media = _child(file, start, end, b"mdia")
     header = media and _child(file, *media, b"mdhd")
     tables = media
@@ -60,9 +67,13 @@ def _check_track(file, start, end):
         return None
     if not 0 < time_scale < MAX_TIME_SCALE:  # FFmpeg would take 1
         return f"its header says that a second has {time_scale} units of time"
-    if not duration or duration in (2**32 - 1, 2**64 - 1):
-        return None  # not known when the header was written
     stated = Fraction(duration, time_scale)
+    if duration in UNKNOWN:  # when the header was written
+        track_header = _child(file, start, end, b"tkhd")
+        duration = _number(file, track_header, (20, 4), (28, 8)) if track_header else 0
+        if duration in UNKNOWN or not movie_time_scale:
+            return None
+        stated = Fraction(duration, movie_time_scale)
     to_end = Fraction(int(counts @ intervals), time_scale)
     last = np.flatnonzero(counts)[-1]
     to_last = to_end - Fraction(int(intervals[last]), time_scale)
@@ -96,7 +107,7 @@ def _number(file, box, short, long):
     """Returns a number of a box, whose (offset, size) depends on the version of the box."""
     start, end = box
     file.seek(start)
-    content = file.read(min(end - start, 32))
+    content = file.read(min(end - start, 36))
     offset, size = long if content[:1] == b"\1" else short
     return int.from_bytes(content[offset : offset + size], "big")
 

@@ -420,7 +420,9 @@ def check_files(case, name, out, expected, is_finished):
 def check_status(case, name, run):
     """Checks that the second run of a job did all of it."""
     check_no_traceback(case, run)
-    if run.status != EXPECTED_STATUS.get(name, 0):
+    # The first may have finished just before it was killed, and `export` replaces nothing.
+    is_there = name == "export" and "exists already" in str(run.err[-1:])
+    if run.status != EXPECTED_STATUS.get(name, 0) and not is_there:
         case.found(WRONG, f"the second run ended with {run.status}: {run.err[-2:]}")
 
 

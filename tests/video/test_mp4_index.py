@@ -109,3 +109,15 @@ def test_find_contradiction_reads_no_more_than_there_is(video, monkeypatch):
     assert contradiction(video[:at] + b"\xff\xff\xff\xff" + video[at + 4 :]) is None
     monkeypatch.setattr(mp4_index, "MAX_BOXES", 1)  # the index is not the first box
     assert contradiction(video[:at] + bytes(4) + video[at + 4 :]) is None
+
+
+def test_find_contradiction_of_a_track_whose_own_duration_is_unknown(video):
+    at = video.index(b"mdhd") + 16  # after name, version, flags and two dates
+    unknown = video[: at + 4] + bytes(4) + video[at + 8 :]
+    assert contradiction(unknown) is None
+    # Two units a second, of 512 a frame: 40 frames for hours, and the track's header says 1.6 s.
+    changed = video[:at] + (2).to_bytes(4, "big") + bytes(4) + video[at + 8 :]
+    assert contradiction(changed) == (
+        "its time stamps contradict its header: 40 frames in 9984 s by the time stamps, 1.6 s by "
+        "the header"
+    )
