@@ -107,6 +107,9 @@ class Ends(Kind):
             self._end(case, child, end, error)
         finally:
             child.end()
+        from i3d_tf.system.files import remove_abandoned
+
+        remove_abandoned(out)  # a signal may come while they are being removed: the next start
         if hidden := hidden_below(out):
             case.found(WRONG, f"hidden files are left: {hidden[:3]}")
 
