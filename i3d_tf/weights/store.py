@@ -12,8 +12,9 @@ from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from i3d_tf.specs.labels import LABEL_SETS
 from i3d_tf.specs.releases import RELEASES
-from i3d_tf.specs.validation import check_positive
+from i3d_tf.specs.validation import check_choice, check_positive
 from i3d_tf.system.cache import cache_dir
 from i3d_tf.system.files import atomic_write, check_target, ensure_disk_space, folder_lock, sha256
 from i3d_tf.system.records import get_list, get_value, of_kind, read_json_object, record_errors
@@ -137,7 +138,9 @@ def _check_row(manifest, name, row):
         title = f"a manifest: its row of {name!r} is damaged"
         with record_errors(manifest, title, "Fix or delete it."):
             labels = row.get("labels")
-            if not (labels is None or isinstance(labels, str)):
+            if isinstance(labels, str):
+                check_choice("labels", labels, LABEL_SETS)
+            elif labels is not None:
                 get_list(row, "labels", str)
             of_kind(row.get("architecture", ""), "architecture", str)
             of_kind(row.get("protocol", {}), "protocol", dict)

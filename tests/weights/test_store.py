@@ -291,6 +291,7 @@ def test_save_weights_keeps_a_file_without_a_row(directory):
     "row",
     [
         {"labels": 5},
+        {"labels": "kinetics"},
         {"labels": [{}] * 12},
         {"architecture": [1]},
         {"width_multiplier": "1"},
