@@ -11,7 +11,13 @@ import sys
 from absl import app, flags
 
 from i3d_tf.specs.streams import FLOW_ENGINES, FLOW_ROUNDINGS, FRAME_RATE, SHORT_SIDE
-from i3d_tf.system.console import FORMER_FLAGS, one_line_errors, print_lines, quiet_tensorflow
+from i3d_tf.system.console import (
+    FOLDER_RATE_HELP,
+    FORMER_FLAGS,
+    one_line_errors,
+    print_lines,
+    quiet_tensorflow,
+)
 
 _FLOW_DIR = flags.DEFINE_string("flow_dir", None, "Folder of the flow files.", required=True)
 _DATA_DIR = flags.DEFINE_string(
@@ -28,9 +34,7 @@ _PRESET = flags.DEFINE_enum(
     "preset", "default", ("default", "fast"), "Parameters: OpenCV's, or faster and less exact."
 )
 _FRAME_RATE = flags.DEFINE_float("frame_rate", FRAME_RATE, "Frames per second after resampling.")
-_FOLDER_RATE = flags.DEFINE_float(
-    "folder_rate", None, "Frames per second of folders of pictures. Default: 25."
-)
+_FOLDER_RATE = flags.DEFINE_float("folder_rate", None, FOLDER_RATE_HELP)
 _SHORT_SIDE = flags.DEFINE_integer("short_side", SHORT_SIDE, "Pixels after resizing.")
 _ROUNDING = flags.DEFINE_enum(
     "rounding",

@@ -16,6 +16,8 @@ from i3d_tf.specs.streams import FLOW_ENGINES, FLOW_ROUNDINGS, STREAM_CHOICES
 from i3d_tf.system.console import (
     CHECKPOINT_DIR_HELP,
     CHECKPOINT_HELP,
+    FED_ROUNDING_HELP,
+    FOLDER_RATE_HELP,
     FORMER_FLAGS,
     one_line_errors,
     print_lines,
@@ -51,15 +53,8 @@ _CHECKPOINT_DIR = flags.DEFINE_string("checkpoint_dir", None, CHECKPOINT_DIR_HEL
 _FLOW_ENGINE = flags.DEFINE_enum(
     "flow_engine", "auto", FLOW_ENGINES, "Engine that computes optical flow."
 )
-_FLOW_ROUNDING = flags.DEFINE_enum(
-    "flow_rounding",
-    None,
-    FLOW_ROUNDINGS,
-    "Give flow as if it had been stored in 8 bits; deepmind is what the releases were trained on.",
-)
-_FOLDER_RATE = flags.DEFINE_float(
-    "folder_rate", None, "Frames per second of folders of pictures. Default: 25."
-)
+_FLOW_ROUNDING = flags.DEFINE_enum("flow_rounding", None, FLOW_ROUNDINGS, FED_ROUNDING_HELP)
+_FOLDER_RATE = flags.DEFINE_float("folder_rate", None, FOLDER_RATE_HELP)
 _FLOW_DIR = flags.DEFINE_string("flow_dir", None, "Folder of flow files from compute_flow.py.")
 _PRECISION = flags.DEFINE_enum(
     "precision", "float32", ("float32", "bfloat16"), "Precision of the networks."

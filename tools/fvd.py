@@ -21,6 +21,7 @@ from absl import app, flags
 from i3d_tf.system.console import (
     CHECKPOINT_DIR_HELP,
     CHECKPOINT_HELP,
+    FOLDER_RATE_HELP,
     FORMER_FLAGS,
     one_line_errors,
     print_lines,
@@ -55,9 +56,7 @@ _FRAMES = flags.DEFINE_integer(
 _FRAME_RATE = flags.DEFINE_float(
     "frame_rate", None, "Frames per second after resampling. Default: no resampling."
 )
-_FOLDER_RATE = flags.DEFINE_float(
-    "folder_rate", None, "Frames per second of folders of pictures. Default: 25."
-)
+_FOLDER_RATE = flags.DEFINE_float("folder_rate", None, FOLDER_RATE_HELP)
 _FRAME_STEP = flags.DEFINE_integer("frame_step", None, "Take every n-th frame. Default: 1.")
 _CLIPS = flags.DEFINE_enum(
     "clips", None, ("first", "random", "sliding"), "Frames of a video that make its clips."

@@ -16,6 +16,8 @@ from i3d_tf.specs.streams import FLOW_ENGINES, FLOW_ROUNDINGS, STREAM_CHOICES
 from i3d_tf.system.console import (
     CHECKPOINT_DIR_HELP,
     CHECKPOINT_HELP,
+    FED_ROUNDING_HELP,
+    FOLDER_RATE_HELP,
     FORMER_FLAGS,
     one_line_errors,
     quiet_tensorflow,
@@ -50,18 +52,11 @@ _JSON = flags.DEFINE_bool("json", False, "Print one JSON record a line instead o
 _FLOW_ENGINE = flags.DEFINE_enum(
     "flow_engine", "auto", FLOW_ENGINES, "Engine that computes optical flow, for flow and joint."
 )
-_FLOW_ROUNDING = flags.DEFINE_enum(
-    "flow_rounding",
-    None,
-    FLOW_ROUNDINGS,
-    "Give flow as if it had been stored in 8 bits; deepmind is what the releases were trained on.",
-)
+_FLOW_ROUNDING = flags.DEFINE_enum("flow_rounding", None, FLOW_ROUNDINGS, FED_ROUNDING_HELP)
 _PRECISION = flags.DEFINE_enum(
     "precision", "float32", ("float32", "bfloat16"), "Precision of the networks."
 )
-_FOLDER_RATE = flags.DEFINE_float(
-    "folder_rate", None, "Frames per second of folders of pictures. Default: 25."
-)
+_FOLDER_RATE = flags.DEFINE_float("folder_rate", None, FOLDER_RATE_HELP)
 _WINDOW = flags.DEFINE_integer(
     "window", None, "Frames: predict for the whole video and for every window of it.", lower_bound=1
 )

@@ -18,6 +18,8 @@ from i3d_tf.specs.streams import FLOW_ENGINES, FLOW_ROUNDINGS
 from i3d_tf.system.console import (
     CHECKPOINT_DIR_HELP,
     CHECKPOINT_HELP,
+    FOLDER_RATE_HELP,
+    STORED_ROUNDING_HELP,
     one_line_errors,
     print_lines,
     quiet_tensorflow,
@@ -37,15 +39,8 @@ _FLOW_DIR = flags.DEFINE_string(
 _FLOW_ENGINE = flags.DEFINE_enum(
     "flow_engine", "auto", FLOW_ENGINES, "Engine that computes missing flow."
 )
-_FOLDER_RATE = flags.DEFINE_float(
-    "folder_rate", None, "Frames per second of folders of pictures. Default: 25."
-)
-_FLOW_ROUNDING = flags.DEFINE_enum(
-    "flow_rounding",
-    None,
-    FLOW_ROUNDINGS,
-    "Rounding of flow files; deepmind is what the releases were trained on. Default: nearest.",
-)
+_FOLDER_RATE = flags.DEFINE_float("folder_rate", None, FOLDER_RATE_HELP)
+_FLOW_ROUNDING = flags.DEFINE_enum("flow_rounding", None, FLOW_ROUNDINGS, STORED_ROUNDING_HELP)
 _TRANSFER = flags.DEFINE_enum(
     "transfer",
     None,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from i3d_tf.flow.compute_files import compute_flow_files
 from i3d_tf.flow.engines import ALGORITHMS, choose_engine
-from i3d_tf.flow.flow_file import FlowFile
+from i3d_tf.flow.flow_file import StoredFlow
 from i3d_tf.flow.flow_folder import FlowFolder, find_flow, open_flow
 from i3d_tf.specs.protocol import Protocol
 from i3d_tf.system.console import print_lines
@@ -93,7 +93,7 @@ class FlowStore:
         self.failures |= dict(report.failed)
         print_lines(f"{self._flow_dir}: {report.computed} computed, {len(report.failed)} failed")
 
-    def open(self, video: str) -> FlowFile | FlowFolder:
+    def open(self, video: str) -> StoredFlow:
         """Opens the flow of a video.
 
         Raises:

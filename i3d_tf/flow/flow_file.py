@@ -192,11 +192,11 @@ def _unpacking(path, stored, wanted):
     return wanted
 
 
-class FlowFile:
-    """The flow of a video. No file is kept open, so it can be shared among threads and processes.
+class StoredFlow:
+    """The flow of a video in 8-bit codes, of which any window can be read.
 
     Attributes:
-        path: The file.
+        path: The file or folder.
         metadata: Its metadata, see `flow_metadata` and `write_flow_file`.
         rounding: How its codes are unpacked, see `open_flow_file`.
         frames: T.
@@ -210,14 +210,6 @@ class FlowFile:
     frames: int
     height: int
     width: int
-
-    def __init__(self, path: str, metadata: dict[str, Any], rounding: str | None = None):
-        self.path = path
-        self.metadata = metadata
-        self.rounding = rounding or metadata["rounding"]
-        self.frames = metadata["frames"]
-        self.height = metadata["height"]
-        self.width = metadata["width"]
 
     def read(self, start: int = 0, stop: int | None = None) -> np.ndarray:
         """Reads a window of the flow.
@@ -250,7 +242,40 @@ class FlowFile:
             VideoError: See `read`.
         """
         stop = self.frames if stop is None else stop
-        shape = check_window(self, start, stop)
+        if not 0 <= start < stop <= self.frames:
+            raise ValueError(
+                f"`start` and `stop` must be 0 <= start < stop <= {self.frames} for {self.path}; "
+                f"received {start!r} and {stop!r}."
+            )
+        shape = (stop - start, self.height, self.width, 2)
+        if 5 * np.prod(shape, dtype=object) > MAX_BYTES:  # as codes and as float32
+            raise ValueError(
+                f"`stop` - `start` must be smaller for frames of {self.height} x {self.width}, to "
+                f"stay within {MAX_BYTES / 2**30:g} GiB; received {start!r} and {stop!r}."
+            )
+        return self._read_codes(start, stop)
+
+    def _read_codes(self, start: int, stop: int) -> np.ndarray:
+        """Reads the codes of a window that is within the video and not too large."""
+        raise NotImplementedError
+
+
+class FlowFile(StoredFlow):
+    """The flow of a video in a file, which is not kept open.
+
+    So it can be shared among threads and processes.
+    """
+
+    def __init__(self, path: str, metadata: dict[str, Any], rounding: str | None = None):
+        self.path = path
+        self.metadata = metadata
+        self.rounding = rounding or metadata["rounding"]
+        self.frames = metadata["frames"]
+        self.height = metadata["height"]
+        self.width = metadata["width"]
+
+    def _read_codes(self, start, stop):
+        shape = (stop - start, self.height, self.width, 2)
         with _open_archive(self.path) as archive:
             pictures = (self._picture(archive, index) for index in range(start, stop))
             first = next(pictures)
@@ -283,31 +308,6 @@ class FlowFile:
         if picture is None or picture.shape != (2 * self.height, self.width):
             raise VideoError(self.path, f"{name} is damaged")
         return picture
-
-
-def check_window(flow: Any, start: int, stop: int) -> tuple[int, int, int, int]:
-    """Checks a window of stored flow; returns its shape (T, H, W, 2).
-
-    Args:
-        flow: What has the flow: its path, frames, height and width.
-        start: See `FlowFile.read`.
-        stop: See `FlowFile.read`.
-
-    Raises:
-        ValueError: See `FlowFile.read`.
-    """
-    if not 0 <= start < stop <= flow.frames:
-        raise ValueError(
-            f"`start` and `stop` must be 0 <= start < stop <= {flow.frames} for {flow.path}; "
-            f"received {start!r} and {stop!r}."
-        )
-    shape = (stop - start, flow.height, flow.width, 2)
-    if 5 * np.prod(shape, dtype=object) > MAX_BYTES:  # as codes and as float32
-        raise ValueError(
-            f"`stop` - `start` must be smaller for frames of {flow.height} x {flow.width}, to stay "
-            f"within {MAX_BYTES / 2**30:g} GiB; received {start!r} and {stop!r}."
-        )
-    return shape
 
 
 @contextlib.contextmanager

@@ -8,12 +8,10 @@ the one of `i3d_tf.video.frame_folder`.
 import os
 import re
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from i3d_tf.flow.flow_file import SUFFIX, FlowFile, check_window, flow_path, open_flow_file
-from i3d_tf.flow.quantize import dequantize
+from i3d_tf.flow.flow_file import SUFFIX, StoredFlow, flow_path, open_flow_file
 from i3d_tf.video.errors import VideoError, reason_of
 from i3d_tf.video.frame_folder import folder_rate, read_picture
 from i3d_tf.video.limits import MAX_FRAMES
@@ -22,26 +20,11 @@ UNKNOWN = "unknown"  # algorithm and engine
 _NAME = re.compile(r"flow_([xy])_?([0-9]{1,18})\.(jpg|jpeg|png)", re.IGNORECASE)
 
 
-class FlowFolder:
-    """The flow of a video in a folder of pictures; it has the methods of `FlowFile`.
+class FlowFolder(StoredFlow):
+    """The flow of a video in a folder of pictures.
 
-    The last flow counts twice, as in a flow file: between T frames there are T - 1 pictures.
-
-    Attributes:
-        path: The folder.
-        metadata: As far as a folder has them, see `i3d_tf.flow.metadata.flow_metadata`.
-        rounding: How its codes are unpacked.
-        frames: T, one more than there are pictures.
-        height: H, pixels.
-        width: W, pixels.
+    The last flow counts twice, as in a flow file: T frames have T - 1 pictures.
     """
-
-    path: str
-    metadata: dict[str, Any]
-    rounding: str
-    frames: int
-    height: int
-    width: int
 
     def __init__(self, path: str | os.PathLike, rounding: str | None = None):
         """Lists the pictures, and reads the first one.
@@ -66,14 +49,7 @@ class FlowFolder:
             "rounding": self.rounding,
         }
 
-    def read(self, start: int = 0, stop: int | None = None) -> np.ndarray:
-        """Reads a window of the flow; see `FlowFile.read`."""
-        return dequantize(self.codes(start, stop), self.rounding)
-
-    def codes(self, start: int = 0, stop: int | None = None) -> np.ndarray:
-        """Reads a window of the 8-bit codes; see `FlowFile.codes`."""
-        stop = self.frames if stop is None else stop
-        check_window(self, start, stop)
+    def _read_codes(self, start, stop):
         codes = np.empty((stop - start, self.height, self.width, 2), np.uint8)
         for target, index in zip(codes, range(start, stop), strict=True):
             target[...] = self._read(min(index, self.frames - 2))
@@ -122,7 +98,7 @@ def find_flow(
     return folder if not path.exists() and is_flow_folder(folder) else path
 
 
-def open_flow(path: str | os.PathLike, rounding: str | None = None) -> FlowFile | FlowFolder:
+def open_flow(path: str | os.PathLike, rounding: str | None = None) -> StoredFlow:
     """Opens a flow file or a folder of pictures of flow.
 
     Args:

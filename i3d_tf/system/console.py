@@ -192,6 +192,13 @@ def progress_bar(unit=""):
 # A module name that absl's --help leaves out: flags of former versions still work, unlisted.
 FORMER_FLAGS = "former spellings"
 CHECKPOINT_HELP = "a release or another known name, a run's folder, or a .keras file"
+FOLDER_RATE_HELP = "Frames per second of folders of pictures. Default: 25."
+STORED_ROUNDING_HELP = (
+    "Rounding of flow files; deepmind is what the releases were trained on. Default: nearest."
+)
+FED_ROUNDING_HELP = (
+    "Give flow as if it had been stored in 8 bits; deepmind is what the releases were trained on."
+)
 CHECKPOINT_DIR_HELP = "Folder in which names are looked up before the cache and those that ship."
 
 
