@@ -10,10 +10,12 @@ from i3d_tf.data.example import VideoExample
 from i3d_tf.data.flow_store import FlowStore
 from i3d_tf.data.views import View
 from i3d_tf.specs.protocol import Protocol
+from i3d_tf.specs.streams import FRAME_RATE
 from i3d_tf.system.console import progress_bar
 from i3d_tf.video import decode
 from i3d_tf.video.decode import read_clip
 from i3d_tf.video.errors import VideoError
+from i3d_tf.video.frame_folder import folder_rate
 from i3d_tf.video.limits import MAX_FRAMES
 from i3d_tf.video.probe import probe
 from i3d_tf.video.transforms import change_colours, crop, flip, resize_short_side
@@ -70,6 +72,12 @@ _decoded_frames = lru_cache(maxsize=1 << 17)(decode.count_frames)
 @lru_cache(maxsize=1 << 17)
 def _duration(path):
     return probe(path).duration
+
+
+def unusual_folder_rate() -> float | None:
+    """Returns the frame rate of folders of pictures; None where it is the usual 25."""
+    rate = float(folder_rate())
+    return None if rate == FRAME_RATE else rate
 
 
 def load_rgb(example: VideoExample, view: View, protocol: Protocol) -> np.ndarray:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from i3d_tf.data.clips import unusual_folder_rate
 from i3d_tf.specs.recipes import SCRATCH, Recipe
 from i3d_tf.specs.releases import RELEASES
 
@@ -121,6 +122,7 @@ def run_settings(
         **{name: value for name, value in fields.items() if name not in LEFT_OUT},
         **{name: getattr(options, name) for name in KEPT_OPTIONS},
         "replicas": replicas,
+        "folder_rate": unusual_folder_rate(),
         "class_names": list(class_names),
         VIDEOS: train_videos,
     }

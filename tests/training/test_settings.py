@@ -32,6 +32,16 @@ def test_run_settings_are_recipe_and_options_that_decide_the_result(tiny_recipe)
     )
 
 
+def test_settings_have_the_rate_of_folders_where_it_is_unusual(monkeypatch, tiny_recipe):
+    options = TrainOptions(data_dir="data", workdir="run")
+    assert run_settings(tiny_recipe, options, ["a"], 1, 1)["folder_rate"] is None
+    monkeypatch.setenv("I3D_TF_FOLDER_RATE", "30")
+    settings = run_settings(tiny_recipe, options, ["a"], 1, 1)
+    assert settings["folder_rate"] == 30
+    with pytest.raises(ValueError, match=r"folder_rate=None, not 30\.0\. Name another"):
+        changed_settings("run", {**settings, "folder_rate": None}, settings, 0)
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
