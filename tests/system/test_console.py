@@ -87,10 +87,12 @@ def test_one_line_errors_does_not_lose_a_signal_in_a_finalizer(capsys, monkeypat
     def finalize():
         Finalized()
         threading.Event().wait(60)  # the signal comes again
+        went_on.append(True)
 
-    before = sys.unraisablehook
+    went_on, before = [], sys.unraisablehook
     with pytest.raises(SystemExit) as stop, one_line_errors():
         finalize()
+    assert went_on == []
     assert stop.value.code == status
     assert capsys.readouterr() == ("", "Stopped; what was finished is kept.\n")
     assert sys.unraisablehook is before
