@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 
+from i3d_tf.system.signals import stop_signals_deferred
 from i3d_tf.system.worker_pool import processor_count
 
 POLL_SECONDS = 0.005  # between two looks whether the queue has room; it cannot be waited for
@@ -98,9 +99,10 @@ class _Threads:
         self._running = len(self._threads)
 
     def start(self):
-        _ALIVE.add(self)
-        for thread in self._threads:
-            thread.start()
+        with stop_signals_deferred():
+            _ALIVE.add(self)
+            for thread in self._threads:
+                thread.start()
 
     def stop(self):
         """Tells the threads to end; can be called anywhere, also by the garbage collector."""
@@ -109,7 +111,9 @@ class _Threads:
     def join(self, deadline):
         """Waits for the threads until a time of `time.monotonic`."""
         for thread in self._threads:
-            thread.join(max(0.0, deadline - time.monotonic()))
+            while thread.is_alive() and (seconds := deadline - time.monotonic()) > 0:
+                with contextlib.suppress(KeyboardInterrupt):  # one more Ctrl-C: it ends anyway
+                    thread.join(seconds)
 
     def _work(self):
         try:
@@ -182,6 +186,5 @@ def _stop_all():
     for threads in alive:
         threads.stop()
     deadline = time.monotonic() + END_SECONDS
-    with contextlib.suppress(KeyboardInterrupt):
-        for threads in alive:
-            threads.join(deadline)
+    for threads in alive:
+        threads.join(deadline)

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from i3d_tf.system.signals import stop_signals_deferred
+
 POLL_SECONDS = 0.1  # between two looks whether the consumer has stopped
 
 
@@ -26,12 +28,14 @@ def prefetch(items: Iterable, size: int) -> Iterator[Iterator]:
     buffer: queue.Queue[tuple[Any, BaseException | None]] = queue.Queue(size)
     stopped = threading.Event()
     thread = threading.Thread(target=_fill, args=(items, buffer, stopped), daemon=True)
-    thread.start()
     try:
+        with stop_signals_deferred():
+            thread.start()
         yield _drain(buffer)
     finally:
         stopped.set()
-        thread.join()
+        if thread.is_alive():
+            thread.join()
 
 
 class _End:

@@ -12,10 +12,11 @@ from multiprocessing import resource_tracker
 from multiprocessing.connection import wait
 from typing import Any
 
+from i3d_tf.system.signals import STOP_SIGNALS, stop_signals_deferred
+
 MAX_PROCESSES = 1024
 ATTEMPTS = 2  # a process may be killed by chance once
 DEATHS = (EOFError, ConnectionError)  # what a pipe raises when there is nobody at its other end
-STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 def processor_count() -> int:
@@ -146,7 +147,7 @@ class _Worker:
             target=_work, args=(function, other_end, grace > 0), daemon=daemon
         )
         try:
-            with _stop_signals_deferred():
+            with _uninterrupted_start():
                 self._process.start()
             other_end.close()
             self.connection.recv()
@@ -180,7 +181,7 @@ class _Worker:
 
 
 @contextlib.contextmanager
-def _stop_signals_deferred():
+def _uninterrupted_start():
     """Lets signals wait until a process is started, in this process and in the new one.
 
     A terminal sends Ctrl-C to every process. It must meet neither the new one in the middle of the
@@ -188,27 +189,16 @@ def _stop_signals_deferred():
     new process needs has been sent. A block alone does not help here: a thread without it, such as
     a library's, may take the signal, and Python's handler then runs in the main thread.
     """
-    received = []
-    handlers = {}
-    if threading.current_thread() is threading.main_thread():
-        handlers = {
-            number: signal.signal(number, lambda number, _: received.append(number))
-            for number in STOP_SIGNALS
-            if signal.getsignal(number) is not None  # None: not set by Python, nor to be restored
-        }
     has_masks = hasattr(signal, "pthread_sigmask")  # not on Windows
     if has_masks:  # the first start would start this process, too, which ends by lifting the block
         resource_tracker.ensure_running()
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS) if has_masks else None
-    try:
-        yield
-    finally:
-        if has_masks:
-            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
-        for number in received:
-            signal.raise_signal(number)
+    with stop_signals_deferred():
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS) if has_masks else None
+        try:
+            yield
+        finally:
+            if has_masks:
+                signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
 def _work(function, connection, own_group):

@@ -162,6 +162,27 @@ def test_interpreter_ends_while_elements_are_being_made(end, status, last):
     assert last in done.stderr.strip().split("\n")[-1]
 
 
+INTERRUPTED_START = """
+import os, signal, threading
+start = threading.Thread.start
+def start_and_stop(thread):
+    os.kill(os.getpid(), signal.SIGINT)
+    start(thread)
+    os.kill(os.getpid(), signal.SIGINT)
+threading.Thread.start = start_and_stop
+"""
+
+
+def test_start_of_threads_is_not_interrupted():
+    program = INTERRUPTED_START + PROGRAM % "" + "\nprint('not reached')"
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False)
+    assert done.returncode in (-2, 130), done.stderr
+    assert done.stderr.strip().endswith("KeyboardInterrupt")
+    assert done.stderr.count("Traceback") == 1
+    assert done.stdout == ""
+
+
 TWO_REPLICAS = """
 import sys, time
 import numpy as np, tensorflow as tf
