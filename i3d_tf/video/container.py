@@ -12,7 +12,7 @@ import av
 from av.stream import Disposition
 
 from i3d_tf.system.files import open_regular
-from i3d_tf.video.container_check import ContainerCheck, start_check
+from i3d_tf.video.container_check import ContainerCheck, has_reached_end, start_check
 from i3d_tf.video.errors import VideoError, reason_of
 from i3d_tf.video.limits import (
     MAX_BYTES,
@@ -63,6 +63,8 @@ class VideoContainer:
         num_bytes: Size of the file.
         stated_end: End of the video by the file's header, in seconds on its own clock; None where
             it does not say.
+        indexed_end: Time stamp of the last packet in the file's index of all packets, in the
+            stream's units; None where it has no such index.
         longest_pause: Seconds for which one frame may be shown, see `i3d_tf.video.limits`.
     """
 
@@ -72,6 +74,7 @@ class VideoContainer:
     is_strict: bool
     num_bytes: int
     stated_end: Fraction | None
+    indexed_end: int | None
     longest_pause: float
 
     def __init__(self, path: str, file: BinaryIO):
@@ -91,6 +94,7 @@ class VideoContainer:
         self.num_bytes = file.seek(0, io.SEEK_END)
         self._open()
         self.stated_end = _stated_end(self.av_container, self.stream)
+        self.indexed_end = _indexed_end(self.av_container, self.stream)
         self.longest_pause = float(MAX_FRAME_SECONDS)
         if self.av_container.format.name.startswith("mov"):
             self._check_time_stamps()
@@ -133,6 +137,10 @@ class VideoContainer:
         """
         start = 0 if self._is_at_start else packet.pos or 0
         return start_check(self._file, self.av_container.format.name, self.stream.id, start)
+
+    def has_reached_end(self) -> bool:
+        """Returns whether the file is as long as its structure says, where that can be known."""
+        return has_reached_end(self._file, self.av_container.format.name)
 
     def _check_time_stamps(self):
         position = self._file.tell()
@@ -277,6 +285,13 @@ def _stated_end(av_container, stream):
     return None  # other formats have no header that knows
 
 
+def _indexed_end(av_container, stream):
+    # Taken when the file is opened: FFmpeg makes an index of its own while it reads.
+    if av_container.format.name.startswith(("mov", "avi")) and len(stream.index_entries):
+        return stream.index_entries[-1].timestamp
+    return None
+
+
 def _choose_decoder(stream, is_strict):
     options = {"max_pixels": str(MAX_PIXELS)}
     if is_strict:
@@ -304,6 +319,7 @@ class Demuxer:
         self.is_damaged = False
         self._container = container
         self._broken = False
+        self._latest_stamp: int | None = None  # of decoding, of the video
         # Of each stream, in its own ticks, which are faster than fractions.
         self._ends: dict[int, int] = {}
 
@@ -320,6 +336,8 @@ class Demuxer:
                 self._note_end(packet)
                 if packet.stream_index != stream_index or not packet.size:
                     continue  # an empty packet would tell the decoder that the video is over
+                if packet.dts is not None:
+                    self._latest_stamp = packet.dts
                 self.is_damaged = False
                 if check is not None and packet.pos is not None:
                     self.is_damaged = check.is_damaged(packet.pos, packet.pos + packet.size)
@@ -346,10 +364,27 @@ class Demuxer:
 
     def ended_early(self) -> bool:
         """Returns whether the file ended early; valid after the last packet."""
+        return self._broken or (self._misses_time() and not self._is_whole())
+
+    def missing_seconds(self) -> float:
+        """Returns by how much the header promises more than came, though nothing of it is missing.
+
+        Valid after the last packet; 0 where the header is right.
+        """
+        if self._broken or not self._misses_time() or not self._is_whole():
+            return 0.0
+        return float(self._container.stated_end - self._seconds_seen())
+
+    def _misses_time(self):
         seen, stated = self._seconds_seen(), self._container.stated_end
-        return self._broken or (
-            stated is not None and seen is not None and seen < stated - END_TOLERANCE
-        )
+        return stated is not None and seen is not None and seen < stated - END_TOLERANCE
+
+    def _is_whole(self):
+        """Returns whether every packet that the file has came, whatever its header says."""
+        container = self._container
+        if container.indexed_end is not None:
+            return self._latest_stamp is not None and self._latest_stamp >= container.indexed_end
+        return container.has_reached_end()
 
     def _note_end(self, packet):
         stamp = packet.pts if packet.pts is not None else packet.dts

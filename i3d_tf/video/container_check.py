@@ -139,6 +139,21 @@ class _FileWindow:
             self._file.seek(position)
 
 
+def has_reached_end(file: BinaryIO, format_name: str) -> bool:
+    """Returns whether a file says how long it is, and is as long.
+
+    Args:
+        file: The file, whose position stays as it is.
+        format_name: FFmpeg's name of the format; of most formats it cannot be known.
+    """
+    if not format_name.startswith("matroska"):
+        return False
+    window = _FileWindow(file)
+    head = _read_element(window, 0)
+    segment = None if head is None or head.end == math.inf else _read_element(window, head.end)
+    return segment is not None and segment.end <= window.num_bytes
+
+
 EBML_HEADER, SEGMENT, CLUSTER = b"\x1a\x45\xdf\xa3", b"\x18\x53\x80\x67", b"\x1f\x43\xb6\x75"
 CRC_32, VOID, BLOCK_GROUP, SIMPLE_BLOCK = b"\xbf", b"\xec", b"\xa0", b"\xa3"
 SEGMENT_CHILDREN = {  # index, metadata, tracks, clusters, cues, attachments, chapters, tags

@@ -8,16 +8,15 @@ import contextlib
 import itertools
 import math
 import os
+import warnings
 from collections.abc import Callable, Iterator
 from fractions import Fraction
-from typing import NamedTuple
 
 import av
 import numpy as np
 
 from i3d_tf.specs.streams import FRAME_RATE, SHORT_SIDE
 from i3d_tf.video.container import (
-    DEFAULT_FRAME_RATE,
     Demuxer,
     PathOrBytes,
     VideoContainer,
@@ -27,16 +26,13 @@ from i3d_tf.video.container import (
 from i3d_tf.video.errors import VideoError, reason_of
 from i3d_tf.video.frame_folder import folder_rate, iter_pictures
 from i3d_tf.video.limits import (
-    FRAMES_TO_JUDGE,
-    MAX_DECODED_PIXELS,
-    MAX_DECODED_PIXELS_PER_BYTE,
     MAX_FRAME_PIXELS,
     MAX_FRAMES,
     MAX_PIXELS,
-    MIN_FRAME_INTERVAL,
 )
 from i3d_tf.video.resample import as_fraction, between, resample
 from i3d_tf.video.rgb_frames import FrameBuffer, RGBConverter
+from i3d_tf.video.timeline import Bounds, DecodedFrame, Timeline, spread_ties
 from i3d_tf.video.transforms import resize_short_side, resized_shape
 
 # Formats with an index, whose time stamps are the same after a seek. Others are decoded from their
@@ -223,7 +219,7 @@ def _choose_frames(
     frame_rate: float | None,
     start: float | Fraction | None = None,
     end: float | Fraction | None = None,
-) -> Iterator[tuple[RGBConverter, "DecodedFrame", int]]:
+) -> Iterator[tuple[RGBConverter, DecodedFrame, int]]:
     """Yields (RGBConverter, DecodedFrame, count); see `iter_frames`."""
     rate = None if frame_rate is None else as_fraction("frame_rate", frame_rate, positive=True)
     start = as_fraction("start", 0 if start is None else start)
@@ -309,22 +305,6 @@ def _to_rgb(source, converter, frame):
         raise VideoError(source_name(source), reason) from error
 
 
-class DecodedFrame(NamedTuple):
-    """A decoded frame, and when it is shown.
-
-    Attributes:
-        time: Seconds after the first frame of the video.
-        duration: Seconds, > 0.
-        av_frame: The frame in the format that it is stored in.
-        damaged: Whether it, or a frame it is made from, was damaged.
-    """
-
-    time: Fraction
-    duration: Fraction
-    av_frame: av.VideoFrame
-    damaged: bool
-
-
 def decode_from(
     container: VideoContainer, start: Fraction
 ) -> tuple[DecodedFrame, Iterator[DecodedFrame]]:
@@ -398,7 +378,12 @@ class _DamageError(Exception):
 
 def _decode_on(container, wanted):
     """Yields frames as `_decode` does; raises _DamageError where the container is strict."""
-    packets, bounds = Demuxer(container), _Bounds(container)
+    return spread_ties(_decode_in_order(container, wanted), container.frame_interval)
+
+
+def _decode_in_order(container, wanted):
+    """Yields frames as `_decode_on` does, of which several may have one time."""
+    packets, timeline, bounds = Demuxer(container), Timeline(container), Bounds(container)
     latest, damaged, is_missing, after_loss, sound_until = None, False, False, False, None
     is_counted = container.av_container.format.name.startswith(COUNTED_FORMATS)
     for packet in packets:
@@ -421,7 +406,7 @@ def _decode_on(container, wanted):
                 raise _DamageError
             # Frames that follow a damaged one are made from it, until the next key frame.
             damaged = av_frame.is_corrupt or (damaged and not av_frame.key_frame)
-            frame = _with_time(av_frame, damaged or is_missing, latest, container)
+            frame = timeline.place(av_frame, damaged or is_missing)
             if after_loss and not is_lost and wanted is not None:
                 # What was lost may have been shown at the time that is wanted, which may be known
                 # only some frames later, as those before it may be given first.
@@ -432,17 +417,21 @@ def _decode_on(container, wanted):
             if is_missing and latest is not None:  # it stands for all that was lost
                 gap_start = latest.time + container.frame_interval
                 frame = frame._replace(time=min(frame.time, gap_start))
-            # A frame that goes back in time is near to nothing that is still to come.
-            if latest is None or frame.time > latest.time:
-                yield frame
-                latest = frame
-                sound_until = sound_until if frame.damaged else frame.time
+            yield frame
+            latest = frame
+            sound_until = sound_until if frame.damaged else frame.time
         if av_frames and is_missing:  # the frame behind the gap shows how long the one before lasts
             packets.stop()
     if packets.ended_early() or is_missing:
         where = "at its start" if sound_until is None else f"after {float(sound_until):.2f} s"
         raise VideoError(container.path, f"it is damaged or cut short {where}")
     bounds.check_times()
+    if missing := packets.missing_seconds():
+        warnings.warn(
+            f"{container.path}: its header promises {missing:.4g} s more than the "
+            f"{bounds.num_frames} frames that it has.",
+            stacklevel=2,
+        )
 
 
 def _is_gap_at(wanted, before, after, container):
@@ -450,83 +439,3 @@ def _is_gap_at(wanted, before, after, container):
     if after.time <= wanted:
         return False
     return before is None or after.time - before.time > MIN_GAP * container.frame_interval
-
-
-class _Bounds:
-    """Bounds of the time stamps and of the pixels of decoded frames, see `i3d_tf.video.limits`.
-
-    A pause is too long even for slides, or longer than the header lets the whole video be. Frames
-    stand still where they come no later than the frame decoded before, though a few do in sound
-    files. Where the clock is set back, as where two recordings were joined, frames are hidden until
-    it has caught up.
-    """
-
-    def __init__(self, container):
-        self._path, self._longest_pause = container.path, float(container.longest_pause)
-        self._shown_from = self._previous_time = None  # seconds; floats, which are fast
-        self._num_frames = self._num_still = self._num_hidden = self._num_pixels = 0
-        by_size = MAX_DECODED_PIXELS_PER_BYTE * container.num_bytes
-        self._max_pixels = max(MAX_DECODED_PIXELS, by_size)
-
-    def check(self, frame):
-        """Refuses a frame that breaks a bound."""
-        time = float(frame.time)
-        if self._shown_from is None:
-            self._shown_from = time
-        else:
-            pause = time - self._shown_from
-            if pause > self._longest_pause:
-                self._refuse(
-                    f"its time stamps contradict it: they show the frame at {self._shown_from:.2f} "
-                    f"s for {pause:.6g} s, and the longest pause of such a file is "
-                    f"{self._longest_pause:.4g} s"
-                )
-            self._num_still += time - self._previous_time < MIN_FRAME_INTERVAL
-            self._num_hidden += time <= self._shown_from
-            self._shown_from = max(time, self._shown_from)
-        self._previous_time = time
-        self._num_frames += 1
-        if self._num_frames % FRAMES_TO_JUDGE == 0:
-            self.check_times()
-        self._num_pixels += frame.av_frame.width * frame.av_frame.height
-        if self._num_pixels > self._max_pixels:
-            self._refuse(f"so few bytes decode to more than {self._max_pixels} pixels")
-
-    def check_times(self):
-        """Refuses a video most of whose frames stand still, or are hidden by an earlier one."""
-        if 2 * self._num_still > self._num_frames:
-            self._refuse(
-                f"its time stamps contradict it: {self._num_still} of {self._num_frames} frames "
-                "come no later than the frame before them"
-            )
-        if 2 * self._num_hidden > self._num_frames:
-            self._refuse(
-                f"its time stamps contradict it: {self._num_hidden} of {self._num_frames} frames "
-                f"come before one that is shown earlier, at {self._shown_from:.2f} s"
-            )
-
-    def _refuse(self, reason):
-        raise VideoError(self._path, reason)
-
-
-def _with_time(av_frame, damaged, previous, container):
-    time_base = av_frame.time_base or container.stream.time_base
-    # An AVI stores no presentation times. What FFmpeg makes up for them is out of order where there
-    # are B-frames (most of UCF-101); the time of the packet that released the frame is not.
-    is_avi = container.av_container.format.name == "avi"
-    stamp = av_frame.dts if is_avi else av_frame.pts
-    if stamp is not None:
-        time = _seconds(stamp, time_base)
-    else:
-        time = Fraction(0) if previous is None else previous.time + previous.duration
-    ticks = av_frame.duration
-    duration = _seconds(ticks, time_base) if ticks else container.frame_interval
-    if float(duration) > container.longest_pause:
-        # Only the last frame is shown for its own duration, and some files let it last for years.
-        duration = Fraction(1, DEFAULT_FRAME_RATE) if previous is None else time - previous.time
-    return DecodedFrame(time, duration, av_frame, damaged)
-
-
-def _seconds(ticks, time_base):
-    """Returns ticks * time_base, in half the time."""
-    return Fraction(ticks * time_base.numerator, time_base.denominator)

@@ -21,9 +21,9 @@ MAX_DIFFERENCE = 1
 # One that shows a frame for longer than this before the next (or than the header lets all of it
 # last): slides and screen recordings have shorter pauses, forged time stamps mostly longer ones.
 MAX_FRAME_SECONDS = 600
-# And one most of whose frames stand still, which is to come no later than this after the frame
-# before: no camera that writes its true time is as fast, but a few frames of sound videos have one
-# time. It is judged at the end, and each time that so many frames were decoded.
+# And one most of whose frames stand still, which is to come less than this after the frame before:
+# no camera that writes its true time is as fast. It is judged at the end, and each time that so
+# many frames were decoded.
 MIN_FRAME_INTERVAL = 1e-4
 FRAMES_TO_JUDGE = 100
 # What decoding may yield before it is refused, whatever the size of the file: 90 minutes of

@@ -1,8 +1,10 @@
 """Metadata of a video from its header and its first frame."""
 
+import itertools
 import os
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import NamedTuple
 
 import av
 
@@ -10,6 +12,11 @@ from i3d_tf.video.container import PathOrBytes, open_container
 from i3d_tf.video.decode import decode_from
 from i3d_tf.video.frame_folder import folder_rate, iter_pictures, picture_paths
 from i3d_tf.video.rgb_frames import RGBConverter
+
+# Formats whose header has the duration of each stream. In others it is that of the longest one.
+KNOWN_BY_HEADER = ("mov,mp4,m4a,3gp,3g2,mj2", "avi", "gif")
+FIRST_PACKETS = 64  # more than a decoder puts into another order
+FAR = 10**6  # seconds, behind the end of any video
 
 
 @dataclass(frozen=True)
@@ -43,12 +50,12 @@ def probe(source: PathOrBytes) -> VideoInfo:
     if not isinstance(source, bytes) and os.path.isdir(source):
         return _probe_folder(source)
     with open_container(source) as container:
-        stream = container.stream
-        duration = _duration(container)
         first, _ = decode_from(container, Fraction(0))
         converter = RGBConverter(first.av_frame)
+        container.rewind()
+        stream = container.stream
         return VideoInfo(
-            duration=duration,
+            duration=_duration(container),
             frame_rate=float(stream.average_rate) if stream.average_rate else None,
             num_frames=stream.frames or None,
             height=converter.height,
@@ -78,9 +85,55 @@ def read_comment(source: PathOrBytes) -> str | None:
 
 
 def _duration(container):
-    stream, av_container = container.stream, container.av_container
-    if stream.duration is not None:
-        return float(stream.duration * stream.time_base)
-    if av_container.duration is not None:
-        return av_container.duration / av.time_base
-    return None
+    """Returns the seconds of the video stream, not of its sound; None where only decoding tells."""
+    stream, name = container.stream, container.av_container.format.name
+    if stream.duration is None or name not in KNOWN_BY_HEADER:
+        return _scanned_duration(container)
+    stated, entries = stream.duration, stream.index_entries
+    if name == "avi" and len(entries) > 1:  # its header may promise more
+        first, last = entries[0].timestamp, entries[-1].timestamp
+        stated = min(stated, round((last - first) * len(entries) / (len(entries) - 1)))
+    return float(stated * stream.time_base)
+
+
+def _scanned_duration(container):
+    """Returns the time from the first to the last packet of the video stream, undecoded."""
+    if not container.av_container.format.name.startswith("matroska"):
+        parts = [_read_stamps(container)]
+    else:  # it can go to its last packets
+        parts = [_read_stamps(container, FIRST_PACKETS)]
+        if not container.seek(Fraction(FAR)):
+            container.rewind()
+        parts.append(_read_stamps(container))
+    stamps = [stamp for part in parts for stamp in part]
+    if not stamps or any(stamp.pts is None for stamp in stamps) or any(map(_is_set_back, parts)):
+        return None
+    last = max(stamps, key=lambda stamp: stamp.pts)
+    interval = last.duration or container.frame_interval / container.stream.time_base
+    first = min(stamp.pts for stamp in stamps)
+    return float((last.pts - first + interval) * container.stream.time_base)
+
+
+class _Stamp(NamedTuple):
+    """The times of a packet, as its file says them."""
+
+    pts: int | None
+    dts: int | None
+    duration: int | None
+
+
+def _read_stamps(container, count=None):
+    """Reads the times of packets of the video stream, from where the container stands."""
+    stamps = []
+    try:
+        packets = container.av_container.demux(container.stream)
+        for packet in itertools.islice((packet for packet in packets if packet.size), count):
+            stamps.append(_Stamp(packet.pts, packet.dts, packet.duration))
+    except (av.error.FFmpegError, IndexError):  # damaged: that is for the decoder to say
+        pass
+    return stamps
+
+
+def _is_set_back(stamps):
+    known = [stamp.dts for stamp in stamps if stamp.dts is not None]
+    return any(after < before for before, after in itertools.pairwise(known))
