@@ -112,8 +112,8 @@ def main(argv):
             sys.exit(_print_check_values(_SELF_CHECK.value == "quick"))
         from i3d_tf.features.fvd import FvdOptions, frechet_video_distance, print_result
         from i3d_tf.features.fvd_protocol import clip_config
+        from i3d_tf.features.npy_clips import ArrayLayout
         from i3d_tf.video.frame_folder import set_folder_rate
-        from i3d_tf.video.npy_clips import ArrayLayout
 
         set_folder_rate(_FOLDER_RATE.value)
         config = clip_config(

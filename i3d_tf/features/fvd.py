@@ -11,6 +11,7 @@ from typing import Any
 from i3d_tf.features.fvd_clips import FeatureNetwork, FeatureSet, gather_features
 from i3d_tf.features.fvd_protocol import FORMER_METADATA, ClipConfig
 from i3d_tf.features.fvd_reader import find_num_frames
+from i3d_tf.features.npy_clips import DEFAULT_LAYOUT, ArrayLayout
 from i3d_tf.metrics.frechet import (
     FeatureStatistics,
     Interval,
@@ -24,7 +25,6 @@ from i3d_tf.specs.validation import check_integer, is_integer
 from i3d_tf.system.console import print_lines, progress_bar
 from i3d_tf.system.files import atomic_write, check_target, ensure_disk_space
 from i3d_tf.video.find import find_videos
-from i3d_tf.video.npy_clips import DEFAULT_LAYOUT, ArrayLayout
 
 REPEATS = 100  # subsamples of an interval
 MIN_VIDEOS = 2

@@ -15,6 +15,7 @@ import tensorflow as tf
 from i3d_tf.features.extractor import check_clip_size
 from i3d_tf.features.fvd_protocol import ClipConfig
 from i3d_tf.features.fvd_reader import ClipReader
+from i3d_tf.features.npy_clips import DEFAULT_LAYOUT, ArrayLayout
 from i3d_tf.features.windows import batched
 from i3d_tf.inference.dataset_logits import forward_function
 from i3d_tf.metrics.frechet import FeatureStatistics
@@ -22,7 +23,6 @@ from i3d_tf.models.fold_batch_norm import fuse_for_inference
 from i3d_tf.specs.inception_v1 import HEAD_POOL
 from i3d_tf.system.console import progress_bar
 from i3d_tf.video.find import find_videos
-from i3d_tf.video.npy_clips import DEFAULT_LAYOUT, ArrayLayout
 from i3d_tf.video.transforms import preprocess_input
 from i3d_tf.zoo import open_checkpoints
 

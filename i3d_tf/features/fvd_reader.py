@@ -11,18 +11,18 @@ from functools import partial
 import numpy as np
 
 from i3d_tf.features.fvd_protocol import MAX_ALL_FRAMES, ClipConfig
-from i3d_tf.system.worker_pool import processor_count
-from i3d_tf.video.decode import count_frames, iter_frames, too_few_frames
-from i3d_tf.video.errors import VideoError
-from i3d_tf.video.frame_folder import picture_paths
-from i3d_tf.video.limits import MAX_BYTES
-from i3d_tf.video.npy_clips import (
+from i3d_tf.features.npy_clips import (
     DEFAULT_LAYOUT,
     ArrayLayout,
     count_clips,
     is_clip_array,
     iter_array_clips,
 )
+from i3d_tf.system.worker_pool import processor_count
+from i3d_tf.video.decode import count_frames, iter_frames, too_few_frames
+from i3d_tf.video.errors import VideoError
+from i3d_tf.video.frame_folder import picture_paths
+from i3d_tf.video.limits import MAX_BYTES
 from i3d_tf.video.transforms import center_crop, resize_bilinear, stretch
 
 MAX_THREADS = 16

@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import itertools
 import math
 import os
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from av.stream import Disposition
 
 from i3d_tf.system.files import open_regular
 from i3d_tf.video.container_check import ContainerCheck, has_reached_end, start_check
+from i3d_tf.video.cropping import Margins, read_margins
 from i3d_tf.video.errors import VideoError, reason_of
 from i3d_tf.video.limits import (
     MAX_BYTES,
@@ -30,6 +32,12 @@ from i3d_tf.video.packet_check import packet_check
 END_TOLERANCE = Fraction(1, 2)
 
 DEFAULT_FRAME_RATE = 25  # of a file that does not say
+
+# Pictures beside the video that a file has.
+HIDDEN_DISPOSITIONS = (
+    Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
+)
+PACKETS_TO_JUDGE = 1000  # of a file with several video streams: which of them go on
 
 # A path, where a name with "://" is read through tf.io.gfile, or the bytes of a file.
 PathOrBytes = str | os.PathLike | bytes
@@ -58,7 +66,9 @@ class VideoContainer:
     Attributes:
         path: Its name in errors.
         av_container: PyAV's container.
-        stream: Its first video stream that is not a cover picture.
+        stream: Its video stream; of several, the one that is flagged as default, has the most
+            frames, or the largest ones, in this order; never a cover or a preview.
+        margins: What its container asks to leave out of each frame.
         is_strict: Whether its frames are decoded fast, and the first sign of damage ends decoding.
         num_bytes: Size of the file.
         stated_end: End of the video by the file's header, in seconds on its own clock; None where
@@ -71,6 +81,7 @@ class VideoContainer:
     path: str
     av_container: av.container.InputContainer
     stream: av.VideoStream
+    margins: Margins
     is_strict: bool
     num_bytes: int
     stated_end: Fraction | None
@@ -91,10 +102,15 @@ class VideoContainer:
         self.path = path
         self.is_strict = True
         self._file = file
+        self._stream_index: int | None = None  # where there are several
         self.num_bytes = file.seek(0, io.SEEK_END)
         self._open()
         self.stated_end = _stated_end(self.av_container, self.stream)
         self.indexed_end = _indexed_end(self.av_container, self.stream)
+        number = [stream.index for stream in self.av_container.streams.video].index(
+            self.stream.index
+        )
+        self.margins = read_margins(file, self.av_container.format.name, self.stream, number)
         self.longest_pause = float(MAX_FRAME_SECONDS)
         if self.av_container.format.name.startswith("mov"):
             self._check_time_stamps()
@@ -155,11 +171,20 @@ class VideoContainer:
         self._file.seek(0)
         self.av_container = _open_av_container(self.path, self._file)
         try:
-            self.stream = _find_video_stream(self.path, self.av_container)
+            self._find_stream()
             _choose_decoder(self.stream, self.is_strict)
         except BaseException:
             self.close()
             raise
+
+    def _find_stream(self):
+        streams = _find_video_streams(self.path, self.av_container)
+        if self._stream_index is None and len(streams) > 1:
+            self._stream_index = _best_stream(self.av_container, streams)
+            self.rewind()
+            return
+        chosen = [stream for stream in streams if stream.index == self._stream_index]
+        self.stream = chosen[0] if chosen else streams[0]
 
     @property
     def frame_interval(self) -> Fraction:
@@ -256,19 +281,50 @@ def _open_av_container(path, file):
         raise VideoError(path, reason) from error
 
 
-def _find_video_stream(path, av_container):
+def _find_video_streams(path, av_container):
+    """Returns the video streams that are no cover and no preview, by their flags."""
     streams = [
         stream
         for stream in av_container.streams.video
-        if not stream.disposition & Disposition.attached_pic
+        if not stream.disposition & HIDDEN_DISPOSITIONS
     ]
     if not streams:
         kind = "audio only" if av_container.streams.audio else "nothing that plays"
         raise VideoError(path, f"it has no video stream ({kind})")
-    stream = streams[0]
-    if stream.codec_context is None:
+    decodable = [stream for stream in streams if stream.codec_context is not None]
+    if not decodable:
         raise VideoError(path, "FFmpeg has no decoder for its video stream")
-    return stream
+    return decodable
+
+
+def _best_stream(av_container, streams):
+    """Returns the index of the stream to read: the default one, the longest, the largest.
+
+    A stream of one frame is a cover or a preview, whatever its flags say. Packets are read.
+    """
+    counts = [stream.frames for stream in streams]
+    if not all(counts):
+        counts = _count_first_packets(av_container, streams)
+        # Streams side by side differ a little in what has come of them.
+        counts = [max(counts) if 2 * count > max(counts) else count for count in counts]
+
+    def rank(place):
+        stream, count = streams[place], counts[place]
+        size = stream.codec_context.width * stream.codec_context.height
+        is_default = bool(stream.disposition & Disposition.default)
+        return count > 1, is_default, count, size, -place
+
+    return streams[max(range(len(streams)), key=rank)].index
+
+
+def _count_first_packets(av_container, streams):
+    """Returns how many of the first packets of a file each stream has."""
+    counts = dict.fromkeys((stream.index for stream in streams), 0)
+    with contextlib.suppress(av.error.FFmpegError, IndexError):  # damaged: seen when it is read
+        for packet in itertools.islice(av_container.demux(), PACKETS_TO_JUDGE):
+            if packet.size and packet.stream_index in counts:
+                counts[packet.stream_index] += 1
+    return list(counts.values())
 
 
 def _stated_end(av_container, stream):

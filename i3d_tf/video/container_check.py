@@ -11,7 +11,7 @@ import math
 import re
 import zlib
 from collections.abc import Iterator
-from typing import BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
@@ -79,7 +79,7 @@ def start_check(
         stream_id: FFmpeg's number of the video stream.
         start: Damage before this byte is of no interest.
     """
-    window = _FileWindow(file)
+    window = FileWindow(file)
     if format_name.startswith("matroska"):
         steps = _walk_matroska(window, start)
     elif format_name == "ogg":
@@ -97,15 +97,16 @@ def start_check(
     return ContainerCheck(steps, window.num_bytes)
 
 
-class _FileWindow:
+class FileWindow:
     """A file that is read in small pieces, nearly in order, while something else reads it too."""
 
-    def __init__(self, file):
+    def __init__(self, file: BinaryIO):
+        """Starts anywhere; the file's position stays as it is."""
         self._file = file
         self.num_bytes = self._keep_position(lambda: file.seek(0, 2))
         self._start, self._content = 0, b""
 
-    def read(self, at, size):
+    def read(self, at: int, size: int) -> bytes:
         """Returns bytes, fewer at the end of the file."""
         offset = at - self._start
         if offset < 0 or offset + size > len(self._content):
@@ -113,11 +114,11 @@ class _FileWindow:
             self._content = self._keep_position(lambda: self._read_at(at, max(size, WINDOW)))
         return self._content[offset : offset + size]
 
-    def read_some(self, at):
+    def read_some(self, at: int) -> bytes:
         """Returns bytes, however many are at hand; none at the end of the file."""
         return self.read(at, 1) and self._content[at - self._start :]
 
-    def find(self, pattern, at):
+    def find(self, pattern: bytes, at: int) -> int:
         """Returns where a pattern comes next, or the size of the file."""
         while at < self.num_bytes:
             content = self.read(at, WINDOW)
@@ -148,9 +149,9 @@ def has_reached_end(file: BinaryIO, format_name: str) -> bool:
     """
     if not format_name.startswith("matroska"):
         return False
-    window = _FileWindow(file)
-    head = _read_element(window, 0)
-    segment = None if head is None or head.end == math.inf else _read_element(window, head.end)
+    window = FileWindow(file)
+    head = read_element(window, 0)
+    segment = None if head is None or head.end == math.inf else read_element(window, head.end)
     return segment is not None and segment.end <= window.num_bytes
 
 
@@ -167,16 +168,16 @@ CLUSTER_CHILDREN = {  # time, silent tracks, position, size before, encrypted bl
 }
 
 
-class _Element(NamedTuple):
+class Element(NamedTuple):
     """An EBML element: its name, and where its content starts and ends (inf where unknown)."""
 
     name: bytes
     start: int
-    end: float
+    end: Any  # int, or math.inf, which is behind every file
 
 
-def _read_element(window, at):
-    """Returns the element at a place, or None where none can be."""
+def read_element(window: FileWindow, at: int) -> Element | None:
+    """Returns the EBML element at a place, or None where none can be."""
     header = window.read(at, 12)
     if not header or not header[0]:
         return None
@@ -190,19 +191,19 @@ def _read_element(window, at):
     unknown = (1 << 7 * size_size) - 1
     size = int.from_bytes(header[name_size:start], "big") & unknown
     end = math.inf if size == unknown else at + start + size
-    return _Element(header[:name_size], at + start, end)
+    return Element(header[:name_size], at + start, end)
 
 
 def _walk_matroska(window, start) -> Steps:
-    head = _read_element(window, 0)
+    head = read_element(window, 0)
     if head is None or head.name != EBML_HEADER or head.end >= window.num_bytes:
         return
-    segment = _read_element(window, head.end)
+    segment = read_element(window, head.end)
     if segment is None or segment.name != SEGMENT:
         return
     at = segment.start
     while at < min(segment.end, window.num_bytes):
-        element = _read_element(window, at)
+        element = read_element(window, at)
         if element is None or element.name not in SEGMENT_CHILDREN:
             if element is not None and element.name in (EBML_HEADER, SEGMENT):
                 return  # another file that was appended
@@ -221,14 +222,15 @@ def _walk_matroska(window, start) -> Steps:
 
 
 def _walk_cluster(window, cluster, start) -> Steps:
-    at, checksum, checked_from = cluster.start, b"", 0
+    at = cluster.start
+    checksum, checked_from = b"", 0
     if cluster.end > window.num_bytes and cluster.end != math.inf:
         cluster = cluster._replace(end=window.num_bytes + 1)  # cut: its last bytes are missing
     while at < min(cluster.end, window.num_bytes):
-        element = _read_element(window, at)
-        ends_here = element is not None and element.name in {*SEGMENT_CHILDREN, EBML_HEADER}
-        if ends_here and cluster.end == math.inf and len(element.name) == 4:
-            return
+        element = read_element(window, at)
+        if element is not None and element.name in {*SEGMENT_CHILDREN, EBML_HEADER}:
+            if cluster.end == math.inf and len(element.name) == 4:
+                return
         if element is None or not _belongs(window, element, cluster):
             # What a cluster has lost cannot be found; the next cluster can.
             to = window.find(CLUSTER, at + 1) if cluster.end == math.inf else cluster.end
@@ -255,7 +257,7 @@ def _belongs(window, element, cluster):
         return True
     at = element.start
     while at < min(element.end, window.num_bytes):
-        child = _read_element(window, at)
+        child = read_element(window, at)
         if child is None or child.end > element.end:
             return False
         at = child.end

@@ -229,8 +229,7 @@ def _choose_frames(
             f"`end` must be greater than `start`, {float(start):g}; received {float(end):g}."
         )
     total = 0
-    with _open_frames(source, start) as (path, first, frames):
-        converter = RGBConverter(first.av_frame)
+    with _open_frames(source, start) as (path, converter, frames):
         chosen = resample(frames, rate, start, end) if rate else between(frames, start, end)
         for frame, count in chosen:
             if frame.damaged:
@@ -247,18 +246,20 @@ def _choose_frames(
 
 @contextlib.contextmanager
 def _open_frames(source, start):
-    """Opens a video or a folder of pictures: its name, first frame, and frames from a time on."""
+    """Opens a video or a folder of pictures: its name, converter, and frames from a time on."""
     path = source_name(source)
     if not isinstance(source, bytes) and os.path.isdir(path):
         frames = _folder_frames(path, start)
         first = next(frames, None)
         if first is None:  # it ends before
-            yield path, next(_folder_frames(path, Fraction(0))), iter(())
+            first = next(_folder_frames(path, Fraction(0)))
         else:
-            yield path, first, itertools.chain([first], frames)
+            frames = itertools.chain([first], frames)
+        yield path, RGBConverter(first.av_frame), frames
     else:
         with open_container(source) as container:
-            yield path, *decode_from(container, start)
+            first, frames = decode_from(container, start)
+            yield path, RGBConverter(first.av_frame, container.margins), frames
 
 
 def _folder_frames(folder, start):

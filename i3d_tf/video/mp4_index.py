@@ -24,14 +24,29 @@ def find_contradiction(file: BinaryIO, track_id: int) -> str | None:
         track_id: Number of the track in the file.
     """
     size = file.seek(0, 2)
-    for name, start, end in _boxes(file, 0, size):
+    for name, start, end in iter_boxes(file, 0, size):
         if name == b"moov":
             return _check_movie(file, start, end, track_id)
     return None
 
 
+def find_track(file: BinaryIO, track_id: int) -> list[int] | None:
+    """Returns where the content of a track's `trak` box starts and ends, or None.
+
+    Args:
+        file: The file; its position is changed.
+        track_id: Number of the track in the file.
+    """
+    movie = find_box(file, 0, file.seek(0, 2), b"moov")
+    boxes = movie and iter_boxes(file, *movie)
+    for name, *place in boxes or ():
+        if name == b"trak" and _track_id(file, *place) == track_id:
+            return place
+    return None
+
+
 def _check_movie(file, start, end, track_id):
-    boxes = list(_boxes(file, start, end))
+    boxes = list(iter_boxes(file, start, end))
     if any(name == b"mvex" for name, *_ in boxes):
         return None  # the frames of a fragmented file have their times beside them
     for name, *place in boxes:
@@ -47,17 +62,17 @@ def _movie_time_scale(file, boxes):
 
 
 def _track_id(file, start, end):
-    header = _child(file, start, end, b"tkhd")
+    header = find_box(file, start, end, b"tkhd")
     return header and _number(file, header, (12, 4), (20, 4))
 
 
 def _check_track(file, start, end, movie_time_scale):
-    media = _child(file, start, end, b"mdia")
-    header = media and _child(file, *media, b"mdhd")
+    media = find_box(file, start, end, b"mdia")
+    header = media and find_box(file, *media, b"mdhd")
     tables = media
     for name in (b"minf", b"stbl"):
-        tables = tables and _child(file, *tables, name)
-    times = tables and _child(file, *tables, b"stts")
+        tables = tables and find_box(file, *tables, name)
+    times = tables and find_box(file, *tables, b"stts")
     if not header or not times:
         return None
     time_scale = _number(file, header, (12, 4), (20, 4))
@@ -69,7 +84,7 @@ def _check_track(file, start, end, movie_time_scale):
         return f"its header says that a second has {time_scale} units of time"
     stated = Fraction(duration, time_scale)
     if duration in UNKNOWN:  # when the header was written
-        track_header = _child(file, start, end, b"tkhd")
+        track_header = find_box(file, start, end, b"tkhd")
         duration = _number(file, track_header, (20, 4), (28, 8)) if track_header else 0
         if duration in UNKNOWN or not movie_time_scale:
             return None
@@ -78,7 +93,7 @@ def _check_track(file, start, end, movie_time_scale):
     last = np.flatnonzero(counts)[-1]
     to_last = to_end - Fraction(int(intervals[last]), time_scale)
     # Times are those of decoding; a frame may be shown later, and headers count from either.
-    delays = _child(file, *tables, b"ctts")
+    delays = find_box(file, *tables, b"ctts")
     delay = Fraction(int(_read_table(file, *delays)[1].max(initial=0)), time_scale) if delays else 0
     if to_last - delay > max(MAX_STRETCH * stated, stated + MAX_DIFFERENCE):
         by_times = to_last
@@ -112,15 +127,15 @@ def _number(file, box, short, long):
     return int.from_bytes(content[offset : offset + size], "big")
 
 
-def _child(file, start, end, wanted):
+def find_box(file: BinaryIO, start: int, end: int, wanted: bytes) -> list[int] | None:
     """Returns (start, end) of the content of the first box of a name, or None."""
-    for name, *place in _boxes(file, start, end):
+    for name, *place in iter_boxes(file, start, end):
         if name == wanted:
             return place
     return None
 
 
-def _boxes(file, start, end) -> Iterator[tuple[bytes, int, int]]:
+def iter_boxes(file: BinaryIO, start: int, end: int) -> Iterator[tuple[bytes, int, int]]:
     """Yields (name, start, end of the content) of boxes, up to the first that makes no sense."""
     for _ in range(MAX_BOXES):
         file.seek(start)

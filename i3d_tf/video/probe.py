@@ -51,7 +51,7 @@ def probe(source: PathOrBytes) -> VideoInfo:
         return _probe_folder(source)
     with open_container(source) as container:
         first, _ = decode_from(container, Fraction(0))
-        converter = RGBConverter(first.av_frame)
+        converter = RGBConverter(first.av_frame, container.margins)
         container.rewind()
         stream = container.stream
         return VideoInfo(

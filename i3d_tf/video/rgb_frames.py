@@ -4,6 +4,7 @@ import av
 import numpy as np
 from av.video.reformatter import VideoReformatter
 
+from i3d_tf.video.cropping import NO_MARGINS, Margins
 from i3d_tf.video.errors import VideoError
 from i3d_tf.video.limits import MAX_BYTES
 
@@ -21,11 +22,20 @@ class RGBConverter:
     height: int
     width: int
 
-    def __init__(self, first_frame: av.VideoFrame):
-        """Takes size and orientation from the first frame of a video."""
-        self._stored_size = first_frame.width, first_frame.height
+    def __init__(self, first_frame: av.VideoFrame, margins: Margins = NO_MARGINS):
+        """Takes size and orientation from the first frame of a video.
+
+        Args:
+            first_frame: The frame.
+            margins: What to leave out of each frame, before it is turned.
+        """
+        width, height = self._stored_size = first_frame.width, first_frame.height
+        if not margins.leave_some_of(width, height):
+            margins = NO_MARGINS
+        rows = slice(margins.top, height - margins.bottom)
+        self._shown = rows, slice(margins.left, width - margins.right)
         self._transposed, self._flip = orientation(_display_matrix(first_frame))
-        sides = first_frame.height, first_frame.width
+        sides = height - margins.top - margins.bottom, width - margins.left - margins.right
         self.height, self.width = reversed(sides) if self._transposed else sides
         self._reformatter = VideoReformatter()
 
@@ -43,7 +53,7 @@ class RGBConverter:
         """
         width, height = self._stored_size
         converted = self._reformatter.reformat(frame, width=width, height=height, format="rgb24")
-        array = converted.to_ndarray()
+        array = converted.to_ndarray()[self._shown]
         return (array.swapaxes(0, 1) if self._transposed else array)[self._flip]
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from i3d_tf.features.fvd_protocol import clip_config
 from i3d_tf.features.fvd_reader import ClipReader, cut_clips, find_num_frames
-from i3d_tf.video.npy_clips import ArrayLayout
+from i3d_tf.features.npy_clips import ArrayLayout
 
 FRAMES = 30
 

@@ -410,7 +410,7 @@ def _read_flow_pictures(folder):
 
 def _read_clips(name, *layout):
     def read(folder):
-        from i3d_tf.video.npy_clips import ArrayLayout, count_clips, iter_array_clips
+        from i3d_tf.features.npy_clips import ArrayLayout, count_clips, iter_array_clips
 
         arguments = folder / name, 9, ArrayLayout(*layout)
         count = count_clips(*arguments)

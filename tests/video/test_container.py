@@ -1,11 +1,13 @@
 import io
 import os
 import struct
+from fractions import Fraction
 from pathlib import Path
 
 import av
 import numpy as np
 import pytest
+from av.stream import Disposition
 
 from i3d_tf.video import container as module
 from i3d_tf.video.container import Demuxer, open_container
@@ -271,3 +273,50 @@ def test_folder_that_cannot_be_read_says_why(tmp_path, close_folder):
     close_folder(tmp_path)
     with pytest.raises(VideoError, match=": permission denied"), open_container(tmp_path):
         pass
+
+
+def two_streams(parts):
+    """Returns a Matroska of several video streams: (frames, codec, is default) of each."""
+    file = io.BytesIO()
+    with av.open(file, "w", "matroska") as output:
+        streams = []
+        for frames, codec, is_default in parts:
+            stream = output.add_stream(codec, rate=25)
+            stream.height, stream.width = frames.shape[1:3]
+            stream.pix_fmt = "yuvj420p" if codec == "mjpeg" else "yuv420p"
+            stream.disposition = Disposition.default if is_default else Disposition(0)
+            streams.append(stream)
+        for number in range(max(len(frames) for frames, *_ in parts)):
+            for stream, (frames, *_) in zip(streams, parts, strict=True):
+                if number < len(frames):
+                    picture = av.VideoFrame.from_ndarray(frames[number], "rgb24")
+                    picture.pts, picture.time_base = number, Fraction(1, 25)
+                    output.mux(stream.encode(picture))
+        for stream in streams:
+            output.mux(stream.encode(None))
+    return file.getvalue()
+
+
+def blank(num_frames, height, width):
+    return np.zeros((num_frames, height, width, 3), np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("parts", "expected"),
+    [
+        # A cover that is not flagged as one; one that is flagged as default; a preview.
+        ([(blank(1, 96, 96), "mjpeg", False), (blank(60, 48, 64), "mpeg4", True)], (60, 48, 64)),
+        ([(blank(1, 96, 96), "mjpeg", True), (blank(60, 48, 64), "mpeg4", False)], (60, 48, 64)),
+        ([(blank(5, 96, 96), "mpeg4", False), (blank(60, 48, 64), "mpeg4", False)], (60, 48, 64)),
+        # The default one before a longer one, and of two like ones the larger, then the first.
+        ([(blank(60, 96, 96), "mpeg4", False), (blank(20, 48, 64), "mpeg4", True)], (20, 48, 64)),
+        ([(blank(60, 48, 64), "mpeg4", True), (blank(60, 96, 96), "mpeg4", True)], (60, 96, 96)),
+        ([(blank(60, 48, 64), "mpeg4", False), (blank(60, 64, 48), "mpeg4", False)], (60, 48, 64)),
+    ],
+)
+def test_best_stream_is_read(parts, expected):
+    video = two_streams(parts)
+    assert read_clip(video).shape == (*expected, 3)
+    info = probe(video)
+    assert (info.height, info.width) == expected[1:]
+    assert read_clip(video, start=0.4).shape == (expected[0] - 10, *expected[1:], 3)

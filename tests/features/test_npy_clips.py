@@ -5,8 +5,14 @@ from itertools import islice
 import numpy as np
 import pytest
 
+from i3d_tf.features.npy_clips import (
+    AXES,
+    ArrayLayout,
+    count_clips,
+    is_clip_array,
+    iter_array_clips,
+)
 from i3d_tf.video.errors import VideoError
-from i3d_tf.video.npy_clips import AXES, ArrayLayout, count_clips, is_clip_array, iter_array_clips
 
 CLIPS = np.arange(3 * 10 * 2 * 4 * 3).reshape(3, 10, 2, 4, 3).astype(np.uint8)
 
@@ -83,7 +89,7 @@ def test_values_outside_of_their_range_are_refused(tmp_path, value, said):
 
 def test_clips_that_are_read_whole_must_not_be_too_large(tmp_path, monkeypatch):
     np.save(tmp_path / "a.npy", np.zeros((1, 3, 9, 8, 8), np.uint8))
-    monkeypatch.setattr("i3d_tf.video.npy_clips.MAX_BYTES", 3 * 9 * 64 - 1)
+    monkeypatch.setattr("i3d_tf.features.npy_clips.MAX_BYTES", 3 * 9 * 64 - 1)
     with pytest.raises(VideoError, match="a clip of it exceeds"):
         count_clips(tmp_path / "a.npy", 9, ArrayLayout("NCTHW"))
 
