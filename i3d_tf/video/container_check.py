@@ -162,6 +162,7 @@ SEGMENT_CHILDREN = {  # index, metadata, tracks, clusters, cues, attachments, ch
     *(b"\x1c\x53\xbb\x6b", b"\x19\x41\xa4\x69", b"\x10\x43\xa7\x70", b"\x12\x54\xc3\x67"),
     *(VOID, CRC_32),
 }
+BEHIND_A_CLUSTER = {EBML_HEADER, *SEGMENT_CHILDREN} - {VOID, CRC_32}  # VOID may be within it
 CLUSTER_CHILDREN = {  # time, silent tracks, position, size before, encrypted blocks
     *(b"\xe7", b"\x58\x54", b"\xa7", b"\xab", b"\xaf"),
     *(SIMPLE_BLOCK, BLOCK_GROUP, VOID, CRC_32),
@@ -201,7 +202,7 @@ def _walk_matroska(window, start) -> Steps:
     segment = read_element(window, head.end)
     if segment is None or segment.name != SEGMENT:
         return
-    at = segment.start
+    at: Any = segment.start
     while at < min(segment.end, window.num_bytes):
         element = read_element(window, at)
         if element is None or element.name not in SEGMENT_CHILDREN:
@@ -228,9 +229,8 @@ def _walk_cluster(window, cluster, start) -> Steps:
         cluster = cluster._replace(end=window.num_bytes + 1)  # cut: its last bytes are missing
     while at < min(cluster.end, window.num_bytes):
         element = read_element(window, at)
-        if element is not None and element.name in {*SEGMENT_CHILDREN, EBML_HEADER}:
-            if cluster.end == math.inf and len(element.name) == 4:
-                return
+        if element is not None and cluster.end == math.inf and element.name in BEHIND_A_CLUSTER:
+            return
         if element is None or not _belongs(window, element, cluster):
             # What a cluster has lost cannot be found; the next cluster can.
             to = window.find(CLUSTER, at + 1) if cluster.end == math.inf else cluster.end
