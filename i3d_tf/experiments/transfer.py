@@ -33,7 +33,7 @@ PUBLISHED = {
     "HMDB-51": {SCRATCH: 62.2, FIXED: 78.6, FULL: 81.3},
 }
 TABLE, PLOT, RESULTS = "table.md", "transfer.svg", "results.json"
-PLOT_TITLE = "Accuracy on the test clips, mean of the seeds"
+PLOT_TITLE = "Mean test accuracy"
 GRACE = 60.0  # seconds that a training has to save its state when it is stopped
 
 Curve = list[tuple[int, float]]  # (step, test accuracy)
