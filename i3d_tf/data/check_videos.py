@@ -27,6 +27,7 @@ from i3d_tf.system.console import printable, progress_bar
 from i3d_tf.system.files import atomic_write, check_target
 from i3d_tf.system.storage import file_state, is_folder, join
 from i3d_tf.system.worker_pool import check_processes, map_unordered
+from i3d_tf.video.endings import OtherFiles
 from i3d_tf.video.find import videos_below
 
 JOURNAL_SUFFIX = ".journal"  # after the name of the list
@@ -43,6 +44,7 @@ class CheckReport:
         known: Number of those decoded by an earlier run, whose files have not changed since.
         bad: (path, reason) of each that cannot be decoded, sorted.
         datasets: Reports of the splits that were read; none for a plain folder.
+        other_files: A sentence on the files of a plain folder that are no videos, or None.
     """
 
     quarantine: Path
@@ -50,6 +52,7 @@ class CheckReport:
     known: int
     bad: tuple[tuple[str, str], ...]
     datasets: tuple[DataReport, ...] = ()
+    other_files: str | None = None
 
     @property
     def faults(self) -> int:
@@ -60,6 +63,7 @@ class CheckReport:
         """Returns the lines that show the report on a terminal: every bad video, then the sums."""
         lines = [line for report in self.datasets for line in report.lines()]
         lines += [printable(f"unreadable: {path}: {reason}") for path, reason in self.bad]
+        lines += filter(None, [self.other_files])
         return [
             *lines,
             f"{self.decoded} decoded, {self.known} known from before, {len(self.bad)} unreadable; "
@@ -103,7 +107,8 @@ def check_videos(
     for path in (quarantine, f"{quarantine}{JOURNAL_SUFFIX}"):
         check_target(path, _is_list, () if annotation is None else (annotation,))
     unreadable: list[OSError] = []
-    cuts, reports = _find_cuts(data_dir, dataset, splits, annotation, classes, unreadable)
+    others = OtherFiles(ignored=(QUARANTINE_FILE, QUARANTINE_FILE + JOURNAL_SUFFIX))
+    cuts, reports = _find_cuts(data_dir, dataset, splits, annotation, classes, unreadable, others)
     with Journal(quarantine) as journal:
         todo, gone = journal.missing_from(cuts)
         with progress_bar() as progress:
@@ -115,7 +120,9 @@ def check_videos(
         bad = gone + closed + journal.bad_among(cuts)
         _write_quarantine(Path(quarantine), journal.all_bad())
     known = len(cuts) - len(todo) - len(gone)
-    return CheckReport(Path(quarantine), len(todo), known, tuple(sorted(bad)), tuple(reports))
+    return CheckReport(
+        Path(quarantine), len(todo), known, tuple(sorted(bad)), tuple(reports), others.sentence()
+    )
 
 
 def _reason(error):
@@ -147,19 +154,22 @@ def decode_check(check: VideoCheck) -> str | None:
     return None
 
 
-def _find_cuts(data_dir, dataset, splits, annotation, classes, unreadable):
+def _find_cuts(data_dir, dataset, splits, annotation, classes, unreadable, others):
     """Returns the cuts to decode, none twice, and the reports of the datasets.
 
-    Errors of folders that cannot be read are added to `unreadable`.
+    Of a plain folder, errors of folders that cannot be read are added to `unreadable`, and the
+    files that are no videos to `others`.
     """
     if dataset is None:
         if splits or annotation is not None or classes is not None:
             raise ValueError("`splits`, `annotation` and `classes` need a `dataset`. Give one.")
         if not is_folder(data_dir):
             raise FileNotFoundError(f"`data_dir` {data_dir}: there is no such folder.")
-        cuts = [(absolute(path), None, None) for path in videos_below(data_dir, unreadable)]
+        videos = videos_below(data_dir, unreadable, others)
+        cuts = [(absolute(path), None, None) for path in videos]
         if not cuts and not unreadable:
-            raise ValueError(f"{data_dir}: there are no videos below this folder.")
+            has = f", only {others}" if str(others) else ""
+            raise ValueError(f"{data_dir}: there are no videos below this folder{has}.")
         return cuts, []
     splits = tuple(splits) or find_dataset(dataset).splits or (None,)
     found = [read_dataset(dataset, data_dir, split, annotation, classes) for split in splits]

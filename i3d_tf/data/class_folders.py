@@ -10,6 +10,7 @@ import unicodedata
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
+from itertools import chain
 
 from i3d_tf.data.class_names import ClassNames
 from i3d_tf.data.dataset_report import SkippedRow
@@ -18,7 +19,7 @@ from i3d_tf.data.match_videos import NOT_SELECTED, AnnotatedVideo, Candidate, co
 from i3d_tf.data.quarantine import Quarantine
 from i3d_tf.specs.datasets import SPLIT_SPELLINGS, Dataset
 from i3d_tf.system.storage import is_folder, join, walk
-from i3d_tf.video.find import is_video_name
+from i3d_tf.video.endings import OtherFiles, is_video_file, is_video_name
 from i3d_tf.video.frame_folder import has_pictures
 
 TEST_SHARE = 0.2
@@ -67,17 +68,25 @@ def read_class_folders(
     class_names = ClassNames(classes)
     others = [name for name in sorted(folders) if class_names.find(name) is None]
     notes = [f"folders that are not classes: {', '.join(others)}"] if others else []
-    rows = _rows(data_dir, base, folders, class_names)
-    return collect(dataset, split, data_dir, class_names, rows, quarantine, notes)
+    other_files = OtherFiles()
+    rows = _rows(data_dir, base, folders, class_names, other_files)
+    all_notes = chain(notes, _other_files_notes(other_files))
+    return collect(dataset, split, data_dir, class_names, rows, quarantine, all_notes)
 
 
-def _rows(data_dir, base, folders, classes):
+def _other_files_notes(other_files):
+    """Yields the note on files that are no videos; they are counted when the rows are read."""
+    if sentence := other_files.sentence():
+        yield sentence
+
+
+def _rows(data_dir, base, folders, classes, other_files):
     for class_folder, stored in sorted(folders.items()):
         label = classes.find(class_folder)
         top = join(data_dir, join(base, stored))
         for place, _, names in walk(top):
             folder = place[len(data_dir) :].lstrip("/\\") if data_dir else place
-            if label is not None and place != top and _is_frame_folder(names):
+            if label is not None and place != top and _is_frame_folder(place, names):
                 name = posixpath.basename(folder)
                 holder = (posixpath.dirname(folder),)
                 yield AnnotatedVideo(folder, None, folder, label, holder, (Candidate(name),))
@@ -86,14 +95,21 @@ def _rows(data_dir, base, folders, classes):
                 shown = join(folder, name)
                 if label is None:
                     yield NOT_SELECTED
-                elif not is_video_name(name):
-                    yield SkippedRow(shown, None, "its ending is not a video's")
+                elif not is_video_file(place, name):
+                    other_files.add(name)
+                    yield SkippedRow(shown, None, _reason(name))
                 else:
                     yield AnnotatedVideo(shown, None, shown, label, (folder,), (Candidate(name),))
 
 
-def _is_frame_folder(names):
-    return has_pictures(names) and not any(map(is_video_name, names))
+def _reason(name):
+    if is_video_name(name):
+        return "it is sound or a single picture"
+    return "its ending is not a video's"
+
+
+def _is_frame_folder(place, names):
+    return has_pictures(names) and not any(is_video_file(place, name) for name in names)
 
 
 def find_split_folder(data_dir: str, split: str) -> str | None:

@@ -1,14 +1,18 @@
-"""A list of videos: a CSV file with the columns `path,label`, or `path,label,start,end`."""
+"""A list of videos: a CSV file with the columns `path,label`, or `path,label,start,end`.
 
+Without a heading, a list of two columns is one of paths and labels.
+"""
+
+import contextlib
 import posixpath
 from collections.abc import Sequence
 
 from i3d_tf.data.annotation import (
+    Table,
     check_cut,
     find_annotation,
     parent_folder,
     parse_seconds,
-    table_rows,
     unknown_label_error,
 )
 from i3d_tf.data.class_names import ClassNames
@@ -22,6 +26,7 @@ from i3d_tf.system.storage import file_names, is_file, join
 
 REQUIRED = ("path", "label")
 OPTIONAL = ("start", "end")
+MAX_DIGITS = 9  # of a label
 
 
 def read_csv_list(
@@ -38,7 +43,8 @@ def read_csv_list(
     names. Without `classes`, the classes are the labels of the list, sorted; where the list is
     found by its split, those of all lists beside it, so that a class has the same label in each.
     Rows with too many or too few cells, an impossible cut, or no path are counted as skipped. An
-    unknown label, and a path that leads out of data_dir, is an error.
+    unknown label, and a path that leads out of data_dir, is an error; so are numbers that count
+    from 1, where 0 is the first class.
 
     Args:
         dataset: The dataset.
@@ -58,17 +64,58 @@ def read_csv_list(
             "as `annotation`."
         )
     path = find_annotation(dataset, data_dir, annotation, [f"{safe_name(split or '_')}.csv"])
+    lists = [path] if path == annotation else _lists_beside(path)
+    labels = set(_labels(path))
     if classes is None:
-        lists = [path] if path == annotation else _lists_beside(path)
-        classes = sorted({label for each in lists for label in _labels(each)})
-        if classes and all(label.isdecimal() for label in classes):
+        labels.update(label for each in lists for label in _labels(each))
+    elif any(map(str.isdecimal, labels)):
+        for each in lists:
+            with contextlib.suppress(ValueError):  # of a file that is no list
+                labels.update(_labels(each))
+    if classes is None:
+        classes = sorted(labels)
+        if classes and all(map(str.isdecimal, classes)):
             raise ValueError(
                 f"{path}: its labels are numbers. Give the class names in label order with "
-                "`classes`, a list or a file with a name on each line."
+                f"`classes`, a list or a file with a name on each line.{_advice(labels)}"
             )
     class_names = ClassNames(classes)
-    rows = _rows(path, class_names)
-    return collect(dataset, split, data_dir, class_names, rows, quarantine)
+    notes = _check_numbers(path, labels, class_names)
+    table = Table(path, REQUIRED, implied=REQUIRED)
+    if not table.has_heading:
+        notes.append(f"{posixpath.basename(path)} has no heading: read as {','.join(REQUIRED)}")
+    rows = _rows(path, table, class_names)
+    return collect(dataset, split, data_dir, class_names, rows, quarantine, notes)
+
+
+def _advice(labels):
+    if 0 in map(int, labels):
+        return ""
+    return " Label 0 is the first name, and none is 0: where they count from 1, subtract 1."
+
+
+def _check_numbers(path, labels, classes):
+    """Returns notes on labels that are numbers of classes.
+
+    Raises:
+        ValueError: They count from 1.
+    """
+    if not labels or not all(_is_number(label) and classes.find(label) is None for label in labels):
+        return []
+    numbers = set(map(int, labels))
+    if min(numbers) == 0:
+        return []
+    last, count = max(numbers), len(classes)
+    if last > count:
+        return []  # the row says so
+    are_consecutive = 1 < len(numbers) == last and count > 2
+    if last == count or are_consecutive:
+        raise ValueError(
+            f"{path}: its labels are numbers within {min(numbers)}..{last}, and none is 0, the "
+            f"number of {classes.names[0]!r}: they seem to count from 1. Subtract 1 from each, or "
+            "write the names of the classes in their place."
+        )
+    return [f"no label is 0, the number of {classes.names[0]!r}; labels count from 0"]
 
 
 def _lists_beside(path):
@@ -78,14 +125,14 @@ def _lists_beside(path):
 
 
 def _labels(path):
-    for _, row in table_rows(path, REQUIRED):
+    for _, row in Table(path, REQUIRED, implied=REQUIRED).rows():
         if not isinstance(row, SkippedRow) and row["label"]:
             yield row["label"]
 
 
-def _rows(path, classes):
+def _rows(path, table, classes):
     source = posixpath.basename(path)
-    for line, row in table_rows(path, REQUIRED, OPTIONAL):
+    for line, row in table.rows(OPTIONAL):
         if isinstance(row, SkippedRow):
             yield row
             continue
@@ -112,9 +159,13 @@ def _rows(path, classes):
         yield AnnotatedVideo(source, line, video, label, (folder,), (Candidate(name, start, end),))
 
 
+def _is_number(text):
+    return text.isdecimal() and len(text) <= MAX_DIGITS
+
+
 def _label(text, classes):
     """Returns the label of a class, by its name, else by its number."""
     label = classes.find(text)
-    if label is None and text.isdecimal() and len(text) < 10 and int(text) < len(classes):
+    if label is None and _is_number(text) and int(text) < len(classes):
         return int(text)
     return label

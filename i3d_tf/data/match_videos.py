@@ -88,7 +88,7 @@ def collect(
         classes: The classes.
         rows: The rows.
         quarantine: Videos that are known to be unreadable.
-        notes: What a user should know of the annotation, a sentence each.
+        notes: What a user should know of the annotation, a sentence each; taken after the rows.
 
     Returns:
         VideoDataset with at least one example.

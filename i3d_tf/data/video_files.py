@@ -5,9 +5,10 @@ A path in a list is untrusted text: it must not lead out of the dataset's folder
 
 import posixpath
 import unicodedata
+from collections.abc import Iterator
 
 from i3d_tf.system.storage import file_names, folder_names, join
-from i3d_tf.video.find import is_video_name
+from i3d_tf.video.endings import bare_stem, is_video_file, is_video_name, video_stem
 from i3d_tf.video.frame_folder import is_frame_folder
 
 
@@ -15,8 +16,8 @@ class VideoFiles:
     """The videos below a folder, found by their listed names; every folder is read once.
 
     A video that was converted keeps its name and changes its ending, so `a.avi` is also found as
-    `a.mp4` or `a.AVI`, and else as a folder `a` of numbered pictures. Accented letters are compared
-    as letters, however they are stored.
+    `a.mp4`, `a.AVI` or `a.avi.mkv`, and else as a folder `a` of numbered pictures. Accented letters
+    are compared as letters, however they are stored, in names of folders, too.
 
     Args:
         data_dir: The folder.
@@ -29,8 +30,9 @@ class VideoFiles:
         self.other_endings = 0
         self._data_dir = data_dir
         self._listings: dict[str, dict[str, list[str]]] = {}
+        self._bare_listings: dict[str, dict[str, list[str]]] = {}
         self._existing: dict[tuple[str, ...], list[str]] = {}
-        self._frame_folders: dict[str, dict[str, str]] = {}
+        self._folders: dict[str, dict[str, list[str]]] = {}
 
     def find(self, folders: tuple[str, ...], name: str) -> str | None:
         """Returns the path of a video below data_dir, or None.
@@ -40,40 +42,66 @@ class VideoFiles:
             name: File name, with or without its ending.
         """
         if folders not in self._existing:
+            stored = (each for folder in folders for each in self._stored_folders(folder))
             self._existing[folders] = [
                 folder
-                for folder in folders
+                for folder in dict.fromkeys(stored)
                 if self._listing(folder) or self._folders_listing(folder)
             ]
-        name = unicodedata.normalize("NFC", name)
-        for folder in self._existing[folders]:
-            names = self._listing(folder).get(_stem(name))
-            if names:
-                chosen = _best(names, name)
-                self.other_endings += is_video_name(name) and not _same(chosen, name)
-                return join(folder, chosen)
-        for folder in self._existing[folders]:
-            found = self._folders_listing(folder).get(_stem(name))
-            if found and is_frame_folder(join(join(self._data_dir, folder), found)):
-                return join(folder, found)
+        existing, wanted = self._existing[folders], unicodedata.normalize("NFC", name)
+        for listing, stem in ((self._listing, video_stem), (self._bare_listing, bare_stem)):
+            for folder in existing:
+                if names := listing(folder).get(stem(wanted)):
+                    chosen = _best(names, name)
+                    self.other_endings += is_video_name(name) and not _same(chosen, name)
+                    return join(folder, chosen)
+        for folder in existing:
+            for found in self._folders_listing(folder).get(video_stem(wanted), ()):
+                if is_frame_folder(join(join(self._data_dir, folder), found)):
+                    return join(folder, found)
         return None
 
+    def _stored_folders(self, folder) -> Iterator[str]:
+        """Yields a folder as listed, then those that differ by the form of accents alone."""
+        yield folder
+        if folder.isascii():
+            return
+        parent, name = posixpath.split(folder)
+        for above in dict.fromkeys(self._stored_folders(parent)):
+            wanted = unicodedata.normalize("NFC", name)
+            for stored in self._folders_listing(above).get(wanted, ()):
+                yield join(above, stored)
+
     def _folders_listing(self, folder):
-        """Returns the names of a folder's folders, as they are compared, to their names."""
-        if folder not in self._frame_folders:
+        """Returns the names of a folder's folders: as they are compared, to the stored ones."""
+        if folder not in self._folders:
             names = folder_names(join(self._data_dir, folder)) or ()
-            self._frame_folders[folder] = {unicodedata.normalize("NFC", n): n for n in names}
-        return self._frame_folders[folder]
+            listing: dict[str, list[str]] = {}
+            for name in names:
+                listing.setdefault(unicodedata.normalize("NFC", name), []).append(name)
+            self._folders[folder] = listing
+        return self._folders[folder]
 
     def _listing(self, folder):
         """Returns name without ending to the names of its files."""
         if folder not in self._listings:
-            listing = {}
-            for name in file_names(join(self._data_dir, folder)) or ():
-                if is_video_name(name):
-                    listing.setdefault(_stem(unicodedata.normalize("NFC", name)), []).append(name)
+            place = join(self._data_dir, folder)
+            listing: dict[str, list[str]] = {}
+            for name in file_names(place) or ():
+                if is_video_file(place, name):
+                    stem = video_stem(unicodedata.normalize("NFC", name))
+                    listing.setdefault(stem, []).append(name)
             self._listings[folder] = listing
         return self._listings[folder]
+
+    def _bare_listing(self, folder):
+        """Returns the same, for names without all their endings."""
+        if folder not in self._bare_listings:
+            listing: dict[str, list[str]] = {}
+            for stem, names in self._listing(folder).items():
+                listing.setdefault(bare_stem(stem), []).extend(names)
+            self._bare_listings[folder] = listing
+        return self._bare_listings[folder]
 
 
 def safe_path(text: str) -> str:
@@ -105,14 +133,16 @@ def safe_name(text: str) -> str:
     return path
 
 
-def _stem(name):
-    return posixpath.splitext(name)[0] if is_video_name(name) else name
-
-
 def _same(found, name):
     return posixpath.splitext(found)[1].lower() == posixpath.splitext(name)[1].lower()
 
 
 def _best(names, wanted):
     """Returns the name itself, else the same ending in another case, else the first."""
-    return min(names, key=lambda name: (name != wanted, not _same(name, wanted)))
+    composed = unicodedata.normalize("NFC", wanted)
+
+    def rank(name):
+        is_same = unicodedata.normalize("NFC", name) == composed
+        return name != wanted, not is_same, not _same(name, wanted)
+
+    return min(names, key=rank)

@@ -230,7 +230,7 @@ def _with_frames(options, files):
             frames = file[1].metadata.get("frames")
             frames = frames if is_integer(frames) and frames >= config.min_frames else None
         else:
-            paths = find_videos(sources) if sources else []
+            paths = find_videos(sources, quiet=True) if sources else []
             frames = find_num_frames(paths, config, options.layout)
         if frames is not None:
             return config.with_all_frames(frames)

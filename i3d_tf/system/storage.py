@@ -2,6 +2,8 @@
 
 import os
 import re
+import unicodedata
+from collections import deque
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -63,20 +65,82 @@ def walk(
 ) -> Iterator[tuple[str, list[str], list[str]]]:
     """Yields (folder, names of its folders, names of its files), sorted, hidden ones left out.
 
-    Links to folders are listed and not entered, so that no walk is endless.
+    Links to folders are followed, after all folders that are not links, so that a folder has its
+    own path where it has one below `folder`. Each folder is entered once, and none that holds the
+    link or `folder` itself: no walk is endless.
 
     Args:
         folder: The folder.
         unreadable: List that receives the error of each folder on this machine that cannot be
             read, whose `filename` is the folder; without a list, the first one is raised.
     """
-    if "://" in folder:
-        levels = _gfile().walk(folder)
-    else:
-        levels = os.walk(folder, onerror=_raise if unreadable is None else unreadable.append)
+    levels = _gfile().walk(folder) if "://" in folder else _walk_local(folder, unreadable)
     for place, folders, files in levels:
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         yield place, folders, sorted(name for name in files if not name.startswith("."))
+
+
+def _walk_local(folder, unreadable):
+    """Does the same as os.walk, but follows links to folders as `walk` says."""
+    onerror = _raise if unreadable is None else unreadable.append
+    root = os.path.realpath(folder)
+    entered: set[str] = set()
+    waiting = deque([folder])
+    while waiting:
+        start = waiting.popleft()
+        real_start = os.path.realpath(start)
+        if real_start in entered:
+            continue
+        for place, folders, files in os.walk(start, onerror=onerror):
+            real = os.path.normpath(os.path.join(real_start, os.path.relpath(place, start)))
+            if real in entered:
+                folders.clear()
+                continue
+            entered.add(real)
+            yield place, folders, files
+            for path in (os.path.join(place, name) for name in folders):
+                # os.walk itself enters no link.
+                if os.path.islink(path) and not _holds(os.path.realpath(path), real, root):
+                    waiting.append(path)
+
+
+def _holds(folder, *others):
+    """Returns whether a folder is one of others, or has one below it; all are real paths."""
+    below = folder.rstrip(os.sep) + os.sep
+    return any(other == folder or other.startswith(below) for other in others)
+
+
+def find_path(path: str) -> str | None:
+    """Returns the path that exists and is the same text, however its accents are stored.
+
+    Accented letters are one character or several (Unicode's NFC and NFD); copying files from one
+    system to another may change which.
+
+    Args:
+        path: A path on this machine.
+
+    Returns:
+        The path itself where it exists; None where there is no such file or folder.
+    """
+    return next(_spellings(path), None)
+
+
+def _spellings(path):
+    """Yields the paths that exist and are the same text, the path itself first."""
+    if os.path.lexists(path):
+        yield path
+    if path.isascii():
+        return
+    parent, name = os.path.split(path)
+    wanted = unicodedata.normalize("NFC", name)
+    for folder in _spellings(parent) if parent else [""]:
+        try:
+            names = sorted(os.listdir(folder or os.curdir))
+        except (OSError, ValueError):  # no folder, or a name that none can have
+            continue
+        for each in names:
+            if unicodedata.normalize("NFC", each) == wanted and os.path.join(folder, each) != path:
+                yield os.path.join(folder, each)
 
 
 def file_state(path: str) -> FileState:

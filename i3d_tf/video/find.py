@@ -2,50 +2,49 @@
 
 import glob
 import os
-import posixpath
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from i3d_tf.system.storage import join, read_lines, walk
+from i3d_tf.system.console import print_lines
+from i3d_tf.system.storage import find_path, join, read_lines, walk
+from i3d_tf.video.endings import OtherFiles, is_video_file
 from i3d_tf.video.frame_folder import PICTURE_SUFFIXES, has_pictures, is_frame_folder
 
-# fmt: off
-VIDEO_SUFFIXES = (
-    ".3gp", ".avi", ".flv", ".gif", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg",
-    ".mts", ".ogv", ".ts", ".webm", ".wmv",
-)
-# fmt: on
 LIST_SUFFIX = ".txt"
+RECURSIVE = "**"  # of a pattern: any number of folders
 
 
-def is_video_name(name: str) -> bool:
-    """Returns whether a file's name ends as a video's does, in either case."""
-    return posixpath.splitext(name)[1].lower() in VIDEO_SUFFIXES
-
-
-def videos_below(folder: str, unreadable: list[OSError] | None = None) -> list[str]:
+def videos_below(
+    folder: str, unreadable: list[OSError] | None = None, others: OtherFiles | None = None
+) -> list[str]:
     """Returns the paths of all videos below a folder, folder by folder, without hidden ones.
 
     Args:
-        folder: A folder, also one that is read through tf.io.gfile.
+        folder: A folder, also one that is read through tf.io.gfile. Links are followed, see
+            `i3d_tf.system.storage.walk`.
         unreadable: See `i3d_tf.system.storage.walk`.
+        others: Counts the files that are no videos.
 
     Raises:
         OSError: A folder cannot be read, and there is no list for that.
     """
-    return [
-        join(place, name)
-        for place, _, names in walk(folder, unreadable)
-        for name in names
-        if is_video_name(name)
-    ]
+    videos = []
+    for place, _, names in walk(folder, unreadable):
+        for name in names:
+            if is_video_file(place, name):
+                videos.append(join(place, name))
+            elif others is not None:
+                others.add(name)
+    return videos
 
 
-def find_videos(arguments: Sequence[str | os.PathLike]) -> list[str]:
+def find_videos(arguments: Sequence[str | os.PathLike], quiet: bool = False) -> list[str]:
     """Expands files, folders and glob patterns into a list of videos.
 
-    A folder means every video below it, by the ending of its name, hidden files left out. Where
+    A folder means every video below it, by the ending of its name, hidden files left out; a line on
+    stderr says how many other files it has. Where
     there is none, it means the folders of numbered pictures, itself or below it, each of which is a
     video, see `i3d_tf.video.frame_folder`. A name that exists is taken as it is, so that brackets
     and stars in real names do no harm. A name that does not exist, or a folder that cannot be read,
@@ -53,6 +52,7 @@ def find_videos(arguments: Sequence[str | os.PathLike]) -> list[str]:
 
     Args:
         arguments: Paths, folders, patterns, or addresses with `://`.
+        quiet: Whether nothing is printed.
 
     Returns:
         Paths in the order given, those of a folder or pattern sorted, none twice.
@@ -61,7 +61,7 @@ def find_videos(arguments: Sequence[str | os.PathLike]) -> list[str]:
         ValueError: A folder or a pattern has no video, or there are no arguments.
     """
     _check_not_empty(arguments)
-    return [video for video, _ in _without_repeats(_expand_all(arguments))]
+    return [video for video, _ in _without_repeats(_expand_all(arguments, quiet=quiet))]
 
 
 class VideoTarget(NamedTuple):
@@ -180,14 +180,16 @@ def _without_repeats(found):
     return first.values()
 
 
-def _expand_all(arguments, with_lists=False, list_root=None) -> Iterator[tuple[str, str | None]]:
+def _expand_all(
+    arguments, with_lists=False, list_root=None, quiet=False
+) -> Iterator[tuple[str, str | None]]:
     """Yields (video, the named folder or the list's folder that it lies below, or None)."""
-    for argument in map(str, arguments):
+    for argument in map(_as_stored, map(str, arguments)):
         # Unlike pathlib's, os.path's functions also return False for names the system refuses.
         if "://" in argument:
             yield argument, None
         elif os.path.isdir(argument):
-            for video in _expand_folder(argument):
+            for video in _expand_folder(argument, quiet):
                 yield video, None if video == str(Path(argument)) else argument
         elif with_lists and argument.lower().endswith(LIST_SUFFIX) and os.path.isfile(argument):
             yield from _expand_list(argument, list_root)
@@ -197,27 +199,70 @@ def _expand_all(arguments, with_lists=False, list_root=None) -> Iterator[tuple[s
             yield argument, None
 
 
-def _expand_folder(folder):
-    # As paths, so that "." and doubled slashes are left out of names.
+def _as_stored(path):
+    """Returns a path with its accents as they are on the disk; as it is where there is no file."""
+    return path if path.isascii() or "://" in path else find_path(path) or path
+
+
+def _expand_folder(folder, quiet):
     unreadable: list[OSError] = []
-    videos = videos_below(folder, unreadable)
+    others = OtherFiles()
+    videos = videos_below(folder, unreadable, others)
     # A folder that cannot be read stands for its videos: opening it says what is wrong.
     videos += [error.filename for error in unreadable]
-    videos = videos or [place for place, _, names in walk(folder, []) if has_pictures(names)]
     if not videos:
-        raise ValueError(
-            f"{folder}: no videos in this folder (files ending in {' '.join(VIDEO_SUFFIXES)}), and "
-            f"no folders of numbered pictures ({' '.join(PICTURE_SUFFIXES)})."
-        )
-    return sorted(str(Path(path)) for path in videos)
+        videos, without_pictures = _frame_folders(folder)
+        if not videos:
+            has = f"It has {others}" if str(others) else "There are no files in it"
+            raise ValueError(
+                f"{folder}: no videos in this folder (files such as .mp4 .avi .mkv), and "
+                f"no folders of numbered pictures ({' '.join(PICTURE_SUFFIXES)}). {has}."
+            )
+        others = without_pictures
+    # As paths, so that "." and doubled slashes are left out of names.
+    found = sorted(str(Path(path)) for path in videos)
+    if (sentence := others.sentence()) and not quiet and found != [str(Path(folder))]:
+        print_lines(f"{folder}: {sentence}", file=sys.stderr)
+    return found
+
+
+def _frame_folders(folder):
+    """Returns the folders of numbered pictures below a folder, and the files in other folders."""
+    found, others = [], OtherFiles()
+    for place, _, names in walk(folder, []):
+        if has_pictures(names):
+            found.append(place)
+        else:
+            for name in names:
+                others.add(name)
+    return found, others
 
 
 def _expand_pattern(pattern):
-    found = sorted(glob.glob(pattern, recursive=True))
+    found = sorted(set(_matches(pattern)))
     paths = [path for path in found if not os.path.isdir(path) or is_frame_folder(path)]
     if not paths:
         raise ValueError(f"{pattern}: no file matches this pattern.")
     return paths
+
+
+def _matches(pattern):
+    """Yields the paths that match a pattern; `**` follows links as `walk` does."""
+    parts = pattern.split("/")
+    if RECURSIVE not in parts:
+        yield from glob.iglob(pattern)
+        return
+    at = parts.index(RECURSIVE)
+    above, below = "/".join(parts[:at]), "/".join(parts[at + 1 :])
+    tops = glob.iglob(f"{above}/") if above else ["/" if at else ""]
+    for top in tops:
+        for place, _, _ in walk(top or os.curdir, []):
+            folder = os.path.relpath(place) if not top else place.rstrip("/") or "/"
+            prefix = "" if folder == os.curdir else glob.escape(folder)
+            if below:
+                yield from _matches(join(prefix, below))
+            else:
+                yield from glob.iglob(join(prefix, "*"))
 
 
 def _expand_list(path, list_root):
@@ -225,7 +270,8 @@ def _expand_list(path, list_root):
     # File names need not be text: what cannot be decoded is carried along.
     for name in filter(None, map(str.strip, read_lines(path, "surrogateescape"))):
         if "://" in name or os.path.isabs(name):
-            yield name, None
+            yield _as_stored(name), None
         else:
             leads_out = os.pardir in Path(os.path.normpath(name)).parts
-            yield os.path.join(list_root or folder, name), None if leads_out else folder or "."
+            place = _as_stored(os.path.join(list_root or folder, name))
+            yield place, None if leads_out else folder or "."

@@ -1,6 +1,7 @@
 import pytest
 
 from i3d_tf.data.annotation import (
+    Table,
     check_cut,
     find_annotation,
     parse_seconds,
@@ -46,6 +47,10 @@ def read(folder, required=("path", "label"), optional=("start",)):
         "\ufeffpath,label\r\na b.mp4,x\r\n\r\n\r\n",
         'Label , Path\n"x",a b.mp4',
         '"label","frames","path"\n"x","7","a b.mp4"\n,,\n',
+        "path;label\na b.mp4;x\n",
+        "path\tlabel\na b.mp4\tx\n",
+        "Path frames label\na b.mp4 200 x\n",
+        "label path\nx a b.mp4\n",
     ],
 )
 def test_table_rows_of_any_spreadsheet(make_tree, text):
@@ -74,7 +79,6 @@ def test_table_rows_skip_lines_with_too_many_or_too_few_cells(make_tree):
         ("", r"a.csv: the file is empty. It must start with path,label\."),
         ("a.mp4,x\n", r"a.csv: line 1: no column 'path'; the heading must have path,label and is"),
         ("path\na.mp4\n", r"a.csv: line 1: no column 'label'"),
-        ("path label\na.mp4 x\n", r"a.csv: line 1: no column 'path'"),
         ("path,label,path\n", r"a.csv: line 1: more than one column 'path'"),
         ('path,label\na,x\n"b,x\nc,x\n', r"a.csv: line 3 is not CSV"),
         ("path,label\n" + "a" * 200_000 + ",x\n", r"a.csv: line 2 is not CSV: field larger than"),
@@ -85,6 +89,50 @@ def test_table_rows_refuse_other_files(make_tree, text, message):
     folder = make_tree(texts={"a.csv": text})
     with pytest.raises(ValueError, match=message):
         read(folder)
+
+
+@pytest.mark.parametrize(
+    ("text", "rows"),
+    [
+        ("v/0.mp4,0\nv/1.mp4,1\n", [("v/0.mp4", "0"), ("v/1.mp4", "1")]),
+        ("v/0.mp4 0\nb c.MP4 1\n", [("v/0.mp4", "0"), ("b c.MP4", "1")]),
+        ("\n-v.mp4\tlong jump\n", [("-v.mp4", "long jump")]),
+        ("a b.mp4.mkv  walk\n", [("a b.mp4.mkv", "walk")]),
+        ("frames/a 3\nframes/b 4\n", [("frames/a", "3"), ("frames/b", "4")]),
+        ("path,label\nv/0.mp4,0\n", [("v/0.mp4", "0")]),
+    ],
+)
+def test_table_without_a_heading_has_the_implied_columns(make_tree, text, rows):
+    folder = make_tree(texts={"a.csv": text})
+    table = Table(f"{folder}/a.csv", ("path", "label"), implied=("path", "label"))
+    assert [(row["path"], row["label"]) for _, row in table.rows()] == rows
+    assert table.has_heading is text.startswith("path")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            "v/0.mp4 200 0\n",
+            r"line 1: it is no heading, and has 3 cells.*'path frames label'",
+        ),
+        ("v/0.mp4,200,0\n", r"Add a first line that names them, such as 'path,frames,label'"),
+        ("frames/a 1 200 0\n", r"such as 'path start frames label'"),
+        ("video,class\nv/0.mp4,0\n", r"line 1: no column 'path'; the heading must have path,label"),
+        ("some/thing label\n", r"line 1: no column 'path'"),
+        ("v/0.mp4\n", r"line 1: no column 'path'"),
+    ],
+)
+def test_table_without_a_heading_is_refused_where_columns_are_unclear(make_tree, text, message):
+    folder = make_tree(texts={"a.csv": text})
+    with pytest.raises(ValueError, match=message):
+        list(Table(f"{folder}/a.csv", ("path", "label"), implied=("path", "label")).rows())
+
+
+def test_table_skips_rows_of_other_widths_than_its_first_line(make_tree):
+    folder = make_tree(texts={"a.csv": "v/0.mp4,0\nv/1.mp4,1,2\n"})
+    table = Table(f"{folder}/a.csv", ("path", "label"), implied=("path", "label"))
+    assert list(table.rows())[1] == (2, SkippedRow("a.csv", 2, "it has 3 cells, the first line 2"))
 
 
 def test_parse_seconds():

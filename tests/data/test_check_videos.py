@@ -194,6 +194,18 @@ def test_check_videos_refuses_bad_arguments(videos, arguments, error, message):
 def test_check_videos_refuses_folder_without_videos(tmp_path):
     with pytest.raises(ValueError, match=r"there are no videos below this folder"):
         check_videos(tmp_path)
+    (tmp_path / "notes.txt").touch()
+    with pytest.raises(ValueError, match=r"below this folder, only 1 other file \(\.txt 1\)\."):
+        check_videos(tmp_path)
+
+
+def test_report_counts_files_that_are_no_videos_without_its_own(videos):
+    for _ in range(2):
+        report = check_videos(videos, processes=1)
+        assert report.other_files is None
+    (videos / "walk" / "notes.txt").touch()
+    report = check_videos(videos, processes=1)
+    assert report.lines()[-2] == "1 other file (.txt 1) is no video"
 
 
 def test_tool_shows_bad_videos_and_fails(videos, run_tool):

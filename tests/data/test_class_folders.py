@@ -45,6 +45,29 @@ def test_other_files_are_skipped(make_tree):
     report = read(make_tree(["run/1.mp4", "run/notes.txt", "run/.DS_Store"])).report
     assert (report.rows, report.found) == (2, 1)
     assert str(report.skipped[0]) == "run/notes.txt: its ending is not a video's"
+    assert report.notes == ("1 other file (.txt 1) is no video",)
+
+
+def test_links_to_folders_are_followed(make_tree, found_in):
+    folder = make_tree(["e/1.mp4", "data/run/2.mp4", "data/walk/3.mp4"])
+    (folder / "data/run/more").symlink_to("../../e")
+    (folder / "data/run/up").symlink_to("..")
+    (folder / "data/jump").symlink_to("../e")
+    assert found_in(read(folder / "data"), folder / "data") == [
+        ("jump/1.mp4", "jump"),
+        ("run/2.mp4", "run"),
+        ("run/more/1.mp4", "run"),
+        ("walk/3.mp4", "walk"),
+    ]
+
+
+def test_covers_beside_videos_are_skipped(make_tree, found_in):
+    folder = make_tree(["run/1.mp4", "run/1.webp", "run/2.rm"])
+    dataset = read(folder)
+    assert found_in(dataset, folder) == [("run/1.mp4", "run"), ("run/2.rm", "run")]
+    assert [str(row) for row in dataset.report.skipped] == [
+        "run/1.webp: it is sound or a single picture"
+    ]
 
 
 def test_labels_are_the_same_in_every_split_folder(make_tree, found_in):
@@ -164,7 +187,10 @@ def test_select_videos_accounts_for_missing_and_other_videos(make_tree, found_in
     assert found_in(dataset, folder) == [("b/1.mp4", "b")]
     report = dataset.report
     assert (report.split, report.rows, report.found, report.left_out) == ("test", 5, 1, 2)
-    assert (report.missing, report.notes) == (("a/gone.mp4",), ("a note",))
+    assert (report.missing, report.notes) == (
+        ("a/gone.mp4",),
+        ("1 other file (.txt 1) is no video", "a note"),
+    )
     with pytest.raises(
         ValueError, match=r"has none of the 1 videos that run\.json lists for test,"
     ):

@@ -1,3 +1,5 @@
+import unicodedata
+
 import pytest
 
 from i3d_tf.data.readers import read_dataset
@@ -45,6 +47,79 @@ def test_csv_number_labels_need_classes(make_tree):
         ValueError, match=r"train.csv: its labels are numbers. Give the class names"
     ):
         read(folder)
+
+
+def numbered(make_tree, *labels, **more):
+    """Makes a list of videos with these labels, and of others with those of its splits."""
+    lists = {"train": labels, **more}
+    names = {split: [f"{split}/{k}.mp4" for k in range(len(each))] for split, each in lists.items()}
+    texts = {
+        f"splits/{split}.csv": "path,label\n"
+        + "".join(f"{name},{label}\n" for name, label in zip(names[split], each, strict=True))
+        for split, each in lists.items()
+    }
+    return make_tree([name for each in names.values() for name in each], texts)
+
+
+@pytest.mark.parametrize("labels", [(1, 2, 3, 4), (5, 1), (1, 2, 3, 4, 5), (2, 1)])
+def test_csv_labels_that_count_from_1_are_refused(make_tree, labels):
+    folder = numbered(make_tree, *labels)
+    message = (
+        rf"train.csv: its labels are numbers within 1..{max(labels)}, and none is 0, the number of "
+        "'a': they seem to count from 1. Subtract 1 from each, or write the names"
+    )
+    with pytest.raises(ValueError, match=message):
+        read(folder, classes=list("abcde"))
+
+
+def test_csv_labels_that_count_from_1_are_refused_without_classes(make_tree):
+    with pytest.raises(ValueError, match=r"its labels are numbers\..* they count from 1, subtract"):
+        read(numbered(make_tree, 1, 2, 3))
+    with pytest.raises(ValueError, match=r"a name on each line\.$"):
+        read(numbered(make_tree, 0, 1, 2))
+
+
+@pytest.mark.parametrize(
+    ("labels", "classes", "has_note"),
+    [
+        ((0, 1, 2, 3), "abcde", False),
+        ((1, 2, 0), "abc", False),
+        ((2, 4), "abcde", True),
+        ((1,), "ab", True),
+        (("b", "c"), "abc", False),
+        ((1, 2), "123", False),  # names, not numbers
+    ],
+)
+def test_csv_labels_without_0_may_be_of_some_classes(make_tree, labels, classes, has_note):
+    report = read(numbered(make_tree, *labels), classes=list(classes)).report
+    assert report.found == len(labels)
+    note = "no label is 0, the number of 'a'; labels count from 0"
+    assert (note in report.notes) is has_note
+
+
+def test_csv_labels_of_other_splits_tell_where_they_count_from(make_tree):
+    folder = numbered(make_tree, 1, 2, 3, test=(0, 1))
+    (folder / "splits/other.csv").write_text("no list\n")
+    assert read(folder, classes=list("abcd")).report.found == 3
+    with pytest.raises(ValueError, match="they seem to count from 1"):
+        read(folder, annotation=folder / "splits/train.csv", classes=list("abcd"))
+
+
+def test_csv_without_a_heading_is_read_with_a_note(make_tree, found_in):
+    folder = make_tree(["v/-0.mp4", "v/1.mp4"], {"list.txt": "v/-0.mp4 1\nv/1.mp4 0\n"})
+    dataset = read(folder, None, annotation=folder / "list.txt", classes=["a", "b"])
+    assert found_in(dataset, folder) == [("v/-0.mp4", "b"), ("v/1.mp4", "a")]
+    assert dataset.report.notes == ("list.txt has no heading: read as path,label",)
+    (folder / "list.txt").write_text("v/-0.mp4 200 1\n")
+    with pytest.raises(ValueError, match=r"list.txt: line 1: it is no heading, and has 3 cells"):
+        read(folder, None, annotation=folder / "list.txt", classes=["a", "b"])
+
+
+def test_csv_finds_folders_whose_accents_are_stored_otherwise(make_tree):
+    stored, listed = (unicodedata.normalize(form, "Übung/é.mp4") for form in ("NFD", "NFC"))
+    folder = make_tree([stored], {"splits/train.csv": f"path,label\n{listed},a\n"})
+    (example,) = read(folder).examples
+    assert example.path == f"{folder}/{stored}"
 
 
 def test_csv_cuts(make_tree):

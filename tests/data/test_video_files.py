@@ -27,6 +27,27 @@ def test_find_accepts_and_counts_other_endings(make_tree):
     assert files.find(("",), "4.txt") is None
 
 
+def test_find_accepts_several_endings(make_tree):
+    names = ["one_1.mp4.mkv", "two.mp4", "3.webm.mp4", "3.mp4", "a/4.avi", "b/4.avi.mp4"]
+    files = VideoFiles(str(make_tree(names)))
+    assert files.find(("",), "one_1") == "one_1.mp4.mkv"
+    assert files.find(("",), "one_1.mp4") == "one_1.mp4.mkv"
+    assert files.find(("",), "two.webm.mp4") == "two.mp4"
+    assert files.find(("",), "3.webm.mp4") == "3.webm.mp4"
+    assert files.find(("",), "3") == "3.mp4"
+    assert files.find(("b", "a"), "4.avi") == "a/4.avi"  # rather than another name
+    assert files.find(("b",), "4.avi") == "b/4.avi.mp4"
+    assert files.find(("",), "one") is None
+
+
+def test_find_takes_no_cover_for_a_video(make_tree):
+    folder = make_tree(["1.webp", "1.wmv", "2.webp", "-3.mp4"])
+    files = VideoFiles(str(folder))
+    assert files.find(("",), "1") == "1.wmv"
+    assert files.find(("",), "2") is None
+    assert files.find(("",), "-3") == "-3.mp4"
+
+
 def test_find_ignores_folders_and_dangling_links(make_tree):
     folder = make_tree(["1.mp4/x"])
     (folder / "2.mp4").symlink_to("nowhere")
@@ -50,6 +71,20 @@ def test_find_normalizes_accents(make_tree):
     stored, listed = (unicodedata.normalize(form, "Größe é.mp4") for form in ("NFD", "NFC"))
     files = VideoFiles(str(make_tree([stored])))
     assert files.find(("",), listed) == stored
+    files = VideoFiles(str(make_tree([stored, listed])))
+    assert files.find(("",), listed) == listed
+    assert files.find(("",), stored) == stored
+
+
+def test_find_normalizes_accents_of_folders(make_tree):
+    stored, listed = (unicodedata.normalize(form, "Übung/schöne") for form in ("NFD", "NFC"))
+    names = [f"{stored}/1.mp4", f"{listed}/2.mp4", f"{stored}/3/1.jpg"]
+    files = VideoFiles(str(make_tree(names)))
+    for folder in (listed, stored):
+        assert files.find((folder,), "1.avi") == f"{stored}/1.mp4"
+        assert files.find((folder,), "2.avi") == f"{listed}/2.mp4"
+        assert files.find((folder,), "3.avi") == f"{stored}/3"
+    assert files.find(("nirgendwo/schöne", listed), "2.mp4") == f"{listed}/2.mp4"
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,5 @@
 import os
+import unicodedata
 
 import pytest
 
@@ -6,6 +7,7 @@ from i3d_tf.system import storage
 from i3d_tf.system.storage import (
     file_names,
     file_state,
+    find_path,
     is_file,
     is_folder,
     join,
@@ -74,6 +76,57 @@ def test_walk_ends_at_a_link_to_its_own_folder(make_tree):
     folder = make_tree(["a.txt"])
     (folder / "again").symlink_to(folder)
     assert list(walk(str(folder))) == [(str(folder), ["again"], ["a.txt"])]
+
+
+def test_walk_follows_links_to_folders(make_tree):
+    folder = make_tree(["v/run/a.txt", "e/b.txt", "e/deep/c.txt"])
+    (folder / "v/run/more").symlink_to("../../e")
+    top = f"{folder}/v"
+    assert list(walk(top)) == [
+        (top, ["run"], []),
+        (f"{top}/run", ["more"], ["a.txt"]),
+        (f"{top}/run/more", ["deep"], ["b.txt"]),
+        (f"{top}/run/more/deep", [], ["c.txt"]),
+    ]
+
+
+def test_walk_enters_each_folder_once_by_its_own_path(make_tree):
+    folder = make_tree(["v/z/a.txt", "e/b.txt"])
+    (folder / "v/a").symlink_to("z")  # sorted before it
+    (folder / "v/one").symlink_to("../e")
+    (folder / "v/two").symlink_to("../e")
+    assert [place.removeprefix(f"{folder}/") for place, _, _ in walk(f"{folder}/v")] == [
+        "v",
+        "v/z",
+        "v/one",
+    ]
+
+
+def test_walk_enters_no_link_to_a_folder_above_it(make_tree):
+    folder = make_tree(["all/v/a.txt", "all/other/b.txt", "e/c.txt"])
+    (folder / "all/v/up").symlink_to("..")
+    (folder / "all/v/out").symlink_to("../../e")
+    (folder / "e/back").symlink_to("../all")
+    (folder / "e/self").symlink_to("self")
+    (folder / "to").symlink_to("all/v")
+    assert [place for place, _, _ in walk(f"{folder}/all/v")] == [
+        f"{folder}/all/v",
+        f"{folder}/all/v/out",
+    ]
+    assert [place for place, _, _ in walk(f"{folder}/to")] == [
+        f"{folder}/to",
+        f"{folder}/to/out",
+    ]
+
+
+def test_find_path_compares_accents_as_letters_in_folders_and_names(make_tree):
+    stored, listed = (unicodedata.normalize(form, "Übung/größe.mp4") for form in ("NFD", "NFC"))
+    folder = make_tree([stored, unicodedata.normalize("NFC", "Übung/other.mp4")])
+    assert find_path(f"{folder}/{stored}") == f"{folder}/{stored}"
+    assert find_path(f"{folder}/{listed}") == f"{folder}/{stored}"  # though there are both folders
+    assert find_path(f"{folder}/Übung/nothing.mp4") is None
+    assert find_path(f"{folder}/nothing") is None
+    assert find_path("ü\0.mp4") is None
 
 
 def test_walk_raises_on_an_unreadable_folder(make_tree, monkeypatch):

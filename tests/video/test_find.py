@@ -1,4 +1,5 @@
 import os
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,6 @@ from i3d_tf.video.find import (
     assign_outputs,
     find_targets,
     find_videos,
-    is_video_name,
     output_path,
     videos_below,
 )
@@ -52,6 +52,64 @@ def test_find_videos_expands_folder_without_hidden_files(folder):
             "ünï côdé ✓.mp4",
         )
     ]
+
+
+def test_find_videos_tells_how_many_other_files_a_folder_has(folder, capsys):
+    for name in ("a.srt", "deep/b.TXT", "deep/er/cover.jpg", ".secret"):
+        (folder / name).touch()
+    assert len(find_videos(["b.mp4", "deep", "."])) == 7
+    assert capsys.readouterr().err.splitlines() == [
+        "deep: 2 other files (.jpg 1, .txt 1) are no videos",
+        ".: 4 other files (.txt 2, .jpg 1, .srt 1) are no videos",
+    ]
+    find_videos(["deep"], quiet=True)
+    find_videos(["deep/er/c.webm", "?.mp4"])
+    assert capsys.readouterr().err == ""
+    (folder / "none").mkdir()
+    (folder / "none/notes.txt").touch()
+    with pytest.raises(ValueError, match=r"none: no videos .*It has 1 other file \(\.txt 1\)\.$"):
+        find_videos(["none"])
+
+
+def test_find_videos_does_not_count_the_pictures_of_a_frame_folder(make_tree, capsys):
+    folder = make_tree(["set/a/1.jpg", "set/a/2.jpg", "set/notes.txt"])
+    assert find_videos([folder / "set"]) == [f"{folder}/set/a"]
+    assert capsys.readouterr().err == f"{folder}/set: 1 other file (.txt 1) is no video\n"
+    (folder / "set/a/notes.txt").touch()
+    assert find_videos([folder / "set/a"]) == [f"{folder}/set/a"]
+    assert capsys.readouterr().err == ""
+
+
+def test_find_videos_follows_links_to_folders(make_tree, monkeypatch):
+    folder = make_tree(["e/a.mp4", "v/run/n.mp4"])
+    (folder / "v/run/more").symlink_to("../../e")
+    (folder / "v/sub").symlink_to("../e")
+    (folder / "v/loop").symlink_to(".")
+    (folder / "v/other").symlink_to("loop")
+    monkeypatch.chdir(folder)
+    assert find_videos(["v"]) == ["v/run/n.mp4", "v/sub/a.mp4"]
+    assert find_videos(["v/**/*.mp4"]) == ["v/run/n.mp4", "v/sub/a.mp4"]
+    assert find_videos(["v/r*/**"]) == ["v/run/more/a.mp4", "v/run/n.mp4"]
+    assert find_videos(["**/v/**/n.mp4"]) == ["v/run/n.mp4"]
+    assert find_videos([f"{folder}/**/run/*"]) == [f"{folder}/v/run/n.mp4"]
+
+
+def test_find_videos_and_targets_take_names_that_start_with_a_dash(make_tree, monkeypatch):
+    make_tree(["-a.mp4", "-set/-b.mp4"], {"list.txt": "-a.mp4\n-set/-b.mp4\n"})
+    monkeypatch.chdir(make_tree())
+    assert find_videos(["-a.mp4", "-set", "*.mp4"]) == ["-a.mp4", "-set/-b.mp4"]
+    places = {t.video: t.path.as_posix() for t in find_targets(["list.txt"], "-out", ".npy")}
+    assert places == {"-a.mp4": "-out/-a.npy", "-set/-b.mp4": "-out/-set/-b.npy"}
+
+
+def test_find_videos_and_targets_compare_accents_as_letters(make_tree, monkeypatch):
+    stored, listed = (unicodedata.normalize(form, "Übung/é.mp4") for form in ("NFD", "NFC"))
+    monkeypatch.chdir(make_tree([stored], {"list.txt": f"{listed}\n"}))
+    assert find_videos([listed]) == [stored]
+    assert find_videos(["Übung"]) == [stored]
+    assert find_videos(["Ünbekannt.mp4"]) == ["Ünbekannt.mp4"]
+    (target,) = find_targets(["list.txt"], "out", ".npy")
+    assert (target.video, target.path) == (stored, Path("out", stored).with_suffix(".npy"))
 
 
 def test_find_videos_searches_hidden_folder_that_is_named(folder):
@@ -99,7 +157,10 @@ def test_find_videos_returns_name_that_is_not_text(folder):
     ("arguments", "message"),
     [
         ([], "no video was named"),
-        (["b.mp4", "empty"], r"empty: no videos in this folder \(files ending in .* \.mp4 "),
+        (
+            ["b.mp4", "empty"],
+            r"empty: no videos in this folder .*\. There are no files in it",
+        ),
         (["*.mkv"], r"\*\.mkv: no file matches this pattern"),
         (["deep*"], "no file matches this pattern"),
     ],
@@ -113,7 +174,6 @@ def test_find_videos_refuses_arguments_without_video(folder, arguments, message)
 def test_videos_below_lists_videos_folder_by_folder(make_tree):
     folder = make_tree(["b/2.MP4", "b/1.avi", "a.webm", "notes.txt", ".trash/3.mp4", "b/.4.mp4"])
     assert videos_below(str(folder)) == [f"{folder}/{n}" for n in ("a.webm", "b/1.avi", "b/2.MP4")]
-    assert not is_video_name("mp4")
 
 
 @pytest.fixture
@@ -236,5 +296,8 @@ def test_find_videos_takes_folders_of_pictures_where_there_are_no_videos(tmp_pat
     assert target.path.name == "g.v1.npy"  # what follows its dot is no ending
     (tmp_path / "set/d/1.mp4").touch()
     assert find_videos(["set"]) == ["set/d/1.mp4"]
-    with pytest.raises(ValueError, match=r"set/f: no videos .*\.wmv\), and no folders of numbered"):
+    with pytest.raises(
+        ValueError,
+        match=r"set/f: no videos .* no folders of numbered .*1 other file \(\.jp",
+    ):
         find_videos(["set/f"])
