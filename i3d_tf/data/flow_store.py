@@ -1,5 +1,6 @@
 """The flow of a dataset: files, computed in one visible pass and then only read, or folders."""
 
+import contextlib
 import math
 import os
 from collections.abc import Iterable
@@ -8,10 +9,13 @@ from pathlib import Path
 from i3d_tf.flow.compute_files import compute_flow_files
 from i3d_tf.flow.engines import ALGORITHMS, choose_engine
 from i3d_tf.flow.flow_file import StoredFlow
-from i3d_tf.flow.flow_folder import FlowFolder, find_flow, open_flow
+from i3d_tf.flow.flow_folder import FlowFolder, check_source, find_flow, open_flow
 from i3d_tf.specs.protocol import Protocol
 from i3d_tf.system.console import print_lines
+from i3d_tf.system.jobs import SOURCE
+from i3d_tf.system.storage import FileState, file_state
 from i3d_tf.video.errors import VideoError
+from i3d_tf.video.find import assign_outputs
 
 
 class FlowStore:
@@ -46,6 +50,7 @@ class FlowStore:
         if flow_dir is None:
             raise ValueError("`flow_dir` must be given for flow; received None.")
         self.failures: dict[str, str] = {}
+        self._checked: dict[str, tuple[FileState | None, dict]] = {}
         self._flow_dir = flow_dir
         self._data_dir = data_dir
         self._protocol = protocol
@@ -70,12 +75,12 @@ class FlowStore:
             ValueError: Two videos would share a flow file.
             OSError: A flow file cannot be written.
         """
-        videos = list(dict.fromkeys(videos))
-        missing = [video for video in videos if not os.path.exists(self.path(video))]
+        paths = assign_outputs(dict.fromkeys(videos), self.path, "Rename one.")
+        missing = [video for video, path in paths.items() if not os.path.exists(path)]
         if not missing:
             return
         engine = choose_engine(self._engine)
-        kept = len(videos) - len(missing)
+        kept = len(paths) - len(missing)
         print_lines(
             f"{self._flow_dir}: computing flow by {engine} for {len(missing)} videos, {kept} "
             "already there"
@@ -97,8 +102,9 @@ class FlowStore:
         """Opens the flow of a video.
 
         Raises:
-            VideoError: The file is missing, cannot be read, or was made at another frame rate or
-                size, by another algorithm than the engine's, or with another rounding.
+            VideoError: The file is missing, cannot be read, or was made of another video, at
+                another frame rate or size, by another algorithm than the engine's, or with another
+                rounding.
         """
         path = self.path(video)
         if not os.path.exists(path):
@@ -108,7 +114,18 @@ class FlowStore:
             self._check_folder(flow)
         else:
             self._check_metadata(path, flow.metadata)
+            self._check_source(flow, video)
         return flow
+
+    def _check_source(self, flow, video):
+        """Checks once that a flow file was made of a video, while neither changes."""
+        with contextlib.suppress(OSError):  # such as a video that is not on this machine
+            state = file_state(video) if "://" not in video else None
+            key = (state, flow.metadata[SOURCE])
+            if self._checked.get(video) == key:
+                return
+            check_source(flow, video)
+            self._checked[video] = key
 
     def _check_folder(self, flow):
         rate, side = self._protocol.frame_rate, self._protocol.short_side

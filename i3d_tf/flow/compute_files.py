@@ -1,19 +1,29 @@
 """Flow files of many videos: in parallel, resumed where an earlier run stopped, past bad videos."""
 
 import os
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from i3d_tf.flow.engines import ALGORITHMS, FlowParameters, choose_engine, engine_parameters
 from i3d_tf.flow.flow_file import SUFFIX, is_flow_file, open_flow_file
-from i3d_tf.flow.metadata import flow_metadata, metadata_difference
+from i3d_tf.flow.metadata import DECISIVE_FIELDS, flow_metadata, metadata_difference
 from i3d_tf.flow.stream import use_one_opencv_thread, write_video_flow
 from i3d_tf.flow.tvl1 import MIN_SIDE
 from i3d_tf.specs.streams import FLOW_ROUNDINGS, FRAME_RATE, SHORT_SIDE
 from i3d_tf.specs.validation import check_choice, check_integer
 from i3d_tf.system.files import atomic_write
-from i3d_tf.system.jobs import Task, missing_outputs, run_each, run_job
+from i3d_tf.system.jobs import (
+    SOURCE,
+    Task,
+    missing_outputs,
+    run_each,
+    run_job,
+    source_difference,
+)
+from i3d_tf.system.storage import find_path
 from i3d_tf.system.worker_pool import check_processes
 from i3d_tf.video.errors import VideoError
 from i3d_tf.video.find import find_targets
@@ -85,7 +95,8 @@ def compute_flow_files(
     """Computes a flow file for each video, or for those that have none yet.
 
     A video that cannot be read is reported on stderr, and the others are processed. A stopped
-    job goes on when it is run again. No half-written file is left behind.
+    job goes on when it is run again. No half-written file is left behind. The flow file of a video
+    that was replaced since is made anew, and a line says so.
 
     Args:
         videos: Files, folders, patterns, or lists (.txt, a video a line, relative to `data_dir` or
@@ -98,12 +109,13 @@ def compute_flow_files(
         frame_rate: Frames per second after resampling, > 0.
         short_side: Pixels after resizing, at least 16.
         processes: Videos at a time, each in a process of its own; None means what suits the engine.
-        overwrite: Whether flow files that were made from or with something else are replaced.
+        overwrite: Whether flow files that were made with other settings are replaced.
         rounding: Of the 8-bit codes, see `i3d_tf.flow.quantize`.
 
     Raises:
-        ValueError: An argument is invalid, there are no videos, two would share a flow file,
-            or a flow file exists that was made from another video or with other settings.
+        ValueError: An argument is invalid, there are no videos, two would share a flow file, or a
+            flow file exists that was made with other settings, or of a video beside the one that
+            would replace it.
         OSError: A folder or a flow file cannot be written.
     """
     as_fraction("frame_rate", frame_rate, positive=True)
@@ -116,7 +128,8 @@ def compute_flow_files(
     targets = find_targets(videos, flow_dir, SUFFIX, data_dir, flat=True)
     tasks = [Task(target.video, target.path, settings) for target in targets]
     remedy = "Give another `flow_dir`, or `overwrite` to replace such files."
-    missing = missing_outputs(tasks, _mismatch, overwrite, remedy, is_flow_file)
+    outdated = partial(_outdated, overwrite)
+    missing = missing_outputs(tasks, _mismatch, overwrite, remedy, is_flow_file, outdated)
     if processes > 1 and len(missing) > 1:
         run = run_each(_compute_on_one_core, processes, DIED)
     else:
@@ -133,6 +146,37 @@ def _mismatch(task):
     except VideoError as error:
         return error.reason
     return metadata_difference(found, flow_metadata(task.source, **vars(task.details)))
+
+
+def _outdated(overwrite, task):
+    """Returns why a flow file is another video's, where its settings are those of the task.
+
+    Raises:
+        ValueError: That video lies beside the task's, and must not lose its flow file.
+    """
+    try:
+        found = open_flow_file(task.target).metadata
+    except VideoError:
+        return None
+    wanted = flow_metadata(task.source, **vars(task.details))
+    settings = [field for field in DECISIVE_FIELDS if field != SOURCE]
+    if metadata_difference(found, wanted, settings) is not None:
+        return None
+    difference = source_difference(found[SOURCE], wanted[SOURCE])
+    if difference is None:
+        return None
+    name = found[SOURCE]["name"]
+    other = os.path.join(os.path.dirname(task.source), os.path.basename(name))
+    if find_path(other) and not _is_same(other, task.source) and not overwrite:
+        raise ValueError(
+            f"{task.target}: it is the flow of {name}, and {task.source} beside it would get the "
+            "same file. They differ only in their endings: rename one."
+        )
+    return f"it is the flow of another video than {task.source} ({difference})"
+
+
+def _is_same(path, other):
+    return unicodedata.normalize("NFC", path) == unicodedata.normalize("NFC", other)
 
 
 def _compute(task, staging):

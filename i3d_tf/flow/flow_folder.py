@@ -12,8 +12,9 @@ from pathlib import Path
 import numpy as np
 
 from i3d_tf.flow.flow_file import SUFFIX, StoredFlow, flow_path, open_flow_file
+from i3d_tf.system.jobs import SOURCE, source_difference
 from i3d_tf.video.errors import VideoError, reason_of
-from i3d_tf.video.frame_folder import folder_rate, read_picture
+from i3d_tf.video.frame_folder import folder_rate, read_picture, video_metadata
 from i3d_tf.video.limits import MAX_FRAMES
 
 UNKNOWN = "unknown"  # algorithm and engine
@@ -109,6 +110,26 @@ def open_flow(path: str | os.PathLike, rounding: str | None = None) -> StoredFlo
         VideoError: It cannot be read, or see `open_flow_file`.
     """
     return FlowFolder(path, rounding) if os.path.isdir(path) else open_flow_file(path, rounding)
+
+
+def check_source(flow: StoredFlow, video: str | os.PathLike) -> None:
+    """Checks that a flow file was made of a video; folders do not say of which they were made.
+
+    Args:
+        flow: The stored flow.
+        video: Path of the video.
+
+    Raises:
+        VideoError: It was made of another video, by its name or content.
+    """
+    if SOURCE not in flow.metadata:
+        return
+    if difference := source_difference(flow.metadata[SOURCE], video_metadata(video)):
+        raise VideoError(
+            flow.path,
+            f"it is the flow of another video than {video} ({difference}); compute it anew "
+            "(compute_flow), or name another folder for the flow",
+        )
 
 
 def _list_pictures(folder):

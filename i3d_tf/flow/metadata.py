@@ -1,7 +1,7 @@
 """Metadata of flow files, and its validation."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -9,7 +9,7 @@ from i3d_tf.flow.engines import ALGORITHMS, FlowParameters, choose_engine, engin
 from i3d_tf.specs.streams import FLOW_BOUND, FLOW_ROUNDINGS, FRAME_RATE, SHORT_SIDE
 from i3d_tf.specs.validation import is_integer, is_number
 from i3d_tf.specs.version import __version__
-from i3d_tf.system.jobs import first_difference
+from i3d_tf.system.jobs import SOURCE, first_difference
 from i3d_tf.video.frame_folder import video_metadata
 from i3d_tf.video.limits import MAX_FRAMES, MAX_PIXELS
 
@@ -28,7 +28,7 @@ DECISIVE_FIELDS = (
     "frame_rate",
     "short_side",
     "rounding",
-    "source",
+    SOURCE,
 )
 
 
@@ -51,8 +51,8 @@ def flow_metadata(
         rounding: See `i3d_tf.flow.quantize`.
 
     Returns:
-        Plain values; `DECISIVE_FIELDS` among them determine the flow. `source` is the video's name
-        without folders, and its bytes (None for one that is not on this machine).
+        Plain values; `DECISIVE_FIELDS` among them determine the flow. `source` tells the video from
+        others, see `i3d_tf.system.jobs.source_metadata`.
     """
     engine = choose_engine(engine)
     return {
@@ -66,22 +66,25 @@ def flow_metadata(
         "bound": FLOW_BOUND,
         "rounding": rounding,
         "codes": FORMULAS.get(rounding),
-        "source": video_metadata(source),
+        SOURCE: video_metadata(source),
         "project_version": __version__,
     }
 
 
-def metadata_difference(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> str | None:
+def metadata_difference(
+    found: Mapping[str, Any], wanted: Mapping[str, Any], fields: Iterable[str] = DECISIVE_FIELDS
+) -> str | None:
     """Returns the first decisive difference between the metadata of two flow files.
 
     Args:
         found: Metadata of a file.
         wanted: What it should be, from `flow_metadata`.
+        fields: Those that are compared.
 
     Returns:
         Text such as "engine opencv, not numba"; None where the flow is the same.
     """
-    return first_difference(found, wanted, DECISIVE_FIELDS)
+    return first_difference(found, wanted, fields)
 
 
 def metadata_fault(metadata: Any, complete: bool = True) -> str | None:
@@ -123,6 +126,7 @@ def _is_source(value):
         isinstance(value, dict)
         and isinstance(value.get("name"), str)
         and (value.get("bytes") is None or _is_count(value["bytes"], 2**63, minimum=0))
+        and isinstance(value.get("digest", ""), str)
     )
 
 
@@ -142,7 +146,7 @@ REQUIRED_FIELDS = {
     "bound": (f"{FLOW_BOUND:g}", lambda value: value == FLOW_BOUND),
     "rounding": (f"one of {FLOW_ROUNDINGS}", lambda value: value in FLOW_ROUNDINGS),
     "codes": ("a string", lambda value: isinstance(value, str)),
-    "source": ("an object with a name and bytes", _is_source),
+    SOURCE: ("an object with a name and bytes", _is_source),
     "project_version": ("a string", lambda value: isinstance(value, str)),
 }
 FINAL_FIELDS = {

@@ -13,7 +13,7 @@ from dataclasses import asdict
 import numpy as np
 
 from i3d_tf.flow.engines import ALGORITHMS, choose_engine, engine_parameters
-from i3d_tf.flow.flow_folder import FlowFolder, open_flow
+from i3d_tf.flow.flow_folder import FlowFolder, check_source, open_flow
 from i3d_tf.flow.quantize import through_codes
 from i3d_tf.flow.stream import flow_frames
 from i3d_tf.specs.protocol import Protocol
@@ -41,7 +41,7 @@ class VideoSource:
 
     Raises:
         VideoError: The flow file cannot be read, or its frame rate, short side or rounding is
-            another.
+            another, or it is the flow of another video.
     """
 
     def __init__(
@@ -61,6 +61,8 @@ class VideoSource:
         self._num_frames: int | None = None
         if self._stored_flow is not None:
             _check_flow_file(self._stored_flow, protocol)
+            if not isinstance(source, bytes):
+                check_source(self._stored_flow, source)
 
     @property
     def num_frames(self) -> int:

@@ -4,20 +4,25 @@ A stopped job goes on when it is run again: existing outputs are kept if they we
 same input with the same settings.
 """
 
+import hashlib
+import json
 import os
 import sys
+import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from i3d_tf.system.console import print_lines, progress_bar
 from i3d_tf.system.errors import UserError
-from i3d_tf.system.files import check_target, path_problem, staging_dir
+from i3d_tf.system.files import check_target, open_regular, path_problem, staging_dir
 from i3d_tf.system.worker_pool import map_unordered
 
 NO_MEMORY = "there is not enough memory for it"
+SOURCE = "source"  # of an output, in its metadata: see `source_metadata`
+END_BYTES = 2**16
 
 
 class Task(NamedTuple):
@@ -44,6 +49,7 @@ def missing_outputs(
     overwrite: bool = False,
     remedy: str = "Name another output folder, or give --overwrite to replace such files.",
     is_own: Callable[[Path], bool] = os.path.isfile,
+    outdated: Callable[[Task], str | None] = lambda task: None,
 ) -> list[Task]:
     """Returns the tasks without an output.
 
@@ -56,6 +62,8 @@ def missing_outputs(
         remedy: Last sentence of the error.
         is_own: Function of a path to whether the file there was written by such a job; others are
             never replaced.
+        outdated: Function of a task with an output to why it is made anew in any case, which is
+            printed; or None.
 
     Raises:
         ValueError: An output was made with other settings, and must not be replaced.
@@ -67,32 +75,86 @@ def missing_outputs(
             missing.append(task)
             continue
         try:
-            wrong = mismatch(task)
+            old = outdated(task)
+            wrong = old or mismatch(task)
         except UserError:
             missing.append(task)
             continue
         if wrong is not None:
-            if not overwrite:
+            if not overwrite and old is None:
                 raise ValueError(
                     f"{task.target}: it exists and was made with other settings: {wrong}. {remedy}"
                 )
             check_target(task.target, is_own, [task.source])
+            if old is not None:
+                print_lines(f"{task.target}: {old}; it is made anew.")
             missing.append(task)
     return missing
 
 
 def source_metadata(source: os.PathLike | str) -> dict[str, Any]:
-    """Returns the name of a file without folders, and its bytes: None if it is not a local file.
+    """Returns what tells a file or a folder of files from others, by its content and name.
 
-    The bytes of a folder are those of the files in it.
+    Returns:
+        Its `name` without folders; its `bytes`, of a folder those of the files in it; and a
+        `digest`, the SHA-256 of its first and last 64 KiB, of a folder that of the names and sizes
+        of the files in it. What is not on this machine has the bytes None, and no digest.
     """
-    size = None
-    if os.path.isfile(source):
-        size = os.path.getsize(source)
-    elif os.path.isdir(source):
-        with os.scandir(os.fspath(source)) as entries:
-            size = sum(entry.stat().st_size for entry in entries if entry.is_file())
-    return {"name": os.path.basename(source), "bytes": size}
+    name = os.path.basename(source)
+    try:
+        found = os.stat(source)
+        size, digest = _fingerprint(os.fspath(source), found.st_size, found.st_mtime_ns)
+    except (OSError, ValueError):
+        return {"name": name, "bytes": None}
+    return {"name": name, "bytes": size, "digest": digest}
+
+
+@lru_cache(maxsize=1 << 17)
+def _fingerprint(path, size, mtime_ns):
+    """Returns the bytes and the digest of a file or folder, read once while it stays the same."""
+    digest = hashlib.sha256()
+    if os.path.isdir(path):
+        with os.scandir(path) as entries:
+            files = sorted((e.name, e.stat().st_size) for e in entries if e.is_file())
+        digest.update(json.dumps(files).encode())
+        return sum(size for _, size in files), digest.hexdigest()
+    with open_regular(path) as file:
+        digest.update(file.read(END_BYTES))
+        file.seek(max(END_BYTES, size - END_BYTES))
+        digest.update(file.read(END_BYTES))
+    return size, digest.hexdigest()
+
+
+def source_difference(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> str | None:
+    """Returns how an output's source differs from another, see `source_metadata`.
+
+    Of a source with the same content the name does not matter. Accents in names are compared as
+    letters. A value that is not known of both, such as the digest in files of earlier versions, is
+    no difference.
+
+    Args:
+        found: Metadata of the source of an output.
+        wanted: Metadata of the source that it should have.
+
+    Returns:
+        Text such as "bytes 3, not 4"; None where there is no difference.
+    """
+    contents = [(source.get("bytes"), source.get("digest")) for source in (found, wanted)]
+    if contents[0] == contents[1] and None not in contents[0]:
+        found = {**found, "name": wanted.get("name")}
+    for name in dict.fromkeys((*wanted, *found)):
+        value, other = found.get(name), wanted.get(name)
+        if value == other or (None in (value, other) and name in ("bytes", "digest")):
+            continue
+        if name == "digest":
+            return "its first or last bytes are others"
+        if name != "name" or _composed(value) != _composed(other):
+            return f"{name} {value}, not {other}"
+    return None
+
+
+def _composed(name):
+    return unicodedata.normalize("NFC", str(name))
 
 
 def first_difference(
@@ -111,7 +173,8 @@ def first_difference(
     for name in dict.fromkeys((*wanted, *found)) if names is None else names:
         value, other = found.get(name), wanted.get(name)
         if isinstance(value, Mapping) and isinstance(other, Mapping):
-            if difference := first_difference(value, other):
+            compare = source_difference if name == SOURCE else first_difference
+            if difference := compare(value, other):
                 return f"{name}: {difference}"
         elif value != other:
             return f"{name} {value}, not {other}"

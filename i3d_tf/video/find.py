@@ -162,6 +162,8 @@ def assign_outputs(
     for video in videos:
         owner = owners.setdefault(path_of(video), video)
         if owner != video:
+            if os.path.dirname(owner) == os.path.dirname(video):
+                remedy = "They differ only in their endings: rename one."
             raise ValueError(f"{owner} and {video} would both become {path_of(video)}. {remedy}")
     return {video: path for path, video in owners.items()}
 

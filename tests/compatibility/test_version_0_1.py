@@ -18,6 +18,7 @@ from i3d_tf import layers
 from i3d_tf.data.quarantine import Quarantine
 from i3d_tf.evaluation.compare_reports import compare_reports
 from i3d_tf.flow.flow_file import open_flow_file
+from i3d_tf.system.jobs import source_metadata
 from i3d_tf.zoo import build, load_keras
 from i3d_tf.zoo.checkpoint import open_checkpoint
 
@@ -230,7 +231,7 @@ def test_feature_file_is_kept_and_made_again_alike(run_tool, arrays, tmp_path):
     anew = i3d_tf.read_features(tmp_path / "anew/moving.npy")
     assert_close(anew.features, arrays["features/npy"])
     np.testing.assert_array_equal(anew.times, arrays["times/npy"])
-    assert anew.metadata == EXPECTED["features"]["npy"]
+    assert anew.metadata == {**EXPECTED["features"]["npy"], "source": source_metadata(VIDEO)}
 
 
 def test_flow_file_is_read(arrays):
@@ -250,7 +251,8 @@ def test_flow_file_is_kept_and_made_again_alike(run_tool, arrays, tmp_path):
     anew = open_flow_file(tmp_path / "anew/moving.flow.zip")
     # Both engines compute the same bits.
     np.testing.assert_array_equal(anew.read(), arrays["flow"])
-    assert anew.metadata == {**EXPECTED["flow"], "engine": "opencv"}
+    expected = {**EXPECTED["flow"], "engine": "opencv", "source": source_metadata(VIDEO)}
+    assert anew.metadata == expected
 
 
 # ---- statistics

@@ -1,9 +1,13 @@
 import dataclasses
+import os
+import shutil
 
 import numpy as np
 import pytest
 
+from i3d_tf.data import flow_store
 from i3d_tf.data.flow_store import FlowStore
+from i3d_tf.flow.flow_file import write_flow_file
 from i3d_tf.flow.stream import write_video_flow
 from i3d_tf.specs.protocol import Protocol
 from i3d_tf.video.encode import write_video
@@ -93,6 +97,81 @@ def test_open_refuses_flow_made_otherwise(store, videos, tmp_path, changes, engi
     protocol = dataclasses.replace(PROTOCOL, **changes)
     with pytest.raises(VideoError, match=message):
         FlowStore(tmp_path / "flow", protocol, videos, engine).open(video)
+
+
+@pytest.fixture
+def own_videos(videos, tmp_path):
+    """A copy of the folder of videos, to be changed."""
+    return shutil.copytree(videos, tmp_path / "own")
+
+
+def test_open_refuses_flow_of_a_replaced_video(own_videos, tmp_path):
+    path = own_videos / "right" / "1.mp4"
+    video, content = str(path), path.read_bytes()
+    store = FlowStore(tmp_path / "flow", PROTOCOL, own_videos, "dis")
+    store.compute_missing([video], processes=1)
+    store.open(video)
+    path.write_bytes(content + b"\0")
+    message = (
+        rf"1\.flow\.zip: it is the flow of another video than {video} \(bytes {len(content)}, not "
+        rf"{len(content) + 1}\); compute it anew \(compute_flow\), or name another folder"
+    )
+    for _ in range(2):
+        with pytest.raises(VideoError, match=message):
+            store.open(video)
+    path.write_bytes(content)
+    store.open(video)
+    path.write_bytes(content[:-1] + b"\1")
+    os.utime(path, ns=(0, 0))  # clocks of file systems may be coarse
+    with pytest.raises(VideoError, match="its first or last bytes are others"):
+        store.open(video)
+    with pytest.raises(VideoError, match="its first or last bytes are others"):
+        FlowStore(tmp_path / "flow", PROTOCOL, own_videos, "dis").open(video)
+    path.unlink()  # then flow is all there is
+    store.open(video)
+
+
+def test_open_judges_flow_of_former_versions_by_name_and_bytes(own_videos, tmp_path):
+    path = own_videos / "right" / "1.mp4"
+    store = FlowStore(tmp_path / "flow", PROTOCOL, own_videos, "dis")
+    store.compute_missing([str(path)], processes=1)
+    target = store.path(str(path))
+    flow = store.open(str(path))
+    source = {"name": "1.mp4", "bytes": path.stat().st_size}
+    write_flow_file(target, flow.read(), {**flow.metadata, "source": source})
+    path.write_bytes(path.read_bytes()[:-1] + b"\1")
+    assert store.open(str(path)).frames == FRAMES
+    path.rename(path.with_suffix(".avi"))
+    with pytest.raises(
+        VideoError, match=r"another video than .*1\.avi \(name 1\.mp4, not 1\.avi\)"
+    ):
+        store.open(str(path.with_suffix(".avi")))
+
+
+def test_open_reads_a_video_once_to_tell_whose_flow_it_is(own_videos, tmp_path, monkeypatch):
+    video = str(own_videos / "right" / "1.mp4")
+    store = FlowStore(tmp_path / "flow", PROTOCOL, own_videos, "dis")
+    store.compute_missing([video], processes=1)
+    checks = []
+    monkeypatch.setattr(flow_store, "check_source", lambda *arguments: checks.append(arguments))
+    for _ in range(3):
+        store.open(video)
+    assert len(checks) == 1
+    os.utime(video, ns=(0, 0))
+    store.open(video)
+    assert len(checks) == 2
+
+
+def test_videos_that_differ_in_their_endings_share_no_flow(own_videos, tmp_path):
+    one = own_videos / "right" / "1.mp4"
+    other = one.with_suffix(".avi")
+    other.write_bytes(one.read_bytes() + b"\0")
+    store = FlowStore(tmp_path / "flow", PROTOCOL, own_videos, "dis")
+    store.compute_missing([str(one)], processes=1)
+    with pytest.raises(ValueError, match=r"1\.mp4 and .*1\.avi would both become .* rename one\.$"):
+        store.compute_missing([str(one), str(other)], processes=1)
+    with pytest.raises(VideoError, match=r"another video than .*1\.avi \(name"):
+        store.open(str(other))
 
 
 def test_rounding_is_that_of_all_files(store, videos, tmp_path):

@@ -9,6 +9,7 @@ from i3d_tf.features.extract_features import extract_feature_files
 from i3d_tf.features.options import FeatureOptions, feature_config
 from i3d_tf.flow.compute_files import compute_flow_files
 from i3d_tf.system import jobs
+from i3d_tf.system.jobs import source_metadata
 
 ENDPOINT = "Conv3d_1a_7x7"  # a quick one: 4 features each 2 frames
 ALL = ["run", "run/a.npy", "run/a.npy.json", "run/b c.npy", "run/b c.npy.json"]
@@ -68,8 +69,7 @@ def test_every_video_below_a_folder_gets_a_file(videos, output_dir, options, win
     assert files_below(output_dir) == ALL
     found = i3d_tf.read_features(output_dir / "run/a.npy")
     assert found.features.shape == (2 if window else 10, 4)
-    size = (videos / "run/a.mp4").stat().st_size
-    assert found.metadata["source"] == {"name": "a.mp4", "bytes": size}
+    assert found.metadata["source"] == source_metadata(videos / "run/a.mp4")
     assert report.line() == f"{output_dir}: 2 extracted, 0 already there, 0 failed"
 
 
@@ -202,6 +202,20 @@ def test_flow_files_are_used(videos, output_dir, tmp_path, options):
         extract_feature_files([videos], output_dir, joint)
     rgb = extract_feature_files([videos], tmp_path / "rgb", options("rgb"), flow_dir=flow_dir)
     assert rgb.extracted == 2
+
+
+def test_flow_file_of_another_video_is_refused(videos, output_dir, tmp_path, options):
+    videos = shutil.copytree(videos, tmp_path / "own")
+    compute_flow_files([], tmp_path / "flow", videos, "dis", short_side=40)
+    replaced = videos / "run/a.mp4"
+    replaced.write_bytes(replaced.read_bytes() + b"\0")
+    report = extract_feature_files(
+        [videos], output_dir, options("flow"), flow_dir=tmp_path / "flow"
+    )
+    assert report.extracted == 1
+    ((video, reason),) = report.failed
+    assert video == str(replaced)
+    assert f"a.flow.zip: it is the flow of another video than {replaced} (bytes " in reason
 
 
 def test_flow_file_that_is_gone_is_a_failure_although_features_are_there(

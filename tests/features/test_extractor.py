@@ -15,6 +15,7 @@ from i3d_tf.features.options import FeatureOptions, feature_config
 from i3d_tf.inference.video_source import VideoSource
 from i3d_tf.specs.protocol import Protocol
 from i3d_tf.system.files import sha256
+from i3d_tf.system.jobs import source_metadata
 from i3d_tf.video.errors import VideoError
 from i3d_tf.video.transforms import preprocess_input
 from i3d_tf.zoo import checkpoint
@@ -132,7 +133,7 @@ def test_metadata_say_how_features_were_made(extractor, moving_video, small_dir)
     assert metadata["preprocessing"]["crop"] == "centre, 32 x 32"
     assert metadata["preprocessing"]["short_side"] == 40
     assert metadata["preprocessing"]["flow"]["engine"] == "dis"
-    assert metadata["source"] == {"name": "40.mp4", "bytes": video.stat().st_size}
+    assert metadata["source"] == source_metadata(video)
     assert metadata["project_version"] == i3d_tf.__version__
     known_before = joint.metadata(video)
     assert known_before == {name: metadata[name] for name in known_before}

@@ -119,11 +119,47 @@ def test_job_replaces_files_made_otherwise_only_when_asked(data_dir, flow_dir, c
     assert compute_flow_files([], flow_dir, data_dir, **settings, overwrite=True).kept == 3
 
 
-def test_job_notices_changed_video(data_dir, flow_dir, moving):
+def test_job_makes_flow_of_replaced_video_anew(data_dir, flow_dir, moving, capsys):
     compute_flow_files([], flow_dir, data_dir, **QUICKLY)
-    (data_dir / "run/a.mp4").write_bytes(moving + b"\0" * 8)
-    with pytest.raises(ValueError, match=rf"source: bytes {len(moving)}, not {len(moving) + 8}"):
+    video, target = data_dir / "run/a.mp4", flow_dir / "run/a.flow.zip"
+    changes = {
+        f"bytes {len(moving)}, not {len(moving) + 8}": moving + b"\0" * 8,
+        "its first or last bytes are others": moving[:-1] + b"\1",
+    }
+    for difference, content in changes.items():
+        video.write_bytes(content)
+        report = compute_flow_files([], flow_dir, data_dir, **QUICKLY)
+        assert (report.computed, report.kept) == (1, 2)
+        assert capsys.readouterr().out == (
+            f"{target}: it is the flow of another video than {video} ({difference}); "
+            "it is made anew.\n"
+        )
+        assert open_flow_file(target).metadata["source"]["bytes"] == len(content)
+        assert compute_flow_files([], flow_dir, data_dir, **QUICKLY).kept == 3
+        video.write_bytes(moving)
         compute_flow_files([], flow_dir, data_dir, **QUICKLY)
+        capsys.readouterr()
+
+
+def test_job_does_not_replace_flow_of_a_video_beside_it(data_dir, flow_dir, moving):
+    one, other = data_dir / "run/a.mp4", data_dir / "run/a.avi"
+    compute_flow_files([one], flow_dir, data_dir, **QUICKLY)
+    other.write_bytes(moving + b"\0" * 8)
+    before = (flow_dir / "run/a.flow.zip").read_bytes()
+    with pytest.raises(ValueError, match=r"of a\.mp4, and .*a\.avi beside it would get the same"):
+        compute_flow_files([other], flow_dir, data_dir, **QUICKLY)
+    with pytest.raises(ValueError, match=r"become .* They differ only in their endings: rename"):
+        compute_flow_files([], flow_dir, data_dir, **QUICKLY)
+    assert (flow_dir / "run/a.flow.zip").read_bytes() == before
+    one.unlink()  # a.avi has taken its place
+    assert compute_flow_files([other], flow_dir, data_dir, **QUICKLY).computed == 1
+
+
+def test_job_keeps_flow_of_renamed_video(data_dir, flow_dir, capsys):
+    compute_flow_files([data_dir / "run/a.mp4"], flow_dir, data_dir, **QUICKLY)
+    (data_dir / "run/a.mp4").rename(data_dir / "run/a.m4v")
+    assert compute_flow_files([data_dir / "run/a.m4v"], flow_dir, data_dir, **QUICKLY).kept == 1
+    assert capsys.readouterr().out == ""
 
 
 def test_job_notices_damaged_flow_file(data_dir, flow_dir):

@@ -121,7 +121,11 @@ def test_flow_file_has_all_metadata(written):
         "bound": 20.0,
         "rounding": "nearest",
         "codes": "code = floor((clip(flow, -20, 20) + 20) * 255 / 40 + 0.5)",
-        "source": {"name": "clip.mp4", "bytes": 3},
+        "source": {
+            "name": "clip.mp4",
+            "bytes": 3,
+            "digest": hashlib.sha256(b"abc").hexdigest(),
+        },
         "project_version": "0.1.0",
         "frames": FRAMES,
         "height": HEIGHT,

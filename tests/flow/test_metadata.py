@@ -1,3 +1,4 @@
+import hashlib
 import json
 
 import pytest
@@ -30,7 +31,11 @@ def test_flow_metadata_of_tvl1_has_all_parameters(video):
         "median": 5,
     }
     assert (metadata["frame_rate"], metadata["short_side"]) == (30.0, 128)
-    assert metadata["source"] == {"name": "clip.mp4", "bytes": 3}
+    assert metadata["source"] == {
+        "name": "clip.mp4",
+        "bytes": 3,
+        "digest": hashlib.sha256(video.read_bytes()).hexdigest(),
+    }
 
 
 def test_flow_metadata_of_dis_names_dis(video):

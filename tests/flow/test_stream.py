@@ -9,6 +9,7 @@ from i3d_tf.flow.flow_file import open_flow_file
 from i3d_tf.flow.quantize import quantize
 from i3d_tf.flow.stream import flow_frames, write_video_flow
 from i3d_tf.flow.tvl1 import TVL1Parameters
+from i3d_tf.system.jobs import source_metadata
 from i3d_tf.video.decode import read_clip, read_frames
 from i3d_tf.video.encode import write_video
 from i3d_tf.video.errors import VideoError
@@ -77,7 +78,7 @@ def test_write_video_flow_equals_compute_flow(video, tmp_path, monkeypatch):
     assert flows.metadata == metadata
     assert (flows.frames, flows.height, flows.width) == (10, 32, 43)
     assert metadata["parameters"]["inner_iterations"] == 5
-    assert metadata["source"] == {"name": "moving.mp4", "bytes": video.stat().st_size}
+    assert metadata["source"] == source_metadata(video)
     expected = compute_flow(resize_short_side(read_clip(video), 32), "opencv", QUICK)
     np.testing.assert_array_equal(flows.codes(), quantize(expected))
 

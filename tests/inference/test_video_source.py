@@ -1,4 +1,6 @@
+import json
 import time
+import zipfile
 
 import cv2
 import numpy as np
@@ -57,7 +59,7 @@ def test_frames_have_the_rate_and_size_of_the_protocol(video):
 @pytest.mark.parametrize("read_bytes", [1, 7 * 40 * 53 * 8, 2**26])
 def test_frames_of_flow_are_read_from_a_flow_file(flow_file, resized, read_bytes, monkeypatch):
     monkeypatch.setattr(video_source_file, "READ_BYTES", read_bytes)
-    source = VideoSource("not even there.mp4", SMALL, flow_file=flow_file)
+    source = VideoSource("not there/30.mp4", SMALL, flow_file=flow_file)
     expected = dequantize(quantize(compute_flow(resized, "dis")))
     np.testing.assert_array_equal(list(source.frames("flow")), center_crop(expected, 32))
     assert source.num_frames == 30
@@ -95,11 +97,22 @@ def test_flow_origin_of_computed_and_stored_flow(flow_file):
     assert flow_origin("dis", flow_file)["stored"] == "8 bits, rounding nearest"
 
 
-def test_video_source_refuses_flow_of_another_protocol_or_video(flow_file, moving_video):
+def test_video_source_refuses_flow_of_another_protocol_or_video(flow_file, moving_video, tmp_path):
     with pytest.raises(VideoError, match=r"short side 40, not 25 and 256; name another folder"):
         VideoSource(moving_video(30), Protocol(), flow_file=flow_file)
     for frames in (29, 31):
-        source = VideoSource(moving_video(frames), SMALL, flow_file=flow_file)
+        other = moving_video(frames)
+        with pytest.raises(VideoError, match=rf"another video than {other} \(name 30.mp4, not"):
+            VideoSource(other, SMALL, flow_file=flow_file)
+        named_alike = tmp_path / f"{frames}.flow.zip"
+        with zipfile.ZipFile(flow_file) as old, zipfile.ZipFile(named_alike, "w") as new:
+            for entry in old.infolist():
+                content = old.read(entry)
+                if entry.filename == "flow.json":
+                    source = {"name": other.name, "bytes": None}
+                    content = json.dumps({**json.loads(content), "source": source}).encode()
+                new.writestr(entry.filename, content)
+        source = VideoSource(other, SMALL, flow_file=named_alike)
         with pytest.raises(
             VideoError, match=rf"zip: it has 30 frames of flow, and the .* {frames}"
         ):

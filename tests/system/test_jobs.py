@@ -1,11 +1,21 @@
+import hashlib
 import os
+import unicodedata
 from functools import partial
 from pathlib import Path
 
 import pytest
 
 from i3d_tf.system.errors import UserError
-from i3d_tf.system.jobs import Task, first_difference, missing_outputs, run_each, run_job
+from i3d_tf.system.jobs import (
+    Task,
+    first_difference,
+    missing_outputs,
+    run_each,
+    run_job,
+    source_difference,
+    source_metadata,
+)
 
 
 def write_length(task, staging):
@@ -145,6 +155,62 @@ def test_first_difference_names_the_value_in_nested_metadata():
     assert first_difference({"stride": 8}, wanted) == "weights None, not {'rgb': {'name': 'a'}}"
     added = {"stride": 8, "weights": {"rgb": {"name": "a", "zoom": 2}}}
     assert first_difference(added, wanted, names=wanted) == "weights: rgb: zoom 2, not None"
+
+
+def test_source_metadata_tells_files_and_folders_from_others(tmp_path):
+    path = tmp_path / "a.mp4"
+    found = []
+    for content in (b"", b"a", b"b", b"a" * 200_000, b"a" * 199_999 + b"b", b"b" + b"a" * 199_999):
+        path.write_bytes(content)
+        os.utime(path, ns=(0, len(found)))
+        found.append(source_metadata(path))
+        assert (found[-1]["name"], found[-1]["bytes"]) == ("a.mp4", len(content))
+    assert found[1]["digest"] == hashlib.sha256(b"a").hexdigest()
+    assert len({source["digest"] for source in found}) == len(found)
+    folder = tmp_path / "b"
+    folder.mkdir()
+    for name, size in (("1.jpg", 2), ("2.jpg", 3)):
+        (folder / name).write_bytes(bytes(size))
+    known = source_metadata(folder)
+    assert (known["name"], known["bytes"]) == ("b", 5)
+    for name, size in (("1.jpg", 3), ("2.jpg", 2)):
+        (folder / name).write_bytes(bytes(size))
+    os.utime(folder, ns=(0, 1))
+    assert source_metadata(folder)["digest"] != known["digest"]
+    for nothing in (tmp_path / "c.mp4", "gs://bucket/c.mp4", "/dev/c.mp4"):
+        assert source_metadata(nothing) == {"name": "c.mp4", "bytes": None}
+
+
+def test_source_difference_compares_what_both_know():
+    name, bytes_, digest = {"name": "a.mp4"}, {"bytes": 3}, {"digest": "x"}
+    full = {**name, **bytes_, **digest}
+    same = [full, {**name, **bytes_}, {**name, "bytes": None}, {**full, "name": "a.avi"}]
+    assert [source_difference(each, full) for each in same] == [None] * 4
+    assert source_difference({**full, "digest": "y"}, full) == "its first or last bytes are others"
+    assert source_difference({"name": "a.avi", **bytes_}, full) == "name a.avi, not a.mp4"
+    assert source_difference({**full, "bytes": 4}, full) == "bytes 4, not 3"
+    assert source_difference({**full, "folder_rate": 25.0}, full) == "folder_rate 25.0, not None"
+    nfc, nfd = ({"name": unicodedata.normalize(form, "é.mp4")} for form in ("NFC", "NFD"))
+    assert source_difference(nfd, nfc) is None
+    more = {"stride": 8, "source": full}
+    assert first_difference({**more, "source": {**name, **bytes_}}, more) is None
+    assert first_difference({**more, "source": {**name, "bytes": 4}}, more) == (
+        "source: bytes 4, not 3"
+    )
+
+
+def test_missing_outputs_makes_outdated_ones_anew_with_a_line(tmp_path, capsys):
+    (tmp_path / "out").write_text("old")
+    task = Task("in", tmp_path / "out")
+
+    def find(outdated, **arguments):
+        return missing_outputs([task], lambda _: None, outdated=outdated, **arguments)
+
+    assert find(lambda _: None) == []
+    assert find(lambda _: "it is old") == [task]
+    assert capsys.readouterr().out == f"{tmp_path}/out: it is old; it is made anew.\n"
+    with pytest.raises(FileExistsError, match="was not written by"):
+        find(lambda _: "it is old", is_own=lambda _: False)
 
 
 def test_missing_outputs_replaces_own_files_only(tmp_path):
