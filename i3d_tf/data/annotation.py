@@ -10,7 +10,7 @@ from i3d_tf.data.class_names import ClassNames
 from i3d_tf.data.dataset_report import SkippedRow
 from i3d_tf.specs.datasets import Dataset
 from i3d_tf.system.storage import is_file, is_folder, join, read_lines
-from i3d_tf.video.endings import is_video_name
+from i3d_tf.video.find import is_video_name
 
 SPACE = " "
 DELIMITERS = (",", "\t", ";", SPACE)  # of cells, the usual one first

@@ -27,8 +27,7 @@ from i3d_tf.system.console import printable, progress_bar
 from i3d_tf.system.files import atomic_write, check_target
 from i3d_tf.system.storage import file_state, is_folder, join
 from i3d_tf.system.worker_pool import check_processes, map_unordered
-from i3d_tf.video.endings import OtherFiles
-from i3d_tf.video.find import videos_below
+from i3d_tf.video.find import OtherFiles, videos_below
 
 JOURNAL_SUFFIX = ".journal"  # after the name of the list
 DIED = "decoding it ends the process: a crash, or more memory than there is"

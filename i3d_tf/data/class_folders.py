@@ -19,7 +19,7 @@ from i3d_tf.data.match_videos import NOT_SELECTED, AnnotatedVideo, Candidate, co
 from i3d_tf.data.quarantine import Quarantine
 from i3d_tf.specs.datasets import SPLIT_SPELLINGS, Dataset
 from i3d_tf.system.storage import is_folder, join, walk
-from i3d_tf.video.endings import OtherFiles, is_video_file, is_video_name
+from i3d_tf.video.find import OtherFiles, is_video_file, is_video_name
 from i3d_tf.video.frame_folder import has_pictures
 
 TEST_SHARE = 0.2

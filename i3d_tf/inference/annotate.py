@@ -17,9 +17,8 @@ from i3d_tf.system.files import atomic_write, check_target, open_regular, remove
 from i3d_tf.system.jobs import first_difference
 from i3d_tf.video.decode import read_frames
 from i3d_tf.video.encode import write_video
-from i3d_tf.video.endings import VIDEO_SUFFIXES
 from i3d_tf.video.errors import VideoError
-from i3d_tf.video.find import assign_outputs, output_path
+from i3d_tf.video.find import VIDEO_SUFFIXES, assign_outputs, output_path
 from i3d_tf.video.frame_folder import video_metadata
 from i3d_tf.video.probe import read_comment
 from i3d_tf.viz.annotate import annotate_frames
