@@ -59,10 +59,11 @@ def read_clip(
 
     Output frame k is the source frame nearest in time to start + k / frame_rate, the earlier of two
     equally near, for every k whose time lies before `end` and before the end of the last frame.
-    Rotation and mirroring stored with the video are applied; a stored pixel aspect ratio,
-    interlacing and transparency are not. Colour follows the matrix and range that the video names
-    (BT.601 where it names none). Where the frame size changes, all frames are scaled to the first
-    one's.
+    Rotation, mirroring and cropping stored with the video are applied; a stored pixel aspect ratio
+    and interlacing are not. Colour follows the matrix and range that the video names (BT.601 where
+    it names none); HDR is shown as SDR, see `i3d_tf.video.hdr`, and what is transparent on black.
+    Where the frame size changes, all frames are scaled to the first one's. Of several video streams
+    one is read, see `i3d_tf.video.container.VideoContainer`.
 
     Args:
         source: Path (str or os.PathLike; a name with "://" is read through tf.io.gfile), the bytes
@@ -259,7 +260,15 @@ def _open_frames(source, start):
     else:
         with open_container(source) as container:
             first, frames = decode_from(container, start)
-            yield path, RGBConverter(first.av_frame, container.margins), frames
+            converter = RGBConverter(first.av_frame, container.margins)
+            if converter.shown_matrix is not None:
+                warnings.warn(
+                    f"{path}: FFmpeg does not know its colour matrix "
+                    f"({int(first.av_frame.colorspace)} in ITU-T H.273); its colours are shown as "
+                    f"those of {converter.shown_matrix.name}.",
+                    stacklevel=2,
+                )
+            yield path, converter, frames
 
 
 def _folder_frames(folder, start):

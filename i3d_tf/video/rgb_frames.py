@@ -1,14 +1,20 @@
 """Decoded frames as upright RGB arrays, all of one size."""
 
+from functools import lru_cache
+
 import av
 import numpy as np
-from av.video.reformatter import VideoReformatter
+from av.video.reformatter import Colorspace, VideoReformatter
 
 from i3d_tf.video.cropping import NO_MARGINS, Margins
 from i3d_tf.video.errors import VideoError
+from i3d_tf.video.hdr import ToneMap, is_hdr
 from i3d_tf.video.limits import MAX_BYTES
 
 INITIAL_BYTES = 2**28  # room for 10 s of most clips; pages that are never written cost nothing
+# Colour matrices that FFmpeg converts, in ITU-T H.273's numbers, and what stands for others.
+KNOWN_MATRICES = {0, 1, 2, 4, 5, 6, 7, 9}
+LIKELY_MATRIX = {9: Colorspace.BT2020, 5: Colorspace.ITU601, 6: Colorspace.ITU601}  # by primaries
 
 
 class RGBConverter:
@@ -17,10 +23,13 @@ class RGBConverter:
     Attributes:
         height: Pixels, as shown.
         width: Pixels, as shown.
+        shown_matrix: The colour matrix that is used where FFmpeg does not have the one that the
+            video names; None where it has.
     """
 
     height: int
     width: int
+    shown_matrix: Colorspace | None
 
     def __init__(self, first_frame: av.VideoFrame, margins: Margins = NO_MARGINS):
         """Takes size and orientation from the first frame of a video.
@@ -38,6 +47,8 @@ class RGBConverter:
         sides = height - margins.top - margins.bottom, width - margins.left - margins.right
         self.height, self.width = reversed(sides) if self._transposed else sides
         self._reformatter = VideoReformatter()
+        self._tone_map = ToneMap(first_frame) if is_hdr(first_frame) else None
+        self.shown_matrix = _shown_matrix(first_frame)
 
     def convert(self, frame: av.VideoFrame) -> np.ndarray:
         """Converts one frame.
@@ -51,10 +62,58 @@ class RGBConverter:
         Raises:
             av.error.FFmpegError: FFmpeg cannot convert it.
         """
-        width, height = self._stored_size
-        converted = self._reformatter.reformat(frame, width=width, height=height, format="rgb24")
-        array = converted.to_ndarray()[self._shown]
+        if self._tone_map is not None:
+            array = self._tone_map.convert(self._reformat(frame, "rgb48le"))
+        elif has_transparency(frame.format.name):
+            array = on_black(self._reformat(frame, "rgba"))
+        else:
+            array = self._reformat(frame, "rgb24")
+        array = array[self._shown]
         return (array.swapaxes(0, 1) if self._transposed else array)[self._flip]
+
+    def _reformat(self, frame, pixel_format):
+        width, height = self._stored_size
+        return self._reformatter.reformat(
+            frame,
+            width=width,
+            height=height,
+            format=pixel_format,
+            src_colorspace=_shown_matrix(frame),
+        ).to_ndarray()
+
+
+def _shown_matrix(frame):
+    """Returns the colour matrix to use where FFmpeg has not the one that a frame names; or None."""
+    matrix = int(frame.colorspace)
+    if matrix in KNOWN_MATRICES:
+        return None
+    return LIKELY_MATRIX.get(int(frame.color_primaries), Colorspace.ITU709)
+
+
+@lru_cache
+def has_transparency(format_name: str) -> bool:
+    """Returns whether pictures of a format can be transparent; a palette may have such colours.
+
+    Args:
+        format_name: FFmpeg's name of the pixel format.
+    """
+    pixel_format = av.VideoFormat(format_name)
+    return pixel_format.has_palette or any(part.is_alpha for part in pixel_format.components)
+
+
+def on_black(picture: np.ndarray) -> np.ndarray:
+    """Shows a transparent picture on black.
+
+    Args:
+        picture: uint8 (H, W, 4), RGB and opacity.
+
+    Returns:
+        uint8 (H, W, 3), RGB.
+    """
+    colours, opacity = picture[..., :3], picture[..., 3:]
+    if opacity.min() == 255:
+        return colours
+    return ((colours.astype(np.uint16) * opacity + 127) // 255).astype(np.uint8)
 
 
 def orientation(matrix: list[int]) -> tuple[bool, tuple[slice, slice]]:

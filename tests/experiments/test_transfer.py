@@ -82,7 +82,7 @@ def test_transfer_table_has_the_last_accuracies_beside_the_papers():
 
 def test_transfer_plot_names_its_lines():
     plot = transfer_plot(CURVES)
-    for name in ("Original", "Fixed", "Full-FT", "mean of the seeds"):
+    for name in ("Original", "Fixed", "Full-FT", "Mean test accuracy"):
         assert name in plot
 
 

@@ -1,3 +1,5 @@
+import io
+import warnings
 from fractions import Fraction
 
 import av
@@ -8,7 +10,7 @@ from i3d_tf.video import rgb_frames
 from i3d_tf.video.decode import read_clip
 from i3d_tf.video.errors import VideoError
 from i3d_tf.video.probe import probe
-from i3d_tf.video.rgb_frames import FrameBuffer, RGBConverter, orientation
+from i3d_tf.video.rgb_frames import FrameBuffer, RGBConverter, has_transparency, orientation
 
 STORED = np.array([[1, 2, 3], [4, 5, 6]])
 
@@ -39,6 +41,52 @@ def test_convert_frame_without_display_matrix():
     converter = RGBConverter(av.VideoFrame.from_ndarray(rgb, "rgb24"))
     assert (converter.height, converter.width) == (2, 4)
     np.testing.assert_array_equal(converter.convert(av.VideoFrame.from_ndarray(rgb, "rgb24")), rgb)
+
+
+def test_transparent_pictures_are_shown_on_black():
+    rgba = np.array([[[200, 100, 50, 255], [200, 100, 50, 0], [200, 100, 51, 128]]], np.uint8)
+    frame = av.VideoFrame.from_ndarray(rgba, "rgba")
+    expected = [[[200, 100, 50], [0, 0, 0], [100, 50, 26]]]
+    assert RGBConverter(frame).convert(frame).tolist() == expected
+
+
+def test_opaque_pictures_with_an_alpha_channel_stay():
+    rgba = np.full((2, 4, 4), 255, np.uint8)
+    rgba[..., :3] = np.arange(24).reshape(2, 4, 3)
+    frame = av.VideoFrame.from_ndarray(rgba, "rgba")
+    np.testing.assert_array_equal(RGBConverter(frame).convert(frame), rgba[..., :3])
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [("yuv420p", False), ("yuva420p", True), ("pal8", True), ("rgb24", False), ("ya8", True)],
+)
+def test_formats_that_can_be_transparent(name, expected):
+    assert has_transparency(name) == expected
+
+
+@pytest.mark.parametrize("matrix", [0, 1, 2, 5, 8, 10, 12, 14])
+def test_colour_matrices_that_ffmpeg_lacks_are_replaced_and_named(
+    numbered_frames, read_numbers, make_video, matrix
+):
+    file = io.BytesIO()
+    with av.open(io.BytesIO(make_video(numbered_frames(5)))) as source:
+        template = source.streams.video[0]
+        with av.open(file, "w", "mp4") as target:
+            stream = target.add_stream_from_template(template)
+            options = f"h264_metadata=matrix_coefficients={matrix}"
+            change = av.BitStreamFilterContext(options, template, stream)
+            for packet in source.demux(template):
+                for changed in change.filter(packet if packet.size else None):
+                    changed.stream = stream
+                    target.mux(changed)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        assert read_numbers(read_clip(file.getvalue())) == list(range(5))
+    replaced = matrix in (8, 10, 12, 14)
+    assert ["shown as those of ITU709" in str(warning.message) for warning in caught] == (
+        [True] if replaced else []
+    )
 
 
 @pytest.mark.parametrize(
