@@ -14,6 +14,7 @@ from i3d_tf.specs.streams import FLOW_ENGINES, FLOW_ROUNDINGS, FRAME_RATE, SHORT
 from i3d_tf.system.console import (
     FOLDER_RATE_HELP,
     FORMER_FLAGS,
+    check_file_names,
     one_line_errors,
     print_lines,
     quiet_tensorflow,
@@ -76,4 +77,4 @@ def main(argv):
 
 
 if __name__ == "__main__":
-    app.run(main)
+    app.run(main, flags_parser=lambda argv: app.parse_flags_with_usage(check_file_names(argv)))

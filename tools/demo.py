@@ -11,6 +11,7 @@ from absl import app, flags
 from i3d_tf.specs.releases import PACKAGED_RELEASES
 from i3d_tf.system.console import (
     CHECKPOINT_DIR_HELP,
+    check_file_names,
     one_line_errors,
     quiet_tensorflow,
     refuse_arguments,
@@ -43,4 +44,4 @@ def main(argv):
 
 
 if __name__ == "__main__":
-    app.run(main)
+    app.run(main, flags_parser=lambda argv: app.parse_flags_with_usage(check_file_names(argv)))

@@ -19,6 +19,7 @@ from i3d_tf.system.console import (
     FED_ROUNDING_HELP,
     FOLDER_RATE_HELP,
     FORMER_FLAGS,
+    check_file_names,
     one_line_errors,
     print_lines,
     quiet_tensorflow,
@@ -101,4 +102,4 @@ def main(argv):
 
 
 if __name__ == "__main__":
-    app.run(main)
+    app.run(main, flags_parser=lambda argv: app.parse_flags_with_usage(check_file_names(argv)))

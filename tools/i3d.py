@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 
 from i3d_tf.specs.version import __version__
-from i3d_tf.system.console import one_line_errors
+from i3d_tf.system.console import check_file_names, one_line_errors
 
 FOLDER = Path(__file__).parent
 NOT_A_TOOL = {"__init__", Path(__file__).stem}
@@ -83,7 +83,9 @@ def _run(name, arguments):
     for flag in flags.FLAGS.flags_by_module_dict().get(sys.argv[0], ()):
         flag.help = as_command(flag.help)
     sys.modules["__main__"].__doc__ = as_command(module.__doc__)
-    app.run(module.main)
+    app.run(
+        module.main, flags_parser=lambda argv: app.parse_flags_with_usage(check_file_names(argv))
+    )
 
 
 if __name__ == "__main__":

@@ -13,7 +13,8 @@ class ClassNames:
 
     Annotations and folders spell one class differently: with underscores for spaces, or, in
     Kinetics-600, "passing american football" beside "passing American football". An exact name
-    goes first; a name in another spelling is accepted where it can mean only one class.
+    goes first; a name in another spelling is accepted where it can mean only one class. Accented
+    letters are compared as letters, however they are stored.
 
     Args:
         names: The names in label order.
@@ -24,7 +25,7 @@ class ClassNames:
 
     def __init__(self, names: Iterable[str]):
         self.names = tuple(names)
-        self._exact = {name: label for label, name in enumerate(self.names)}
+        self._exact = {_composed(name): label for label, name in enumerate(self.names)}
         self._loose: dict[str, int | None] = {}  # None: it can mean several classes
         for label, name in enumerate(self.names):
             spelling = _loosely(name)
@@ -35,7 +36,7 @@ class ClassNames:
 
     def find(self, name: str) -> int | None:
         """Returns the label of a class, or None where there is no such class."""
-        label = self._exact.get(name)
+        label = self._exact.get(_composed(name))
         return self._loose.get(_loosely(name)) if label is None else label
 
     def suggest(self, name: str) -> str:
@@ -90,12 +91,16 @@ def read_class_names(
         source, names = "`classes`", list(classes)
     if not names or not all(isinstance(name, str) and name for name in names):
         raise ValueError(f"{source} must hold at least one class name; received {names!r:.80}.")
-    names = [unicodedata.normalize("NFC", name) for name in names]
+    names = [_composed(name) for name in names]
     repeated = sorted({name for name in names if names.count(name) > 1})
     if repeated:
         raise ValueError(f"{source} must name every class once; {repeated[0]!r} occurs twice.")
     return tuple(names)
 
 
+def _composed(name):
+    return unicodedata.normalize("NFC", name)
+
+
 def _loosely(name):
-    return " ".join(name.replace("_", " ").casefold().split())
+    return " ".join(_composed(name).replace("_", " ").casefold().split())

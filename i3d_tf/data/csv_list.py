@@ -5,6 +5,7 @@ Without a heading, a list of two columns is one of paths and labels.
 
 import contextlib
 import posixpath
+import unicodedata
 from collections.abc import Sequence
 
 from i3d_tf.data.annotation import (
@@ -127,7 +128,7 @@ def _lists_beside(path):
 def _labels(path):
     for _, row in Table(path, REQUIRED, implied=REQUIRED).rows():
         if not isinstance(row, SkippedRow) and row["label"]:
-            yield row["label"]
+            yield unicodedata.normalize("NFC", row["label"])
 
 
 def _rows(path, table, classes):

@@ -4,18 +4,21 @@ import contextlib
 import math
 import os
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from i3d_tf.flow.compute_files import compute_flow_files
 from i3d_tf.flow.engines import ALGORITHMS, choose_engine
-from i3d_tf.flow.flow_file import StoredFlow
+from i3d_tf.flow.flow_file import StoredFlow, open_flow_file
 from i3d_tf.flow.flow_folder import FlowFolder, check_source, find_flow, open_flow
 from i3d_tf.specs.protocol import Protocol
-from i3d_tf.system.console import print_lines
+from i3d_tf.system.console import print_lines, progress_bar
 from i3d_tf.system.jobs import SOURCE
 from i3d_tf.system.storage import FileState, file_state
 from i3d_tf.video.errors import VideoError
 from i3d_tf.video.find import assign_outputs
+
+CHECK_THREADS = 8  # which wait for the disk, most of the time
 
 
 class FlowStore:
@@ -72,11 +75,12 @@ class FlowStore:
             processes: Videos at a time, see `compute_flow_files`.
 
         Raises:
-            ValueError: Two videos would share a flow file.
+            ValueError: Two videos would share a flow file, or a flow file is that of another video.
             OSError: A flow file cannot be written.
         """
         paths = assign_outputs(dict.fromkeys(videos), self.path, "Rename one.")
         missing = [video for video, path in paths.items() if not os.path.exists(path)]
+        self._check_sources({v: path for v, path in paths.items() if os.path.isfile(path)})
         if not missing:
             return
         engine = choose_engine(self._engine)
@@ -97,6 +101,35 @@ class FlowStore:
         )
         self.failures |= dict(report.failed)
         print_lines(f"{self._flow_dir}: {report.computed} computed, {len(report.failed)} failed")
+
+    def _check_sources(self, paths):
+        """Checks that flow files were made of their videos, before hours are spent on others."""
+
+        def check(item):
+            video, path = item
+            try:
+                flow = open_flow_file(path)
+            except VideoError:
+                return None  # as `open` says
+            try:
+                self._check_source(flow, video)
+            except VideoError as error:
+                return error
+            return None
+
+        wrong = []
+        pool = ThreadPoolExecutor(CHECK_THREADS)
+        try:
+            with progress_bar() as bar:
+                task = bar.add_task("looking at the flow files", total=len(paths))
+                for error in pool.map(check, paths.items()):
+                    wrong += [] if error is None else [error]
+                    bar.advance(task)
+        finally:
+            pool.shutdown(cancel_futures=True)  # else Ctrl-C would wait for all files
+        if wrong:
+            count = f" So are {len(wrong) - 1} more of {len(paths)}." if len(wrong) > 1 else ""
+            raise ValueError(f"{wrong[0].path}: {wrong[0].reason}.{count}")
 
     def open(self, video: str) -> StoredFlow:
         """Opens the flow of a video.

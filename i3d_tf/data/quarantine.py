@@ -9,7 +9,7 @@ import json
 import os
 from dataclasses import asdict, dataclass
 
-from i3d_tf.system.storage import FileState, file_state, read_lines
+from i3d_tf.system.storage import FileState, file_state, find_path, read_lines
 
 QUARANTINE_FILE = "quarantine.jsonl"
 Cut = tuple[str, float | None, float | None]  # path, start and end in seconds
@@ -133,5 +133,6 @@ def _parse(line, folder):
     if not all(isinstance(record[name], kind) for name, kind in _TYPES.items()):
         return None
     if "://" not in record["path"]:
-        record["path"] = os.path.normpath(os.path.join(folder, record["path"]))
+        path = os.path.normpath(os.path.join(folder, record["path"]))
+        record["path"] = find_path(path) or path  # copied to another system, accents may change
     return VideoCheck(**record)

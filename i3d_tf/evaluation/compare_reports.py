@@ -2,6 +2,7 @@
 
 import math
 import os
+import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -164,10 +165,11 @@ def _overall(a, b) -> Iterator[Change]:
 def _ranks(results, name):
     """Returns labelled video to the rank of its label; paths are relative to the data folder."""
     folder = str(results.data.get("data_dir") or "").rstrip("/") + "/"
-    return {
-        (p.path.removeprefix(folder), p.start, p.end, p.label): p.rankings[name].rank
-        for p in results.predictions
-    }
+
+    def key(p):  # accents may be stored otherwise on another system
+        return unicodedata.normalize("NFC", p.path.removeprefix(folder)), p.start, p.end, p.label
+
+    return {key(p): p.rankings[name].rank for p in results.predictions}
 
 
 def _changed_videos(a, b, names):

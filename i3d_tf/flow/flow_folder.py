@@ -14,6 +14,7 @@ import numpy as np
 from i3d_tf.flow.flow_file import SUFFIX, StoredFlow, flow_path, open_flow_file
 from i3d_tf.system.jobs import SOURCE, source_difference
 from i3d_tf.video.errors import VideoError, reason_of
+from i3d_tf.video.find import as_stored
 from i3d_tf.video.frame_folder import folder_rate, read_picture, video_metadata
 from i3d_tf.video.limits import MAX_FRAMES
 
@@ -95,6 +96,7 @@ def find_flow(
         ValueError: The video is not below `data_dir`.
     """
     path = flow_path(video, flow_dir, data_dir)
+    path = Path(as_stored(str(path)))
     folder = path.with_name(path.name.removesuffix(SUFFIX))
     return folder if not path.exists() and is_flow_folder(folder) else path
 

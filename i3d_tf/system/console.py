@@ -212,6 +212,27 @@ def refuse_arguments(argv: list[str]):
         raise ValueError(f"unexpected arguments {argv[1:]}; every option is a --flag.")
 
 
+def check_file_names(argv: list[str]) -> list[str]:
+    """Refuses names of files that start with a dash, which flags are taken for.
+
+    Args:
+        argv: The command line, with the name of the program.
+
+    Returns:
+        The same. Where there is such a name before `--`, the program ends with one line instead.
+    """
+    before = argv[1 : argv.index("--")] if "--" in argv else argv[1:]
+    for name in before:
+        if name.startswith("-") and "." in name and "=" not in name and os.path.lexists(name):
+            print_lines(
+                f"error: {name}: a name that starts with - is taken for a flag. Put -- before the "
+                "names of videos.",
+                file=sys.stderr,
+            )
+            sys.exit(1)
+    return argv
+
+
 def refuse_flags_beside(flag, others):
     """Refuses absl flags that would have no effect beside another.
 

@@ -181,6 +181,11 @@ def find_videos(arguments: Sequence[str | os.PathLike], quiet: bool = False) -> 
     return [video for video, _ in _without_repeats(_expand_all(arguments, quiet=quiet))]
 
 
+def as_stored(path: str) -> str:
+    """Returns a path with its accents as they are on the disk; as it is where there is no file."""
+    return path if path.isascii() or "://" in path else find_path(path) or path
+
+
 class VideoTarget(NamedTuple):
     """A video and the file that is made of it.
 
@@ -234,7 +239,10 @@ def find_targets(
     paths = assign_outputs(
         roots, lambda video: output_path(video, output_dir, suffix, roots[video]), remedy
     )
-    return [VideoTarget(video, path, roots[video]) for video, path in paths.items()]
+    return [
+        VideoTarget(video, Path(as_stored(str(path))), roots[video])
+        for video, path in paths.items()
+    ]
 
 
 def output_path(
@@ -303,7 +311,7 @@ def _expand_all(
     arguments, with_lists=False, list_root=None, quiet=False
 ) -> Iterator[tuple[str, str | None]]:
     """Yields (video, the named folder or the list's folder that it lies below, or None)."""
-    for argument in map(_as_stored, map(str, arguments)):
+    for argument in map(as_stored, map(str, arguments)):
         # Unlike pathlib's, os.path's functions also return False for names the system refuses.
         if "://" in argument:
             yield argument, None
@@ -316,11 +324,6 @@ def _expand_all(
             yield from ((video, None) for video in _expand_pattern(argument))
         else:
             yield argument, None
-
-
-def _as_stored(path):
-    """Returns a path with its accents as they are on the disk; as it is where there is no file."""
-    return path if path.isascii() or "://" in path else find_path(path) or path
 
 
 def _expand_folder(folder, quiet):
@@ -389,8 +392,8 @@ def _expand_list(path, list_root):
     # File names need not be text: what cannot be decoded is carried along.
     for name in filter(None, map(str.strip, read_lines(path, "surrogateescape"))):
         if "://" in name or os.path.isabs(name):
-            yield _as_stored(name), None
+            yield as_stored(name), None
         else:
             leads_out = os.pardir in Path(os.path.normpath(name)).parts
-            place = _as_stored(os.path.join(list_root or folder, name))
+            place = as_stored(os.path.join(list_root or folder, name))
             yield place, None if leads_out else folder or "."

@@ -1,3 +1,5 @@
+import unicodedata
+
 import pytest
 
 from i3d_tf.data.class_names import ClassNames, read_class_names
@@ -12,6 +14,12 @@ NAMES = ClassNames(("air drumming", "Archery", "belly dancing"))
 )
 def test_find_ignores_spelling(spelling, label):
     assert NAMES.find(spelling) == label
+
+
+def test_find_compares_accents_as_letters():
+    nfc, nfd = (unicodedata.normalize(form, "Größe") for form in ("NFC", "NFD"))
+    assert ClassNames([nfc]).find(nfd) == ClassNames([nfd]).find(nfc) == 0
+    assert ClassNames([nfd]).find(nfc.upper().replace("SS", "ß")) == 0
 
 
 def test_find_prefers_exact_name():

@@ -122,6 +122,14 @@ def test_csv_finds_folders_whose_accents_are_stored_otherwise(make_tree):
     assert example.path == f"{folder}/{stored}"
 
 
+def test_csv_labels_with_accents_are_one_class(make_tree):
+    one, other = (unicodedata.normalize(form, "böse") for form in ("NFC", "NFD"))
+    text = f"path,label\nvideos/1.mp4,{one}\nvideos/größe 2.mp4,{other}\n"
+    dataset = read(make_tree(VIDEOS, {"splits/train.csv": text}))
+    assert dataset.class_names == (one,)
+    assert dataset.report.found == 2
+
+
 def test_csv_cuts(make_tree):
     text = "path,label,start,end\nvideos/1.mp4,run,0.5,2\nvideos/1.mp4,run,3,\nvideos/1.mp4,run,,\n"
     examples = read(make_tree(VIDEOS, {"splits/train.csv": text})).examples

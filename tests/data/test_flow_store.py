@@ -162,6 +162,27 @@ def test_open_reads_a_video_once_to_tell_whose_flow_it_is(own_videos, tmp_path, 
     assert len(checks) == 2
 
 
+def test_compute_missing_refuses_flow_of_replaced_videos(own_videos, tmp_path):
+    one = own_videos / "right" / "1.mp4"
+    for name in ("2.mp4", "3.mp4"):
+        one.with_name(name).write_bytes(one.read_bytes())
+    videos = [str(one.with_name(f"{k}.mp4")) for k in (1, 2, 3)]
+    store = FlowStore(tmp_path / "flow", PROTOCOL, own_videos, "dis")
+    store.compute_missing(videos[:2], processes=1)
+    store.path(videos[1]).write_bytes(b"damaged")  # which `open` says
+    store.compute_missing(videos[:2])
+    one.write_bytes(one.read_bytes() + b"\0")
+    with pytest.raises(
+        ValueError, match=rf"1\.flow\.zip: .* another video than {one} .* the flow\.$"
+    ):
+        store.compute_missing(videos, processes=1)
+    assert not store.path(videos[2]).exists()
+    store.compute_missing(videos[2:], processes=1)
+    one.with_name("3.mp4").write_bytes(b"another")
+    with pytest.raises(ValueError, match=r"the flow\. So are 1 more of 3\.$"):
+        store.compute_missing(videos)
+
+
 def test_videos_that_differ_in_their_endings_share_no_flow(own_videos, tmp_path):
     one = own_videos / "right" / "1.mp4"
     other = one.with_suffix(".avi")

@@ -1,4 +1,6 @@
 import os
+import unicodedata
+from dataclasses import replace
 
 import pytest
 
@@ -42,6 +44,15 @@ def test_quarantine_moves_with_its_dataset(make_tree):
     (folder / "here").rename(folder / "there")
     quarantine = Quarantine(folder / "there/list.jsonl")
     assert quarantine.reason(str(folder / "there/videos/1.mp4")) == "it is empty (0 bytes)"
+
+
+def test_quarantine_compares_accents_as_letters(make_tree):
+    stored, listed = (unicodedata.normalize(form, "Übung/é.mp4") for form in ("NFD", "NFC"))
+    folder = make_tree([stored])
+    (record,) = [check(folder / stored)]
+    quarantine = Quarantine(write(folder / "l.jsonl", replace(record, path=str(folder / listed))))
+    assert quarantine.reason(str(folder / stored)) == "it is empty (0 bytes)"
+    assert quarantine.outdated == 0
 
 
 def test_quarantine_finds_any_spelling_of_a_path(make_tree, monkeypatch):

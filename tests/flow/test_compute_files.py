@@ -3,6 +3,7 @@ import signal
 import subprocess
 import sys
 import time
+import unicodedata
 import zipfile
 
 import numpy as np
@@ -153,6 +154,13 @@ def test_job_does_not_replace_flow_of_a_video_beside_it(data_dir, flow_dir, movi
     assert (flow_dir / "run/a.flow.zip").read_bytes() == before
     one.unlink()  # a.avi has taken its place
     assert compute_flow_files([other], flow_dir, data_dir, **QUICKLY).computed == 1
+
+
+def test_job_keeps_flow_of_video_whose_accents_are_stored_otherwise(data_dir, flow_dir):
+    compute_flow_files([], flow_dir, data_dir, **QUICKLY)
+    other = data_dir / "walk" / unicodedata.normalize("NFD", "größe.MP4")
+    (data_dir / "walk/größe.MP4").rename(other)
+    assert compute_flow_files([], flow_dir, data_dir, **QUICKLY).kept == 3
 
 
 def test_job_keeps_flow_of_renamed_video(data_dir, flow_dir, capsys):

@@ -1,3 +1,5 @@
+import unicodedata
+
 import cv2
 import numpy as np
 import pytest
@@ -74,6 +76,15 @@ def test_flow_folder_needs_pictures_and_a_window(tmp_path, folder):
         FlowFolder(tmp_path)
     with pytest.raises(ValueError, match=r"start < stop <= 4 for .*clip; received 2 and 5"):
         FlowFolder(folder).read(2, 5)
+
+
+def test_find_flow_compares_accents_as_letters(tmp_path):
+    nfc, nfd = (unicodedata.normalize(form, "Übung/é") for form in ("NFC", "NFD"))
+    stored = tmp_path / f"{nfd}.flow.zip"
+    stored.parent.mkdir()
+    stored.touch()
+    assert find_flow(f"videos/{nfc}.mp4", tmp_path, "videos") == stored
+    assert find_flow(f"videos/{nfc}2.mp4", tmp_path, "videos") == tmp_path / f"{nfc}2.flow.zip"
 
 
 def test_find_flow_prefers_a_flow_file(tmp_path, folder):

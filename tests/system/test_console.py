@@ -14,6 +14,7 @@ import pytest
 from i3d_tf.system.console import (
     INTERRUPTED,
     TERMINATED,
+    check_file_names,
     one_line_errors,
     print_lines,
     printable,
@@ -218,6 +219,18 @@ def test_progress_bar_counts_bytes(monkeypatch):
             bar.update(bar.add_task("model.ckpt", total=50_000_000), completed=25_000_000)
 
     assert "25.0/50.0 MB" in on_a_terminal(monkeypatch, transfer)
+
+
+def test_check_file_names_takes_names_after_two_dashes(tmp_path, monkeypatch, capsys):
+    for name in ("-a.mp4", "--flag=1.5", "-v"):
+        (tmp_path / name).touch()
+    monkeypatch.chdir(tmp_path)
+    for argv in (["x", "-v", "--flag=1.5", "a.mp4", "--", "-a.mp4"], ["x", "-b.mp4"], ["x"]):
+        assert check_file_names(argv) == argv
+    with pytest.raises(SystemExit) as stop:
+        check_file_names(["x", "-v", "-a.mp4"])
+    assert stop.value.code == 1
+    assert capsys.readouterr().err.startswith("error: -a.mp4: a name that starts with - is taken")
 
 
 def test_printable_escapes_control_characters():

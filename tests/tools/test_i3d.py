@@ -33,7 +33,7 @@ def run_i3d(monkeypatch, capsys):
         return status, *capsys.readouterr()
 
     modules = set(sys.modules)
-    monkeypatch.setattr(app, "run", lambda main: main(app.parse_flags_with_usage(sys.argv)))
+    monkeypatch.setattr(app, "run", lambda main, flags_parser: main(flags_parser(sys.argv)))
     monkeypatch.setattr(sys.modules["__main__"], "__doc__", None)
     yield run
     for name in set(flags.FLAGS) - before:
@@ -50,6 +50,26 @@ def load():
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.mark.parametrize(
+    ("dashes", "error"),
+    [
+        (
+            [],
+            "error: -a.mp4: a name that starts with - is taken for a flag. Put -- before ",
+        ),
+        (["--"], "error: -a.mp4: it is empty (0 bytes)\n"),
+    ],
+)
+def test_name_that_starts_with_a_dash_needs_two_dashes_before_it(
+    run_i3d, monkeypatch, tmp_path, dashes, error
+):
+    (tmp_path / "-a.mp4").touch()
+    monkeypatch.chdir(tmp_path)
+    status, _, err = run_i3d("compute_flow", "--flow_dir=flow", "--engine=dis", *dashes, "-a.mp4")
+    assert status == 1
+    assert err.startswith(error)
 
 
 @pytest.mark.parametrize("argument", ["--help", "-h", "help"])
