@@ -24,6 +24,7 @@ from i3d_tf.video.limits import (
     MAX_STRETCH,
 )
 from i3d_tf.video.mp4_index import find_contradiction
+from i3d_tf.video.options import CONCEAL, video_options
 from i3d_tf.video.packet_check import packet_check
 
 # How much earlier than its header says a video may end, in seconds. Headers round, and count the
@@ -70,6 +71,8 @@ class VideoContainer:
             frames, or the largest ones, in this order; never a cover or a preview.
         margins: What its container asks to leave out of each frame.
         is_strict: Whether its frames are decoded fast, and the first sign of damage ends decoding.
+        conceals: Whether damage is shown, not refused.
+        num_lost: Packets that were lost where damage is shown; the end counts as one.
         num_bytes: Size of the file.
         stated_end: End of the video by the file's header, in seconds on its own clock; None where
             it does not say.
@@ -83,6 +86,8 @@ class VideoContainer:
     stream: av.VideoStream
     margins: Margins
     is_strict: bool
+    conceals: bool
+    num_lost: int
     num_bytes: int
     stated_end: Fraction | None
     indexed_end: int | None
@@ -101,6 +106,8 @@ class VideoContainer:
         """
         self.path = path
         self.is_strict = True
+        self.conceals = video_options().damaged == CONCEAL
+        self.num_lost = 0
         self._file = file
         self._stream_index: int | None = None  # where there are several
         self.num_bytes = file.seek(0, io.SEEK_END)
@@ -190,6 +197,11 @@ class VideoContainer:
     def frame_interval(self) -> Fraction:
         """Returns the average seconds between frames; 1/25 where the file does not say."""
         return 1 / Fraction(self.stream.average_rate or DEFAULT_FRAME_RATE)
+
+    @property
+    def pixel_aspect(self) -> Fraction:
+        """Returns the width of a stored pixel by its height; 1 where the file does not say."""
+        return Fraction(self.stream.sample_aspect_ratio or 1)
 
     def close(self) -> None:
         """Closes the container, not the file beneath it."""

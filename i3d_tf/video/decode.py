@@ -10,6 +10,7 @@ import math
 import os
 import warnings
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from fractions import Fraction
 
 import av
@@ -23,6 +24,7 @@ from i3d_tf.video.container import (
     open_container,
     source_name,
 )
+from i3d_tf.video.deinterlace import deinterlaced
 from i3d_tf.video.errors import VideoError, reason_of
 from i3d_tf.video.frame_folder import folder_rate, iter_pictures
 from i3d_tf.video.limits import (
@@ -30,6 +32,7 @@ from i3d_tf.video.limits import (
     MAX_FRAMES,
     MAX_PIXELS,
 )
+from i3d_tf.video.options import REFUSE, video_options
 from i3d_tf.video.resample import as_fraction, between, resample
 from i3d_tf.video.rgb_frames import FrameBuffer, RGBConverter
 from i3d_tf.video.timeline import Bounds, DecodedFrame, Timeline, spread_ties
@@ -59,11 +62,12 @@ def read_clip(
 
     Output frame k is the source frame nearest in time to start + k / frame_rate, the earlier of two
     equally near, for every k whose time lies before `end` and before the end of the last frame.
-    Rotation, mirroring and cropping stored with the video are applied; a stored pixel aspect ratio
-    and interlacing are not. Colour follows the matrix and range that the video names (BT.601 where
-    it names none); HDR is shown as SDR, see `i3d_tf.video.hdr`, and what is transparent on black.
-    Where the frame size changes, all frames are scaled to the first one's. Of several video streams
-    one is read, see `i3d_tf.video.container.VideoContainer`.
+    Rotation, mirroring and cropping stored with the video are applied; a stored pixel aspect ratio,
+    deinterlacing and the showing of damage are options, see `i3d_tf.video.options`. Colour follows
+    the matrix and range that the video names (BT.601 where it names none); HDR is shown as SDR, see
+    `i3d_tf.video.hdr`, and what is transparent on black. Where the frame size changes, all frames
+    are scaled to the first one's. Of several video streams one is read, see
+    `i3d_tf.video.container.VideoContainer`.
 
     Args:
         source: Path (str or os.PathLike; a name with "://" is read through tf.io.gfile), the bytes
@@ -229,25 +233,38 @@ def _choose_frames(
         raise ValueError(
             f"`end` must be greater than `start`, {float(start):g}; received {float(end):g}."
         )
-    total = 0
-    with _open_frames(source, start) as (path, converter, frames):
+    options, total = video_options(), 0
+    with _open_frames(source, start) as opened:
+        path, frames = opened.path, opened.frames
+        if options.deinterlace:
+            frames = deinterlaced(frames)
         chosen = resample(frames, rate, start, end) if rate else between(frames, start, end)
         for frame, count in chosen:
-            if frame.damaged:
+            if frame.damaged and options.damaged == REFUSE:
                 raise VideoError(path, f"it is damaged at {float(frame.time):.2f} s")
+            opened.num_damaged += count if frame.damaged else 0
             total += count
             if total > MAX_FRAMES:
                 raise VideoError(path, f"it has more than {MAX_FRAMES} frames")
-            yield converter, frame, count
+            yield opened.converter, frame, count
         if not total:
             until = "" if end is None else f" and before {float(end):g} s"
             reason = f"it has no frame from {float(start):g} s on{until}"
             raise VideoError(path, reason)
 
 
+@dataclass
+class _Opened:
+    """An open video, or folder of pictures."""
+
+    path: str
+    converter: RGBConverter
+    frames: Iterator[DecodedFrame]  # from a time on
+    num_damaged: int = 0  # frames that were shown
+
+
 @contextlib.contextmanager
 def _open_frames(source, start):
-    """Opens a video or a folder of pictures: its name, converter, and frames from a time on."""
     path = source_name(source)
     if not isinstance(source, bytes) and os.path.isdir(path):
         frames = _folder_frames(path, start)
@@ -256,19 +273,50 @@ def _open_frames(source, start):
             first = next(_folder_frames(path, Fraction(0)))
         else:
             frames = itertools.chain([first], frames)
-        yield path, RGBConverter(first.av_frame), frames
-    else:
-        with open_container(source) as container:
-            first, frames = decode_from(container, start)
-            converter = RGBConverter(first.av_frame, container.margins)
-            if converter.shown_matrix is not None:
-                warnings.warn(
-                    f"{path}: FFmpeg does not know its colour matrix "
-                    f"({int(first.av_frame.colorspace)} in ITU-T H.273); its colours are shown as "
-                    f"those of {converter.shown_matrix.name}.",
-                    stacklevel=2,
-                )
-            yield path, converter, frames
+        yield _Opened(path, RGBConverter(first.av_frame), frames)
+        return
+    with open_container(source) as container:
+        first, frames = decode_from(container, start)
+        opened = _Opened(path, _converter(container, first), frames)
+        try:
+            yield opened
+        finally:
+            if container.conceals:
+                _note_concealed(path, opened.num_damaged + container.num_lost)
+
+
+def _converter(container, first):
+    aspect = container.pixel_aspect if video_options().pixel_aspect else None
+    converter = RGBConverter(first.av_frame, container.margins, aspect)
+    if converter.shown_matrix is not None:
+        warnings.warn(
+            f"{container.path}: FFmpeg does not know its colour matrix "
+            f"({int(first.av_frame.colorspace)} in ITU-T H.273); its colours are shown as those of "
+            f"{converter.shown_matrix.name}.",
+            stacklevel=2,
+        )
+    return converter
+
+
+_CONCEALED: dict[str, int] = {}  # of the videos of this process in which damage was concealed
+
+
+def concealed_frames(path: str | os.PathLike) -> int:
+    """Returns how many frames of a video were damaged or lost when it was last read.
+
+    Args:
+        path: The video, as it was named. What was read with damage refused has none.
+    """
+    return _CONCEALED.get(source_name(path), 0)
+
+
+def _note_concealed(path, count):
+    if not count:
+        _CONCEALED.pop(path, None)
+        return
+    if path not in _CONCEALED:
+        warnings.warn(f"{path}: it is damaged; {count} frames are concealed or lost.", stacklevel=2)
+    _CONCEALED[path] = count
 
 
 def _folder_frames(folder, start):
@@ -396,6 +444,7 @@ def _decode_in_order(container, wanted):
     packets, timeline, bounds = Demuxer(container), Timeline(container), Bounds(container)
     latest, damaged, is_missing, after_loss, sound_until = None, False, False, False, None
     is_counted = container.av_container.format.name.startswith(COUNTED_FORMATS)
+    refuses = not container.conceals
     for packet in packets:
         is_lost = packets.is_damaged
         try:
@@ -405,12 +454,14 @@ def _decode_in_order(container, wanted):
             av_frames, is_lost = [], is_lost or latest is not None
             if container.is_strict:
                 raise _DamageError from None
+            container.num_lost += is_lost
         if is_lost:
             if container.is_strict:
                 raise _DamageError
             damaged = after_loss = True
             is_missing = wanted is None or is_counted
             is_missing = is_missing or (latest is not None and latest.time >= wanted)
+            is_missing = is_missing and refuses
         for av_frame in av_frames:
             if av_frame.is_corrupt and container.is_strict:
                 raise _DamageError
@@ -420,7 +471,8 @@ def _decode_in_order(container, wanted):
             if after_loss and not is_lost and wanted is not None:
                 # What was lost may have been shown at the time that is wanted, which may be known
                 # only some frames later, as those before it may be given first.
-                is_missing = is_missing or _is_gap_at(wanted, latest, frame, container)
+                is_gap = refuses and _is_gap_at(wanted, latest, frame, container)
+                is_missing = is_missing or is_gap
                 frame = frame._replace(damaged=frame.damaged or is_missing)
                 after_loss = frame.time < wanted
             bounds.check(frame)
@@ -432,10 +484,16 @@ def _decode_in_order(container, wanted):
             sound_until = sound_until if frame.damaged else frame.time
         if av_frames and is_missing:  # the frame behind the gap shows how long the one before lasts
             packets.stop()
-    if packets.ended_early() or is_missing:
+    if latest is not None and not refuses:
+        container.num_lost += packets.ended_early()
+    elif packets.ended_early() or is_missing:
         where = "at its start" if sound_until is None else f"after {float(sound_until):.2f} s"
         raise VideoError(container.path, f"it is damaged or cut short {where}")
     bounds.check_times()
+    _warn_of_header(container, packets, bounds)
+
+
+def _warn_of_header(container, packets, bounds):
     if missing := packets.missing_seconds():
         warnings.warn(
             f"{container.path}: its header promises {missing:.4g} s more than the "

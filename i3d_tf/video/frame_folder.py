@@ -22,6 +22,7 @@ from i3d_tf.system.files import open_regular
 from i3d_tf.system.jobs import source_metadata
 from i3d_tf.video.errors import VideoError, reason_of
 from i3d_tf.video.limits import MAX_FRAMES, MAX_PIXELS
+from i3d_tf.video.options import video_options
 from i3d_tf.video.resample import as_fraction
 
 PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png")
@@ -84,9 +85,13 @@ def set_folder_rate(rate: float | None) -> None:
 
 
 def video_metadata(video: str | os.PathLike) -> dict[str, Any]:
-    """Returns what tells a video from others: name, bytes, and the rate where it is a folder."""
-    rate = {"folder_rate": float(folder_rate())} if is_frame_folder(video) else {}
-    return {**source_metadata(video), **rate}
+    """Returns what tells a video from others: name, bytes, and how it is read.
+
+    That is the rate of a folder, and the options of other videos that are not the usual ones.
+    """
+    if is_frame_folder(video):
+        return {**source_metadata(video), "folder_rate": float(folder_rate())}
+    return {**source_metadata(video), **video_options().unusual()}
 
 
 def picture_paths(folder: str | os.PathLike) -> list[Path]:

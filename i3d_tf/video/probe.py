@@ -11,6 +11,7 @@ import av
 from i3d_tf.video.container import PathOrBytes, open_container
 from i3d_tf.video.decode import decode_from
 from i3d_tf.video.frame_folder import folder_rate, iter_pictures, picture_paths
+from i3d_tf.video.options import video_options
 from i3d_tf.video.rgb_frames import RGBConverter
 
 # Formats whose header has the duration of each stream. In others it is that of the longest one.
@@ -51,7 +52,8 @@ def probe(source: PathOrBytes) -> VideoInfo:
         return _probe_folder(source)
     with open_container(source) as container:
         first, _ = decode_from(container, Fraction(0))
-        converter = RGBConverter(first.av_frame, container.margins)
+        aspect = container.pixel_aspect if video_options().pixel_aspect else None
+        converter = RGBConverter(first.av_frame, container.margins, aspect)
         container.rewind()
         stream = container.stream
         return VideoInfo(

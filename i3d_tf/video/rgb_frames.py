@@ -1,15 +1,17 @@
 """Decoded frames as upright RGB arrays, all of one size."""
 
+from fractions import Fraction
 from functools import lru_cache
 
 import av
+import cv2
 import numpy as np
 from av.video.reformatter import Colorspace, VideoReformatter
 
 from i3d_tf.video.cropping import NO_MARGINS, Margins
 from i3d_tf.video.errors import VideoError
 from i3d_tf.video.hdr import ToneMap, is_hdr
-from i3d_tf.video.limits import MAX_BYTES
+from i3d_tf.video.limits import MAX_BYTES, MAX_PIXELS
 
 INITIAL_BYTES = 2**28  # room for 10 s of most clips; pages that are never written cost nothing
 # Colour matrices that FFmpeg converts, in ITU-T H.273's numbers, and what stands for others.
@@ -31,12 +33,19 @@ class RGBConverter:
     width: int
     shown_matrix: Colorspace | None
 
-    def __init__(self, first_frame: av.VideoFrame, margins: Margins = NO_MARGINS):
+    def __init__(
+        self,
+        first_frame: av.VideoFrame,
+        margins: Margins = NO_MARGINS,
+        pixel_aspect: Fraction | None = None,
+    ):
         """Takes size and orientation from the first frame of a video.
 
         Args:
             first_frame: The frame.
             margins: What to leave out of each frame, before it is turned.
+            pixel_aspect: Width of a stored pixel by its height, to stretch frames in width; None
+                leaves them.
         """
         width, height = self._stored_size = first_frame.width, first_frame.height
         if not margins.leave_some_of(width, height):
@@ -44,7 +53,13 @@ class RGBConverter:
         rows = slice(margins.top, height - margins.bottom)
         self._shown = rows, slice(margins.left, width - margins.right)
         self._transposed, self._flip = orientation(_display_matrix(first_frame))
+        self._stretched = None
         sides = height - margins.top - margins.bottom, width - margins.left - margins.right
+        if pixel_aspect is not None and pixel_aspect != 1:
+            stretched_width = max(1, round(sides[1] * pixel_aspect))
+            if stretched_width * sides[0] <= MAX_PIXELS:  # or the file is wrong about it
+                sides = sides[0], stretched_width
+                self._stretched = stretched_width, sides[0]
         self.height, self.width = reversed(sides) if self._transposed else sides
         self._reformatter = VideoReformatter()
         self._tone_map = ToneMap(first_frame) if is_hdr(first_frame) else None
@@ -69,6 +84,8 @@ class RGBConverter:
         else:
             array = self._reformat(frame, "rgb24")
         array = array[self._shown]
+        if self._stretched is not None:
+            array = cv2.resize(array, self._stretched, interpolation=cv2.INTER_LINEAR)
         return (array.swapaxes(0, 1) if self._transposed else array)[self._flip]
 
     def _reformat(self, frame, pixel_format):

@@ -1,0 +1,87 @@
+"""Options of reading videos, for a process and those that it starts."""
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from typing import Any
+
+from i3d_tf.specs.validation import check_choice
+
+VARIABLE = "I3D_TF_VIDEO_OPTIONS"  # the options that are not the usual ones, as JSON
+REFUSE, CONCEAL = "refuse", "conceal"
+DAMAGED = (REFUSE, CONCEAL)
+
+
+@dataclass(frozen=True)
+class VideoOptions:
+    """Options of reading videos.
+
+    Attributes:
+        damaged: "refuse" makes a damaged video an error; "conceal" shows what can be decoded, and
+            in the place of lost frames the nearest in time; both are counted, see
+            `i3d_tf.video.decode.concealed_frames`.
+        deinterlace: Whether interlaced frames are deinterlaced, each to one frame.
+        pixel_aspect: Whether pixels that are not square are stretched to squares.
+    """
+
+    damaged: str = REFUSE
+    deinterlace: bool = False
+    pixel_aspect: bool = False
+
+    def unusual(self) -> dict[str, Any]:
+        """Returns the options that are not the usual ones."""
+        usual = asdict(VideoOptions())
+        return {name: value for name, value in asdict(self).items() if value != usual[name]}
+
+
+def video_options() -> VideoOptions:
+    """Returns the options of this process.
+
+    Raises:
+        ValueError: The environment variable is not what `set_video_options` writes.
+    """
+    return _parse(os.environ.get(VARIABLE) or "{}")
+
+
+def set_video_options(
+    damaged: str | None = None, deinterlace: bool | None = None, pixel_aspect: bool | None = None
+) -> None:
+    """Sets options for this process and those that it starts; None leaves one as it is.
+
+    Args:
+        damaged: See `VideoOptions`.
+        deinterlace: See `VideoOptions`.
+        pixel_aspect: See `VideoOptions`.
+
+    Raises:
+        ValueError: A value is not allowed.
+    """
+    given = {"damaged": damaged, "deinterlace": deinterlace, "pixel_aspect": pixel_aspect}
+    given = {name: value for name, value in given.items() if value is not None}
+    options = _checked({**asdict(video_options()), **given})
+    os.environ[VARIABLE] = json.dumps(options.unusual())
+
+
+@lru_cache
+def _parse(text):
+    try:
+        values = json.loads(text)
+        if not isinstance(values, dict) or set(values) - set(asdict(VideoOptions())):
+            raise ValueError
+        return _checked(values)
+    except ValueError:
+        raise ValueError(
+            f'{VARIABLE} must be JSON such as {{"damaged": "conceal", "deinterlace": true}}; it is '
+            f"{text!r}."
+        ) from None
+
+
+def _checked(values: Mapping[str, Any]) -> VideoOptions:
+    options = VideoOptions(**values)
+    check_choice("damaged", options.damaged, DAMAGED)
+    for name in ("deinterlace", "pixel_aspect"):
+        if not isinstance(getattr(options, name), bool):
+            raise ValueError(f"`{name}` must be true or false; received {values[name]!r}.")
+    return options
