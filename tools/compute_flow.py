@@ -12,8 +12,11 @@ from absl import app, flags
 
 from i3d_tf.specs.streams import FLOW_ENGINES, FLOW_ROUNDINGS, FRAME_RATE, SHORT_SIDE
 from i3d_tf.system.console import (
+    DAMAGED_HELP,
+    DEINTERLACE_HELP,
     FOLDER_RATE_HELP,
     FORMER_FLAGS,
+    PIXEL_ASPECT_HELP,
     check_file_names,
     one_line_errors,
     print_lines,
@@ -36,6 +39,9 @@ _PRESET = flags.DEFINE_enum(
 )
 _FRAME_RATE = flags.DEFINE_float("frame_rate", FRAME_RATE, "Frames per second after resampling.")
 _FOLDER_RATE = flags.DEFINE_float("folder_rate", None, FOLDER_RATE_HELP)
+_DAMAGED = flags.DEFINE_enum("damaged", None, ("refuse", "conceal"), DAMAGED_HELP)
+_DEINTERLACE = flags.DEFINE_bool("deinterlace", None, DEINTERLACE_HELP)
+_PIXEL_ASPECT = flags.DEFINE_bool("pixel_aspect", None, PIXEL_ASPECT_HELP)
 _SHORT_SIDE = flags.DEFINE_integer("short_side", SHORT_SIDE, "Pixels after resizing.")
 _ROUNDING = flags.DEFINE_enum(
     "rounding",
@@ -58,8 +64,10 @@ def main(argv):
             quiet_tensorflow()
         from i3d_tf.flow.compute_files import compute_flow_files
         from i3d_tf.video.frame_folder import set_folder_rate
+        from i3d_tf.video.options import set_video_options
 
         set_folder_rate(_FOLDER_RATE.value)
+        set_video_options(_DAMAGED.value, _DEINTERLACE.value, _PIXEL_ASPECT.value)
         report = compute_flow_files(
             argv[1:],
             _FLOW_DIR.value,

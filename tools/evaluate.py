@@ -14,8 +14,11 @@ from i3d_tf.specs.streams import FLOW_ENGINES, FLOW_ROUNDINGS, FUSIONS
 from i3d_tf.system.console import (
     CHECKPOINT_DIR_HELP,
     CHECKPOINT_HELP,
+    DAMAGED_HELP,
+    DEINTERLACE_HELP,
     FOLDER_RATE_HELP,
     FORMER_FLAGS,
+    PIXEL_ASPECT_HELP,
     STORED_ROUNDING_HELP,
     one_line_errors,
     print_lines,
@@ -51,6 +54,9 @@ _FLOW_ENGINE = flags.DEFINE_enum(
     "flow_engine", "auto", FLOW_ENGINES, "Engine that computes missing flow."
 )
 _FOLDER_RATE = flags.DEFINE_float("folder_rate", None, FOLDER_RATE_HELP)
+_DAMAGED = flags.DEFINE_enum("damaged", None, ("refuse", "conceal"), DAMAGED_HELP)
+_DEINTERLACE = flags.DEFINE_bool("deinterlace", None, DEINTERLACE_HELP)
+_PIXEL_ASPECT = flags.DEFINE_bool("pixel_aspect", None, PIXEL_ASPECT_HELP)
 _FLOW_ROUNDING = flags.DEFINE_enum("flow_rounding", None, FLOW_ROUNDINGS, STORED_ROUNDING_HELP)
 _FUSION = flags.DEFINE_enum(
     "fusion", "logits", FUSIONS, "Outputs of the two streams that are added."
@@ -97,8 +103,10 @@ def main(argv):
         quiet_tensorflow()
         from i3d_tf.evaluation.evaluate import EvaluateOptions, evaluate, summary
         from i3d_tf.video.frame_folder import set_folder_rate
+        from i3d_tf.video.options import set_video_options
 
         set_folder_rate(_FOLDER_RATE.value)
+        set_video_options(_DAMAGED.value, _DEINTERLACE.value, _PIXEL_ASPECT.value)
         options = EvaluateOptions(
             dataset=_DATASET.value,
             data_dir=_DATA_DIR.value,

@@ -16,9 +16,12 @@ from i3d_tf.specs.streams import FLOW_ENGINES, FLOW_ROUNDINGS, STREAM_CHOICES
 from i3d_tf.system.console import (
     CHECKPOINT_DIR_HELP,
     CHECKPOINT_HELP,
+    DAMAGED_HELP,
+    DEINTERLACE_HELP,
     FED_ROUNDING_HELP,
     FOLDER_RATE_HELP,
     FORMER_FLAGS,
+    PIXEL_ASPECT_HELP,
     check_file_names,
     one_line_errors,
     print_lines,
@@ -56,6 +59,9 @@ _FLOW_ENGINE = flags.DEFINE_enum(
 )
 _FLOW_ROUNDING = flags.DEFINE_enum("flow_rounding", None, FLOW_ROUNDINGS, FED_ROUNDING_HELP)
 _FOLDER_RATE = flags.DEFINE_float("folder_rate", None, FOLDER_RATE_HELP)
+_DAMAGED = flags.DEFINE_enum("damaged", None, ("refuse", "conceal"), DAMAGED_HELP)
+_DEINTERLACE = flags.DEFINE_bool("deinterlace", None, DEINTERLACE_HELP)
+_PIXEL_ASPECT = flags.DEFINE_bool("pixel_aspect", None, PIXEL_ASPECT_HELP)
 _FLOW_DIR = flags.DEFINE_string("flow_dir", None, "Folder of flow files from compute_flow.py.")
 _PRECISION = flags.DEFINE_enum(
     "precision", "float32", ("float32", "bfloat16"), "Precision of the networks."
@@ -74,8 +80,10 @@ def main(argv):
         from i3d_tf.features.extract_features import extract_feature_files
         from i3d_tf.features.options import FeatureOptions, feature_config
         from i3d_tf.video.frame_folder import set_folder_rate
+        from i3d_tf.video.options import set_video_options
 
         set_folder_rate(_FOLDER_RATE.value)
+        set_video_options(_DAMAGED.value, _DEINTERLACE.value, _PIXEL_ASPECT.value)
         options = FeatureOptions(
             feature_config(_ENDPOINT.value, _POOL.value, _WINDOW.value, _STRIDE.value),
             stream=_STREAM.value,

@@ -16,9 +16,12 @@ from i3d_tf.specs.streams import FLOW_ENGINES, FLOW_ROUNDINGS, STREAM_CHOICES
 from i3d_tf.system.console import (
     CHECKPOINT_DIR_HELP,
     CHECKPOINT_HELP,
+    DAMAGED_HELP,
+    DEINTERLACE_HELP,
     FED_ROUNDING_HELP,
     FOLDER_RATE_HELP,
     FORMER_FLAGS,
+    PIXEL_ASPECT_HELP,
     check_file_names,
     one_line_errors,
     quiet_tensorflow,
@@ -58,6 +61,9 @@ _PRECISION = flags.DEFINE_enum(
     "precision", "float32", ("float32", "bfloat16"), "Precision of the networks."
 )
 _FOLDER_RATE = flags.DEFINE_float("folder_rate", None, FOLDER_RATE_HELP)
+_DAMAGED = flags.DEFINE_enum("damaged", None, ("refuse", "conceal"), DAMAGED_HELP)
+_DEINTERLACE = flags.DEFINE_bool("deinterlace", None, DEINTERLACE_HELP)
+_PIXEL_ASPECT = flags.DEFINE_bool("pixel_aspect", None, PIXEL_ASPECT_HELP)
 _WINDOW = flags.DEFINE_integer(
     "window", None, "Frames: predict for the whole video and for every window of it.", lower_bound=1
 )
@@ -87,8 +93,10 @@ def main(argv):
         from i3d_tf.inference.command_output import classify_videos
         from i3d_tf.video.find import find_videos
         from i3d_tf.video.frame_folder import set_folder_rate
+        from i3d_tf.video.options import set_video_options
 
         set_folder_rate(_FOLDER_RATE.value)
+        set_video_options(_DAMAGED.value, _DEINTERLACE.value, _PIXEL_ASPECT.value)
         predictions = classify_videos(
             find_videos(argv[1:]),  # before networks are opened, or even downloaded
             _predictor(),

@@ -17,6 +17,7 @@ from i3d_tf.video.decode import read_clip
 from i3d_tf.video.errors import VideoError
 from i3d_tf.video.frame_folder import folder_rate
 from i3d_tf.video.limits import MAX_FRAMES
+from i3d_tf.video.options import video_options
 from i3d_tf.video.probe import probe
 from i3d_tf.video.transforms import change_colours, crop, flip, resize_short_side
 
@@ -78,6 +79,13 @@ def unusual_folder_rate() -> float | None:
     """Returns the frame rate of folders of pictures; None where it is the usual 25."""
     rate = float(folder_rate())
     return None if rate == FRAME_RATE else rate
+
+
+def unusual_options() -> str | None:
+    """Returns the options of reading videos that are not the usual ones, as text, or None."""
+    unusual = video_options().unusual()
+    words = (name if value is True else f"{name} {value}" for name, value in unusual.items())
+    return ", ".join(words) or None
 
 
 def load_rgb(example: VideoExample, view: View, protocol: Protocol) -> np.ndarray:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from i3d_tf.data.class_folders import is_split_folder, select_videos
-from i3d_tf.data.clips import unusual_folder_rate
+from i3d_tf.data.clips import unusual_folder_rate, unusual_options
 from i3d_tf.data.example import VideoDataset
 from i3d_tf.data.flow_store import FlowStore
 from i3d_tf.data.pipeline import PipelineConfig
@@ -222,6 +222,8 @@ def _protocol_metadata(
     }
     if (rate := unusual_folder_rate()) is not None:
         metadata["folder_rate"] = rate
+    if (words := unusual_options()) is not None:
+        metadata["video_options"] = words
     if options.freeze_time:
         metadata["time"] = "frozen: the middle frame of every clip, repeated"
     return metadata

@@ -15,6 +15,7 @@ PROTOCOL_NAMES = (
     ("rgb_step", "RGB 1 of {}", "RGB shows one frame of"),
     ("frame_rate", "{} frames/s", "Frames per second"),
     ("folder_rate", "folders at {} frames/s", "Frames per second of folders"),
+    ("video_options", "videos read with {}", "Options of reading videos"),
     ("clips", "{} clip(s) a video", "Clips of a video"),
     ("crops", "{} crop(s)", "Crops of a clip"),
     ("short_side", "short side {}", "Short side, pixels"),

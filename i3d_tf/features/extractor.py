@@ -28,6 +28,7 @@ from i3d_tf.models.fold_batch_norm import fuse_for_inference
 from i3d_tf.specs.inception_v1 import HEAD, HEAD_POOL
 from i3d_tf.specs.streams import streams_of
 from i3d_tf.specs.version import __version__
+from i3d_tf.video.decode import concealed_frames
 from i3d_tf.video.errors import VideoError
 from i3d_tf.video.frame_folder import video_metadata
 from i3d_tf.video.transforms import preprocess_input
@@ -317,6 +318,8 @@ class FeatureExtractor:
             "frames": num_frames,
             "project_version": __version__,
         }
+        if concealed := concealed_frames(video.path):
+            metadata["concealed_frames"] = concealed
         times = timestamps(self.options.config, num_frames) / self.protocol.frame_rate
         return VideoFeatures(features, times, metadata)
 

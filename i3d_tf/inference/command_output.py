@@ -16,6 +16,7 @@ from i3d_tf.inference.annotate import (
 from i3d_tf.inference.prediction import VideoPrediction, VideoPredictor, WindowPrediction
 from i3d_tf.system.console import print_lines, printable, progress_bar
 from i3d_tf.system.errors import message_of
+from i3d_tf.video.decode import concealed_frames
 from i3d_tf.video.errors import VideoError
 from i3d_tf.video.find import find_videos
 
@@ -59,6 +60,7 @@ def classify_videos(
         task = bar.add_task("videos", total=len(videos))
         for video in videos:
             prediction = predictor.predict(video, top)
+            prediction = replace(prediction, concealed_frames=concealed_frames(video))
             if video in copies and prediction.error is None:
                 prediction = _write(prediction, write_annotated, copies[video], "copy")
             if video in timelines and prediction.timeline:

@@ -53,6 +53,7 @@ class VideoPrediction:
         timeline: The prediction for each window, where windows were asked for.
         timing: Stage to the seconds spent on it.
         flow_engine: The engine that computed the flow, or None without flow.
+        concealed_frames: Frames of the video that were damaged or lost, where damage is concealed.
         error: Reason why there is no prediction, or no file made of it, or None.
     """
 
@@ -64,6 +65,7 @@ class VideoPrediction:
     timeline: list[WindowPrediction] = field(default_factory=list)
     timing: dict[str, float] = field(default_factory=dict)
     flow_engine: str | None = None
+    concealed_frames: int = 0
     error: str | None = None
 
     def to_json(self) -> dict:
@@ -79,6 +81,8 @@ class VideoPrediction:
                 "engine": self.flow_engine,
             }
         values |= {"frames": self.frames, "seconds": self.seconds, "top": _top_to_json(self.top)}
+        if self.concealed_frames:
+            values["concealed_frames"] = self.concealed_frames
         if self.timeline:
             values["timeline"] = [window.to_json() for window in self.timeline]
         values["timing"] = {stage: round(seconds, 3) for stage, seconds in self.timing.items()}

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from i3d_tf.data.clips import unusual_folder_rate
+from i3d_tf.data.clips import unusual_folder_rate, unusual_options
 from i3d_tf.specs.recipes import SCRATCH, Recipe
 from i3d_tf.specs.releases import RELEASES
 
@@ -123,6 +123,7 @@ def run_settings(
         **{name: getattr(options, name) for name in KEPT_OPTIONS},
         "replicas": replicas,
         "folder_rate": unusual_folder_rate(),
+        "video_options": unusual_options(),
         "class_names": list(class_names),
         VIDEOS: train_videos,
     }

@@ -72,7 +72,7 @@ class VideoContainer:
         margins: What its container asks to leave out of each frame.
         is_strict: Whether its frames are decoded fast, and the first sign of damage ends decoding.
         conceals: Whether damage is shown, not refused.
-        num_lost: Packets that were lost where damage is shown; the end counts as one.
+        num_lost: Packets that were lost where damage is shown; at least 1 where the end is.
         num_bytes: Size of the file.
         stated_end: End of the video by the file's header, in seconds on its own clock; None where
             it does not say.

@@ -485,7 +485,7 @@ def _decode_in_order(container, wanted):
         if av_frames and is_missing:  # the frame behind the gap shows how long the one before lasts
             packets.stop()
     if latest is not None and not refuses:
-        container.num_lost += packets.ended_early()
+        container.num_lost = max(container.num_lost, int(packets.ended_early()))
     elif packets.ended_early() or is_missing:
         where = "at its start" if sound_until is None else f"after {float(sound_until):.2f} s"
         raise VideoError(container.path, f"it is damaged or cut short {where}")

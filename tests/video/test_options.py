@@ -51,13 +51,10 @@ def test_unusual_options_tell_videos_apart(tmp_path):
 
 
 @pytest.fixture(scope="module")
-def damaged(numbered_frames, make_video):
+def damaged(numbered_frames, make_video, with_damaged_packet):
     """Sixty frames, a key frame every 20, whose frame 30 is damaged: 30 to 39 are made from it."""
     video = make_video(numbered_frames(60), options={"g": "20", "bf": "0"})
-    with av.open(io.BytesIO(video)) as container:
-        packet = [packet for packet in container.demux() if packet.size][30]
-    middle = packet.pos + packet.size // 2
-    return video[:middle] + bytes(8) + video[middle + 8 :]
+    return with_damaged_packet(video, 30)
 
 
 def test_damage_is_concealed_and_counted(damaged, read_numbers):
