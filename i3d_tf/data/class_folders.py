@@ -160,8 +160,9 @@ def is_split_folder(data_dir: str, split: str) -> bool:
     name = find_split_folder(data_dir, split)
     if name is None:
         return False
-    _, folders, files = next(walk(join(data_dir, name)), ("", [], []))
-    return bool(folders) and not any(map(is_video_name, files))
+    place = join(data_dir, name)
+    _, folders, files = next(walk(place), ("", [], []))
+    return bool(folders) and not any(is_video_file(place, file) for file in files)
 
 
 def split_videos(

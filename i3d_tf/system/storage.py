@@ -89,8 +89,6 @@ def _walk_local(folder, unreadable):
     while waiting:
         start = waiting.popleft()
         real_start = os.path.realpath(start)
-        if real_start in entered:
-            continue
         for place, folders, files in os.walk(start, onerror=onerror):
             real = os.path.normpath(os.path.join(real_start, os.path.relpath(place, start)))
             if real in entered:

@@ -343,7 +343,7 @@ def _expand_folder(folder, quiet):
         others = without_pictures
     # As paths, so that "." and doubled slashes are left out of names.
     found = sorted(str(Path(path)) for path in videos)
-    if (sentence := others.sentence()) and not quiet and found != [str(Path(folder))]:
+    if (sentence := others.sentence()) and not quiet:
         print_lines(f"{folder}: {sentence}", file=sys.stderr)
     return found
 

@@ -1,4 +1,5 @@
 import math
+import unicodedata
 
 import numpy as np
 import pytest
@@ -107,6 +108,13 @@ def test_same_videos_in_another_folder(folders):
     comparison = compare_reports(*folders(paths=paths, data_report={"data_dir": "/elsewhere/"}))
     assert comparison.warnings == ()
     assert comparison.fixed == 2
+
+
+def test_same_videos_with_accents_that_are_stored_otherwise(six_clips, tmp_path):
+    for form in ("NFC", "NFD"):
+        paths = [unicodedata.normalize(form, f"data/größe_{k}.mp4") for k in range(6)]
+        write_report(six_clips(logits=FIRST, paths=paths), tmp_path / form)
+    assert compare_reports(tmp_path / "NFC", tmp_path / "NFD").warnings == ()
 
 
 def test_result_of_both_reports_is_compared(folders, six_clips):
