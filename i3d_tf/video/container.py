@@ -38,6 +38,13 @@ DEFAULT_FRAME_RATE = 25  # of a file that does not say
 HIDDEN_DISPOSITIONS = (
     Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
 )
+REASONS = (
+    "the others have one frame",
+    "it is the default",
+    "it has the most frames",
+    "it is the largest",
+    "it is the first",
+)
 PACKETS_TO_JUDGE = 1000  # of a file with several video streams: which of them go on
 
 # A path, where a name with "://" is read through tf.io.gfile, or the bytes of a file.
@@ -69,6 +76,7 @@ class VideoContainer:
         av_container: PyAV's container.
         stream: Its video stream; of several, the one that is flagged as default, has the most
             frames, or the largest ones, in this order; never a cover or a preview.
+        reason: Why this stream is read, in words.
         margins: What its container asks to leave out of each frame.
         is_strict: Whether its frames are decoded fast, and the first sign of damage ends decoding.
         conceals: Whether damage is shown, not refused.
@@ -84,6 +92,7 @@ class VideoContainer:
     path: str
     av_container: av.container.InputContainer
     stream: av.VideoStream
+    reason: str
     margins: Margins
     is_strict: bool
     conceals: bool
@@ -110,6 +119,7 @@ class VideoContainer:
         self.num_lost = 0
         self._file = file
         self._stream_index: int | None = None  # where there are several
+        self.reason = "it is the only one"
         self.num_bytes = file.seek(0, io.SEEK_END)
         self._open()
         self.stated_end = _stated_end(self.av_container, self.stream)
@@ -187,7 +197,7 @@ class VideoContainer:
     def _find_stream(self):
         streams = _find_video_streams(self.path, self.av_container)
         if self._stream_index is None and len(streams) > 1:
-            self._stream_index = _best_stream(self.av_container, streams)
+            self._stream_index, self.reason = _best_stream(self.av_container, streams)
             self.rewind()
             return
         chosen = [stream for stream in streams if stream.index == self._stream_index]
@@ -310,7 +320,7 @@ def _find_video_streams(path, av_container):
 
 
 def _best_stream(av_container, streams):
-    """Returns the index of the stream to read: the default one, the longest, the largest.
+    """Returns the index of the stream to read, and why: the default one, the longest, the largest.
 
     A stream of one frame is a cover or a preview, whatever its flags say. Packets are read.
     """
@@ -326,7 +336,9 @@ def _best_stream(av_container, streams):
         is_default = bool(stream.disposition & Disposition.default)
         return count > 1, is_default, count, size, -place
 
-    return streams[max(range(len(streams)), key=rank)].index
+    best, second = sorted(range(len(streams)), key=rank)[:-3:-1]
+    differs = [one != other for one, other in zip(rank(best), rank(second), strict=True)]
+    return streams[best].index, REASONS[differs.index(True)]
 
 
 def _count_first_packets(av_container, streams):

@@ -1,8 +1,9 @@
 """Options of reading videos, for a process and those that it starts."""
 
+import contextlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from typing import Any
@@ -62,6 +63,20 @@ def set_video_options(
     given = {name: value for name, value in given.items() if value is not None}
     options = _checked({**asdict(video_options()), **given})
     os.environ[VARIABLE] = json.dumps(options.unusual())
+
+
+@contextlib.contextmanager
+def other_options(**given: Any) -> Iterator[None]:
+    """Sets options while the block runs; see `set_video_options`."""
+    before = os.environ.get(VARIABLE)
+    set_video_options(**given)
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[VARIABLE]
+        else:
+            os.environ[VARIABLE] = before
 
 
 @lru_cache

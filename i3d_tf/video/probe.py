@@ -1,22 +1,36 @@
-"""Metadata of a video from its header and its first frame."""
+"""Metadata of a video from its header and its first frame; and all that is seen in it."""
 
 import itertools
 import os
-from dataclasses import dataclass
+import warnings
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from fractions import Fraction
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import av
+from av.stream import Disposition
 
-from i3d_tf.video.container import PathOrBytes, open_container
-from i3d_tf.video.decode import decode_from
+from i3d_tf.system.jobs import source_metadata
+from i3d_tf.video.container import PathOrBytes, open_container, source_name
+from i3d_tf.video.decode import concealed_frames, count_frames, decode_from
+from i3d_tf.video.errors import VideoError
 from i3d_tf.video.frame_folder import folder_rate, iter_pictures, picture_paths
-from i3d_tf.video.options import video_options
-from i3d_tf.video.rgb_frames import RGBConverter
+from i3d_tf.video.hdr import is_hdr
+from i3d_tf.video.options import CONCEAL, REFUSE, other_options, video_options
+from i3d_tf.video.rgb_frames import RGBConverter, has_transparency
 
 # Formats whose header has the duration of each stream. In others it is that of the longest one.
 KNOWN_BY_HEADER = ("mov,mp4,m4a,3gp,3g2,mj2", "avi", "gif")
 FIRST_PACKETS = 64  # more than a decoder puts into another order
+_OF_BOTH = {1: "BT.709", 2: "unspecified", 4: "BT.470M", 5: "BT.601 (625)", 6: "BT.601 (525)"}
+# Of ITU-T H.273's numbers; ranges are FFmpeg's.
+COLOUR_NAMES = {
+    "matrix": {**_OF_BOTH, 0: "RGB", 7: "SMPTE 240M", 8: "YCgCo", 9: "BT.2020", 14: "ICtCp"},
+    "range": {0: "unspecified", 1: "limited", 2: "full"},
+    "transfer": {**_OF_BOTH, 8: "linear", 13: "sRGB", 14: "BT.2020", 16: "PQ", 18: "HLG"},
+    "primaries": {**_OF_BOTH, 7: "SMPTE 240M", 9: "BT.2020", 11: "DCI-P3", 12: "Display P3"},
+}
 FAR = 10**6  # seconds, behind the end of any video
 
 
@@ -63,6 +77,181 @@ def probe(source: PathOrBytes) -> VideoInfo:
             height=converter.height,
             width=converter.width,
         )
+
+
+def describe_video(source: PathOrBytes, read: bool = True) -> dict[str, Any]:
+    """Describes what is seen in a video, and what damage there is.
+
+    Args:
+        source: See `i3d_tf.read_clip`.
+        read: Whether to read the whole video, which alone counts its frames and finds its damage.
+
+    Returns:
+        Plain values by name, as JSON has them; of a file that cannot be read, `error` besides its
+        name and size.
+    """
+    description: dict[str, Any] = {"file": source_name(source), "bytes": _size_of(source)}
+    with warnings.catch_warnings(record=True) as remarks:
+        warnings.simplefilter("always")
+        try:
+            if not isinstance(source, bytes) and os.path.isdir(source):
+                description |= {"format": "folder of pictures", **asdict(_probe_folder(source))}
+            else:
+                description |= _describe_file(source)
+            if read:
+                description |= _read_whole(source)
+        except VideoError as error:
+            description["error"] = error.reason
+    if remarks:
+        texts = dict.fromkeys(str(remark.message) for remark in remarks)
+        description["remarks"] = [text.removeprefix(f"{source_name(source)}: ") for text in texts]
+    return description
+
+
+def _size_of(source):
+    return len(source) if isinstance(source, bytes) else source_metadata(source)["bytes"]
+
+
+def _describe_file(source):
+    with open_container(source) as container:
+        streams = [_describe_stream(stream) for stream in container.av_container.streams]
+        chosen, why = container.stream.index, container.reason
+        form = container.av_container.format.name
+        first, _ = decode_from(container, Fraction(0))
+        frame = first.av_frame
+        turned = RGBConverter(frame, container.margins).turned
+        margins = container.margins
+        aspect = container.pixel_aspect
+    return {
+        "format": form,
+        **asdict(probe(source)),
+        "streams": streams,
+        "chosen_stream": chosen,
+        "chosen_because": why,
+        "pixel_format": frame.format.name,
+        "stored_size": [frame.width, frame.height],
+        "cropped": margins._asdict() if any(margins) else None,
+        "turned": turned,
+        "pixel_aspect": f"{aspect.numerator}:{aspect.denominator}",
+        "interlaced": bool(frame.interlaced_frame),
+        "transparent": has_transparency(frame.format.name),
+        "colour": {
+            "matrix": int(frame.colorspace),
+            "range": int(frame.color_range),
+            "transfer": int(frame.color_trc),
+            "primaries": int(frame.color_primaries),
+            "hdr": is_hdr(frame),
+        },
+    }
+
+
+def _describe_stream(stream):
+    values = {
+        "index": stream.index,
+        "type": stream.type,
+        "codec": stream.codec_context and stream.codec_context.name,
+        "flags": [flag.name for flag in Disposition if flag & stream.disposition],
+    }
+    if stream.type == "video" and stream.codec_context:
+        rate = stream.average_rate
+        values |= {
+            "size": [stream.codec_context.width, stream.codec_context.height],
+            "frames": stream.frames or None,
+            "frame_rate": float(rate) if rate else None,
+        }
+    return values
+
+
+def _read_whole(source):
+    """Returns the frames that there are, and the damage that there is."""
+    try:
+        with other_options(damaged=REFUSE):
+            return {"frames_read": count_frames(source, None), "damage": None}
+    except VideoError as error:
+        damage = {"reason": error.reason}
+    with other_options(damaged=CONCEAL), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it is said in the damage
+        try:
+            damage["frames"] = count_frames(source, None)
+            damage["concealed_frames"] = concealed_frames(source_name(source))
+        except VideoError:
+            pass
+    return {"frames_read": None, "damage": damage}
+
+
+def description_lines(description: Mapping[str, Any]) -> list[str]:
+    """Returns a description as text.
+
+    Args:
+        description: See `describe_video`.
+    """
+    size = description["bytes"]
+    lines = [description["file"], f"  size        {size:,} bytes" if size is not None else ""]
+    if "error" in description:
+        lines.append(f"  error       {description['error']}")
+    if "format" in description:
+        lines += _picture_lines(description)
+    for stream in description.get("streams", ()):
+        words = [f"{stream['index']}: {stream['type']}", stream["codec"] or "unknown codec"]
+        if "size" in stream:
+            words.append("{} x {}".format(*stream["size"]))
+            if stream["frames"]:
+                words.append(f"{stream['frames']} frames by the header")
+        words += [name.replace("_", " ") for name in stream["flags"]]
+        if stream["index"] == description["chosen_stream"]:
+            words.append(f"read: {description['chosen_because']}")
+        lines.append(f"  stream      {', '.join(words)}")
+    if "damage" in description:
+        lines.append(f"  damage      {_damage_text(description)}")
+    lines += [f"  remark      {remark}" for remark in description.get("remarks", ())]
+    return [line for line in lines if line]
+
+
+def _picture_lines(description):
+    duration, rate = description["duration"], description["frame_rate"]
+    counted = description.get("frames_read") or description["num_frames"]
+    of_time = [
+        "unknown" if duration is None else f"{duration:.6g} s",
+        "unknown rate" if rate is None else f"{rate:.6g} frames per second",
+        f"{counted or 'unknown number of'} frames",
+    ]
+    lines = [
+        f"  format      {description['format']}",
+        f"  duration    {', '.join(of_time)}",
+        f"  shown       {description['width']} x {description['height']}",
+    ]
+    if "stored_size" not in description:
+        return lines
+    width, height = description["stored_size"]
+    stored = [f"{width} x {height}", description["pixel_format"]]
+    stored += [f"pixels of {description['pixel_aspect']}"]
+    stored += ["interlaced"] if description["interlaced"] else []
+    stored += ["may be transparent"] if description["transparent"] else []
+    colour = description["colour"]
+    lines.append(f"  stored      {', '.join(stored)}")
+    if description["turned"] != "no":
+        lines.append(f"  turned      {description['turned']}")
+    if description["cropped"]:
+        sides = (f"{side} {pixels}" for side, pixels in description["cropped"].items())
+        lines.append(f"  cropped     {', '.join(sides)}")
+    coded = ", ".join(
+        f"{name} {names.get(colour[name], colour[name])}" for name, names in COLOUR_NAMES.items()
+    )
+    lines.append(f"  colour      {coded}{', HDR: shown as SDR' if colour['hdr'] else ''}")
+    return lines
+
+
+def _damage_text(description):
+    damage = description["damage"]
+    if damage is None:
+        return f"none in {description['frames_read']} frames"
+    text = damage["reason"]
+    if "frames" in damage:
+        text += (
+            f"; with --damaged=conceal {damage['frames']} frames, of which "
+            f"{damage['concealed_frames']} are concealed or lost"
+        )
+    return text
 
 
 def _probe_folder(folder):

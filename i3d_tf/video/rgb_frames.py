@@ -65,6 +65,20 @@ class RGBConverter:
         self._tone_map = ToneMap(first_frame) if is_hdr(first_frame) else None
         self.shown_matrix = _shown_matrix(first_frame)
 
+    @property
+    def turned(self) -> str:
+        """Returns in words how frames are turned; "no" where they are not."""
+        rows, columns = (part.step == -1 for part in self._flip)
+        name = {
+            (False, False, False): "no",
+            (False, True, True): "by 180 degrees",
+            (True, False, True): "by 90 degrees clockwise",
+            (True, True, False): "by 90 degrees anticlockwise",
+            (False, False, True): "mirrored",
+            (False, True, False): "upside down, mirrored",
+        }
+        return name.get((self._transposed, rows, columns), "mirrored, by 90 degrees")
+
     def convert(self, frame: av.VideoFrame) -> np.ndarray:
         """Converts one frame.
 
