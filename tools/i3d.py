@@ -65,7 +65,7 @@ def _unknown(name):
     """Returns the message about a subcommand that there is not."""
     word = name.replace("-", "_")
     near = [tool for tool in tool_names() if word and word in tool]
-    near = near or difflib.get_close_matches(word, tool_names(), cutoff=0.5)
+    near = near or difflib.get_close_matches(word, tool_names(), cutoff=0.6)
     hint = f"Did you mean {' or '.join(near)}?" if near else "`i3d --help` lists the tools."
     return f"{name}: no such tool. {hint}"
 

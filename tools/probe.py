@@ -13,6 +13,7 @@ from absl import app, flags
 
 from i3d_tf.system.console import (
     FOLDER_RATE_HELP,
+    check_file_names,
     one_line_errors,
     print_lines,
 )

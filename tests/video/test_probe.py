@@ -96,12 +96,12 @@ def test_description_of_damage(numbered_frames, make_video, with_damaged_packet)
     video = make_video(numbered_frames(60), options={"g": "20", "bf": "0"})
     description = describe_video(with_damaged_packet(video, 30))
     assert description["damage"] == {
-        "reason": "it is damaged or cut short after 1.16 s",
+        "reason": "it is damaged at 1.20 s",
         "frames": 60,
         "concealed_frames": 10,
     }
     assert description_lines(description)[-1].endswith(
-        "after 1.16 s; with --damaged=conceal 60 frames, of which 10 are concealed or lost"
+        "at 1.20 s; with --damaged=conceal 60 frames, of which 10 are concealed or lost"
     )
     assert video_options().damaged == "refuse"
 
