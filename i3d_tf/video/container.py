@@ -33,6 +33,9 @@ from i3d_tf.video.packet_check import packet_check
 END_TOLERANCE = Fraction(1, 2)
 
 DEFAULT_FRAME_RATE = 25  # of a file that does not say
+# Streams without a container: without a clock. Where they say their rate, FFmpeg takes it for the
+# frames, and not for the average.
+RAW_FORMATS = ("h264", "hevc", "vvc", "mpegvideo", "m4v")
 
 # Pictures beside the video that a file has.
 HIDDEN_DISPOSITIONS = (
@@ -81,6 +84,8 @@ class VideoContainer:
         is_strict: Whether its frames are decoded fast, and the first sign of damage ends decoding.
         conceals: Whether damage is shown, not refused.
         num_lost: Packets that were lost where damage is shown; at least 1 where the end is.
+        is_raw: Whether it is a stream without a container, whose frames have their times by their
+            number.
         num_bytes: Size of the file.
         stated_end: End of the video by the file's header, in seconds on its own clock; None where
             it does not say.
@@ -97,6 +102,7 @@ class VideoContainer:
     is_strict: bool
     conceals: bool
     num_lost: int
+    is_raw: bool
     num_bytes: int
     stated_end: Fraction | None
     indexed_end: int | None
@@ -128,6 +134,7 @@ class VideoContainer:
             self.stream.index
         )
         self.margins = read_margins(file, self.av_container.format.name, self.stream, number)
+        self.is_raw = self.av_container.format.name in RAW_FORMATS
         self.longest_pause = float(MAX_FRAME_SECONDS)
         if self.av_container.format.name.startswith("mov"):
             self._check_time_stamps()
@@ -204,9 +211,14 @@ class VideoContainer:
         self.stream = chosen[0] if chosen else streams[0]
 
     @property
+    def frame_rate(self) -> Fraction | None:
+        """Returns the average frames per second; None where the file does not say."""
+        return self.stream.guessed_rate if self.is_raw else self.stream.average_rate
+
+    @property
     def frame_interval(self) -> Fraction:
         """Returns the average seconds between frames; 1/25 where the file does not say."""
-        return 1 / Fraction(self.stream.average_rate or DEFAULT_FRAME_RATE)
+        return 1 / Fraction(self.frame_rate or DEFAULT_FRAME_RATE)
 
     @property
     def pixel_aspect(self) -> Fraction:
@@ -398,6 +410,9 @@ class Demuxer:
         """Starts where the container stands."""
         self.is_damaged = False
         self._container = container
+        self._stream_index = container.stream.index
+        # Of a packet that does not say how long it is shown, in its ticks.
+        self._interval = int(container.frame_interval / (container.stream.time_base or 1))
         self._broken = False
         self._latest_stamp: int | None = None  # of decoding, of the video
         # Of each stream, in its own ticks, which are faster than fractions.
@@ -406,7 +421,6 @@ class Demuxer:
     def __iter__(self) -> Iterator[av.Packet | None]:
         ends_corrupt, check = False, None
         is_damaged = packet_check(self._container.stream.codec_context)
-        stream_index = self._container.stream.index
         try:
             # All streams are read: whether a longer sound track goes on tells a short video from a
             # cut.
@@ -414,7 +428,7 @@ class Demuxer:
                 if number == 0:
                     check = self._container.start_check(packet)
                 self._note_end(packet)
-                if packet.stream_index != stream_index or not packet.size:
+                if packet.stream_index != self._stream_index or not packet.size:
                     continue  # an empty packet would tell the decoder that the video is over
                 if packet.dts is not None:
                     self._latest_stamp = packet.dts
@@ -470,7 +484,9 @@ class Demuxer:
         stamp = packet.pts if packet.pts is not None else packet.dts
         if stamp is None:
             return
-        end, stream = stamp + (packet.duration or 0), packet.stream_index
+        stream = packet.stream_index
+        duration = packet.duration or (self._interval if stream == self._stream_index else 0)
+        end = stamp + duration
         if end > self._ends.get(stream, -math.inf):
             self._ends[stream] = end
 

@@ -443,7 +443,7 @@ def _decode_in_order(container, wanted):
     """Yields frames as `_decode_on` does, of which several may have one time."""
     packets, timeline, bounds = Demuxer(container), Timeline(container), Bounds(container)
     latest, damaged, is_missing, after_loss, sound_until = None, False, False, False, None
-    is_counted = container.av_container.format.name.startswith(COUNTED_FORMATS)
+    is_counted = container.av_container.format.name.startswith(COUNTED_FORMATS) or container.is_raw
     refuses = not container.conceals
     for packet in packets:
         is_lost = packets.is_damaged

@@ -19,6 +19,7 @@ from i3d_tf.video.frame_folder import folder_rate, iter_pictures, picture_paths
 from i3d_tf.video.hdr import is_hdr
 from i3d_tf.video.options import CONCEAL, REFUSE, other_options, video_options
 from i3d_tf.video.rgb_frames import RGBConverter, has_transparency
+from i3d_tf.video.timeline import DECODING_TIMES
 
 # Formats whose header has the duration of each stream. In others it is that of the longest one.
 KNOWN_BY_HEADER = ("mov,mp4,m4a,3gp,3g2,mj2", "avi", "gif")
@@ -72,7 +73,7 @@ def probe(source: PathOrBytes) -> VideoInfo:
         stream = container.stream
         return VideoInfo(
             duration=_duration(container),
-            frame_rate=float(stream.average_rate) if stream.average_rate else None,
+            frame_rate=float(container.frame_rate) if container.frame_rate else None,
             num_frames=stream.frames or None,
             height=converter.height,
             width=converter.width,
@@ -289,6 +290,8 @@ def _duration(container):
 
 def _scanned_duration(container):
     """Returns the time from the first to the last packet of the video stream, undecoded."""
+    if container.is_raw:
+        return None
     if not container.av_container.format.name.startswith("matroska"):
         parts = [_read_stamps(container)]
     else:  # it can go to its last packets
@@ -297,12 +300,14 @@ def _scanned_duration(container):
             container.rewind()
         parts.append(_read_stamps(container))
     stamps = [stamp for part in parts for stamp in part]
-    if not stamps or any(stamp.pts is None for stamp in stamps) or any(map(_is_set_back, parts)):
+    shown = "dts" if container.av_container.format.name in DECODING_TIMES else "pts"
+    times = [getattr(stamp, shown) for stamp in stamps]
+    if not times or None in times or any(map(_is_set_back, parts)):
         return None
-    last = max(stamps, key=lambda stamp: stamp.pts)
-    interval = last.duration or container.frame_interval / container.stream.time_base
-    first = min(stamp.pts for stamp in stamps)
-    return float((last.pts - first + interval) * container.stream.time_base)
+    last = max(times)
+    interval = stamps[times.index(last)].duration
+    interval = interval or container.frame_interval / container.stream.time_base
+    return float((last - min(times) + interval) * container.stream.time_base)
 
 
 class _Stamp(NamedTuple):

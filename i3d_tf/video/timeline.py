@@ -25,6 +25,8 @@ MAX_BACK_INTERVALS = 3
 # Formats for broadcasting may set their clock forward, too; in others that much is a pause.
 DISCONTINUOUS_FORMATS = ("mpegts", "mpeg")
 MAX_FORWARD_SECONDS = 10
+# Formats whose packets have times of decoding only.
+DECODING_TIMES = ("avi", "asf")
 MAX_TIED = 32  # frames of one time, which wait for the next time to be known
 
 
@@ -60,7 +62,7 @@ class Timeline:
         self._latest: DecodedFrame | None = None
         name = container.av_container.format.name
         self._sets_forward = name in DISCONTINUOUS_FORMATS
-        self._is_avi = name == "avi"
+        self._has_decoding_times = name in DECODING_TIMES
 
     def place(self, av_frame: av.VideoFrame, damaged: bool) -> DecodedFrame:
         """Returns the next frame with its time.
@@ -94,12 +96,14 @@ class Timeline:
 
     def _time_of(self, av_frame):
         """Returns a frame's time by its time stamp; earlier than the last one where they tie."""
-        # An AVI stores no presentation times. What FFmpeg makes up for them is out of order where
-        # there are B-frames (most of UCF-101); the time of the packet that released the frame is
-        # not.
-        stamp = av_frame.dts if self._is_avi else av_frame.pts
+        latest = self._latest
+        if self._container.is_raw:  # FFmpeg makes times up, which are out of order in some
+            return Fraction(0) if latest is None else latest.time + latest.duration
+        # What FFmpeg makes up for presentation times is out of order where there are B-frames (most
+        # of UCF-101, H.264 in ASF); the time of the packet that released the frame is not.
+        stamp = av_frame.dts if self._has_decoding_times else av_frame.pts
         if stamp is None:
-            return Fraction(0) if self._latest is None else self._latest.time + self._interval()
+            return Fraction(0) if latest is None else latest.time + self._interval()
         stamped = _seconds(stamp, av_frame.time_base or self._container.stream.time_base)
         before, self._stamped = self._stamped, stamped
         if before is not None and self._is_set_anew(before, stamped):

@@ -1,9 +1,9 @@
 import io
-import struct
 
 import av
 import numpy as np
 import pytest
+from fixtures.videos import cropped_matroska, cropped_mp4
 
 from i3d_tf.video.cropping import NO_MARGINS, Margins, read_margins
 from i3d_tf.video.decode import read_clip
@@ -17,54 +17,6 @@ def quadrants(num_frames=3):
     frame = np.zeros((48, 144, 3), np.uint8)
     frame[:24, 72:], frame[24:, :72], frame[24:, 72:] = 80, 160, 240
     return np.stack([frame] * num_frames)
-
-
-def cropped_matroska(video, left=0, top=0, right=0, bottom=0):
-    """Returns a Matroska with pixels to leave out; room for them comes from a Void before."""
-    added = b""
-    for name, pixels in zip((0xCC, 0xBB, 0xDD, 0xAA), (left, top, right, bottom), strict=True):
-        added += bytes([0x54, name, 0x82]) + struct.pack(">H", pixels)
-    void = video.index(b"\xec\x01\0\0\0")
-    void_size, void_content = size_at(video, void + 1)
-    changed = bytearray(video)
-    set_size(changed, void + 1, void_size - len(added))
-    at = video.index(b"\x16\x54\xae\x6b", void_content)  # the tracks
-    checksum = video.index(b"\xbf\x84", at)
-    changed[checksum] = 0xEC  # a void in its place
-    entry = video.index(b"\xae", checksum + 6)
-    picture = video.index(b"\xe0\x8a\xb0", entry)  # 10 bytes, which start with the width
-    for place in (at + 4, entry + 1, picture + 1):
-        size, _ = size_at(changed, place)
-        set_size(changed, place, size + len(added))
-    size, content = size_at(video, picture + 1)
-    changed[content + size : content + size] = added
-    del changed[void_content + void_size - len(added) : void_content + void_size]
-    return bytes(changed)
-
-
-def size_at(content, at):
-    """Returns the size that an EBML element says, and where its content starts."""
-    width = 9 - content[at].bit_length()
-    number = int.from_bytes(content[at : at + width], "big") & ((1 << 7 * width) - 1)
-    return number, at + width
-
-
-def set_size(content, at, size):
-    width = 9 - content[at].bit_length()
-    content[at : at + width] = (size | 1 << 7 * width).to_bytes(width, "big")
-
-
-def cropped_mp4(video, width, height, right_by=0, down_by=0):
-    """Returns an mp4, its index at the end, with a clean aperture; twice the offsets are given."""
-    numbers = (width, 1, height, 1, right_by, 2, down_by, 2)
-    box = struct.pack(">I4s8i", 40, b"clap", *numbers)
-    at = video.index(b"avcC") - 4
-    changed = bytearray(video[:at] + box + video[at:])
-    for name in (b"avc1", b"stsd", b"stbl", b"minf", b"mdia", b"trak", b"moov"):
-        place = changed.rindex(name) - 4
-        (size,) = struct.unpack_from(">I", changed, place)
-        struct.pack_into(">I", changed, place, size + 40)
-    return bytes(changed)
 
 
 def test_pixels_that_a_matroska_leaves_out(make_video):

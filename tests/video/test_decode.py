@@ -722,12 +722,13 @@ def test_header_that_promises_more_is_a_warning(
             read_clip(promises[:kept])
 
 
-def test_last_frames_without_time_stamps_go_on_at_the_same_pace(
-    numbered_frames, read_numbers, make_video
+@pytest.mark.parametrize("container", ["avi", "asf"])
+def test_copied_h264_keeps_its_pace_where_only_decoding_times_are_stored(
+    numbered_frames, read_numbers, make_video, container
 ):
     video = make_video(numbered_frames(50))
     file = io.BytesIO()
-    with av.open(io.BytesIO(video)) as source, av.open(file, "w", "avi") as target:
+    with av.open(io.BytesIO(video)) as source, av.open(file, "w", container) as target:
         template = source.streams.video[0]
         stream = target.add_stream_from_template(template)
         stream.time_base = Fraction(1, 50)
@@ -737,3 +738,31 @@ def test_last_frames_without_time_stamps_go_on_at_the_same_pace(
                 unit.stream = stream
                 target.mux(unit)
     assert read_numbers(read_clip(file.getvalue())) == list(range(50))
+    assert probe(file.getvalue()).duration == pytest.approx(2, abs=0.05)
+
+
+@pytest.mark.parametrize(
+    ("container", "codec", "options"),
+    [
+        ("h264", "libx264", {}),
+        ("hevc", "libx265", {"preset": "ultrafast", "x265-params": "log-level=none"}),
+        ("m4v", "mpeg4", {"bf": "2", "b": "4000000"}),
+        ("mpeg1video", "mpeg1video", {"bf": "2", "g": "5", "b": "4000000"}),
+        ("mpeg2video", "mpeg2video", {"bf": "2", "g": "5", "b": "4000000"}),
+    ],
+)
+def test_read_clip_takes_the_rate_of_a_stream_without_a_container(
+    numbered_frames, read_numbers, make_video, container, codec, options
+):
+    video = make_video(numbered_frames(30), container, codec, frame_rate=50, options=options)
+    assert probe(video).frame_rate == 50
+    assert read_numbers(read_clip(video)) == list(range(0, 30, 2))
+    assert read_numbers(read_clip(video, 50)) == list(range(30))
+
+
+def test_last_frame_of_a_slow_flv_is_no_missing_end(numbered_frames, read_numbers, make_video):
+    video = make_video(numbered_frames(5), "flv", "flv", frame_rate=1)
+    assert read_numbers(read_clip(video, None)) == list(range(5))
+    assert len(read_clip(video)) == 125
+    with pytest.raises(VideoError, match="cut short"):
+        read_clip(video[: len(video) // 2])
