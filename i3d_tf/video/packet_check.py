@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import av
 
-# Returns whether a packet is damaged.
+# Returns whether a packet is damaged, or one before it is missing.
 PacketCheck = Callable[[bytes], bool]
 
 # Zeros in a row within a frame of VP8 or VP9, whose arithmetic code gives each 1 chance in 256.
@@ -35,8 +35,16 @@ def packet_check(codec_context: av.VideoCodecContext) -> PacketCheck | None:
     if name == "gif":
         return lambda packet: len(GIF_FRAME_START.findall(packet)) > 1
     # Units whose sizes precede them, as in mp4, Matroska and FLV.
-    if name == "h264" and len(header) > 4 and header[0] == 1:
-        return _unit_check((header[4] & 3) + 1, _is_h264_slice)
+    if name == "h264" and len(header) > 6 and header[0] == 1:
+        size_size = (header[4] & 3) + 1
+        in_order = _H264Order(size_size)
+        in_order.read_header(header)
+        has_whole_units = _unit_check(size_size, _is_h264_slice)
+        return lambda packet: has_whole_units(packet) or in_order.misses_frames(packet)
+    if name == "h264":
+        in_order = _H264Order(0)
+        in_order.misses_frames(header)
+        return in_order.misses_frames
     if name == "hevc" and len(header) > 21 and header[0] == 1:
         return _unit_check((header[21] & 3) + 1, _is_hevc_slice)
     return None
@@ -75,3 +83,139 @@ def _is_h264_slice(first_byte):
 
 def _is_hevc_slice(first_byte):
     return first_byte >> 1 & 0x3F < 32
+
+
+H264_IDR_SLICE, H264_SLICES, H264_SPS, H264_PPS = 5, (1, 2, 5), 7, 8  # types of units
+# Profiles whose headers tell the chroma format (Rec. ITU-T H.264, 7.3.2.1.1).
+H264_CHROMA_PROFILES = (44, 83, 86, 100, 110, 118, 122, 128, 134, 135, 138, 139, 244)
+HEADER_BYTES = 48  # of a unit, in which all lies that is read
+
+
+class _H264Order:
+    """Numbers of reference frames, which show where one is missing (Rec. ITU-T H.264, 7.4.3).
+
+    Frames that no other is made of have no numbers of their own: where one of these is missing, the
+    others are right.
+    """
+
+    def __init__(self, size_size):
+        self._size_size = size_size  # bytes of a unit's size; 0 where start codes part units
+        self._bits, self._of_picture = {}, {}  # by the numbers of their headers
+        self._latest = None  # number of the last reference frame
+
+    def read_header(self, header):
+        """Reads the parameter sets of an avcC box (ISO/IEC 14496-15, 5.3.3.1)."""
+        at = 6
+        for count_mask in (0x1F, 0xFF):
+            count = header[at - 1] & count_mask
+            for _ in range(count):
+                size = int.from_bytes(header[at : at + 2], "big")
+                self._read_unit(header[at + 2 : at + 2 + min(size, HEADER_BYTES)])
+                at += 2 + size
+            at += 1
+            if at > len(header):
+                return
+
+    def misses_frames(self, packet):
+        """Returns whether a reference frame before a packet is missing."""
+        for unit in self._units(packet):
+            number = self._read_unit(unit)
+            if number is not None:
+                return self._is_gap(number, unit[0])
+        return False
+
+    def _units(self, packet):
+        """Yields the starts of units."""
+        if self._size_size == 0:
+            at = packet.find(b"\0\0\1")
+            while at >= 0:
+                yield packet[at + 3 : at + 3 + HEADER_BYTES]
+                at = packet.find(b"\0\0\1", at + 3)
+            return
+        at = 0
+        while at + self._size_size < len(packet):
+            size = int.from_bytes(packet[at : at + self._size_size], "big")
+            at += self._size_size
+            yield packet[at : at + min(size, HEADER_BYTES)]
+            at += size
+
+    def _is_gap(self, number, first_byte):
+        number, count, has_gaps, is_intra = number
+        before, is_reference = self._latest, first_byte & 0x60 > 0
+        if is_reference:
+            self._latest = number
+        if before is None or is_intra or has_gaps:
+            return False
+        # A frame between key frames could set the numbers back, but hardly any encoder does.
+        return number not in (before, (before + 1) % count)
+
+    def _read_unit(self, unit):
+        """Reads a parameter set; returns the number of a slice's frame, and what it depends on."""
+        if not unit:
+            return None
+        kind, bits = unit[0] & 0x1F, _Bits(unit[1:])
+        try:
+            if kind == H264_SPS:
+                self._read_sequence(bits)
+            elif kind == H264_PPS:
+                picture = bits.exp_golomb()
+                self._of_picture[picture] = bits.exp_golomb()
+            elif kind in H264_SLICES:
+                bits.exp_golomb()  # the first macroblock
+                is_intra = bits.exp_golomb() % 5 in (2, 4)
+                sequence = self._bits.get(self._of_picture.get(bits.exp_golomb()))
+                if sequence is None:
+                    return None
+                num_bits, has_planes, has_gaps = sequence
+                bits.read(2 * has_planes)
+                number = bits.read(num_bits)
+                return number, 1 << num_bits, has_gaps, is_intra or kind == H264_IDR_SLICE
+        except IndexError:  # it is cut
+            pass
+        return None
+
+    def _read_sequence(self, bits):
+        profile = bits.read(24) >> 16
+        sequence, has_planes = bits.exp_golomb(), 0
+        if profile in H264_CHROMA_PROFILES:
+            if bits.exp_golomb() == 3:
+                has_planes = bits.read(1)
+            bits.exp_golomb()
+            bits.exp_golomb()
+            bits.read(1)
+            if bits.read(1):  # scaling lists, which hardly anybody uses: not read
+                return
+        num_bits = bits.exp_golomb() + 4
+        order = bits.exp_golomb()
+        if order == 0:
+            bits.exp_golomb()
+        elif order == 1:
+            bits.read(1)
+            for _ in range(2):
+                bits.exp_golomb()
+            for _ in range(min(bits.exp_golomb(), 255)):
+                bits.exp_golomb()
+        bits.exp_golomb()
+        self._bits[sequence] = min(num_bits, 16), has_planes, bits.read(1)
+
+
+class _Bits:
+    """The bits of a unit of H.264, without the bytes that keep start codes out of it."""
+
+    def __init__(self, content):
+        content = content.replace(b"\0\0\3", b"\0\0")
+        self._value, self._left = int.from_bytes(content, "big"), 8 * len(content)
+
+    def read(self, count):
+        """Returns a number of so many bits; IndexError behind the end."""
+        self._left -= count
+        if self._left < 0:
+            raise IndexError
+        return self._value >> self._left & ((1 << count) - 1)
+
+    def exp_golomb(self):
+        """Returns a number in the code of 9.1 (of signed ones, what stands for them)."""
+        zeros = 0
+        while not self.read(1):
+            zeros += 1
+        return (1 << zeros) - 1 + self.read(zeros)

@@ -1,7 +1,11 @@
+import io
 from types import SimpleNamespace
 
+import av
 import pytest
 
+from i3d_tf.video.decode import count_frames, read_clip
+from i3d_tf.video.errors import VideoError
 from i3d_tf.video.packet_check import packet_check
 
 # Version 1 and, in the lowest bits of a byte, that sizes have 4 bytes: ISO/IEC 14496-15.
@@ -52,6 +56,60 @@ def test_packet_check_of_other_codecs(name):
     assert check(name) is None
 
 
-def test_packet_check_of_units_between_start_codes():
-    assert packet_check(SimpleNamespace(name="h264", extradata=b"\0\0\0\1\x67")) is None
-    assert packet_check(SimpleNamespace(name="h264", extradata=None)) is None
+@pytest.fixture(scope="module")
+def without_packet(numbered_frames, make_video):
+    """Function: (container, B-frames, packet to leave out) -> a video of 60 frames."""
+
+    def write(container, b_frames, left_out):
+        options = {"g": "20", "bf": b_frames, "sc_threshold": "0"}
+        video = make_video(numbered_frames(60), "mp4", options=options)
+        file = io.BytesIO()
+        with av.open(io.BytesIO(video)) as source, av.open(file, "w", container) as target:
+            template = source.streams.video[0]
+            stream = target.add_stream_from_template(template)
+            packets = [packet for packet in source.demux(template) if packet.size]
+            for number, packet in enumerate(packets):
+                if number != left_out:
+                    packet.stream = stream
+                    target.mux(packet)
+        return file.getvalue()
+
+    return write
+
+
+@pytest.mark.parametrize("container", ["mp4", "matroska", "mpegts", "flv"])
+def test_missing_reference_frame_is_damage(without_packet, container, read_numbers):
+    assert read_numbers(read_clip(without_packet(container, "0", None))) == list(range(60))
+    video = without_packet(container, "0", 30)
+    for read in (read_clip, count_frames):
+        with pytest.raises(VideoError, match="damaged"):
+            read(video)
+    assert read_numbers(read_clip(video, end=1.16)) == list(range(29))
+    assert read_numbers(read_clip(video, start=1.6)) == list(range(40, 60))
+
+
+def test_missing_frame_that_no_other_is_made_of_is_passed_over(without_packet, read_numbers):
+    found = []
+    for left_out in range(20, 30):
+        try:
+            found.append(read_numbers(read_clip(without_packet("mp4", "2", left_out), None)))
+        except VideoError:
+            continue
+    assert 0 < len(found) < 10, "some of ten are made of others"
+    assert all(numbers == sorted(set(numbers)) and len(numbers) == 59 for numbers in found)
+
+
+@pytest.mark.parametrize("key_frame", [0, 20, 40])
+def test_missing_key_frame_is_damage_or_the_start(without_packet, key_frame, read_numbers):
+    video = without_packet("matroska", "0", key_frame)
+    if key_frame:
+        with pytest.raises(VideoError, match="damaged"):
+            read_clip(video)
+    else:
+        assert set(read_numbers(read_clip(video, None))) <= set(range(20, 60))
+
+
+def test_header_of_h264_that_makes_no_sense_is_passed_over():
+    for header in (b"", b"\0\0\1\x67", b"\0\0\1\x67\x42", b"\1" * 9, b"\1" + bytes(40)):
+        is_damaged = packet_check(SimpleNamespace(name="h264", extradata=header))
+        assert is_damaged(b"\0\0\1\x65" + b"\xff" * 9) in (False, True)
