@@ -13,6 +13,7 @@ import av
 from av.stream import Disposition
 
 from i3d_tf.system.files import open_regular
+from i3d_tf.video.animated_webp import WebPAnimation, read_animation
 from i3d_tf.video.container_check import ContainerCheck, has_reached_end, start_check
 from i3d_tf.video.cropping import Margins, read_margins
 from i3d_tf.video.errors import VideoError, reason_of
@@ -36,6 +37,9 @@ DEFAULT_FRAME_RATE = 25  # of a file that does not say
 # Streams without a container: without a clock. Where they say their rate, FFmpeg takes it for the
 # frames, and not for the average.
 RAW_FORMATS = ("h264", "hevc", "vvc", "mpegvideo", "m4v")
+
+# Delays of 10 ms and less are shown as 100 ms, as browsers do.
+APNG_DELAYS = {"max_fps": "99", "default_fps": "10"}
 
 # Pictures beside the video that a file has.
 HIDDEN_DISPOSITIONS = (
@@ -84,6 +88,7 @@ class VideoContainer:
         is_strict: Whether its frames are decoded fast, and the first sign of damage ends decoding.
         conceals: Whether damage is shown, not refused.
         num_lost: Packets that were lost where damage is shown; at least 1 where the end is.
+        animation: The frames of an animated WebP, which FFmpeg does not decode; else None.
         is_raw: Whether it is a stream without a container, whose frames have their times by their
             number.
         num_bytes: Size of the file.
@@ -102,6 +107,7 @@ class VideoContainer:
     is_strict: bool
     conceals: bool
     num_lost: int
+    animation: WebPAnimation | None
     is_raw: bool
     num_bytes: int
     stated_end: Fraction | None
@@ -134,6 +140,8 @@ class VideoContainer:
             self.stream.index
         )
         self.margins = read_margins(file, self.av_container.format.name, self.stream, number)
+        is_webp = self.av_container.format.name == "webp_pipe"
+        self.animation = read_animation(path, file) if is_webp else None
         self.is_raw = self.av_container.format.name in RAW_FORMATS
         self.longest_pause = float(MAX_FRAME_SECONDS)
         if self.av_container.format.name.startswith("mov"):
@@ -301,7 +309,7 @@ class _NamelessFile:
 
 def _open_av_container(path, file):
     # No protocol is allowed, so a playlist cannot make FFmpeg open other files or addresses.
-    options = {"protocol_whitelist": "none", "max_pixels": str(MAX_PIXELS)}
+    options = {"protocol_whitelist": "none", "max_pixels": str(MAX_PIXELS), **APNG_DELAYS}
     try:
         return av.open(_NamelessFile(file), options=options, metadata_errors="replace")
     except (OSError, ValueError, av.error.FFmpegError) as error:

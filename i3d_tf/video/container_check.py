@@ -1,10 +1,10 @@
 """Damage in the structure of video files, which FFmpeg passes over by showing a frozen picture.
 
-Matroska and WebM (RFC 9559), Ogg (RFC 3533), GIF89a, FLV, AVI and MPEG transport streams (ISO/IEC
-13818-1) are walked element by element: sizes must lead from each to the next, checksums and
-counters must be correct, and the end must be there. Frames are not looked into. What a sound file
-may have is never damage: unknown sizes, files joined end to end, bytes after the end of a GIF or of
-a segment.
+Matroska and WebM (RFC 9559), Ogg (RFC 3533), GIF89a, APNG, FLV, AVI and MPEG transport streams
+(ISO/IEC 13818-1) are walked element by element: sizes must lead from each to the next, checksums
+and counters must be correct, and the end must be there. Frames are not looked into. What a sound
+file may have is never damage: unknown sizes, files joined end to end, bytes after the end of a GIF
+or of a segment.
 """
 
 import math
@@ -86,6 +86,8 @@ def start_check(
         steps = _walk_ogg(window)
     elif format_name == "gif":
         steps = _walk_gif(window)
+    elif format_name in ("apng", "png_pipe"):
+        steps = _walk_png(window)
     elif format_name == "flv":
         steps = _walk_flv(window)
     elif format_name == "avi":
@@ -352,6 +354,26 @@ def _skip_gif_blocks(window, at):
 def _gif_colours(flags):
     """Returns the size of a table of colours, from the flags before it."""
     return 3 << (flags[0] & 7) + 1 if flags and flags[0] & 0x80 else 0
+
+
+PNG_HEAD, PNG_END = 8, b"IEND"
+
+
+def _walk_png(window) -> Steps:
+    """Walks the chunks, each of which has a checksum."""
+    at, name = PNG_HEAD, b""
+    while name != PNG_END:
+        header = window.read(at, 8)
+        size, name = int.from_bytes(header[:4], "big"), header[4:]
+        end = at + 8 + size + 4
+        if len(header) < 8 or end > window.num_bytes:
+            break
+        checksum = int.from_bytes(window.read(end - 4, 4), "big")
+        yield end, _crc_32(window, at + 4, end - 4) != checksum
+        at = end
+    else:
+        return
+    yield math.inf, True  # cut short, or where the next chunk starts is not known any more
 
 
 FLV_TAGS = (8, 9, 18)  # sound, video, metadata

@@ -378,6 +378,10 @@ def decode_from(
     Raises:
         VideoError: There is no frame.
     """
+    if container.animation is not None:
+        frames = _animation_frames(container)
+        first = next(frames)
+        return first, itertools.chain([first], frames)
     frames = _decode(container)
     first = next(frames, None)
     if first is None:
@@ -386,6 +390,18 @@ def decode_from(
         raise VideoError(container.path, f"no frame of it can be decoded{hint}")
     frames = _seek(container, first.time + start) if start else itertools.chain([first], frames)
     return first, (frame._replace(time=frame.time - first.time) for frame in frames)
+
+
+def _animation_frames(container):
+    """Yields the frames of an animated WebP."""
+    for frame in container.animation.frames():
+        av_frame = av.VideoFrame.from_ndarray(frame.picture, format="rgb24")
+        yield DecodedFrame(frame.time, frame.duration, av_frame, frame.damaged)
+    if container.animation.ended_early:
+        if not container.conceals:
+            reason = f"it is damaged or cut short after {float(frame.time):.2f} s"
+            raise VideoError(container.path, reason)
+        container.num_lost += 1
 
 
 def _seek(container, wanted):

@@ -12,6 +12,7 @@ from typing import NamedTuple
 from i3d_tf.system.console import print_lines
 from i3d_tf.system.files import open_regular
 from i3d_tf.system.storage import find_path, join, read_lines, walk
+from i3d_tf.video.animated_webp import is_animated_webp
 from i3d_tf.video.frame_folder import PICTURE_SUFFIXES, has_pictures, is_frame_folder
 
 # All that FFmpeg reads and that people have; whether it is a video is seen when it is opened.
@@ -30,7 +31,6 @@ VIDEO_SUFFIXES = (
 PEEK_BYTES = 4096
 # The first page of an Ogg stream of Theora, VP8, Dirac, or of what OGM holds.
 _OGG_VIDEO = (b"\x80theora", b"OVP80", b"BBCD\0", b"\x01video\0\0\0")
-_WEBP_ANIMATION = 0x02  # of the flags of an extended WebP, in byte 20
 MAX_SHOWN = 6  # endings of other files in a message
 MAX_ENDING = 12  # letters; what is longer is a part of a name
 LIST_SUFFIX = ".txt"
@@ -72,12 +72,7 @@ def _is_ogg_video(start):
     return any(mark in start for mark in _OGG_VIDEO)
 
 
-def _is_animation(start):
-    is_extended = start[:4] == b"RIFF" and start[8:16] == b"WEBPVP8X" and len(start) > 20
-    return is_extended and bool(start[20] & _WEBP_ANIMATION)
-
-
-_CHECKS = {".ogg": _is_ogg_video, ".webp": _is_animation}
+_CHECKS = {".ogg": _is_ogg_video, ".webp": is_animated_webp}
 
 
 def video_stem(name: str) -> str:

@@ -19,10 +19,10 @@ from i3d_tf.video.frame_folder import folder_rate, iter_pictures, picture_paths
 from i3d_tf.video.hdr import is_hdr
 from i3d_tf.video.options import CONCEAL, REFUSE, other_options, video_options
 from i3d_tf.video.rgb_frames import RGBConverter, has_transparency
-from i3d_tf.video.timeline import DECODING_TIMES
+from i3d_tf.video.timeline import DECODING_TIMES, shown_ticks
 
 # Formats whose header has the duration of each stream. In others it is that of the longest one.
-KNOWN_BY_HEADER = ("mov,mp4,m4a,3gp,3g2,mj2", "avi", "gif")
+KNOWN_BY_HEADER = ("mov,mp4,m4a,3gp,3g2,mj2", "avi")
 FIRST_PACKETS = 64  # more than a decoder puts into another order
 _OF_BOTH = {1: "BT.709", 2: "unspecified", 4: "BT.470M", 5: "BT.601 (625)", 6: "BT.601 (525)"}
 # Of ITU-T H.273's numbers; ranges are FFmpeg's.
@@ -70,11 +70,11 @@ def probe(source: PathOrBytes) -> VideoInfo:
         aspect = container.pixel_aspect if video_options().pixel_aspect else None
         converter = RGBConverter(first.av_frame, container.margins, aspect)
         container.rewind()
-        stream = container.stream
+        duration, rate, num_frames = _measure(container)
         return VideoInfo(
-            duration=_duration(container),
-            frame_rate=float(container.frame_rate) if container.frame_rate else None,
-            num_frames=stream.frames or None,
+            duration=duration,
+            frame_rate=float(rate) if rate else None,
+            num_frames=num_frames,
             height=converter.height,
             width=converter.width,
         )
@@ -274,6 +274,19 @@ def read_comment(source: PathOrBytes) -> str | None:
         return None
     with open_container(source) as container:
         return container.av_container.metadata.get("comment")
+
+
+def _measure(container):
+    """Returns seconds, frames per second and frames; None for what the file does not say."""
+    animation, num_frames = container.animation, container.stream.frames or None
+    if animation is not None:
+        duration, num_frames = float(animation.duration), animation.num_frames
+    elif container.av_container.format.name == "gif":
+        ticks = [shown_ticks(stamp.duration) for stamp in _read_stamps(container)]
+        duration, num_frames = float(sum(ticks) * container.stream.time_base), len(ticks) or None
+    else:
+        return _duration(container), container.frame_rate, num_frames
+    return duration, num_frames / duration if num_frames else None, num_frames
 
 
 def _duration(container):

@@ -27,6 +27,7 @@ DISCONTINUOUS_FORMATS = ("mpegts", "mpeg")
 MAX_FORWARD_SECONDS = 10
 # Formats whose packets have times of decoding only.
 DECODING_TIMES = ("avi", "asf")
+SHORT_GIF_DELAY, SHOWN_GIF_DELAY = 1, 10  # hundredths of a second: what browsers show for these
 MAX_TIED = 32  # frames of one time, which wait for the next time to be known
 
 
@@ -62,6 +63,7 @@ class Timeline:
         self._latest: DecodedFrame | None = None
         name = container.av_container.format.name
         self._sets_forward = name in DISCONTINUOUS_FORMATS
+        self._is_gif = name == "gif"
         self._has_decoding_times = name in DECODING_TIMES
 
     def place(self, av_frame: av.VideoFrame, damaged: bool) -> DecodedFrame:
@@ -78,7 +80,7 @@ class Timeline:
                 self._last_step = latest.time, time
             else:
                 time = latest.time
-        ticks = av_frame.duration
+        ticks = shown_ticks(av_frame.duration) if self._is_gif else av_frame.duration
         time_base = av_frame.time_base or container.stream.time_base
         duration = _seconds(ticks, time_base) if ticks else container.frame_interval
         if float(duration) > container.longest_pause:
@@ -97,7 +99,7 @@ class Timeline:
     def _time_of(self, av_frame):
         """Returns a frame's time by its time stamp; earlier than the last one where they tie."""
         latest = self._latest
-        if self._container.is_raw:  # FFmpeg makes times up, which are out of order in some
+        if self._container.is_raw or self._is_gif:  # FFmpeg makes times up, some of them wrong
             return Fraction(0) if latest is None else latest.time + latest.duration
         # What FFmpeg makes up for presentation times is out of order where there are B-frames (most
         # of UCF-101, H.264 in ASF); the time of the packet that released the frame is not.
@@ -115,6 +117,16 @@ class Timeline:
             limit = max(MAX_BACK_SECONDS, MAX_BACK_INTERVALS * self._container.frame_interval)
             return before - after > limit
         return self._sets_forward and after - before > MAX_FORWARD_SECONDS
+
+
+def shown_ticks(gif_delay: int | None) -> int:
+    """Returns for how many hundredths of a second browsers show a picture of a GIF.
+
+    Args:
+        gif_delay: What the file says.
+    """
+    delay = gif_delay or 0
+    return SHOWN_GIF_DELAY if delay <= SHORT_GIF_DELAY else delay
 
 
 def _seconds(ticks, time_base):

@@ -35,6 +35,7 @@ FORMATS = {
     "vp9.webm": ("webm", "libvpx-vp9", "yuv420p", {}),
     "ogv": ("ogg", "libvpx", "yuv420p", {}),
     "gif": ("gif", "gif", "rgb8", {}),
+    "apng": ("apng", "apng", "gray", {"pred": "up"}),
 }
 CODEC_OPTIONS = {
     "libx264": {"preset": "ultrafast", "crf": "23", "bf": "2", "threads": "1"},
@@ -43,6 +44,7 @@ CODEC_OPTIONS = {
     "mpeg4": {"qscale": "5", "flags": "qscale", "global_quality": "590"},
     "mpeg2video": {"flags": "qscale", "global_quality": "590"},
     "gif": {},
+    "apng": {},
 }
 # By ending, the damage that is not always seen, since nothing tells of it: a few other bytes within
 # a frame (of GIF, also more or fewer), which most codecs take for a picture, and blocks of 256
@@ -61,6 +63,7 @@ MARKS = {
     "avi": (b"avih", b"strh", b"idx1", b"LIST"),
     "flv": (b"duration", b"framerate", b"filesize", b"FLV"),
     "gif": (b"\x21\xf9\x04", b"\x2c", b"GIF89a"),
+    "apng": (b"IHDR", b"acTL", b"fcTL", b"fdAT"),
     "ogv": (b"OggS",),
     "ts": (b"\x47\x41\x00", b"\x00\x00\x01\xe0", b"\x00\x00\x01\xb3"),
     "mkv": (b"\x44\x89", b"\x2a\xd7\xb1", b"\x23\xe3\x83", b"\x1f\x43\xb6\x75", b"\xe7", b"\xa3"),
@@ -207,6 +210,7 @@ DATA_MARKS = {
     "flv": (b"\x09\x00", 1),
     "ogv": (b"OggS", 3),
     "gif": (b"\x21\xf9\x04", 1),
+    "apng": (b"fcTL", 1),
     "ts": (b"\x00\x00\x01\xe0", 1),
 }
 INDEX_MARKS = {
