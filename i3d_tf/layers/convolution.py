@@ -1,41 +1,58 @@
-"""A 3D convolution whose kernel gets the right gradient on a CPU, also from short clips."""
+"""A 3D convolution whose kernel gets the right gradient on a CPU, also from short clips.
+
+With PyTorch on a GPU it is also faster than Keras's, see `i3d_tf.layers.torch_convolution`.
+"""
 
 import sys
 
 import keras
 from keras import KerasTensor
 
+from i3d_tf.layers import torch_convolution
 from i3d_tf.layers.padded_conv import same_padding
 
 
 class Conv3D(keras.layers.Conv3D):
     """`keras.layers.Conv3D` of (N, T, H, W, C), with its own gradient where oneDNN is at fault.
 
-    TensorFlow 2.21 on a CPU computes garbage, up to NaN, for the gradient of a kernel that spans as
-    many steps as the clip or more, with SAME padding: in bfloat16, where the processor has such
-    instructions (AVX512-BF16, AMX), and with strides in float32, too. A kernel of 3 steps sees 2 in
-    `Mixed_5b` and `Mixed_5c` of clips of 9 to 16 frames. Outputs and gradients of inputs are right,
-    and so is the kernel's without padding: it is computed from a clip with zeros around it.
+    TensorFlow 2.21 and PyTorch 2.13 on a CPU compute garbage, up to NaN, for the gradient of a
+    kernel that spans as many steps as the clip or more, with SAME padding: in bfloat16, where the
+    processor has such instructions (AVX512-BF16, AMX), and TensorFlow with strides in float32, too.
+    A kernel of 3 steps sees 2 in `Mixed_5b` and `Mixed_5c` of clips of 9 to 16 frames. Outputs and
+    gradients of inputs are right, and so is the kernel's without padding: it is computed from a
+    clip with zeros around it.
     """
 
     def convolution_op(self, inputs: KerasTensor, kernel: KerasTensor) -> KerasTensor:
         """Convolves: (N, T, H, W, C) -> (N, T', H', W', filters)."""
-        if self._is_affected(inputs):
+        if isinstance(inputs, KerasTensor) or self.padding != "same":
+            return super().convolution_op(inputs, kernel)
+        backend = keras.backend.backend()
+        if backend == "tensorflow" and self._is_affected(inputs):
             return _convolve_same(inputs, kernel, self.kernel_size, self.strides)
+        if backend == "torch" and (inputs.is_cuda or self._is_affected(inputs)):
+            kernel = keras.ops.cast(kernel, inputs.dtype)
+            return torch_convolution.convolve_same(
+                inputs, kernel, self.strides, torch_convolution.channel_multiple(inputs)
+            )
         return super().convolution_op(inputs, kernel)
 
     def _is_affected(self, inputs):
-        if isinstance(inputs, KerasTensor) or keras.backend.backend() != "tensorflow":
-            return False
         time, kernel_time = inputs.shape[1], self.kernel_size[0]
         is_bfloat16 = keras.backend.standardize_dtype(inputs.dtype) == "bfloat16"
         return (
-            self.padding == "same"
-            and kernel_time > 1
+            kernel_time > 1
             and (is_bfloat16 or self.strides[0] > 1)
             and (is_bfloat16 if time is None else time <= kernel_time)
-            and not _tensorflow().config.list_physical_devices("GPU")
+            and not _is_on_gpu(inputs)
         )
+
+
+def _is_on_gpu(inputs):
+    """Returns whether a tensor is computed with on a GPU, in TensorFlow and in PyTorch."""
+    if keras.backend.backend() == "torch":
+        return not inputs.is_cpu
+    return bool(_tensorflow().config.list_physical_devices("GPU"))
 
 
 def _tensorflow():

@@ -90,6 +90,8 @@ def _has_values(inputs):
     if backend == "jax":
         return not isinstance(inputs, library.core.Tracer)
     if backend == "torch":
-        return not (inputs.is_meta or library.compiler.is_compiling())
+        # A CUDA graph that is recorded cannot wait for values.
+        is_recording = inputs.is_cuda and library.cuda.is_current_stream_capturing()
+        return not (inputs.is_meta or is_recording or library.compiler.is_compiling())
     # Of TensorFlow's tensors, only concrete ones; a function that is traced may capture one.
     return library.executing_eagerly() and hasattr(inputs, "numpy")

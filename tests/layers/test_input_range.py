@@ -1,4 +1,6 @@
+import sys
 import warnings
+from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -13,6 +15,7 @@ from i3d_tf.models.two_stream import two_stream_2d
 SHAPE = (9, 32, 32)
 NOISE = np.random.default_rng(0).uniform(-1, 1, (1, *SHAPE, 3)).astype(np.float32)
 FLOW = NOISE[..., :2]
+NO_VALUES = SimpleNamespace(is_meta=True, is_cuda=False)  # a tensor of PyTorch
 
 
 @pytest.mark.parametrize(
@@ -39,6 +42,22 @@ def test_input_range_problem_is_named(inputs, problem):
         assert found is None
     else:
         assert problem in found
+
+
+@pytest.mark.parametrize("is_recording", [True, False])
+def test_input_range_problem_leaves_a_graph_alone_that_pytorch_records(is_recording, monkeypatch):
+    torch = SimpleNamespace(
+        cuda=SimpleNamespace(is_current_stream_capturing=lambda: is_recording),
+        compiler=SimpleNamespace(is_compiling=lambda: False),
+    )
+    monkeypatch.setitem(sys.modules, "torch", torch)
+    monkeypatch.setattr(keras.backend, "backend", lambda: "torch")
+    looked = []
+    monkeypatch.setattr(keras.ops, "min", lambda inputs: looked.append("min") or NO_VALUES)
+    monkeypatch.setattr(keras.ops, "max", lambda inputs: looked.append("max") or NO_VALUES)
+    inputs = SimpleNamespace(is_meta=False, is_cuda=True, shape=NOISE.shape)
+    assert input_range_problem(inputs) is None
+    assert bool(looked) == (not is_recording)
 
 
 @pytest.fixture(scope="module")
