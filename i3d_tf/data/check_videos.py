@@ -139,11 +139,11 @@ def _is_list(path):
 
 def decode_check(check: VideoCheck) -> str | None:
     """Decodes a video or its cut; returns why that fails, or None."""
-    from i3d_tf.video.decode import verify_video
+    from i3d_tf.video.decode import read_watched, verify_video
     from i3d_tf.video.errors import VideoError
 
     try:
-        verify_video(check.path, check.start, check.end)
+        read_watched(check.path, lambda: verify_video(check.path, check.start, check.end))
     except VideoError as error:
         return error.reason
     except MemoryError:

@@ -13,7 +13,7 @@ from i3d_tf.specs.protocol import Protocol
 from i3d_tf.specs.streams import FRAME_RATE
 from i3d_tf.system.console import progress_bar
 from i3d_tf.video import decode
-from i3d_tf.video.decode import read_clip
+from i3d_tf.video.decode import read_clip, read_watched
 from i3d_tf.video.errors import VideoError
 from i3d_tf.video.frame_folder import folder_rate
 from i3d_tf.video.limits import MAX_FRAMES
@@ -113,12 +113,11 @@ def load_rgb(example: VideoExample, view: View, protocol: Protocol) -> np.ndarra
     rate = protocol.frame_rate
     first, last, step = int(view.indices.min()), int(view.indices.max()), _step(view.indices)
     start = example.start or 0.0
-    frames = read_clip(
+    part = start + first / rate, start + (last + 1) / rate
+    frames = read_watched(
         example.path,
-        rate / step,
-        start + first / rate,
-        start + (last + 1) / rate,
-        change=crop_view,  # at once, while a frame is in the processor's cache
+        # Cropped at once, while a frame is in the processor's cache.
+        lambda: read_clip(example.path, rate / step, *part, change=crop_view),
     )
     return change_colours(_select(frames, (view.indices - first) // step), *view.jitter)
 

@@ -19,7 +19,7 @@ from i3d_tf.features.npy_clips import (
     iter_array_clips,
 )
 from i3d_tf.system.worker_pool import processor_count
-from i3d_tf.video.decode import count_frames, iter_frames, too_few_frames
+from i3d_tf.video.decode import count_frames, iter_frames, iter_watched, too_few_frames
 from i3d_tf.video.errors import VideoError
 from i3d_tf.video.frame_folder import picture_paths
 from i3d_tf.video.limits import MAX_BYTES
@@ -169,7 +169,7 @@ class ClipReader:
         ):
             end = config.span / config.frame_rate
         starts = self._starts(path, (place,), lambda: _count_frames(path, config))
-        counted = iter_frames(path, config.frame_rate, end=end)
+        counted = iter_watched(path, iter_frames(path, config.frame_rate, end=end))
         frames = (frame for frame, count in counted for _ in range(count))
         yield from cut_clips(path, frames, starts, config, self._change)
 

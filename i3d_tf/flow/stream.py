@@ -17,7 +17,7 @@ from i3d_tf.flow.engines import FlowParameters, choose_engine, engine_parameters
 from i3d_tf.flow.flow_file import write_flow_file
 from i3d_tf.flow.metadata import flow_metadata
 from i3d_tf.specs.streams import FRAME_RATE, SHORT_SIDE
-from i3d_tf.video.decode import read_frames
+from i3d_tf.video.decode import iter_watched, read_frames
 
 # Pairs of frames that are computed at once: enough for the cores of a large machine, or as many as
 # stay within the memory, at 8 bytes a pixel for the flow and 90 for what TV-L1 works with.
@@ -90,7 +90,7 @@ def write_video_flow(
     """
     engine = choose_engine(engine)
     metadata = flow_metadata(source, engine, parameters, frame_rate, short_side, rounding)
-    frames = read_frames(source, frame_rate, short_side)
+    frames = iter_watched(source, read_frames(source, frame_rate, short_side))
     return write_flow_file(path, flow_frames(frames, engine, parameters), metadata)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from i3d_tf.specs.inception_v1 import MIN_FRAMES
 from i3d_tf.specs.protocol import Protocol
-from i3d_tf.video.decode import count_frames, iter_frames
+from i3d_tf.video.decode import count_frames, iter_frames, read_watched
 from i3d_tf.video.errors import VideoError
 from i3d_tf.video.resample import as_fraction, resample
 from i3d_tf.video.rgb_frames import FrameBuffer
@@ -85,11 +85,14 @@ def read_test_clips(path: str | os.PathLike, protocol: Protocol) -> TestClips:
     Raises:
         VideoError: The video cannot be read, has fewer than 9 frames, or frames too narrow.
     """
-    return _test_clips(
+    return read_watched(
         path,
-        protocol,
-        lambda: iter_frames(path, protocol.frame_rate),
-        lambda: count_frames(path, protocol.frame_rate),
+        lambda: _test_clips(
+            path,
+            protocol,
+            lambda: iter_frames(path, protocol.frame_rate),
+            lambda: count_frames(path, protocol.frame_rate),
+        ),
     )
 
 
@@ -168,7 +171,7 @@ def read_start(path: str | os.PathLike, protocol: Protocol, max_frames: int) -> 
         VideoError: The video cannot be read, has fewer than 9 frames, or frames too narrow.
     """
     chosen = iter_frames(path, protocol.frame_rate)
-    frames = _resized(path, protocol, chosen, range(max_frames))
+    frames = read_watched(path, lambda: _resized(path, protocol, chosen, range(max_frames)))
     check_num_frames(path, len(frames), protocol)
     return frames
 

@@ -19,8 +19,7 @@ from i3d_tf.flow.stream import flow_frames
 from i3d_tf.specs.protocol import Protocol
 from i3d_tf.specs.streams import STREAMS
 from i3d_tf.specs.validation import check_choice
-from i3d_tf.system.prefetch import prefetch
-from i3d_tf.video.decode import count_frames, read_frames
+from i3d_tf.video.decode import count_frames, iter_watched, read_frames
 from i3d_tf.video.errors import VideoError
 from i3d_tf.video.transforms import center_crop
 
@@ -122,9 +121,11 @@ class VideoSource:
         if stream == "flow" and self._stored_flow is not None:
             is_folder = isinstance(self._stored_flow, FlowFolder)
             end = self.num_frames if is_folder else self._stored_flow.frames
-            return _prefetched(_read_flow(self._stored_flow, end))
+            return iter_watched(
+                self._stored_flow.path, _read_flow(self._stored_flow, end), FRAMES_AHEAD
+            )
         rate, short_side = self._protocol.frame_rate, self._protocol.short_side
-        frames = _prefetched(read_frames(self._source, rate, short_side))
+        frames = iter_watched(self._path, read_frames(self._source, rate, short_side), FRAMES_AHEAD)
         if stream == "rgb":
             return frames
         flow, rounding = flow_frames(frames, self._flow_engine), self._flow_rounding
@@ -154,11 +155,6 @@ def flow_origin(
     flow = open_flow(flow_file, flow_rounding)
     kept = {name: flow.metadata[name] for name in ("algorithm", "engine", "parameters")}
     return {**kept, "stored": f"8 bits, rounding {flow.rounding}"}
-
-
-def _prefetched(frames):
-    with prefetch(frames, FRAMES_AHEAD) as ahead:
-        yield from ahead
 
 
 def _read_flow(stored, end):

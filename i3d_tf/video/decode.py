@@ -9,14 +9,17 @@ import itertools
 import math
 import os
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import TypeVar
 
 import av
 import numpy as np
 
 from i3d_tf.specs.streams import FRAME_RATE, SHORT_SIDE
+from i3d_tf.system.prefetch import prefetch
+from i3d_tf.system.watch import StalledError, note_progress, run_watched
 from i3d_tf.video.container import (
     Demuxer,
     PathOrBytes,
@@ -48,6 +51,10 @@ MIN_GAP = Fraction(3, 2)
 # How many seconds before `start` to seek: further back where the nearest key frame proves unusable.
 SEEK_MARGINS = (0, 1, 5)
 
+FRAMES_AHEAD = 8  # that are read before they are used
+
+Result = TypeVar("Result")
+Frame = TypeVar("Frame")
 FrameFunction = Callable[[np.ndarray], np.ndarray]
 
 
@@ -191,6 +198,48 @@ def verify_video(source: PathOrBytes, start: float | None = None, end: float | N
         ValueError: An argument is invalid.
     """
     return sum(count for _, count in iter_frames(source, None, start, end))
+
+
+def read_watched(path: str | os.PathLike, read: Callable[[], Result]) -> Result:
+    """Reads a video by a function, and gives up where its decoder never returns.
+
+    Args:
+        path: The video, for the error.
+        read: Function that uses a reader of this module.
+
+    Returns:
+        What the function returns.
+
+    Raises:
+        VideoError: No packet was decoded for a long time; or what the function raises.
+    """
+    try:
+        return run_watched(read)
+    except StalledError as error:
+        raise VideoError(source_name(path), f"its decoder makes {error}; it is given up") from error
+
+
+def iter_watched(
+    path: str | os.PathLike, frames: Iterable[Frame], frames_ahead: int = FRAMES_AHEAD
+) -> Iterator[Frame]:
+    """Reads frames ahead in a thread, and gives up where the decoder never returns.
+
+    Args:
+        path: The video, for the error.
+        frames: What a reader of this module, or of flow files, yields.
+        frames_ahead: How many may wait to be used.
+
+    Yields:
+        The same.
+
+    Raises:
+        VideoError: No frame came for a long time; or what `frames` raises.
+    """
+    try:
+        with prefetch(frames, frames_ahead, is_watched=True) as ahead:
+            yield from ahead
+    except StalledError as error:
+        raise VideoError(source_name(path), f"its decoder makes {error}; it is given up") from error
 
 
 def iter_frames(
@@ -462,6 +511,7 @@ def _decode_in_order(container, wanted):
     is_counted = container.av_container.format.name.startswith(COUNTED_FORMATS) or container.is_raw
     refuses = not container.conceals
     for packet in packets:
+        note_progress()
         is_lost = packets.is_damaged
         try:
             av_frames = container.stream.decode(packet)

@@ -3,6 +3,8 @@ import time
 
 import pytest
 
+from i3d_tf.system import prefetch as module
+from i3d_tf.system import watch
 from i3d_tf.system.prefetch import prefetch
 
 
@@ -62,3 +64,30 @@ def test_prefetch_refuses_size_zero():
         prefetch([], 0),
     ):
         pass
+
+
+def test_prefetch_gives_up_on_items_that_never_come(monkeypatch):
+    monkeypatch.setattr(watch, "STALL_SECONDS", 0.2)
+    monkeypatch.setattr(module, "WATCH_SECONDS", 0.02)
+    go_on = threading.Event()
+
+    def items():
+        yield 1
+        go_on.wait()
+        yield 2
+
+    with prefetch(items(), 2, is_watched=True) as ahead:
+        assert next(ahead) == 1
+        with pytest.raises(watch.StalledError):
+            next(ahead)
+    go_on.set()
+
+
+def test_prefetch_waits_for_a_slow_consumer(monkeypatch):
+    monkeypatch.setattr(watch, "STALL_SECONDS", 0.2)
+    monkeypatch.setattr(module, "WATCH_SECONDS", 0.02)
+    monkeypatch.setattr(module, "POLL_SECONDS", 0.02)
+    with prefetch(iter(range(5)), 1, is_watched=True) as ahead:
+        assert next(ahead) == 0
+        time.sleep(0.5)
+        assert list(ahead) == [1, 2, 3, 4]

@@ -1,5 +1,6 @@
 import io
 import struct
+import threading
 from fractions import Fraction
 
 import av
@@ -7,6 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
+from i3d_tf.system import watch
 from i3d_tf.video import decode, timeline
 from i3d_tf.video.container import Demuxer
 from i3d_tf.video.decode import (
@@ -14,6 +16,7 @@ from i3d_tf.video.decode import (
     read_clip,
     read_first_frames,
     read_frames,
+    read_watched,
     verify_video,
 )
 from i3d_tf.video.errors import VideoError
@@ -766,3 +769,24 @@ def test_last_frame_of_a_slow_flv_is_no_missing_end(numbered_frames, read_number
     assert len(read_clip(video)) == 125
     with pytest.raises(VideoError, match="cut short"):
         read_clip(video[: len(video) // 2])
+
+
+def test_decoder_that_never_returns_is_given_up(two_seconds, monkeypatch, tmp_path):
+    path = tmp_path / "hangs.mp4"
+    path.write_bytes(two_seconds)
+    monkeypatch.setattr(watch, "STALL_SECONDS", 0.3)
+    monkeypatch.setattr(watch, "POLL_SECONDS", 0.02)
+    go_on = threading.Event()
+    all_packets = Demuxer.__iter__
+
+    def hang(demuxer):
+        for number, packet in enumerate(all_packets(demuxer)):
+            if number == 20:
+                go_on.wait()
+            yield packet
+
+    monkeypatch.setattr(Demuxer, "__iter__", hang)
+    with pytest.raises(VideoError, match=r"hangs\.mp4: its decoder makes no progress for 0\.3 s"):
+        read_watched(path, lambda: read_clip(path))
+    assert len(read_watched(path, lambda: read_clip(path, end=0.4))) == 10
+    go_on.set()
