@@ -423,6 +423,7 @@ class Demuxer:
         self._interval = int(container.frame_interval / (container.stream.time_base or 1))
         self._broken = False
         self._latest_stamp: int | None = None  # of decoding, of the video
+        self._hides_frames = False  # by an edit list, or by time stamps that contradict one
         # Of each stream, in its own ticks, which are faster than fractions.
         self._ends: dict[int, int] = {}
 
@@ -440,6 +441,7 @@ class Demuxer:
                     continue  # an empty packet would tell the decoder that the video is over
                 if packet.dts is not None:
                     self._latest_stamp = packet.dts
+                self._hides_frames |= packet.is_discard
                 self.is_damaged = False
                 if check is not None and packet.pos is not None:
                     self.is_damaged = check.is_damaged(packet.pos, packet.pos + packet.size)
@@ -484,6 +486,8 @@ class Demuxer:
     def _is_whole(self):
         """Returns whether every packet that the file has came, whatever its header says."""
         container = self._container
+        if self._hides_frames:
+            return False
         if container.indexed_end is not None:
             return self._latest_stamp is not None and self._latest_stamp >= container.indexed_end
         return container.has_reached_end()

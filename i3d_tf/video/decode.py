@@ -534,13 +534,14 @@ def _decode_in_order(container, wanted):
             # Frames that follow a damaged one are made from it, until the next key frame.
             damaged = av_frame.is_corrupt or (damaged and not av_frame.key_frame)
             frame = timeline.place(av_frame, damaged or is_missing)
-            if after_loss and not is_lost and wanted is not None:
+            if after_loss and wanted is not None:
                 # What was lost may have been shown at the time that is wanted, which may be known
                 # only some frames later, as those before it may be given first.
                 is_gap = refuses and _is_gap_at(wanted, latest, frame, container)
                 is_missing = is_missing or is_gap
                 frame = frame._replace(damaged=frame.damaged or is_missing)
-                after_loss = frame.time < wanted
+                # What the lost packet itself released may be from before the loss.
+                after_loss = is_lost or frame.time < wanted
             bounds.check(frame)
             if is_missing and latest is not None:  # it stands for all that was lost
                 gap_start = latest.time + container.frame_interval

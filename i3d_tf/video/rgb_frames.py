@@ -144,7 +144,10 @@ def on_black(picture: np.ndarray) -> np.ndarray:
     colours, opacity = picture[..., :3], picture[..., 3:]
     if opacity.min() == 255:
         return colours
-    return ((colours.astype(np.uint16) * opacity + 127) // 255).astype(np.uint8)
+    shown = np.empty_like(colours)
+    for row, (of_row, visible) in enumerate(zip(colours, opacity, strict=True)):
+        shown[row] = (of_row.astype(np.uint16) * visible + 127) // 255
+    return shown
 
 
 def orientation(matrix: list[int]) -> tuple[bool, tuple[slice, slice]]:

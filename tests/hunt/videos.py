@@ -128,6 +128,10 @@ class Videos(Kind):
         from i3d_tf.video.errors import VideoError
         from i3d_tf.video.probe import probe
 
+        info, _ = case.call(lambda: probe(path), "probe", path)
+        if info is not None and 2 * FRAMES * 3 * info.height * info.width > self.memory:
+            case.found(KNOWN, f"frames of {info.width} x {info.height}, as its header says")
+            return
         clip, error = case.call(lambda: read_clip(path), "read_clip", path)
         if error is not None and not isinstance(error, VideoError | MemoryError):
             case.found(WRONG, f"read_clip: {type(error).__name__}, not VideoError")
@@ -142,7 +146,6 @@ class Videos(Kind):
         count, count_error = case.call(lambda: count_frames(path), "count_frames", path)
         if (numbers is None) != (count is None) or (count is not None and count != len(numbers)):
             case.found(WRONG, f"count_frames: {count or count_error}, read_clip: {error}")
-        case.call(lambda: probe(path), "probe", path)
         case.call(lambda: verify_video(path), "verify_video", path)
         start = int(case.rng.integers(0, FRAMES - 30))
         window, _ = case.call(

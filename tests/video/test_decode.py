@@ -1,4 +1,5 @@
 import io
+import re
 import struct
 import threading
 from fractions import Fraction
@@ -790,3 +791,23 @@ def test_decoder_that_never_returns_is_given_up(two_seconds, monkeypatch, tmp_pa
         read_watched(path, lambda: read_clip(path))
     assert len(read_watched(path, lambda: read_clip(path, end=0.4))) == 10
     go_on.set()
+
+
+def test_key_frame_behind_a_lost_cluster_stands_for_nothing(
+    numbered_frames, read_numbers, make_video
+):
+    # Of one cluster the end is lost, and of the next the start, so that FFmpeg passes it over.
+    video = make_video(numbered_frames(400), "webm", "libvpx", options={"g": "25"})
+    second, third = (at.start() for at in list(re.finditer(rb"\x1f\x43\xb6\x75", video))[1:3])
+    lost = video[: third - 20] + bytes(40) + video[third + 20 :]
+    assert second < third - 20
+    for start in (10.04, 10.08, 10.6):
+        with pytest.raises(VideoError, match="damaged"):
+            read_clip(lost, start=start, end=start + 1)
+
+
+def test_time_stamps_that_hide_most_frames_are_refused(numbered_frames, make_video):
+    video = bytearray(make_video(numbered_frames(150), options={"bf": "2"}))
+    struct.pack_into(">Q", video, video.index(b"ctts") + 4, 0xFFFF)  # the number of entries
+    with pytest.raises(VideoError, match="cut short"):
+        read_clip(bytes(video))
