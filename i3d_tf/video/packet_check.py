@@ -88,6 +88,7 @@ def _is_hevc_slice(first_byte):
 H264_IDR_SLICE, H264_SLICES, H264_SPS, H264_PPS = 5, (1, 2, 5), 7, 8  # types of units
 # Profiles whose headers tell the chroma format (Rec. ITU-T H.264, 7.3.2.1.1).
 H264_CHROMA_PROFILES = (44, 83, 86, 100, 110, 118, 122, 128, 134, 135, 138, 139, 244)
+SLICE_BYTES = 16  # of a slice, in which all lies that is read
 HEADER_BYTES = 48  # of a unit, in which all lies that is read
 
 
@@ -153,7 +154,8 @@ class _H264Order:
         """Reads a parameter set; returns the number of a slice's frame, and what it depends on."""
         if not unit:
             return None
-        kind, bits = unit[0] & 0x1F, _Bits(unit[1:])
+        kind = unit[0] & 0x1F
+        bits = _Bits(unit[1:SLICE_BYTES] if kind in H264_SLICES else unit[1:])
         try:
             if kind == H264_SPS:
                 self._read_sequence(bits)
@@ -203,7 +205,8 @@ class _Bits:
     """The bits of a unit of H.264, without the bytes that keep start codes out of it."""
 
     def __init__(self, content):
-        content = content.replace(b"\0\0\3", b"\0\0")
+        if b"\0\0\3" in content:
+            content = content.replace(b"\0\0\3", b"\0\0")
         self._value, self._left = int.from_bytes(content, "big"), 8 * len(content)
 
     def read(self, count):
@@ -215,7 +218,9 @@ class _Bits:
 
     def exp_golomb(self):
         """Returns a number in the code of 9.1 (of signed ones, what stands for them)."""
-        zeros = 0
-        while not self.read(1):
-            zeros += 1
-        return (1 << zeros) - 1 + self.read(zeros)
+        rest = self._value & ((1 << self._left) - 1)
+        size = self._left - rest.bit_length() + 1  # zeros, and the one behind them
+        self._left -= 2 * size - 1
+        if self._left < 0:
+            raise IndexError
+        return (rest >> self._left) - 1

@@ -59,7 +59,9 @@ class Timeline:
         self._container = container
         self._last_step: tuple[Fraction, Fraction] | None = None  # the last two times that differ
         self._offset = Fraction(0)
-        self._stamped: Fraction | None = None  # by the time stamp of the last frame
+        self._stamp: int | None = None  # of the last frame
+        self._highest_stamp: int | None = None  # since the clock was set
+        self._is_later = True  # whether the frame that is placed comes after the last one
         self._latest: DecodedFrame | None = None
         name = container.av_container.format.name
         self._sets_forward = name in DISCONTINUOUS_FORMATS
@@ -74,9 +76,10 @@ class Timeline:
             damaged: See `DecodedFrame`.
         """
         container, latest = self._container, self._latest
+        self._is_later = True
         time = self._time_of(av_frame)
         if latest is not None:
-            if time > latest.time:
+            if self._is_later:
                 self._last_step = latest.time, time
             else:
                 time = latest.time
@@ -106,17 +109,26 @@ class Timeline:
         stamp = av_frame.dts if self._has_decoding_times else av_frame.pts
         if stamp is None:
             return Fraction(0) if latest is None else latest.time + self._interval()
-        stamped = _seconds(stamp, av_frame.time_base or self._container.stream.time_base)
-        before, self._stamped = self._stamped, stamped
-        if before is not None and self._is_set_anew(before, stamped):
-            self._offset = self._latest.time + self._interval() - stamped
-        return stamped + self._offset if self._offset else stamped
+        time_base = av_frame.time_base or self._container.stream.time_base
+        before, self._stamp = self._stamp, stamp
+        time = _seconds(stamp, time_base)
+        if before is not None and self._is_set_anew(before, stamp, time_base):
+            self._offset = self._latest.time + self._interval() - time
+            self._highest_stamp = stamp
+        elif self._highest_stamp is None or stamp > self._highest_stamp:  # faster than fractions
+            self._highest_stamp = stamp
+        else:
+            self._is_later = False
+        return time + self._offset if self._offset else time
 
-    def _is_set_anew(self, before, after):
-        if after < before:
-            limit = max(MAX_BACK_SECONDS, MAX_BACK_INTERVALS * self._container.frame_interval)
-            return before - after > limit
-        return self._sets_forward and after - before > MAX_FORWARD_SECONDS
+    def _is_set_anew(self, before, after, time_base):
+        if before <= after and not self._sets_forward:
+            return False
+        step = _seconds(after - before, time_base)
+        if step < 0:
+            interval = self._container.frame_interval
+            return -step > max(MAX_BACK_SECONDS, MAX_BACK_INTERVALS * interval)
+        return step > MAX_FORWARD_SECONDS
 
 
 def shown_ticks(gif_delay: int | None) -> int:
