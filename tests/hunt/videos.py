@@ -123,14 +123,19 @@ class Videos(Kind):
             first < end and last > begin for begin, end in metadata for first, last in touched
         )
 
+    def _is_large(self, info):
+        """Returns whether a clip would take more memory than a case may, as a buffer grows."""
+        frames = max(FRAMES, (info.duration or 0) * RATE)
+        return 2 * frames * 3 * info.height * info.width > self.memory
+
     def _read(self, case, ending, path, forged):
         from i3d_tf.video.decode import count_frames, read_clip, verify_video
         from i3d_tf.video.errors import VideoError
         from i3d_tf.video.probe import probe
 
         info, _ = case.call(lambda: probe(path), "probe", path)
-        if info is not None and 2 * FRAMES * 3 * info.height * info.width > self.memory:
-            case.found(KNOWN, f"frames of {info.width} x {info.height}, as its header says")
+        if info is not None and self._is_large(info):
+            case.found(KNOWN, f"as large or long as its header says: {info}")
             return
         clip, error = case.call(lambda: read_clip(path), "read_clip", path)
         if error is not None and not isinstance(error, VideoError | MemoryError):
