@@ -2,6 +2,8 @@
 
 python tools/check_videos.py --data_dir=videos
 python tools/check_videos.py --data_dir=UCF-101 --dataset=ucf101 --split=train1,test1
+python tools/check_videos.py --data_dir=videos --shard=0/4
+python tools/check_videos.py --data_dir=videos --status
 
 A stopped check goes on when it is run again; later runs decode only new and changed videos. The
 exit status is 1 if a video is unreadable or missing.
@@ -12,7 +14,14 @@ import sys
 from absl import app, flags
 
 from i3d_tf.specs.datasets import DATASETS
-from i3d_tf.system.console import one_line_errors, print_lines, refuse_arguments
+from i3d_tf.system.console import (
+    SHARD_HELP,
+    STATUS_HELP,
+    STATUS_JSON_HELP,
+    one_line_errors,
+    print_lines,
+    refuse_arguments,
+)
 
 _DATA_DIR = flags.DEFINE_string("data_dir", None, "Folder of the videos.", required=True)
 _DATASET = flags.DEFINE_enum(
@@ -29,23 +38,37 @@ _QUARANTINE = flags.DEFINE_string(
 _PROCESSES = flags.DEFINE_integer(
     "processes", None, "Worker processes. Default: one per processor."
 )
+_LIST = flags.DEFINE_string(
+    "list", None, "Text file with a video a line: a path relative to --data_dir, or an address."
+)
+_SHARD = flags.DEFINE_string("shard", None, SHARD_HELP)
+_STATUS = flags.DEFINE_bool("status", False, STATUS_HELP)
+_JSON = flags.DEFINE_bool("json", False, STATUS_JSON_HELP)
 
 
 def main(argv):
     """Reads the flags and makes one call."""
     with one_line_errors():
         refuse_arguments(argv)
-        from i3d_tf.data.check_videos import check_videos
+        from i3d_tf.data.check_videos import check_status, check_videos
+        from i3d_tf.system.shards import parse_shard
 
-        report = check_videos(
-            _DATA_DIR.value,
-            dataset=_DATASET.value,
-            splits=_SPLIT.value,
-            annotation=_ANNOTATION.value,
-            classes=_CLASSES.value,
-            quarantine=_QUARANTINE.value,
-            processes=_PROCESSES.value,
-        )
+        arguments = {
+            "dataset": _DATASET.value,
+            "splits": _SPLIT.value,
+            "annotation": _ANNOTATION.value,
+            "classes": _CLASSES.value,
+            "quarantine": _QUARANTINE.value,
+            "list_file": _LIST.value,
+            "shard": parse_shard(_SHARD.value),
+        }
+        if _JSON.value and not _STATUS.value:
+            raise ValueError("--json needs --status, which it prints as a record.")
+        if _STATUS.value:
+            status = check_status(_DATA_DIR.value, **arguments)
+            print_lines(*status.lines(_JSON.value))
+            sys.exit(0 if status.is_done else 1)
+        report = check_videos(_DATA_DIR.value, **arguments, processes=_PROCESSES.value)
         print_lines(*report.lines())
         sys.exit(1 if report.faults else 0)
 

@@ -2,6 +2,8 @@
 
 python tools/compute_flow.py --data_dir=videos --flow_dir=flow
 python tools/compute_flow.py --flow_dir=flow one.mp4 'more/*.avi' list.txt
+python tools/compute_flow.py --shard=0/4 --data_dir=videos --flow_dir=flow
+python tools/compute_flow.py --status --data_dir=videos --flow_dir=flow
 
 A stopped job goes on when it is run again: complete flow files are kept.
 """
@@ -16,7 +18,11 @@ from i3d_tf.system.console import (
     DEINTERLACE_HELP,
     FOLDER_RATE_HELP,
     FORMER_FLAGS,
+    LIST_HELP,
     PIXEL_ASPECT_HELP,
+    SHARD_HELP,
+    STATUS_HELP,
+    STATUS_JSON_HELP,
     check_file_names,
     one_line_errors,
     print_lines,
@@ -55,6 +61,10 @@ _PROCESSES = flags.DEFINE_integer(
     "Videos at a time; by default what suits the engine (numba: 1, on all cores).",
 )
 _OVERWRITE = flags.DEFINE_bool("overwrite", False, "Replace flow files made with other settings.")
+_LIST = flags.DEFINE_string("list", None, LIST_HELP)
+_SHARD = flags.DEFINE_string("shard", None, SHARD_HELP)
+_STATUS = flags.DEFINE_bool("status", False, STATUS_HELP)
+_JSON = flags.DEFINE_bool("json", False, STATUS_JSON_HELP)
 
 
 def main(argv):
@@ -62,10 +72,18 @@ def main(argv):
     with one_line_errors():
         if _FLOW_ENGINE.value == "graph":
             quiet_tensorflow()
-        from i3d_tf.flow.compute_files import compute_flow_files
+        from i3d_tf.flow.compute_files import compute_flow_files, flow_status
+        from i3d_tf.system.shards import parse_shard
         from i3d_tf.video.frame_folder import set_folder_rate
         from i3d_tf.video.options import set_video_options
 
+        shard = parse_shard(_SHARD.value)
+        if _JSON.value and not _STATUS.value:
+            raise ValueError("--json needs --status, which it prints as a record.")
+        if _STATUS.value:
+            status = flow_status(argv[1:], _FLOW_DIR.value, _DATA_DIR.value, _LIST.value, shard)
+            print_lines(*status.lines(_JSON.value))
+            sys.exit(0 if status.is_done else 1)
         set_folder_rate(_FOLDER_RATE.value)
         set_video_options(_DAMAGED.value, _DEINTERLACE.value, _PIXEL_ASPECT.value)
         report = compute_flow_files(
@@ -79,6 +97,8 @@ def main(argv):
             processes=_PROCESSES.value,
             overwrite=_OVERWRITE.value,
             rounding=_ROUNDING.value,
+            list_file=_LIST.value,
+            shard=shard,
         )
         print_lines(report.line())
         sys.exit(1 if report.failed else 0)

@@ -3,6 +3,8 @@
 python tools/extract_features.py --output_dir=features videos/
 python tools/extract_features.py --stream=joint --window=16 --stride=16 --output_dir=f videos/
 python tools/extract_features.py --endpoint=Mixed_4f --pool=none --format=h5 --output_dir=f a.mp4
+python tools/extract_features.py --shard=0/4 --output_dir=features videos/
+python tools/extract_features.py --status --output_dir=features videos/
 
 Without --window the network runs over each whole video, with a row for every 8 frames. With it,
 each window is a separate clip with one row. A stopped job goes on when it is run again.
@@ -21,7 +23,11 @@ from i3d_tf.system.console import (
     FED_ROUNDING_HELP,
     FOLDER_RATE_HELP,
     FORMER_FLAGS,
+    LIST_HELP,
     PIXEL_ASPECT_HELP,
+    SHARD_HELP,
+    STATUS_HELP,
+    STATUS_JSON_HELP,
     check_file_names,
     one_line_errors,
     print_lines,
@@ -69,6 +75,10 @@ _PRECISION = flags.DEFINE_enum(
 _BATCH_SIZE = flags.DEFINE_integer("batch_size", 8, "Windows at once.")
 _PROCESSES = flags.DEFINE_integer("processes", 1, "Videos at a time, each in its own process.")
 _OVERWRITE = flags.DEFINE_bool("overwrite", False, "Replace files made with other settings.")
+_LIST = flags.DEFINE_string("list", None, LIST_HELP)
+_SHARD = flags.DEFINE_string("shard", None, SHARD_HELP)
+_STATUS = flags.DEFINE_bool("status", False, STATUS_HELP)
+_JSON = flags.DEFINE_bool("json", False, STATUS_JSON_HELP)
 flags.DEFINE_alias("rgb_weights", "rgb_checkpoint", module_name=FORMER_FLAGS)
 flags.DEFINE_alias("flow_weights", "flow_checkpoint", module_name=FORMER_FLAGS)
 flags.DEFINE_alias("engine", "flow_engine", module_name=FORMER_FLAGS)
@@ -77,11 +87,19 @@ flags.DEFINE_alias("engine", "flow_engine", module_name=FORMER_FLAGS)
 def main(argv):
     """Reads the flags and makes one call."""
     with one_line_errors():
-        from i3d_tf.features.extract_features import extract_feature_files
+        from i3d_tf.features.extract_features import extract_feature_files, feature_status
         from i3d_tf.features.options import FeatureOptions, feature_config
+        from i3d_tf.system.shards import parse_shard
         from i3d_tf.video.frame_folder import set_folder_rate
         from i3d_tf.video.options import set_video_options
 
+        shard = parse_shard(_SHARD.value)
+        if _JSON.value and not _STATUS.value:
+            raise ValueError("--json needs --status, which it prints as a record.")
+        if _STATUS.value:
+            status = feature_status(argv[1:], _OUTPUT_DIR.value, _FORMAT.value, _LIST.value, shard)
+            print_lines(*status.lines(_JSON.value))
+            sys.exit(0 if status.is_done else 1)
         set_folder_rate(_FOLDER_RATE.value)
         set_video_options(_DAMAGED.value, _DEINTERLACE.value, _PIXEL_ASPECT.value)
         options = FeatureOptions(
@@ -104,6 +122,8 @@ def main(argv):
             flow_dir=_FLOW_DIR.value,
             processes=_PROCESSES.value,
             overwrite=_OVERWRITE.value,
+            list_file=_LIST.value,
+            shard=shard,
         )
         print_lines(report.line())
         sys.exit(1 if report.failed else 0)

@@ -21,7 +21,9 @@ from i3d_tf.system.console import (
     FED_ROUNDING_HELP,
     FOLDER_RATE_HELP,
     FORMER_FLAGS,
+    LIST_HELP,
     PIXEL_ASPECT_HELP,
+    SHARD_HELP,
     check_file_names,
     one_line_errors,
     quiet_tensorflow,
@@ -78,6 +80,8 @@ _OUTPUT_VIDEO = flags.DEFINE_string(
     "Write a copy with the top classes drawn: an .mp4 file, or a folder. Run again after a stop, "
     "it prints all predictions, keeps finished copies, and makes the others from their start.",
 )
+_LIST = flags.DEFINE_string("list", None, LIST_HELP)
+_SHARD = flags.DEFINE_string("shard", None, SHARD_HELP)
 flags.DEFINE_alias("rgb_weights", "rgb_checkpoint", module_name=FORMER_FLAGS)
 flags.DEFINE_alias("flow_weights", "flow_checkpoint", module_name=FORMER_FLAGS)
 flags.DEFINE_alias("joint_weights", "joint_checkpoint", module_name=FORMER_FLAGS)
@@ -89,6 +93,9 @@ def main(argv):
     with one_line_errors():
         if _TIMELINE_DIR.value is not None and _WINDOW.value is None:
             raise ValueError("--timeline_dir needs --window, the frames of a window.")
+        from i3d_tf.system.shards import parse_shard
+
+        shard = parse_shard(_SHARD.value)
         quiet_tensorflow()
         from i3d_tf.inference.command_output import classify_videos
         from i3d_tf.video.find import find_videos
@@ -97,8 +104,12 @@ def main(argv):
 
         set_folder_rate(_FOLDER_RATE.value)
         set_video_options(_DAMAGED.value, _DEINTERLACE.value, _PIXEL_ASPECT.value)
+        # Before networks are opened, or even downloaded.
+        videos = find_videos(argv[1:], list_file=_LIST.value, shard=shard)
+        if not videos:  # as few videos on many shards leave some without
+            sys.exit(0)
         predictions = classify_videos(
-            find_videos(argv[1:]),  # before networks are opened, or even downloaded
+            videos,
             _predictor(),
             top=_TOP.value,
             as_json=_JSON.value,

@@ -4,32 +4,29 @@
 <data_dir>/quarantine.jsonl           a record of each video that cannot be decoded
 <data_dir>/quarantine.jsonl.journal   a record of each video decoded so far, to go on from
 ```
+
+Of several shards, each has its own journal, and the list is made of all of them, see
+`i3d_tf.data.check_journal`.
 """
 
 import os
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import BinaryIO
 
+from i3d_tf.data.check_journal import JOURNAL_SUFFIX, Journal, failure_reason, journal_paths
 from i3d_tf.data.dataset_report import DataReport
-from i3d_tf.data.quarantine import (
-    QUARANTINE_FILE,
-    Cut,
-    VideoCheck,
-    absolute,
-    check_line,
-    read_checks,
-)
+from i3d_tf.data.quarantine import QUARANTINE_FILE, Cut, VideoCheck, absolute, read_checks
 from i3d_tf.data.readers import read_dataset
 from i3d_tf.specs.datasets import find_dataset
 from i3d_tf.system.console import printable, progress_bar
-from i3d_tf.system.files import atomic_write, check_target
-from i3d_tf.system.storage import file_state, is_folder, join
+from i3d_tf.system.files import check_target
+from i3d_tf.system.job_status import JobStatus
+from i3d_tf.system.shards import Shard
+from i3d_tf.system.storage import is_folder, join
 from i3d_tf.system.worker_pool import check_processes, map_unordered
-from i3d_tf.video.find import OtherFiles, videos_below
+from i3d_tf.video.find import OtherFiles, find_videos, relative_name, videos_below
 
-JOURNAL_SUFFIX = ".journal"  # after the name of the list
 DIED = "decoding it ends the process: a crash, or more memory than there is"
 
 
@@ -78,6 +75,8 @@ def check_videos(
     classes: Sequence[str] | os.PathLike | str | None = None,
     quarantine: os.PathLike | str | None = None,
     processes: int | None = None,
+    list_file: os.PathLike | str | None = None,
+    shard: Shard | None = None,
 ) -> CheckReport:
     """Decodes all videos of a dataset, or below a folder, completely.
 
@@ -93,6 +92,10 @@ def check_videos(
         classes: See `read_dataset`.
         quarantine: The list to write; None for quarantine.jsonl in data_dir.
         processes: Videos at a time, each in a process of its own; None for one per processor.
+        list_file: A text file with a video a line, a path relative to `data_dir`; None for all
+            videos below `data_dir`, or of the dataset.
+        shard: The part of the videos that is decoded; None means all. The list has the bad videos
+            of all shards that are decoded so far.
 
     Raises:
         ValueError: An argument is invalid, or there are no videos.
@@ -100,32 +103,74 @@ def check_videos(
     """
     data_dir = os.fspath(data_dir)
     processes = check_processes(processes)
-    quarantine = os.fspath(quarantine or join(data_dir, QUARANTINE_FILE))
-    if "://" in quarantine:
-        raise ValueError(f"`quarantine` must be a file on this machine; received {quarantine}.")
-    for path in (quarantine, f"{quarantine}{JOURNAL_SUFFIX}"):
-        check_target(path, _is_list, () if annotation is None else (annotation,))
-    unreadable: list[OSError] = []
-    others = OtherFiles(ignored=(QUARANTINE_FILE, QUARANTINE_FILE + JOURNAL_SUFFIX))
-    cuts, reports = _find_cuts(data_dir, dataset, splits, annotation, classes, unreadable, others)
-    with Journal(quarantine) as journal:
-        todo, gone = journal.missing_from(cuts)
+    quarantine = _list_path(data_dir, quarantine, annotation)
+    found = _find(data_dir, dataset, splits, annotation, classes, list_file, shard, quarantine)
+    with Journal(quarantine, shard) as journal:
+        todo, gone = journal.missing_from(found.cuts)
         with progress_bar() as progress:
             bar = progress.add_task("decoding videos", total=len(todo))
             for check, reason in map_unordered(decode_check, todo, processes, died=DIED):
                 journal.add(replace(check, reason=reason))
                 progress.advance(bar)
-        closed = [(error.filename, _reason(error)) for error in unreadable]
-        bad = gone + closed + journal.bad_among(cuts)
-        _write_quarantine(Path(quarantine), journal.all_bad())
-    known = len(cuts) - len(todo) - len(gone)
+        journal.write_list()
     return CheckReport(
-        Path(quarantine), len(todo), known, tuple(sorted(bad)), tuple(reports), others.sentence()
+        Path(quarantine),
+        len(todo),
+        len(found.cuts) - len(todo) - len(gone),
+        tuple(sorted(found.closed + gone + journal.bad_among(found.cuts))),
+        found.reports,
+        found.other_files,
     )
 
 
-def _reason(error):
-    return (error.strerror or str(error)).lower()
+def check_status(
+    data_dir: os.PathLike | str,
+    dataset: str | None = None,
+    splits: Sequence[str] = (),
+    annotation: os.PathLike | str | None = None,
+    classes: Sequence[str] | os.PathLike | str | None = None,
+    quarantine: os.PathLike | str | None = None,
+    list_file: os.PathLike | str | None = None,
+    shard: Shard | None = None,
+) -> JobStatus:
+    """Returns which videos are decoded, missing or bad, over all shards or of one.
+
+    Args:
+        data_dir: See `check_videos`.
+        dataset: See `check_videos`.
+        splits: See `check_videos`.
+        annotation: See `check_videos`.
+        classes: See `check_videos`.
+        quarantine: See `check_videos`.
+        list_file: See `check_videos`.
+        shard: The part of the videos that is looked at; None means all.
+
+    Raises:
+        ValueError: See `check_videos`.
+        OSError: See `check_videos`.
+    """
+    data_dir = os.fspath(data_dir)
+    quarantine = _list_path(data_dir, quarantine, annotation)
+    found = _find(data_dir, dataset, splits, annotation, classes, list_file, shard, quarantine)
+    journal = Journal(quarantine, shard)
+    todo, gone = journal.missing_from(found.cuts)
+    bad = journal.bad_among(found.cuts)
+    return JobStatus(
+        str(quarantine),
+        len(found.cuts) - len(todo) - len(gone) - len(bad),
+        tuple(check.path for check in todo),
+        tuple(sorted(found.closed + gone + bad)),
+    )
+
+
+def _list_path(data_dir, quarantine, annotation):
+    """Returns the path of the list, where it and its journals may be written."""
+    quarantine = os.fspath(quarantine or join(data_dir, QUARANTINE_FILE))
+    if "://" in quarantine:
+        raise ValueError(f"`quarantine` must be a file on this machine; received {quarantine}.")
+    for path in (quarantine, f"{quarantine}{JOURNAL_SUFFIX}", *journal_paths(quarantine)):
+        check_target(path, _is_list, () if annotation is None else (annotation,))
+    return quarantine
 
 
 def _is_list(path):
@@ -153,98 +198,58 @@ def decode_check(check: VideoCheck) -> str | None:
     return None
 
 
-def _find_cuts(data_dir, dataset, splits, annotation, classes, unreadable, others):
-    """Returns the cuts to decode, none twice, and the reports of the datasets.
+@dataclass(frozen=True)
+class _Found:
+    """Videos to decode.
 
-    Of a plain folder, errors of folders that cannot be read are added to `unreadable`, and the
-    files that are no videos to `others`.
+    Attributes:
+        cuts: (path, start, end) of each, none twice.
+        closed: (path, reason) of each folder that cannot be read.
+        reports: Those of the datasets.
+        other_files: See `CheckReport`.
     """
+
+    cuts: list[Cut]
+    closed: list[tuple[str, str]] = field(default_factory=list)
+    reports: tuple[DataReport, ...] = ()
+    other_files: str | None = None
+
+
+def _find(data_dir, dataset, splits, annotation, classes, list_file, shard, quarantine):
+    """Returns the videos of a shard."""
     if dataset is None:
         if splits or annotation is not None or classes is not None:
             raise ValueError("`splits`, `annotation` and `classes` need a `dataset`. Give one.")
         if not is_folder(data_dir):
             raise FileNotFoundError(f"`data_dir` {data_dir}: there is no such folder.")
-        videos = videos_below(data_dir, unreadable, others)
-        cuts = [(absolute(path), None, None) for path in videos]
-        if not cuts and not unreadable:
-            has = f", only {others}" if str(others) else ""
-            raise ValueError(f"{data_dir}: there are no videos below this folder{has}.")
-        return cuts, []
-    splits = tuple(splits) or find_dataset(dataset).splits or (None,)
-    found = [read_dataset(dataset, data_dir, split, annotation, classes) for split in splits]
-    examples = (example for each in found for example in each.examples)
-    cuts = dict.fromkeys((absolute(each.path), each.start, each.end) for each in examples)
-    return list(cuts), [each.report for each in found]
+        found = _find_below(data_dir, list_file, quarantine)
+    elif list_file is not None:
+        raise ValueError("`list_file` and `dataset` both say which videos. Give one of them.")
+    else:
+        splits = tuple(splits) or find_dataset(dataset).splits or (None,)
+        read = [read_dataset(dataset, data_dir, split, annotation, classes) for split in splits]
+        examples = (example for each in read for example in each.examples)
+        cuts = dict.fromkeys((absolute(each.path), each.start, each.end) for each in examples)
+        found = _Found(list(cuts), reports=tuple(each.report for each in read))
+    if shard is None:
+        return found
+    root = absolute(data_dir)
+    return replace(found, cuts=[c for c in found.cuts if shard.holds(relative_name(c[0], root))])
 
 
-def _write_quarantine(path, checks):
-    with atomic_write(path) as temporary:
-        lines = [check_line(check, path.parent.absolute()) + "\n" for check in checks]
-        temporary.write_text("".join(lines), "ascii")
-
-
-class Journal:
-    """A file with a line for each video decoded so far; it is only added to.
-
-    Args:
-        quarantine: The list beside which the journal lies.
-    """
-
-    _file: BinaryIO  # open within the block
-
-    def __init__(self, quarantine: os.PathLike | str):
-        self._path = Path(f"{quarantine}{JOURNAL_SUFFIX}").absolute()
-        self._checks = {}
-        if self._path.exists():
-            self._checks = {check.cut: check for check in read_checks(self._path, torn_end=True)}
-
-    def __enter__(self) -> "Journal":
-        try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = open(self._path, "a+b")
-        except OSError as error:
-            raise OSError(
-                f"{self._path} cannot be written ({error.strerror}). Give another `quarantine`."
-            ) from error
-        self._cut_torn_end()
-        return self
-
-    def __exit__(self, *exception):
-        self._file.close()
-
-    def add(self, check: VideoCheck):
-        """Writes a check, so that it outlives this process."""
-        line = check_line(check, self._path.parent)
-        self._file.write(line.encode("ascii") + b"\n")
-        self._file.flush()
-        self._checks[check.cut] = check
-
-    def missing_from(self, cuts: Iterable[Cut]) -> tuple[list[VideoCheck], list[tuple[str, str]]]:
-        """Returns checks that are still to be done, and (path, reason) of files that are gone."""
-        todo, gone = [], []
-        for path, start, end in cuts:
-            try:
-                state = file_state(path)
-            except OSError as error:
-                gone.append((path, _reason(error)))
-                continue
-            check = VideoCheck(path, start, end, *state)
-            known = self._checks.get(check.cut)
-            if known is None or (known.size, known.mtime_ns) != tuple(state):
-                todo.append(check)
-        return todo, gone
-
-    def bad_among(self, cuts: Iterable[Cut]) -> list[tuple[str, str]]:
-        """Returns (path, reason) of those cuts that could not be decoded."""
-        checks = filter(None, map(self._checks.get, cuts))
-        return [(check.path, check.reason) for check in checks if check.reason is not None]
-
-    def all_bad(self) -> list[VideoCheck]:
-        """Returns the checks of all files that could not be decoded and are still the same."""
-        bad = [check for check in self._checks.values() if check.reason is not None]
-        return sorted((each for each in bad if each.is_current()), key=lambda each: each.path)
-
-    def _cut_torn_end(self):
-        """Removes the part of a line that a killed run left."""
-        content = self._path.read_bytes()
-        self._file.truncate(content.rfind(b"\n") + 1)
+def _find_below(data_dir, list_file, quarantine):
+    """Returns the videos of a list, or all below a folder."""
+    if list_file is not None:
+        videos = find_videos((), list_file=list_file, list_root=data_dir)
+        return _Found([(absolute(path), None, None) for path in videos])
+    unreadable: list[OSError] = []
+    others = OtherFiles({QUARANTINE_FILE, *(path.name for path in journal_paths(quarantine))})
+    videos = videos_below(data_dir, unreadable, others)
+    if not videos and not unreadable:
+        has = f", only {others}" if str(others) else ""
+        raise ValueError(f"{data_dir}: there are no videos below this folder{has}.")
+    return _Found(
+        [(absolute(path), None, None) for path in videos],
+        [(error.filename, failure_reason(error)) for error in unreadable],
+        other_files=others.sentence(),
+    )

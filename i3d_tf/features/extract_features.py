@@ -23,6 +23,7 @@ from i3d_tf.flow.stream import use_one_opencv_thread
 from i3d_tf.specs.streams import streams_of
 from i3d_tf.specs.validation import check_choice
 from i3d_tf.system.console import quiet_tensorflow
+from i3d_tf.system.job_status import JobStatus, job_status
 from i3d_tf.system.jobs import (
     Task,
     first_difference,
@@ -31,6 +32,7 @@ from i3d_tf.system.jobs import (
     run_each,
     run_job,
 )
+from i3d_tf.system.shards import Shard
 from i3d_tf.system.worker_pool import check_processes, processor_count
 from i3d_tf.video.find import VideoTarget, find_targets
 
@@ -72,6 +74,8 @@ def extract_feature_files(
     flow_dir: os.PathLike | str | None = None,
     processes: int = 1,
     overwrite: bool = False,
+    list_file: os.PathLike | str | None = None,
+    shard: Shard | None = None,
 ) -> FeatureReport:
     """Writes a feature file for each video that has none yet.
 
@@ -87,6 +91,9 @@ def extract_feature_files(
             with the structure that the feature files get; None computes flow where it is needed.
         processes: Videos at a time, each in a process of its own.
         overwrite: Whether to replace feature files that were made with other settings.
+        list_file: See `find_targets`.
+        shard: The part of the videos that is worked on; None means all. Several processes may work
+            on the same folder at once, also on the same shard.
 
     Raises:
         ValueError: An argument is invalid, there are no videos, two would share a file, a file
@@ -95,7 +102,7 @@ def extract_feature_files(
     """
     check_choice("file_format", file_format, FORMATS)
     check_processes(processes)
-    targets = find_targets(videos, output_dir, f".{file_format}")
+    targets = find_targets(videos, output_dir, f".{file_format}", list_file=list_file, shard=shard)
     if "flow" not in streams_of(options.stream):
         flow_dir = None
     tasks = [Task(target.video, target.path, _flow_file(target, flow_dir)) for target in targets]
@@ -119,6 +126,30 @@ def extract_feature_files(
     return FeatureReport(
         Path(output_dir), len(missing) - len(failed), len(tasks) - len(missing), failed
     )
+
+
+def feature_status(
+    videos: Sequence[os.PathLike | str],
+    output_dir: os.PathLike | str,
+    file_format: str = "npy",
+    list_file: os.PathLike | str | None = None,
+    shard: Shard | None = None,
+) -> JobStatus:
+    """Returns which feature files are there, over all shards or of one; see `job_status`.
+
+    Args:
+        videos: See `extract_feature_files`.
+        output_dir: Folder of the feature files.
+        file_format: "npy", "npz" or "h5".
+        list_file: See `find_targets`.
+        shard: The part of the videos that is looked at; None means all.
+
+    Raises:
+        ValueError: An argument is invalid, or there are no videos.
+    """
+    check_choice("file_format", file_format, FORMATS)
+    targets = find_targets(videos, output_dir, f".{file_format}", list_file=list_file, shard=shard)
+    return job_status(output_dir, ((each.video, feature_paths(each.path)) for each in targets))
 
 
 def _flow_file(target: VideoTarget, flow_dir):

@@ -15,6 +15,7 @@ from i3d_tf.flow.tvl1 import MIN_SIDE
 from i3d_tf.specs.streams import FLOW_ROUNDINGS, FRAME_RATE, SHORT_SIDE
 from i3d_tf.specs.validation import check_choice, check_integer
 from i3d_tf.system.files import atomic_write
+from i3d_tf.system.job_status import JobStatus, job_status
 from i3d_tf.system.jobs import (
     SOURCE,
     Task,
@@ -23,6 +24,7 @@ from i3d_tf.system.jobs import (
     run_job,
     source_difference,
 )
+from i3d_tf.system.shards import Shard
 from i3d_tf.system.storage import find_path
 from i3d_tf.system.worker_pool import check_processes
 from i3d_tf.video.errors import VideoError
@@ -91,6 +93,8 @@ def compute_flow_files(
     processes: int | None = None,
     overwrite: bool = False,
     rounding: str = "nearest",
+    list_file: str | os.PathLike | None = None,
+    shard: Shard | None = None,
 ) -> FlowReport:
     """Computes a flow file for each video, or for those that have none yet.
 
@@ -111,6 +115,9 @@ def compute_flow_files(
         processes: Videos at a time, each in a process of its own; None means what suits the engine.
         overwrite: Whether flow files that were made with other settings are replaced.
         rounding: Of the 8-bit codes, see `i3d_tf.flow.quantize`.
+        list_file: One more list, whatever the ending of its name.
+        shard: The part of the videos that is worked on; None means all. Several processes may work
+            on the same folder at once, also on the same shard.
 
     Raises:
         ValueError: An argument is invalid, there are no videos, two would share a flow file, or a
@@ -125,7 +132,7 @@ def compute_flow_files(
     parameters = engine_parameters(engine, preset)
     settings = FlowSettings(engine, parameters, frame_rate, short_side, rounding)
     processes = check_processes(processes, None if engine in ONE_CORE_ENGINES else 1)
-    targets = find_targets(videos, flow_dir, SUFFIX, data_dir, flat=True)
+    targets = _find(videos, flow_dir, data_dir, list_file, shard)
     tasks = [Task(target.video, target.path, settings) for target in targets]
     remedy = "Give another `flow_dir`, or `overwrite` to replace such files."
     outdated = partial(_outdated, overwrite)
@@ -137,6 +144,35 @@ def compute_flow_files(
     failed = run_job(missing, run, flow_dir, "computing flow")
     computed = len(missing) - len(failed)
     return FlowReport(Path(flow_dir), settings, computed, len(tasks) - len(missing), failed)
+
+
+def flow_status(
+    videos: Sequence[str | os.PathLike],
+    flow_dir: str | os.PathLike,
+    data_dir: str | os.PathLike | None = None,
+    list_file: str | os.PathLike | None = None,
+    shard: Shard | None = None,
+) -> JobStatus:
+    """Returns which flow files are there, over all shards or of one; see `job_status`.
+
+    Args:
+        videos: See `compute_flow_files`.
+        flow_dir: Folder of the flow files.
+        data_dir: See `compute_flow_files`.
+        list_file: One more list, whatever the ending of its name.
+        shard: The part of the videos that is looked at; None means all.
+
+    Raises:
+        ValueError: There are no videos, or two would share a flow file.
+    """
+    targets = _find(videos, flow_dir, data_dir, list_file, shard)
+    return job_status(flow_dir, ((each.video, (each.path,)) for each in targets))
+
+
+def _find(videos, flow_dir, data_dir, list_file, shard):
+    return find_targets(
+        videos, flow_dir, SUFFIX, data_dir, flat=True, list_file=list_file, shard=shard
+    )
 
 
 def _mismatch(task):

@@ -204,6 +204,13 @@ STORED_ROUNDING_HELP = (
 FED_ROUNDING_HELP = (
     "Give flow as if it had been stored in 8 bits; deepmind is what the releases were trained on."
 )
+LIST_HELP = "Text file with a video a line: a path relative to it, or an address."
+SHARD_HELP = (
+    "Part of the videos, i/n with i from 0: 0/4, 1/4, 2/4 and 3/4 are all. env takes it from "
+    "SLURM, Kubernetes or AWS Batch."
+)
+STATUS_HELP = "Only show what is done, missing and failed, over all shards; exit status 0 if done."
+STATUS_JSON_HELP = "With --status: print a JSON record, which names what is missing and failed."
 CHECKPOINT_DIR_HELP = "Folder in which names are looked up before the cache and those that ship."
 
 

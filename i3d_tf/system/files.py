@@ -17,7 +17,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO, BinaryIO
 
 try:
     import fcntl
@@ -308,7 +308,7 @@ def _make_staging_dir(output_dir):
         except OSError:  # such as a full disk
             folder.rmdir()
             raise
-        locked = _try_lock(lock)
+        locked = try_lock(lock)
         if locked is None or (locked and _is_open_file(lock, folder / STAGING_LOCK)):
             return _kept(folder, lock, has_locks=locked is not None)
         lock.close()
@@ -337,7 +337,7 @@ def _remove_if_abandoned(folder):
         return
     is_old = folder.stat().st_mtime < time.time() - STAGING_LIFETIME
     with open(path, "rb+") as lock:
-        locked = _try_lock(lock)
+        locked = try_lock(lock)
         if is_old if locked is None else locked and _is_open_file(lock, path):
             # A worker that outlives its killed job for a moment finds no folder to write to.
             renamed = folder.with_name(f"{STAGING_PREFIX}{secrets.token_hex(4)}")
@@ -357,8 +357,12 @@ def _remove_staging_dir(folder):
     folder.rmdir()
 
 
-def _try_lock(file):
-    """Locks a file; returns False if another process has, and None where there are no locks."""
+def try_lock(file: IO) -> bool | None:
+    """Locks an open file until it is closed.
+
+    Returns:
+        True; False if another process has locked it; None where there are no locks.
+    """
     if not HAS_LOCKS:
         return None
     try:

@@ -12,12 +12,14 @@ import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from functools import lru_cache, partial
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from i3d_tf.system.console import print_lines, progress_bar
 from i3d_tf.system.errors import UserError
 from i3d_tf.system.files import check_target, open_regular, path_problem, staging_dir
+from i3d_tf.system.job_status import Failures
 from i3d_tf.system.worker_pool import map_unordered
 
 NO_MEMORY = "there is not enough memory for it"
@@ -190,6 +192,8 @@ def run_job(
 ) -> tuple[tuple[str, str], ...]:
     """Does tasks with a progress bar; a failure is reported on stderr, and the others are done.
 
+    Failures are kept in the output folder until they succeed, see `i3d_tf.system.job_status`.
+
     Args:
         tasks: What is to be done. Folders of outputs are made.
         run: Function (tasks, staging folder) -> outcomes as they come, such as `run_each` returns.
@@ -204,20 +208,24 @@ def run_job(
     Raises:
         OSError: A folder cannot be made or written.
     """
-    failed = []
+    impossible = {}
     for task in tasks:
         if problem := next(filter(None, map(path_problem, outputs(task))), None):
-            failed.append(_failure(task, f"its output cannot be written: {problem}"))
-    impossible = {source for source, _ in failed}
-    tasks = [task for task in tasks if task.source not in impossible]
-    for folder in sorted({Path(output_dir), *(Path(task.target).parent for task in tasks)}):
+            impossible[task.source] = f"its output cannot be written: {problem}"
+    possible = [task for task in tasks if task.source not in impossible]
+    for folder in sorted({Path(output_dir), *(Path(task.target).parent for task in possible)}):
         make_folder(folder)
+    failures, failed = Failures(output_dir), []
     with staging_dir(output_dir) as staging, progress_bar() as progress:
         bar = progress.add_task(title, total=len(tasks))
-        with closing(_generator(run(tasks, staging))) as outcomes:
+        known = ((task, impossible[task.source]) for task in tasks if task.source in impossible)
+        with closing(_generator(chain(known, run(possible, staging)))) as outcomes:
             for task, reason in outcomes:
-                if reason is not None:
+                if reason is None:
+                    failures.discard(task.target)
+                else:
                     failed.append(_failure(task, reason))
+                    failures.add(task.target, task.source, reason, staging)
                 progress.advance(bar)
     return tuple(failed)
 

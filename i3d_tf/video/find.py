@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from i3d_tf.system.console import print_lines
 from i3d_tf.system.files import open_regular
+from i3d_tf.system.shards import Shard
 from i3d_tf.system.storage import find_path, join, read_lines, walk
 from i3d_tf.video.animated_webp import is_animated_webp
 from i3d_tf.video.frame_folder import PICTURE_SUFFIXES, has_pictures, is_frame_folder
@@ -152,7 +153,13 @@ def videos_below(
     return videos
 
 
-def find_videos(arguments: Sequence[str | os.PathLike], quiet: bool = False) -> list[str]:
+def find_videos(
+    arguments: Sequence[str | os.PathLike],
+    quiet: bool = False,
+    list_file: str | os.PathLike | None = None,
+    list_root: str | os.PathLike | None = None,
+    shard: Shard | None = None,
+) -> list[str]:
     """Expands files, folders and glob patterns into a list of videos.
 
     A folder means every video below it, by the ending of its name, hidden files left out; a line on
@@ -165,6 +172,9 @@ def find_videos(arguments: Sequence[str | os.PathLike], quiet: bool = False) -> 
     Args:
         arguments: Paths, folders, patterns, or addresses with `://`.
         quiet: Whether nothing is printed.
+        list_file: A text file with a video a line, a path relative to it or an address; or None.
+        list_root: Folder that its paths are relative to instead.
+        shard: The part of the videos that is returned; None means all.
 
     Returns:
         Paths in the order given, those of a folder or pattern sorted, none twice.
@@ -172,8 +182,37 @@ def find_videos(arguments: Sequence[str | os.PathLike], quiet: bool = False) -> 
     Raises:
         ValueError: A folder or a pattern has no video, or there are no arguments.
     """
+    arguments = _with_list(arguments, list_file)
     _check_not_empty(arguments)
-    return [video for video, _ in _without_repeats(_expand_all(arguments, quiet=quiet))]
+    found = _without_repeats(_expand_all(arguments, list_root=list_root, quiet=quiet))
+    return [video for video, root in found if _is_in_shard(video, root, shard)]
+
+
+def relative_name(video: str, root: str | None) -> str:
+    """Returns the name of a video that is the same on every machine, with forward slashes.
+
+    Args:
+        video: Its path or address.
+        root: The folder that it lies below, by whose name or list it was found; None means that
+            the video was named alone, and has its name without folders.
+    """
+    if root is None:
+        return video.rstrip("/").rpartition("/")[2] if "://" in video else os.path.basename(video)
+    return os.path.relpath(video, root).replace(os.sep, "/")
+
+
+def _is_in_shard(video, root, shard):
+    return shard is None or shard.holds(relative_name(video, root))
+
+
+class _ListFile(NamedTuple):
+    """A list of videos, whatever the ending of its name."""
+
+    path: str
+
+
+def _with_list(arguments, list_file):
+    return [*arguments, *([] if list_file is None else [_ListFile(os.fspath(list_file))])]
 
 
 def as_stored(path: str) -> str:
@@ -194,6 +233,11 @@ class VideoTarget(NamedTuple):
     path: Path
     root: str | None
 
+    @property
+    def name(self) -> str:
+        """The video's name that is the same on every machine, see `relative_name`."""
+        return relative_name(self.video, self.root)
+
 
 def find_targets(
     arguments: Sequence[str | os.PathLike],
@@ -201,6 +245,8 @@ def find_targets(
     suffix: str,
     data_dir: str | os.PathLike | None = None,
     flat: bool = False,
+    list_file: str | os.PathLike | None = None,
+    shard: Shard | None = None,
 ) -> list[VideoTarget]:
     """Finds videos, and a place for the file that is made of each.
 
@@ -215,6 +261,9 @@ def find_targets(
         suffix: End of their names, in place of the video's.
         data_dir: Folder of all videos, or None.
         flat: Whether, without `data_dir`, all files lie in `output_dir` itself.
+        list_file: One more list, whatever the ending of its name; or None.
+        shard: The part of the videos that is returned; None means all. The places of their files
+            are those that they have among all videos.
 
     Returns:
         Targets in the order given, no video twice.
@@ -222,6 +271,7 @@ def find_targets(
     Raises:
         ValueError: There are no videos, one is not below `data_dir`, or two would share a file.
     """
+    arguments = _with_list(arguments, list_file)
     if not arguments and data_dir is not None:
         arguments = [data_dir]
     _check_not_empty(arguments)
@@ -237,6 +287,7 @@ def find_targets(
     return [
         VideoTarget(video, Path(as_stored(str(path))), roots[video])
         for video, path in paths.items()
+        if _is_in_shard(video, roots[video], shard)
     ]
 
 
@@ -306,7 +357,11 @@ def _expand_all(
     arguments, with_lists=False, list_root=None, quiet=False
 ) -> Iterator[tuple[str, str | None]]:
     """Yields (video, the named folder or the list's folder that it lies below, or None)."""
-    for argument in map(as_stored, map(str, arguments)):
+    for each in arguments:
+        if isinstance(each, _ListFile):
+            yield from _expand_list(each.path, list_root)
+            continue
+        argument = as_stored(str(each))
         # Unlike pathlib's, os.path's functions also return False for names the system refuses.
         if "://" in argument:
             yield argument, None

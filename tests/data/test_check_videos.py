@@ -7,7 +7,8 @@ import time
 import pytest
 
 from i3d_tf.data import check_videos as module
-from i3d_tf.data.check_videos import DIED, CheckReport, Journal, check_videos, decode_check
+from i3d_tf.data.check_journal import Journal
+from i3d_tf.data.check_videos import DIED, CheckReport, check_videos, decode_check
 from i3d_tf.data.readers import read_dataset
 
 EMPTY = "it is empty (0 bytes)"

@@ -15,6 +15,7 @@ from i3d_tf.flow.compute_files import DIED, compute_flow_files
 from i3d_tf.flow.flow_file import open_flow_file
 from i3d_tf.flow.quantize import quantize
 from i3d_tf.system.files import staging_dir
+from i3d_tf.system.job_status import FAILURES
 from i3d_tf.system.jobs import run_each
 from i3d_tf.system.worker_pool import processor_count
 from i3d_tf.video.decode import read_clip
@@ -52,7 +53,9 @@ def flow_dir(tmp_path):
 
 
 def files_below(folder):
-    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*"))
+    """Paths below a folder, without the failures that the job keeps there."""
+    paths = [path.relative_to(folder) for path in folder.rglob("*")]
+    return sorted(path.as_posix() for path in paths if path.parts[0] != FAILURES)
 
 
 MIRRORED = ["run", "run/a.flow.zip", "run/b c.flow.zip", "walk", "walk/größe.flow.zip"]

@@ -19,6 +19,7 @@ import numpy as np
 from fixtures.tools import run_tool_main
 
 from i3d_tf.system.errors import UserError
+from i3d_tf.system.job_status import FAILURES
 from i3d_tf.system.jobs import NO_MEMORY
 
 CRASH, TRACEBACK, HANG = "crashes", "tracebacks", "hangs"
@@ -169,9 +170,13 @@ class ToolRun:
 
 
 def hidden_below(folder) -> list[str]:
-    """Returns the paths of hidden files and folders below a folder, relative to it."""
+    """Returns the paths of hidden files and folders below a folder, relative to it.
+
+    The failures that a job keeps in its output folder are not half-written.
+    """
     hidden = []
     for place, folders, files in os.walk(folder):
+        folders[:] = [name for name in folders if name != FAILURES]
         hidden += [os.path.join(place, name) for name in folders + files if name[:1] == "."]
     return sorted(os.path.relpath(path, folder) for path in hidden)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from i3d_tf.system.errors import UserError
+from i3d_tf.system.job_status import FAILURES
 from i3d_tf.system.jobs import (
     Task,
     first_difference,
@@ -45,7 +46,7 @@ def test_run_job_reports_failures_and_does_the_others(tmp_path, capsys, processe
     ]
     assert (tmp_path / "o/one.txt").read_text() == "3"
     assert (tmp_path / "t/three.txt").read_text() == "5"
-    assert sorted(os.listdir(tmp_path)) == ["b", "l", "o", "t"]
+    assert sorted(os.listdir(tmp_path)) == [FAILURES, "b", "l", "o", "t"]
     assert sorted(capsys.readouterr().err.splitlines()) == [
         "error: bad_one: it is bad",
         "error: large: there is not enough memory for it",
@@ -72,7 +73,7 @@ def test_run_job_fails_tasks_whose_outputs_cannot_be(tmp_path, capsys, name, pro
     assert reason.endswith(problem)
     assert capsys.readouterr().err == f"error: long: {reason}\n"
     assert (tmp_path / "o/one.txt").read_text() == "3"
-    assert os.listdir(tmp_path) == ["o"]
+    assert sorted(os.listdir(tmp_path)) == [FAILURES, "o"]
 
 
 def test_run_job_looks_at_all_outputs_of_a_task(tmp_path):

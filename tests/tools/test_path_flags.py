@@ -24,8 +24,8 @@ LATE = {
 }
 OTHERS = {
     "base_url", "boundaries", "dataset", "endpoint", "keras_application", "learning_rates", "model",
-    "name", "optimizer", "profile_file", "schedule", "split", "stream", "streams", "test_split",
-    "train_split",
+    "name", "optimizer", "profile_file", "schedule", "shard", "split", "stream", "streams",
+    "test_split", "train_split",
 }  # fmt: skip
 # (tool, the flag with the path, "" for an argument, what else is given). DATA is a dataset, VIDEO a
 # video of it, NEW a name that is free, and RGB and FLOW are folders of small networks.
@@ -36,10 +36,12 @@ CASES = [
     ("check_videos", "annotation", ("--data_dir=DATA", "--dataset=csv")),
     ("check_videos", "classes", ("--data_dir=DATA", "--dataset=class_folders")),
     ("check_videos", "quarantine", ("--data_dir=DATA",)),
+    ("check_videos", "list", ("--data_dir=DATA",)),
     ("compare_architectures", "output_dir", ()),
     ("compare_reports", "", ("NEW",)),
     ("compute_flow", "flow_dir", ("VIDEO",)),
     ("compute_flow", "data_dir", ("--flow_dir=NEW", "VIDEO")),
+    ("compute_flow", "list", ("--flow_dir=NEW",)),
     ("compute_flow", "", ("--flow_dir=NEW",)),
     ("convert", "source", ("--release=rgb_imagenet",)),
     ("convert", "source", ("--release=slim_inception_v1",)),
@@ -65,6 +67,7 @@ CASES = [
     ("extract_features", "rgb_checkpoint", ("--output_dir=NEW", "VIDEO")),
     ("extract_features", "flow_checkpoint", ("--stream=flow", "--output_dir=NEW", "VIDEO")),
     ("extract_features", "checkpoint_dir", ("--rgb_checkpoint=none", "--output_dir=NEW", "VIDEO")),
+    ("extract_features", "list", ("--output_dir=NEW",)),
     ("fvd", "real", (*NETWORK, "--generated=VIDEO")),
     ("fvd", "generated", (*NETWORK, "--real=DATA")),
     ("fvd", "save_statistics", (*NETWORK, "--real=DATA")),
@@ -75,6 +78,7 @@ CASES = [
     ("predict", "rgb_checkpoint", ("VIDEO",)),
     ("predict", "flow_checkpoint", ("--stream=flow", "VIDEO")),
     ("predict", "joint_checkpoint", ("VIDEO",)),
+    ("predict", "list", RGB),
     ("predict", "checkpoint_dir", ("--rgb_checkpoint=none", "VIDEO")),
     ("predict", "saved_model", ("VIDEO",)),
     ("predict", "output_video", (*RGB, "VIDEO")),
