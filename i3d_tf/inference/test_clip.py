@@ -181,7 +181,7 @@ def _resized(path, protocol, chosen, wanted: Sequence[int]) -> np.ndarray:
 
     Only these frames are resized and kept, and no more is decoded than the last one needs.
     """
-    buffer, start = FrameBuffer(str(path)), 0
+    buffer, start = FrameBuffer(str(path), len(wanted)), 0
     for frame, count in chosen:
         end = start + count
         repeats = bisect_left(wanted, end) - bisect_left(wanted, start)

@@ -16,7 +16,13 @@ POLL_SECONDS = 1.0
 END_SECONDS = 10.0  # for the work to notice that it is not wanted any more
 
 Result = TypeVar("Result")
-_state = threading.local()
+
+
+class _State(threading.local):
+    watch: "Watch | None" = None  # of each thread
+
+
+_state = _State()
 
 
 class Watch:
@@ -59,7 +65,7 @@ class StalledError(Exception):
 
 def note_progress() -> None:
     """Notes progress of the work that this thread does, where somebody watches it."""
-    watch = getattr(_state, "watch", None)
+    watch = _state.watch
     if watch is not None:
         watch.beat()
 

@@ -94,10 +94,18 @@ def read_clip(
             ends before `start`.
         ValueError: An argument is invalid.
     """
-    clip = FrameBuffer(source_name(source))
+    clip = FrameBuffer(source_name(source), _most_frames(frame_rate, start, end))
     for frame, count in iter_frames(source, frame_rate, start, end):
         clip.append(change(frame) if change else frame, count)
     return clip.frames()
+
+
+def _most_frames(frame_rate, start, end):
+    """Returns how many frames a part has where the video goes on to its end; None if not known."""
+    if frame_rate is None or end is None:
+        return None
+    seconds = as_fraction("end", end) - as_fraction("start", 0 if start is None else start)
+    return math.ceil(seconds * as_fraction("frame_rate", frame_rate, positive=True))
 
 
 def read_first_frames(
@@ -124,7 +132,7 @@ def read_first_frames(
     end = None
     if frame_rate is not None:
         end = num_frames / as_fraction("frame_rate", frame_rate, positive=True)
-    clip = FrameBuffer(source_name(source))
+    clip = FrameBuffer(source_name(source), num_frames)
     for frame, count in itertools.islice(iter_frames(source, frame_rate, end=end), num_frames):
         clip.append(change(frame) if change else frame, count)
     if clip.num_frames < num_frames:

@@ -37,14 +37,11 @@ def packet_check(codec_context: av.VideoCodecContext) -> PacketCheck | None:
     # Units whose sizes precede them, as in mp4, Matroska and FLV.
     if name == "h264" and len(header) > 6 and header[0] == 1:
         size_size = (header[4] & 3) + 1
-        in_order = _H264Order(size_size)
+        in_order = _H264Order()
         in_order.read_header(header)
-        has_whole_units = _unit_check(size_size, _is_h264_slice)
-        return lambda packet: has_whole_units(packet) or in_order.misses_frames(packet)
+        return _unit_check(size_size, _is_h264_slice, in_order.misses_frame)
     if name == "h264":
-        in_order = _H264Order(0)
-        in_order.misses_frames(header)
-        return in_order.misses_frames
+        return _start_code_check(_H264Order().misses_frame, header)
     if name == "hevc" and len(header) > 21 and header[0] == 1:
         return _unit_check((header[21] & 3) + 1, _is_hevc_slice)
     return None
@@ -60,20 +57,45 @@ def _is_within(packet, zeros, start, end):
     return found >= 0 and packet.count(0, found, end) < end - found
 
 
-def _unit_check(size_size, is_slice):
+def _unit_check(size_size, is_slice, is_out_of_order=None):
+    """Returns a check of packets whose units have their sizes before them.
+
+    Args:
+        size_size: Bytes of a size.
+        is_slice: Function of the first byte of a unit: whether it is a part of a picture.
+        is_out_of_order: Function of the start of a unit, in order; None where there is none.
+    """
+
     def check(packet):
-        at = 0
-        while at < len(packet):
+        at, is_gap, packet_size = 0, False, len(packet)
+        while at < packet_size:
             size = int.from_bytes(packet[at : at + size_size], "big")
             at += size_size
-            if size == 0 or at + size > len(packet):
+            if size == 0 or at + size > packet_size:
                 return True
             # Units that are no part of a picture hold what a camera's maker likes.
             if is_slice(packet[at]) and _is_within(packet, FORBIDDEN_ZEROS, at, at + size):
                 return True
+            if is_out_of_order is not None:
+                is_gap |= is_out_of_order(packet[at : at + min(size, HEADER_BYTES)])
             at += size
-        return False
+        return is_gap
 
+    return check
+
+
+def _start_code_check(is_out_of_order, header):
+    """Returns a check of packets whose units follow start codes, see `_unit_check`."""
+
+    def check(packet):
+        at, is_gap = packet.find(b"\0\0\1"), False
+        while at >= 0:
+            at += 3
+            is_gap |= is_out_of_order(packet[at : at + HEADER_BYTES])
+            at = packet.find(b"\0\0\1", at)
+        return is_gap
+
+    check(header)
     return check
 
 
@@ -89,6 +111,8 @@ H264_IDR_SLICE, H264_SLICES, H264_SPS, H264_PPS = 5, (1, 2, 5), 7, 8  # types of
 # Profiles whose headers tell the chroma format (Rec. ITU-T H.264, 7.3.2.1.1).
 H264_CHROMA_PROFILES = (44, 83, 86, 100, 110, 118, 122, 128, 134, 135, 138, 139, 244)
 SLICE_BYTES = 16  # of a slice, in which all lies that is read
+KNOWN_BYTES = 5  # of a slice, in which all lies in most videos
+MAX_KNOWN = 2**12
 HEADER_BYTES = 48  # of a unit, in which all lies that is read
 
 
@@ -99,10 +123,10 @@ class _H264Order:
     others are right.
     """
 
-    def __init__(self, size_size):
-        self._size_size = size_size  # bytes of a unit's size; 0 where start codes part units
+    def __init__(self):
         self._bits, self._of_picture = {}, {}  # by the numbers of their headers
         self._latest = None  # number of the last reference frame
+        self._known = {}  # what was read, by the first bytes of a slice: several times as fast
 
     def read_header(self, header):
         """Reads the parameter sets of an avcC box (ISO/IEC 14496-15, 5.3.3.1)."""
@@ -117,28 +141,14 @@ class _H264Order:
             if at > len(header):
                 return
 
-    def misses_frames(self, packet):
-        """Returns whether a reference frame before a packet is missing."""
-        for unit in self._units(packet):
+    def misses_frame(self, unit):
+        """Returns whether a reference frame before a unit is missing, by the unit's start."""
+        number = self._known.get(unit[:KNOWN_BYTES])
+        if number is None:
             number = self._read_unit(unit)
-            if number is not None:
-                return self._is_gap(number, unit[0])
-        return False
-
-    def _units(self, packet):
-        """Yields the starts of units."""
-        if self._size_size == 0:
-            at = packet.find(b"\0\0\1")
-            while at >= 0:
-                yield packet[at + 3 : at + 3 + HEADER_BYTES]
-                at = packet.find(b"\0\0\1", at + 3)
-            return
-        at = 0
-        while at + self._size_size < len(packet):
-            size = int.from_bytes(packet[at : at + self._size_size], "big")
-            at += self._size_size
-            yield packet[at : at + min(size, HEADER_BYTES)]
-            at += size
+            if number is None:
+                return False
+        return self._is_gap(number, unit[0])
 
     def _is_gap(self, number, first_byte):
         number, count, has_gaps, is_intra = number
@@ -158,8 +168,10 @@ class _H264Order:
         bits = _Bits(unit[1:SLICE_BYTES] if kind in H264_SLICES else unit[1:])
         try:
             if kind == H264_SPS:
+                self._known.clear()
                 self._read_sequence(bits)
             elif kind == H264_PPS:
+                self._known.clear()
                 picture = bits.exp_golomb()
                 self._of_picture[picture] = bits.exp_golomb()
             elif kind in H264_SLICES:
@@ -171,10 +183,19 @@ class _H264Order:
                 num_bits, has_planes, has_gaps = sequence
                 bits.read(2 * has_planes)
                 number = bits.read(num_bits)
-                return number, 1 << num_bits, has_gaps, is_intra or kind == H264_IDR_SLICE
+                is_intra = is_intra or kind == H264_IDR_SLICE
+                found = number, 1 << num_bits, has_gaps, is_intra
+                self._remember(unit[:KNOWN_BYTES], bits.num_read, found)
+                return found
         except IndexError:  # it is cut
             pass
         return None
+
+    def _remember(self, start, num_bits, found):
+        if num_bits <= 8 * (KNOWN_BYTES - 1) and b"\0\0" not in start:
+            if len(self._known) == MAX_KNOWN:
+                self._known.clear()
+            self._known[start] = found
 
     def _read_sequence(self, bits):
         profile = bits.read(24) >> 16
@@ -208,6 +229,12 @@ class _Bits:
         if b"\0\0\3" in content:
             content = content.replace(b"\0\0\3", b"\0\0")
         self._value, self._left = int.from_bytes(content, "big"), 8 * len(content)
+        self._size = self._left
+
+    @property
+    def num_read(self):
+        """Returns how many bits were read."""
+        return self._size - self._left
 
     def read(self, count):
         """Returns a number of so many bits; IndexError behind the end."""

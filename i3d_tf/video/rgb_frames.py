@@ -14,6 +14,8 @@ from i3d_tf.video.hdr import ToneMap, is_hdr
 from i3d_tf.video.limits import MAX_BYTES, MAX_PIXELS
 
 INITIAL_BYTES = 2**28  # room for 10 s of most clips; pages that are never written cost nothing
+# Pixels of a frame that one thread converts: more threads take longer to start than to convert it.
+MAX_SINGLE_THREADED_PIXELS = 2**19
 # Colour matrices that FFmpeg converts, in ITU-T H.273's numbers, and what stands for others.
 KNOWN_MATRICES = {0, 1, 2, 4, 5, 6, 7, 9}
 LIKELY_MATRIX = {9: Colorspace.BT2020, 5: Colorspace.ITU601, 6: Colorspace.ITU601}  # by primaries
@@ -62,6 +64,7 @@ class RGBConverter:
                 self._stretched = stretched_width, sides[0]
         self.height, self.width = reversed(sides) if self._transposed else sides
         self._reformatter = VideoReformatter()
+        self._num_threads = 1 if width * height <= MAX_SINGLE_THREADED_PIXELS else 0  # 0: all
         self._tone_map = ToneMap(first_frame) if is_hdr(first_frame) else None
         self.shown_matrix = _shown_matrix(first_frame)
 
@@ -110,6 +113,7 @@ class RGBConverter:
             height=height,
             format=pixel_format,
             src_colorspace=_shown_matrix(frame),
+            threads=self._num_threads,
         ).to_ndarray()
 
 
@@ -184,14 +188,17 @@ class FrameBuffer:
 
     num_frames: int
 
-    def __init__(self, path: str):
+    def __init__(self, path: str, num_expected: int | None = None):
         """Starts without frames.
 
         Args:
             path: Name of the video in errors.
+            num_expected: How many frames there will be, if that is known: memory of that size is
+                used again for the next clip, without a cost.
         """
         self.num_frames = 0
         self._path = path
+        self._num_expected = num_expected
         self._array = _no_frames()
 
     def append(self, frame: np.ndarray, count: int = 1) -> None:
@@ -206,6 +213,8 @@ class FrameBuffer:
         """
         if not self.num_frames:
             room = max(1, INITIAL_BYTES // frame.nbytes)
+            if self._num_expected is not None:
+                room = min(room, max(1, self._num_expected))
             self._array = np.empty((room, *frame.shape), np.uint8)
         needed = self.num_frames + count
         if needed > len(self._array):

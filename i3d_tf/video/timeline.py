@@ -63,6 +63,9 @@ class Timeline:
         self._highest_stamp: int | None = None  # since the clock was set
         self._is_later = True  # whether the frame that is placed comes after the last one
         self._latest: DecodedFrame | None = None
+        self._time_base = container.stream.time_base or Fraction(1)  # of every frame
+        self._average_interval = container.frame_interval
+        self._duration, self._duration_ticks = self._average_interval, 0
         name = container.av_container.format.name
         self._sets_forward = name in DISCONTINUOUS_FORMATS
         self._is_gif = name == "gif"
@@ -84,8 +87,9 @@ class Timeline:
             else:
                 time = latest.time
         ticks = shown_ticks(av_frame.duration) if self._is_gif else av_frame.duration
-        time_base = av_frame.time_base or container.stream.time_base
-        duration = _seconds(ticks, time_base) if ticks else container.frame_interval
+        if ticks and ticks != self._duration_ticks:
+            self._duration, self._duration_ticks = _seconds(ticks, self._time_base), ticks
+        duration = self._duration if ticks else self._average_interval
         if float(duration) > container.longest_pause:
             # Only the last frame is shown for its own duration, and some files let it last for
             # years.
@@ -96,7 +100,7 @@ class Timeline:
     def _interval(self):
         """Returns the last time from one frame to the next, or the average where there is none."""
         if self._last_step is None:
-            return self._container.frame_interval
+            return self._average_interval
         return self._last_step[1] - self._last_step[0]
 
     def _time_of(self, av_frame):
@@ -109,10 +113,9 @@ class Timeline:
         stamp = av_frame.dts if self._has_decoding_times else av_frame.pts
         if stamp is None:
             return Fraction(0) if latest is None else latest.time + self._interval()
-        time_base = av_frame.time_base or self._container.stream.time_base
         before, self._stamp = self._stamp, stamp
-        time = _seconds(stamp, time_base)
-        if before is not None and self._is_set_anew(before, stamp, time_base):
+        time = _seconds(stamp, self._time_base)
+        if before is not None and self._is_set_anew(before, stamp):
             self._offset = self._latest.time + self._interval() - time
             self._highest_stamp = stamp
         elif self._highest_stamp is None or stamp > self._highest_stamp:  # faster than fractions
@@ -121,13 +124,12 @@ class Timeline:
             self._is_later = False
         return time + self._offset if self._offset else time
 
-    def _is_set_anew(self, before, after, time_base):
+    def _is_set_anew(self, before, after):
         if before <= after and not self._sets_forward:
             return False
-        step = _seconds(after - before, time_base)
+        step = _seconds(after - before, self._time_base)
         if step < 0:
-            interval = self._container.frame_interval
-            return -step > max(MAX_BACK_SECONDS, MAX_BACK_INTERVALS * interval)
+            return -step > max(MAX_BACK_SECONDS, MAX_BACK_INTERVALS * self._average_interval)
         return step > MAX_FORWARD_SECONDS
 
 

@@ -202,6 +202,13 @@ def test_frame_buffer_grows_and_repeats_frames(monkeypatch):
     assert frames[:, 0, 0, 0].tolist() == [1, 2, 2, 2, 3]
 
 
+def test_frame_buffer_grows_beyond_the_frames_that_are_expected():
+    buffer = FrameBuffer("a.mp4", num_expected=2)
+    for level in range(5):
+        buffer.append(np.full((2, 4, 3), level, np.uint8))
+    assert buffer.frames()[:, 0, 0, 0].tolist() == list(range(5))
+
+
 def test_read_clip_refuses_clip_larger_than_memory(ten_seconds, monkeypatch):
     monkeypatch.setattr(rgb_frames, "INITIAL_BYTES", 48 * 144 * 3 * 10)
     monkeypatch.setattr(rgb_frames, "MAX_BYTES", 48 * 144 * 3 * 100)
