@@ -1,12 +1,17 @@
 """Frames per second of the decoder over those of OpenCV's, from the same files.
 
 python benchmarks/decoder.py
+python benchmarks/decoder.py --height=720
 python benchmarks/decoder.py --output=decoder.json clip.mp4 another.avi
 
-Both decode whole videos to 8-bit RGB frames, one video after the other, with their default number
-of threads. Ours also resamples to 25 frames per second and keeps the whole clip; OpenCV's drops
-every frame at once. They take turns; prints medians over the rounds. The difference is the mean
-distance of their frames, in levels of 255, where both show equally many.
+Both decode whole videos, one after the other, with their default number of threads, in two ways:
+
+    clip    to what training and prediction start from: an array of RGB frames of short side 256
+    frames  to 8-bit frames as large as they are (OpenCV's are BGR), each of which is dropped
+
+Ours also resamples to 25 frames per second and looks for damage. They take turns; prints medians
+over the rounds. The difference is the mean distance of their frames, in levels of 255, where both
+show equally many.
 """
 
 import statistics
@@ -22,6 +27,9 @@ from i3d_tf.specs.streams import SHORT_SIDE
 from i3d_tf.system.console import one_line_errors
 
 _OUTPUT = flags.DEFINE_string("output", None, "JSON file for the numbers.")
+_HEIGHT = flags.DEFINE_integer(
+    "height", SHORT_SIDE, "Pixels of a side of the videos that are rendered.", lower_bound=64
+)
 _ROUNDS = flags.DEFINE_integer("rounds", 5, "Rounds of measurement.", lower_bound=1)
 
 RENDERED = ("sit_down", "climb_up", "open_door")  # actions of the embedded dataset
@@ -43,47 +51,77 @@ def _rendered(folder):
     from i3d_tf.video.encode import write_video
 
     for action in RENDERED:
-        frames = render_clip(action, 0, SHORT_SIDE)
+        frames = render_clip(action, 0, _HEIGHT.value)
         write_video(folder / f"{action}.mp4", (f for _ in range(REPEATS) for f in frames))
     return sorted(map(str, folder.iterdir()))
 
 
-def _ours(path):
+def _our_clip(path):
     from i3d_tf.video.decode import read_clip
 
-    return len(read_clip(path))
+    return len(read_clip(path, change=_resize))
+
+
+def _opencv_clip(path):
+    import cv2
+    import numpy as np
+
+    frames = [cv2.cvtColor(_resize(frame), cv2.COLOR_BGR2RGB) for frame in _opencv(path)]
+    return len(np.stack(frames))
+
+
+def _our_frames(path):
+    from i3d_tf.specs.streams import FRAME_RATE
+    from i3d_tf.video.decode import iter_frames
+
+    return sum(count for _, count in iter_frames(path, FRAME_RATE))
+
+
+def _opencv_frames(path):
+    return sum(1 for _ in _opencv(path))
+
+
+def _resize(frame):
+    from i3d_tf.video.transforms import resize_short_side
+
+    return resize_short_side(frame[None])[0]
 
 
 def _opencv(path):
+    """Yields OpenCV's frames, BGR."""
     import cv2
 
     video = cv2.VideoCapture(path)
-    frames = 0
-    while video.read()[0]:
-        frames += 1
-    if not frames:
+    is_read, frame = video.read()
+    if not is_read:
         raise ValueError(f"{path}: OpenCV cannot read it. Name another video.")
-    return frames
+    while is_read:
+        yield frame
+        is_read, frame = video.read()
+
+
+WAYS = {"clip": (_our_clip, _opencv_clip), "frames": (_our_frames, _opencv_frames)}
 
 
 def _measure(paths):
     """Measures frames per second and their ratio; the first turns are not counted."""
-    speeds = {"decoder": [], "opencv": []}
-    for turn in range(_ROUNDS.value + 1):
-        for name, read in (("decoder", _ours), ("opencv", _opencv)):
-            start = time.perf_counter()
-            frames = sum(map(read, paths))
-            speed = frames / (time.perf_counter() - start)
-            if turn:
-                speeds[name].append(speed)
-    ratios = [ours / theirs for ours, theirs in zip(*speeds.values(), strict=True)]
-    return {
-        "videos": len(paths),
-        "frames_per_second": {name: statistics.median(each) for name, each in speeds.items()},
-        "ratio": statistics.median(ratios),
-        "ratios": ratios,
-        "difference": _difference(paths),
-    }
+    results = {"videos": len(paths), "difference": _difference(paths)}
+    for way, readers in WAYS.items():
+        speeds = [], []
+        for turn in range(_ROUNDS.value + 1):
+            for read, found in zip(readers, speeds, strict=True):
+                start = time.perf_counter()
+                frames = sum(map(read, paths))
+                if turn:
+                    found.append(frames / (time.perf_counter() - start))
+        ratios = [ours / theirs for ours, theirs in zip(*speeds, strict=True)]
+        results[way] = {
+            "decoder": statistics.median(speeds[0]),
+            "opencv": statistics.median(speeds[1]),
+            "ratio": statistics.median(ratios),
+            "ratios": ratios,
+        }
+    return results
 
 
 def _difference(paths):
@@ -111,13 +149,16 @@ def _print_table(results):
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("decoder", title=f"{results['videos']} videos to frames")
-    table.add_column("frames/s", justify="right")
-    for name, speed in results["frames_per_second"].items():
-        table.add_row(name, f"{speed:.0f}")
-    table.add_row("ratio", f"{results['ratio']:.2f}")
+    table = Table("frames/s", title=f"{results['videos']} videos")
+    for column in ("decoder", "OpenCV", "ratio"):
+        table.add_column(column, justify="right")
+    for way in WAYS:
+        found = results[way]
+        table.add_row(
+            way, f"{found['decoder']:.0f}", f"{found['opencv']:.0f}", f"{found['ratio']:.2f}"
+        )
     if results["difference"] is not None:
-        table.add_row("difference", f"{results['difference']:.3f} levels")
+        table.caption = f"difference {results['difference']:.3f} levels"
     Console(width=None if sys.stdout.isatty() else 100).print(table)
 
 
