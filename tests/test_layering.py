@@ -52,7 +52,7 @@ NEVER_IN = {
     "inflation": {"tensorflow"},
 }
 SAYS_NOTHING = {"utils", "common", "helpers", "misc"}
-MAX_FILES = 23  # of a folder
+MAX_FILES = 24  # of a folder
 MAX_SHARE = 0.14  # of the package's lines, that one room may hold
 
 SOURCES = sorted(PACKAGE.rglob("*.py")) + sorted(TOOLS.glob("*.py"))

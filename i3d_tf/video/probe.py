@@ -13,7 +13,8 @@ from av.stream import Disposition
 
 from i3d_tf.system.jobs import source_metadata
 from i3d_tf.video.container import PathOrBytes, open_container, source_name
-from i3d_tf.video.decode import concealed_frames, count_frames, decode_from
+from i3d_tf.video.decode import concealed_frames, count_frames
+from i3d_tf.video.decoded_frames import decode_from
 from i3d_tf.video.errors import VideoError
 from i3d_tf.video.frame_folder import folder_rate, iter_pictures, picture_paths
 from i3d_tf.video.hdr import is_hdr

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from i3d_tf.system import watch
-from i3d_tf.video import decode, timeline
+from i3d_tf.video import decode, decoded_frames, timeline
 from i3d_tf.video.container import Demuxer
 from i3d_tf.video.decode import (
     count_frames,
@@ -207,7 +207,7 @@ def test_read_clip_decodes_and_converts_only_its_part(ten_seconds, monkeypatch):
 
 def test_read_clip_seeks_again_after_landing_too_late(ten_seconds, read_numbers, monkeypatch):
     # A margin of -2 seconds seeks to a key frame after `start`.
-    monkeypatch.setattr(decode, "SEEK_MARGINS", (-2, -1))
+    monkeypatch.setattr(decoded_frames, "SEEK_MARGINS", (-2, -1))
     assert read_numbers(read_clip(ten_seconds, start=5, end=5.2)) == list(range(125, 130))
 
 
@@ -277,7 +277,7 @@ def test_read_clip_refuses_frames_made_from_damaged_ones(
         read_clip(damaged, start=1.2)
     assert read_numbers(read_clip(damaged, end=0.8)) == list(range(20))
     assert read_numbers(read_clip(damaged, start=1.6)) == list(range(40, 60))
-    monkeypatch.setattr(decode, "SEEKABLE_FORMATS", ())
+    monkeypatch.setattr(decoded_frames, "SEEKABLE_FORMATS", ())
     assert read_numbers(read_clip(damaged, start=1.6)) == list(range(40, 60))
 
 
