@@ -51,6 +51,7 @@ setup(
         "numba>=0.62",
         "numpy>=1.26",
         "opencv-contrib-python-headless>=4.12",
+        "pillow>=10.0",
         "rich>=13.0",
         "tensorboard>=2.16",
         "tensorflow>=2.16",

@@ -5,16 +5,19 @@ python tools/extract_features.py --stream=joint --window=16 --stride=16 --output
 python tools/extract_features.py --endpoint=Mixed_4f --pool=none --format=h5 --output_dir=f a.mp4
 python tools/extract_features.py --shard=0/4 --output_dir=features videos/
 python tools/extract_features.py --status --output_dir=features videos/
+python tools/extract_features.py --profile=thumos14 --output_dir=f videos/
 
 Without --window the network runs over each whole video, with a row for every 8 frames. With it,
-each window is a separate clip with one row. A stopped job goes on when it is run again.
+each window is a separate clip with one row. --profile fills the other flags as well-known public
+feature files have it (docs/features.md). A stopped job goes on when it is run again.
 """
 
 import sys
 
 from absl import app, flags
 
-from i3d_tf.specs.streams import FLOW_ENGINES, FLOW_ROUNDINGS, STREAM_CHOICES
+from i3d_tf.specs import feature_profiles as choices
+from i3d_tf.specs.streams import FLOW_ENGINES, STREAM_CHOICES
 from i3d_tf.system.console import (
     CHECKPOINT_DIR_HELP,
     CHECKPOINT_HELP,
@@ -35,15 +38,63 @@ from i3d_tf.system.console import (
 )
 
 _OUTPUT_DIR = flags.DEFINE_string("output_dir", None, "Folder of the files.", required=True)
-_STREAM = flags.DEFINE_enum(
-    "stream", "rgb", STREAM_CHOICES, "joint: RGB's features, then flow's, in one row."
+_PROFILE = flags.DEFINE_enum(
+    "profile",
+    None,
+    tuple(choices.PROFILES),
+    "Settings of public feature files; flags given beside it win. docs/features.md has a list.",
 )
-_ENDPOINT = flags.DEFINE_string("endpoint", "Mixed_5c", "Which layer's output, by its name.")
+_STREAM = flags.DEFINE_enum(
+    "stream", None, STREAM_CHOICES, "joint: RGB's features, then flow's, in one row. Default: rgb."
+)
+_FRAME_RATE = flags.DEFINE_string(
+    "frame_rate", None, "Frames per second, or native: each frame of the file. Default: 25."
+)
+_SIZE = flags.DEFINE_string(
+    "size",
+    None,
+    "Of frames, before they are cropped: 256 (short side), 226+ (short side at least), or 340x256 "
+    "(width x height). Default: the network's, 256.",
+)
+_INTERPOLATION = flags.DEFINE_enum(
+    "interpolation",
+    None,
+    choices.INTERPOLATIONS,
+    "How frames are resized. Default: bilinear, as OpenCV.",
+)
+_GEOMETRY = flags.DEFINE_enum(
+    "geometry",
+    None,
+    choices.GEOMETRIES,
+    "center: crops of 224; resize: the whole frame squeezed to 224 x 224. Default: center.",
+)
+_CROPS = flags.DEFINE_integer(
+    "crops", None, "1, the center; 5, with the corners; 10, with the mirrored ones. Default: 1."
+)
+_CROP_ORDER = flags.DEFINE_enum(
+    "crop_order", None, choices.CROP_ORDERS, "Order of crops. Default: corners_first."
+)
+_MIRROR_FLOW = flags.DEFINE_enum(
+    "mirror_flow",
+    None,
+    choices.MIRRORED_FLOWS,
+    "Whether mirrored crops have horizontal flow of the other sign. Default: negate.",
+)
+_FLOW_ROUNDING = flags.DEFINE_enum(
+    "flow_rounding", None, choices.FED_FLOW_ROUNDINGS, FED_ROUNDING_HELP
+)
+_VALUE_RANGE = flags.DEFINE_float(
+    "value_range", None, "1: inputs within [-1, 1]; 0.5: within [-0.5, 0.5]. Default: 1."
+)
+_ENDPOINT = flags.DEFINE_string(
+    "endpoint", None, "Which layer's output, by its name. Default: Mixed_5c."
+)
 _POOL = flags.DEFINE_enum(
     "pool",
     None,
-    ("space", "space_time", "none"),
-    "Axes to average. Default: space; with --window, space and time.",
+    choices.POOLS,
+    "head: as the network's head, 2x7x7 with stride 1, then over the time of a window; mean: all "
+    "positions, and the time of a window; none. Default: head for windows of Mixed_5c, else mean.",
 )
 _WINDOW = flags.DEFINE_integer("window", None, "Frames of a clip for each row, at least 9.")
 _STRIDE = flags.DEFINE_integer(
@@ -52,7 +103,56 @@ _STRIDE = flags.DEFINE_integer(
     "Frames from row to row. Without --window a multiple of the endpoint's own (8; rows are then "
     "means). Default: the endpoint's own; with --window, without overlap.",
 )
-_FORMAT = flags.DEFINE_enum("format", "npy", ("npy", "npz", "h5"), "Format of the files.")
+_TAIL = flags.DEFINE_enum(
+    "tail",
+    None,
+    choices.TAILS,
+    "Frames behind the last whole window: dropped, or a window filled with the last frame, or "
+    "with zeros. Default: drop.",
+)
+_SHORT = flags.DEFINE_enum(
+    "short",
+    None,
+    choices.SHORT_VIDEOS,
+    "Videos shorter than a window: counted as failed, looped, filled as by --tail, or no rows. "
+    "Default: as --tail, else skip.",
+)
+_LOOKAHEAD = flags.DEFINE_integer(
+    "lookahead", None, "Frames that must follow a window for it to count. Default: 0."
+)
+_KEEP_AXES = flags.DEFINE_bool(
+    "keep_axes", None, "Rows of (1, 1, C) instead of (C). Default: false."
+)
+_FORMAT = flags.DEFINE_enum(
+    "format",
+    None,
+    choices.FORMATS,
+    "Format of the files; cmcs: .npz with `feature` (crops, rows, C). Default: npy.",
+)
+_CROP_LAYOUT = flags.DEFINE_enum(
+    "crop_layout",
+    None,
+    choices.CROP_LAYOUTS,
+    "Several crops: an axis behind the rows, a file each (__0, __1 ...), or their mean. "
+    "Default: axis.",
+)
+_STREAM_LAYOUT = flags.DEFINE_enum(
+    "stream_layout",
+    None,
+    choices.STREAM_LAYOUTS,
+    "Both streams in one row, in files _rgb and _flow, or in folders RGB and Flow. "
+    "Default: joined.",
+)
+_PREFIX = flags.DEFINE_string("prefix", None, "Start of the files' names, such as v_.")
+_SUFFIX = flags.DEFINE_string("suffix", None, "End of the files' names, before the ending.")
+_EXTRA_FILES = flags.DEFINE_string(
+    "extra_files", None, "Further files: fps, timestamps_ms, or both with a comma."
+)
+_SETTINGS = (
+    *(_STREAM, _FRAME_RATE, _SIZE, _INTERPOLATION, _GEOMETRY, _CROPS, _CROP_ORDER, _MIRROR_FLOW),
+    *(_FLOW_ROUNDING, _VALUE_RANGE, _ENDPOINT, _POOL, _WINDOW, _STRIDE, _TAIL, _SHORT, _LOOKAHEAD),
+    *(_KEEP_AXES, _FORMAT, _CROP_LAYOUT, _STREAM_LAYOUT, _PREFIX, _SUFFIX, _EXTRA_FILES),
+)
 _RGB_CHECKPOINT = flags.DEFINE_string(
     "rgb_checkpoint", "rgb_imagenet", f"The RGB network: {CHECKPOINT_HELP}."
 )
@@ -63,7 +163,6 @@ _CHECKPOINT_DIR = flags.DEFINE_string("checkpoint_dir", None, CHECKPOINT_DIR_HEL
 _FLOW_ENGINE = flags.DEFINE_enum(
     "flow_engine", "auto", FLOW_ENGINES, "Engine that computes optical flow."
 )
-_FLOW_ROUNDING = flags.DEFINE_enum("flow_rounding", None, FLOW_ROUNDINGS, FED_ROUNDING_HELP)
 _FOLDER_RATE = flags.DEFINE_float("folder_rate", None, FOLDER_RATE_HELP)
 _DAMAGED = flags.DEFINE_enum("damaged", None, ("refuse", "conceal"), DAMAGED_HELP)
 _DEINTERLACE = flags.DEFINE_bool("deinterlace", None, DEINTERLACE_HELP)
@@ -88,7 +187,8 @@ def main(argv):
     """Reads the flags and makes one call."""
     with one_line_errors():
         from i3d_tf.features.extract_features import extract_feature_files, feature_status
-        from i3d_tf.features.options import FeatureOptions, feature_config
+        from i3d_tf.features.file_layout import settings_layout
+        from i3d_tf.features.options import settings_options
         from i3d_tf.system.shards import parse_shard
         from i3d_tf.video.frame_folder import set_folder_rate
         from i3d_tf.video.options import set_video_options
@@ -96,34 +196,39 @@ def main(argv):
         shard = parse_shard(_SHARD.value)
         if _JSON.value and not _STATUS.value:
             raise ValueError("--json needs --status, which it prints as a record.")
+        given = {flag.name: flag.value for flag in _SETTINGS}
+        settings, use = choices.resolve_settings(_PROFILE.value, given)
         if _STATUS.value:
-            status = feature_status(argv[1:], _OUTPUT_DIR.value, _FORMAT.value, _LIST.value, shard)
+            layout = settings_layout(settings)
+            status = feature_status(argv[1:], _OUTPUT_DIR.value, layout, _LIST.value, shard)
             print_lines(*status.lines(_JSON.value))
             sys.exit(0 if status.is_done else 1)
         set_folder_rate(_FOLDER_RATE.value)
         set_video_options(_DAMAGED.value, _DEINTERLACE.value, _PIXEL_ASPECT.value)
-        options = FeatureOptions(
-            feature_config(_ENDPOINT.value, _POOL.value, _WINDOW.value, _STRIDE.value),
-            stream=_STREAM.value,
+        options = settings_options(
+            settings,
+            use,
             rgb_checkpoint=_RGB_CHECKPOINT.value,
             flow_checkpoint=_FLOW_CHECKPOINT.value,
             checkpoint_dir=_CHECKPOINT_DIR.value,
             flow_engine=_FLOW_ENGINE.value,
-            flow_rounding=_FLOW_ROUNDING.value,
             precision=_PRECISION.value,
             batch_size=_BATCH_SIZE.value,
         )
+        layout = settings_layout(settings)
+        if use is not None:
+            print_lines(*choices.profile_lines(settings, use))
         quiet_tensorflow()
         report = extract_feature_files(
             argv[1:],
             _OUTPUT_DIR.value,
             options,
-            file_format=_FORMAT.value,
             flow_dir=_FLOW_DIR.value,
             processes=_PROCESSES.value,
             overwrite=_OVERWRITE.value,
             list_file=_LIST.value,
             shard=shard,
+            layout=layout,
         )
         print_lines(report.line())
         sys.exit(1 if report.failed else 0)

@@ -3,23 +3,23 @@
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from i3d_tf.features.feature_file import (
-    FORMATS,
     VideoFeatures,
     check_sidecar,
     feature_paths,
     is_feature_file,
     read_features,
-    write_features,
 )
+from i3d_tf.features.file_layout import FileLayout, check_set, set_fault, write_feature_set
 from i3d_tf.features.options import FeatureOptions
 from i3d_tf.flow.flow_folder import find_flow
 from i3d_tf.flow.stream import use_one_opencv_thread
+from i3d_tf.specs.feature_profiles import FORMATS
 from i3d_tf.specs.streams import streams_of
 from i3d_tf.specs.validation import check_choice
 from i3d_tf.system.console import quiet_tensorflow
@@ -39,7 +39,24 @@ from i3d_tf.video.find import VideoTarget, find_targets
 if TYPE_CHECKING:
     from i3d_tf.features.extractor import FeatureExtractor
 
+# Settings that are in the metadata of some files only: where one is, another run must have it, too.
+OPTIONAL_SETTINGS = ("tail", "short", "lookahead", "keep_axes", "layout")
+TWO_STEPS = 16  # frames of a window in which the head averages two steps, as "space_time" does
 DIED = "extracting its features ends the process: a crash, or too little memory"
+
+
+class FeatureFiles(NamedTuple):
+    """Inputs and outputs of one video besides its own.
+
+    Attributes:
+        flow_file: Path of its flow file, or None.
+        paths: All files that are made of it; the first is the target.
+        layout: FileLayout.
+    """
+
+    flow_file: str | None
+    paths: tuple[Path, ...]
+    layout: FileLayout
 
 
 @dataclass(frozen=True)
@@ -76,6 +93,7 @@ def extract_feature_files(
     overwrite: bool = False,
     list_file: os.PathLike | str | None = None,
     shard: Shard | None = None,
+    layout: FileLayout | None = None,
 ) -> FeatureReport:
     """Writes a feature file for each video that has none yet.
 
@@ -94,6 +112,7 @@ def extract_feature_files(
         list_file: See `find_targets`.
         shard: The part of the videos that is worked on; None means all. Several processes may work
             on the same folder at once, also on the same shard.
+        layout: FileLayout; None is one file of `file_format` for each video.
 
     Raises:
         ValueError: An argument is invalid, there are no videos, two would share a file, a file
@@ -102,10 +121,18 @@ def extract_feature_files(
     """
     check_choice("file_format", file_format, FORMATS)
     check_processes(processes)
-    targets = find_targets(videos, output_dir, f".{file_format}", list_file=list_file, shard=shard)
+    layout = layout or FileLayout(file_format, streams_of(options.stream), options.frames.crops)
+    targets = find_targets(videos, output_dir, layout.names, list_file=list_file, shard=shard)
     if "flow" not in streams_of(options.stream):
         flow_dir = None
-    tasks = [Task(target.video, target.path, _flow_file(target, flow_dir)) for target in targets]
+    tasks = [
+        Task(
+            target.video,
+            target.path,
+            FeatureFiles(_flow_file(target, flow_dir), target.paths, layout),
+        )
+        for target in targets
+    ]
     from i3d_tf.features.extractor import FeatureExtractor  # and TensorFlow, which takes seconds
 
     extractor = FeatureExtractor(options)
@@ -114,6 +141,7 @@ def extract_feature_files(
     )
     for task in missing:
         check_sidecar(task.target)
+        check_set(task.details.paths)
     processes = min(processes, len(missing))
     if processes > 1:
         threads = max(1, processor_count() // processes)
@@ -121,7 +149,11 @@ def extract_feature_files(
     else:
         run = partial(_extract, extractor)
     failed = run_job(
-        missing, run, output_dir, "extracting features", lambda task: feature_paths(task.target)
+        missing,
+        run,
+        output_dir,
+        "extracting features",
+        lambda task: _all_paths(task.details.paths),
     )
     return FeatureReport(
         Path(output_dir), len(missing) - len(failed), len(tasks) - len(missing), failed
@@ -131,7 +163,7 @@ def extract_feature_files(
 def feature_status(
     videos: Sequence[os.PathLike | str],
     output_dir: os.PathLike | str,
-    file_format: str = "npy",
+    layout: FileLayout | None = None,
     list_file: os.PathLike | str | None = None,
     shard: Shard | None = None,
 ) -> JobStatus:
@@ -140,16 +172,21 @@ def feature_status(
     Args:
         videos: See `extract_feature_files`.
         output_dir: Folder of the feature files.
-        file_format: "npy", "npz" or "h5".
+        layout: See `extract_feature_files`; None is an .npy file for each video.
         list_file: See `find_targets`.
         shard: The part of the videos that is looked at; None means all.
 
     Raises:
         ValueError: An argument is invalid, or there are no videos.
     """
-    check_choice("file_format", file_format, FORMATS)
-    targets = find_targets(videos, output_dir, f".{file_format}", list_file=list_file, shard=shard)
-    return job_status(output_dir, ((each.video, feature_paths(each.path)) for each in targets))
+    names = (layout or FileLayout()).names
+    targets = find_targets(videos, output_dir, names, list_file=list_file, shard=shard)
+    return job_status(output_dir, ((each.video, _all_paths(each.paths)) for each in targets))
+
+
+def _all_paths(paths):
+    """Returns all files of a video, with the metadata."""
+    return [*feature_paths(paths[0]), *paths[1:]]
 
 
 def _flow_file(target: VideoTarget, flow_dir):
@@ -158,23 +195,28 @@ def _flow_file(target: VideoTarget, flow_dir):
 
 def _mismatch(extractor: "FeatureExtractor", task: Task) -> str | None:
     """Returns how a feature file differs from what is wanted, or None."""
-    wanted = extractor.metadata(task.source, task.details)
+    files = task.details
+    wanted = extractor.metadata(task.source, files.flow_file) | files.layout.metadata()
     try:
         found = read_features(task.target).metadata
     except ValueError as error:
         return str(error)
-    return first_difference(found, wanted, names=wanted)
+    is_two_steps = wanted["window"] is not None and wanted["window"] <= TWO_STEPS
+    if is_two_steps and (found.get("pool"), wanted["pool"]) == ("space_time", "head"):
+        found["pool"] = "head"  # of files of earlier versions, by another name
+    difference = first_difference(found, wanted, names=[*wanted, *OPTIONAL_SETTINGS])
+    return difference or set_fault(files.paths)
 
 
 def _extract(
     extractor: "FeatureExtractor", tasks: Sequence[Task], staging: Path
 ) -> Iterator[tuple[Task, str | None]]:
     """Writes feature files in this process; see `run_job`."""
-    results = extractor.extract_videos((task.source, task.details) for task in tasks)
+    results = extractor.extract_videos((task.source, task.details.flow_file) for task in tasks)
     with closing(results):
         for task, result in zip(tasks, results, strict=True):
             if isinstance(result, VideoFeatures):
-                write_features(task.target, result, staging)
+                _write(task, result, staging)
                 yield task, None
             else:
                 yield task, reason_of_failure(task, result)
@@ -182,8 +224,14 @@ def _extract(
 
 def extract_in_worker(options: FeatureOptions, threads: int, task: Task, staging: Path):
     """Writes the feature file of one video in one of several processes; see `run_each`."""
-    features = _worker_extractor(options, threads).extract(task.source, task.details)
-    write_features(task.target, features, staging)
+    features = _worker_extractor(options, threads).extract(task.source, task.details.flow_file)
+    _write(task, features, staging)
+
+
+def _write(task, features, staging):
+    files = task.details
+    features = replace(features, metadata=features.metadata | files.layout.metadata())
+    write_feature_set(files.paths, features, files.layout, staging)
 
 
 @lru_cache(maxsize=1)

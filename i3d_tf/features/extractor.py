@@ -3,7 +3,6 @@
 import os
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import asdict
 from itertools import chain
 from typing import Any
 
@@ -12,21 +11,29 @@ import numpy as np
 import tensorflow as tf
 
 from i3d_tf.features.feature_file import MAX_BYTES, VideoFeatures
+from i3d_tf.features.frame_crops import FrameCropper
 from i3d_tf.features.options import (
+    FILLS,
     LAST,
-    FeatureConfig,
     FeatureOptions,
     receptive_field,
     timestamps,
 )
-from i3d_tf.features.windows import average_steps, compute_in_batches, sliding_windows
+from i3d_tf.features.windows import (
+    Window,
+    average_steps,
+    compute_in_batches,
+    extended,
+    sliding_windows,
+)
 from i3d_tf.flow.engines import choose_engine
+from i3d_tf.flow.quantize import VIDEO_FEATURES
 from i3d_tf.inference.streaming import Streamer, head_pool, step_logits
-from i3d_tf.inference.test_clip import check_num_frames
 from i3d_tf.inference.video_source import VideoSource, flow_origin
 from i3d_tf.models.fold_batch_norm import fuse_for_inference
-from i3d_tf.specs.inception_v1 import HEAD, HEAD_POOL
-from i3d_tf.specs.streams import streams_of
+from i3d_tf.specs.feature_profiles import NATIVE, profile_metadata
+from i3d_tf.specs.inception_v1 import HEAD, HEAD_POOL, MIN_FRAMES
+from i3d_tf.specs.streams import FLOW_BOUND, streams_of
 from i3d_tf.specs.version import __version__
 from i3d_tf.video.decode import concealed_frames
 from i3d_tf.video.errors import VideoError
@@ -50,59 +57,88 @@ class StreamExtractor:
     Args:
         model: I3D with folded batch norm.
         stream: "rgb" or "flow".
-        config: FeatureConfig; without a window `rows_of_video` can be used, with one
+        options: FeatureOptions; without a window `rows_of_video` can be used, with one
             `rows_of_windows`.
+
+    Attributes:
+        num_channels: Channels of a row.
     """
 
-    def __init__(self, model: keras.Model, stream: str, config: FeatureConfig):
-        self._model, self._stream, self._config = model, stream, config
+    def __init__(self, model: keras.Model, stream: str, options: FeatureOptions):
+        self._model, self._stream = model, stream
+        self._options, self._config = options, options.config
+        config = options.config
+        self.num_channels: int = model.get_layer(config.endpoint).output.shape[-1]
         if config.window is None:
-            of_head = config.endpoint in (HEAD_POOL, HEAD)
-            endpoint = LAST if of_head else config.endpoint
-            self._streamer = Streamer(model, endpoint, of_head or config.pool != "none")
+            is_pooled = config.pools_pairs or config.pool != "none"
+            endpoint = LAST if config.pools_pairs else config.endpoint
+            self._streamer = Streamer(model, endpoint, is_pooled)
         else:
             self._forward = _window_function(model, config)
 
-    def rows_of_video(self, source: VideoSource) -> Generator[np.ndarray, None, None]:
+    def rows_of_video(
+        self, frames: Iterable[np.ndarray], num_frames: int
+    ) -> Generator[np.ndarray, None, None]:
         """Yields the rows of a whole video, float32.
+
+        Args:
+            frames: (H, W, C) each: uint8 RGB, or flow in pixels per frame.
+            num_frames: Number of frames, at least 9.
 
         Raises:
             VideoError: The video cannot be read.
             MemoryError: The memory is too small for the network.
         """
-        endpoint, frames = self._config.endpoint, source.frames(self._stream)
-        with _memory_errors(), closing(self._streamer.run(frames, source.num_frames)) as chunks:
+        with _memory_errors(), closing(self._streamer.run(frames, num_frames)) as chunks:
             steps: Iterator[np.ndarray] = chunks
-            if endpoint == HEAD_POOL:
-                steps = head_pool(chunks)
-            elif endpoint == HEAD:
+            if self._config.endpoint == HEAD:
                 steps = step_logits(self._model, chunks)
+            elif self._config.pools_pairs:
+                steps = head_pool(chunks)
             yield from average_steps(chain.from_iterable(steps), self._config.row_steps)
 
-    def rows_of_windows(self, windows: Sequence[np.ndarray]) -> np.ndarray:
+    def rows_of_windows(self, windows: Sequence[Window]) -> np.ndarray:
         """Returns the row of each window, float32 (N, ...).
 
         Args:
-            windows: N windows (T, H, W, C): uint8 RGB, or flow in pixels per frame.
+            windows: N windows of frames (T, H, W, C): uint8 RGB, or flow in pixels per frame.
 
         Raises:
             MemoryError: The memory is too small for so many windows.
         """
         with _memory_errors():
-            return self._forward(preprocess_input(np.stack(windows), self._stream)).numpy()
+            clips = self._inputs(np.stack([window.frames for window in windows]))
+            for clip, window in zip(clips, windows, strict=True):
+                clip[window.num_valid :] = 0
+            return self._forward(clips).numpy()
+
+    def _inputs(self, clips):
+        """Returns the values that the network gets."""
+        if self._stream == "flow" and self._options.flow_rounding == VIDEO_FEATURES:
+            inputs = clips / np.float32(FLOW_BOUND)  # which may exceed 1
+        else:
+            inputs = preprocess_input(clips, self._stream)
+        value_range = np.float32(self._options.frames.value_range)
+        return inputs if value_range == 1 else inputs * value_range
 
 
 def _window_function(model, config):
     """Returns a function from clips, (N, T, H, W, C) in [-1, 1], to rows, float32 (N, ...)."""
     output = model.get_layer(config.endpoint).output
     network = keras.Model(model.input, output)
-    axes = {"space": (2, 3), "space_time": (1, 2, 3), "none": ()}[config.pool]
+    axes = {"space": (2, 3), "none": ()}.get(config.pool, (1, 2, 3))
+    pools_pairs = config.pool == "head" and config.endpoint == LAST
     has_positions = len(output.shape) == 5
 
     @tf.function(reduce_retracing=True, autograph=False)
     def forward(clips):
         outputs = tf.cast(network(clips, training=False), tf.float32)
-        return tf.reduce_mean(outputs, axes) if axes and has_positions else outputs
+        if pools_pairs:
+            outputs = tf.reduce_mean(outputs, (2, 3), keepdims=True)
+            outputs = (outputs[:, :-1] + outputs[:, 1:]) / 2
+        if not axes or not has_positions:
+            return outputs
+        return tf.reduce_mean(outputs, axes)
 
     return forward
 
@@ -114,7 +150,8 @@ class _OpenVideo:
         path: Path of the video.
         source: VideoSource; None if the video could not be opened.
         metadata: See `FeatureExtractor.metadata`.
-        rows: Stream to its rows so far.
+        rows: Stream to its rows so far; of several crops each window's, one after the other,
+            and of a whole video one crop's after those of the other.
         error: The error that prevents its features, or None.
     """
 
@@ -173,12 +210,13 @@ class FeatureExtractor:
             protocol_fields=("frame_rate", "short_side", "crop_size"),
         )
         self.protocol = checkpoints.protocol
+        self._cropper = FrameCropper(options.frames, self.protocol, options.flow_rounding)
         self.streams: dict[str, StreamExtractor] = {}
         self._weights = {}
         for stream, checkpoint in checkpoints.by_stream.items():
             _check_network(checkpoint.model, checkpoint.name, options.config, self.protocol)
             model = fuse_for_inference(checkpoint.model, options.precision)
-            self.streams[stream] = StreamExtractor(model, stream, options.config)
+            self.streams[stream] = StreamExtractor(model, stream, options)
             self._weights[stream] = {"name": checkpoint.name, "sha256": checkpoint.sha256}
         self._has_flow = "flow" in self.streams
         self._flow_engine = choose_engine(options.flow_engine) if self._has_flow else "auto"
@@ -193,28 +231,31 @@ class FeatureExtractor:
         Raises:
             VideoError: The flow file cannot be read.
         """
-        protocol = self.protocol
-        preprocessing = {
-            "frame_rate": float(protocol.frame_rate),
-            "short_side": protocol.short_side,
-            "resize": "bilinear, aspect kept",
-            "crop": f"centre, {protocol.crop_size} x {protocol.crop_size}",
-            "range": {stream: RANGES[stream] for stream in self.streams},
-        }
+        options, config = self.options, self.options.config
+        preprocessing = options.frames.metadata(self.protocol)
+        preprocessing["range"] = {stream: self._range(stream) for stream in self.streams}
         if self._has_flow:
-            preprocessing["flow"] = flow_origin(
-                self._flow_engine, flow_file, self.options.flow_rounding
-            )
-        return {
-            "stream": self.options.stream,
-            **asdict(self.options.config),
-            "receptive_field": receptive_field(self.options.config.endpoint),
-            "frame_rate": float(protocol.frame_rate),
+            preprocessing["flow"] = flow_origin(self._flow_engine, flow_file, options.flow_rounding)
+        is_head = config.window is None and config.pools_pairs
+        metadata = {
+            "stream": options.stream,
+            **config.metadata(),
+            "receptive_field": receptive_field(HEAD_POOL if is_head else config.endpoint),
+            "frame_rate": preprocessing["frame_rate"],
             "weights": self._weights,
-            "precision": self.options.precision,
+            "precision": options.precision,
             "preprocessing": preprocessing,
             "source": video_metadata(video),
         }
+        if metadata["frame_rate"] == NATIVE:  # the number is known when the video is open
+            del metadata["frame_rate"]
+        return metadata
+
+    def _range(self, stream):
+        value_range = self.options.frames.value_range
+        if value_range == 1:
+            return RANGES[stream]
+        return f"[-{value_range:g}, {value_range:g}]: {value_range:g} times {RANGES[stream]}"
 
     def extract(self, video: PathLike, flow_file: PathLike | None = None) -> VideoFeatures:
         """Returns the features of one video.
@@ -256,7 +297,12 @@ class FeatureExtractor:
         with video.keep_error():
             video.metadata = self.metadata(path, flow_file)
             video.source = VideoSource(
-                path, self.protocol, self._flow_engine, flow_file, self.options.flow_rounding
+                path,
+                self.protocol,
+                self._flow_engine,
+                flow_file,
+                self.options.flow_rounding,
+                self._cropper,
             )
         return video
 
@@ -264,26 +310,49 @@ class FeatureExtractor:
         """Returns an open video with the rows of networks that see it whole."""
         if video.error is None:
             with video.keep_error():
-                check_num_frames(video.path, video.source.num_frames, self.protocol)
+                num_frames, short = video.source.num_frames, self.options.config.short
+                self._check_length(video, num_frames)
+                if num_frames < MIN_FRAMES and short not in FILLS:
+                    return video
                 for stream, network in self.streams.items():
-                    with closing(network.rows_of_video(video.source)) as rows:
-                        for row in rows:
-                            video.add_row(stream, row)
+                    for crop in range(self.options.frames.crops):
+                        frames = (crops[crop] for crops in self._crops(video, stream))
+                        if num_frames < MIN_FRAMES:
+                            frames = extended(frames, MIN_FRAMES, short)
+                        rows = network.rows_of_video(frames, max(num_frames, MIN_FRAMES))
+                        with closing(rows):
+                            for row in rows:
+                                video.add_row(stream, row)
         return video
 
+    def _crops(self, video, stream):
+        """Yields the crops of each frame of a stream, (crops, S, S, C)."""
+        for frame in video.source.whole_frames(stream):
+            yield self._cropper.crops(frame, stream)
+
     def _windows(self, video):
-        """Yields (stream, window) of an open video, until it has an error."""
+        """Yields (stream, Window) of an open video, crop by crop, until it has an error."""
         if video.error is not None:
             return
         config = self.options.config
         with video.keep_error():
             for stream in self.streams:
-                frames = video.source.frames(stream)
-                for window in sliding_windows(frames, config.window, config.stride):
+                for window in sliding_windows(self._crops(video, stream), config):
                     if video.error is not None:  # of its rows
                         return
-                    yield stream, window
-            check_num_frames(video.path, video.source.num_frames, self.protocol, config.window)
+                    for crop in range(self.options.frames.crops):
+                        yield stream, Window(window.frames[:, crop], window.num_valid)
+            self._check_length(video, video.source.num_frames)
+
+    def _check_length(self, video, num_frames):
+        """Refuses a video that is too short, unless the options say what to do."""
+        needed = self.options.config.min_frames
+        if num_frames < needed and self.options.config.short == "skip":
+            found = f"{num_frames} frames at {video.source.frame_rate:.4g} per second"
+            raise VideoError(
+                str(video.path),
+                f"it has {found}; at least {needed} are needed, or --short=loop or --short=repeat",
+            )
 
     def _compute_windows(self, stream, batch):
         """Adds the rows of (video, window) pairs to their videos."""
@@ -305,7 +374,7 @@ class FeatureExtractor:
         return video.error
 
     def _features(self, video):
-        parts = [np.stack(rows) for rows in video.rows.values()]
+        parts = [self._stacked(stream, rows) for stream, rows in video.rows.items()]
         features = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=-1)
         if not np.isfinite(features).all():
             raise VideoError(
@@ -318,10 +387,27 @@ class FeatureExtractor:
             "frames": num_frames,
             "project_version": __version__,
         }
+        metadata["frame_rate"] = video.source.frame_rate
+        if self.options.profile is not None:
+            metadata["profile"] = profile_metadata(*self.options.profile)
         if concealed := concealed_frames(video.path):
             metadata["concealed_frames"] = concealed
-        times = timestamps(self.options.config, num_frames) / self.protocol.frame_rate
+        times = timestamps(self.options.config, num_frames) / video.source.frame_rate
         return VideoFeatures(features, times, metadata)
+
+    def _stacked(self, stream, rows):
+        """Returns the rows of a stream, (N, ..., C), or (N, crops, ..., C) of several crops."""
+        crops, config = self.options.frames.crops, self.options.config
+        num_channels = self.streams[stream].num_channels
+        stacked = np.stack(rows) if rows else np.zeros((0, num_channels), np.float32)
+        if config.keep_axes and config.pool != "none":
+            stacked = stacked[..., np.newaxis, np.newaxis, :]
+        if crops == 1:
+            return stacked
+        if config.window is None:
+            by_crop = stacked.reshape(crops, -1, *stacked.shape[1:])
+            return np.ascontiguousarray(by_crop.swapaxes(0, 1))
+        return stacked.reshape(-1, crops, *stacked.shape[1:])
 
 
 def _check_network(model, name, config, protocol):

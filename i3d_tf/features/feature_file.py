@@ -3,6 +3,7 @@
 ```
 name.npy    the features alone, as most programs expect them; name.npy.json has the rest
 name.npz    arrays `features`, `times`, and `metadata`: JSON as a string
+name.npz    (of CMCS) `metadata`, `feature` (crops, N, C), `times`, `frame_cnt`, `video_name`
 name.h5     datasets `features` and `times`; attributes `metadata`, JSON, and `sha256`, of all three
 ```
 
@@ -18,7 +19,7 @@ import math
 import os
 import zipfile
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,10 +35,11 @@ FORMAT = "i3d_tf features"
 VERSION = 1
 FORMATS = ("npy", "npz", "h5")
 ZIP_HEADER = 30  # bytes of a ZIP archive before the name of its first file
-FIRST_ENTRY = b"features.npy"
+FIRST_ENTRIES = (b"features.npy", b"metadata.npy")  # of our own archive, and of that of CMCS
 METADATA_SUFFIX = ".json"  # after the name of an .npy
 MAX_BYTES = 2**30  # of the features of one video
 MAX_METADATA = 2**20  # characters
+MAX_SIDECAR = 2**27  # characters beside an .npy, with the times of a million rows
 MAX_METADATA_HDF5 = 2**16 - 2**10  # an attribute holds 64 KiB, and the format needs some of it
 # The same features give the same bytes: entries have the earliest date of the ZIP format.
 DATE = (1980, 1, 1, 0, 0, 0)
@@ -110,17 +112,59 @@ def write_features(
         ValueError: The ending belongs to no known format, or the metadata are too long.
         OSError: The file cannot be written.
     """
+    write_contents(feature_contents(path, features), staging)
+
+
+def feature_contents(
+    path: os.PathLike | str, features: VideoFeatures, cmcs_name: str | None = None, **more: Any
+) -> list[tuple[Path, bytes]]:
+    """Returns the files of features: the path and the content of each.
+
+    Args:
+        path: See `write_features`.
+        features: VideoFeatures.
+        cmcs_name: Name of the video in an .npz as CMCS has it, of features (N, crops, C); None
+            gives one of our own.
+        **more: Further plain values for the metadata of an .npy.
+
+    Raises:
+        ValueError: See `write_features`.
+    """
     path = Path(path)
-    contents = _WRITERS[feature_format(path)](features)
+    if cmcs_name is not None:
+        return [(path, _cmcs_content(features, cmcs_name))]
+    contents = _WRITERS[feature_format(path)](features, **more)
+    return [(path.with_name(path.name + suffix), content) for suffix, content in contents]
+
+
+def array_contents(path: Path, array: np.ndarray) -> tuple[Path, bytes, str]:
+    """Returns the path, the content and the SHA-256 of a plain .npy file."""
+    content = _array_bytes(array)
+    return path, content, hashlib.sha256(content).hexdigest()
+
+
+def write_contents(
+    contents: Sequence[tuple[Path, bytes]], staging: os.PathLike | str | None = None
+) -> None:
+    """Writes files that belong together, each atomically.
+
+    They get their names from the last to the first: where an .npy is, its metadata are.
+
+    Args:
+        contents: Path and content of each.
+        staging: See `write_features`.
+
+    Raises:
+        OSError: A file cannot be written.
+    """
+    path = contents[0][0]
     try:
         with contextlib.ExitStack() as files:
-            # They get their names from the last to the first: where an .npy is, its metadata are.
-            for suffix, content in contents:
-                target = path.with_name(path.name + suffix)
-                files.enter_context(atomic_write(target, folder=staging)).write_bytes(content)
+            for path, content in contents:
+                files.enter_context(atomic_write(path, folder=staging)).write_bytes(content)
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
-        raise OSError(f"{path}: it cannot be written: {reason}.") from error
+        raise OSError(f"{contents[0][0]}: it cannot be written: {reason}.") from error
 
 
 def read_features(path: os.PathLike | str) -> VideoFeatures:
@@ -151,6 +195,19 @@ def read_features(path: os.PathLike | str) -> VideoFeatures:
     return VideoFeatures(features, times, metadata)
 
 
+def read_metadata(path: os.PathLike | str) -> dict[str, Any]:
+    """Reads the metadata beside an .npy.
+
+    Args:
+        path: The .json file.
+
+    Raises:
+        ValueError: They are not those of a feature file.
+        OSError: They do not exist, or cannot be read.
+    """
+    return _from_json(read_text(Path(path), MAX_BYTES))
+
+
 def is_feature_file(path: os.PathLike | str) -> bool:
     """Returns whether a file says of itself that it is a feature file, be it whole or damaged."""
     path = Path(path)
@@ -159,7 +216,7 @@ def is_feature_file(path: os.PathLike | str) -> bool:
             return _is_sidecar(path.with_name(path.name + METADATA_SUFFIX))
         if feature_format(path) == "npz":
             with open_regular(path) as file:  # the start is there also if it was cut short
-                return file.read(ZIP_HEADER + len(FIRST_ENTRY)).endswith(FIRST_ENTRY)
+                return file.read(ZIP_HEADER + len(FIRST_ENTRIES[0])).endswith(FIRST_ENTRIES)
         import h5py
 
         check_regular(path)
@@ -190,8 +247,8 @@ def _is_sidecar(path):
 
 def _shape_fault(features, times):
     """Returns what is wrong with the shapes of features and times, or None."""
-    if len(features) < 2 or 0 in features:
-        return f"features must be (N, ..., C) and not empty; they are {features}"
+    if len(features) < 2 or 0 in features[1:]:
+        return f"features must be (N, ..., C), C at least 1; they are {features}"
     if times != (features[0], 3):
         return f"times of {features[0]} rows must be ({features[0]}, 3); they are {times}"
     if 4 * math.prod(features) > MAX_BYTES:
@@ -252,10 +309,12 @@ def _read_array(stream, size, name, kinds):
     return np.frombuffer(bytearray(content), dtype).reshape(shape)  # writable
 
 
-def _npy_contents(features) -> Iterable[tuple[str, bytes]]:
+def _npy_contents(features, **more) -> Iterable[tuple[str, bytes]]:
     content = _array_bytes(features.features)
     digest = hashlib.sha256(content).hexdigest()
-    text = _to_json(features, sha256=digest, times=features.times.tolist())
+    _to_json(features)  # without times and names of files, there is a limit
+    more |= {"sha256": digest, "times": features.times.tolist()}
+    text = _to_json(features, MAX_SIDECAR, **more)
     return [("", content), (METADATA_SUFFIX, text.encode())]
 
 
@@ -271,7 +330,7 @@ def _read_npy(path):
     if values.get("sha256") != digest:
         raise ValueError(f"{side.name} belongs to another file (SHA-256)")
     try:
-        times = np.asarray(values["times"], np.float64)
+        times = np.asarray(values["times"] or np.zeros((0, 3)), np.float64)
     except (TypeError, ValueError) as error:
         raise ValueError(f"the times in {side.name} are not numbers") from error
     return array, times, values
@@ -284,12 +343,16 @@ def _npz_contents(features) -> Iterable[tuple[str, bytes]]:
         "times": features.times,
         "metadata": np.array(_to_json(features)),
     }
+    _write_archive(file, arrays)
+    return [("", file.getvalue())]
+
+
+def _write_archive(file, arrays):
     with zipfile.ZipFile(file, "w") as archive:
         for name, array in arrays.items():
             entry = zipfile.ZipInfo(f"{name}.npy", DATE)
             entry.create_system, entry.external_attr = UNIX, READABLE
             archive.writestr(entry, _array_bytes(array))
-    return [("", file.getvalue())]
 
 
 def _read_npz(path):
@@ -304,7 +367,25 @@ def _read_npz(path):
                 return _read_array(stream, entry.file_size, name, kinds)
 
         values = _from_json(str(read("metadata", ("U",))))
-        return read("features", ("float32",)), read("times", ("float64",)), values
+        if "feature.npy" in archive.namelist():  # of CMCS: crops before rows
+            features = np.swapaxes(read("feature", ("float32",)), 0, 1)
+        else:
+            features = read("features", ("float32",))
+        return features, read("times", ("float64",)), values
+
+
+def _cmcs_content(features, name):
+    """Returns an .npz as CMCS has it, with times and metadata beside."""
+    file = io.BytesIO()
+    arrays = {
+        "metadata": np.array(_to_json(features)),
+        "feature": np.swapaxes(features.features, 0, 1),
+        "times": features.times,
+        "frame_cnt": np.array(features.metadata["frames"]),
+        "video_name": np.array(name),
+    }
+    _write_archive(file, arrays)
+    return file.getvalue()
 
 
 def _h5_contents(features) -> Iterable[tuple[str, bytes]]:

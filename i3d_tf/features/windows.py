@@ -4,10 +4,11 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
+from i3d_tf.features.options import FILLS, FeatureConfig
 from i3d_tf.system.prefetch import prefetch
 
 Item = TypeVar("Item")
@@ -16,23 +17,71 @@ Video = TypeVar("Video")
 SHARED_BATCHES = 4  # a video that fills so many batches does not share its last ones
 
 
-def sliding_windows(frames: Iterable, window: int, stride: int) -> Iterator[np.ndarray]:
-    """Yields all windows that lie completely within a video: (window, H, W, C) each.
+class Window(NamedTuple):
+    """Consecutive frames of a video.
+
+    Attributes:
+        frames: (window, ...).
+        num_valid: Frames that are the video's; the network gets zeros for those that follow.
+    """
+
+    frames: np.ndarray
+    num_valid: int
+
+
+def sliding_windows(frames: Iterable[np.ndarray], config: FeatureConfig) -> Iterator[Window]:
+    """Yields the windows of a video, as many as `num_windows` counts.
 
     Args:
-        frames: Arrays of one shape and dtype; all of them are read.
-        window: Frames of a window.
-        stride: Frames from the start of one window to that of the next.
+        frames: Arrays of one shape and dtype; all of them are read, each once.
+        config: FeatureConfig with a window.
     """
-    kept, start = [], 0
-    for number, frame in enumerate(frames):
-        if number < start:
+    window, stride = config.window or 0, config.stride or 0
+    kept: list[np.ndarray] = []
+    start = num_frames = end = 0
+    for frame in frames:
+        num_frames += 1
+        if num_frames <= start:
             continue
         kept.append(frame)
-        if len(kept) == window:
-            yield np.stack(kept)
+        if len(kept) == config.min_frames:
+            yield Window(np.stack(kept[:window]), window)
+            end = start + window
             start += stride
             kept = kept[stride:]
+    if not end:
+        if config.short in FILLS and kept:
+            yield _filled(kept[:window], window, config.short)
+    elif config.tail != "drop" and kept and num_frames > end:
+        yield _filled(kept, window, config.tail)
+
+
+def _filled(frames, window, fill):
+    """Returns a window of fewer frames: looped, or the last one repeated, which may be hidden."""
+    count = len(frames)
+    indices = [k % count if fill == "loop" else min(k, count - 1) for k in range(window)]
+    return Window(np.stack([frames[k] for k in indices]), count if fill == "pad" else window)
+
+
+def extended(frames: Iterable[np.ndarray], count: int, fill: str) -> Iterator[np.ndarray]:
+    """Yields all frames, and as many more as are missing of a number.
+
+    Args:
+        frames: At least one.
+        count: Frames that there must be.
+        fill: "loop" starts anew, "repeat" repeats the last one.
+    """
+    kept: list[np.ndarray] = []
+    number = 0
+    for frame in frames:
+        number += 1
+        if number < count:
+            kept.append(frame)
+        else:
+            kept.clear()
+        yield frame
+    for missing in range(count - number):
+        yield kept[missing % number] if fill == "loop" else kept[-1]
 
 
 def average_steps(steps: Iterable, count: int | None) -> Iterator[np.ndarray]:

@@ -12,6 +12,10 @@ Codes that another program truncated must be unpacked as "floor": read as "neare
 code, 0.0784 pixels, too low everywhere. DeepMind's networks were trained on just that, codes that
 were truncated and then read as if they had not been, which "deepmind" repeats: zero flow is
 -0.0039 in a network's input.
+
+The program video_features rounds 128 + flow * 255 / 40 to the nearest, halves to even, without a
+limit: zero flow is 20 / 255 pixels, and 20 pixels get the code 256, which only `through_codes` can
+give ("video_features").
 """
 
 import numpy as np
@@ -20,6 +24,9 @@ from i3d_tf.specs.streams import FLOW_BOUND, FLOW_ROUNDINGS
 from i3d_tf.specs.validation import check_choice
 
 CODES_PER_PIXEL = 255 / (2 * FLOW_BOUND)
+
+
+VIDEO_FEATURES = "video_features"
 
 
 def check_rounding(rounding: str | None) -> str | None:
@@ -79,9 +86,14 @@ def through_codes(flow: np.ndarray, rounding: str) -> np.ndarray:
 
     Args:
         flow: See `quantize`.
-        rounding: See `dequantize`.
+        rounding: See `dequantize`; or "video_features".
 
     Returns:
-        float32 of the same shape, pixels per frame, within [-20, 20].
+        float32 of the same shape, pixels per frame, within [-20, 20]; "video_features" makes 20.16
+        of 20.
     """
+    if rounding == VIDEO_FEATURES:
+        bounded = np.clip(np.asarray(flow, np.float32), -FLOW_BOUND, FLOW_BOUND)
+        codes = np.rint(128 + np.float32(CODES_PER_PIXEL) * bounded)
+        return codes / np.float32(CODES_PER_PIXEL) - np.float32(FLOW_BOUND)
     return dequantize(quantize(flow, rounding), rounding)

@@ -227,11 +227,13 @@ class VideoTarget(NamedTuple):
         video: Path of the video.
         path: Path of the file.
         root: The folder whose structure the file's place repeats, or None.
+        paths: Paths of all files that are made of the video; the first is `path`.
     """
 
     video: str
     path: Path
     root: str | None
+    paths: tuple[Path, ...]
 
     @property
     def name(self) -> str:
@@ -242,7 +244,7 @@ class VideoTarget(NamedTuple):
 def find_targets(
     arguments: Sequence[str | os.PathLike],
     output_dir: str | os.PathLike,
-    suffix: str,
+    names: str | Callable[[str], Sequence[str]],
     data_dir: str | os.PathLike | None = None,
     flat: bool = False,
     list_file: str | os.PathLike | None = None,
@@ -258,7 +260,8 @@ def find_targets(
         arguments: Files, folders, patterns, or lists: .txt files with a video a line, relative to
             `data_dir` or else to the list. None at all means every video below `data_dir`.
         output_dir: Folder of the files.
-        suffix: End of their names, in place of the video's.
+        names: End of their names, in place of the video's; or a function of a video's path below
+            `output_dir`, without ending, to the paths of its files there.
         data_dir: Folder of all videos, or None.
         flat: Whether, without `data_dir`, all files lie in `output_dir` itself.
         list_file: One more list, whatever the ending of its name; or None.
@@ -281,14 +284,22 @@ def find_targets(
     if flat or data_dir is not None:
         remedy = "Give the folder that they have in common as `data_dir`, or rename one."
         roots = dict.fromkeys(roots, None if data_dir is None else os.fspath(data_dir))
-    paths = assign_outputs(
-        roots, lambda video: output_path(video, output_dir, suffix, roots[video]), remedy
-    )
-    return [
-        VideoTarget(video, Path(as_stored(str(path))), roots[video])
-        for video, path in paths.items()
-        if _is_in_shard(video, roots[video], shard)
-    ]
+    names_of = names if callable(names) else lambda stem: [stem + names]
+    files: dict[str, list[Path]] = {}
+
+    def path_of(video):
+        stem = output_path(video, "", "", roots[video])
+        files[video] = [Path(output_dir, name) for name in names_of(str(stem))]
+        return files[video][0]
+
+    paths = assign_outputs(roots, path_of, remedy)
+    targets = []
+    for video, path in paths.items():
+        if not _is_in_shard(video, roots[video], shard):
+            continue
+        stored = Path(as_stored(str(path)))
+        targets.append(VideoTarget(video, stored, roots[video], (stored, *files[video][1:])))
+    return targets
 
 
 def output_path(

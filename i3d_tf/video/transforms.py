@@ -68,6 +68,23 @@ def resize_short_side(frames: np.ndarray, short_side: int = SHORT_SIDE) -> np.nd
     return resized
 
 
+def resize(frame: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Resizes a frame, the aspect not kept.
+
+    Bilinear without antialiasing at half-pixel centers (OpenCV's INTER_LINEAR).
+
+    Args:
+        frame: uint8 (H, W, 3).
+        height: Rows of the result.
+        width: Columns of the result.
+
+    Returns:
+        uint8 (height, width, 3); `frame` itself where it has that size.
+    """
+    is_that_size = frame.shape[:2] == (height, width)
+    return frame if is_that_size else _resize_frame(frame, height, width)
+
+
 def stretch(frame: np.ndarray, size: int = CROP_SIZE) -> np.ndarray:
     """Resizes a frame to a square, the aspect not kept.
 
@@ -80,7 +97,7 @@ def stretch(frame: np.ndarray, size: int = CROP_SIZE) -> np.ndarray:
     Returns:
         uint8 (size, size, 3).
     """
-    return frame if frame.shape[:2] == (size, size) else _resize_frame(frame, size, size)
+    return resize(frame, size, size)
 
 
 def resize_bilinear(frame: np.ndarray, height: int, width: int, half_pixel: bool) -> np.ndarray:

@@ -167,7 +167,10 @@ def test_short_videos_have_the_same_features_in_shared_batches(
         assert found.metadata == expected.metadata
         assert len(found.features) == {0: 5, 2: 3, 3: 2}[k]
     assert "cut short" in results[1].reason
-    assert results[4].reason == "it has 9 frames at 25 per second; at least 16 are needed"
+    assert results[4].reason == (
+        "it has 9 frames at 25 per second; at least 16 are needed, or --short=loop or "
+        "--short=repeat"
+    )
 
 
 @pytest.mark.parametrize("config", [EARLY_WINDOWS, feature_config(EARLY, stride=16)])
@@ -244,7 +247,7 @@ def test_videos_that_are_just_long_enough(extractor, moving_video):
 
 def test_output_that_is_not_finite_is_an_error(extractor, moving_video, monkeypatch):
     rows = (np.array([value], np.float32) for value in (0, np.nan))
-    monkeypatch.setattr(StreamExtractor, "rows_of_video", lambda self, source: rows)
+    monkeypatch.setattr(StreamExtractor, "rows_of_video", lambda *_: rows)
     with pytest.raises(VideoError, match="output is not finite: its weights are damaged"):
         extractor().extract(moving_video(9))
 

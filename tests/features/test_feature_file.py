@@ -200,8 +200,8 @@ def test_names_shapes_and_dtypes_are_checked(ramp, tmp_path):
         read_features(tmp_path / "a.npz")
     with pytest.raises(ValueError, match=r"times of 3 rows must be \(3, 3\); they are \(2, 3\)"):
         VideoFeatures(ramp.features, ramp.times[:2], METADATA)
-    with pytest.raises(ValueError, match=r"and not empty; they are \(0, 4\)"):
-        VideoFeatures(ramp.features[:0], ramp.times[:0], METADATA)
+    with pytest.raises(ValueError, match=r"C at least 1; they are \(3, 0\)"):
+        VideoFeatures(ramp.features[:, :0], ramp.times, METADATA)
     with pytest.raises(ValueError, match="`features` must be float32; received float64"):
         VideoFeatures(ramp.features.astype(float), ramp.times, METADATA)
 

@@ -1,12 +1,13 @@
 import numpy as np
 import pytest
 
-from i3d_tf.features.options import FeatureConfig, timestamps
+from i3d_tf.features.options import FeatureConfig, num_windows, timestamps
 from i3d_tf.features.windows import (
     SHARED_BATCHES,
     average_steps,
     batched,
     compute_in_batches,
+    extended,
     sliding_windows,
 )
 
@@ -16,11 +17,50 @@ from i3d_tf.features.windows import (
 )
 def test_sliding_windows_of_a_ramp_start_where_timestamps_say(window, stride, starts):
     frames = iter(np.arange(11))
-    windows = [part.tolist() for part in sliding_windows(frames, window, stride)]
+    config = FeatureConfig("Mixed_5c", "space", window, stride)
+    windows = [part.frames.tolist() for part in sliding_windows(frames, config)]
     assert windows == [list(range(start, start + window)) for start in starts]
     assert next(frames, None) is None
-    config = FeatureConfig("Mixed_5c", "space", window, stride)
     np.testing.assert_array_equal(timestamps(config, 11)[:, 0], list(starts))
+
+
+@pytest.mark.parametrize("settings", [{}, {"lookahead": 1}, {"tail": "repeat"}, {"tail": "pad"}])
+@pytest.mark.parametrize("short", ["skip", "loop", "repeat", "pad", "empty"])
+@pytest.mark.parametrize("stride", [1, 3, 4, 6])
+def test_sliding_windows_are_as_many_as_num_windows(settings, short, stride):
+    config = FeatureConfig("Mixed_5c", "head", 4, stride, short=short, **settings)
+    for frames in range(1, 30):
+        windows = list(sliding_windows(np.arange(frames), config))
+        assert len(windows) == num_windows(config, frames), frames
+        assert all(len(window.frames) == 4 for window in windows)
+
+
+def windows_of(num_frames, **settings):
+    config = FeatureConfig("Mixed_5c", "head", 4, 4, **settings)
+    return [
+        (w.frames.tolist(), w.num_valid) for w in sliding_windows(np.arange(num_frames), config)
+    ]
+
+
+def test_sliding_windows_fill_the_tail():
+    assert windows_of(6) == [([0, 1, 2, 3], 4)]
+    assert windows_of(6, tail="repeat") == [([0, 1, 2, 3], 4), ([4, 5, 5, 5], 4)]
+    assert windows_of(6, tail="pad") == [([0, 1, 2, 3], 4), ([4, 5, 5, 5], 2)]
+    assert windows_of(8, tail="repeat")[1:] == [([4, 5, 6, 7], 4)]
+
+
+def test_sliding_windows_fill_a_short_video():
+    assert windows_of(3) == windows_of(3, short="empty") == []
+    assert windows_of(3, short="loop") == [([0, 1, 2, 0], 4)]
+    assert windows_of(3, short="repeat") == [([0, 1, 2, 2], 4)]
+    assert windows_of(3, short="pad") == [([0, 1, 2, 2], 3)]
+    assert windows_of(4, short="loop", lookahead=1) == [([0, 1, 2, 3], 4)]
+
+
+def test_extended_adds_frames_that_are_missing():
+    assert list(extended(range(3), 8, "loop")) == [0, 1, 2, 0, 1, 2, 0, 1]
+    assert list(extended(range(3), 5, "repeat")) == [0, 1, 2, 2, 2]
+    assert list(extended(range(7), 5, "loop")) == list(range(7))
 
 
 def test_average_steps_of_a_ramp():
