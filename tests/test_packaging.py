@@ -8,7 +8,7 @@ import pytest
 from setuptools import Distribution
 
 # Name of a module: the distribution that brings it, where the two differ.
-DISTRIBUTIONS = {"absl": "absl-py", "cv2": "opencv-contrib-python-headless"}
+DISTRIBUTIONS = {"PIL": "pillow", "absl": "absl-py", "cv2": "opencv-contrib-python-headless"}
 BROUGHT_BY = {"llvmlite": "numba"}
 
 

@@ -58,7 +58,9 @@ def rgb(options):
 
 
 def files_below(folder):
-    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*"))
+    """Paths below a folder, without the hidden records of failures."""
+    found = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*"))
+    return [path for path in found if not path.startswith(".")]
 
 
 @pytest.mark.parametrize("window", [None, 9])
