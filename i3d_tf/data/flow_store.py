@@ -9,14 +9,14 @@ from pathlib import Path
 
 from i3d_tf.flow.compute_files import compute_flow_files
 from i3d_tf.flow.engines import ALGORITHMS, choose_engine
-from i3d_tf.flow.flow_file import StoredFlow, open_flow_file
+from i3d_tf.flow.flow_file import SUFFIX, StoredFlow, open_flow_file, source_name
 from i3d_tf.flow.flow_folder import FlowFolder, check_source, find_flow, open_flow
 from i3d_tf.specs.protocol import Protocol
 from i3d_tf.system.console import print_lines, progress_bar
 from i3d_tf.system.jobs import SOURCE
 from i3d_tf.system.storage import FileState, file_state
 from i3d_tf.video.errors import VideoError
-from i3d_tf.video.find import assign_outputs
+from i3d_tf.video.find import assign_outputs, output_path
 
 CHECK_THREADS = 8  # which wait for the disk, most of the time
 
@@ -64,6 +64,11 @@ class FlowStore:
         """Returns the path of a video's flow, which need not exist; see `find_flow`."""
         return find_flow(video, self._flow_dir, self._data_dir)
 
+    def _possible_path(self, video, keeps_ending):
+        if not keeps_ending:
+            return self.path(video)
+        return output_path(video, self._flow_dir, SUFFIX, self._data_dir, keeps_ending=True)
+
     def compute_missing(self, videos: Iterable[str], processes: int | None = None):
         """Computes missing flow files, prints their number, and shows a progress bar.
 
@@ -78,7 +83,9 @@ class FlowStore:
             ValueError: Two videos would share a flow file, or a flow file is that of another video.
             OSError: A flow file cannot be written.
         """
-        paths = assign_outputs(dict.fromkeys(videos), self.path, "Rename one.")
+        paths = assign_outputs(
+            dict.fromkeys(videos), self._possible_path, "Rename one.", source_name
+        )
         missing = [video for video, path in paths.items() if not os.path.exists(path)]
         self._check_sources({v: path for v, path in paths.items() if os.path.isfile(path)})
         if not missing:

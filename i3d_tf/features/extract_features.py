@@ -14,6 +14,7 @@ from i3d_tf.features.feature_file import (
     feature_paths,
     is_feature_file,
     read_features,
+    source_name,
 )
 from i3d_tf.features.file_layout import FileLayout, check_set, set_fault, write_feature_set
 from i3d_tf.features.options import FeatureOptions
@@ -122,7 +123,7 @@ def extract_feature_files(
     check_choice("file_format", file_format, FORMATS)
     check_processes(processes)
     layout = layout or FileLayout(file_format, streams_of(options.stream), options.frames.crops)
-    targets = find_targets(videos, output_dir, layout.names, list_file=list_file, shard=shard)
+    targets = _find(videos, output_dir, layout, list_file, shard)
     if "flow" not in streams_of(options.stream):
         flow_dir = None
     tasks = [
@@ -179,9 +180,14 @@ def feature_status(
     Raises:
         ValueError: An argument is invalid, or there are no videos.
     """
-    names = (layout or FileLayout()).names
-    targets = find_targets(videos, output_dir, names, list_file=list_file, shard=shard)
+    targets = _find(videos, output_dir, layout or FileLayout(), list_file, shard)
     return job_status(output_dir, ((each.video, _all_paths(each.paths)) for each in targets))
+
+
+def _find(videos, output_dir, layout, list_file, shard):
+    return find_targets(
+        videos, output_dir, layout.names, list_file=list_file, shard=shard, source_of=source_name
+    )
 
 
 def _all_paths(paths):

@@ -208,6 +208,19 @@ def read_metadata(path: os.PathLike | str) -> dict[str, Any]:
     return _from_json(read_text(Path(path), MAX_BYTES))
 
 
+def source_name(path: os.PathLike | str) -> str | None:
+    """Returns the name of the video that a feature file was made of; None where it is not known."""
+    path = Path(path)
+    try:
+        if feature_format(path) == "npy":
+            metadata = read_metadata(path.with_name(path.name + METADATA_SUFFIX))
+        else:
+            metadata = read_features(path).metadata
+        return str(metadata["source"]["name"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
 def is_feature_file(path: os.PathLike | str) -> bool:
     """Returns whether a file says of itself that it is a feature file, be it whole or damaged."""
     path = Path(path)

@@ -1,14 +1,12 @@
 """Flow files of many videos: in parallel, resumed where an earlier run stopped, past bad videos."""
 
 import os
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 from i3d_tf.flow.engines import ALGORITHMS, FlowParameters, choose_engine, engine_parameters
-from i3d_tf.flow.flow_file import SUFFIX, is_flow_file, open_flow_file
+from i3d_tf.flow.flow_file import SUFFIX, is_flow_file, open_flow_file, source_name
 from i3d_tf.flow.metadata import DECISIVE_FIELDS, flow_metadata, metadata_difference
 from i3d_tf.flow.stream import use_one_opencv_thread, write_video_flow
 from i3d_tf.flow.tvl1 import MIN_SIDE
@@ -25,7 +23,6 @@ from i3d_tf.system.jobs import (
     source_difference,
 )
 from i3d_tf.system.shards import Shard
-from i3d_tf.system.storage import find_path
 from i3d_tf.system.worker_pool import check_processes
 from i3d_tf.video.errors import VideoError
 from i3d_tf.video.find import find_targets
@@ -121,8 +118,7 @@ def compute_flow_files(
 
     Raises:
         ValueError: An argument is invalid, there are no videos, two would share a flow file, or a
-            flow file exists that was made with other settings, or of a video beside the one that
-            would replace it.
+            flow file exists that was made with other settings.
         OSError: A folder or a flow file cannot be written.
     """
     as_fraction("frame_rate", frame_rate, positive=True)
@@ -135,8 +131,7 @@ def compute_flow_files(
     targets = _find(videos, flow_dir, data_dir, list_file, shard)
     tasks = [Task(target.video, target.path, settings) for target in targets]
     remedy = "Give another `flow_dir`, or `overwrite` to replace such files."
-    outdated = partial(_outdated, overwrite)
-    missing = missing_outputs(tasks, _mismatch, overwrite, remedy, is_flow_file, outdated)
+    missing = missing_outputs(tasks, _mismatch, overwrite, remedy, is_flow_file, _outdated)
     if processes > 1 and len(missing) > 1:
         run = run_each(_compute_on_one_core, processes, DIED)
     else:
@@ -171,7 +166,14 @@ def flow_status(
 
 def _find(videos, flow_dir, data_dir, list_file, shard):
     return find_targets(
-        videos, flow_dir, SUFFIX, data_dir, flat=True, list_file=list_file, shard=shard
+        videos,
+        flow_dir,
+        SUFFIX,
+        data_dir,
+        flat=True,
+        list_file=list_file,
+        shard=shard,
+        source_of=source_name,
     )
 
 
@@ -184,11 +186,10 @@ def _mismatch(task):
     return metadata_difference(found, flow_metadata(task.source, **vars(task.details)))
 
 
-def _outdated(overwrite, task):
+def _outdated(task):
     """Returns why a flow file is another video's, where its settings are those of the task.
 
-    Raises:
-        ValueError: That video lies beside the task's, and must not lose its flow file.
+    That video is gone: were it there, the task's would have a flow file of another name.
     """
     try:
         found = open_flow_file(task.target).metadata
@@ -201,18 +202,7 @@ def _outdated(overwrite, task):
     difference = source_difference(found[SOURCE], wanted[SOURCE])
     if difference is None:
         return None
-    name = found[SOURCE]["name"]
-    other = os.path.join(os.path.dirname(task.source), os.path.basename(name))
-    if find_path(other) and not _is_same(other, task.source) and not overwrite:
-        raise ValueError(
-            f"{task.target}: it is the flow of {name}, and {task.source} beside it would get the "
-            "same file. They differ only in their endings: rename one."
-        )
     return f"it is the flow of another video than {task.source} ({difference})"
-
-
-def _is_same(path, other):
-    return unicodedata.normalize("NFC", path) == unicodedata.normalize("NFC", other)
 
 
 def _compute(task, staging):

@@ -29,6 +29,7 @@ from i3d_tf.flow.quantize import dequantize, quantize
 from i3d_tf.specs.streams import FLOW_BOUND
 from i3d_tf.system.errors import short_reason
 from i3d_tf.system.files import atomic_write, open_regular
+from i3d_tf.system.jobs import SOURCE
 from i3d_tf.video.errors import VideoError, reason_of
 from i3d_tf.video.find import output_path
 from i3d_tf.video.limits import MAX_BYTES, MAX_FRAMES, MAX_PIXELS
@@ -65,6 +66,14 @@ def flow_path(
         ValueError: The video is not below `data_dir`.
     """
     return output_path(video, flow_dir, SUFFIX, data_dir)
+
+
+def source_name(path: str | os.PathLike) -> str | None:
+    """Returns the name of the video that a flow file was made of; None where it is not known."""
+    try:
+        return os.path.basename(open_flow_file(path).metadata[SOURCE]["name"])
+    except (VideoError, KeyError, TypeError):
+        return None
 
 
 def write_flow_file(

@@ -14,7 +14,7 @@ import numpy as np
 from i3d_tf.flow.flow_file import SUFFIX, StoredFlow, flow_path, open_flow_file
 from i3d_tf.system.jobs import SOURCE, source_difference
 from i3d_tf.video.errors import VideoError, reason_of
-from i3d_tf.video.find import as_stored
+from i3d_tf.video.find import as_stored, output_path
 from i3d_tf.video.frame_folder import folder_rate, read_picture, video_metadata
 from i3d_tf.video.limits import MAX_FRAMES
 
@@ -84,6 +84,9 @@ def find_flow(
 ) -> Path:
     """Returns where the flow of a video is: its flow file, else a folder of that name.
 
+    A flow file whose name has the video's ending comes first: of videos that differ only in their
+    endings, one has such a name.
+
     Args:
         video: Path of the video.
         flow_dir: Folder of flow files and folders.
@@ -95,8 +98,11 @@ def find_flow(
     Raises:
         ValueError: The video is not below `data_dir`.
     """
-    path = flow_path(video, flow_dir, data_dir)
-    path = Path(as_stored(str(path)))
+    with_ending = output_path(video, flow_dir, SUFFIX, data_dir, keeps_ending=True)
+    with_ending = Path(as_stored(str(with_ending)))
+    if with_ending.exists():
+        return with_ending
+    path = Path(as_stored(str(flow_path(video, flow_dir, data_dir))))
     folder = path.with_name(path.name.removesuffix(SUFFIX))
     return folder if not path.exists() and is_flow_folder(folder) else path
 

@@ -1,5 +1,6 @@
 """Pictures of predictions: copies of videos with their top classes drawn, flow, class timelines."""
 
+import html
 import json
 import os
 import re
@@ -52,10 +53,12 @@ def annotated_paths(videos: Sequence[str], output_video: str | os.PathLike) -> d
     if not is_folder and len(videos) > 1:
         raise ValueError(f"{target}: one file for {len(videos)} videos. Name a folder.")
 
-    def path_of(video):
-        return output_path(video, target, "_predicted.mp4") if is_folder else target
+    def path_of(video, keeps_ending):
+        if not is_folder:
+            return target
+        return output_path(video, target, "_predicted.mp4", keeps_ending=keeps_ending)
 
-    return _output_files(videos, path_of, is_annotated)
+    return _output_files(videos, path_of, is_annotated, _copied_video)
 
 
 def timeline_paths(videos: Sequence[str], timeline_dir: str | os.PathLike) -> dict[str, Path]:
@@ -70,14 +73,14 @@ def timeline_paths(videos: Sequence[str], timeline_dir: str | os.PathLike) -> di
         FileExistsError: A timeline would replace a file of another kind.
     """
 
-    def path_of(video):
-        return output_path(video, timeline_dir, "_timeline.svg")
+    def path_of(video, keeps_ending):
+        return output_path(video, timeline_dir, "_timeline.svg", keeps_ending=keeps_ending)
 
-    return _output_files(videos, path_of, _is_timeline)
+    return _output_files(videos, path_of, _is_timeline, _timeline_video)
 
 
-def _output_files(videos, path_of, is_own):
-    paths = assign_outputs(videos, path_of, "Rename one, or run them one at a time.")
+def _output_files(videos, path_of, is_own, source_of):
+    paths = assign_outputs(videos, path_of, "Rename one, or run them one at a time.", source_of)
     for video, path in paths.items():
         check_target(path, is_own, [video])
     for folder in {path.parent for path in paths.values()}:
@@ -100,10 +103,22 @@ def _copy_metadata(path):
     return metadata if is_own else None
 
 
+def _copied_video(path):
+    """Returns the name of the video that an annotated copy was made of, or None."""
+    source = (_copy_metadata(path) or {}).get("source")
+    return source.get("name") if isinstance(source, dict) else None
+
+
 def _is_timeline(path):
+    return _timeline_video(path) is not None
+
+
+def _timeline_video(path):
+    """Returns the name of the video that a timeline was made of; None of another file."""
     with open_regular(path) as file:
         start = file.read(MAX_TITLE)
-    return re.match(rb"<svg.*<title>[^<]*: from [0-9.]+ s ", start, re.DOTALL) is not None
+    match = re.match(rb"<svg.*<title>([^<]*): from [0-9.]+ s ", start, re.DOTALL)
+    return match and html.unescape(match[1].decode("utf-8", "replace"))
 
 
 def write_annotated(prediction: VideoPrediction, path: Path) -> None:

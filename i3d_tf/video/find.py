@@ -1,9 +1,11 @@
 """Videos named by files, folders, patterns and lists, and the files that are made of them."""
 
+import contextlib
 import glob
 import os
 import posixpath
 import sys
+import unicodedata
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -249,6 +251,7 @@ def find_targets(
     flat: bool = False,
     list_file: str | os.PathLike | None = None,
     shard: Shard | None = None,
+    source_of: Callable[[Path], str | None] | None = None,
 ) -> list[VideoTarget]:
     """Finds videos, and a place for the file that is made of each.
 
@@ -267,6 +270,7 @@ def find_targets(
         list_file: One more list, whatever the ending of its name; or None.
         shard: The part of the videos that is returned; None means all. The places of their files
             are those that they have among all videos.
+        source_of: See `assign_outputs`.
 
     Returns:
         Targets in the order given, no video twice.
@@ -285,20 +289,21 @@ def find_targets(
         remedy = "Give the folder that they have in common as `data_dir`, or rename one."
         roots = dict.fromkeys(roots, None if data_dir is None else os.fspath(data_dir))
     names_of = names if callable(names) else lambda stem: [stem + names]
-    files: dict[str, list[Path]] = {}
 
-    def path_of(video):
-        stem = output_path(video, "", "", roots[video])
-        files[video] = [Path(output_dir, name) for name in names_of(str(stem))]
-        return files[video][0]
+    def files_of(video, keeps_ending):
+        stem = output_path(video, "", "", roots[video], keeps_ending)
+        return [Path(output_dir, name) for name in names_of(str(stem))]
 
-    paths = assign_outputs(roots, path_of, remedy)
+    paths = assign_outputs(
+        roots, lambda video, keeps_ending: files_of(video, keeps_ending)[0], remedy, source_of
+    )
     targets = []
     for video, path in paths.items():
         if not _is_in_shard(video, roots[video], shard):
             continue
         stored = Path(as_stored(str(path)))
-        targets.append(VideoTarget(video, stored, roots[video], (stored, *files[video][1:])))
+        others = files_of(video, path != files_of(video, False)[0])[1:]
+        targets.append(VideoTarget(video, stored, roots[video], (stored, *others)))
     return targets
 
 
@@ -307,6 +312,7 @@ def output_path(
     output_dir: str | os.PathLike,
     suffix: str,
     data_dir: str | os.PathLike | None = None,
+    keeps_ending: bool = False,
 ) -> Path:
     """Returns the path of the file that is made of a video.
 
@@ -316,6 +322,7 @@ def output_path(
         suffix: End of their names, in place of the video's.
         data_dir: A folder whose structure below it is kept below `output_dir`; None puts all files
             into `output_dir` itself.
+        keeps_ending: Whether the video's ending stays, before `suffix`.
 
     Raises:
         ValueError: The video is not below `data_dir`.
@@ -323,31 +330,95 @@ def output_path(
     name = os.path.basename(video) if data_dir is None else os.path.relpath(video, data_dir)
     if os.path.isabs(name) or os.pardir in Path(name).parts:
         raise ValueError(f"`video` must be below `data_dir`, {data_dir}; received {video}.")
-    stem = name if os.path.isdir(video) else os.path.splitext(name)[0]
+    stem = name if keeps_ending or os.path.isdir(video) else os.path.splitext(name)[0]
     return Path(output_dir, stem + suffix)
 
 
 def assign_outputs(
-    videos: Iterable[str], path_of: Callable[[str], Path], remedy: str
+    videos: Iterable[str],
+    path_of: Callable[[str, bool], Path],
+    remedy: str,
+    source_of: Callable[[Path], str | None] | None = None,
 ) -> dict[str, Path]:
     """Returns the output of each video; two videos never share one.
 
+    Of videos in one folder that differ only in their endings, one gets the output without an
+    ending: the one that the output was made of, where it is there; else the first by name. The
+    others keep their endings. So a job that goes on, or has other shards, finds the same outputs.
+
     Args:
         videos: Paths of the videos.
-        path_of: Function of a video to the path of its output.
+        path_of: Function of a video, and of whether its ending stays, to the path of its output.
         remedy: A sentence that says what to do where two would share one.
+        source_of: Function of the path of an output that is there to the name of the file that it
+            was made of, or None; None where outputs do not say.
 
     Raises:
         ValueError: Two would share one.
     """
-    owners: dict[Path, str] = {}
+    groups: dict[Path, list[str]] = {}
+    videos = list(videos)
     for video in videos:
-        owner = owners.setdefault(path_of(video), video)
-        if owner != video:
-            if os.path.dirname(owner) == os.path.dirname(video):
-                remedy = "They differ only in their endings: rename one."
-            raise ValueError(f"{owner} and {video} would both become {path_of(video)}. {remedy}")
-    return {video: path for path, video in owners.items()}
+        groups.setdefault(path_of(video, False), []).append(video)
+    siblings, owners = _Siblings(), dict[Path, str]()
+    for path, group in groups.items():
+        _check_one_folder(path, group, remedy)
+        first = _first_of(path, group, siblings, source_of)
+        for video in group:
+            own = path if video == first else path_of(video, True)
+            if (owner := owners.setdefault(own, video)) != video:
+                raise ValueError(f"{owner} and {video} would both become {own}. Rename one.")
+    paths = {video: path for path, video in owners.items()}
+    return {video: paths[video] for video in videos}
+
+
+def _check_one_folder(path, group, remedy):
+    for video in group[1:]:
+        if os.path.dirname(video) != os.path.dirname(group[0]):
+            raise ValueError(f"{group[0]} and {video} would both become {path}. {remedy}")
+
+
+def _first_of(path, group, siblings, source_of):
+    """Returns the video of a group that gets the output without an ending; None for another's."""
+    made_of = None
+    has_others = os.path.lexists(path) and (len(group) > 1 or siblings.of(group[0]))
+    if source_of is not None and has_others:
+        with contextlib.suppress(OSError):  # what is wrong with it is said when it is used
+            made_of = source_of(path)
+    if made_of is not None:
+        for video in group:
+            if _composed(os.path.basename(video)) == _composed(made_of):
+                return video
+        if _composed(made_of) in siblings.of(group[0]):
+            return None
+    return min(group)
+
+
+class _Siblings:
+    """The videos beside others, from which they differ only in their endings."""
+
+    def __init__(self):
+        self._folders = {}
+
+    def of(self, video: str) -> set[str]:
+        """Returns the names of the others, accents composed."""
+        folder, name = os.path.split(video)
+        if "://" in folder:
+            return set()
+        if folder not in self._folders:
+            by_stem: dict[str, set[str]] = {}
+            with contextlib.suppress(OSError):
+                for other in os.listdir(folder or os.curdir):
+                    if is_video_name(other):
+                        stem = _composed(os.path.splitext(other)[0])
+                        by_stem.setdefault(stem, set()).add(_composed(other))
+            self._folders[folder] = by_stem
+        others = self._folders[folder].get(_composed(os.path.splitext(name)[0]), set())
+        return others - {_composed(name)}
+
+
+def _composed(name):
+    return unicodedata.normalize("NFC", name)
 
 
 def _check_not_empty(arguments):

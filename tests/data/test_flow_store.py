@@ -184,16 +184,18 @@ def test_compute_missing_refuses_flow_of_replaced_videos(own_videos, tmp_path):
         store.compute_missing(videos)
 
 
-def test_videos_that_differ_in_their_endings_share_no_flow(own_videos, tmp_path):
+def test_videos_that_differ_in_their_endings_have_flow_of_their_own(own_videos, tmp_path):
     one = own_videos / "right" / "1.mp4"
     other = one.with_suffix(".avi")
     other.write_bytes(one.read_bytes() + b"\0")
     store = FlowStore(tmp_path / "flow", PROTOCOL, own_videos, "dis")
     store.compute_missing([str(one)], processes=1)
-    with pytest.raises(ValueError, match=r"1\.mp4 and .*1\.avi would both become .* rename one\.$"):
-        store.compute_missing([str(one), str(other)], processes=1)
     with pytest.raises(VideoError, match=r"another video than .*1\.avi \(name"):
         store.open(str(other))
+    store.compute_missing([str(one), str(other)], processes=1)
+    for video, name in ((one, "1.flow.zip"), (other, "1.avi.flow.zip")):
+        assert store.path(video).name == name
+        assert store.open(str(video)).metadata["source"]["name"] == video.name
 
 
 def test_rounding_is_that_of_all_files(store, videos, tmp_path):

@@ -5,7 +5,7 @@ import pytest
 import i3d_tf
 from i3d_tf.features import extract_features as extract_module
 from i3d_tf.features import extractor as extractor_module
-from i3d_tf.features.extract_features import extract_feature_files
+from i3d_tf.features.extract_features import extract_feature_files, feature_status
 from i3d_tf.features.options import FeatureOptions, feature_config
 from i3d_tf.flow.compute_files import compute_flow_files
 from i3d_tf.system import jobs
@@ -92,6 +92,21 @@ def test_existing_files_are_kept(videos, output_dir, rgb):
     after = (output_dir / "run/a.npy").stat()
     assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
     assert files_below(output_dir) == ALL
+
+
+def test_videos_that_differ_in_their_endings_have_files_of_their_own(
+    videos, output_dir, rgb, moving_video
+):
+    extract_feature_files([videos], output_dir, rgb)
+    other = videos / "run/a.avi"  # which comes first by name, but later
+    other.write_bytes(moving_video(12).read_bytes())
+    report = extract_feature_files([videos], output_dir, rgb)
+    assert (report.extracted, report.kept, report.failed) == (1, 2, ())
+    for name, source in (("a.npy", "a.mp4"), ("a.avi.npy", "a.avi")):
+        found = i3d_tf.read_features(output_dir / "run" / name).metadata["source"]["name"]
+        assert found == source
+    assert extract_feature_files([other], output_dir / "run", rgb).kept == 1
+    assert feature_status([videos], output_dir).is_done
 
 
 def test_files_made_otherwise_are_replaced_only_when_asked(videos, output_dir, options):

@@ -13,6 +13,7 @@ from i3d_tf.flow import compute_files as module
 from i3d_tf.flow.compute import compute_flow
 from i3d_tf.flow.compute_files import DIED, compute_flow_files
 from i3d_tf.flow.flow_file import open_flow_file
+from i3d_tf.flow.flow_folder import find_flow
 from i3d_tf.flow.quantize import quantize
 from i3d_tf.system.files import staging_dir
 from i3d_tf.system.job_status import FAILURES
@@ -145,18 +146,29 @@ def test_job_makes_flow_of_replaced_video_anew(data_dir, flow_dir, moving, capsy
         capsys.readouterr()
 
 
-def test_job_does_not_replace_flow_of_a_video_beside_it(data_dir, flow_dir, moving):
+def test_videos_that_differ_in_their_endings_have_flow_files_of_their_own(
+    data_dir, flow_dir, moving
+):
     one, other = data_dir / "run/a.mp4", data_dir / "run/a.avi"
     compute_flow_files([one], flow_dir, data_dir, **QUICKLY)
     other.write_bytes(moving + b"\0" * 8)
     before = (flow_dir / "run/a.flow.zip").read_bytes()
-    with pytest.raises(ValueError, match=r"of a\.mp4, and .*a\.avi beside it would get the same"):
-        compute_flow_files([other], flow_dir, data_dir, **QUICKLY)
-    with pytest.raises(ValueError, match=r"become .* They differ only in their endings: rename"):
-        compute_flow_files([], flow_dir, data_dir, **QUICKLY)
-    assert (flow_dir / "run/a.flow.zip").read_bytes() == before
-    one.unlink()  # a.avi has taken its place
     assert compute_flow_files([other], flow_dir, data_dir, **QUICKLY).computed == 1
+    report = compute_flow_files([], flow_dir, data_dir, **QUICKLY)
+    assert (report.computed, report.kept) == (2, 2)
+    assert (flow_dir / "run/a.flow.zip").read_bytes() == before
+    for video, name in ((one, "a.flow.zip"), (other, "a.avi.flow.zip")):
+        assert find_flow(video, flow_dir, data_dir) == flow_dir / "run" / name
+        assert open_flow_file(flow_dir / "run" / name).metadata["source"]["name"] == video.name
+
+
+def test_flow_of_a_video_that_is_gone_is_replaced(data_dir, flow_dir, moving):
+    one, other = data_dir / "run/a.mp4", data_dir / "run/a.avi"
+    compute_flow_files([one], flow_dir, data_dir, **QUICKLY)
+    other.write_bytes(moving + b"\0" * 8)
+    one.unlink()
+    assert compute_flow_files([other], flow_dir, data_dir, **QUICKLY).computed == 1
+    assert files_below(flow_dir) == ["run", "run/a.flow.zip"]
 
 
 def test_job_keeps_flow_of_video_whose_accents_are_stored_otherwise(data_dir, flow_dir):

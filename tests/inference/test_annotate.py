@@ -147,6 +147,25 @@ def test_annotated_paths_never_replace_a_file(tmp_path, output_video, videos, me
         annotated_paths(videos, tmp_path / output_video)
 
 
+def test_videos_that_differ_in_their_endings_have_files_of_their_own(video, tmp_path):
+    one, other = tmp_path / "a&.avi", tmp_path / "a&.mp4"
+    for path in (one, other):
+        path.write_bytes(video.read_bytes())
+    both = [str(one), str(other)]
+    assert [path.name for path in timeline_paths(both, tmp_path).values()] == [
+        "a&_timeline.svg",
+        "a&.mp4_timeline.svg",
+    ]
+    assert annotated_paths(both, tmp_path)[both[1]].name == "a&.mp4_predicted.mp4"
+    windows = [WindowPrediction(0, 1, [RUN])]
+    prediction = VideoPrediction(both[1], "rgb", 40, 1.5, [RUN], timeline=windows)
+    write_timeline(prediction, tmp_path / "a&_timeline.svg")
+    write_annotated(prediction, tmp_path / "a&_predicted.mp4")
+    for paths in (timeline_paths(both, tmp_path), annotated_paths(both, tmp_path)):
+        assert paths[both[1]].name.startswith("a&_")
+        assert paths[both[0]].name.startswith("a&.avi_")
+
+
 def test_annotated_paths_accept_copies_of_an_earlier_run_only(video, tmp_path):
     copy = tmp_path / "moving_predicted.mp4"
     write_annotated(VideoPrediction(str(video), "rgb", 10, 0.4, [RUN]), copy)

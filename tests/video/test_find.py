@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from i3d_tf.system.shards import Shard
 from i3d_tf.video.find import (
     VIDEO_SUFFIXES,
     OtherFiles,
@@ -306,6 +307,45 @@ def test_find_targets_refuses_shared_file(videos):
     assert places("missing.mp4") == {"missing.mp4": Path("out/missing.npy").as_posix()}
 
 
+def test_find_targets_keeps_the_ending_of_the_second_of_one_stem(videos):
+    (videos / "run" / "a.avi").touch()
+    (videos / "run" / "a.webm").touch()
+    found = places("videos")
+    assert found["videos/run/a.avi"] == "out/run/a.npy"
+    assert found["videos/run/a.mp4"] == "out/run/a.mp4.npy"
+    assert found["videos/run/a.webm"] == "out/run/a.webm.npy"
+    # Whatever their order.
+    assert places("videos/run/a.mp4", "videos/run/a.avi")["videos/run/a.mp4"] == "out/a.mp4.npy"
+    (videos / "run" / "a.mp4.avi").touch()
+    with pytest.raises(ValueError, match=r"would both become out/run/a\.mp4\.npy\. Rename one"):
+        places("videos")
+
+
+def test_find_targets_leaves_an_output_to_the_video_that_it_was_made_of(videos):
+    (videos / "run" / "a.avi").touch()
+    (videos.parent / "out" / "run").mkdir(parents=True)
+    made = videos.parent / "out" / "run" / "a.npy"
+    made.write_text("a.mp4")
+
+    def found(*arguments):
+        targets = find_targets(arguments, "out", ".npy", source_of=Path.read_text)
+        return {target.video: target.path.as_posix() for target in targets}
+
+    assert found("videos")["videos/run/a.mp4"] == "out/run/a.npy"
+    assert found("videos")["videos/run/a.avi"] == "out/run/a.avi.npy"
+    made.rename(videos.parent / "out" / "a.npy")  # where videos that are named by themselves go
+    assert found("videos/run/a.avi") == {"videos/run/a.avi": "out/a.avi.npy"}
+    (videos / "run" / "a.mp4").unlink()  # a.avi has taken its place
+    assert found("videos/run/a.avi") == {"videos/run/a.avi": "out/a.npy"}
+
+
+def test_find_targets_gives_the_same_places_to_all_shards(videos):
+    (videos / "run" / "a.avi").touch()
+    whole = {(t.video, t.path) for t in find_targets(["videos"], "out", ".npy")}
+    parts = [find_targets(["videos"], "out", ".npy", shard=Shard(k, 3)) for k in range(3)]
+    assert whole == {(t.video, t.path) for part in parts for t in part}
+
+
 def test_find_targets_with_data_dir_keeps_its_structure(videos):
     (videos / "list.txt").write_text("walk/größe.MP4\n", "utf-8")
     found = find_targets(["videos/run/a.mp4", "videos/list.txt"], "out", ".npy", videos, flat=True)
@@ -336,12 +376,15 @@ def test_output_path_replaces_ending():
 
 
 def test_assign_outputs_names_videos_that_share_one():
-    assert assign_outputs(["a/x", "b/y"], os.path.basename, "Rename one.") == {
+    def path_of(video, keeps_ending):
+        return os.path.basename(video)
+
+    assert assign_outputs(["a/x", "b/y"], path_of, "Rename one.") == {
         "a/x": "x",
         "b/y": "y",
     }
     with pytest.raises(ValueError, match=r"^a/x and b/x would both become x\. Rename one\.$"):
-        assign_outputs(["a/x", "b/x"], os.path.basename, "Rename one.")
+        assign_outputs(["a/x", "b/x"], path_of, "Rename one.")
 
 
 def test_folders_that_cannot_be_read_are_inputs(videos, close_folder):
