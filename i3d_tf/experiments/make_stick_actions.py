@@ -101,7 +101,7 @@ def make_stick_actions(
         for clip in clips[split]
         for path in [_clip_path(*clip)]
     ]
-    missing = [task for task in tasks if not task.target.exists()]
+    missing = [task for task in tasks if not Path(task.target).exists()]
     render = partial(_render_all, recipe["seed"], recipe["size"], processes)
     run_job(missing, render, data_dir, "rendering clips")
     for split, rows in clips.items():

@@ -28,11 +28,13 @@ from i3d_tf.system.job_status import JobStatus, job_status
 from i3d_tf.system.jobs import (
     Task,
     first_difference,
+    has_remote,
     missing_outputs,
     reason_of_failure,
     run_each,
     run_job,
 )
+from i3d_tf.system.remote import as_path, is_remote, path_of
 from i3d_tf.system.shards import Shard
 from i3d_tf.system.worker_pool import check_processes, processor_count
 from i3d_tf.video.find import VideoTarget, find_targets
@@ -65,13 +67,13 @@ class FeatureReport:
     """Counts of a finished job.
 
     Attributes:
-        output_dir: Folder of the feature files.
+        output_dir: Folder of the feature files, or its address.
         extracted: Files that were written.
         kept: Files that were there already.
         failed: (video, reason) of each without features.
     """
 
-    output_dir: Path
+    output_dir: Path | str
     extracted: int
     kept: int
     failed: tuple[tuple[str, str], ...]
@@ -103,7 +105,7 @@ def extract_feature_files(
 
     Args:
         videos: Files, folders, patterns or lists, see `find_targets`.
-        output_dir: Folder of the feature files; it is made if it does not exist.
+        output_dir: Folder of the feature files, or an address; it is made if it does not exist.
         options: FeatureOptions.
         file_format: "npy", "npz" or "h5".
         flow_dir: Folder of flow files of `compute_flow_files`, or of folders of pictures of flow,
@@ -138,26 +140,31 @@ def extract_feature_files(
 
     extractor = FeatureExtractor(options)
     missing = missing_outputs(
-        tasks, partial(_mismatch, extractor), overwrite, is_own=is_feature_file
+        tasks,
+        partial(_mismatch, extractor),
+        overwrite,
+        is_own=is_feature_file,
+        outputs=_outputs,
+        output_dir=output_dir,
     )
     for task in missing:
-        check_sidecar(task.target)
-        check_set(task.details.paths)
+        if not is_remote(task.target):
+            check_sidecar(task.target)
+            check_set(task.details.paths)
     processes = min(processes, len(missing))
     if processes > 1:
         threads = max(1, processor_count() // processes)
         run = run_each(partial(extract_in_worker, options, threads), processes, DIED)
+    elif has_remote(missing):  # one is copied here at a time
+        run = run_each(partial(_extract_one, extractor))
     else:
         run = partial(_extract, extractor)
-    failed = run_job(
-        missing,
-        run,
-        output_dir,
-        "extracting features",
-        lambda task: _all_paths(task.details.paths),
-    )
+    failed = run_job(missing, run, output_dir, "extracting features", _outputs)
     return FeatureReport(
-        Path(output_dir), len(missing) - len(failed), len(tasks) - len(missing), failed
+        as_path(os.fspath(output_dir)),
+        len(missing) - len(failed),
+        len(tasks) - len(missing),
+        failed,
     )
 
 
@@ -195,6 +202,19 @@ def _all_paths(paths):
     return [*feature_paths(paths[0]), *paths[1:]]
 
 
+def _outputs(task):
+    return _all_paths(task.details.paths)
+
+
+def _paths(task):
+    """Returns the files of a task; where it has a copy of an address, those beside the copy."""
+    paths = task.details.paths
+    if not is_remote(paths[0]):
+        return paths
+    place = str(task.target).removesuffix(path_of(paths[0]))
+    return tuple(Path(place + path_of(path)) for path in paths)
+
+
 def _flow_file(target: VideoTarget, flow_dir):
     return None if flow_dir is None else str(find_flow(target.video, flow_dir, target.root))
 
@@ -211,7 +231,7 @@ def _mismatch(extractor: "FeatureExtractor", task: Task) -> str | None:
     if is_two_steps and (found.get("pool"), wanted["pool"]) == ("space_time", "head"):
         found["pool"] = "head"  # of files of earlier versions, by another name
     difference = first_difference(found, wanted, names=[*wanted, *OPTIONAL_SETTINGS])
-    return difference or set_fault(files.paths)
+    return difference or set_fault(_paths(task))
 
 
 def _extract(
@@ -228,6 +248,11 @@ def _extract(
                 yield task, reason_of_failure(task, result)
 
 
+def _extract_one(extractor: "FeatureExtractor", task: Task, staging: Path) -> None:
+    """Writes the feature file of one video in this process; see `run_each`."""
+    _write(task, extractor.extract(task.source, task.details.flow_file), staging)
+
+
 def extract_in_worker(options: FeatureOptions, threads: int, task: Task, staging: Path):
     """Writes the feature file of one video in one of several processes; see `run_each`."""
     features = _worker_extractor(options, threads).extract(task.source, task.details.flow_file)
@@ -237,7 +262,7 @@ def extract_in_worker(options: FeatureOptions, threads: int, task: Task, staging
 def _write(task, features, staging):
     files = task.details
     features = replace(features, metadata=features.metadata | files.layout.metadata())
-    write_feature_set(files.paths, features, files.layout, staging)
+    write_feature_set(_paths(task), features, files.layout, staging)
 
 
 @lru_cache(maxsize=1)

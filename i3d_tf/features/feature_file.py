@@ -30,6 +30,7 @@ from i3d_tf.system.errors import short_reason
 from i3d_tf.system.expansion import check_archive
 from i3d_tf.system.files import atomic_write, check_regular, check_target, open_regular
 from i3d_tf.system.records import read_text
+from i3d_tf.system.remote import as_path
 
 FORMAT = "i3d_tf features"
 VERSION = 1
@@ -88,11 +89,10 @@ def feature_format(path: os.PathLike | str) -> str:
     return ending
 
 
-def feature_paths(path: os.PathLike | str) -> list[Path]:
+def feature_paths(path: os.PathLike | str) -> list[Path | str]:
     """Returns the paths of the files that `write_features` writes: two for .npy, else one."""
-    path = Path(path)
-    side = [path.with_name(path.name + METADATA_SUFFIX)] if feature_format(path) == "npy" else []
-    return [path, *side]
+    side = [as_path(f"{path}{METADATA_SUFFIX}")] if feature_format(path) == "npy" else []
+    return [as_path(str(path)), *side]
 
 
 def write_features(

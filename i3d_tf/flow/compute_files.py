@@ -22,6 +22,7 @@ from i3d_tf.system.jobs import (
     run_job,
     source_difference,
 )
+from i3d_tf.system.remote import as_path
 from i3d_tf.system.shards import Shard
 from i3d_tf.system.worker_pool import check_processes
 from i3d_tf.video.errors import VideoError
@@ -57,14 +58,14 @@ class FlowReport:
     """Result of a job.
 
     Attributes:
-        flow_dir: Where the flow files are.
+        flow_dir: Where the flow files are; a path or an address.
         settings: How their flow was computed.
         computed: Flow files made now.
         kept: Flow files that were there already.
         failed: (video, reason) of each that could not be read.
     """
 
-    flow_dir: Path
+    flow_dir: Path | str
     settings: FlowSettings
     computed: int
     kept: int
@@ -102,7 +103,7 @@ def compute_flow_files(
     Args:
         videos: Files, folders, patterns, or lists (.txt, a video a line, relative to `data_dir` or
             to the list); none means all below `data_dir`.
-        flow_dir: Where the flow files go; it is made where it does not exist.
+        flow_dir: Where the flow files go, or an address; it is made where it does not exist.
         data_dir: A folder whose structure is kept in `flow_dir`; None puts all flow files into
             `flow_dir` itself.
         engine: See `compute_flow`.
@@ -131,14 +132,17 @@ def compute_flow_files(
     targets = _find(videos, flow_dir, data_dir, list_file, shard)
     tasks = [Task(target.video, target.path, settings) for target in targets]
     remedy = "Give another `flow_dir`, or `overwrite` to replace such files."
-    missing = missing_outputs(tasks, _mismatch, overwrite, remedy, is_flow_file, _outdated)
+    missing = missing_outputs(
+        tasks, _mismatch, overwrite, remedy, is_flow_file, _outdated, output_dir=flow_dir
+    )
     if processes > 1 and len(missing) > 1:
         run = run_each(_compute_on_one_core, processes, DIED)
     else:
         run = run_each(_compute)
     failed = run_job(missing, run, flow_dir, "computing flow")
     computed = len(missing) - len(failed)
-    return FlowReport(Path(flow_dir), settings, computed, len(tasks) - len(missing), failed)
+    place = as_path(os.fspath(flow_dir))
+    return FlowReport(place, settings, computed, len(tasks) - len(missing), failed)
 
 
 def flow_status(

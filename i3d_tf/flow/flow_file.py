@@ -65,7 +65,7 @@ def flow_path(
     Raises:
         ValueError: The video is not below `data_dir`.
     """
-    return output_path(video, flow_dir, SUFFIX, data_dir)
+    return Path(output_path(video, flow_dir, SUFFIX, data_dir))
 
 
 def source_name(path: str | os.PathLike) -> str | None:

@@ -13,15 +13,25 @@ import hashlib
 import json
 import os
 import unicodedata
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from i3d_tf.system.console import printable
 from i3d_tf.system.files import atomic_write
-from i3d_tf.system.records import get_value, read_json_object
+from i3d_tf.system.records import get_value, of_kind, read_json_object
+from i3d_tf.system.remote import (
+    RemoteFileError,
+    files_below,
+    is_remote,
+    read_bytes,
+    remove,
+    write_bytes,
+)
+from i3d_tf.system.storage import file_names, join, relative
 
 FAILURES = ".failed"
+MAX_RECORD = 2**20  # bytes
 ATTEMPTS = 10  # another process may remove the folder, which is empty until a file is in it
 
 
@@ -33,13 +43,16 @@ class Failures:
     """
 
     def __init__(self, output_dir: os.PathLike | str):
-        self._output_dir, self._folder = output_dir, Path(output_dir, FAILURES)
+        self._output_dir = os.fspath(output_dir)
+        self._folder = join(self._output_dir, FAILURES)
         try:
-            self._names = set(os.listdir(self._folder))
-        except OSError:  # nothing has failed
+            self._names = set(file_names(self._folder) or ())
+        except OSError:  # none that can be read
             self._names = set()
 
-    def add(self, target: os.PathLike | str, source: str, reason: str, staging: Path) -> None:
+    def add(
+        self, target: os.PathLike | str, source: str, reason: str, staging: os.PathLike | str
+    ) -> None:
         """Writes down a failure.
 
         Args:
@@ -51,46 +64,64 @@ class Failures:
         Raises:
             OSError: It cannot be written.
         """
-        record = {"output": self._place(target), "source": source, "reason": reason}
-        path = self._folder / self._name(target)
-        for attempt in range(ATTEMPTS):
-            self._folder.mkdir(parents=True, exist_ok=True)
-            try:
-                with atomic_write(path, folder=staging) as unfinished:
-                    unfinished.write_text(json.dumps(record) + "\n", "ascii")
-            except FileNotFoundError:
-                if attempt + 1 == ATTEMPTS:
-                    raise
-            else:
-                break
-        self._names.add(path.name)
+        place = relative(target, self._output_dir)
+        text = json.dumps({"output": place, "source": source, "reason": reason}) + "\n"
+        path = self._path(name := self._name(target))
+        if is_remote(path):
+            with contextlib.suppress(RemoteFileError):  # then it counts as missing
+                write_bytes(path, text.encode())
+        else:
+            _write(Path(path), text, staging)
+        self._names.add(name)
 
     def discard(self, target: os.PathLike | str) -> None:
         """Removes the failure of an output that is made now."""
-        if (name := self._name(target)) in self._names:
-            self._names.discard(name)
-            with contextlib.suppress(OSError):  # gone already
-                (self._folder / name).unlink()
-            with contextlib.suppress(OSError):  # not empty
-                self._folder.rmdir()
+        if (name := self._name(target)) not in self._names:
+            return
+        self._names.discard(name)
+        if is_remote(self._folder):
+            remove(self._path(name))
+            return
+        with contextlib.suppress(OSError):  # gone already
+            os.unlink(self._path(name))
+        with contextlib.suppress(OSError):  # not empty
+            os.rmdir(self._folder)
 
     def reason(self, target: os.PathLike | str) -> str | None:
         """Returns why an output failed; None where nothing is known of it."""
         if (name := self._name(target)) not in self._names:
             return None
+        path = self._path(name)
         try:
-            return get_value(read_json_object(self._folder / name), "reason", str)
+            if is_remote(path):
+                values = of_kind(json.loads(read_bytes(path, MAX_RECORD)), "the file", dict)
+            else:
+                values = read_json_object(path)
+            return get_value(values, "reason", str)
         except FileNotFoundError:
             return None
         except (OSError, ValueError, RecursionError):
-            return f"it failed, but {self._folder / name} does not say why"
+            return f"it failed, but {path} does not say why"
 
-    def _place(self, target):
-        return os.path.relpath(target, self._output_dir).replace(os.sep, "/")
+    def _path(self, name):
+        return join(self._folder, name)
 
     def _name(self, target):
-        place = unicodedata.normalize("NFC", self._place(target))
+        place = unicodedata.normalize("NFC", relative(target, self._output_dir))
         return hashlib.sha256(place.encode("utf-8", "surrogateescape")).hexdigest()[:32] + ".json"
+
+
+def _write(path, text, staging):
+    for attempt in range(ATTEMPTS):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with atomic_write(path, folder=staging) as unfinished:
+                unfinished.write_text(text, "ascii")
+        except FileNotFoundError:
+            if attempt + 1 == ATTEMPTS:
+                raise
+        else:
+            return
 
 
 @dataclass(frozen=True)
@@ -132,22 +163,38 @@ class JobStatus:
         return json.dumps({**values, "failed": failed})
 
 
+class OutputFiles:
+    """The files of an output folder; one at an address is listed once, and then known.
+
+    Args:
+        output_dir: The folder; it need not exist.
+    """
+
+    def __init__(self, output_dir: os.PathLike | str):
+        self._output_dir, self._names = os.fspath(output_dir), None
+        if is_remote(self._output_dir):
+            self._names = set(files_below(self._output_dir))
+
+    def __contains__(self, path: os.PathLike | str) -> bool:
+        if self._names is None:
+            return os.path.lexists(path)
+        return relative(path, self._output_dir) in self._names
+
+
 def job_status(
     output_dir: os.PathLike | str,
     outputs: Iterable[tuple[str, Sequence[os.PathLike | str]]],
-    exists: Callable[[os.PathLike | str], bool] = os.path.lexists,
 ) -> JobStatus:
     """Returns the state of a job; nothing is read of its inputs and outputs.
 
     Args:
         output_dir: Folder of all outputs.
         outputs: (name of the input, paths of its outputs, the one that names it first) each.
-        exists: Function of a path to whether there is an output.
     """
-    failures = Failures(output_dir)
+    failures, files = Failures(output_dir), OutputFiles(output_dir)
     done, missing, failed = 0, [], []
     for source, paths in outputs:
-        if all(map(exists, paths)):
+        if all(path in files for path in paths):
             done += 1
         elif (reason := failures.reason(paths[0])) is not None:
             failed.append((source, reason))

@@ -9,17 +9,26 @@ import json
 import os
 import sys
 import unicodedata
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from functools import lru_cache, partial
-from itertools import chain
 from pathlib import Path
+from tempfile import TemporaryDirectory, gettempdir
 from typing import Any, NamedTuple
 
 from i3d_tf.system.console import print_lines, progress_bar
 from i3d_tf.system.errors import UserError
 from i3d_tf.system.files import check_target, open_regular, path_problem, staging_dir
-from i3d_tf.system.job_status import Failures
+from i3d_tf.system.job_status import Failures, OutputFiles
+from i3d_tf.system.remote import (
+    SEPARATOR,
+    RemoteFileError,
+    download,
+    is_remote,
+    local_copy,
+    path_of,
+    upload,
+)
 from i3d_tf.system.worker_pool import map_unordered
 
 NO_MEMORY = "there is not enough memory for it"
@@ -31,13 +40,13 @@ class Task(NamedTuple):
     """One input and its output.
 
     Attributes:
-        source: Name of the input, such as the path of a video.
-        target: Path of the output.
+        source: Name of the input, such as the path of a video, or an address.
+        target: Path of the output, or an address.
         details: What else the work needs to know; it can be pickled.
     """
 
     source: str
-    target: Path
+    target: Path | str
     details: Any = None
 
 
@@ -52,6 +61,8 @@ def missing_outputs(
     remedy: str = "Name another output folder, or give --overwrite to replace such files.",
     is_own: Callable[[Path], bool] = os.path.isfile,
     outdated: Callable[[Task], str | None] = lambda task: None,
+    outputs: Callable[[Task], Sequence[Path | str]] = lambda task: (task.target,),
+    output_dir: os.PathLike | str = "",
 ) -> list[Task]:
     """Returns the tasks without an output.
 
@@ -66,32 +77,67 @@ def missing_outputs(
             never replaced.
         outdated: Function of a task with an output to why it is made anew in any case, which is
             printed; or None.
+        outputs: See `run_job`.
+        output_dir: Folder of all outputs. Where it is an address, outputs are there by their names:
+            without `overwrite`, only the first one is fetched and its settings compared.
 
     Raises:
         ValueError: An output was made with other settings, and must not be replaced.
         FileExistsError: An output would replace its input, or a file of another kind.
     """
-    missing = []
+    files, missing, is_compared = OutputFiles(output_dir), [], False
     for task in tasks:
-        if not os.path.lexists(task.target):
-            missing.append(task)
-            continue
-        try:
-            old = outdated(task)
-            wrong = old or mismatch(task)
-        except UserError:
-            missing.append(task)
-            continue
-        if wrong is not None:
-            if not overwrite and old is None:
-                raise ValueError(
-                    f"{task.target}: it exists and was made with other settings: {wrong}. {remedy}"
+        if not is_remote(task.target):
+            is_missing = task.target not in files or _must_be_made(
+                task, task, mismatch, overwrite, remedy, is_own, outdated
+            )
+        elif not all(path in files for path in outputs(task)):
+            is_missing = True
+        elif is_compared and not overwrite:
+            is_missing = False
+        else:
+            is_compared = True
+            with _fetched_outputs(task, outputs(task)) as there:
+                is_missing = there is None or _must_be_made(
+                    task, there, mismatch, overwrite, remedy, is_own, outdated
                 )
-            check_target(task.target, is_own, [task.source])
-            if old is not None:
-                print_lines(f"{task.target}: {old}; it is made anew.")
+        if is_missing:
             missing.append(task)
     return missing
+
+
+def _must_be_made(task, there, mismatch, overwrite, remedy, is_own, outdated):
+    """Returns whether an output is to be made anew; `there` is the task with it on this machine."""
+    try:
+        old = outdated(there)
+        wrong = old or mismatch(there)
+    except UserError:
+        return True
+    if wrong is None:
+        return False
+    if not overwrite and old is None:
+        raise ValueError(
+            f"{task.target}: it exists and was made with other settings: {wrong}. {remedy}"
+        )
+    check_target(there.target, is_own, [task.source])
+    if old is not None:
+        print_lines(f"{task.target}: {old}; it is made anew.")
+    return True
+
+
+@contextmanager
+def _fetched_outputs(task, addresses):
+    """Gives a task whose outputs are copied to this machine; None where they cannot be."""
+    with staging_dir(gettempdir()) as staging:
+        try:
+            for address in addresses:
+                path = staging / "outputs" / path_of(address)
+                path.parent.mkdir(parents=True, exist_ok=True)
+                download(str(address), path)
+        except RemoteFileError:
+            yield None
+            return
+        yield task._replace(target=staging / "outputs" / path_of(task.target))
 
 
 def source_metadata(source: os.PathLike | str) -> dict[str, Any]:
@@ -188,7 +234,7 @@ def run_job(
     run: Callable[[Sequence[Task], Path], Outcomes],
     output_dir,
     title: str,
-    outputs: Callable[[Task], Iterable[Path]] = lambda task: (task.target,),
+    outputs: Callable[[Task], Iterable[Path | str]] = lambda task: (task.target,),
 ) -> tuple[tuple[str, str], ...]:
     """Does tasks with a progress bar; a failure is reported on stderr, and the others are done.
 
@@ -196,8 +242,9 @@ def run_job(
 
     Args:
         tasks: What is to be done. Folders of outputs are made.
-        run: Function (tasks, staging folder) -> outcomes as they come, such as `run_each` returns.
-        output_dir: Folder of all outputs; the staging folder lies in it.
+        run: Function (tasks, staging folder) -> outcomes as they come, such as `run_each` returns;
+            for tasks with addresses it must be from `run_each`.
+        output_dir: Folder of all outputs; the staging folder lies in it. Or an address.
         title: Text of the progress bar.
         outputs: Function of a task to the paths of its outputs; a task fails at once where there
             can be no such file.
@@ -210,23 +257,26 @@ def run_job(
     """
     impossible = {}
     for task in tasks:
-        if problem := next(filter(None, map(path_problem, outputs(task))), None):
+        here = [path for path in outputs(task) if not is_remote(path)]
+        if problem := next(filter(None, map(path_problem, here)), None):
             impossible[task.source] = f"its output cannot be written: {problem}"
     possible = [task for task in tasks if task.source not in impossible]
-    for folder in sorted({Path(output_dir), *(Path(task.target).parent for task in possible)}):
-        make_folder(folder)
+    if not is_remote(output_dir):
+        for folder in sorted({Path(output_dir), *(Path(task.target).parent for task in possible)}):
+            make_folder(folder)
     failures, failed = Failures(output_dir), []
-    with staging_dir(output_dir) as staging, progress_bar() as progress:
-        bar = progress.add_task(title, total=len(tasks))
-        known = ((task, impossible[task.source]) for task in tasks if task.source in impossible)
-        with closing(_generator(chain(known, run(possible, staging)))) as outcomes:
+    is_local = not is_remote(output_dir)
+    with staging_dir(output_dir if is_local else gettempdir()) as staging, progress_bar() as shown:
+        bar = shown.add_task(title, total=len(tasks))
+        known = [(task, impossible[task.source]) for task in tasks if task.source in impossible]
+        with closing(_generator(known, run(possible, staging))) as outcomes:
             for task, reason in outcomes:
                 if reason is None:
                     failures.discard(task.target)
                 else:
                     failed.append(_failure(task, reason))
                     failures.add(task.target, task.source, reason, staging)
-                progress.advance(bar)
+                shown.advance(bar)
     return tuple(failed)
 
 
@@ -234,6 +284,9 @@ def run_each(
     work: Callable[[Task, Path], None], processes: int = 1, died: str = ""
 ) -> Callable[[Sequence[Task], Path], Outcomes]:
     """Returns a function for `run_job` that does one task after the other, or several at once.
+
+    An input at an address is copied to this machine for the time of its task; outputs for an
+    address are made on this machine, and copied there when they are whole.
 
     Args:
         work: Function (task, staging folder) that makes a task's output in the staging folder and
@@ -245,12 +298,68 @@ def run_each(
     """
 
     def run(tasks, staging):
-        call = partial(_attempt, work, staging)
-        if processes > 1:
-            return map_unordered(call, tasks, min(processes, len(tasks) or 1), died)
-        return ((task, call(task)) for task in tasks)
+        with copies_folder(tasks) as copies:
+            call = partial(_attempt, work, staging, copies)
+            if processes > 1:
+                results = map_unordered(call, tasks, min(processes, len(tasks) or 1), died)
+                with closing(results):
+                    yield from results
+            else:
+                yield from ((task, call(task)) for task in tasks)
 
     return run
+
+
+def has_remote(tasks: Iterable[Task]) -> bool:
+    """Returns whether an input or an output is at an address."""
+    return any(is_remote(task.source) or is_remote(task.target) for task in tasks)
+
+
+@contextmanager
+def copies_folder(tasks: Iterable[Task]) -> Iterator[Path | None]:
+    """Makes a folder on this machine for copies of remote files; None where there are none.
+
+    It is in the folder of temporary files (TMPDIR), and is removed when the block ends, by whatever
+    error or signal; what a killed job leaves, the next one on the machine removes.
+    """
+    if not has_remote(tasks):
+        yield None
+        return
+    with staging_dir(gettempdir()) as folder:
+        yield folder
+
+
+@contextmanager
+def on_this_machine(task: Task, copies: Path | None) -> Iterator[Task]:
+    """Gives a task whose input and output are on this machine.
+
+    Where the output is at an address, it and all files that the block leaves below the folders of
+    its path are copied there, the output itself last.
+
+    Args:
+        task: The task.
+        copies: See `copies_folder`.
+
+    Raises:
+        RemoteFileError: The input cannot be copied, or the connection is cut.
+        RemoteAccessError: There is no access.
+        OSError: Outputs cannot be written at their address.
+    """
+    if copies is None:
+        yield task
+        return
+    with TemporaryDirectory(dir=copies) as place, local_copy(task.source, place) as source:
+        if not is_remote(task.target):
+            yield task._replace(source=source)
+            return
+        folder = Path(place, "outputs")
+        target = folder / path_of(task.target)
+        target.parent.mkdir(parents=True)
+        yield task._replace(source=source, target=target)
+        scheme = str(task.target).partition(SEPARATOR)[0]
+        paths = sorted(path for path in folder.rglob("*") if path.is_file())
+        for path in sorted(paths, key=target.__eq__):
+            upload(path, f"{scheme}{SEPARATOR}{path.relative_to(folder).as_posix()}")
 
 
 def reason_of_failure(task: Task, error: UserError | MemoryError) -> str:
@@ -271,11 +380,13 @@ def make_folder(folder):
         raise OSError(f"{folder}: this folder cannot be made: {reason}.") from error
 
 
-def _attempt(work, staging, task):
+def _attempt(work, staging, copies, task):
+    here = task
     try:
-        work(task, staging)
+        with on_this_machine(task, copies) as here:
+            work(here, staging)
     except (UserError, MemoryError) as error:
-        return reason_of_failure(task, error)
+        return reason_of_failure(here, error)
     return None
 
 
@@ -284,5 +395,6 @@ def _failure(task, reason):
     return task.source, reason
 
 
-def _generator(outcomes):
-    yield from outcomes
+def _generator(*parts):
+    for part in parts:
+        yield from part

@@ -1,4 +1,4 @@
-"""Folders and text files, on this machine or, for a name with "://", through tf.io.gfile."""
+"""Folders and text files, on this machine or at an address, see `i3d_tf.system.remote`."""
 
 import os
 import re
@@ -7,7 +7,9 @@ from collections import deque
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from i3d_tf.system import remote
 from i3d_tf.system.files import open_regular
+from i3d_tf.system.remote import RemoteFileError, is_remote
 
 MAX_TEXT = 2**28  # bytes; the annotation of Kinetics-700 has about 2**24
 
@@ -31,16 +33,28 @@ def join(folder: str, name: str) -> str:
     return f"{folder.rstrip('/')}/{name}" if folder != "/" else f"/{name}"
 
 
+def relative(path: os.PathLike | str, folder: os.PathLike | str) -> str:
+    """Returns the path of a file relative to a folder, with forward slashes.
+
+    Args:
+        path: A path, or an address below the folder's.
+        folder: A path or an address.
+    """
+    if is_remote(path):
+        return str(path).removeprefix(str(folder).rstrip("/") + "/")
+    return os.path.relpath(path, folder).replace(os.sep, "/")
+
+
 def is_folder(path: str) -> bool:
     """Returns whether there is a folder of this name."""
-    return _gfile().isdir(path) if "://" in path else os.path.isdir(path)
+    return remote.is_folder(path) if is_remote(path) else os.path.isdir(path)
 
 
 def file_names(folder: str) -> list[str] | None:
     """Returns the names of the files in a folder, sorted; None where there is no such folder."""
-    if "://" in folder:
-        names = _gfile().listdir(folder) if _gfile().isdir(folder) else None
-        return names and sorted(name for name in names if not name.endswith("/"))
+    if is_remote(folder):
+        found = remote.entries(folder)
+        return None if found is None else sorted(found[1])
     try:
         with os.scandir(folder) as entries:
             return sorted(entry.name for entry in entries if entry.is_file())
@@ -50,9 +64,9 @@ def file_names(folder: str) -> list[str] | None:
 
 def folder_names(folder: str) -> list[str] | None:
     """Returns the names of the folders in a folder, sorted; None where there is no such folder."""
-    if "://" in folder:
-        names = _gfile().listdir(folder) if _gfile().isdir(folder) else None
-        return names and sorted(name[:-1] for name in names if name.endswith("/"))
+    if is_remote(folder):
+        found = remote.entries(folder)
+        return None if found is None else sorted(found[0])
     try:
         with os.scandir(folder) as entries:
             return sorted(entry.name for entry in entries if entry.is_dir())
@@ -74,10 +88,29 @@ def walk(
         unreadable: List that receives the error of each folder on this machine that cannot be
             read, whose `filename` is the folder; without a list, the first one is raised.
     """
-    levels = _gfile().walk(folder) if "://" in folder else _walk_local(folder, unreadable)
+    levels = _walk_remote(folder) if is_remote(folder) else _walk_local(folder, unreadable)
     for place, folders, files in levels:
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         yield place, folders, sorted(name for name in files if not name.startswith("."))
+
+
+def _walk_remote(folder):
+    """Does the same as os.walk from one list of all files, which a storage gives quickly."""
+    names: dict[str, list[str]] = {"": []}
+    below: dict[str, dict[str, None]] = {}  # folders in the order of their files
+    for path in remote.files_below(folder):
+        place, _, name = path.rpartition("/")
+        names.setdefault(place, []).append(name)
+        while place and place not in below.setdefault(place.rpartition("/")[0], {}):
+            parent = place.rpartition("/")[0]
+            below[parent][place] = None
+            place = parent
+    waiting = [""]
+    while waiting:
+        place = waiting.pop()
+        folders = [path.rpartition("/")[2] for path in below.get(place, ())]
+        yield join(folder, place), folders, names.get(place, [])
+        waiting += [join(place, name) for name in sorted(folders, reverse=True)]
 
 
 def _walk_local(folder, unreadable):
@@ -143,9 +176,11 @@ def _spellings(path):
 
 def file_state(path: str) -> FileState:
     """Returns a file's size and time of change; OSError where there is none."""
-    if "://" in path:
-        found = _gfile_call(path, "stat")
-        return FileState(found.length, found.mtime_nsec)
+    if is_remote(path):
+        info = remote.file_info(path)
+        if info is None:
+            raise RemoteFileError(path, "there is no such file")
+        return FileState(*info)
     try:
         found = os.stat(path)
     except ValueError as error:  # a zero byte, or what is no text
@@ -155,8 +190,8 @@ def file_state(path: str) -> FileState:
 
 def is_file(path: str) -> bool:
     """Returns whether there is something else than a folder; reading refuses a pipe, for one."""
-    if "://" in path:
-        return _gfile().exists(path) and not _gfile().isdir(path)
+    if is_remote(path):
+        return remote.file_info(path) is not None
     return os.path.exists(path) and not os.path.isdir(path)
 
 
@@ -189,28 +224,10 @@ def read_lines(path: str, errors: str = "strict") -> list[str]:
 
 
 def _read(path):
-    if "://" in path:
-        import tensorflow as tf
-
-        with tf.io.gfile.GFile(path, "rb") as file:
-            return file.read(MAX_TEXT + 1)
+    if is_remote(path):
+        return remote.read_bytes(path, MAX_TEXT)
     with open_regular(path) as file:
         return file.read(MAX_TEXT + 1)
-
-
-def _gfile():
-    import tensorflow as tf  # slow to import, and local files do not need it
-
-    return tf.io.gfile
-
-
-def _gfile_call(path, name):
-    import tensorflow as tf
-
-    try:
-        return getattr(tf.io.gfile, name)(path)
-    except tf.errors.OpError as error:
-        raise OSError(f"{path}: {error.message or type(error).__name__}") from error
 
 
 def _raise(error):

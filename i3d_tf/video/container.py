@@ -13,6 +13,7 @@ import av
 from av.stream import Disposition
 
 from i3d_tf.system.files import open_regular
+from i3d_tf.system.remote import RemoteAccessError, RemoteFileError, is_remote, read_bytes
 from i3d_tf.video.animated_webp import WebPAnimation, read_animation
 from i3d_tf.video.container_check import ContainerCheck, has_reached_end, start_check
 from i3d_tf.video.cropping import Margins, read_margins
@@ -54,7 +55,7 @@ REASONS = (
 )
 PACKETS_TO_JUDGE = 1000  # of a file with several video streams: which of them go on
 
-# A path, where a name with "://" is read through tf.io.gfile, or the bytes of a file.
+# A path, an address, whose file is read into memory, or the bytes of a file.
 PathOrBytes = str | os.PathLike | bytes
 
 
@@ -243,7 +244,7 @@ def open_container(source: PathOrBytes) -> Iterator[VideoContainer]:
     """Opens a video for reading.
 
     Args:
-        source: Path (a name with "://" is read through tf.io.gfile), or the bytes of a file.
+        source: Path (or an address, which is read into memory), or the bytes of a file.
 
     Yields:
         The container, which is closed when the block ends.
@@ -265,7 +266,7 @@ def _open_file(path, source):
     if isinstance(source, bytes):
         file = io.BytesIO(source)
     else:
-        file = io.BytesIO(_read_remote(path)) if "://" in path else _open_local(path)
+        file = io.BytesIO(_read_remote(path)) if is_remote(path) else _open_local(path)
     if file.seek(0, io.SEEK_END) == 0:
         file.close()
         raise VideoError(path, "it is empty (0 bytes)")
@@ -282,18 +283,12 @@ def _open_local(path):
 
 
 def _read_remote(path):
-    import tensorflow as tf  # slow to import, and local files do not need it
-
     try:
-        size = tf.io.gfile.stat(path).length
-        if size > MAX_BYTES:
-            raise VideoError(path, f"it has {size} bytes; at most {MAX_BYTES} are read remotely")
-        with tf.io.gfile.GFile(path, "rb") as file:
-            return file.read()
-    except tf.errors.OpError as error:
-        # Some file systems leave the message empty.
-        reason = error.message or f"it cannot be read ({type(error).__name__})"
-        raise VideoError(path, reason) from error
+        return read_bytes(path, MAX_BYTES)
+    except RemoteFileError as error:
+        raise VideoError(path, error.reason) from error
+    except RemoteAccessError as error:
+        raise VideoError(path, str(error).removeprefix(f"{path}: ").removesuffix(".")) from error
 
 
 class _NamelessFile:

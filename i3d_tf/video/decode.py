@@ -58,7 +58,7 @@ def read_clip(
     `i3d_tf.video.container.VideoContainer`.
 
     Args:
-        source: Path (str or os.PathLike; a name with "://" is read through tf.io.gfile), the bytes
+        source: Path (str or os.PathLike; an address is read into memory), the bytes
             of a video file, or the path of a folder of pictures, see `i3d_tf.video.frame_folder`.
         frame_rate: Output frames per second, > 0 (25 in arXiv:1705.07750); None returns the frames
             from `start` to `end` as they are.

@@ -9,15 +9,17 @@ import unicodedata
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from i3d_tf.system.console import print_lines
 from i3d_tf.system.files import open_regular
+from i3d_tf.system.remote import as_path, is_remote
 from i3d_tf.system.shards import Shard
-from i3d_tf.system.storage import find_path, join, read_lines, walk
+from i3d_tf.system.storage import find_path, is_folder, join, read_lines, relative, walk
 from i3d_tf.video.animated_webp import is_animated_webp
 from i3d_tf.video.frame_folder import PICTURE_SUFFIXES, has_pictures, is_frame_folder
 
+Place = TypeVar("Place", Path, Path | str)
 # All that FFmpeg reads and that people have; whether it is a video is seen when it is opened.
 # fmt: off
 VIDEO_SUFFIXES = (
@@ -137,7 +139,7 @@ def videos_below(
     """Returns the paths of all videos below a folder, folder by folder, without hidden ones.
 
     Args:
-        folder: A folder, also one that is read through tf.io.gfile. Links are followed, see
+        folder: A folder, also at an address. Links are followed, see
             `i3d_tf.system.storage.walk`.
         unreadable: See `i3d_tf.system.storage.walk`.
         others: Counts the files that are no videos.
@@ -198,9 +200,7 @@ def relative_name(video: str, root: str | None) -> str:
         root: The folder that it lies below, by whose name or list it was found; None means that
             the video was named alone, and has its name without folders.
     """
-    if root is None:
-        return video.rstrip("/").rpartition("/")[2] if "://" in video else os.path.basename(video)
-    return os.path.relpath(video, root).replace(os.sep, "/")
+    return os.path.basename(video) if root is None else relative(video, root)
 
 
 def _is_in_shard(video, root, shard):
@@ -227,15 +227,15 @@ class VideoTarget(NamedTuple):
 
     Attributes:
         video: Path of the video.
-        path: Path of the file.
+        path: Path of the file, or its address.
         root: The folder whose structure the file's place repeats, or None.
         paths: Paths of all files that are made of the video; the first is `path`.
     """
 
     video: str
-    path: Path
+    path: Path | str
     root: str | None
-    paths: tuple[Path, ...]
+    paths: tuple[Path | str, ...]
 
     @property
     def name(self) -> str:
@@ -262,10 +262,10 @@ def find_targets(
     Args:
         arguments: Files, folders, patterns, or lists: .txt files with a video a line, relative to
             `data_dir` or else to the list. None at all means every video below `data_dir`.
-        output_dir: Folder of the files.
+        output_dir: Folder of the files, or an address.
         names: End of their names, in place of the video's; or a function of a video's path below
             `output_dir`, without ending, to the paths of its files there.
-        data_dir: Folder of all videos, or None.
+        data_dir: Folder of all videos, or its address; or None.
         flat: Whether, without `data_dir`, all files lie in `output_dir` itself.
         list_file: One more list, whatever the ending of its name; or None.
         shard: The part of the videos that is returned; None means all. The places of their files
@@ -292,7 +292,8 @@ def find_targets(
 
     def files_of(video, keeps_ending):
         stem = output_path(video, "", "", roots[video], keeps_ending)
-        return [Path(output_dir, name) for name in names_of(str(stem))]
+        place = os.fspath(output_dir)
+        return [as_path(join(place, name)) for name in names_of(str(stem))]
 
     paths = assign_outputs(
         roots, lambda video, keeps_ending: files_of(video, keeps_ending)[0], remedy, source_of
@@ -301,7 +302,7 @@ def find_targets(
     for video, path in paths.items():
         if not _is_in_shard(video, roots[video], shard):
             continue
-        stored = Path(as_stored(str(path)))
+        stored = as_path(as_stored(str(path)))
         others = files_of(video, path != files_of(video, False)[0])[1:]
         targets.append(VideoTarget(video, stored, roots[video], (stored, *others)))
     return targets
@@ -313,8 +314,8 @@ def output_path(
     suffix: str,
     data_dir: str | os.PathLike | None = None,
     keeps_ending: bool = False,
-) -> Path:
-    """Returns the path of the file that is made of a video.
+) -> Path | str:
+    """Returns the path of the file that is made of a video, or its address.
 
     Args:
         video: Path of the video.
@@ -327,19 +328,20 @@ def output_path(
     Raises:
         ValueError: The video is not below `data_dir`.
     """
-    name = os.path.basename(video) if data_dir is None else os.path.relpath(video, data_dir)
-    if os.path.isabs(name) or os.pardir in Path(name).parts:
+    name = os.path.basename(video) if data_dir is None else relative(video, data_dir)
+    if is_remote(name) or os.path.isabs(name) or os.pardir in Path(name).parts:
         raise ValueError(f"`video` must be below `data_dir`, {data_dir}; received {video}.")
-    stem = name if keeps_ending or os.path.isdir(video) else os.path.splitext(name)[0]
-    return Path(output_dir, stem + suffix)
+    has_ending = not keeps_ending and (is_remote(video) or not os.path.isdir(video))
+    stem = os.path.splitext(name)[0] if has_ending else name
+    return as_path(join(os.fspath(output_dir), stem + suffix))
 
 
 def assign_outputs(
     videos: Iterable[str],
-    path_of: Callable[[str, bool], Path],
+    path_of: Callable[[str, bool], Place],
     remedy: str,
     source_of: Callable[[Path], str | None] | None = None,
-) -> dict[str, Path]:
+) -> dict[str, Place]:
     """Returns the output of each video; two videos never share one.
 
     Of videos in one folder that differ only in their endings, one gets the output without an
@@ -356,11 +358,11 @@ def assign_outputs(
     Raises:
         ValueError: Two would share one.
     """
-    groups: dict[Path, list[str]] = {}
+    groups: dict[Place, list[str]] = {}
     videos = list(videos)
     for video in videos:
         groups.setdefault(path_of(video, False), []).append(video)
-    siblings, owners = _Siblings(), dict[Path, str]()
+    siblings, owners = _Siblings(), dict[Place, str]()
     for path, group in groups.items():
         _check_one_folder(path, group, remedy)
         first = _first_of(path, group, siblings, source_of)
@@ -445,8 +447,8 @@ def _expand_all(
             continue
         argument = as_stored(str(each))
         # Unlike pathlib's, os.path's functions also return False for names the system refuses.
-        if "://" in argument:
-            yield argument, None
+        if is_remote(argument):
+            yield from _expand_address(argument, with_lists, list_root, quiet)
         elif os.path.isdir(argument):
             for video in _expand_folder(argument, quiet):
                 yield video, None if video == str(Path(argument)) else argument
@@ -456,6 +458,19 @@ def _expand_all(
             yield from ((video, None) for video in _expand_pattern(argument))
         else:
             yield argument, None
+
+
+def _expand_address(address, with_lists, list_root, quiet):
+    """Expands an address; one that ends as a video's does is not asked for."""
+    if is_video_name(address):
+        yield address, None
+    elif with_lists and address.lower().endswith(LIST_SUFFIX):
+        yield from _expand_list(address, list_root)
+    elif is_folder(address):
+        for video in _expand_folder(address.rstrip("/"), quiet):
+            yield video, address.rstrip("/")
+    else:
+        yield address, None
 
 
 def _expand_folder(folder, quiet):
@@ -474,7 +489,7 @@ def _expand_folder(folder, quiet):
             )
         others = without_pictures
     # As paths, so that "." and doubled slashes are left out of names.
-    found = sorted(str(Path(path)) for path in videos)
+    found = sorted(str(as_path(path)) for path in videos)
     if (sentence := others.sentence()) and not quiet:
         print_lines(f"{folder}: {sentence}", file=sys.stderr)
     return found

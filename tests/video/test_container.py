@@ -36,11 +36,11 @@ def test_missing_file_is_refused(tmp_path):
 
 
 def test_missing_remote_file_is_refused():
-    assert refused("ram://none.mp4") == "it cannot be read (NotFoundError)"
+    assert refused("ram://none.mp4") == "there is no such file"
 
 
 def test_unknown_protocol_is_refused():
-    assert "'nonesuch' not implemented" in refused("nonesuch://host/a.mp4")
+    assert refused("nonesuch://host/a.mp4").startswith("nonesuch:// ")
 
 
 def test_remote_file_larger_than_memory_is_refused(video, monkeypatch):

@@ -1,0 +1,533 @@
+"""Files at addresses, `scheme://...`: the one place that reads and writes what is not local.
+
+gs:// goes through tf.io.gfile, everything else through fsspec: s3:// needs s3fs, https:// aiohttp,
+and so on (`pip install 'i3d_tf[remote]'`). Credentials, regions and endpoints are those of the
+environment, as with the tools of the storage's vendor.
+
+A cut connection is tried again a few times. What is wrong with one file is a `RemoteFileError`,
+and other files go on; no access at all is a `RemoteAccessError`, which ends a job.
+"""
+
+import contextlib
+import errno
+import logging
+import os
+import re
+import secrets
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, TypeVar
+
+from i3d_tf.system.errors import UserError, short_reason
+from i3d_tf.system.files import ensure_disk_space
+
+SEPARATOR = "://"
+TENSORFLOW_SCHEMES = ("file", "gs", "ram")
+# A file appears whole there when it is written; elsewhere it gets its name when it is.
+OBJECT_STORES = ("abfs", "abfss", "az", "gs", "gcs", "oss", "s3", "s3a")
+MAX_COPY_BYTES = 2**36  # of a video that is copied to this machine
+ATTEMPTS = 4
+PAUSE = 1.0  # seconds before the second attempt; twice as long before each later one
+MAX_CAUSES = 8
+INSTALL = "pip install 'i3d_tf[remote]'"
+
+# Names of errors of credentials that are missing, wrong or too old, and codes of S3's.
+_NO_ACCESS = re.compile(
+    "Credential|Authenticat|Unauthorized|ProfileNotFound|RefreshError|TokenRetrieval|^SSO"
+)
+_NO_ACCESS_CODES = re.compile(
+    r"\((InvalidAccessKeyId|SignatureDoesNotMatch|ExpiredToken|InvalidToken|RequestTimeTooSkewed"
+    r"|InvalidClientTokenId)\)"
+)
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)  # of this machine's disk
+Result = TypeVar("Result")
+
+
+class RemoteFileError(UserError, OSError):
+    """A file at an address that cannot be read or written; others may be.
+
+    Attributes:
+        address: The address.
+        reason: What is wrong with it, in words.
+    """
+
+    def __init__(self, address: str, reason: str):
+        super().__init__(address, reason)
+        self.address, self.reason = address, reason
+        self.errno = None  # which OSError takes from its arguments
+
+    def __str__(self):
+        return f"{self.address}: {self.reason}"
+
+    def reason_for(self, source: str) -> str:
+        """Returns the reason alone if the error is about this source, else the whole message."""
+        return self.reason if source == self.address else str(self)
+
+
+class RemoteAccessError(ValueError):
+    """A storage that cannot be used at all, for want of credentials or of a library."""
+
+
+class _TransferError(Exception):
+    """A transfer that ended early; it is tried again."""
+
+
+def is_remote(path: Any) -> bool:
+    """Returns whether a path is an address."""
+    return SEPARATOR in os.fspath(path) if isinstance(path, str | os.PathLike) else False
+
+
+def as_path(path: str) -> Path | str:
+    """Returns a `Path`; of an address, the address, of which `Path` would lose a slash."""
+    return path if is_remote(path) else Path(path)
+
+
+def parent_and_name(address: str) -> tuple[str, str]:
+    """Returns the address of a file's folder, and the file's name."""
+    parent, _, name = address.rpartition("/")
+    return parent, name
+
+
+def path_of(address: Path | str) -> str:
+    """Returns an address without its scheme: a path that no other address of the scheme has."""
+    return str(address).partition(SEPARATOR)[2]
+
+
+def file_info(address: str) -> tuple[int, int] | None:
+    """Returns a file's bytes and the time of its last change in ns; None where there is no file."""
+    return _run(address, lambda store: store.info())
+
+
+def is_folder(address: str) -> bool:
+    """Returns whether there is a folder, or anything below a prefix."""
+    return _run(address, lambda store: store.is_folder())
+
+
+def entries(address: str) -> tuple[list[str], list[str]] | None:
+    """Returns the names of the folders and of the files in a folder; None where there is none."""
+    return _run(address, lambda store: store.entries())
+
+
+def files_below(address: str) -> list[str]:
+    """Returns the paths of all files below a folder, relative to it; none where there is none."""
+    return _run(address, lambda store: store.files_below())
+
+
+def read_bytes(address: str, max_bytes: int) -> bytes:
+    """Reads a file whole.
+
+    Raises:
+        RemoteFileError: It cannot be read, or has more than `max_bytes`.
+        RemoteAccessError: There is no access.
+    """
+    size = _known_size(address, max_bytes)
+
+    def read(store):
+        content = store.read()
+        _check_length(len(content), size)
+        return content
+
+    return _run(address, read)
+
+
+def write_bytes(address: str, content: bytes) -> None:
+    """Writes a file, which appears whole.
+
+    Raises:
+        RemoteFileError: It cannot be written.
+        RemoteAccessError: There is no access.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "file")
+        path.write_bytes(content)
+        upload(path, address)
+
+
+def remove(address: str) -> None:
+    """Removes a file; nothing happens where there is none."""
+    with contextlib.suppress(RemoteFileError):
+        _run(address, lambda store: store.remove())
+
+
+def download(address: str, folder: os.PathLike | str, max_bytes: int = MAX_COPY_BYTES) -> str:
+    """Copies a file to this machine, under its own name.
+
+    Args:
+        address: The file.
+        folder: An empty folder on this machine.
+        max_bytes: Bytes that it may have.
+
+    Raises:
+        RemoteFileError: There is no such file, it is too large, or there is no space for it, or the
+            connection was cut every time.
+        RemoteAccessError: There is no access.
+    """
+    size, path = _known_size(address, max_bytes), Path(path)
+    try:
+        ensure_disk_space(path.parent, size)
+    except OSError as error:
+        raise RemoteFileError(
+            address, f"there is no space for its {size / 1e6:.1f} MB in {path.parent}"
+        ) from error
+
+    def get(store):
+        store.get(path)
+        _check_length(path.stat().st_size, size)
+
+    _run(address, get)
+
+
+def upload(path: os.PathLike | str, address: str) -> None:
+    """Copies a file of this machine to an address, where it appears whole.
+
+    Raises:
+        RemoteFileError: The connection was cut every time.
+        RemoteAccessError: There is no access.
+        OSError: It cannot be written for another reason, which holds for other files, too.
+    """
+    try:
+        _run(address, lambda store: store.put(Path(path)))
+    except RemoteFileError as error:
+        if isinstance(error.__cause__, FileNotFoundError | PermissionError):
+            raise OSError(f"{address}: it cannot be written: {error.reason}.") from error
+        raise
+
+
+@contextlib.contextmanager
+def local_copy(address: str, folder: os.PathLike | str) -> Iterator[str]:
+    """Gives a copy of a remote file on this machine for the time of the block.
+
+    Args:
+        address: A path, which is given as it is, or an address.
+        folder: A folder on this machine for the copy.
+
+    Raises:
+        RemoteFileError: See `download`.
+        RemoteAccessError: See `download`.
+    """
+    if not is_remote(address):
+        yield address
+        return
+    place = tempfile.mkdtemp(dir=folder)
+    try:
+        path = os.path.join(place, os.path.basename(address))
+        download(address, path)
+        yield path
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
+
+
+def _known_size(address, max_bytes):
+    found = file_info(address)
+    if found is None:
+        raise RemoteFileError(address, "there is no such file")
+    if found[0] > max_bytes:
+        raise RemoteFileError(address, f"it has {found[0]} bytes; at most {max_bytes} are read")
+    return found[0]
+
+
+def _check_length(found, size):
+    if found != size:
+        raise _TransferError(f"{found} of {size} bytes came")
+
+
+_reached: set[tuple[str, str]] = set()  # scheme and host of what this process has read or written
+
+
+def _run(address: str, operation: Callable[["_Store"], Result]) -> Result:
+    """Does something with an address, several times if the connection is cut."""
+    store = _store(address)
+    for attempt in range(ATTEMPTS):
+        if attempt:
+            time.sleep(PAUSE * 2 ** (attempt - 1))
+        try:
+            result = operation(store)
+        except Exception as error:
+            final = _final_error(error, store)
+            if final is error:
+                raise
+            if final is not None:
+                raise final from error
+            last = error
+        else:
+            _reached.add(_place(address))
+            return result
+    raise RemoteFileError(
+        address, f"the connection failed {ATTEMPTS} times: {short_reason(last)}"
+    ) from last
+
+
+def _final_error(error, store):
+    """Returns what an error is, in words; None for what another attempt may not meet."""
+    address, reason = store.address, short_reason(error)
+    if isinstance(error, FileNotFoundError):
+        return RemoteFileError(address, f"there is no such file ({reason})")
+    if _is_refused(error):
+        if _place(address) in _reached and not _has_no_credentials(error):
+            return RemoteFileError(address, f"access denied: {reason}")
+        return RemoteAccessError(
+            f"{address}: access denied: {reason}. Check the credentials{store.credentials_hint}, "
+            "and that they are for this place."
+        )
+    is_own = isinstance(error, UserError | RemoteAccessError)
+    return error if is_own or _is_local_fault(error) else None
+
+
+def _place(address):
+    scheme, _, rest = address.partition(SEPARATOR)
+    return scheme, rest.partition("/")[0]
+
+
+def _is_refused(error):
+    """Returns whether a storage says no, or cannot tell who asks."""
+    return _has_no_credentials(error) or (
+        isinstance(error, PermissionError) and error.filename is None
+    )
+
+
+def _has_no_credentials(error):
+    """Returns whether an error, or one behind it, is of the credentials and not of a file."""
+    for _ in range(MAX_CAUSES):
+        if error is None:
+            break
+        if _NO_ACCESS.search(type(error).__name__) or _NO_ACCESS_CODES.search(str(error)):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+def _is_local_fault(error):
+    """Returns whether an error is of a file on this machine, such as of a full disk."""
+    return isinstance(error, OSError) and (error.filename is not None or error.errno in _FULL)
+
+
+@lru_cache(maxsize=1)
+def _fsspec():
+    try:
+        import fsspec
+    except ImportError:
+        return None
+    # Its libraries log what is raised here as well.
+    for name in ("s3fs", "fsspec", "aiobotocore", "botocore"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    return fsspec
+
+
+def _store(address: str) -> "_Store":
+    scheme = address.partition(SEPARATOR)[0]
+    fsspec = _fsspec()
+    if scheme in TENSORFLOW_SCHEMES or (fsspec is None and _is_registered(scheme)):
+        return _TensorFlowStore(address)
+    if fsspec is None:
+        raise RemoteAccessError(f"{address}: {scheme}:// needs fsspec. Run {INSTALL}.")
+    try:
+        return _FsspecStore(address, *fsspec.core.url_to_fs(address))
+    except (ImportError, ValueError) as error:  # a library is missing, or the scheme unknown
+        raise RemoteAccessError(
+            f"{address}: {scheme}:// cannot be used: {short_reason(error)}. Run {INSTALL}, or "
+            "install the library that fsspec needs for it."
+        ) from error
+
+
+def _is_registered(scheme):
+    import tensorflow as tf
+
+    return scheme in tf.io.gfile.get_registered_schemes()
+
+
+class _Store:
+    """A file or folder at an address; each method may raise what its library raises."""
+
+    credentials_hint = ""
+
+    def __init__(self, address):
+        self.address = address
+
+    def info(self) -> tuple[int, int] | None:
+        raise NotImplementedError
+
+    def is_folder(self) -> bool:
+        raise NotImplementedError
+
+    def entries(self) -> tuple[list[str], list[str]] | None:
+        raise NotImplementedError
+
+    def files_below(self) -> list[str]:
+        raise NotImplementedError
+
+    def read(self) -> bytes:
+        raise NotImplementedError
+
+    def get(self, path: Path) -> None:
+        raise NotImplementedError
+
+    def put(self, path: Path) -> None:
+        raise NotImplementedError
+
+    def remove(self) -> None:
+        raise NotImplementedError
+
+
+class _FsspecStore(_Store):
+    def __init__(self, address, system, path):
+        super().__init__(address)
+        self._system, self._path = system, path.rstrip("/")
+        if address.startswith("s3"):
+            self.credentials_hint = " (AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE)"
+
+    def info(self):
+        self._system.invalidate_cache()
+        try:
+            found = self._system.info(self._path)
+        except FileNotFoundError:
+            return None
+        if found["type"] == "directory":
+            return None
+        changed = found.get("LastModified") or found.get("mtime") or found.get("updated") or 0
+        if hasattr(changed, "timestamp"):
+            changed = changed.timestamp()
+        seconds = changed if isinstance(changed, int | float) else 0
+        return found.get("size") or 0, int(seconds * 1e9)
+
+    def is_folder(self):
+        self._system.invalidate_cache()
+        return self._system.isdir(self._path)
+
+    def entries(self):
+        self._system.invalidate_cache()
+        try:
+            found = self._system.ls(self._path, detail=True)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        folders, files = [], []
+        for each in found:
+            name = each["name"].rstrip("/")
+            if name != self._path:  # an empty object that stands for the folder
+                kind = folders if each["type"] == "directory" else files
+                kind.append(name.rpartition("/")[2])
+        return (folders, files) if found else None
+
+    def files_below(self):
+        self._system.invalidate_cache()
+        try:
+            found = self._system.find(self._path)
+        except FileNotFoundError:
+            return []
+        start = f"{self._path}/"
+        return [name[len(start) :] for name in found if name.startswith(start) and name != start]
+
+    def read(self):
+        return self._system.cat_file(self._path)
+
+    def get(self, path):
+        self._system.get_file(self._path, str(path))
+
+    def put(self, path):
+        if self.address.partition(SEPARATOR)[0] in OBJECT_STORES:
+            self._system.put_file(str(path), self._path)
+            return
+        parent, name = parent_and_name(self._path)
+        temporary = f"{parent}/.unfinished-{secrets.token_hex(4)}-{name}"
+        self._system.makedirs(parent, exist_ok=True)
+        try:
+            self._system.put_file(str(path), temporary)
+            self._system.mv(temporary, self._path)
+        except BaseException:
+            with contextlib.suppress(Exception):
+                self._system.rm_file(temporary)
+            raise
+
+    def remove(self):
+        self._system.rm_file(self._path)
+
+
+class _TensorFlowStore(_Store):
+    credentials_hint = " (GOOGLE_APPLICATION_CREDENTIALS, or gcloud auth application-default login)"
+
+    def info(self):
+        with _tensorflow_errors() as gfile:
+            if not gfile.exists(self.address) or gfile.isdir(self.address):
+                return None
+            found = gfile.stat(self.address)
+            return found.length, found.mtime_nsec
+
+    def is_folder(self):
+        with _tensorflow_errors() as gfile:
+            return gfile.isdir(self.address)
+
+    def entries(self):
+        with _tensorflow_errors() as gfile:
+            if not gfile.isdir(self.address):
+                return None
+            names = gfile.listdir(self.address)
+        folders = [
+            name.rstrip("/")
+            for name in names
+            if name.endswith("/") or self._is_folder_without_slash(name)
+        ]
+        return folders, [name for name in names if name.rstrip("/") not in folders]
+
+    def files_below(self):
+        start = self.address.rstrip("/") + "/"
+        with _tensorflow_errors() as gfile:
+            if not gfile.isdir(self.address):
+                return []
+            return [
+                f"{place.rstrip('/')}/{name}"[len(start) :]
+                for place, _, names in gfile.walk(self.address)
+                for name in names
+            ]
+
+    def read(self):
+        with _tensorflow_errors() as gfile, gfile.GFile(self.address, "rb") as file:
+            return file.read()
+
+    def get(self, path):
+        with _tensorflow_errors() as gfile:
+            gfile.copy(self.address, str(path), overwrite=True)
+
+    def put(self, path):
+        parent, name = parent_and_name(self.address)
+        with _tensorflow_errors() as gfile:
+            if self.address.partition(SEPARATOR)[0] in OBJECT_STORES:
+                gfile.copy(str(path), self.address, overwrite=True)
+                return
+            temporary = f"{parent}/.unfinished-{secrets.token_hex(4)}-{name}"
+            gfile.makedirs(parent)
+            try:
+                gfile.copy(str(path), temporary, overwrite=True)
+                gfile.rename(temporary, self.address, overwrite=True)
+            except BaseException:
+                with contextlib.suppress(Exception):
+                    gfile.remove(temporary)
+                raise
+
+    def remove(self):
+        with _tensorflow_errors() as gfile:
+            gfile.remove(self.address)
+
+    def _is_folder_without_slash(self, name):
+        """Returns whether a name is a folder's; not all of its file systems mark these."""
+        if self.address.startswith("gs"):
+            return False
+        with _tensorflow_errors() as gfile:
+            return gfile.isdir(f"{self.address.rstrip('/')}/{name}")
+
+
+@contextlib.contextmanager
+def _tensorflow_errors():
+    """Gives tf.io.gfile, whose errors become those of Python."""
+    import tensorflow as tf  # slow to import, and other files do not need it
+
+    try:
+        yield tf.io.gfile
+    except tf.errors.NotFoundError as error:
+        raise FileNotFoundError(error.message) from error
+    except (tf.errors.PermissionDeniedError, tf.errors.UnauthenticatedError) as error:
+        raise PermissionError(error.message) from error
+    except tf.errors.OpError as error:
+        raise _TransferError(error.message or type(error).__name__) from error
