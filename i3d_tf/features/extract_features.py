@@ -58,7 +58,7 @@ class FeatureFiles(NamedTuple):
     """
 
     flow_file: str | None
-    paths: tuple[Path, ...]
+    paths: tuple[Path | str, ...]
     layout: FileLayout
 
 

@@ -153,12 +153,12 @@ def remove(address: str) -> None:
         _run(address, lambda store: store.remove())
 
 
-def download(address: str, folder: os.PathLike | str, max_bytes: int = MAX_COPY_BYTES) -> str:
-    """Copies a file to this machine, under its own name.
+def download(address: str, path: os.PathLike | str, max_bytes: int = MAX_COPY_BYTES) -> None:
+    """Copies a file to this machine.
 
     Args:
         address: The file.
-        folder: An empty folder on this machine.
+        path: The copy, in a folder that exists.
         max_bytes: Bytes that it may have.
 
     Raises:
@@ -166,17 +166,17 @@ def download(address: str, folder: os.PathLike | str, max_bytes: int = MAX_COPY_
             connection was cut every time.
         RemoteAccessError: There is no access.
     """
-    size, path = _known_size(address, max_bytes), Path(path)
+    size, copy = _known_size(address, max_bytes), Path(path)
     try:
-        ensure_disk_space(path.parent, size)
+        ensure_disk_space(copy.parent, size)
     except OSError as error:
         raise RemoteFileError(
-            address, f"there is no space for its {size / 1e6:.1f} MB in {path.parent}"
+            address, f"there is no space for its {size / 1e6:.1f} MB in {copy.parent}"
         ) from error
 
     def get(store):
-        store.get(path)
-        _check_length(path.stat().st_size, size)
+        store.get(copy)
+        _check_length(copy.stat().st_size, size)
 
     _run(address, get)
 

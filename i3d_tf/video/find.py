@@ -281,6 +281,8 @@ def find_targets(
     arguments = _with_list(arguments, list_file)
     if not arguments and data_dir is not None:
         arguments = [data_dir]
+        if is_remote(data_dir) and not is_folder(os.fspath(data_dir)):
+            raise ValueError(f"`data_dir` {data_dir}: there is no such folder. Name another.")
     _check_not_empty(arguments)
     roots = dict(_without_repeats(_expand_all(arguments, with_lists=True, list_root=data_dir)))
     _check_not_empty(roots)  # a list may be empty
