@@ -1,4 +1,6 @@
 import shutil
+from dataclasses import replace
+from functools import partial
 
 import pytest
 
@@ -6,6 +8,8 @@ import i3d_tf
 from i3d_tf.features import extract_features as extract_module
 from i3d_tf.features import extractor as extractor_module
 from i3d_tf.features.extract_features import extract_feature_files, feature_status
+from i3d_tf.features.file_layout import FileLayout
+from i3d_tf.features.frame_options import FrameOptions, FrameSize
 from i3d_tf.features.options import FeatureOptions, feature_config
 from i3d_tf.flow.compute_files import compute_flow_files
 from i3d_tf.system import jobs
@@ -201,6 +205,51 @@ def test_workers_give_the_same_bytes_and_failures(videos, tmp_path, rgb, monkeyp
 @pytest.mark.slow
 def test_processes_give_the_same_bytes_and_failures(videos, tmp_path, rgb):
     compare_processes(videos, tmp_path, rgb)
+
+
+@pytest.mark.parametrize("file_format", ["npy", "npz"])
+def test_sets_of_files_are_kept_or_made_whole(videos, output_dir, options, file_format):
+    config = feature_config(ENDPOINT, window=9)
+    frames = FrameOptions(size=FrameSize(56, 40), crops=5)
+    made = replace(options("rgb", config), frames=frames)
+    layout = FileLayout(file_format, ("rgb",), 5, "files")
+    job = partial(extract_feature_files, [videos], output_dir, made, layout=layout)
+    assert job().extracted == 2
+    before = {path: path.read_bytes() for path in output_dir.rglob("*.*")}
+    assert len(before) == (12 if file_format == "npy" else 10)
+    assert job().kept == 2
+    broken = output_dir / f"run/a__3.{file_format}"
+    broken.unlink()
+    with pytest.raises(
+        ValueError, match=rf"a__0\.{file_format}: .* a__3\.{file_format} is missing"
+    ):
+        job()
+    (output_dir / f"run/a__0.{file_format}").unlink()  # as a job that is killed leaves it
+    assert job().extracted == 1
+    assert {path: path.read_bytes() for path in output_dir.rglob("*.*")} == before
+    with pytest.raises(ValueError, match="layout: crop_layout files, not mean"):
+        extract_feature_files(
+            [videos], output_dir, made, layout=replace(layout, crop_layout="mean", suffix="__0")
+        )
+
+
+@pytest.mark.parametrize(
+    ("change", "difference"),
+    [
+        ({"tail": "repeat"}, "tail None, not repeat"),
+        ({"short": "loop"}, "short None, not loop"),
+        ({"pool": "space"}, "pool space_time, not space"),
+    ],
+)
+def test_files_made_with_other_windows_are_noticed(videos, output_dir, options, change, difference):
+    plain = options("rgb", feature_config(ENDPOINT, window=9))
+    other = options("rgb", feature_config(ENDPOINT, window=9, **change))
+    extract_feature_files([videos], output_dir, plain)
+    with pytest.raises(ValueError, match=difference):
+        extract_feature_files([videos], output_dir, other)
+    extract_feature_files([videos], output_dir, other, overwrite=True)
+    with pytest.raises(ValueError, match="made with other settings"):
+        extract_feature_files([videos], output_dir, plain)
 
 
 def test_flow_files_are_used(videos, output_dir, tmp_path, options):

@@ -11,11 +11,14 @@ import tensorflow as tf
 import i3d_tf
 from i3d_tf.features import extractor as extractor_module
 from i3d_tf.features.extractor import FeatureExtractor, StreamExtractor, check_clip_size
+from i3d_tf.features.frame_options import FrameOptions, FrameSize
 from i3d_tf.features.options import FeatureOptions, feature_config
 from i3d_tf.inference.video_source import VideoSource
 from i3d_tf.specs.protocol import Protocol
 from i3d_tf.system.files import sha256
 from i3d_tf.system.jobs import source_metadata
+from i3d_tf.video.decode import read_clip
+from i3d_tf.video.encode import write_video
 from i3d_tf.video.errors import VideoError
 from i3d_tf.video.transforms import preprocess_input
 from i3d_tf.zoo import checkpoint
@@ -117,6 +120,113 @@ def test_windows_are_clips_of_their_own(
     parts = np.stack([outputs("rgb", endpoint, at, at + 16) for at in range(0, 62, 24)])
     assert_near(found.features, parts.mean(mean_over) if mean_over else parts)
     np.testing.assert_allclose(found.times[1], [24 / 25, 32 / 25, 40 / 25])
+
+
+def by_hand(outputs, start, end):
+    """The head's pool of a window: 2x7x7 with stride 1, then the mean over time."""
+    steps = outputs("rgb", "Mixed_5c", start, end)
+    pooled = [
+        (steps[k].mean((0, 1)) + steps[k + 1].mean((0, 1))) / 2 for k in range(len(steps) - 1)
+    ]
+    return np.mean(pooled, 0)
+
+
+@pytest.mark.parametrize("endpoint", ["Mixed_5c", "AvgPool3d_0a_7x7"])
+def test_windows_are_pooled_as_in_the_head(extractor, outputs, moving_video, endpoint):
+    config = feature_config(endpoint, window=64, stride=8)
+    found = extractor(config=config).extract(moving_video(FRAMES))
+    expected = np.stack([by_hand(outputs, start, start + 64) for start in (0, 8)])
+    assert_near(found.features, expected)
+    assert found.metadata["pool"] == "head"
+    plain = outputs("rgb", "Mixed_5c", 0, 64).mean((0, 1, 2))
+    assert np.abs(plain - expected[0]).max() > 100 * TOLERANCE * np.abs(plain).max()
+
+
+def test_rows_of_the_head_of_a_whole_video(extractor, outputs, moving_video):
+    config = feature_config(pool="head", keep_axes=True)
+    found = extractor(config=config).extract(moving_video(FRAMES))
+    assert found.features.shape == (9, 1, 1, 64)
+    assert_near(found.features, outputs("rgb", "AvgPool3d_0a_7x7"))
+
+
+SMALL = FrameSize(56, 40)
+
+
+@pytest.mark.parametrize("window", [16, None])
+def test_crops_are_an_axis_behind_the_rows(extractor, moving_video, window):
+    config = feature_config(EARLY, window=window)
+    ten, five, one = (
+        extractor("joint", config, frames=FrameOptions(size=SMALL, crops=crops))
+        .extract(moving_video(40))
+        .features
+        for crops in (10, 5, 1)
+    )
+    rows = 2 if window else 20
+    assert [part.shape for part in (ten, five, one)] == [(rows, 10, 8), (rows, 5, 8), (rows, 8)]
+    np.testing.assert_allclose(ten[:, :5], five, atol=1e-6)
+    np.testing.assert_allclose(ten[:, 2], one, atol=1e-6)
+    assert np.abs(ten[:, 5:] - ten[:, :5]).max() > 1e-3
+    order = FrameOptions(size=SMALL, crops=5, crop_order="center_first")
+    found = extractor("joint", config, frames=order).extract(moving_video(40)).features
+    np.testing.assert_allclose(found, five[:, [2, 0, 1, 3, 4]], atol=1e-6)
+
+
+def test_frame_rate_of_the_file_is_in_times_and_metadata(extractor, moving_video, tmp_path):
+    video = tmp_path / "slow.mp4"
+    write_video(video, read_clip(moving_video(40), None), 12.5)
+    native = FrameOptions(frame_rate="native")
+    found = extractor(config=EARLY_WINDOWS, frames=native).extract(video)
+    assert (found.metadata["frames"], found.metadata["frame_rate"]) == (40, 12.5)
+    assert found.metadata["preprocessing"]["frame_rate"] == "native"
+    np.testing.assert_allclose(found.times[1] * 12.5, [16, 24, 32])
+    twice = extractor(config=EARLY_WINDOWS, frames=FrameOptions(frame_rate=50.0)).extract(video)
+    assert (twice.metadata["frames"], twice.metadata["frame_rate"]) == (160, 50.0)
+
+
+@pytest.mark.parametrize(
+    ("short", "frames"),
+    [("loop", lambda t: t % 12), ("repeat", lambda t: min(t, 11)), ("pad", None)],
+)
+def test_short_videos_are_filled(extractor, outputs, moving_video, small_dir, short, frames):
+    config = feature_config(EARLY, window=16, short=short)
+    found = extractor("joint", config).extract(moving_video(12))
+    assert found.metadata["short"] == short
+    assert found.times.tolist() == [[0, 0.32, 0.64]]
+    source = VideoSource(moving_video(12), Protocol(short_side=40, crop_size=32), "dis")
+    for number, stream in enumerate(("rgb", "flow")):
+        clip = preprocess_input(np.stack(list(source.frames(stream))), stream)
+        if frames is None:
+            clip = np.concatenate([clip, np.zeros_like(clip[:4])])
+        else:
+            clip = clip[[frames(t) for t in range(16)]]
+        model = checkpoint.open_checkpoint(f"small_{stream}", str(small_dir)).model
+        network = keras.Model(model.input, model.get_layer(EARLY).output)
+        expected = network(clip[np.newaxis], training=False).numpy().mean((1, 2, 3))
+        assert_near(found.features[:, 4 * number : 4 * number + 4], expected)
+
+
+def test_short_videos_have_no_rows_where_wanted(extractor, moving_video):
+    config = feature_config(EARLY, window=16, short="empty")
+    assert extractor("joint", config).extract(moving_video(12)).features.shape == (0, 8)
+    whole = feature_config(EARLY, short="empty")
+    assert extractor("rgb", whole).extract(moving_video(8)).features.shape == (0, 4)
+
+
+def test_short_whole_videos_are_looped(extractor, moving_video):
+    found = extractor(config=feature_config(EARLY, short="loop")).extract(moving_video(8))
+    assert found.features.shape == (5, 4)
+    assert found.metadata["frames"] == 8
+
+
+def test_value_range_scales_the_inputs(extractor, moving_video, small_dir):
+    made = extractor(config=EARLY_WINDOWS, frames=FrameOptions(value_range=0.5))
+    found = made.extract(moving_video(16))
+    assert found.metadata["preprocessing"]["range"]["rgb"].startswith("[-0.5, 0.5]")
+    source = VideoSource(moving_video(16), Protocol(short_side=40, crop_size=32))
+    clip = np.stack(list(source.frames("rgb"))) / np.float32(255) - np.float32(0.5)
+    model = checkpoint.open_checkpoint("small_rgb", str(small_dir)).model
+    network = keras.Model(model.input, model.get_layer(EARLY).output)
+    assert_near(found.features, network(clip[np.newaxis], training=False).numpy().mean((1, 2, 3)))
 
 
 def test_metadata_say_how_features_were_made(extractor, moving_video, small_dir):

@@ -24,9 +24,7 @@ from i3d_tf.features.fvd_self_check import check_values
 from i3d_tf.inference.predictor import Predictor
 from i3d_tf.inference.streaming import Streamer, step_logits
 from i3d_tf.specs.labels import read_labels
-from i3d_tf.system.cache import HOME_VARIABLE, OFFLINE_VARIABLE
 from i3d_tf.video.decode import read_clip
-from i3d_tf.zoo.resolve import resolve
 
 pytestmark = pytest.mark.release
 
@@ -40,19 +38,6 @@ ANSWERS = {
 }
 LOGIT_TOLERANCE = 0.02
 ONNX_PACKAGES = [name for name in PACKAGES["onnx"] if importlib.util.find_spec(name) is None]
-
-
-@pytest.fixture(scope="module")
-def weights():
-    """The weights of the release, kept in the build folder; or a skip."""
-    home = REPOSITORY_ROOT / "build/release"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv(HOME_VARIABLE, str(home))
-        patch.delenv(OFFLINE_VARIABLE)
-        try:
-            yield resolve(NAME)
-        except FileNotFoundError as error:
-            pytest.skip(f"the release can be had from nowhere: {error}")
 
 
 @pytest.fixture(scope="module")

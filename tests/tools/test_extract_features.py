@@ -70,6 +70,40 @@ def test_extract_features_of_flow_windows_skips_bad_videos(
     assert found.metadata["precision"] == "bfloat16"
 
 
+def test_extract_features_prints_and_keeps_a_profile_and_what_overrides_it(
+    run_tool, videos, tmp_path
+):
+    target = tmp_path / "out"
+    flags = ("--profile=ucf_crime", "--crops=5", "--stride=8", f"--output_dir={target}")
+    status, out, err = run_tool("extract_features", *STICK, *flags, videos / "a.mp4")
+    assert (status, err) == (0, [])
+    assert out[0].startswith("--profile=ucf_crime: --frame_rate=native --size=340x256 ")
+    assert out[1:] == [
+        "overridden: --crops=5 (profile: 10)",
+        "overridden: --stride=8 (profile: 16)",
+        f"{target}: 1 extracted, 0 already there, 0 failed",
+    ]
+    assert sorted(contents(target)) == ["a__0.npy", "a__0.npy.json"] + [
+        f"a__{k}.npy" for k in range(1, 5)
+    ]
+    metadata = i3d_tf.read_features(target / "a__0.npy").metadata
+    assert metadata["profile"]["name"] == "ucf_crime"
+    assert metadata["profile"]["overridden"] == ["crops", "stride"]
+    assert metadata["profile"]["flags"]["tail"] == metadata["tail"] == "repeat"
+    status, out, _ = run_tool("extract_features", *flags, "--status", videos / "a.mp4")
+    assert (status, out[-1]) == (0, f"{target}: 1 done, 0 missing, 0 failed")
+
+
+def test_extract_features_counts_short_videos_and_names_the_flag(run_tool, videos, tmp_path):
+    flags = ("--window=64", f"--output_dir={tmp_path / 'out'}")
+    status, out, err = run_tool("extract_features", *STICK, *flags, videos / "a.mp4")
+    assert status == 1
+    assert out == [f"{tmp_path / 'out'}: 0 extracted, 0 already there, 1 failed"]
+    assert err[0].endswith("at least 64 are needed, or --short=loop or --short=repeat")
+    status, out, _ = run_tool("extract_features", *STICK, *flags, "--short=loop", videos / "a.mp4")
+    assert (status, out) == (0, [f"{tmp_path / 'out'}: 1 extracted, 0 already there, 0 failed"])
+
+
 def test_extract_features_prints_one_line_for_bad_flags(run_tool, tmp_path):
     target = tmp_path / "out"
     status, out, err = run_tool("extract_features", f"--output_dir={target}", "--stride=9", "x.mp4")
