@@ -91,7 +91,7 @@ def test_extract_features_prints_and_keeps_a_profile_and_what_overrides_it(
     assert metadata["profile"]["overridden"] == ["crops", "stride"]
     assert metadata["profile"]["flags"]["tail"] == metadata["tail"] == "repeat"
     status, out, _ = run_tool("extract_features", *flags, "--status", videos / "a.mp4")
-    assert (status, out[-1]) == (0, f"{target}: 1 done, 0 missing, 0 failed")
+    assert (status, out[-1]) == (0, f"{target}: 1 of 1 done, 0 missing, 0 failed")
 
 
 def test_extract_features_counts_short_videos_and_names_the_flag(run_tool, videos, tmp_path):
