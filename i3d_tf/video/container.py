@@ -12,6 +12,8 @@ from typing import BinaryIO
 import av
 from av.stream import Disposition
 
+from i3d_tf.bitstream.order_check import order_check
+from i3d_tf.bitstream.packet_check import packet_check
 from i3d_tf.system.files import open_regular
 from i3d_tf.system.remote import RemoteAccessError, RemoteFileError, is_remote, read_bytes
 from i3d_tf.video.animated_webp import WebPAnimation, read_animation
@@ -27,7 +29,6 @@ from i3d_tf.video.limits import (
 )
 from i3d_tf.video.mp4_index import find_contradiction
 from i3d_tf.video.options import CONCEAL, video_options
-from i3d_tf.video.packet_check import packet_check
 
 # How much earlier than its header says a video may end, in seconds. Headers round, and count the
 # last frame's duration differently; a file cut short nearly always misses more, or ends in a half
@@ -205,7 +206,7 @@ class VideoContainer:
         self.av_container = _open_av_container(self.path, self._file)
         try:
             self._find_stream()
-            _choose_decoder(self.stream, self.is_strict)
+            _choose_decoder(self.stream, self.is_strict, self.conceals)
         except BaseException:
             self.close()
             raise
@@ -387,10 +388,12 @@ def _indexed_end(av_container, stream):
     return None
 
 
-def _choose_decoder(stream, is_strict):
+def _choose_decoder(stream, is_strict, conceals):
     options = {"max_pixels": str(MAX_PIXELS)}
     if is_strict:
         options["err_detect"] = "explode"
+    elif conceals and stream.codec_context.name == "hevc":
+        options["flags"] = "+output_corrupt"  # or frames made from a lost one are left out
     stream.codec_context.options = options
     # With a thread for each frame, FFmpeg may give a damaged frame before its error is known, but
     # for errors that end decoding. With one for each slice, it does not look for what is missing.
@@ -405,13 +408,15 @@ class Demuxer:
     Attributes:
         is_damaged: Whether the last packet, or the file between it and the one before, is damaged,
             by checks of what FFmpeg passes over.
+        misses_picture: Whether a whole packet before the last one is missing; then it is damaged.
     """
 
     is_damaged: bool
+    misses_picture: bool
 
     def __init__(self, container: VideoContainer):
         """Starts where the container stands."""
-        self.is_damaged = False
+        self.is_damaged = self.misses_picture = False
         self._container = container
         self._stream_index = container.stream.index
         # Of a packet that does not say how long it is shown, in its ticks.
@@ -424,7 +429,10 @@ class Demuxer:
 
     def __iter__(self) -> Iterator[av.Packet | None]:
         ends_corrupt, check = False, None
-        is_damaged = packet_check(self._container.stream.codec_context)
+        codec_context = self._container.stream.codec_context
+        name, header = codec_context.name, codec_context.extradata or b""
+        is_damaged = packet_check(name, header)
+        order = order_check(self._container.av_container.format.name, name, header)
         try:
             # All streams are read: whether a longer sound track goes on tells a short video from a
             # cut.
@@ -440,8 +448,12 @@ class Demuxer:
                 self.is_damaged = False
                 if check is not None and packet.pos is not None:
                     self.is_damaged = check.is_damaged(packet.pos, packet.pos + packet.size)
+                content = bytes(packet) if is_damaged or order else b""
                 if is_damaged is not None and not self.is_damaged:
-                    self.is_damaged = is_damaged(bytes(packet))
+                    self.is_damaged = is_damaged(content)
+                if order is not None:
+                    self.misses_picture = order.misses_picture(content, packet.pts, packet.dts)
+                    self.is_damaged |= self.misses_picture
                 yield packet
                 if self._broken:
                     break
@@ -454,7 +466,7 @@ class Demuxer:
         except IndexError:
             # PyAV, which at the very end asks for streams that a damaged file added on the way.
             pass
-        self.is_damaged = False
+        self.is_damaged = self.misses_picture = False
         yield None
 
     def stop(self) -> None:

@@ -136,6 +136,7 @@ def _decode_in_order(container, wanted):
         if is_lost:
             if container.is_strict:
                 raise _DamageError
+            container.num_lost += packets.misses_picture
             damaged = after_loss = True
             is_missing = wanted is None or is_counted
             is_missing = is_missing or (latest is not None and latest.time >= wanted)

@@ -1,0 +1,174 @@
+"""Videos of which packets were left out, and sound ones that look as if."""
+
+import io
+from fractions import Fraction
+
+import av
+import pytest
+
+from i3d_tf.bitstream.order_check import order_check
+from i3d_tf.video.decode import concealed_frames, count_frames, read_clip
+from i3d_tf.video.errors import VideoError
+from i3d_tf.video.options import other_options
+
+X265 = "log-level=none:crf=1:keyint=20:scenecut=0"
+CODECS = {
+    "h264": ("libx264", {"g": "20", "bf": "0", "sc_threshold": "0"}),
+    "h264-b": ("libx264", {"g": "20", "bf": "3", "sc_threshold": "0"}),
+    "h264-open": ("libx264", {"g": "20", "bf": "2", "x264-params": "open-gop=1:scenecut=0"}),
+    "hevc": ("libx265", {"preset": "ultrafast", "x265-params": X265 + ":bframes=0"}),
+    "hevc-b": ("libx265", {"preset": "ultrafast", "x265-params": X265 + ":bframes=3"}),
+    "hevc-closed": ("libx265", {"preset": "ultrafast", "x265-params": X265 + ":open-gop=0"}),
+    "mpeg2": ("mpeg2video", {"g": "20", "b": "4000000", "sc_threshold": "1000000000"}),
+    "mpeg2-b": ("mpeg2video", {"g": "20", "bf": "2", "b": "4000000", "sc_threshold": "1000000000"}),
+    "mpeg1-b": ("mpeg1video", {"g": "20", "bf": "2", "b": "4000000", "sc_threshold": "1000000000"}),
+}
+CONTAINERS = {
+    "h264": ("mp4", "matroska", "mpegts", "flv"),
+    "hevc": ("mov", "matroska", "mpegts"),
+    "mpeg2": ("mov", "matroska", "mpegts", "avi"),
+    "mpeg1": ("matroska",),
+}
+PAIRS = [(name, container) for name in CODECS for container in CONTAINERS[name.split("-")[0]]]
+
+
+def remux(video, container, keeps):
+    """Returns a video with the packets that a function of (number, packet) keeps."""
+    file = io.BytesIO()
+    with av.open(io.BytesIO(video)) as source, av.open(file, "w", container) as target:
+        template = source.streams.video[0]
+        stream = target.add_stream_from_template(template)
+        packets = [packet for packet in source.demux(template) if packet.size]
+        for number, packet in enumerate(packets):
+            if keeps(number, packet):
+                packet.stream = stream
+                target.mux(packet)
+    return file.getvalue()
+
+
+@pytest.fixture(scope="module")
+def make_numbered(numbered_frames, make_video):
+    """Function: (name of CODECS, numbers) -> a video of frames at the times of their numbers."""
+    made = {}
+
+    def make(name, numbers=tuple(range(60))):
+        if (name, numbers) not in made:
+            codec, options = CODECS[name]
+            container = "matroska" if codec.startswith("mpeg") else "mp4"
+            times = [Fraction(number, 25) for number in numbers]
+            made[name, numbers] = make_video(
+                numbered_frames(max(numbers) + 1)[list(numbers)],
+                container,
+                codec,
+                times=None if numbers == tuple(range(60)) else times,
+                options=options,
+            )
+        return made[name, numbers]
+
+    return make
+
+
+@pytest.mark.parametrize(("name", "container"), PAIRS)
+def test_missing_packet_is_damage(make_numbered, name, container, read_numbers):
+    video = make_numbered(name)
+    whole = remux(video, container, lambda number, _: True)
+    assert read_numbers(read_clip(whole, None)) == list(range(60))
+    for left_out in (25, 26, 30, 31, 32, 33):
+        cut = remux(video, container, lambda number, _, left_out=left_out: number != left_out)
+        with pytest.raises(VideoError, match="damaged"):
+            count_frames(cut, None)
+
+
+@pytest.mark.parametrize("container", ["mp4", "matroska", "mpegts", "flv"])
+def test_missing_reference_frame_spoils_up_to_the_next_key_frame(
+    make_numbered, container, read_numbers
+):
+    video = remux(make_numbered("h264"), container, lambda number, _: number != 30)
+    with pytest.raises(VideoError, match="damaged"):
+        read_clip(video)
+    assert read_numbers(read_clip(video, end=1.16)) == list(range(29))
+    assert read_numbers(read_clip(video, start=1.6)) == list(range(40, 60))
+
+
+def test_missing_frame_is_counted_where_damage_is_concealed(make_numbered, read_numbers):
+    video = remux(make_numbered("hevc"), "matroska", lambda number, _: number != 30)
+    with other_options(damaged="conceal"), pytest.warns(UserWarning, match="concealed or lost"):
+        assert len(read_clip(video, None)) == 59
+    assert 2 <= concealed_frames("<bytes>") <= 11
+
+
+@pytest.mark.parametrize("key_frame", [0, 20, 40])
+def test_missing_key_frame_is_damage_or_the_start(make_numbered, key_frame, read_numbers):
+    video = remux(make_numbered("h264"), "matroska", lambda number, _: number != key_frame)
+    if key_frame:
+        with pytest.raises(VideoError, match="damaged"):
+            read_clip(video)
+    else:
+        assert set(read_numbers(read_clip(video, None))) <= set(range(20, 60))
+
+
+@pytest.mark.parametrize("name", [name for name in CODECS if not name.startswith("mpeg")])
+@pytest.mark.parametrize("container", ["mp4", "matroska", "mpegts"])
+def test_frames_that_were_never_written_are_no_damage(make_numbered, name, container, read_numbers):
+    numbers = tuple(number for number in range(60) if number not in (13, 30, 31, 50))
+    video = remux(make_numbered(name, numbers), container, lambda number, _: True)
+    assert read_numbers(read_clip(video, None)) == list(numbers)
+
+
+@pytest.mark.parametrize("name", ["h264-b", "hevc-closed"])
+def test_frames_before_a_cut_need_not_all_be_there(make_numbered, name, read_numbers):
+    """A copy that ends between packets lacks some of those that are shown before its last."""
+    video = make_numbered(name)
+    with av.open(io.BytesIO(video)) as source:
+        packets = [packet for packet in source.demux(video=0) if packet.size]
+    key = next(number for number, packet in enumerate(packets) if number and packet.is_keyframe)
+    for left_out in (1, 2, 3):
+        left = range(key - left_out, key)
+        joined = remux(video, "matroska", lambda number, _, left=left: number not in left)
+        shown = read_numbers(read_clip(joined, None))
+        assert shown == sorted(shown)
+        assert len(shown) == 60 - left_out
+
+
+def test_first_pictures_of_a_group_may_have_been_cut(make_numbered, read_numbers):
+    video = make_numbered("mpeg2-b")
+    with av.open(io.BytesIO(video)) as source:
+        packets = [packet for packet in source.demux(video=0) if packet.size]
+    key = next(number for number, packet in enumerate(packets) if number and packet.is_keyframe)
+    assert packets[key + 1].pts < packets[key].pts, "an open group"
+    joined = remux(video, "mpegts", lambda number, _: number not in (key + 1, key + 2))
+    assert len(read_numbers(read_clip(joined, None))) == 58
+
+
+def test_layer_that_was_left_out_is_no_damage(numbered_frames, make_video, read_numbers):
+    parameters = X265 + ":bframes=3:b-adapt=0:temporal-layers=2"
+    options = {"preset": "ultrafast", "x265-params": parameters}
+    video = make_video(numbered_frames(60), "mp4", "libx265", options=options)
+
+    def is_of_lowest_layer(number, packet):
+        return is_lowest(bytes(packet))
+
+    def is_lowest(packet):
+        at = 0
+        while packet[at + 4] >> 1 >= 32:  # no slice
+            at += 4 + int.from_bytes(packet[at : at + 4], "big")
+        return packet[at + 5] & 7 == 1
+
+    thinned = remux(video, "mp4", is_of_lowest_layer)
+    shown = read_numbers(read_clip(thinned, None))
+    assert shown == sorted(shown)
+    assert 10 < len(shown) < 40
+
+
+@pytest.mark.parametrize("name", ["h264", "hevc", "mpeg2video"])
+def test_header_that_makes_no_sense_is_passed_over(name):
+    start = b"\0\0\1"
+    headers = [b"", start + b"\x67", start + b"\x67\x42", start + b"\x42\1", b"\1" * 9]
+    for header in (*headers, b"\1" * 30, b"\1" + bytes(40)):
+        check = order_check("mov", name, header)
+        for content in (b"\x65" + b"\xff" * 9, b"\x26\1" + b"\xff" * 9, b"\0", b""):
+            assert not check.misses_picture(start + content, 0, 0)
+
+
+def test_codecs_without_numbers_have_no_check():
+    assert order_check("mov", "vp9", b"") is None
