@@ -11,6 +11,8 @@ exec((HERE / "i3d_tf/specs/version.py").read_text(encoding="utf-8"), version)  #
 EXTRAS = {
     "gpu": ["tensorflow[and-cuda]>=2.16"],
     "export": ["onnx>=1.17", "onnxruntime>=1.20", "safetensors>=0.4", "tf2onnx>=1.17"],
+    # s3://, and what else fsspec reads; gs:// needs nothing more than TensorFlow.
+    "remote": ["fsspec>=2024.6", "s3fs>=2024.6"],
     "dev": ["hypothesis>=6.100", "mypy>=1.15", "pytest>=8.0", "pytest-xdist>=3.6", "ruff>=0.9"],
 }
 

@@ -50,7 +50,8 @@ def test_command_starts_in_the_package_of_the_tools(keywords):
 
 
 def test_every_imported_library_is_required(keywords, repository_root):
-    requirements = [*keywords["install_requires"], *keywords["extras_require"]["export"]]
+    extras = keywords["extras_require"]
+    requirements = [*keywords["install_requires"], *extras["export"], *extras["remote"]]
     required = {re.match(r"[\w-]+", requirement)[0] for requirement in requirements}
     imported = set()
     for folder in ("i3d_tf", "tools"):

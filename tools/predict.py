@@ -6,6 +6,8 @@ python tools/predict.py --json clips/ > predictions.jsonl
 python tools/predict.py --window=64 --timeline_dir=timelines long.mp4
 python tools/predict.py --checkpoint=runs/mine video.mp4
 python tools/predict.py --saved_model=exports/rgb video.mp4
+python tools/predict.py --output_dir=predictions --shard=0/4 videos/
+python tools/predict.py --output_dir=predictions --status videos/
 """
 
 import sys
@@ -24,8 +26,10 @@ from i3d_tf.system.console import (
     LIST_HELP,
     PIXEL_ASPECT_HELP,
     SHARD_HELP,
+    STATUS_HELP,
     check_file_names,
     one_line_errors,
+    print_lines,
     quiet_tensorflow,
     refuse_flags_beside,
 )
@@ -80,6 +84,16 @@ _OUTPUT_VIDEO = flags.DEFINE_string(
     "Write a copy with the top classes drawn: an .mp4 file, or a folder. Run again after a stop, "
     "it prints all predictions, keeps finished copies, and makes the others from their start.",
 )
+_OUTPUT_DIR = flags.DEFINE_string(
+    "output_dir",
+    None,
+    "Write a .json file for each video there, in place of the output; videos that have one are "
+    "left out.",
+)
+_OVERWRITE = flags.DEFINE_bool(
+    "overwrite", False, "With --output_dir: replace files made with other settings."
+)
+_STATUS = flags.DEFINE_bool("status", False, f"With --output_dir: {STATUS_HELP.lower()}")
 _LIST = flags.DEFINE_string("list", None, LIST_HELP)
 _SHARD = flags.DEFINE_string("shard", None, SHARD_HELP)
 flags.DEFINE_alias("rgb_weights", "rgb_checkpoint", module_name=FORMER_FLAGS)
@@ -96,6 +110,10 @@ def main(argv):
         from i3d_tf.system.shards import parse_shard
 
         shard = parse_shard(_SHARD.value)
+        if _OUTPUT_DIR.value is not None:
+            refuse_flags_beside(_OUTPUT_DIR, (_OUTPUT_VIDEO, _TIMELINE_DIR))
+        elif _STATUS.value or _OVERWRITE.value:
+            raise ValueError("--status and --overwrite need --output_dir, the folder of a job.")
         quiet_tensorflow()
         from i3d_tf.inference.command_output import classify_videos
         from i3d_tf.video.find import find_videos
@@ -104,6 +122,8 @@ def main(argv):
 
         set_folder_rate(_FOLDER_RATE.value)
         set_video_options(_DAMAGED.value, _DEINTERLACE.value, _PIXEL_ASPECT.value)
+        if _OUTPUT_DIR.value is not None:
+            sys.exit(_write_files(argv[1:], shard))
         # Before networks are opened, or even downloaded.
         videos = find_videos(argv[1:], list_file=_LIST.value, shard=shard)
         if not videos:  # as few videos on many shards leave some without
@@ -117,6 +137,22 @@ def main(argv):
             timeline_dir=_TIMELINE_DIR.value,
         )
         sys.exit(1 if any(prediction.error is not None for prediction in predictions) else 0)
+
+
+def _write_files(videos, shard):
+    """Does a job with an output folder, or shows its state; returns the exit status."""
+    from i3d_tf.inference.prediction_files import predict_files, prediction_status
+
+    place = {"output_dir": _OUTPUT_DIR.value, "list_file": _LIST.value, "shard": shard}
+    if _STATUS.value:
+        status = prediction_status(videos, **place)
+        print_lines(*status.lines(_JSON.value))
+        return 0 if status.is_done else 1
+    report = predict_files(
+        videos, open_predictor=_predictor, top=_TOP.value, overwrite=_OVERWRITE.value, **place
+    )
+    print_lines(report.line())
+    return 1 if report.failed else 0
 
 
 def _predictor():

@@ -6,7 +6,12 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from i3d_tf.export.metadata import METADATA_FILE, REMEDY, read_saved_model_metadata
+from i3d_tf.export.metadata import (
+    METADATA_FILE,
+    REMEDY,
+    SAVED_MODEL_FILE,
+    read_saved_model_metadata,
+)
 from i3d_tf.inference.prediction import (
     VIDEO_FAILURES,
     StageTimer,
@@ -18,6 +23,7 @@ from i3d_tf.inference.test_clip import read_start
 from i3d_tf.metrics.ranking import Prediction
 from i3d_tf.specs.streams import streams_of
 from i3d_tf.system.errors import short_reason
+from i3d_tf.system.files import sha256
 from i3d_tf.video.errors import VideoError
 
 MAX_FRAMES = 3000  # of a video with several windows: 0.8 GB of 256 x 340
@@ -36,6 +42,7 @@ class SavedPredictor:
         flow_engine: "graph", or None without flow.
         class_names: In the order of the logits.
         protocol: Number and size of the windows.
+        settings: See `VideoPredictor`.
 
     Raises:
         FileNotFoundError: The folder, or a file in it, does not exist; the message names it.
@@ -64,6 +71,8 @@ class SavedPredictor:
                 f"{folder}: {METADATA_FILE} does not name the classes of the model beside it."
             )
         self._classify = signatures["classify"]
+        digest = sha256(folder / SAVED_MODEL_FILE)
+        self.settings = {"saved_model": {"name": folder.name, "sha256": digest}}
 
     def predict(self, path: str | os.PathLike, top: int = 5) -> VideoPrediction:
         """Classifies one video; see `VideoPredictor`."""

@@ -16,6 +16,7 @@ from i3d_tf.inference.annotate import (
 from i3d_tf.inference.prediction import VideoPrediction, VideoPredictor, WindowPrediction
 from i3d_tf.system.console import print_lines, printable, progress_bar
 from i3d_tf.system.errors import message_of
+from i3d_tf.system.remote import RemoteFileError, copies_folder, local_copy
 from i3d_tf.video.decode import concealed_frames
 from i3d_tf.video.errors import VideoError
 from i3d_tf.video.find import find_videos
@@ -56,15 +57,22 @@ def classify_videos(
     videos = [video for video in videos if os.path.realpath(video) not in made]
     timelines = {} if timeline_dir is None else timeline_paths(videos, timeline_dir)
     predictions = []
-    with progress_bar() as bar:
+    with copies_folder(videos) as folder, progress_bar() as bar:
         task = bar.add_task("videos", total=len(videos))
         for video in videos:
-            prediction = predictor.predict(video, top)
-            prediction = replace(prediction, concealed_frames=concealed_frames(video))
-            if video in copies and prediction.error is None:
-                prediction = _write(prediction, write_annotated, copies[video], "copy")
-            if video in timelines and prediction.timeline:
-                prediction = _write(prediction, write_timeline, timelines[video], "timeline")
+            try:
+                with local_copy(video, folder) as path:
+                    prediction = predictor.predict(path, top)
+                    prediction = replace(prediction, concealed_frames=concealed_frames(path))
+                    if video in copies and prediction.error is None:
+                        prediction = _write(prediction, write_annotated, copies[video], "copy")
+                    if video in timelines and prediction.timeline:
+                        prediction = _write(
+                            prediction, write_timeline, timelines[video], "timeline"
+                        )
+                prediction = replace(prediction, path=video)
+            except RemoteFileError as error:
+                prediction = VideoPrediction(video, predictor.stream, error=error.reason)
             bar.console.file.flush()
             _print_prediction(prediction, as_json)
             predictions.append(prediction)

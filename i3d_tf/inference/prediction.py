@@ -101,9 +101,11 @@ class VideoPredictor(typing.Protocol):
 
     Attributes:
         stream: "rgb", "flow" or "joint".
+        settings: What determines its predictions, as plain values: networks, precision and so on.
     """
 
     stream: str
+    settings: dict[str, Any]
 
     def predict(self, path: str | os.PathLike, top: int = 5) -> VideoPrediction:
         """Classifies one video; a video that fails has the reason in `error`.

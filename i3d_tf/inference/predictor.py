@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, overload
 
 import keras
@@ -46,11 +46,13 @@ class Networks:
         models: "rgb" and "flow", one of them, or "joint" for one network of both, to its model.
         class_names: In the order of the logits.
         protocol: How clips of a video are made for all of them.
+        weights: Name of a model to `name`, its reference, and `sha256`, that of its file.
     """
 
     models: dict[str, keras.Model]
     class_names: tuple[str, ...]
     protocol: Protocol
+    weights: dict[str, dict[str, str]] = field(default_factory=dict)
 
 
 def open_networks(
@@ -66,7 +68,11 @@ def open_networks(
         name: fuse_for_inference(checkpoint.model, precision)
         for name, checkpoint in opened.by_stream.items()
     }
-    return Networks(models, opened.class_names, opened.protocol)
+    weights = {
+        name: {"name": str(checkpoint.name), "sha256": checkpoint.sha256}
+        for name, checkpoint in opened.by_stream.items()
+    }
+    return Networks(models, opened.class_names, opened.protocol, weights)
 
 
 def checkpoints_of(
@@ -117,6 +123,7 @@ class Predictor:
         stream: As given.
         flow_engine: The engine in use, or None without flow.
         networks: The opened networks.
+        settings: See `VideoPredictor`.
 
     Raises:
         FileNotFoundError: See `i3d_tf.zoo.open_checkpoints`.
@@ -136,6 +143,12 @@ class Predictor:
         self._flow_rounding = check_rounding(flow_rounding)
         self.flow_engine = choose_engine(flow_engine) if "flow" in streams_of(stream) else None
         self.networks = open_networks(stream, checkpoints, checkpoint_dir, precision)
+        self.settings = {
+            "weights": self.networks.weights,
+            "precision": precision,
+            "flow_engine": self.flow_engine,
+            "flow_rounding": self._flow_rounding,
+        }
         self._forward = {
             name: forward_function(model) for name, model in self.networks.models.items()
         }

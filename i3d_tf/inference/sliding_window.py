@@ -50,6 +50,7 @@ class WindowPredictor:
         flow_engine: The engine in use, or None without flow.
         window: As given.
         networks: The opened networks.
+        settings: See `VideoPredictor`.
 
     Raises:
         FileNotFoundError: See `Predictor`.
@@ -71,6 +72,13 @@ class WindowPredictor:
         self.flow_engine = choose_engine(flow_engine) if "flow" in streams_of(stream) else None
         self._flow_rounding = check_rounding(flow_rounding)
         self.networks = open_networks(stream, checkpoints, checkpoint_dir, precision)
+        self.settings = {
+            "weights": self.networks.weights,
+            "precision": precision,
+            "flow_engine": self.flow_engine,
+            "flow_rounding": self._flow_rounding,
+            "window": window,
+        }
         try:
             self._streamers = {name: Streamer(m) for name, m in self.networks.models.items()}
         except ValueError as error:

@@ -23,6 +23,7 @@ from i3d_tf.system.job_status import Failures, OutputFiles
 from i3d_tf.system.remote import (
     SEPARATOR,
     RemoteFileError,
+    copies_folder,
     download,
     is_remote,
     local_copy,
@@ -298,7 +299,8 @@ def run_each(
     """
 
     def run(tasks, staging):
-        with copies_folder(tasks) as copies:
+        paths = (path for task in tasks for path in (task.source, task.target))
+        with copies_folder(paths) as copies:
             call = partial(_attempt, work, staging, copies)
             if processes > 1:
                 results = map_unordered(call, tasks, min(processes, len(tasks) or 1), died)
@@ -313,20 +315,6 @@ def run_each(
 def has_remote(tasks: Iterable[Task]) -> bool:
     """Returns whether an input or an output is at an address."""
     return any(is_remote(task.source) or is_remote(task.target) for task in tasks)
-
-
-@contextmanager
-def copies_folder(tasks: Iterable[Task]) -> Iterator[Path | None]:
-    """Makes a folder on this machine for copies of remote files; None where there are none.
-
-    It is in the folder of temporary files (TMPDIR), and is removed when the block ends, by whatever
-    error or signal; what a killed job leaves, the next one on the machine removes.
-    """
-    if not has_remote(tasks):
-        yield None
-        return
-    with staging_dir(gettempdir()) as folder:
-        yield folder
 
 
 @contextmanager

@@ -17,13 +17,13 @@ import secrets
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
 from i3d_tf.system.errors import UserError, short_reason
-from i3d_tf.system.files import ensure_disk_space
+from i3d_tf.system.files import ensure_disk_space, staging_dir
 
 SEPARATOR = "://"
 TENSORFLOW_SCHEMES = ("file", "gs", "ram")
@@ -198,12 +198,26 @@ def upload(path: os.PathLike | str, address: str) -> None:
 
 
 @contextlib.contextmanager
-def local_copy(address: str, folder: os.PathLike | str) -> Iterator[str]:
+def copies_folder(paths: Iterable[os.PathLike | str]) -> Iterator[Path | None]:
+    """Makes a folder on this machine for copies of remote files; None where no path is an address.
+
+    It is in the folder of temporary files (TMPDIR), and is removed when the block ends, by whatever
+    error or signal; what a killed job leaves, the next one on the machine removes.
+    """
+    if not any(map(is_remote, paths)):
+        yield None
+        return
+    with staging_dir(tempfile.gettempdir()) as folder:
+        yield folder
+
+
+@contextlib.contextmanager
+def local_copy(address: str, folder: os.PathLike | str | None) -> Iterator[str]:
     """Gives a copy of a remote file on this machine for the time of the block.
 
     Args:
         address: A path, which is given as it is, or an address.
-        folder: A folder on this machine for the copy.
+        folder: See `copies_folder`.
 
     Raises:
         RemoteFileError: See `download`.

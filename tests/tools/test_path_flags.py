@@ -82,6 +82,7 @@ CASES = [
     ("predict", "checkpoint_dir", ("--rgb_checkpoint=none", "VIDEO")),
     ("predict", "saved_model", ("VIDEO",)),
     ("predict", "output_video", (*RGB, "VIDEO")),
+    ("predict", "output_dir", (*RGB, "VIDEO")),
     ("predict", "", RGB),
     ("show_filters", "output_dir", ("stick_actions_rgb",)),
     ("show_filters", "checkpoint_dir", ("--output_dir=NEW", "none")),

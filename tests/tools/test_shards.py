@@ -76,6 +76,23 @@ def test_list_names_the_videos_of_a_job(run_tool, videos, tmp_path, tool):
     assert (status, out[-1].partition(": ")[2]) == (0, "1 of 1 done, 0 missing, 0 failed")
 
 
+@pytest.mark.slow
+def test_predictions_of_shards_are_files_of_a_job(run_tool, small_dir, videos, tmp_path):
+    given = ("--rgb_checkpoint=small_rgb", f"--checkpoint_dir={small_dir}", videos)
+    out = tmp_path / "out"
+    for index in range(2):
+        run_tool("predict", *given, f"--output_dir={out}", f"--shard={index}/2")
+    status, lines, _ = run_tool("predict", f"--output_dir={out}", "--status", "--json", videos)
+    record = json.loads(lines[0])
+    assert (status, record["done"], len(record["failed"])) == (1, 8, 2)
+    status, lines, err = run_tool("predict", *given, f"--output_dir={out}")
+    assert (status, lines) == (1, [f"{out}: 0 classified, 8 already there, 2 failed"])
+    assert len(err) == 2
+    for flags in (["--status"], [f"--output_dir={out}", "--output_video=x"]):
+        status, lines, err = run_tool("predict", *flags, *given)
+        assert (status, lines, len(err)) == (1, [], 1)
+
+
 def test_shard_from_a_scheduler_that_is_not_there_is_one_line(run_tool, monkeypatch, tmp_path):
     for name in ("SLURM_ARRAY_TASK_ID", "SLURM_PROCID", "AWS_BATCH_JOB_ARRAY_INDEX"):
         monkeypatch.delenv(name, raising=False)
