@@ -38,7 +38,7 @@ from i3d_tf.specs.version import __version__
 from i3d_tf.video.decode import concealed_frames
 from i3d_tf.video.errors import VideoError
 from i3d_tf.video.frame_folder import video_metadata
-from i3d_tf.video.transforms import preprocess_input
+from i3d_tf.video.transforms_tf import preprocess_input
 from i3d_tf.zoo import open_checkpoints
 
 PathLike = os.PathLike | str
@@ -74,7 +74,7 @@ class StreamExtractor:
             endpoint = LAST if config.pools_pairs else config.endpoint
             self._streamer = Streamer(model, endpoint, is_pooled)
         else:
-            self._forward = _window_function(model, config)
+            self._forward = _window_function(model, stream, options)
 
     def rows_of_video(
         self, frames: Iterable[np.ndarray], num_frames: int
@@ -107,32 +107,36 @@ class StreamExtractor:
             MemoryError: The memory is too small for so many windows.
         """
         with _memory_errors():
-            clips = self._inputs(np.stack([window.frames for window in windows]))
-            for clip, window in zip(clips, windows, strict=True):
-                clip[window.num_valid :] = 0
-            return self._forward(clips).numpy()
-
-    def _inputs(self, clips):
-        """Returns the values that the network gets."""
-        if self._stream == "flow" and self._options.flow_rounding == VIDEO_FEATURES:
-            inputs = clips / np.float32(FLOW_BOUND)  # which may exceed 1
-        else:
-            inputs = preprocess_input(clips, self._stream)
-        value_range = np.float32(self._options.frames.value_range)
-        return inputs if value_range == 1 else inputs * value_range
+            clips = np.stack([window.frames for window in windows])
+            num_valid = np.array([window.num_valid for window in windows])
+            is_whole = (num_valid == clips.shape[1]).all()
+            return self._forward(clips, None if is_whole else num_valid).numpy()
 
 
-def _window_function(model, config):
-    """Returns a function from clips, (N, T, H, W, C) in [-1, 1], to rows, float32 (N, ...)."""
+def _window_function(model, stream, options):
+    """Returns a function from clips, (N, T, H, W, C) as decoded, to rows, float32 (N, ...).
+
+    Its second argument is the number of frames of each clip that are not replaced by zeros, (N,);
+    None replaces none. Values are converted where the network is, so that a GPU gets bytes.
+    """
+    config = options.config
     output = model.get_layer(config.endpoint).output
     network = keras.Model(model.input, output)
     axes = {"space": (2, 3), "none": ()}.get(config.pool, (1, 2, 3))
     pools_pairs = config.pool == "head" and config.endpoint == LAST
     has_positions = len(output.shape) == 5
+    exceeds_1 = stream == "flow" and options.flow_rounding == VIDEO_FEATURES
+    value_range = options.frames.value_range
 
     @tf.function(reduce_retracing=True, autograph=False)
-    def forward(clips):
-        outputs = tf.cast(network(clips, training=False), tf.float32)
+    def forward(clips, num_valid):
+        inputs = clips / FLOW_BOUND if exceeds_1 else preprocess_input(clips, stream)
+        if value_range != 1:
+            inputs *= value_range
+        if num_valid is not None:
+            is_valid = tf.sequence_mask(num_valid, tf.shape(clips)[1], tf.float32)
+            inputs *= is_valid[:, :, tf.newaxis, tf.newaxis, tf.newaxis]
+        outputs = tf.cast(network(inputs, training=False), tf.float32)
         if pools_pairs:
             outputs = tf.reduce_mean(outputs, (2, 3), keepdims=True)
             outputs = (outputs[:, :-1] + outputs[:, 1:]) / 2

@@ -81,3 +81,22 @@ def test_quantize_takes_any_shape_and_float():
 def test_wrong_flow_codes_and_rounding_are_named(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+@pytest.mark.parametrize(
+    ("rounding", "inputs"),
+    [
+        ("nearest", [-1, 1 / 255, 1]),  # code 128 of zero, 2 code / 255 - 1
+        ("deepmind", [-1, -1 / 255, 1]),
+        ("floor", [-254 / 255, 0, 1]),
+        ("video_features", [-1, 1 / 255, 257 / 255]),  # 0.5 is rounded to even, 255.5 to 256
+    ],
+)
+def test_network_inputs_of_flow_that_went_through_codes(rounding, inputs):
+    flow = np.array([-20, 0, 20], np.float32)
+    found = through_codes(flow, rounding)
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found / 20, inputs, atol=1e-6)
+    np.testing.assert_allclose(
+        through_codes(3 * flow, rounding)[[0, 2]] / 20, inputs[::2], atol=1e-6
+    )

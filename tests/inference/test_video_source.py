@@ -14,7 +14,7 @@ from i3d_tf.inference.video_source import VideoSource, flow_origin
 from i3d_tf.specs.protocol import Protocol
 from i3d_tf.video.decode import read_clip
 from i3d_tf.video.errors import VideoError
-from i3d_tf.video.transforms import center_crop, resize_short_side
+from i3d_tf.video.transforms import center_crop, resize, resize_short_side
 
 SMALL = Protocol(short_side=40, crop_size=32)
 
@@ -54,6 +54,55 @@ def test_frames_have_the_rate_and_size_of_the_protocol(video):
     source = VideoSource(video, Protocol(frame_rate=12.5, short_side=48, crop_size=48))
     assert source.num_frames == 15
     assert np.stack(list(source.frames("rgb"))).shape == (15, 48, 48, 3)
+
+
+class Stretched:
+    """Rules: frames of 44 x 36, at a rate of their own."""
+
+    def __init__(self, frame_rate=None):
+        self.frame_rate = frame_rate
+
+    def size_of(self, height, width):
+        return 36, 44
+
+    def resize(self, frame):
+        return resize(frame, 36, 44)
+
+
+def test_rules_replace_rate_and_size_of_the_protocol(video, monkeypatch):
+    frames = read_clip(video, None)
+    expected = np.stack([resize(frame, 36, 44) for frame in frames])
+    source = VideoSource(video, SMALL, "dis", rules=Stretched())
+    assert (source.num_frames, source.frame_rate) == (30, 25.0)
+    np.testing.assert_array_equal(list(source.whole_frames("rgb")), expected)
+    np.testing.assert_array_equal(list(source.frames("rgb")), center_crop(expected, 32))
+    flow = compute_flow(expected, "dis")
+    np.testing.assert_array_equal(list(source.whole_frames("flow")), flow)
+    slower = VideoSource(video, SMALL, rules=Stretched(12.5))
+    assert (slower.num_frames, slower.frame_rate) == (15, 12.5)
+    monkeypatch.setattr(video_source_file, "MAX_FRAME_PIXELS", 36 * 44 - 1)
+    with pytest.raises(VideoError, match="its frames would have 44 x 36 pixels, more than 1583"):
+        next(source.whole_frames("rgb"))
+
+
+def test_rules_need_flow_of_their_size(video, flow_file, tmp_path, monkeypatch):
+    for number in range(29):
+        for axis in "xy":
+            cv2.imwrite(
+                str(tmp_path / f"flow_{axis}_{number}.png"), np.full((36, 44), 99, np.uint8)
+            )
+    monkeypatch.setenv("I3D_TF_FOLDER_RATE", "24")
+    source = VideoSource(video, SMALL, flow_file=tmp_path, rules=Stretched())
+    flow = np.stack(list(source.whole_frames("flow")))
+    assert flow.shape == (30, 36, 44, 2)
+    np.testing.assert_array_equal(flow, dequantize(np.uint8([99]))[0])
+    quirk = VideoSource(video, SMALL, "dis", tmp_path, "video_features", Stretched())
+    expected = through_codes(flow[0], "video_features")
+    np.testing.assert_array_equal(next(quirk.whole_frames("flow")), expected)
+    with pytest.raises(VideoError, match="flow is of 24 frames per second, not 25; name another"):
+        VideoSource(video, SMALL, flow_file=tmp_path, rules=Stretched(25.0))
+    with pytest.raises(VideoError, match="flow is of 53 x 40 pixels, not 44 x 36; name another"):
+        VideoSource(video, SMALL, flow_file=flow_file, rules=Stretched())
 
 
 @pytest.mark.parametrize("read_bytes", [1, 7 * 40 * 53 * 8, 2**26])
