@@ -1,16 +1,19 @@
 """I3D over clips of any length in bounded memory: chunk by chunk, with the outputs of the whole.
 
-The network is cut behind its max-pools, and each part goes along the clip in chunks of its own: an
-output of a part is not computed again for the halo of the next part. A chunk is read with a halo of
-steps before and after it, as far as its part of the network sees, and the outputs of the halo are
-dropped. With SAME padding and strides, the positions of a convolution's windows depend on the
-length of its input; so every chunk with its halo starts at a multiple of the part's stride, and its
-length leaves the same remainder as the whole clip's. Then each window of each layer sees the same
-steps as in the whole, and the same zeros at the borders.
+The network is cut in front of every layer that sees neighboring time steps: a convolution, a pool
+or an Inception block. Each part keeps the last steps of its input, the halo, as many as its one
+kernel reaches: one before a kernel of three. As soon as new steps are there it computes what they
+complete, hands it on, and drops the outputs at the edges of the chunk, for which neighbors are
+missing. A part computes one or two steps of a chunk of 32 twice, however deep the network is.
+
+With SAME padding and strides, the positions of a convolution's windows depend on the length of its
+input; so every chunk with its halo starts at a multiple of the part's stride, and its length leaves
+the same remainder as the whole clip's. Then each window of each layer sees the same steps as in the
+whole, and the same zeros at the borders.
 """
 
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from itertools import islice
+from itertools import islice, pairwise
 from typing import NamedTuple
 
 import keras
@@ -18,14 +21,15 @@ import numpy as np
 import tensorflow as tf
 
 from i3d_tf.layers.head import Logits
+from i3d_tf.layers.padded_conv import same_padding
 from i3d_tf.specs.geometry import Span, output_length, receptive_fields
-from i3d_tf.specs.inception_v1 import ENDPOINTS, HEAD, I3D, MIN_FRAMES, MaxPool, Row
+from i3d_tf.specs.inception_v1 import ENDPOINTS, HEAD, I3D, MIN_FRAMES, Row
 from i3d_tf.specs.streams import CHANNELS
 from i3d_tf.specs.validation import check_choice, check_integer
 from i3d_tf.system.prefetch import prefetch
 from i3d_tf.video.transforms_tf import preprocess_input
 
-CHUNK_STEPS = 32  # by default; with the halos, 1.3 times the multiply-adds of the clip at once
+CHUNK_STEPS = 32  # by default: more need more memory, fewer make the halo a larger share
 STREAMED_ENDPOINTS = ENDPOINTS[:-1]  # all but the head
 LAST_ENDPOINT = STREAMED_ENDPOINTS[-1]  # the head's input
 
@@ -46,30 +50,24 @@ class Chunk(NamedTuple):
     output_end: int
 
 
-def plan_chunks(num_steps: int, span: Span, chunk_steps: int) -> list[Chunk]:
-    """Divides a clip into chunks whose outputs follow each other.
+def next_chunk(num_steps: int, span: Span, output_start: int, available: int) -> Chunk:
+    """Returns the chunk that computes as many outputs as the steps so far allow.
 
     Args:
-        num_steps: Steps of the input: frames, or outputs of the part before.
-        span: Receptive field of an output step, see `i3d_tf.specs.geometry.receptive_fields`.
-        chunk_steps: Steps of a chunk without its halo; rounded up to whole steps of the output.
-
-    Raises:
-        ValueError: A number is not positive.
+        num_steps: Steps of the whole clip at the input of a part: frames, or outputs of the part
+            before.
+        span: Receptive field of an output step, of a part with one layer that sees neighbors.
+        output_start: First output that is not computed yet.
+        available: Steps of the input so far.
     """
-    check_integer("num_steps", num_steps, 1)
-    check_integer("chunk_steps", chunk_steps, 1)
     field, jump = span.field[0], span.jump[0]
-    # Half of the field, and one step: SAME padding may stand one more step on one of both sides.
-    halo = (output_length(field // 2, jump) + 1) * jump
-    steps, steps_per_chunk = output_length(num_steps, jump), output_length(chunk_steps, jump)
-    chunks = []
-    for output_start in range(0, steps, steps_per_chunk):
-        output_end = min(output_start + steps_per_chunk, steps)
-        start = max(0, output_start * jump - halo)
-        end = output_end * jump + halo + num_steps % jump
-        chunks.append(Chunk(start, min(end, num_steps), output_start, output_end))
-    return chunks
+    before, _ = same_padding(num_steps, field, jump)
+    start = max(0, output_start * jump - before) // jump * jump
+    if available == num_steps:
+        return Chunk(start, num_steps, output_start, output_length(num_steps, jump))
+    end = available - (available - start - num_steps) % jump
+    output_end = (end + before - field) // jump + 1  # whose window ends within the chunk
+    return Chunk(start, end, output_start, max(output_start, output_end))
 
 
 class Streamer:
@@ -95,7 +93,7 @@ class Streamer:
             raise ValueError(
                 f"`model` must be I3D; {model.name!r} has no endpoint {min(missing)!r}."
             )
-        parts = split_after_max_pools(I3D[: STREAMED_ENDPOINTS.index(endpoint) + 1])
+        parts = split_before_time(I3D[: STREAMED_ENDPOINTS.index(endpoint) + 1])
         self._parts: list[_Part] = []
         tensor = model.input
         for rows in parts:
@@ -115,7 +113,8 @@ class Streamer:
             frames: One array a frame, as the network's stream has them: uint8 (H, W, 3), or flow in
                 pixels per frame, float (H, W, 2). They are read ahead, in a thread.
             num_frames: Number of frames.
-            chunk_steps: Steps of a chunk of each part's input, without its halo.
+            chunk_steps: Time steps after the first layer that are computed at a time; deeper layers
+                wait for about as many steps of their own.
 
         Yields:
             float32 (steps, ...), some steps at a time.
@@ -125,22 +124,19 @@ class Streamer:
         """
         if num_frames < MIN_FRAMES:
             raise ValueError(f"`frames` must be at least {MIN_FRAMES}; there are {num_frames}.")
-        first, *later = self._parts
-        chunks = plan_chunks(num_frames, first.span, chunk_steps)
-        with prefetch(_inputs(iter(frames), chunks, np.stack), 1) as inputs:
-            outputs = _outputs(first, chunks, inputs)
-            num_steps, jump = num_frames, first.span.jump[0]
-            for part in later:
-                num_steps, jump = output_length(num_steps, jump), part.span.jump[0]
-                chunks = plan_chunks(num_steps, part.span, chunk_steps)
-                steps = (step for output in outputs for step in output)
-                outputs = _outputs(part, chunks, _inputs(steps, chunks, tf.stack))
+        check_integer("chunk_steps", chunk_steps, 1)
+        chunk_frames = chunk_steps * self._parts[0].span.jump[0]
+        with prefetch(_stack_frames(iter(frames), num_frames, chunk_frames), 1) as steps:
+            outputs, num_steps = map(tf.convert_to_tensor, steps), num_frames
+            for part in self._parts:
+                outputs = _outputs(part, outputs, num_steps, chunk_steps)
+                num_steps = output_length(num_steps, part.span.jump[0])
             for output in outputs:
                 yield tf.cast(output, tf.float32).numpy()
 
 
 class _Part(NamedTuple):
-    """A part of the network, between two max-pools.
+    """A part of the network, with one layer that sees neighboring time steps.
 
     Attributes:
         forward: Function of its input to its output, (T, ...) to (T', ...).
@@ -151,10 +147,12 @@ class _Part(NamedTuple):
     span: Span
 
 
-def split_after_max_pools(rows: Sequence[Row]) -> list[tuple[Row, ...]]:
-    """Cuts the rows of a network behind each max-pool."""
-    ends = [n for n, row in enumerate(rows, 1) if isinstance(row, MaxPool) or n == len(rows)]
-    return [tuple(rows[a:b]) for a, b in zip([0, *ends], ends, strict=False)]
+def split_before_time(rows: Sequence[Row]) -> list[tuple[Row, ...]]:
+    """Cuts the rows of a network in front of each that does not treat every time step by itself."""
+    spans = [receptive_fields([row])[row.name] for row in rows]
+    starts = [n for n, span in enumerate(spans) if (span.field[0], span.jump[0]) != (1, 1)]
+    bounds = [0, *(n for n in starts if n), len(rows)]
+    return [tuple(rows[a:b]) for a, b in pairwise(bounds)]
 
 
 def _step_function(network, is_first, pooled):
@@ -177,25 +175,50 @@ def _step_function(network, is_first, pooled):
     return lambda steps: concrete(tf.cast(steps, dtype))
 
 
-def _inputs(steps, chunks, stack):
-    """Yields the input of each chunk, (T, ...)."""
-    kept, start = [], 0
-    for chunk in chunks:
-        kept = kept[chunk.start - start :]
-        start = chunk.start
-        kept += islice(steps, chunk.end - start - len(kept))
-        if len(kept) < chunk.end - start:
+def _stack_frames(frames, num_frames, length):
+    """Yields the frames in stacks of some length, (T, ...)."""
+    for start in range(0, num_frames, length):
+        stack = list(islice(frames, min(length, num_frames - start)))
+        if len(stack) < min(length, num_frames - start):
             raise ValueError(
-                f"the video has {start + len(kept)} frames; {chunks[-1].end} were counted before."
+                f"the video has {start + len(stack)} frames; {num_frames} were counted before."
             )
-        yield stack(kept)
+        yield np.stack(stack)
 
 
-def _outputs(part, chunks, inputs):
-    """Yields the outputs of a part that are kept of each chunk."""
-    for chunk, steps in zip(chunks, inputs, strict=True):
-        start = chunk.start // part.span.jump[0]
-        yield part.forward(steps)[chunk.output_start - start : chunk.output_end - start]
+def _outputs(part, inputs, num_steps, chunk_steps):
+    """Yields the outputs of a part, some steps at a time.
+
+    No variable holds a chunk while the parts that follow compute: memory counts.
+
+    Args:
+        part: The part.
+        inputs: Its input, tensors of some steps, (T, ...) each.
+        num_steps: Steps of all of them.
+        chunk_steps: Steps to wait for, or somewhat fewer, so that the kernels compute many at once.
+    """
+    jump = part.span.jump[0]
+    kept, start = [], 0  # `kept` starts at this step
+    computed = available = output_start = 0
+    for steps in inputs:
+        kept.append(steps)
+        available += len(steps)
+        del steps
+        # Parts give fewer steps of the first chunk than of the others: they lack the halo after it.
+        if available < num_steps and 4 * (available - computed) < 3 * chunk_steps:
+            continue
+        chunk = next_chunk(num_steps, part.span, output_start, available)
+        if chunk.output_end == output_start:
+            continue
+        computed, output_start = available, chunk.output_end
+        outputs = [tf.concat(kept, 0)]
+        halo_start = next_chunk(num_steps, part.span, output_start, available).start
+        halo = tf.range(min(halo_start, available), available)
+        kept = [tf.gather(outputs[0], halo - start)]  # a copy: a slice would keep the whole chunk
+        outputs.append(part.forward(outputs.pop()[chunk.start - start : chunk.end - start]))
+        start = halo_start
+        first = chunk.start // jump
+        yield outputs.pop()[chunk.output_start - first : chunk.output_end - first]
 
 
 def head_pool(chunks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:

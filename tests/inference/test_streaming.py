@@ -5,19 +5,23 @@ from functools import cache
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from i3d_tf import zoo
 from i3d_tf.inference import streaming
 from i3d_tf.inference.streaming import (
+    LAST_ENDPOINT,
+    STREAMED_ENDPOINTS,
     Chunk,
     Streamer,
     head_pool,
-    plan_chunks,
-    split_after_max_pools,
+    next_chunk,
+    split_before_time,
     step_logits,
 )
-from i3d_tf.specs.geometry import Span, receptive_fields
-from i3d_tf.specs.inception_v1 import I3D
+from i3d_tf.models.fold_batch_norm import fuse_for_inference
+from i3d_tf.specs.geometry import Span
+from i3d_tf.specs.inception_v1 import I3D, Conv, MaxPool
 
 # Sums in another order, where a window is longer: 1e-6 of the size was seen.
 TOLERANCE = 1e-5
@@ -68,16 +72,51 @@ def network_input(frames):
 
 
 @pytest.mark.parametrize(
-    ("frames", "chunk_frames"),
-    [(250, 96), (251, 64), (253, 96), (119, 8), (9, 64), (66, 64), (100, 250)],
+    ("frames", "chunk_steps"),
+    [(250, 48), (251, 32), (253, 48), (119, 4), (9, 32), (66, 32), (100, 125)],
 )
-def test_streamer_gives_the_logits_of_the_whole_clip(network, streamer, frames, chunk_frames):
+def test_streamer_gives_the_logits_of_the_whole_clip(network, streamer, frames, chunk_steps):
     clip = random_clip(network, frames)
-    steps = np.concatenate(list(streamer.run(clip, frames, chunk_frames)))
+    steps = np.concatenate(list(streamer.run(clip, frames, chunk_steps)))
     assert steps.shape == (-(-frames // 8), 64)
     streamed = np.concatenate(list(step_logits(network, [steps[:1], steps[1:]])))
     whole = network(network_input(clip), training=False).numpy()[0]
     assert np.linalg.norm(streamed.mean(0) - whole) <= TOLERANCE * np.linalg.norm(whole)
+
+
+@pytest.fixture(scope="module")
+def last_steps(network):
+    """Function: clip -> the last endpoint of the whole clip at once, averaged over positions."""
+    whole = keras.Model(network.input, network.get_layer(LAST_ENDPOINT).output)
+    function = tf.function(
+        lambda clip: tf.reduce_mean(whole(clip, training=False)[0], (1, 2)),
+        input_signature=[tf.TensorSpec((1, *network.input_shape[1:]))],
+        autograph=False,
+    )
+    return lambda clip: function(network_input(clip)).numpy()
+
+
+@pytest.mark.parametrize(
+    "start", [4, *(pytest.param(n, marks=pytest.mark.slow) for n in (1, 2, 3))]
+)
+def test_streamer_gives_every_step_of_clips_of_any_length(network, streamer, last_steps, start):
+    for number, frames in enumerate([*range(9, 41), 67, 131]):
+        clip = random_clip(network, frames)
+        chunk_steps = 1 + (number + start) % 4
+        steps = np.concatenate(list(streamer.run(iter(clip), frames, chunk_steps)))
+        expected = last_steps(clip)
+        assert steps.shape == expected.shape
+        np.testing.assert_allclose(steps, expected, atol=TOLERANCE * np.abs(expected).max())
+
+
+def assert_gives_the_endpoint(network, endpoint, frames, tolerance=TOLERANCE):
+    clip = random_clip(network, frames)
+    streamer = Streamer(network, endpoint, pooled=False)
+    steps = np.concatenate(list(streamer.run(iter(clip), frames, 12)))
+    whole = tf.function(keras.Model(network.input, network.get_layer(endpoint).output))
+    expected = tf.cast(whole(network_input(clip), training=False)[0], tf.float32).numpy()
+    assert steps.shape == expected.shape
+    np.testing.assert_allclose(steps, expected, atol=tolerance * np.abs(expected).max())
 
 
 @pytest.mark.parametrize(
@@ -85,31 +124,38 @@ def test_streamer_gives_the_logits_of_the_whole_clip(network, streamer, frames, 
     [(3, "Conv3d_1a_7x7", 61), (3, "Mixed_4f", 123), (2, "Mixed_3b", 62)],
 )
 def test_streamer_gives_every_step_of_an_endpoint(build, channels, endpoint, frames):
-    network = build(channels)
-    clip = random_clip(network, frames)
-    streamer = Streamer(network, endpoint, pooled=False)
-    steps = np.concatenate(list(streamer.run(iter(clip), frames, 24)))
-    whole = keras.Model(network.input, network.get_layer(endpoint).output)
-    expected = whole(network_input(clip), training=False).numpy()[0]
-    assert steps.shape == expected.shape
-    np.testing.assert_allclose(steps, expected, atol=TOLERANCE * np.abs(expected).max())
+    assert_gives_the_endpoint(build(channels), endpoint, frames)
 
 
-def test_streamer_needs_the_halo(network, monkeypatch):
-    """As if a step saw nothing but itself, the outputs differ."""
+@pytest.mark.slow
+@pytest.mark.parametrize("endpoint", STREAMED_ENDPOINTS)
+def test_streamer_gives_every_endpoint_of_a_folded_network(network, endpoint):
+    assert_gives_the_endpoint(fuse_for_inference(network), endpoint, 97)
 
-    def without_field(rows):
-        return {name: Span((1, 1, 1), span.jump) for name, span in receptive_fields(rows).items()}
 
-    monkeypatch.setattr(streaming, "receptive_fields", without_field)
-    streamer = Streamer(network, "Mixed_3c", pooled=True)
+@pytest.mark.slow
+@pytest.mark.parametrize("endpoint", ["Conv3d_1a_7x7", "Mixed_4f"])
+def test_streamer_gives_the_endpoint_of_a_bfloat16_network(network, endpoint):
+    """Sums in another order round to another of the 256 steps of a power of two."""
+    assert_gives_the_endpoint(fuse_for_inference(network, "bfloat16"), endpoint, 130, 2**-6)
+
+
+def test_streamer_needs_the_halo(network, streamer, monkeypatch):
+    """Without the steps that a part keeps of the chunk before, the outputs differ."""
+
+    def without_halo(num_steps, span, output_start, available):
+        chunk = next_chunk(num_steps, span, output_start, available)
+        return chunk._replace(start=output_start * span.jump[0])
+
     clip = random_clip(network, 60)
-    whole, chunked = (np.concatenate(list(streamer.run(clip, 60, n))) for n in (60, 24))
+    whole = np.concatenate(list(streamer.run(clip, 60)))
+    monkeypatch.setattr(streaming, "next_chunk", without_halo)
+    chunked = np.concatenate(list(streamer.run(clip, 60, 12)))
     assert np.abs(chunked - whole).max() > 100 * TOLERANCE * np.abs(whole).max()
 
 
 def test_streamer_reads_few_frames_ahead(network, streamer):
-    """Frames are read as far ahead of the outputs as the halos and three chunks of 8 reach."""
+    """Frames are read as far ahead of the outputs as the halos and some chunks of 8 reach."""
     made = 0
 
     def frames():
@@ -119,7 +165,7 @@ def test_streamer_reads_few_frames_ahead(network, streamer):
             yield np.zeros(network.input_shape[2:], np.uint8)
 
     done = 0
-    for steps in streamer.run(frames(), 600, 8):
+    for steps in streamer.run(frames(), 600, 4):
         done += 8 * len(steps)
         assert made <= done + 300
     assert made == done == 600
@@ -140,23 +186,61 @@ def test_streamer_refuses_other_networks_and_clips(network, streamer):
         Streamer(other)
 
 
-def test_plan_chunks_start_at_whole_steps_and_have_the_remainder_of_the_whole():
-    """A field of 59 and a jump of 8: 29 steps and one output step more are a halo of 40."""
-    chunks = plan_chunks(1003, Span((59, 1, 1), (8, 1, 1)), 96)
-    assert chunks[0] == Chunk(0, 96 + 40 + 3, 0, 12)
-    assert [chunk.output_start for chunk in chunks] == list(range(0, 126, 12))
-    assert chunks[-1].output_end == 126
-    assert chunks[-1].end == 1003
-    for chunk in chunks:
-        assert chunk.start % 8 == 0
-        assert (chunk.end - chunk.start) % 8 == 1003 % 8
+def test_next_chunk_by_hand():
+    """A kernel of 7 at a stride of 2: two zeros before an even clip, so step 10 sees 18 to 24."""
+    span = Span((7, 1, 1), (2, 1, 1))
+    assert next_chunk(100, span, 0, 3) == Chunk(0, 2, 0, 0)
+    assert next_chunk(100, span, 0, 24) == Chunk(0, 24, 0, 10)
+    assert next_chunk(100, span, 10, 49) == Chunk(18, 48, 10, 22)
+    assert next_chunk(100, span, 22, 100) == Chunk(42, 100, 22, 50)
+    # Of an odd clip three zeros are before it, and its chunks have odd lengths.
+    assert next_chunk(101, span, 10, 50) == Chunk(16, 49, 10, 23)
 
 
-def test_split_after_max_pools_loses_no_row():
-    parts = split_after_max_pools(I3D[:-1])
+@pytest.mark.parametrize("kernel", [1, 2, 3, 5, 7])
+@pytest.mark.parametrize("stride", [1, 2, 3, 4])
+def test_next_chunk_gives_every_window_its_steps(kernel, stride):
+    """By the steps that each window of SAME padding sees, for all lengths and pieces."""
+    span = Span((kernel, 1, 1), (stride, 1, 1))
+    for length in range(1, 41):
+        whole = windows(range(length), kernel, stride)
+        for piece in (1, 2, 3, 7, 40):
+            found = []
+            for available in [*range(piece, length, piece), length]:
+                chunk = next_chunk(length, span, len(found), available)
+                assert chunk.output_start == len(found)
+                assert chunk.start % stride == 0
+                outputs = windows(range(chunk.start, chunk.end), kernel, stride)
+                first = chunk.start // stride
+                found += outputs[chunk.output_start - first : chunk.output_end - first]
+                assert len(found) == chunk.output_end
+            assert found == whole
+
+
+def windows(steps, kernel, stride):
+    """The steps under each position of a kernel, with SAME padding as TensorFlow defines it."""
+    count = -(-len(steps) // stride)
+    before = max(0, (count - 1) * stride + kernel - len(steps)) // 2
+    starts = (n * stride - before for n in range(count))
+    return [[*steps[max(0, start) : start + kernel]] for start in starts]
+
+
+def test_split_before_time_leaves_one_layer_that_sees_neighbors_to_each_part():
+    parts = split_before_time(I3D[:-1])
     assert [row for part in parts for row in part] == list(I3D[:-1])
-    assert [part[-1].name[:11] for part in parts[:-1]] == [f"MaxPool3d_{n}" for n in (2, 3, 4, 5)]
-    assert parts[-1][-1].name == "Mixed_5b"
+    names = [[row.name for row in part] for part in parts]
+    assert names[:3] == [
+        ["Conv3d_1a_7x7", "MaxPool3d_2a_3x3", "Conv3d_2b_1x1"],
+        ["Conv3d_2c_3x3", "MaxPool3d_3a_3x3"],
+        ["Mixed_3b"],
+    ]
+    assert all(len(part) == 1 for part in parts[2:])
+
+
+def test_split_before_time_cuts_before_strides():
+    image = Conv("Conv3d_a", 4, (1, 3, 3))
+    skip = MaxPool("MaxPool3d_b", (1, 1, 1), (2, 1, 1))
+    assert split_before_time([image, image, skip, image]) == [(image, image), (skip, image)]
 
 
 @pytest.mark.parametrize("lengths", [(5,), (1, 4), (2, 1, 2)])
