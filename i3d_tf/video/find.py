@@ -300,13 +300,15 @@ def find_targets(
     paths = assign_outputs(
         roots, lambda video, keeps_ending: files_of(video, keeps_ending)[0], remedy, source_of
     )
-    targets = []
+    targets, owners = [], {path: video for video, path in paths.items()}
     for video, path in paths.items():
-        if not _is_in_shard(video, roots[video], shard):
-            continue
-        stored = as_path(as_stored(str(path)))
         others = files_of(video, path != files_of(video, False)[0])[1:]
-        targets.append(VideoTarget(video, stored, roots[video], (stored, *others)))
+        for other in others:
+            if (owner := owners.setdefault(other, video)) != video:
+                raise ValueError(f"{owner} and {video} would both become {other}. Rename one.")
+        if _is_in_shard(video, roots[video], shard):
+            stored = as_path(as_stored(str(path)))
+            targets.append(VideoTarget(video, stored, roots[video], (stored, *others)))
     return targets
 
 

@@ -5,12 +5,9 @@ from i3d_tf.features.options import (
     FeatureConfig,
     FeatureOptions,
     feature_config,
-    num_windows,
     receptive_field,
-    settings_options,
     timestamps,
 )
-from i3d_tf.specs.feature_profiles import PROFILES, resolve_settings
 
 
 @pytest.mark.parametrize(
@@ -89,51 +86,6 @@ def test_timestamps_of_windows():
     times = timestamps(feature_config(window=16, stride=8), 39)
     np.testing.assert_array_equal(times, [[0, 8, 16], [8, 16, 24], [16, 24, 32]])
     assert len(timestamps(feature_config(window=16), 15)) == 0
-
-
-# Rows of a video of so many frames, as the makers of the public files count them.
-ROWS = {
-    "thumos14": lambda frames: max(0, (frames - 16) // 4 + 1),
-    "activitynet": lambda frames: max(0, (frames - 16) // 16 + 1),
-    "video_features": lambda frames: max(0, (frames - 65) // 64 + 1),
-    "charades": lambda frames: -(-frames // 8) - 1 if frames >= 9 else 0,
-    "ucf_crime": lambda frames: -(-frames // 16),
-    "xd_violence": lambda frames: (frames - 1) // 16,
-    "bsl1k": lambda frames: max(1, (frames - 16) // 8 + 1),  # a short one is padded
-}
-FRAMES = (1, 8, 9, 15, 16, 17, 19, 20, 64, 65, 128, 250, 5088)
-
-
-def test_every_profile_has_a_formula():
-    assert ROWS.keys() == PROFILES.keys()
-
-
-@pytest.mark.parametrize("frames", FRAMES)
-@pytest.mark.parametrize("profile", PROFILES)
-def test_rows_of_profiles_are_those_of_their_makers(profile, frames):
-    config = settings_options(*resolve_settings(profile, {})).config
-    times = timestamps(config, frames)
-    assert len(times) == ROWS[profile](frames)
-    if config.window is not None:
-        expected = np.arange(len(times))[:, np.newaxis] * config.stride
-        np.testing.assert_array_equal(times, expected + np.array([[0, 0.5, 1]]) * config.window)
-
-
-def test_rows_of_a_published_video():
-    """Published for video_validation_0000051 of THUMOS14: 5088 frames, 1269 rows."""
-    config = settings_options(*resolve_settings("thumos14", {})).config
-    assert len(timestamps(config, 5088)) == 1269
-    of_ucf_crime = settings_options(*resolve_settings("ucf_crime", {})).config
-    assert num_windows(of_ucf_crime, 1601) == 101
-
-
-def test_times_of_thumos14_are_those_of_actionformer_and_opentad():
-    config = settings_options(*resolve_settings("thumos14", {})).config
-    frame_rate = 30000 / 1001
-    seconds = timestamps(config, 5088)[:, 1] / frame_rate
-    rows = np.arange(1269)
-    np.testing.assert_allclose(seconds * frame_rate / 4 - 0.5 * 16 / 4, rows, atol=1e-9)
-    np.testing.assert_allclose((seconds * frame_rate - 8) / 4, rows, atol=1e-9)
 
 
 def test_timestamps_of_the_heads_rows_of_a_whole_video():

@@ -339,6 +339,19 @@ def test_find_targets_leaves_an_output_to_the_video_that_it_was_made_of(videos):
     assert found("videos/run/a.avi") == {"videos/run/a.avi": "out/a.npy"}
 
 
+def test_find_targets_refuses_a_further_file_that_is_another_video_s(videos):
+    (videos / "run" / "a_fps.mp4").touch()
+
+    def names(stem):
+        return [f"{stem}.npy", f"{stem}_fps.npy"]
+
+    with pytest.raises(ValueError, match=r"a_fps\.mp4 and .*a\.mp4 would both become .*a_fps\.npy"):
+        find_targets(["videos"], "out", names)
+    (videos / "run" / "a_fps.mp4").unlink()
+    (first, *_) = find_targets(["videos"], "out", names)
+    assert [path.as_posix() for path in first.paths] == ["out/run/a.npy", "out/run/a_fps.npy"]
+
+
 def test_find_targets_gives_the_same_places_to_all_shards(videos):
     (videos / "run" / "a.avi").touch()
     whole = {(t.video, t.path) for t in find_targets(["videos"], "out", ".npy")}
