@@ -9,6 +9,7 @@ from fractions import Fraction
 from typing import Any, NamedTuple
 
 import av
+import numpy as np
 from av.stream import Disposition
 
 from i3d_tf.system.jobs import source_metadata
@@ -34,6 +35,9 @@ COLOUR_NAMES = {
     "primaries": {**_OF_BOTH, 7: "SMPTE 240M", 9: "BT.2020", 11: "DCI-P3", 12: "Display P3"},
 }
 FAR = 10**6  # seconds, behind the end of any video
+# Animations, and program streams, whose times are rounded to those of their packets.
+UNEVEN_FORMATS = ("gif", "apng", "mpeg")
+MIN_REGULAR = 0.9  # of the intervals, for a rate that is called constant
 
 
 @dataclass(frozen=True)
@@ -122,6 +126,9 @@ def _describe_file(source):
         first, _ = decode_from(container, Fraction(0))
         frame = first.av_frame
         turned = RGBConverter(frame, container.margins).turned
+        of_chosen = next(stream for stream in streams if stream["index"] == chosen)
+        if not all(of_chosen["size"]):  # FFmpeg does not know that of an animated WebP
+            of_chosen["size"] = [frame.width, frame.height]
         margins = container.margins
         aspect = container.pixel_aspect
     return {
@@ -165,10 +172,11 @@ def _describe_stream(stream):
 
 
 def _read_whole(source):
-    """Returns the frames that there are, and the damage that there is."""
+    """Returns the frames that there are, the damage that there is, and gaps in the times."""
+    found = {"missing_by_time": _missing_by_time(source)}
     try:
         with other_options(damaged=REFUSE):
-            return {"frames_read": count_frames(source, None), "damage": None}
+            return {"frames_read": count_frames(source, None), "damage": None, **found}
     except VideoError as error:
         damage = {"reason": error.reason}
     with other_options(damaged=CONCEAL), warnings.catch_warnings():
@@ -178,7 +186,26 @@ def _read_whole(source):
             damage["concealed_frames"] = concealed_frames(source_name(source))
         except VideoError:
             pass
-    return {"frames_read": None, "damage": damage}
+    return {"frames_read": None, "damage": damage, **found}
+
+
+def _missing_by_time(source):
+    """Returns how many frames would fill the gaps of a constant rate; None where there is none."""
+    if not isinstance(source, bytes) and os.path.isdir(source):
+        return None
+    with open_container(source) as container:
+        if container.is_raw or container.animation is not None:
+            return None
+        name, stamps = container.av_container.format.name, _read_stamps(container)
+    times = [stamp.dts if name in DECODING_TIMES else stamp.pts for stamp in stamps]
+    if name in UNEVEN_FORMATS or None in times or len(times) < 2 or _is_set_back(stamps):
+        return None
+    steps = np.diff(np.sort(np.array(times)))
+    usual = np.mean(steps[np.abs(steps - np.median(steps)) <= 1])
+    is_regular = np.abs(steps - usual) <= min(1, usual / 4)  # as rounded to ticks
+    if is_regular.mean() < MIN_REGULAR:
+        return None
+    return int(np.sum(np.round(steps[~is_regular] / usual) - 1))
 
 
 def description_lines(description: Mapping[str, Any]) -> list[str]:
@@ -205,6 +232,9 @@ def description_lines(description: Mapping[str, Any]) -> list[str]:
         lines.append(f"  stream      {', '.join(words)}")
     if "damage" in description:
         lines.append(f"  damage      {_damage_text(description)}")
+    if description.get("missing_by_time"):
+        gaps = "would fill the gaps of a constant rate: the rate varies, or frames were lost"
+        lines.append(f"  gaps        {description['missing_by_time']} frames {gaps}")
     lines += [f"  remark      {remark}" for remark in description.get("remarks", ())]
     return [line for line in lines if line]
 

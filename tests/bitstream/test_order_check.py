@@ -5,6 +5,7 @@ from fractions import Fraction
 
 import av
 import pytest
+from fixtures.videos import remux
 
 from i3d_tf.bitstream.order_check import order_check
 from i3d_tf.video.decode import concealed_frames, count_frames, read_clip
@@ -30,20 +31,6 @@ CONTAINERS = {
     "mpeg1": ("matroska",),
 }
 PAIRS = [(name, container) for name in CODECS for container in CONTAINERS[name.split("-")[0]]]
-
-
-def remux(video, container, keeps):
-    """Returns a video with the packets that a function of (number, packet) keeps."""
-    file = io.BytesIO()
-    with av.open(io.BytesIO(video)) as source, av.open(file, "w", container) as target:
-        template = source.streams.video[0]
-        stream = target.add_stream_from_template(template)
-        packets = [packet for packet in source.demux(template) if packet.size]
-        for number, packet in enumerate(packets):
-            if keeps(number, packet):
-                packet.stream = stream
-                target.mux(packet)
-    return file.getvalue()
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ from i3d_tf.video import animated_webp
 from i3d_tf.video.decode import concealed_frames, count_frames, read_clip
 from i3d_tf.video.errors import VideoError
 from i3d_tf.video.options import other_options
-from i3d_tf.video.probe import probe
+from i3d_tf.video.probe import describe_video, probe
 
 SIDE = 16  # pixels of GIF and APNG
 
@@ -127,6 +127,7 @@ def test_apng_is_shown_as_browsers_do():
 
 def test_webp_is_shown_as_browsers_do():
     video = make_webp(grey_pictures(5), [0, 10, 11, 40, 700])
+    assert describe_video(video)["streams"][0]["size"] == [60, 40]
     assert levels_of(read_clip(video, None)) == [0, 20, 40, 60, 80]
     info = probe(video)
     assert (info.duration, info.num_frames, info.height, info.width) == (0.951, 5, 40, 60)

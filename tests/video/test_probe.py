@@ -1,8 +1,10 @@
 import json
+from fractions import Fraction
 
 import cv2
 import numpy as np
 import pytest
+from fixtures.videos import remux
 
 from i3d_tf.video.encode import write_video
 from i3d_tf.video.options import video_options
@@ -140,3 +142,24 @@ def test_description_of_a_folder_of_pictures(tmp_path):
     description = describe_video(tmp_path)
     assert (description["format"], description["frames_read"]) == ("folder of pictures", 3)
     assert "  shown       16 x 8" in description_lines(description)
+
+
+@pytest.mark.parametrize("container", ["mp4", "matroska", "webm", "avi"])
+def test_gaps_in_the_times_are_counted(numbered_frames, make_video, container):
+    codec = {"avi": "mpeg4", "webm": "libvpx"}.get(container, "libx264")
+    numbers = [number for number in range(60) if number not in (20, 40, 41)]
+    times = [Fraction(number, 25) for number in numbers]
+    sound = make_video(numbered_frames(60), container, codec)
+    assert describe_video(sound)["missing_by_time"] == 0
+    gappy = remux(sound, container, lambda number, _: number in numbers)
+    if container in ("mp4", "matroska"):  # as a recorder writes them
+        gappy = make_video(numbered_frames(60)[numbers], container, codec, times=times)
+    description = describe_video(gappy)
+    assert (description["missing_by_time"], description["damage"]) == (3, None)
+    assert any("3 frames would fill the gaps" in line for line in description_lines(description))
+
+
+def test_gaps_are_not_counted_where_there_is_no_constant_rate(numbered_frames, make_video):
+    times = [Fraction(number * number, 100) for number in range(30)]
+    video = make_video(numbered_frames(30), times=times)
+    assert describe_video(video)["missing_by_time"] is None
