@@ -13,12 +13,12 @@ from dataclasses import replace
 from itertools import chain
 
 from i3d_tf.data.class_names import ClassNames
-from i3d_tf.data.dataset_report import SkippedRow
 from i3d_tf.data.example import VideoDataset, VideoExample
 from i3d_tf.data.match_videos import NOT_SELECTED, AnnotatedVideo, Candidate, collect
 from i3d_tf.data.quarantine import Quarantine
 from i3d_tf.specs.datasets import SPLIT_SPELLINGS, Dataset
 from i3d_tf.system.storage import is_folder, join, walk
+from i3d_tf.system.tables import SkippedRow
 from i3d_tf.video.find import OtherFiles, is_video_file, is_video_name
 from i3d_tf.video.frame_folder import has_pictures
 

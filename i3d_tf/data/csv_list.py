@@ -9,7 +9,6 @@ import unicodedata
 from collections.abc import Sequence
 
 from i3d_tf.data.annotation import (
-    Table,
     check_cut,
     find_annotation,
     parent_folder,
@@ -17,13 +16,14 @@ from i3d_tf.data.annotation import (
     unknown_label_error,
 )
 from i3d_tf.data.class_names import ClassNames
-from i3d_tf.data.dataset_report import SkippedRow
 from i3d_tf.data.example import VideoDataset
 from i3d_tf.data.match_videos import AnnotatedVideo, Candidate, collect
 from i3d_tf.data.quarantine import Quarantine
 from i3d_tf.data.video_files import safe_name, safe_path
 from i3d_tf.specs.datasets import Dataset
 from i3d_tf.system.storage import file_names, is_file, join
+from i3d_tf.system.tables import SkippedRow, Table
+from i3d_tf.video.find import is_video_name
 
 REQUIRED = ("path", "label")
 OPTIONAL = ("start", "end")
@@ -82,7 +82,7 @@ def read_csv_list(
             )
     class_names = ClassNames(classes)
     notes = _check_numbers(path, labels, class_names)
-    table = Table(path, REQUIRED, implied=REQUIRED)
+    table = Table(path, REQUIRED, REQUIRED, is_video_name)
     if not table.has_heading:
         notes.append(f"{posixpath.basename(path)} has no heading: read as {','.join(REQUIRED)}")
     rows = _rows(path, table, class_names)
@@ -126,7 +126,7 @@ def _lists_beside(path):
 
 
 def _labels(path):
-    for _, row in Table(path, REQUIRED, implied=REQUIRED).rows():
+    for _, row in Table(path, REQUIRED, REQUIRED, is_video_name).rows():
         if not isinstance(row, SkippedRow) and row["label"]:
             yield unicodedata.normalize("NFC", row["label"])
 

@@ -5,27 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from i3d_tf.system.console import printable
+from i3d_tf.system.tables import SkippedRow
 
 MAX_SHOWN = 5  # entries of each list on the terminal; the JSON record has them all
-
-
-@dataclass(frozen=True)
-class SkippedRow:
-    """A row of an annotation that gives no example.
-
-    Attributes:
-        source: Name of the annotation file, or the path of a file that is not a video.
-        line: Line number, from 1, or None where the row is not a line of a file.
-        reason: Why it was skipped.
-    """
-
-    source: str
-    line: int | None
-    reason: str
-
-    def __str__(self):
-        where = self.source if self.line is None else f"{self.source} line {self.line}"
-        return f"{where}: {self.reason}"
 
 
 @dataclass(frozen=True)

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 
 from i3d_tf.data.annotation import annotation_folders, parent_folder, text_rows
 from i3d_tf.data.class_names import ClassNames
-from i3d_tf.data.dataset_report import SkippedRow
 from i3d_tf.data.example import VideoDataset
 from i3d_tf.data.match_videos import NOT_SELECTED, AnnotatedVideo, Candidate, collect
 from i3d_tf.data.quarantine import Quarantine
 from i3d_tf.data.video_files import safe_name
 from i3d_tf.specs.datasets import Dataset
 from i3d_tf.system.storage import file_names, is_file, join
+from i3d_tf.system.tables import SkippedRow
 
 CODES = {"train": "1", "test": "2"}  # 0 is for videos that a split uses for neither
 _LIST = re.compile(r"(?P<class_name>.+)_test_split(?P<number>[123])\.txt")

@@ -18,7 +18,6 @@ from i3d_tf.data.annotation import (
     unknown_label_error,
 )
 from i3d_tf.data.class_names import ClassNames
-from i3d_tf.data.dataset_report import SkippedRow
 from i3d_tf.data.example import VideoDataset
 from i3d_tf.data.match_videos import NOT_SELECTED, AnnotatedVideo, Candidate, collect
 from i3d_tf.data.quarantine import Quarantine
@@ -26,6 +25,7 @@ from i3d_tf.data.video_files import safe_name
 from i3d_tf.specs.datasets import SPLIT_SPELLINGS, Dataset
 from i3d_tf.specs.labels import read_labels
 from i3d_tf.system.storage import join
+from i3d_tf.system.tables import SkippedRow
 
 REQUIRED = ("label", "youtube_id", "time_start", "time_end")
 OPTIONAL = ("split",)

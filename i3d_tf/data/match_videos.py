@@ -8,12 +8,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from i3d_tf.data.class_names import ClassNames
-from i3d_tf.data.dataset_report import DataReport, SkippedRow
+from i3d_tf.data.dataset_report import DataReport
 from i3d_tf.data.example import VideoDataset, VideoExample
 from i3d_tf.data.quarantine import Quarantine
 from i3d_tf.data.video_files import VideoFiles
 from i3d_tf.specs.datasets import Dataset
 from i3d_tf.system.storage import join
+from i3d_tf.system.tables import SkippedRow
 
 MAX_SHOWN = 500  # characters of a name or a fault in a message
 NOT_SELECTED = "left out"  # a row of another split, or of a class that was not asked for

@@ -10,13 +10,13 @@ from i3d_tf.data.annotation import (
     unknown_label_error,
 )
 from i3d_tf.data.class_names import ClassNames
-from i3d_tf.data.dataset_report import SkippedRow
 from i3d_tf.data.example import VideoDataset
 from i3d_tf.data.match_videos import NOT_SELECTED, AnnotatedVideo, Candidate, collect
 from i3d_tf.data.quarantine import Quarantine
 from i3d_tf.data.video_files import safe_name, safe_path
 from i3d_tf.specs.datasets import Dataset
 from i3d_tf.system.storage import is_file, join
+from i3d_tf.system.tables import SkippedRow
 
 CLASS_LIST = "classInd.txt"
 # Class in classInd.txt -> its spelling in folders and file names of some archives and lists.

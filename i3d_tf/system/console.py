@@ -204,7 +204,9 @@ STORED_ROUNDING_HELP = (
 FED_ROUNDING_HELP = (
     "Give flow as if it had been stored in 8 bits; deepmind is what the releases were trained on."
 )
-LIST_HELP = "Text file with a video a line: a path relative to it, or an address."
+LIST_HELP = (
+    "Text file with a video a line: a path relative to it, or an address. Labels are passed over."
+)
 SHARD_HELP = (
     "Part of the videos, i/n with i from 0: 0/4, 1/4, 2/4 and 3/4 are all. env takes it from "
     "SLURM, Kubernetes or AWS Batch."

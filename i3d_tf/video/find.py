@@ -16,6 +16,7 @@ from i3d_tf.system.files import open_regular
 from i3d_tf.system.remote import as_path, is_remote
 from i3d_tf.system.shards import Shard
 from i3d_tf.system.storage import find_path, is_folder, join, read_lines, relative, walk
+from i3d_tf.system.tables import SkippedRow, Table
 from i3d_tf.video.animated_webp import is_animated_webp
 from i3d_tf.video.frame_folder import PICTURE_SUFFIXES, has_pictures, is_frame_folder
 
@@ -38,7 +39,8 @@ PEEK_BYTES = 4096
 _OGG_VIDEO = (b"\x80theora", b"OVP80", b"BBCD\0", b"\x01video\0\0\0")
 MAX_SHOWN = 6  # endings of other files in a message
 MAX_ENDING = 12  # letters; what is longer is a part of a name
-LIST_SUFFIX = ".txt"
+LIST_SUFFIXES = (".txt", ".csv", ".tsv")
+PATH = ("path",)  # the column of a list that is read
 RECURSIVE = "**"  # of a pattern: any number of folders
 
 
@@ -176,7 +178,8 @@ def find_videos(
     Args:
         arguments: Paths, folders, patterns, or addresses with `://`.
         quiet: Whether nothing is printed.
-        list_file: A text file with a video a line, a path relative to it or an address; or None.
+        list_file: A text file with a video a line, a path relative to it or an address, and what
+            else training reads, such as a label; or None.
         list_root: Folder that its paths are relative to instead.
         shard: The part of the videos that is returned; None means all.
 
@@ -260,8 +263,9 @@ def find_targets(
     and the paths in the list; the files of all other videos lie in `output_dir` itself.
 
     Args:
-        arguments: Files, folders, patterns, or lists: .txt files with a video a line, relative to
-            `data_dir` or else to the list. None at all means every video below `data_dir`.
+        arguments: Files, folders, patterns, or lists: .txt, .csv and .tsv files with a video a
+            line, relative to `data_dir` or else to the list; what else a line has, such as a label,
+            is passed over. None at all means every video below `data_dir`.
         output_dir: Folder of the files, or an address.
         names: End of their names, in place of the video's; or a function of a video's path below
             `output_dir`, without ending, to the paths of its files there.
@@ -456,7 +460,7 @@ def _expand_all(
         elif os.path.isdir(argument):
             for video in _expand_folder(argument, quiet):
                 yield video, None if video == str(Path(argument)) else argument
-        elif with_lists and argument.lower().endswith(LIST_SUFFIX) and os.path.isfile(argument):
+        elif with_lists and argument.lower().endswith(LIST_SUFFIXES) and os.path.isfile(argument):
             yield from _expand_list(argument, list_root)
         elif glob.has_magic(argument) and not os.path.exists(argument):
             yield from ((video, None) for video in _expand_pattern(argument))
@@ -468,7 +472,7 @@ def _expand_address(address, with_lists, list_root, quiet):
     """Expands an address; one that ends as a video's does is not asked for."""
     if is_video_name(address):
         yield address, None
-    elif with_lists and address.lower().endswith(LIST_SUFFIX):
+    elif with_lists and address.lower().endswith(LIST_SUFFIXES):
         yield from _expand_list(address, list_root)
     elif is_folder(address):
         for video in _expand_folder(address.rstrip("/"), quiet):
@@ -540,11 +544,27 @@ def _matches(pattern):
 
 def _expand_list(path, list_root):
     folder = os.path.dirname(path)
-    # File names need not be text: what cannot be decoded is carried along.
-    for name in filter(None, map(str.strip, read_lines(path, "surrogateescape"))):
+    for name in _listed_paths(path, os.fspath(list_root or folder)):
         if "://" in name or os.path.isabs(name):
             yield as_stored(name), None
         else:
             leads_out = os.pardir in Path(os.path.normpath(name)).parts
             place = as_stored(os.path.join(list_root or folder, name))
             yield place, None if leads_out else folder or "."
+
+
+def _listed_paths(path, folder):
+    """Returns the paths in a list: its lines, or the column `path` where it has labels, too."""
+    # File names need not be text: what cannot be decoded is carried along.
+    lines = [line.strip() for line in read_lines(path, "surrogateescape") if line.strip()]
+    is_plain = not lines or ("://" not in folder and os.path.exists(join(folder, lines[0])))
+    table = None if is_plain else Table(path, PATH, PATH, is_video_name, "surrogateescape")
+    if table is None or not table.has_columns:
+        return lines
+    paths = []
+    for line, row in table.rows():
+        if isinstance(row, SkippedRow):
+            raise ValueError(f"{path}: line {line}: {row.reason}.")
+        if row["path"]:
+            paths.append(row["path"])
+    return paths

@@ -1,15 +1,14 @@
 import pytest
 
 from i3d_tf.data.annotation import (
-    Table,
     check_cut,
     find_annotation,
     parse_seconds,
     table_rows,
     text_rows,
 )
-from i3d_tf.data.dataset_report import SkippedRow
 from i3d_tf.specs.datasets import DATASETS
+from i3d_tf.system.tables import SkippedRow
 
 UCF101 = DATASETS["ucf101"]
 
@@ -89,50 +88,6 @@ def test_table_rows_refuse_other_files(make_tree, text, message):
     folder = make_tree(texts={"a.csv": text})
     with pytest.raises(ValueError, match=message):
         read(folder)
-
-
-@pytest.mark.parametrize(
-    ("text", "rows"),
-    [
-        ("v/0.mp4,0\nv/1.mp4,1\n", [("v/0.mp4", "0"), ("v/1.mp4", "1")]),
-        ("v/0.mp4 0\nb c.MP4 1\n", [("v/0.mp4", "0"), ("b c.MP4", "1")]),
-        ("\n-v.mp4\tlong jump\n", [("-v.mp4", "long jump")]),
-        ("a b.mp4.mkv  walk\n", [("a b.mp4.mkv", "walk")]),
-        ("frames/a 3\nframes/b 4\n", [("frames/a", "3"), ("frames/b", "4")]),
-        ("path,label\nv/0.mp4,0\n", [("v/0.mp4", "0")]),
-    ],
-)
-def test_table_without_a_heading_has_the_implied_columns(make_tree, text, rows):
-    folder = make_tree(texts={"a.csv": text})
-    table = Table(f"{folder}/a.csv", ("path", "label"), implied=("path", "label"))
-    assert [(row["path"], row["label"]) for _, row in table.rows()] == rows
-    assert table.has_heading is text.startswith("path")
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        (
-            "v/0.mp4 200 0\n",
-            r"line 1: it is no heading, and has 3 cells.*'path frames label'",
-        ),
-        ("v/0.mp4,200,0\n", r"Add a first line that names them, such as 'path,frames,label'"),
-        ("frames/a 1 200 0\n", r"such as 'path start frames label'"),
-        ("video,class\nv/0.mp4,0\n", r"line 1: no column 'path'; the heading must have path,label"),
-        ("some/thing label\n", r"line 1: no column 'path'"),
-        ("v/0.mp4\n", r"line 1: no column 'path'"),
-    ],
-)
-def test_table_without_a_heading_is_refused_where_columns_are_unclear(make_tree, text, message):
-    folder = make_tree(texts={"a.csv": text})
-    with pytest.raises(ValueError, match=message):
-        list(Table(f"{folder}/a.csv", ("path", "label"), implied=("path", "label")).rows())
-
-
-def test_table_skips_rows_of_other_widths_than_its_first_line(make_tree):
-    folder = make_tree(texts={"a.csv": "v/0.mp4,0\nv/1.mp4,1,2\n"})
-    table = Table(f"{folder}/a.csv", ("path", "label"), implied=("path", "label"))
-    assert list(table.rows())[1] == (2, SkippedRow("a.csv", 2, "it has 3 cells, the first line 2"))
 
 
 def test_parse_seconds():

@@ -1,6 +1,7 @@
 import json
 
-from i3d_tf.data.dataset_report import MAX_SHOWN, DataReport, SkippedRow
+from i3d_tf.data.dataset_report import MAX_SHOWN, DataReport
+from i3d_tf.system.tables import SkippedRow
 
 REPORT = DataReport(
     name="ucf101",

@@ -1,12 +1,12 @@
 import pytest
 
 from i3d_tf.data.class_names import ClassNames
-from i3d_tf.data.dataset_report import SkippedRow
 from i3d_tf.data.example import VideoExample
 from i3d_tf.data.match_videos import NOT_SELECTED, AnnotatedVideo, Candidate, collect
 from i3d_tf.data.quarantine import Quarantine, VideoCheck, check_line
 from i3d_tf.specs.datasets import Dataset
 from i3d_tf.system.storage import file_state
+from i3d_tf.system.tables import SkippedRow
 
 CLASSES = ClassNames(("run", "walk"))
 DATASET = Dataset("d", form="csv")

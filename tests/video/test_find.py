@@ -426,3 +426,30 @@ def test_find_videos_takes_folders_of_pictures_where_there_are_no_videos(tmp_pat
         match=r"set/f: no videos .* no folders of numbered .*1 other file \(\.jp",
     ):
         find_videos(["set/f"])
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("list.txt", "run/a.mp4 3\nwalk/größe.MP4 4\n"),
+        ("list.csv", "path,label\nrun/a.mp4,running\nwalk/größe.MP4,walking\n"),
+        ("list.tsv", "label\tpath\tstart\nrunning\trun/a.mp4\t0.5\nwalking\twalk/größe.MP4\t1\n"),
+        ("list.txt", "run/a.mp4\nwalk/größe.MP4\n"),
+    ],
+)
+def test_lists_may_have_labels(videos, name, text):
+    (videos / name).write_text(text, "utf-8")
+    found = ["videos/run/a.mp4", "videos/walk/größe.MP4"]
+    assert [target.video for target in find_targets([f"videos/{name}"], "out", ".npy")] == found
+    assert find_videos((), list_file=f"videos/{name}") == found
+
+
+def test_list_with_a_row_of_other_width_is_an_error(videos):
+    (videos / "list.csv").write_text("path,label\nrun/a.mp4\n", "utf-8")
+    with pytest.raises(ValueError, match=r"list\.csv: line 2: it has 1 cells, the heading 2\."):
+        find_videos((), list_file="videos/list.csv")
+
+
+def test_line_of_a_list_that_is_a_file_is_a_path(make_tree, monkeypatch):
+    monkeypatch.chdir(make_tree(["a.mp4 2"], {"list.txt": "a.mp4 2\n"}))
+    assert find_videos((), list_file="list.txt") == ["a.mp4 2"]
