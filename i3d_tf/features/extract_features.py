@@ -26,6 +26,7 @@ from i3d_tf.specs.validation import check_choice
 from i3d_tf.system.console import quiet_tensorflow
 from i3d_tf.system.job_status import JobStatus, job_status
 from i3d_tf.system.jobs import (
+    SOURCE,
     Task,
     first_difference,
     has_remote,
@@ -230,8 +231,16 @@ def _mismatch(extractor: "FeatureExtractor", task: Task) -> str | None:
     is_two_steps = wanted["window"] is not None and wanted["window"] <= TWO_STEPS
     if is_two_steps and (found.get("pool"), wanted["pool"]) == ("space_time", "head"):
         found["pool"] = "head"  # of files of earlier versions, by another name
+    _forget_flow_file(found, wanted)
     difference = first_difference(found, wanted, names=[*wanted, *OPTIONAL_SETTINGS])
     return difference or set_fault(_paths(task))
+
+
+def _forget_flow_file(found, wanted):
+    """Leaves out of what is wanted what files of earlier versions do not say."""
+    of_flow = found.get("preprocessing", {}).get("flow")
+    if isinstance(of_flow, dict) and SOURCE not in of_flow:
+        wanted["preprocessing"]["flow"].pop(SOURCE, None)
 
 
 def _extract(

@@ -21,6 +21,7 @@ from i3d_tf.flow.stream import flow_frames
 from i3d_tf.specs.protocol import Protocol
 from i3d_tf.specs.streams import STREAMS
 from i3d_tf.specs.validation import check_choice
+from i3d_tf.system.jobs import SOURCE, source_metadata
 from i3d_tf.video.decode import count_frames, iter_frames, iter_watched, read_frames
 from i3d_tf.video.errors import VideoError
 from i3d_tf.video.limits import MAX_FRAME_PIXELS
@@ -237,7 +238,7 @@ def flow_origin(
     flow_file: str | os.PathLike | None = None,
     flow_rounding: str | None = None,
 ) -> dict:
-    """Returns how the flow of a video is made, in plain values.
+    """Returns how the flow of a video is made, in plain values; of stored flow, also its file.
 
     Args:
         flow_engine: See `VideoSource`.
@@ -257,7 +258,7 @@ def flow_origin(
     stored = f"8 bits, rounding {flow.rounding}"
     if stored_rounding(flow_rounding) != flow_rounding:
         stored += f", then {flow_rounding}"
-    return {**kept, "stored": stored}
+    return {**kept, "stored": stored, SOURCE: source_metadata(flow_file)}
 
 
 def _read_flow(stored, end):

@@ -8,6 +8,7 @@ import i3d_tf
 from i3d_tf.features import extract_features as extract_module
 from i3d_tf.features import extractor as extractor_module
 from i3d_tf.features.extract_features import extract_feature_files, feature_status
+from i3d_tf.features.feature_file import write_features
 from i3d_tf.features.file_layout import FileLayout
 from i3d_tf.features.frame_options import FrameOptions, FrameSize
 from i3d_tf.features.options import FeatureOptions, feature_config
@@ -264,6 +265,7 @@ def test_flow_files_are_used(videos, output_dir, tmp_path, options):
     found = i3d_tf.read_features(output_dir / "run/a.npy")
     assert found.metadata["preprocessing"]["flow"]["stored"] == "8 bits, rounding nearest"
     assert found.features.shape == (10, 8)
+    assert found.metadata["preprocessing"]["flow"]["source"]["name"] == "a.flow.zip"
     with pytest.raises(ValueError, match=r"preprocessing: flow: stored 8 bits, .*, not None"):
         extract_feature_files([videos], output_dir, joint)
     rgb = extract_feature_files([videos], tmp_path / "rgb", options("rgb"), flow_dir=flow_dir)
@@ -282,6 +284,30 @@ def test_flow_file_of_another_video_is_refused(videos, output_dir, tmp_path, opt
     ((video, reason),) = report.failed
     assert video == str(replaced)
     assert f"a.flow.zip: it is the flow of another video than {replaced} (bytes " in reason
+
+
+def test_flow_file_that_was_changed_is_noticed(videos, output_dir, tmp_path, options):
+    flow_dir, flow = tmp_path / "flow", options("flow")
+    for number, short_side in enumerate((40, 40, 48)):
+        compute_flow_files([], flow_dir, videos, "dis", short_side=short_side, overwrite=True)
+        if short_side == 40:
+            report = extract_feature_files([videos], output_dir, flow, flow_dir=flow_dir)
+            assert (report.extracted, report.kept) == [(2, 0), (0, 2)][number]
+    with pytest.raises(ValueError, match=r"preprocessing: flow: source: bytes [0-9]+, not "):
+        extract_feature_files([videos], output_dir, flow, flow_dir=flow_dir)
+
+
+def test_feature_file_that_does_not_say_its_flow_file_is_kept(
+    videos, output_dir, tmp_path, options
+):
+    flow_dir, flow = tmp_path / "flow", options("flow")
+    compute_flow_files([], flow_dir, videos, "dis", short_side=40)
+    extract_feature_files([videos], output_dir, flow, flow_dir=flow_dir)
+    found = i3d_tf.read_features(output_dir / "run/a.npy")
+    del found.metadata["preprocessing"]["flow"]["source"]  # as earlier versions
+    write_features(output_dir / "run/a.npy", found)
+    report = extract_feature_files([videos], output_dir, flow, flow_dir=flow_dir)
+    assert (report.extracted, report.kept) == (0, 2)
 
 
 def test_flow_file_that_is_gone_is_a_failure_although_features_are_there(
