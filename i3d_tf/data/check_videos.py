@@ -11,7 +11,9 @@ Of several shards, each has its own journal, and the list is made of all of them
 
 import os
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 from i3d_tf.data.check_journal import JOURNAL_SUFFIX, Journal, failure_reason, journal_paths
@@ -22,6 +24,7 @@ from i3d_tf.specs.datasets import find_dataset
 from i3d_tf.system.console import printable, progress_bar
 from i3d_tf.system.files import check_target
 from i3d_tf.system.job_status import JobStatus
+from i3d_tf.system.remote import RemoteFileError, copies_folder, local_copy
 from i3d_tf.system.shards import Shard
 from i3d_tf.system.storage import is_folder, join
 from i3d_tf.system.worker_pool import check_processes, map_unordered
@@ -107,17 +110,24 @@ def check_videos(
     found = _find(data_dir, dataset, splits, annotation, classes, list_file, shard, quarantine)
     with Journal(quarantine, shard) as journal:
         todo, gone = journal.missing_from(found.cuts)
-        with progress_bar() as progress:
+        unreached = []
+        with copies_folder(check.path for check in todo) as copies, progress_bar() as progress:
             bar = progress.add_task("decoding videos", total=len(todo))
-            for check, reason in map_unordered(decode_check, todo, processes, died=DIED):
-                journal.add(replace(check, reason=reason))
-                progress.advance(bar)
+            decode = partial(decode_check, copies=copies)
+            with closing(map_unordered(decode, todo, processes, died=DIED)) as results:
+                for check, reason in results:
+                    if isinstance(reason, RemoteFileError):  # which says nothing of the video
+                        unreached.append((check.path, reason.reason))
+                    else:
+                        journal.add(replace(check, reason=reason))
+                    progress.advance(bar)
         journal.write_list()
+    bad = found.closed + gone + unreached + journal.bad_among(found.cuts)
     return CheckReport(
         Path(quarantine),
-        len(todo),
+        len(todo) - len(unreached),
         len(found.cuts) - len(todo) - len(gone),
-        tuple(sorted(found.closed + gone + journal.bad_among(found.cuts))),
+        tuple(sorted(bad)),
         found.reports,
         found.other_files,
     )
@@ -182,13 +192,29 @@ def _is_list(path):
     return True
 
 
-def decode_check(check: VideoCheck) -> str | None:
-    """Decodes a video or its cut; returns why that fails, or None."""
+def decode_check(check: VideoCheck, copies: Path | None = None) -> str | RemoteFileError | None:
+    """Decodes a video or its cut.
+
+    Args:
+        check: The video.
+        copies: Folder on this machine for a copy of a remote one, see `copies_folder`.
+
+    Returns:
+        Why it cannot be decoded, or None; the error of a remote video that could not be copied.
+    """
+    try:
+        with local_copy(check.path, copies) as path:
+            return _decode(path, check.start, check.end)
+    except RemoteFileError as error:
+        return error
+
+
+def _decode(path, start, end):
     from i3d_tf.video.decode import read_watched, verify_video
     from i3d_tf.video.errors import VideoError
 
     try:
-        read_watched(check.path, lambda: verify_video(check.path, check.start, check.end))
+        read_watched(path, lambda: verify_video(path, start, end))
     except VideoError as error:
         return error.reason
     except MemoryError:

@@ -22,6 +22,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
+from i3d_tf.system.console import quiet_tensorflow
 from i3d_tf.system.errors import UserError, short_reason
 from i3d_tf.system.files import ensure_disk_space, staging_dir
 
@@ -348,6 +349,7 @@ def _store(address: str) -> "_Store":
 
 
 def _is_registered(scheme):
+    quiet_tensorflow()
     import tensorflow as tf
 
     return scheme in tf.io.gfile.get_registered_schemes()
@@ -535,6 +537,7 @@ class _TensorFlowStore(_Store):
 @contextlib.contextmanager
 def _tensorflow_errors():
     """Gives tf.io.gfile, whose errors become those of Python."""
+    quiet_tensorflow()
     import tensorflow as tf  # slow to import, and other files do not need it
 
     try:

@@ -6,7 +6,7 @@ import os
 import signal
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from functools import partial
 from multiprocessing import resource_tracker
 from multiprocessing.connection import wait
@@ -45,7 +45,9 @@ def check_processes(processes: int | None, default: int | None = None) -> int:
     return processes
 
 
-def map_unordered(function, tasks, processes: int, died: Any = None) -> Iterator[tuple]:
+def map_unordered(
+    function, tasks, processes: int, died: Any = None
+) -> Generator[tuple, None, None]:
     """Calls a function with each task, in parallel.
 
     When a task's process dies, a new one tries the task again; a task that ends its process every
