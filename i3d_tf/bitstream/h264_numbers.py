@@ -88,7 +88,8 @@ class H264Numbers:
                 self._sets[kind] = unit
                 self._read_set(Bits(unit[1:]), kind)
         except IndexError:  # it is cut
-            pass
+            if kind in H264_SLICES:
+                self._latest = None
         return None
 
     def _read_set(self, bits, kind):
@@ -103,6 +104,7 @@ class H264Numbers:
     def _read_slice(self, unit, kind):
         header = self._known.find(unit) or self._read_slice_header(unit, kind)
         if header is None:
+            self._latest = None  # what follows may be numbered in another way
             return None
         number, order, order_modulus, number_modulus, may_follow_gap = header
         is_disposable = not unit[0] & 0x60

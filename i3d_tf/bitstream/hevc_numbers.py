@@ -87,7 +87,8 @@ class HEVCNumbers:
                 self._sets[kind] = unit
                 self._read_set(Bits(unit[2:]), kind)
         except IndexError:  # it is cut, or names what there is not
-            pass
+            if kind < HEVC_SPS:
+                self._present = None
         return None
 
     def _read_set(self, bits, kind):
@@ -103,6 +104,7 @@ class HEVCNumbers:
     def _read_slice(self, unit, kind):
         header = self._known.find(unit) or self._read_slice_header(unit, kind)
         if header is None:
+            self._present = None  # what follows may be made from it
             return None
         order, modulus, top_layer, references = header
         is_key = kind in HEVC_KEY_SLICES

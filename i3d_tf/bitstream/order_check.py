@@ -63,9 +63,11 @@ class OrderCheck:
             dts: Its time of decoding, in the same.
         """
         picture = self._numbers.read(packet)
-        if picture is None:
-            return False
         display = self._display
+        if picture is None:
+            if display is not None and pts is not None:
+                display.pass_over(pts)
+            return False
         if display is None or picture.number is None or pts is None:
             return picture.misses_reference
         numbers = self._numbers
@@ -81,17 +83,22 @@ class _DisplayOrder:
     def __init__(self):
         self._waiting: list[tuple[int, int]] = []  # (time, number); more may come before them
         self._last: tuple[int, int] | None = None
+        self._blind_until: int | None = None
         self._last_dts: int | None = None
         self._has_seen_disposable = False
         # The step that is usual: in numbers, and the number of such steps and how long they took.
         self._step = self._num_steps = self._ticks = 0
+
+    def pass_over(self, pts: int) -> None:
+        """Adds a picture whose number is not known; no gap is seen before or behind it."""
+        self._blind_until = max([pts, *(time for time, _ in self._waiting)])
 
     def misses_picture(self, picture: Picture, number: int, pts: int, dts: int | None) -> bool:
         """Adds a picture; returns whether one is missing among those that are complete now."""
         self._has_seen_disposable |= picture.is_disposable
         before, self._last_dts = self._last_dts, dts
         if picture.starts_anew or (dts is not None and before is not None and dts <= before):
-            self._waiting, self._last = [], None
+            self._waiting, self._last, self._blind_until = [], None, None
         heapq.heappush(self._waiting, (pts, number))
         if dts is None:  # of the first packets of some formats
             return False
@@ -101,7 +108,8 @@ class _DisplayOrder:
             shown = heapq.heappop(self._waiting)
             if self._last is not None:
                 is_missing |= self._is_gap(*self._last, *shown, picture.modulus)
-            self._last = shown
+            is_blind = self._blind_until is not None and shown[0] <= self._blind_until
+            self._last = None if is_blind else shown
         return is_missing
 
     def _is_gap(self, before, number_before, after, number_after, modulus):

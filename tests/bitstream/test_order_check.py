@@ -160,3 +160,16 @@ def test_header_that_makes_no_sense_is_passed_over(name):
 
 def test_codecs_without_numbers_have_no_check():
     assert order_check("mov", "vp9", b"") is None
+
+
+@pytest.mark.parametrize("name", ["h264", "hevc-b"])
+def test_picture_that_cannot_be_read_is_not_missed(make_numbered, name):
+    with av.open(io.BytesIO(make_numbered(name))) as source:
+        context = source.streams.video[0].codec_context
+        packets = [packet for packet in source.demux(video=0) if packet.size]
+    check = order_check("mov", context.name, context.extradata)
+    for number, packet in enumerate(packets):
+        content = bytes(packet)
+        if number == 30:
+            content = content[:7]
+        assert not check.misses_picture(content, packet.pts, packet.dts)
