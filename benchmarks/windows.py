@@ -3,11 +3,12 @@
 python benchmarks/windows.py
 python benchmarks/windows.py --minutes=10 --windows=32/8 --output=windows.json
 
-An mp4 is decoded once, and its windows go through the RGB network in batches. Before and after it,
-the same network computes batches of such windows that are in memory already, and a large matrix is
-multiplied: "of the batch" is the speed of the whole by that of the network alone, "of the product"
-the network's operations per second over the product's. The network has the released shape and
-random weights: time does not depend on their values.
+An mp4 is decoded once, and its windows go through the RGB network in batches. The first windows,
+some batches of them, take turns with batches of the same network that are in memory already, and
+with a large matrix product: "of the batch" is the speed of the whole by that of the network alone,
+"of the product" the network's operations per second over the product's; medians over the rounds.
+Then all of the video is computed once, for frames per second and memory. The network has the
+released shape and random weights: time does not depend on their values.
 """
 
 import resource
@@ -30,11 +31,12 @@ _OUTPUT = flags.DEFINE_string("output", None, "JSON file for the numbers.")
 _MINUTES = flags.DEFINE_float("minutes", 0.5, "Length of the video, at 25 frames per second.")
 _WINDOWS = flags.DEFINE_list("windows", ["16/4", "32/8"], "Frames of a window / of a stride.")
 _BATCH_SIZE = flags.DEFINE_integer("batch_size", 8, "Windows at once.", lower_bound=1)
-_TURNS = flags.DEFINE_integer("turns", 2, "Batches of the network alone, each time.", lower_bound=1)
+_ROUNDS = flags.DEFINE_integer("rounds", 5, "Rounds of measurement.", lower_bound=1)
 _WIDTH = flags.DEFINE_float("width_multiplier", 1.0, "Scales the network's filters.")
 _MATRIX = flags.DEFINE_integer("matrix", 4096, "Rows and columns of the product.", lower_bound=1)
 
 CLASSES = 400
+BATCHES = 3  # of windows, in each round
 RENDERED = ("sit_down", "climb_up", "open_door", "stand_up", "put_on_hat", "take_off_hat")
 LIBRARIES = ("numpy", "tensorflow", "keras", "av")
 
@@ -55,6 +57,7 @@ def main(argv):
             _OUTPUT.value,
             LIBRARIES,
             minutes=_MINUTES.value,
+            rounds=_ROUNDS.value,
             batch_size=_BATCH_SIZE.value,
             width_multiplier=_WIDTH.value,
             matrix=_MATRIX.value,
@@ -100,32 +103,46 @@ def _extractor(folder, window, stride):
 def _result(folder, video, window, stride):
     extractor, model = _extractor(folder, window, stride)
     batch, product = _batch_function(model, window), product_function(_MATRIX.value, "float32")
-    first = video.with_name("first.mp4")  # which traces the graphs
-    _write_first(video, first, window + stride * _BATCH_SIZE.value)
-    for function in (batch, product, lambda: extractor.extract(first)):
-        function()
-    batches, products = [], []
-    _measure(batch, product, batches, products)
+    first, rows = video.with_name("first.mp4"), BATCHES * _BATCH_SIZE.value
+    _write_first(video, first, window + stride * (rows - 1))
+    rows = len(extractor.extract(first).features)
+    operations = network_operations(window, CROP_SIZE, CLASSES, _WIDTH.value)
+    product_rows = product_operations(_MATRIX.value) / operations  # that cost as much
+    of_batch, of_product, batch_of_product = [], [], []
+    for round_number in range(_ROUNDS.value + 1):
+        products = [_seconds(product)]
+        batches = [_seconds(batch)]
+        whole = _seconds(lambda: extractor.extract(first)) / rows
+        batches.append(_seconds(batch))
+        products.append(_seconds(product))
+        if round_number:  # the first one traces
+            alone = statistics.mean(batches) / _BATCH_SIZE.value
+            work = statistics.mean(products) / product_rows
+            of_batch.append(alone / whole)
+            of_product.append(work / whole)
+            batch_of_product.append(work / alone)
     start = time.perf_counter()
     found = extractor.extract(video)
     seconds = time.perf_counter() - start
-    _measure(batch, product, batches, products)
-    rows, frames = len(found.features), found.metadata["frames"]
-    operations = network_operations(window, CROP_SIZE, CLASSES, _WIDTH.value)
-    alone = statistics.median(batches) / _BATCH_SIZE.value
-    speed = product_operations(_MATRIX.value) / statistics.median(products)
     return {
         "window": window,
         "stride": stride,
-        "frames": frames,
-        "rows": rows,
+        "frames": found.metadata["frames"],
+        "rows": len(found.features),
         "seconds": seconds,
-        "frames_per_second": frames / seconds,
-        "of_batch": alone * rows / seconds,
-        "of_product": operations * rows / seconds / speed,
-        "batch_of_product": operations / alone / speed,
+        "frames_per_second": found.metadata["frames"] / seconds,
+        "of_batch": statistics.median(of_batch),
+        "of_product": statistics.median(of_product),
+        "batch_of_product": statistics.median(batch_of_product),
+        "rounds": [of_batch, of_product, batch_of_product],
         "peak_memory_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
     }
+
+
+def _seconds(function):
+    start = time.perf_counter()
+    function()
+    return time.perf_counter() - start
 
 
 def _write_first(video, path, count):
@@ -146,14 +163,6 @@ def _batch_function(model, window):
     clips = tf.constant(np.zeros(shape, np.float32))
     predict = tf.function(lambda: network(clips, training=False))
     return lambda: predict().numpy()
-
-
-def _measure(batch, product, batches, products):
-    for _ in range(_TURNS.value):
-        for function, seconds in ((product, products), (batch, batches)):
-            start = time.perf_counter()
-            function()
-            seconds.append(time.perf_counter() - start)
 
 
 def _print_table(results):
