@@ -3,7 +3,7 @@
 import os
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from itertools import chain
+from itertools import chain, tee
 from typing import Any
 
 import keras
@@ -340,13 +340,24 @@ class FeatureExtractor:
             return
         config = self.options.config
         with video.keep_error():
-            for stream in self.streams:
-                for window in sliding_windows(self._crops(video, stream), config):
-                    if video.error is not None:  # of its rows
-                        return
+            by_stream = [sliding_windows(crops, config) for crops in self._crops_of_streams(video)]
+            for windows in zip(*by_stream, strict=True):
+                if video.error is not None:  # of its rows
+                    return
+                for stream, window in zip(self.streams, windows, strict=True):
                     for crop in range(self.options.frames.crops):
                         yield stream, Window(window.frames[:, crop], window.num_valid)
             self._check_length(video, video.source.num_frames)
+
+    def _crops_of_streams(self, video):
+        """Returns an iterator of the crops of each stream's frames; they are read side by side."""
+        if len(self.streams) == 1:
+            return [self._crops(video, *self.streams)]
+        rgb, flow = tee(video.source.whole_frame_pairs())
+        return [
+            (self._cropper.crops(frame, "rgb") for frame, _ in rgb),
+            (self._cropper.crops(frame, "flow") for _, frame in flow),
+        ]
 
     def _check_length(self, video, num_frames):
         """Refuses a video that is too short, unless the options say what to do."""

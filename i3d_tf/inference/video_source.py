@@ -9,7 +9,7 @@ import math
 import os
 from collections.abc import Iterator
 from dataclasses import asdict
-from itertools import repeat
+from itertools import repeat, tee
 from typing import Protocol as Interface
 
 import numpy as np
@@ -182,8 +182,33 @@ class VideoSource:
             VideoError: See `frames`.
         """
         check_choice("stream", stream, STREAMS)
+        return self._counted(self._resized_frames(stream), stream)
+
+    def whole_frame_pairs(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Reads both streams at once, so that a video whose flow is computed is decoded once.
+
+        Yields:
+            (RGB, flow), as `whole_frames` yields each.
+
+        Raises:
+            VideoError: See `frames`.
+        """
+        if self._stored_flow is not None:
+            flow, num_frames = iter(self._resized_frames("flow")), 0
+            for frame in self.whole_frames("rgb"):
+                num_frames += 1
+                if (vectors := next(flow, None)) is not None:
+                    yield frame, vectors
+            self._check_flow_length(num_frames)
+            return
+        frames, copies = tee(iter_watched(self._path, self._read_rgb(), FRAMES_AHEAD))
+        pairs = zip(frames, self._computed_flow(copies), strict=True)
+        yield from self._counted(pairs, "rgb")
+
+    def _counted(self, frames, stream):
+        """Yields frames, and checks that they are as many as before."""
         number = 0
-        for frame in self._resized_frames(stream):
+        for frame in frames:
             yield frame
             number += 1
         if self._num_frames is None:
@@ -210,7 +235,10 @@ class VideoSource:
         frames = iter_watched(self._path, self._read_rgb(), FRAMES_AHEAD)
         if stream == "rgb":
             return frames
-        flow = flow_frames(frames, self._flow_engine)
+        return self._computed_flow(frames)
+
+    def _computed_flow(self, frames):
+        flow, rounding = flow_frames(frames, self._flow_engine), self._flow_rounding
         return flow if rounding is None else (through_codes(frame, rounding) for frame in flow)
 
     def _read_rgb(self):

@@ -89,6 +89,13 @@ JOBS = {
         "extract_features",
         (*NETWORK, "--output_dir=OUT", "--window=9", "IN/data"),
     ),
+    "feature sets": Job(
+        "extract_features",
+        (
+            *(*NETWORK, "--output_dir=OUT", "--window=9", "--tail=repeat", "--size=56x40"),
+            *("--crops=5", "--crop_layout=files", "--extra_files=fps,timestamps_ms", "IN/data"),
+        ),
+    ),
     "render": Job(
         "make_stick_actions",
         ("--data_dir=OUT", "--train_clips=2", "--test_clips=1", "--size=64", "--processes=2"),

@@ -10,6 +10,7 @@ import json
 import os
 import shutil
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -30,7 +31,12 @@ class Records(Kind):
 
     def prepare(self, folder: Path):
         """Unpacks the files of version 0.1, and writes lists of the datasets."""
-        from i3d_tf.features.feature_file import read_features, write_features
+        from i3d_tf.features.feature_file import (
+            feature_contents,
+            read_features,
+            write_contents,
+            write_features,
+        )
 
         unpack(folder)
         data = folder / "data"
@@ -50,6 +56,9 @@ class Records(Kind):
         self._pictures(folder)
         features = folder / "features/moving.h5"  # version 0.1 had no checksum in it
         write_features(features, read_features(features))
+        found = read_features(features)
+        crops = replace(found, features=np.stack([found.features] * 2, axis=1))
+        write_contents(feature_contents(folder / "features/cmcs.npz", crops, cmcs_name="moving"))
         (folder / "run/unreadable.json").write_text(json.dumps({"a.mp4": "cut", "b.mp4": "empty"}))
 
     @staticmethod
@@ -458,6 +467,10 @@ TARGETS = {
     "npy features": (
         _copy("features", file=["features/moving.npy", "features/moving.npy.json"]),
         _read_features("features/moving.npy"),
+    ),
+    "cmcs features": (
+        _copy("features", file="features/cmcs.npz"),
+        _read_features("features/cmcs.npz"),
     ),
     "npz features": (
         _copy("features", file="features/moving.npz"),

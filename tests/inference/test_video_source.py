@@ -50,6 +50,20 @@ def test_frames_of_flow_are_computed_before_they_are_cropped(video, resized):
     np.testing.assert_array_equal(found, center_crop(compute_flow(resized, "dis"), 32))
 
 
+@pytest.mark.parametrize("stored", [False, True])
+def test_pairs_are_both_streams_and_decode_the_video_once(video, flow_file, stored, monkeypatch):
+    source = VideoSource(video, SMALL, "dis", flow_file if stored else None, "nearest")
+    expected = [np.stack(list(source.whole_frames(stream))) for stream in ("rgb", "flow")]
+    opened, read = [], video_source_file.read_frames
+    monkeypatch.setattr(
+        video_source_file, "read_frames", lambda *args: (opened.append(1), read(*args))[1]
+    )
+    rgb, flow = zip(*source.whole_frame_pairs(), strict=True)
+    np.testing.assert_array_equal(rgb, expected[0])
+    np.testing.assert_array_equal(flow, expected[1])
+    assert len(opened) == 1
+
+
 def test_frames_have_the_rate_and_size_of_the_protocol(video):
     source = VideoSource(video, Protocol(frame_rate=12.5, short_side=48, crop_size=48))
     assert source.num_frames == 15
@@ -169,6 +183,9 @@ def test_video_source_refuses_flow_of_another_protocol_or_video(flow_file, movin
         assert len(list(source.frames("rgb"))) == frames
         with pytest.raises(VideoError, match=rf"zip: it has 30 frames of flow, and not {frames}"):
             list(source.frames("flow"))
+        pairs = VideoSource(other, SMALL, flow_file=named_alike).whole_frame_pairs()
+        with pytest.raises(VideoError, match=rf"30 frames of flow, and the video {frames}: it"):
+            list(pairs)
 
 
 def test_frames_are_decoded_ahead_within_bounds(video, monkeypatch):
