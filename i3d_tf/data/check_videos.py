@@ -24,7 +24,7 @@ from i3d_tf.specs.datasets import find_dataset
 from i3d_tf.system.console import printable, progress_bar
 from i3d_tf.system.files import check_target
 from i3d_tf.system.job_status import JobStatus
-from i3d_tf.system.remote import RemoteFileError, copies_folder, local_copy
+from i3d_tf.system.remote import RemoteFileError, check_local, copies_folder, local_copy
 from i3d_tf.system.shards import Shard
 from i3d_tf.system.storage import is_folder, join
 from i3d_tf.system.worker_pool import check_processes, map_unordered
@@ -176,8 +176,7 @@ def check_status(
 def _list_path(data_dir, quarantine, annotation):
     """Returns the path of the list, where it and its journals may be written."""
     quarantine = os.fspath(quarantine or join(data_dir, QUARANTINE_FILE))
-    if "://" in quarantine:
-        raise ValueError(f"`quarantine` must be a file on this machine; received {quarantine}.")
+    check_local("quarantine", quarantine)
     for path in (quarantine, f"{quarantine}{JOURNAL_SUFFIX}", *journal_paths(quarantine)):
         check_target(path, _is_list, () if annotation is None else (annotation,))
     return quarantine

@@ -35,7 +35,7 @@ from i3d_tf.system.jobs import (
     run_each,
     run_job,
 )
-from i3d_tf.system.remote import as_path, is_remote, path_of
+from i3d_tf.system.remote import as_path, check_local, is_remote, path_of
 from i3d_tf.system.shards import Shard
 from i3d_tf.system.worker_pool import check_processes, processor_count
 from i3d_tf.video.find import VideoTarget, find_targets
@@ -125,6 +125,7 @@ def extract_feature_files(
     """
     check_choice("file_format", file_format, FORMATS)
     check_processes(processes)
+    check_local("flow_dir", flow_dir)
     layout = layout or FileLayout(file_format, streams_of(options.stream), options.frames.crops)
     targets = _find(videos, output_dir, layout, list_file, shard)
     if "flow" not in streams_of(options.stream):

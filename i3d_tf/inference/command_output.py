@@ -16,7 +16,7 @@ from i3d_tf.inference.annotate import (
 from i3d_tf.inference.prediction import VideoPrediction, VideoPredictor, WindowPrediction
 from i3d_tf.system.console import print_lines, printable, progress_bar
 from i3d_tf.system.errors import message_of
-from i3d_tf.system.remote import RemoteFileError, copies_folder, local_copy
+from i3d_tf.system.remote import RemoteFileError, check_local, copies_folder, local_copy
 from i3d_tf.video.decode import concealed_frames
 from i3d_tf.video.errors import VideoError
 from i3d_tf.video.find import find_videos
@@ -51,6 +51,8 @@ def classify_videos(
         ValueError: The arguments name no video, or two would share a copy.
         FileExistsError: A copy or a timeline would replace a file of another kind.
     """
+    for name, place in (("output_video", output_video), ("timeline_dir", timeline_dir)):
+        check_local(name, place)
     videos = find_videos(arguments)
     copies = {} if output_video is None else annotated_paths(videos, output_video)
     made = {os.path.realpath(path) for path in copies.values()}

@@ -2,13 +2,15 @@
 
 What is half-written lies in a hidden staging folder beside its target, on which its process holds a
 lock. A killed process leaves the folder behind, with a free lock: whatever writes beside it next
-removes it.
+removes it. Where several machines share a folder, locks may not reach from one to the other: what
+another machine left is removed when it is a week old.
 """
 
 import contextlib
 import errno
 import hashlib
 import os
+import platform
 import re
 import secrets
 import shutil
@@ -16,6 +18,7 @@ import stat
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import IO, BinaryIO
 
@@ -31,8 +34,11 @@ _NO_WAITING = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)  # the s
 MAX_NAME_BYTES = 255  # of a file, where the system does not say
 STAGING_PREFIX = ".unfinished-"
 STAGING_LOCK = "lock"
-# Seconds after which a staging folder is a killed job's, where there are no locks.
+# Seconds after which a staging folder is a killed job's, where no lock says so: there are none, or
+# another machine holds it, which the file system need not know.
 STAGING_LIFETIME = 7 * 86400
+BOOT_ID = "/proc/sys/kernel/random/boot_id"  # of Linux: one for each kernel that runs
+MAX_MACHINE_ID = 256  # bytes
 
 _STAGING_NAME = re.compile(re.escape(STAGING_PREFIX) + "[a-z0-9_]{8}")
 
@@ -308,6 +314,8 @@ def _make_staging_dir(output_dir):
         except OSError:  # such as a full disk
             folder.rmdir()
             raise
+        with contextlib.suppress(OSError):  # such as a full disk
+            os.write(lock.fileno(), machine_id())
         locked = try_lock(lock)
         if locked is None or (locked and _is_open_file(lock, folder / STAGING_LOCK)):
             return _kept(folder, lock, has_locks=locked is not None)
@@ -338,7 +346,9 @@ def _remove_if_abandoned(folder):
     is_old = folder.stat().st_mtime < time.time() - STAGING_LIFETIME
     with open(path, "rb+") as lock:
         locked = try_lock(lock)
-        if is_old if locked is None else locked and _is_open_file(lock, path):
+        is_own = lock.read(MAX_MACHINE_ID) in (b"", machine_id())  # empty: of earlier versions
+        is_unused = is_old if locked is None or not is_own else True
+        if locked is not False and is_unused and _is_open_file(lock, path):
             # A worker that outlives its killed job for a moment finds no folder to write to.
             renamed = folder.with_name(f"{STAGING_PREFIX}{secrets.token_hex(4)}")
             os.rename(folder, renamed)
@@ -355,6 +365,16 @@ def _remove_staging_dir(folder):
                 os.unlink(entry.path)
     (folder / STAGING_LOCK).unlink(missing_ok=True)
     folder.rmdir()
+
+
+@lru_cache(maxsize=1)
+def machine_id() -> bytes:
+    """Returns what tells this machine from others that may share a folder with it."""
+    try:
+        with open(BOOT_ID, "rb") as file:
+            return file.read(MAX_MACHINE_ID).strip()
+    except OSError:
+        return platform.node().encode("utf-8", "replace")[:MAX_MACHINE_ID]
 
 
 def try_lock(file: IO) -> bool | None:

@@ -82,6 +82,16 @@ def is_remote(path: Any) -> bool:
     return SEPARATOR in os.fspath(path) if isinstance(path, str | os.PathLike) else False
 
 
+def check_local(name: str, path: Any) -> None:
+    """Refuses an address where only a path on this machine will do; None is no path.
+
+    Raises:
+        ValueError: It is an address; the message has the name of the argument.
+    """
+    if is_remote(path):
+        raise ValueError(f"`{name}` must be on this machine; received {os.fspath(path)}.")
+
+
 def as_path(path: str) -> Path | str:
     """Returns a `Path`; of an address, the address, of which `Path` would lose a slash."""
     return path if is_remote(path) else Path(path)

@@ -181,7 +181,11 @@ def test_report_lines_show_every_bad_video(tmp_path):
         ({"dataset": "ucf"}, ValueError, r"`dataset` must be one of"),
         ({"dataset": "ucf101", "splits": ["train"]}, ValueError, r"`split` of ucf101 must be one"),
         ({"data_dir": "no/where"}, FileNotFoundError, r"`data_dir` no/where: there is no such fol"),
-        ({"quarantine": "gs://a/b"}, ValueError, r"`quarantine` must be a file on this machine"),
+        (
+            {"quarantine": "gs://a/b"},
+            ValueError,
+            r"`quarantine` must be on this machine; received gs://a/b",
+        ),
         ({"quarantine": "/dev/null/list"}, OSError, r"/dev/null/list.journal cannot be written"),
     ],
 )

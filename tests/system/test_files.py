@@ -19,6 +19,7 @@ from i3d_tf.system.files import (
     ensure_disk_space,
     folder_lock,
     git_blob_id,
+    machine_id,
     open_regular,
     remove_abandoned,
     sha256,
@@ -283,6 +284,19 @@ def test_staging_dir_removes_by_age_where_the_file_system_has_no_locks(tmp_path,
     (tmp_path / ".unfinished-00000new" / "lock").touch()
     with staging_dir(tmp_path) as folder:
         assert sorted(os.listdir(tmp_path)) == sorted([".unfinished-00000new", folder.name])
+    assert os.listdir(tmp_path) == [".unfinished-00000new"]
+
+
+def test_staging_dir_keeps_folders_of_other_machines_for_a_week(tmp_path):
+    ages = {"old": STAGING_LIFETIME + 60, "new": STAGING_LIFETIME - 60, "own": 0}
+    for name, age in ages.items():
+        folder = tmp_path / f".unfinished-00000{name}"
+        folder.mkdir()
+        (folder / "lock").write_bytes(machine_id() if name == "own" else b"another machine")
+        (folder / "half").touch()
+        os.utime(folder, (time.time() - age,) * 2)
+    with staging_dir(tmp_path) as folder:
+        assert (folder / "lock").read_bytes() == machine_id()
     assert os.listdir(tmp_path) == [".unfinished-00000new"]
 
 

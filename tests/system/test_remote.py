@@ -16,6 +16,7 @@ from i3d_tf.system.remote import (
     RemoteAccessError,
     RemoteFileError,
     as_path,
+    check_local,
     copies_folder,
     download,
     entries,
@@ -74,6 +75,12 @@ def test_remote_paths_are_those_with_a_scheme(tmp_path):
     assert not is_remote("a/b")
     assert not is_remote(tmp_path)
     assert not is_remote(b"bytes")
+    with pytest.raises(
+        ValueError, match="`flow_dir` must be on this machine; received s3://bucket"
+    ):
+        check_local("flow_dir", "s3://bucket/a")
+    check_local("flow_dir", tmp_path)
+    check_local("flow_dir", None)
     assert as_path("s3://bucket/a") == "s3://bucket/a"
     assert as_path(str(tmp_path)) == tmp_path
 

@@ -1,8 +1,13 @@
 """Shards of jobs on one output folder: together, they leave the files of one run."""
 
 import json
+import random
+import subprocess
+import time
 
 import pytest
+
+from i3d_tf.system.files import STAGING_PREFIX
 
 JOBS = {
     "compute_flow": ("--engine=dis", "--short_side=24", "--processes=1"),
@@ -74,6 +79,58 @@ def test_list_names_the_videos_of_a_job(run_tool, videos, tmp_path, tool):
     (tmp_path / "list").write_text("run/2.mp4\n")
     status, out, _ = run_tool(tool, *given, f"--list={tmp_path / 'list'}", "--status")
     assert (status, out[-1].partition(": ")[2]) == (0, "1 of 1 done, 0 missing, 0 failed")
+
+
+@pytest.fixture(scope="module")
+def many_videos(write_grey_video, tmp_path_factory):
+    """A folder of 24 videos in three folders, and an empty one."""
+    folder = tmp_path_factory.mktemp("many")
+    for number in range(24):
+        path = folder / f"class {number % 3}" / f"{number}.mp4"
+        path.parent.mkdir(exist_ok=True)
+        write_grey_video(path, range(number, 200 + number, 8), (32, 48))
+    (folder / "class 0" / "empty.mp4").touch()
+    return folder
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("tool", "count"), [("compute_flow", 4), ("check_videos", 4), ("extract_features", 2)]
+)
+def test_shards_killed_and_started_again_leave_the_files_of_one_run(
+    run_tool, tool_command, many_videos, small_dir, tmp_path, tool, count
+):
+    network = ("--rgb_checkpoint=small_rgb", f"--checkpoint_dir={small_dir}", "--window=9")
+
+    def arguments(folder, *flags):
+        if tool == "extract_features":
+            return (tool, *network, f"--output_dir={folder}", *flags, many_videos)
+        return (tool, f"--data_dir={many_videos}", OUTPUT[tool].format(folder), *JOBS[tool], *flags)
+
+    def start(index):
+        return subprocess.Popen(**tool_command(*arguments(parts, f"--shard={index}/{count}")))
+
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    run_tool(*arguments(whole))
+    # Half of the shards are worked on twice at the same time.
+    shards = [*range(count), *range(count // 2)]
+    jobs = [start(index) for index in shards]
+    while not (parts.exists() and any(parts.rglob("*"))):
+        time.sleep(0.002)
+        assert any(job.poll() is None for job in jobs)
+    generator = random.Random(tool)
+    for job in jobs[1:count]:  # the first goes on
+        time.sleep(generator.uniform(0, 0.1))
+        job.kill()
+        for path, content in contents(parts).items():
+            if not path.startswith(STAGING_PREFIX) and f"/{STAGING_PREFIX}" not in path:
+                assert tool == "check_videos" or content == contents(whole)[path]
+    jobs += [start(index) for index in shards[1:count]]
+    for job in jobs:
+        job.communicate(timeout=120)
+    assert contents(parts) == contents(whole)
+    status, out, _ = run_tool(*arguments(parts, "--status"))
+    assert (status, out[-1].partition(": ")[2]) == (1, "24 of 25 done, 0 missing, 1 failed")
 
 
 @pytest.mark.slow
