@@ -25,6 +25,7 @@ from i3d_tf.system.remote import (
     RemoteFileError,
     copies_folder,
     download,
+    file_name,
     is_remote,
     local_copy,
     path_of,
@@ -149,7 +150,7 @@ def source_metadata(source: os.PathLike | str) -> dict[str, Any]:
         `digest`, the SHA-256 of its first and last 64 KiB, of a folder that of the names and sizes
         of the files in it. What is not on this machine has the bytes None, and no digest.
     """
-    name = os.path.basename(source)
+    name = file_name(source)
     try:
         found = os.stat(source)
         size, digest = _fingerprint(os.fspath(source), found.st_size, found.st_mtime_ns)

@@ -28,6 +28,7 @@ from i3d_tf.system.files import ensure_disk_space, staging_dir
 
 SEPARATOR = "://"
 TENSORFLOW_SCHEMES = ("file", "gs", "ram")
+WEB = ("http://", "https://")
 # A file appears whole there when it is written; elsewhere it gets its name when it is.
 OBJECT_STORES = ("abfs", "abfss", "az", "gs", "gcs", "oss", "s3", "s3a")
 MAX_COPY_BYTES = 2**36  # of a video that is copied to this machine
@@ -101,6 +102,12 @@ def parent_and_name(address: str) -> tuple[str, str]:
     """Returns the address of a file's folder, and the file's name."""
     parent, _, name = address.rpartition("/")
     return parent, name
+
+
+def file_name(path: os.PathLike | str) -> str:
+    """Returns the name of a file without folders, and of https:// without what follows a "?"."""
+    text = os.fspath(path)
+    return os.path.basename(text.partition("?")[0] if text.startswith(WEB) else text)
 
 
 def path_of(address: Path | str) -> str:
@@ -239,7 +246,7 @@ def local_copy(address: str, folder: os.PathLike | str | None) -> Iterator[str]:
         return
     place = tempfile.mkdtemp(dir=folder)
     try:
-        path = os.path.join(place, os.path.basename(address))
+        path = os.path.join(place, file_name(address))
         download(address, path)
         yield path
     finally:

@@ -13,7 +13,7 @@ from typing import NamedTuple, TypeVar
 
 from i3d_tf.system.console import print_lines
 from i3d_tf.system.files import open_regular
-from i3d_tf.system.remote import as_path, is_remote
+from i3d_tf.system.remote import as_path, file_name, is_remote
 from i3d_tf.system.shards import Shard
 from i3d_tf.system.storage import find_path, is_folder, join, read_lines, relative, walk
 from i3d_tf.system.tables import SkippedRow, Table
@@ -203,7 +203,7 @@ def relative_name(video: str, root: str | None) -> str:
         root: The folder that it lies below, by whose name or list it was found; None means that
             the video was named alone, and has its name without folders.
     """
-    return os.path.basename(video) if root is None else relative(video, root)
+    return file_name(video) if root is None else relative(video, root)
 
 
 def _is_in_shard(video, root, shard):
@@ -336,7 +336,7 @@ def output_path(
     Raises:
         ValueError: The video is not below `data_dir`.
     """
-    name = os.path.basename(video) if data_dir is None else relative(video, data_dir)
+    name = file_name(video) if data_dir is None else relative(video, data_dir)
     if is_remote(name) or os.path.isabs(name) or os.pardir in Path(name).parts:
         raise ValueError(f"`video` must be below `data_dir`, {data_dir}; received {video}.")
     has_ending = not keeps_ending and (is_remote(video) or not os.path.isdir(video))

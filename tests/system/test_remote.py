@@ -21,6 +21,7 @@ from i3d_tf.system.remote import (
     download,
     entries,
     file_info,
+    file_name,
     files_below,
     is_folder,
     is_remote,
@@ -83,6 +84,12 @@ def test_remote_paths_are_those_with_a_scheme(tmp_path):
     check_local("flow_dir", None)
     assert as_path("s3://bucket/a") == "s3://bucket/a"
     assert as_path(str(tmp_path)) == tmp_path
+
+
+def test_file_name_leaves_out_the_query_of_web_addresses():
+    assert file_name("https://host/run/a.mp4?token=b/c#d") == "a.mp4"
+    assert file_name("s3://bucket/run/a?.mp4") == "a?.mp4"
+    assert file_name("run/a?.mp4") == "a?.mp4"
 
 
 def test_remote_files_are_listed(place):
