@@ -306,7 +306,7 @@ class FeatureExtractor:
                 self._flow_engine,
                 flow_file,
                 self.options.flow_rounding,
-                self._cropper,
+                None if self.options.frames.are_own else self._cropper,
             )
         return video
 

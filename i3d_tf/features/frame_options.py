@@ -128,6 +128,12 @@ class FrameOptions:
                 f"`crops` must be 1 where `geometry` is 'resize'; received {self.crops}."
             )
 
+    @property
+    def are_own(self) -> bool:
+        """Returns whether rate, size and resizing are those of all other tools."""
+        own = (self.frame_rate, self.size, self.interpolation)
+        return own == (None, None, "bilinear")
+
     def with_defaults(self, protocol: Protocol) -> "FrameOptions":
         """Returns the options with the rate and size of a protocol where they have none.
 
