@@ -2,15 +2,16 @@
 
 
 class Bits:
-    """The bits of a unit of H.264 or HEVC, without the bytes that keep start codes out of it."""
+    """The bits of a unit, without the bytes that keep start codes out of H.264 and HEVC."""
 
-    def __init__(self, content: bytes):
+    def __init__(self, content: bytes, has_stuffing: bool = True):
         """Starts at the first bit.
 
         Args:
             content: The unit, or its first bytes.
+            has_stuffing: Whether there may be such bytes.
         """
-        if b"\0\0\3" in content:
+        if has_stuffing and b"\0\0\3" in content:
             content = content.replace(b"\0\0\3", b"\0\0")
         self._value, self._left = int.from_bytes(content, "big"), 8 * len(content)
         self._size = self._left

@@ -133,9 +133,11 @@ class HEVCNumbers:
         sequence = None if of_picture is None else self._sequences.get(of_picture[0])
         if sequence is None:
             return None
-        bits.read(of_picture[2])  # reserved
+        if of_picture[2]:
+            bits.read(of_picture[2])  # reserved
         bits.exp_golomb()  # type of the slice
-        bits.read(of_picture[1] + 2 * sequence.has_planes)
+        if of_picture[1] or sequence.has_planes:
+            bits.read(of_picture[1] + 2 * sequence.has_planes)
         is_idr = kind in HEVC_IDR_SLICES
         order = 0 if is_idr else bits.read(sequence.order_bits)
         references = None if is_idr else _read_hevc_references(bits, sequence.reference_sets)

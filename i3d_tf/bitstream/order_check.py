@@ -9,6 +9,7 @@ import heapq
 from collections.abc import Callable
 from fractions import Fraction
 
+from i3d_tf.bitstream.av1_numbers import AV1Numbers
 from i3d_tf.bitstream.h264_numbers import H264Numbers
 from i3d_tf.bitstream.hevc_numbers import HEVCNumbers
 from i3d_tf.bitstream.mpeg2_numbers import MPEG2Numbers
@@ -29,6 +30,9 @@ def order_check(format_name: str, name: str, header: bytes) -> "OrderCheck | Non
         header: The codec's header, of the container; or empty.
     """
     readers: dict[str, Callable[[bytes], PictureNumbers]] = {
+        "av1": AV1Numbers,
+        "libdav1d": AV1Numbers,
+        "libaom-av1": AV1Numbers,
         "h264": H264Numbers,
         "hevc": HEVCNumbers,
         "mpeg1video": MPEG2Numbers,

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple, Protocol
 
 START_CODE = b"\0\0\1"
-SLICE_BYTES, HEADER_BYTES = 40, 1024  # of a unit, in which all lies that is read
+SLICE_BYTES, HEADER_BYTES = 32, 1024  # of a unit, in which all lies that is read
 MAX_KNOWN = 2**12  # headers
 
 

@@ -173,3 +173,36 @@ def test_picture_that_cannot_be_read_is_not_missed(make_numbered, name):
         if number == 30:
             content = content[:7]
         assert not check.misses_picture(content, packet.pts, packet.dts)
+
+
+def test_missing_packet_of_av1_is_damage(numbered_frames, read_numbers, monkeypatch):
+    monkeypatch.setenv("SVT_LOG", "1")  # errors only
+    whole = encode_av1(numbered_frames(50))
+    assert read_numbers(read_clip(whole, None)) == list(range(50))
+    for left_out in range(20, 30):
+        with pytest.raises(VideoError, match="damaged"):
+            count_frames(encode_av1(numbered_frames(50), left_out), None)
+
+
+def test_frames_that_av1_was_never_given_are_no_damage(numbered_frames, read_numbers, monkeypatch):
+    monkeypatch.setenv("SVT_LOG", "1")
+    numbers = [number for number in range(50) if number not in (20, 30, 31)]
+    video = encode_av1(numbered_frames(50)[numbers], times=numbers)
+    assert read_numbers(read_clip(video, None)) == numbers
+
+
+def encode_av1(frames, left_out=None, times=None):
+    """Returns an mp4 of AV1, a packet of which is left out."""
+    file = io.BytesIO()
+    with av.open(file, "w", "mp4") as target:
+        options = {"preset": "10", "crf": "5", "svtav1-params": "lp=1"}
+        stream = target.add_stream("libsvtav1", rate=25, options=options)
+        stream.height, stream.width, stream.pix_fmt = *frames.shape[1:3], "yuv420p"
+        packets = []
+        for time, picture in zip(times or range(len(frames)), frames, strict=True):
+            frame = av.VideoFrame.from_ndarray(picture, "rgb24")
+            frame.pts, frame.time_base = time, Fraction(1, 25)
+            packets += stream.encode(frame)
+        packets += stream.encode(None)
+        target.mux(packet for number, packet in enumerate(packets) if number != left_out)
+    return file.getvalue()
