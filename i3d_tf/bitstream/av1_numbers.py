@@ -65,7 +65,7 @@ class AV1Numbers:
         return Picture(shown, modulus, is_key, not has_layers, is_stale)
 
     def _read_unit(self, kind, unit):
-        """Reads a header; returns (number, is it a key frame, is it new) of a frame that is shown."""
+        """Reads a header; returns (number, is it a key, is it new) of a frame that is shown."""
         try:
             if kind == SEQUENCE_HEADER and unit != self._unit:
                 self._unit, self._sequence = unit, _read_sequence(Bits(unit, has_stuffing=False))
