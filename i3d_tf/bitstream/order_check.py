@@ -13,6 +13,7 @@ from i3d_tf.bitstream.av1_numbers import AV1Numbers
 from i3d_tf.bitstream.h264_numbers import H264Numbers
 from i3d_tf.bitstream.hevc_numbers import HEVCNumbers
 from i3d_tf.bitstream.mpeg2_numbers import MPEG2Numbers
+from i3d_tf.bitstream.mpeg4_numbers import MPEG4Numbers
 from i3d_tf.bitstream.picture_numbers import Picture, PictureNumbers
 
 # Pictures at equal steps of number and time that must precede a gap of several such steps.
@@ -37,6 +38,7 @@ def order_check(format_name: str, name: str, header: bytes) -> "OrderCheck | Non
         "hevc": HEVCNumbers,
         "mpeg1video": MPEG2Numbers,
         "mpeg2video": MPEG2Numbers,
+        "mpeg4": MPEG4Numbers,
     }
     return OrderCheck(readers[name](header), format_name) if name in readers else None
 

@@ -22,6 +22,7 @@ CODECS = {
     "hevc-closed": ("libx265", {"preset": "ultrafast", "x265-params": X265 + ":open-gop=0"}),
     "mpeg2": ("mpeg2video", {"g": "20", "b": "4000000", "sc_threshold": "1000000000"}),
     "mpeg2-b": ("mpeg2video", {"g": "20", "bf": "2", "b": "4000000", "sc_threshold": "1000000000"}),
+    "mpeg4": ("mpeg4", {"g": "20", "b": "4000000", "sc_threshold": "1000000000"}),
     "mpeg1-b": ("mpeg1video", {"g": "20", "bf": "2", "b": "4000000", "sc_threshold": "1000000000"}),
 }
 CONTAINERS = {
@@ -29,6 +30,7 @@ CONTAINERS = {
     "hevc": ("mov", "matroska", "mpegts"),
     "mpeg2": ("mov", "matroska", "mpegts", "avi"),
     "mpeg1": ("matroska",),
+    "mpeg4": ("mp4", "matroska", "avi"),
 }
 PAIRS = [(name, container) for name in CODECS for container in CONTAINERS[name.split("-")[0]]]
 
@@ -103,6 +105,13 @@ def test_frames_that_were_never_written_are_no_damage(make_numbered, name, conta
     assert read_numbers(read_clip(video, None)) == list(numbers)
 
 
+@pytest.mark.parametrize("container", ["mp4", "matroska"])
+def test_frames_that_mpeg4_was_never_given_are_no_damage(make_numbered, container, read_numbers):
+    numbers = tuple(number for number in range(60) if number not in (13, 30, 31, 50))
+    video = remux(make_numbered("mpeg4", numbers), container, lambda number, _: True)
+    assert read_numbers(read_clip(video, None)) == list(numbers)
+
+
 @pytest.mark.parametrize("name", ["h264-b", "hevc-closed"])
 def test_frames_before_a_cut_need_not_all_be_there(make_numbered, name, read_numbers):
     """A copy that ends between packets lacks some of those that are shown before its last."""
@@ -148,7 +157,7 @@ def test_layer_that_was_left_out_is_no_damage(numbered_frames, make_video, read_
     assert 10 < len(shown) < 40
 
 
-@pytest.mark.parametrize("name", ["h264", "hevc", "mpeg2video"])
+@pytest.mark.parametrize("name", ["av1", "h264", "hevc", "mpeg2video", "mpeg4"])
 def test_header_that_makes_no_sense_is_passed_over(name):
     start = b"\0\0\1"
     headers = [b"", start + b"\x67", start + b"\x67\x42", start + b"\x42\1", b"\1" * 9]
