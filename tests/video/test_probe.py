@@ -146,7 +146,7 @@ def test_description_of_a_folder_of_pictures(tmp_path):
 
 @pytest.mark.parametrize("container", ["mp4", "matroska", "webm", "avi"])
 def test_gaps_in_the_times_are_counted(numbered_frames, make_video, container):
-    codec = {"avi": "mpeg4", "webm": "libvpx"}.get(container, "libx264")
+    codec = {"avi": "msmpeg4", "webm": "libvpx"}.get(container, "libx264")
     numbers = [number for number in range(60) if number not in (20, 40, 41)]
     times = [Fraction(number, 25) for number in numbers]
     sound = make_video(numbered_frames(60), container, codec)
