@@ -276,3 +276,11 @@ def test_job_ends_where_its_outputs_cannot_be_written(place, tmp_path, fail):
     with pytest.raises(OSError, match=r"/1\.json: it cannot be written: access denied: not yours"):
         run_job(tasks, run_each(write_length), out, "counting", outputs)
     assert len(attempts) == 1
+
+
+def test_output_is_copied_after_what_lies_beside_it(place, tmp_path, fail):
+    out = f"ram://out-{tmp_path.name}"
+    attempts = fail(CUT, 0)
+    (tmp_path / "1").write_text("abc")
+    run_job([Task(str(tmp_path / "1"), f"{out}/1")], run_each(write_length), out, "x", outputs)
+    assert [os.path.basename(path) for path in attempts] == ["1.json", "1"]

@@ -23,9 +23,10 @@ LATE = {
     ("transfer", "checkpoint_dir"),
 }
 OTHERS = {
-    "base_url", "boundaries", "dataset", "endpoint", "keras_application", "learning_rates", "model",
-    "name", "optimizer", "profile_file", "schedule", "shard", "split", "stream", "streams",
-    "test_split", "train_split",
+    "base_url", "boundaries", "dataset", "endpoint", "extra_files", "frame_rate",
+    "keras_application", "learning_rates", "model", "name", "optimizer", "prefix", "profile_file",
+    "schedule", "shard", "size", "split", "stream", "streams", "suffix", "test_split",
+    "train_split",
 }  # fmt: skip
 # (tool, the flag with the path, "" for an argument, what else is given). DATA is a dataset, VIDEO a
 # video of it, NEW a name that is free, and RGB and FLOW are folders of small networks.
