@@ -79,6 +79,23 @@ def test_missing_reference_frame_spoils_up_to_the_next_key_frame(
     assert read_numbers(read_clip(video, start=1.6)) == list(range(40, 60))
 
 
+@pytest.mark.parametrize("name", ["h264", "hevc", "hevc-b"])
+@pytest.mark.parametrize("container", ["mp4", "matroska"])
+def test_missing_reference_frame_is_damage_at_an_uneven_rate(
+    make_numbered, name, container, read_numbers
+):
+    numbers = tuple(2 * number + number % 3 for number in range(60))
+    video = make_numbered(name, numbers)
+    whole = remux(video, container, lambda number, _: True)
+    assert read_numbers(read_clip(whole, None)) == list(numbers)
+    with av.open(io.BytesIO(video)) as source:
+        packets = [packet for packet in source.demux(video=0) if packet.size]
+    # Shown after those around it: others are made of it.
+    left_out = max(range(24, 36), key=lambda number: packets[number].pts - packets[number].dts)
+    with pytest.raises(VideoError, match="damaged"):
+        count_frames(remux(video, container, lambda number, _: number != left_out), None)
+
+
 def test_missing_frame_is_counted_where_damage_is_concealed(make_numbered, tmp_path):
     path = tmp_path / "video.mkv"
     path.write_bytes(remux(make_numbered("hevc"), "matroska", lambda number, _: number != 30))
