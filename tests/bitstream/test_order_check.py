@@ -84,7 +84,7 @@ def test_missing_reference_frame_spoils_up_to_the_next_key_frame(
 def test_missing_reference_frame_is_damage_at_an_uneven_rate(
     make_numbered, name, container, read_numbers
 ):
-    numbers = tuple(2 * number + number % 3 for number in range(60))
+    numbers = tuple(3 * number + number % 3 for number in range(60))
     video = make_numbered(name, numbers)
     whole = remux(video, container, lambda number, _: True)
     assert read_numbers(read_clip(whole, None)) == list(numbers)
