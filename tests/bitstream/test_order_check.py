@@ -7,7 +7,8 @@ import av
 import pytest
 from fixtures.videos import remux
 
-from i3d_tf.bitstream.order_check import order_check
+from i3d_tf.bitstream.order_check import OrderCheck, order_check
+from i3d_tf.bitstream.picture_numbers import Picture
 from i3d_tf.video.decode import concealed_frames, count_frames, read_clip
 from i3d_tf.video.errors import VideoError
 from i3d_tf.video.options import other_options
@@ -232,3 +233,33 @@ def encode_av1(frames, left_out=None, times=None):
         packets += stream.encode(None)
         target.mux(packet for number, packet in enumerate(packets) if number != left_out)
     return file.getvalue()
+
+
+class GivenPictures:
+    """Pictures of numbers that are given."""
+
+    def __init__(self, numbers, has_disposable):
+        self._pictures = [Picture(k, 256, False, has_disposable, False) for k in numbers]
+
+    def read(self, packet):
+        return self._pictures.pop(0)
+
+
+@pytest.mark.parametrize(
+    ("numbers", "times", "has_disposable", "expected"),
+    [
+        ((20, 24), (200, 240), True, True),
+        ((20, 24), (200, 240), False, False),  # one from which such pictures were left out
+        ((20, 24), (200, 220), True, False),  # an encoder's own way to count
+        ((20, 22), (200, 240), True, False),  # a variable frame rate
+        ((20, 23), (200, 240), True, False),
+        ((20, 22), (200, 220), True, False),
+    ],
+)
+def test_gap_is_one_in_numbers_and_times_of_a_stream_of_disposable_pictures(
+    numbers, times, has_disposable, expected
+):
+    numbers, times = (*range(0, 20, 2), *numbers), (*range(0, 200, 20), *times)
+    check = OrderCheck(GivenPictures(numbers, has_disposable), "mov")
+    found = [check.misses_picture(b"", time, time) for time in times]
+    assert found == [False] * 11 + [expected]
