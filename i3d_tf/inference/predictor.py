@@ -1,7 +1,7 @@
 """Classification of the clips that a network's protocol takes from a video."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, overload
 
@@ -20,6 +20,7 @@ from i3d_tf.inference.prediction import (
     failed_prediction,
     rank_classes,
 )
+from i3d_tf.inference.streaming import chunked_forward
 from i3d_tf.inference.test_clip import (
     FRAMES_TITLE,
     TestClips,
@@ -149,8 +150,9 @@ class Predictor:
             "flow_engine": self.flow_engine,
             "flow_rounding": self._flow_rounding,
         }
-        self._forward = {
-            name: forward_function(model) for name, model in self.networks.models.items()
+        self._forward: dict[str, Callable] = {
+            name: chunked_forward(model) or forward_function(model)
+            for name, model in self.networks.models.items()
         }
 
     @overload

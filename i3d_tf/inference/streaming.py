@@ -3,33 +3,37 @@
 The network is cut in front of every layer that sees neighboring time steps: a convolution, a pool
 or an Inception block. Each part keeps the last steps of its input, the halo, as many as its one
 kernel reaches: one before a kernel of three. As soon as new steps are there it computes what they
-complete, hands it on, and drops the outputs at the edges of the chunk, for which neighbors are
-missing. A part computes one or two steps of a chunk of 32 twice, however deep the network is.
+complete, and hands it on.
 
-With SAME padding and strides, the positions of a convolution's windows depend on the length of its
-input; so every chunk with its halo starts at a multiple of the part's stride, and its length leaves
-the same remainder as the whole clip's. Then each window of each layer sees the same steps as in the
-whole, and the same zeros at the borders.
+A convolution takes the halo for the zeros that it would pad time with (`i3d_tf.layers.halo`), and
+computes nothing twice. Pools and Inception blocks pad by themselves, a block behind its first
+convolutions, and their outputs at the edges of a chunk are dropped: those of one step on each side
+of about 32. With SAME padding and strides, the positions of a layer's windows depend on the length
+of its input; so every chunk with its halo starts at a multiple of the part's stride, and its length
+leaves the same remainder as the whole clip's. Then each window of each layer sees the same steps as
+in the whole, and the same zeros at the borders.
 """
 
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import nullcontext
 from itertools import islice, pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
 import tensorflow as tf
 
+from i3d_tf.layers.halo import halo_given
 from i3d_tf.layers.head import Logits
 from i3d_tf.layers.padded_conv import same_padding
 from i3d_tf.specs.geometry import Span, output_length, receptive_fields
-from i3d_tf.specs.inception_v1 import ENDPOINTS, HEAD, I3D, MIN_FRAMES, Row
+from i3d_tf.specs.inception_v1 import ENDPOINTS, HEAD, I3D, MIN_FRAMES, Conv, Row
 from i3d_tf.specs.streams import CHANNELS
 from i3d_tf.specs.validation import check_choice, check_integer
 from i3d_tf.system.prefetch import prefetch
 from i3d_tf.video.transforms_tf import preprocess_input
 
-CHUNK_STEPS = 32  # by default: more need more memory, fewer make the halo a larger share
+CHUNK_STEPS = 32  # by default; the kernels are slower with fewer, and more need more memory
 STREAMED_ENDPOINTS = ENDPOINTS[:-1]  # all but the head
 LAST_ENDPOINT = STREAMED_ENDPOINTS[-1]  # the head's input
 
@@ -93,15 +97,19 @@ class Streamer:
             raise ValueError(
                 f"`model` must be I3D; {model.name!r} has no endpoint {min(missing)!r}."
             )
+        stream = "flow" if model.input_shape[-1] == CHANNELS["flow"] else "rgb"
+        self._preprocess = _steps_function(
+            lambda frames: preprocess_input(frames, stream),
+            model.input_shape[2:],
+            tf.float32 if stream == "flow" else tf.uint8,
+        )
         parts = split_before_time(I3D[: STREAMED_ENDPOINTS.index(endpoint) + 1])
         self._parts: list[_Part] = []
         tensor = model.input
         for rows in parts:
             output = model.get_layer(rows[-1].name).output
-            forward = _step_function(
-                keras.Model(tensor, output), rows is parts[0], pooled and rows is parts[-1]
-            )
-            self._parts.append(_Part(forward, receptive_fields(rows)[rows[-1].name]))
+            network = keras.Model(tensor, output)
+            self._parts.append(_Part(network, rows, pooled and rows is parts[-1]))
             tensor = output
 
     def run(
@@ -122,29 +130,107 @@ class Streamer:
         Raises:
             ValueError: There are fewer than `num_frames` frames, or than the network needs.
         """
-        if num_frames < MIN_FRAMES:
-            raise ValueError(f"`frames` must be at least {MIN_FRAMES}; there are {num_frames}.")
         check_integer("chunk_steps", chunk_steps, 1)
-        chunk_frames = chunk_steps * self._parts[0].span.jump[0]
-        with prefetch(_stack_frames(iter(frames), num_frames, chunk_frames), 1) as steps:
-            outputs, num_steps = map(tf.convert_to_tensor, steps), num_frames
-            for part in self._parts:
-                outputs = _outputs(part, outputs, num_steps, chunk_steps)
-                num_steps = output_length(num_steps, part.span.jump[0])
-            for output in outputs:
-                yield tf.cast(output, tf.float32).numpy()
+        _check_length(num_frames)
+        stacks = _stack_frames(iter(frames), num_frames, chunk_steps * self._parts[0].span.jump[0])
+        with prefetch(stacks, 1) as stacks:
+            yield from self._run(map(self._preprocess, stacks), num_frames, chunk_steps)
+
+    def run_clip(
+        self, clip: np.ndarray, chunk_steps: int = CHUNK_STEPS
+    ) -> Generator[np.ndarray, None, None]:
+        """Computes the endpoint's time steps of a clip in memory, see `run`.
+
+        Args:
+            clip: (T, H, W, C), in [-1, 1].
+            chunk_steps: See `run`.
+        """
+        check_integer("chunk_steps", chunk_steps, 1)
+        _check_length(len(clip))
+        length = chunk_steps * self._parts[0].span.jump[0]
+        stacks = (clip[start : start + length] for start in range(0, len(clip), length))
+        yield from self._run(map(tf.convert_to_tensor, stacks), len(clip), chunk_steps)
+
+    def _run(self, outputs, num_steps, chunk_steps):
+        for part in self._parts:
+            outputs = part.run(outputs, num_steps, chunk_steps)
+            num_steps = output_length(num_steps, part.span.jump[0])
+        for output in outputs:
+            yield tf.cast(output, tf.float32).numpy()
 
 
-class _Part(NamedTuple):
-    """A part of the network, with one layer that sees neighboring time steps.
+class _Part:
+    """A part of the network, in which only the first layer sees neighboring time steps.
+
+    Args:
+        network: The part, from its input to its output.
+        rows: Its layers.
+        pooled: Whether its output is averaged over all positions.
 
     Attributes:
-        forward: Function of its input to its output, (T, ...) to (T', ...).
         span: Receptive field of an output step.
     """
 
-    forward: Callable
-    span: Span
+    def __init__(self, network: keras.Model, rows: Sequence[Row], pooled: bool):
+        self.span = receptive_fields(rows)[rows[-1].name]
+        self._takes_halo = isinstance(rows[0], Conv)
+
+        def forward(steps):
+            with halo_given() if self._takes_halo else nullcontext():
+                outputs = network(steps[tf.newaxis], training=False)[0]
+            return tf.reduce_mean(tf.cast(outputs, tf.float32), (1, 2)) if pooled else outputs
+
+        self._forward = _steps_function(forward, network.input_shape[2:], network.input.dtype)
+
+    def run(
+        self, inputs: Iterable[tf.Tensor], num_steps: int, chunk_steps: int
+    ) -> Iterator[tf.Tensor]:
+        """Yields the part's outputs for a whole clip, some steps at a time.
+
+        No variable holds a chunk while the parts that follow compute: memory counts.
+
+        Args:
+            inputs: The part's input, some steps at a time, (T, ...) each.
+            num_steps: Steps of all of them.
+            chunk_steps: Steps to wait for, or somewhat fewer: kernels are faster with many at once.
+        """
+        kept: list[tf.Tensor] = []
+        start = computed = available = output_start = 0  # `kept` starts at step `start`
+        for steps in inputs:
+            kept.append(steps)
+            available += len(steps)
+            del steps
+            # Of the first chunk the part before gives fewer steps: the last ones lack a halo.
+            if available < num_steps and 4 * (available - computed) < 3 * chunk_steps:
+                continue
+            chunk = next_chunk(num_steps, self.span, output_start, available)
+            if chunk.output_end == output_start:
+                continue
+            computed, output_start = available, chunk.output_end
+            kept = [tf.concat(kept, 0)]
+            halo_start = next_chunk(num_steps, self.span, output_start, available).start
+            halo_start = min(halo_start, available)
+            halo = tf.range(halo_start, available)
+            # A copy of the halo: a slice would keep the memory of the whole chunk.
+            kept.append(tf.gather(kept[0], halo - start))
+            steps_of_chunk = slice(chunk.start - start, chunk.end - start)
+            start = halo_start
+            yield self._outputs(kept.pop(0)[steps_of_chunk], chunk, num_steps)
+
+    def _outputs(self, steps, chunk, num_steps):
+        """Returns the outputs of a chunk, without those at its edges."""
+        field, jump = self.span.field[0], self.span.jump[0]
+        if not self._takes_halo:
+            first = chunk.start // jump
+            return self._forward(steps)[chunk.output_start - first : chunk.output_end - first]
+        before, _ = same_padding(num_steps, field, jump)
+        start = chunk.output_start * jump - before  # the outputs depend on the steps from here
+        end = (chunk.output_end - 1) * jump - before + field
+        steps = steps[max(start, 0) - chunk.start : min(end, num_steps) - chunk.start]
+        zeros = max(-start, 0), max(end - num_steps, 0)
+        if any(zeros):
+            steps = tf.pad(steps, [zeros, *[(0, 0)] * (len(steps.shape) - 1)])
+        return self._forward(steps)
 
 
 def split_before_time(rows: Sequence[Row]) -> list[tuple[Row, ...]]:
@@ -155,24 +241,18 @@ def split_before_time(rows: Sequence[Row]) -> list[tuple[Row, ...]]:
     return [tuple(rows[a:b]) for a, b in pairwise(bounds)]
 
 
-def _step_function(network, is_first, pooled):
-    """Returns a part of the network as a function of steps, (T, ...) to (T', ...)."""
-    _, *shape = network.input_shape
-    dtype, stream = network.input.dtype, None
-    if is_first:
-        stream = "flow" if shape[-1] == CHANNELS["flow"] else "rgb"
-        dtype = tf.float32 if stream == "flow" else tf.uint8
-
-    def forward(steps):
-        if is_first:
-            steps = preprocess_input(steps, stream)
-        outputs = network(steps[tf.newaxis], training=False)[0]
-        return tf.reduce_mean(tf.cast(outputs, tf.float32), (1, 2)) if pooled else outputs
-
-    spec = tf.TensorSpec(shape, dtype)
-    function = tf.function(forward, input_signature=[spec], autograph=False)
-    concrete = function.get_concrete_function()
+def _steps_function(function, shape, dtype):
+    """Returns a function of steps, (T, ...) of a shape and dtype, traced once for all T."""
+    spec = tf.TensorSpec((None, *shape), dtype)
+    concrete = tf.function(
+        function, input_signature=[spec], autograph=False
+    ).get_concrete_function()
     return lambda steps: concrete(tf.cast(steps, dtype))
+
+
+def _check_length(num_frames):
+    if num_frames < MIN_FRAMES:
+        raise ValueError(f"`frames` must be at least {MIN_FRAMES}; there are {num_frames}.")
 
 
 def _stack_frames(frames, num_frames, length):
@@ -184,41 +264,6 @@ def _stack_frames(frames, num_frames, length):
                 f"the video has {start + len(stack)} frames; {num_frames} were counted before."
             )
         yield np.stack(stack)
-
-
-def _outputs(part, inputs, num_steps, chunk_steps):
-    """Yields the outputs of a part, some steps at a time.
-
-    No variable holds a chunk while the parts that follow compute: memory counts.
-
-    Args:
-        part: The part.
-        inputs: Its input, tensors of some steps, (T, ...) each.
-        num_steps: Steps of all of them.
-        chunk_steps: Steps to wait for, or somewhat fewer, so that the kernels compute many at once.
-    """
-    jump = part.span.jump[0]
-    kept, start = [], 0  # `kept` starts at this step
-    computed = available = output_start = 0
-    for steps in inputs:
-        kept.append(steps)
-        available += len(steps)
-        del steps
-        # Parts give fewer steps of the first chunk than of the others: they lack the halo after it.
-        if available < num_steps and 4 * (available - computed) < 3 * chunk_steps:
-            continue
-        chunk = next_chunk(num_steps, part.span, output_start, available)
-        if chunk.output_end == output_start:
-            continue
-        computed, output_start = available, chunk.output_end
-        outputs = [tf.concat(kept, 0)]
-        halo_start = next_chunk(num_steps, part.span, output_start, available).start
-        halo = tf.range(min(halo_start, available), available)
-        kept = [tf.gather(outputs[0], halo - start)]  # a copy: a slice would keep the whole chunk
-        outputs.append(part.forward(outputs.pop()[chunk.start - start : chunk.end - start]))
-        start = halo_start
-        first = chunk.start // jump
-        yield outputs.pop()[chunk.output_start - first : chunk.output_end - first]
 
 
 def head_pool(chunks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
@@ -257,3 +302,30 @@ def step_logits(model: keras.Model, chunks: Iterable[np.ndarray]) -> Iterator[np
     kernel, bias = (np.asarray(v, np.float32) for v in head.conv.conv_3d.weights)
     for pooled in head_pool(chunks):
         yield pooled @ kernel.reshape(kernel.shape[-2:]) + bias
+
+
+def chunked_forward(model: Any) -> Callable[[np.ndarray], tf.Tensor] | None:
+    """Returns a network as a function of one clip that goes through it in chunks.
+
+    It takes the memory of a chunk, and gives the logits of the whole clip.
+
+    Args:
+        model: A network.
+
+    Returns:
+        Function of a clip, (1, T, H, W, C) in [-1, 1], to its logits, float32 (1, classes); or None
+        if the network is not I3D for clips of any length, with logits as its output.
+    """
+    if not isinstance(model, keras.Model) or not isinstance(model.layers[-1], Logits):
+        return None
+    try:
+        streamer = Streamer(model)
+    except ValueError:
+        return None
+
+    def forward(clips):
+        (clip,) = clips
+        steps = list(step_logits(model, streamer.run_clip(clip)))
+        return tf.reduce_mean(np.concatenate(steps), 0, keepdims=True)
+
+    return forward

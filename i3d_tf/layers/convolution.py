@@ -9,7 +9,8 @@ import keras
 from keras import KerasTensor
 
 from i3d_tf.layers import torch_convolution
-from i3d_tf.layers.padded_conv import same_padding
+from i3d_tf.layers.halo import is_halo_given
+from i3d_tf.layers.padded_conv import pad_space, same_padding
 
 
 class Conv3D(keras.layers.Conv3D):
@@ -21,12 +22,17 @@ class Conv3D(keras.layers.Conv3D):
     A kernel of 3 steps sees 2 in `Mixed_5b` and `Mixed_5c` of clips of 9 to 16 frames. Outputs and
     gradients of inputs are right, and so is the kernel's without padding: it is computed from a
     clip with zeros around it.
+
+    Within `i3d_tf.layers.halo.halo_given`, time is not padded.
     """
 
     def convolution_op(self, inputs: KerasTensor, kernel: KerasTensor) -> KerasTensor:
         """Convolves: (N, T, H, W, C) -> (N, T', H', W', filters)."""
         if isinstance(inputs, KerasTensor) or self.padding != "same":
             return super().convolution_op(inputs, kernel)
+        if is_halo_given() and self.kernel_size[0] > 1:
+            inputs = pad_space(inputs, self.kernel_size[1:], self.strides[1:])
+            return keras.ops.conv(inputs, kernel, self.strides, "valid", self.data_format)
         backend = keras.backend.backend()
         if backend == "tensorflow" and self._is_affected(inputs):
             return _convolve_same(inputs, kernel, self.kernel_size, self.strides)

@@ -8,12 +8,12 @@ import pytest
 import tensorflow as tf
 
 from i3d_tf import zoo
-from i3d_tf.inference import streaming
 from i3d_tf.inference.streaming import (
     LAST_ENDPOINT,
     STREAMED_ENDPOINTS,
     Chunk,
     Streamer,
+    chunked_forward,
     head_pool,
     next_chunk,
     split_before_time,
@@ -140,20 +140,6 @@ def test_streamer_gives_the_endpoint_of_a_bfloat16_network(network, endpoint):
     assert_gives_the_endpoint(fuse_for_inference(network, "bfloat16"), endpoint, 130, 2**-6)
 
 
-def test_streamer_needs_the_halo(network, streamer, monkeypatch):
-    """Without the steps that a part keeps of the chunk before, the outputs differ."""
-
-    def without_halo(num_steps, span, output_start, available):
-        chunk = next_chunk(num_steps, span, output_start, available)
-        return chunk._replace(start=output_start * span.jump[0])
-
-    clip = random_clip(network, 60)
-    whole = np.concatenate(list(streamer.run(clip, 60)))
-    monkeypatch.setattr(streaming, "next_chunk", without_halo)
-    chunked = np.concatenate(list(streamer.run(clip, 60, 12)))
-    assert np.abs(chunked - whole).max() > 100 * TOLERANCE * np.abs(whole).max()
-
-
 def test_streamer_reads_few_frames_ahead(network, streamer):
     """Frames are read as far ahead of the outputs as the halos and some chunks of 8 reach."""
     made = 0
@@ -184,6 +170,22 @@ def test_streamer_refuses_other_networks_and_clips(network, streamer):
     other = keras.Model(*[keras.Input((None, 32, 32, 3))] * 2)
     with pytest.raises(ValueError, match=r"must be I3D; .* has no endpoint 'Conv3d_1a_7x7'"):
         Streamer(other)
+
+
+@pytest.mark.parametrize("frames", [9, 250])
+def test_chunked_forward_gives_the_logits_of_the_whole_clip(network, frames):
+    clip = network_input(random_clip(network, frames))
+    expected = network(clip, training=False).numpy()
+    logits = chunked_forward(network)(clip).numpy()
+    assert (logits.shape, logits.dtype) == ((1, 5), np.float32)
+    assert np.linalg.norm(logits - expected) <= TOLERANCE * np.linalg.norm(expected)
+
+
+def test_chunked_forward_is_none_for_other_networks(network):
+    fixed = zoo.build("inception_i3d", input_shape=(16, 32, 32, 3), width_multiplier=1 / 64)
+    assert chunked_forward(fixed) is None
+    assert chunked_forward(keras.Model(network.input, network.layers[-2].output)) is None
+    assert chunked_forward(len) is None
 
 
 def test_next_chunk_by_hand():
