@@ -59,9 +59,8 @@ class AV1Numbers:
         if shown is None or self._sequence is None:
             return None
         modulus = 1 << self._sequence.order_bits
-        is_stale = (
-            not is_decoded and before is not None and (shown - before) % modulus > modulus // 2
-        )
+        is_stale = not (is_decoded or has_layers or before is None)
+        is_stale = is_stale and (shown - before) % modulus > modulus // 2
         return Picture(shown, modulus, is_key, not has_layers, is_stale)
 
     def _read_unit(self, kind, unit):
