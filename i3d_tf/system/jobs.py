@@ -343,6 +343,8 @@ def on_this_machine(task: Task, copies: Path | None) -> Iterator[Task]:
             return
         folder = Path(place, "outputs")
         target = folder / path_of(task.target)
+        if problem := path_problem(target):
+            raise RemoteFileError(str(task.target), f"it cannot be made on this machine: {problem}")
         target.parent.mkdir(parents=True)
         yield task._replace(source=source, target=target)
         scheme = str(task.target).partition(SEPARATOR)[0]

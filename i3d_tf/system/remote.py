@@ -24,7 +24,7 @@ from typing import Any, TypeVar
 
 from i3d_tf.system.console import quiet_tensorflow
 from i3d_tf.system.errors import UserError, short_reason
-from i3d_tf.system.files import ensure_disk_space, staging_dir
+from i3d_tf.system.files import ensure_disk_space, path_problem, staging_dir
 
 SEPARATOR = "://"
 TENSORFLOW_SCHEMES = ("file", "gs", "ram")
@@ -111,8 +111,15 @@ def file_name(path: os.PathLike | str) -> str:
 
 
 def path_of(address: Path | str) -> str:
-    """Returns an address without its scheme: a path that no other address of the scheme has."""
-    return str(address).partition(SEPARATOR)[2]
+    """Returns an address without its scheme: a path that no other address of the scheme has.
+
+    Raises:
+        ValueError: The path would not be the same on this machine, for ".." or "//" in it.
+    """
+    path = str(address).partition(SEPARATOR)[2]
+    if not {"", ".", ".."}.isdisjoint(path.split("/")):
+        raise ValueError(f"{address}: an address to write to must have no '//', '.' or '..' in it.")
+    return path
 
 
 def file_info(address: str) -> tuple[int, int] | None:
@@ -247,6 +254,8 @@ def local_copy(address: str, folder: os.PathLike | str | None) -> Iterator[str]:
     place = tempfile.mkdtemp(dir=folder)
     try:
         path = os.path.join(place, file_name(address))
+        if problem := path_problem(path):
+            raise RemoteFileError(address, f"it cannot be copied to this machine: {problem}")
         download(address, path)
         yield path
     finally:

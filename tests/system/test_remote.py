@@ -278,6 +278,29 @@ def test_job_ends_where_its_outputs_cannot_be_written(place, tmp_path, fail):
     assert len(attempts) == 1
 
 
+def test_remote_names_that_are_no_names_here_fail_alone(place, tmp_path):
+    long = 300 * "a"
+    write_bytes(f"{place}/{long}", b"x")
+    out = f"ram://out-{tmp_path.name}"
+    tasks = [
+        Task(f"{place}/{long}", str(tmp_path / "1")),
+        Task(f"{place}/a.txt", f"{out}/{long}"),
+        Task(f"{place}/a.txt", f"{out}/2"),
+    ]
+    (_, first), (_, second) = run_job(tasks, run_each(write_length), out, "counting", outputs)
+    reason = "its name has 300 bytes, which is too long"
+    assert first == f"it cannot be copied to this machine: {reason}"
+    assert second == f"{out}/{long}: it cannot be made on this machine: {reason}"
+    assert "2" in files_below(out)
+
+
+@pytest.mark.parametrize("path", ["a//b", "a/../b", "a/./b", "/a", "a/"])
+def test_jobs_refuse_addresses_that_are_no_paths(path, tmp_path):
+    task = Task(str(tmp_path / "1"), f"ram://{path}")
+    with pytest.raises(ValueError, match=f"ram://{path}: an address to write to must have no"):
+        run_job([task], run_each(write_length), "ram://a", "counting", outputs)
+
+
 def test_output_is_copied_after_what_lies_beside_it(place, tmp_path, fail):
     out = f"ram://out-{tmp_path.name}"
     attempts = fail(CUT, 0)
