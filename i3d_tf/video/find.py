@@ -8,6 +8,7 @@ import sys
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
@@ -296,6 +297,7 @@ def find_targets(
         roots = dict.fromkeys(roots, None if data_dir is None else os.fspath(data_dir))
     names_of = names if callable(names) else lambda stem: [stem + names]
 
+    @cache
     def files_of(video, keeps_ending):
         stem = output_path(video, "", "", roots[video], keeps_ending)
         place = os.fspath(output_dir)
