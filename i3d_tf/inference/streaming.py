@@ -25,6 +25,7 @@ import tensorflow as tf
 
 from i3d_tf.layers.halo import halo_given
 from i3d_tf.layers.head import Logits
+from i3d_tf.layers.inception import FusedInceptionBlock, InceptionBlock
 from i3d_tf.layers.padded_conv import same_padding
 from i3d_tf.specs.geometry import Span, output_length, receptive_fields
 from i3d_tf.specs.inception_v1 import ENDPOINTS, HEAD, I3D, MIN_FRAMES, Conv, Row
@@ -97,6 +98,7 @@ class Streamer:
             raise ValueError(
                 f"`model` must be I3D; {model.name!r} has no endpoint {min(missing)!r}."
             )
+        _check_layers(model)
         stream = "flow" if model.input_shape[-1] == CHANNELS["flow"] else "rgb"
         self._preprocess = _steps_function(
             lambda frames: preprocess_input(frames, stream),
@@ -157,6 +159,16 @@ class Streamer:
             num_steps = output_length(num_steps, part.span.jump[0])
         for output in outputs:
             yield tf.cast(output, tf.float32).numpy()
+
+
+def _check_layers(model):
+    """Refuses a network of I3D's endpoints that computes them in another way, such as S3D-G."""
+    first, last = model.get_layer(I3D[0].name), model.get_layer(LAST_ENDPOINT)
+    is_i3d = isinstance(last, InceptionBlock | FusedInceptionBlock)
+    if not is_i3d or tuple(first.kernel_size) != I3D[0].kernel:
+        raise ValueError(
+            f"`model` must be I3D; {model.name!r} has other layers, and takes whole clips alone."
+        )
 
 
 class _Part:

@@ -43,7 +43,8 @@ def inflate(
             of keras.applications, with its weights; it stays as it is. Models within it are
             replaced by their layers.
         temporal: The layers that get a kernel or a stride in time: "i3d", the paper's;
-            "every_other", half of the residual blocks; or a function, `LayerSite` -> (kernel_size,
+            "every_other", half of the residual blocks; "bottleneck", the 1x1 convolutions that open
+            them, which is cheapest; or a function, `LayerSite` -> (kernel_size,
             stride). See `i3d_tf.inflation.schedules`, whose `temporal_schedule` lists the result
             for a network.
         init: "repeat", each kernel copied along time and divided by its size in time; or "centre",

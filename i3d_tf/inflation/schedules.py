@@ -52,6 +52,10 @@ class LayerSite(NamedTuple):
         block: Number of merges (residual additions, concatenations) before it; in a network without
             any, number of convolutions larger than 1x1.
         first: Whether it is the network's first convolution.
+        opens_bottleneck: Whether it is a 1x1 convolution in front of a larger one, with nothing but
+            batch norm and activation between them, in a network with merges.
+        stage: Number of sizes of image that blocks before its block have, of those that differ.
+        block_in_stage: Number of merges before it in its stage.
     """
 
     layer: keras.layers.Layer
@@ -61,6 +65,9 @@ class LayerSite(NamedTuple):
     downsampling_index: int | None
     block: int
     first: bool
+    opens_bottleneck: bool = False
+    stage: int = 0
+    block_in_stage: int = 0
 
     @property
     def kind(self) -> str:
@@ -140,7 +147,28 @@ def every_other(site: LayerSite) -> tuple[int, int]:
     return kernel_size if is_temporal else 1, stride
 
 
-SCHEDULES = {"i3d": i3d, "every_other": every_other}
+FIRST_KERNEL_TIME = 5
+LAST_STAGE = 3
+
+
+def bottleneck(site: LayerSite) -> tuple[int, int]:
+    """Gives kernels in time to the 1x1 convolutions that open residual bottlenecks.
+
+    The 3x1x1 form of Wang et al. 2018 (arXiv:1711.07971, section 4), as released for ResNet-50: in
+    all blocks of the first stage, every other of the later ones (from the first, in the fourth
+    stage from the second), and 5 steps in the first convolution. Time gets shorter where "i3d" says
+    so; pools get kernels in time there.
+    """
+    kernel_size, stride = i3d(site)
+    if site.role != "convolution":
+        return kernel_size if stride > 1 else 1, stride
+    if site.first:
+        return min(FIRST_KERNEL_TIME, kernel_size), stride
+    is_chosen = site.stage == 0 or site.block_in_stage % 2 == (site.stage == LAST_STAGE)
+    return 3 if site.opens_bottleneck and is_chosen else 1, stride
+
+
+SCHEDULES = {"i3d": i3d, "every_other": every_other, "bottleneck": bottleneck}
 
 
 def temporal_schedule(
@@ -203,6 +231,7 @@ class _Depth:
     scale: Fraction | None = Fraction(1)  # None if the tensor has no space
     merges: int = 0
     convolutions: int = 0
+    pointwise: int | None = None  # identity of a 1x1 convolution, with little behind it
 
 
 class _Visit(NamedTuple):
@@ -216,7 +245,7 @@ class _Visit(NamedTuple):
 
 def _sites(graph: Graph) -> Iterator[tuple[str, LayerSite]]:
     """Yields (name, site) of each layer of `ROLES`; a shared layer counts at its first call."""
-    visits = _visit_layers(graph)
+    visits, openers, merge_scales = _visit_layers(graph)
     scales = sorted({v.scale_after for v in visits if v.scale_after and v.scale_after > 1})
     reducing = [v.layer for v in visits if v.depth.scale == 1 and v.scale_after != 1]
     offset = 0 if any(_role(layer) == "convolution" for layer in reducing) else 1
@@ -233,28 +262,54 @@ def _sites(graph: Graph) -> Iterator[tuple[str, LayerSite]]:
             downsampling_index=index,
             block=depth.merges if has_merges else depth.convolutions,
             first=layer is first,
+            opens_bottleneck=id(layer) in openers,
+            **_stage_of(depth.merges, merge_scales),
         )
         yield name, site
 
 
+def _stage_of(block, merge_scales):
+    """Returns the number of a block's stage, and of the block in it."""
+    scales = [merge_scales[number] for number in sorted(merge_scales)]
+    if block >= len(scales):
+        return {}
+    before = scales[:block]
+    return {
+        "stage": len({scale for scale in before if scale != scales[block]}),
+        "block_in_stage": before.count(scales[block]),
+    }
+
+
 def _visit_layers(graph):
-    """Returns a `_Visit` of each layer of `ROLES`, in the order of their first calls."""
-    visits = {}
+    """Returns what the layers of a graph tell.
+
+    Returns:
+        (a `_Visit` of each layer of `ROLES`, in the order of their first calls; identities of the
+        1x1 convolutions that open bottlenecks; number of a merge -> scale of its output).
+    """
+    visits, openers, merge_scales = {}, set(), {}
 
     def visit(call):
         layer = call.operation
-        depth = _merge(call.inputs, type(layer).__name__ in _MERGES)
+        is_merge = type(layer).__name__ in _MERGES
+        depth = _merge(call.inputs, is_merge)
+        if is_merge and len(call.inputs) > 1:
+            merge_scales.setdefault(depth.merges - 1, depth.scale)
         if isinstance(layer, _SPACELESS):
             depth = _Depth(None, depth.merges, depth.convolutions)
         elif type(layer) in _ROLE_OF:
             after = _scale_after(layer, depth.scale)
             visits.setdefault(id(layer), _Visit(call.name, layer, depth, after))
             is_wide = _role(layer) == "convolution" and max(window_of(layer)) > 1
-            depth = _Depth(after, depth.merges, depth.convolutions + is_wide)
+            if is_wide and depth.pointwise is not None:
+                openers.add(depth.pointwise)
+            is_pointwise = _role(layer) == "convolution" and not is_wide
+            pointwise = id(layer) if is_pointwise else None
+            depth = _Depth(after, depth.merges, depth.convolutions + is_wide, pointwise)
         return [depth] * len(call.outputs)
 
     run(graph, [_Depth()] * len(graph.inputs), visit)
-    return list(visits.values())
+    return list(visits.values()), openers, merge_scales
 
 
 def _merge(depths, is_merge):
@@ -263,6 +318,7 @@ def _merge(depths, is_merge):
         scale=max(scales, default=None),
         merges=max(depth.merges for depth in depths) + (is_merge and len(depths) > 1),
         convolutions=max(depth.convolutions for depth in depths),
+        pointwise=depths[0].pointwise if len(depths) == 1 else None,
     )
 
 

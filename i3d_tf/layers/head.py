@@ -42,6 +42,39 @@ class HeadPool(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable(package="i3d_tf")
+class HeadWindow(keras.layers.Layer):
+    """Averages over 2 x 7 x 7 positions, stride 1, VALID: the released pool at every size.
+
+    Frames of fewer positions have one window, the whole frame. (N, T', H', W', C) ->
+    (N, T' - 1, H' - 6, W' - 6, C).
+    """
+
+    def call(self, inputs: KerasTensor) -> KerasTensor:
+        """Averages over the windows."""
+        return ops.average_pool(inputs, self._window(inputs.shape), 1, data_format="channels_last")
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        """Returns (N, T' - 1, H' - 6, W' - 6, C)."""
+        batch, *positions, channels = input_shape
+        window = self._window(input_shape)
+        left = [
+            None if length is None else length - size + 1
+            for length, size in zip(positions, window, strict=True)
+        ]
+        return (batch, *left, channels)
+
+    def _window(self, shape):
+        time, *frame = HEAD_POOL_KERNEL
+        return (
+            time,
+            *(
+                size if length is None else min(size, length)
+                for size, length in zip(frame, shape[2:4], strict=True)
+            ),
+        )
+
+
+@keras.saving.register_keras_serializable(package="i3d_tf")
 class Logits(keras.layers.Layer):
     """A 1x1x1 convolution with bias, averaged over its positions: (N, T', 1, 1, C) -> (N, classes).
 

@@ -8,7 +8,8 @@ import keras
 import numpy as np
 from keras import KerasTensor
 
-from i3d_tf.layers.head import HeadPool, Logits
+from i3d_tf.layers.gate import ChannelGate
+from i3d_tf.layers.head import HeadPool, HeadWindow, Logits
 from i3d_tf.layers.inception import FusedInceptionBlock, InceptionBlock
 from i3d_tf.layers.stream import Stream
 from i3d_tf.layers.unit import DenseUnit, Unit
@@ -20,7 +21,9 @@ PRECISIONS = ("float32", "bfloat16")
 _FLOATS = ("float16", "bfloat16", "float32", "float64", "mixed_float16", "mixed_bfloat16")
 # Cheap layers that add up many numbers, or get pixel values: they always compute in float32.
 _ALWAYS_FLOAT32 = (
+    ChannelGate,
     HeadPool,
+    HeadWindow,
     Logits,
     keras.layers.BatchNormalization,
     keras.layers.Bidirectional,

@@ -24,3 +24,8 @@ def read_labels(label_set: str) -> tuple[str, ...]:
     check_choice("label_set", label_set, LABEL_SETS)
     text = resources.files("i3d_tf.specs").joinpath(f"labels_{label_set}.txt").read_text("utf-8")
     return tuple(text.splitlines())
+
+
+def label_set_of(classes: int | None) -> str | None:
+    """Returns the label set of a number of classes; None where there is none."""
+    return next((name for name in LABEL_SETS if len(read_labels(name)) == classes), None)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any, TypedDict
 
 from i3d_tf.specs.architectures import ARCHITECTURES
+from i3d_tf.specs.further_networks import FURTHER_NETWORKS
 from i3d_tf.specs.inception_v1 import MIN_SIZE
 from i3d_tf.specs.protocol import Protocol, clip_shape
 from i3d_tf.specs.streams import (
@@ -41,6 +42,7 @@ TRAINED_STREAMS = {
     "c3d": ("rgb",),
     "two_stream": STREAMS,
     "fused_3d": (JOINT,),
+    **dict.fromkeys(FURTHER_NETWORKS, STREAMS),
 }
 SCRATCH, FIXED, FULL = TRANSFERS = ("scratch", "fixed", "full")
 CHOICES = {
@@ -277,7 +279,9 @@ def fit_to_clips(recipe: Recipe, transfer: str, clips: int, replicas: int = 1) -
 
 
 def _architecture(model):
-    """Returns the row of the paper's comparison that a model belongs to."""
+    """Returns the row of the paper's comparison, or of the other networks, that a model has."""
+    if model in FURTHER_NETWORKS:
+        return FURTHER_NETWORKS[model]
     return ARCHITECTURES["two_stream_i3d" if model == I3D_MODEL else model]
 
 
@@ -330,6 +334,10 @@ STICK_SAMPLING: dict[str, StickSampling] = {
         "frame_rate": 25.0,
     },
     "fused_3d": {"train_frames": 50, "test_frames": 50, "rgb_step": 10, "frame_rate": 25.0},
+    **{
+        name: {"train_frames": 16, "test_frames": 16, "frame_rate": 25 / 3}
+        for name in FURTHER_NETWORKS
+    },
 }
 
 RECIPES = {

@@ -7,6 +7,7 @@ from pathlib import Path
 import keras
 import tensorflow as tf
 
+from i3d_tf.specs.further_networks import FURTHER_NETWORKS
 from i3d_tf.specs.inception_v1 import HEAD
 from i3d_tf.specs.recipes import TRANSFERS, Recipe
 from i3d_tf.specs.streams import CHANNELS
@@ -14,7 +15,7 @@ from i3d_tf.specs.validation import check_choice
 from i3d_tf.training.optimization import SmoothedCrossentropy, accuracy, make_optimizer
 from i3d_tf.zoo.initialize import write_initial_weights
 from i3d_tf.zoo.network_file import restore_state
-from i3d_tf.zoo.pretrained import build
+from i3d_tf.zoo.networks import build
 
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 MIN_BATCH = 8  # clips per replica; batch-norm statistics of fewer are mostly noise
@@ -143,6 +144,7 @@ NETWORKS = {
         recipe, stream=recipe.stream, **arguments
     ),
     "fused_3d": _both_streams,
+    **dict.fromkeys(FURTHER_NETWORKS, _any_length),
 }
 
 

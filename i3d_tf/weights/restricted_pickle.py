@@ -79,6 +79,8 @@ class PickledArray(metaclass=InertType):
         _, shape, dtype, is_fortran, content = state
         if not (isinstance(shape, tuple) and all(type(n) is int and n >= 0 for n in shape)):
             raise WeightsError("an array has no shape.")
+        if isinstance(content, str):  # of Python 2, read as Latin-1
+            content = content.encode("latin-1")
         if not isinstance(dtype, _PickledDtype) or not isinstance(content, bytes):
             raise WeightsError("an array does not hold numbers.")
         if len(content) != prod(shape) * np.dtype(dtype.name).itemsize:
@@ -130,6 +132,7 @@ def load_pickle(
     allowed: Mapping[tuple[str, str], Any],
     persistent_load: Callable[[Any], Any] | None = None,
     max_bytes: int = MAX_BYTES,
+    encoding: str = "ASCII",
 ) -> Any:
     """Reads one pickle of a source that is not trusted.
 
@@ -140,6 +143,7 @@ def load_pickle(
         persistent_load: Called with every reference to something outside of the pickle; returns
             what stands there. Without it, a reference is an error.
         max_bytes: Largest size of the pickle.
+        encoding: Of texts that Python 2 wrote; "latin1" for its arrays.
 
     Raises:
         UnknownNameError: The pickle names something else.
@@ -151,7 +155,7 @@ def load_pickle(
         _check_instructions(stream, max_bytes, persistent_load is not None)
         end = stream.tell()
         stream.seek(start)
-        value = _Unpickler(stream, allowed, persistent_load).load()
+        value = _Unpickler(stream, allowed, persistent_load, encoding).load()
         stream.seek(end)
     except WeightsError:
         raise
@@ -177,8 +181,8 @@ def _check_instructions(stream, max_bytes, has_references):
 
 
 class _Unpickler(pickle.Unpickler):
-    def __init__(self, stream, allowed, persistent_load):
-        super().__init__(stream)
+    def __init__(self, stream, allowed, persistent_load, encoding):
+        super().__init__(stream, encoding=encoding)
         self._allowed = allowed
         self._persistent_load = persistent_load
 

@@ -143,6 +143,7 @@ def _check_row(manifest, name, row):
             elif labels is not None:
                 get_list(row, "labels", str)
             of_kind(row.get("architecture", ""), "architecture", str)
+            of_kind(row.get("arguments", {}), "arguments", dict)
             of_kind(row.get("protocol", {}), "protocol", dict)
             check_positive("width_multiplier", row.get("width_multiplier", 1.0))
     except ValueError as error:

@@ -5,7 +5,8 @@ All names and shapes are compared with those of the network before a value is re
 
 import glob
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -64,6 +65,37 @@ def read_shapes(files: CheckpointFiles) -> dict[str, tuple[int, ...]]:
     """
     _, shapes = _open(files)
     return {name: tuple(shape) for name, shape in shapes.items()}
+
+
+class CheckpointTensor(NamedTuple):
+    """An array of a checkpoint, whose numbers are read when they are wanted.
+
+    Attributes:
+        shape: Its shape.
+        dtype: Name of the type of its numbers.
+        read: Function that returns the numbers as float32.
+    """
+
+    shape: tuple[int, ...]
+    dtype: str
+    read: Callable[[], np.ndarray]
+
+
+def checkpoint_tensors(files: CheckpointFiles) -> dict[str, CheckpointTensor]:
+    """Returns the arrays of a checkpoint by their names.
+
+    Raises:
+        WeightsError: The file with the names is empty or corrupt, or values are missing.
+    """
+    reader, shapes = _open(files)
+    _check_values_present(shapes, files)
+    types = reader.get_variable_to_dtype_map()
+    return {
+        name: CheckpointTensor(
+            tuple(shape), types[name].name, partial(_read, reader, name, files.data_file)
+        )
+        for name, shape in shapes.items()
+    }
 
 
 def read_checkpoint(

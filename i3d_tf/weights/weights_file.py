@@ -59,6 +59,18 @@ def describe_weights(path: os.PathLike | str, architecture: str = "inception_i3d
     return WeightsFile(first[-2], first[-1], classes, tuple(sorted(shapes.values())))
 
 
+def shapes_of_weights(path: os.PathLike | str) -> tuple[tuple[int, ...], ...]:
+    """Reads the shapes of a weights file's arrays, sorted, without an optimizer's.
+
+    Raises:
+        WeightsError: The file is not HDF5, or damaged.
+    """
+    shapes = _shapes_of_layers(path)
+    if sum(map(prod, shapes.values())) > os.path.getsize(path):
+        raise WeightsError(f"{path}: damaged: it declares more values than it holds.")
+    return tuple(sorted(shapes.values()))
+
+
 def read_first_kernel(path: os.PathLike | str) -> np.ndarray:
     """Reads the first convolution's kernel in a weights file of I3D or of Inception-v1.
 

@@ -11,6 +11,7 @@ from i3d_tf.weights.assign import WeightsError
 from i3d_tf.weights.download import DownloadError
 from i3d_tf.weights.store import user_checkpoint_dir
 from i3d_tf.zoo.convert_2d import convert_slim, inflate_application, inflate_slim
+from i3d_tf.zoo.convert_network import convert_network, read_public_network
 from i3d_tf.zoo.convert_port import convert_port
 from i3d_tf.zoo.releases import UPSTREAM_DIR, convert, download_release
 
@@ -24,6 +25,7 @@ def convert_weights(
     base_url: str = UPSTREAM_URL,
     output_dir: os.PathLike | str | None = None,
     name: str | None = None,
+    geometry: str | None = None,
 ) -> list[Path]:
     """Converts weights of any public source; the arguments are the flags of `tools/convert.py`.
 
@@ -37,9 +39,11 @@ def convert_weights(
         base_url: Address of the upstream repository, for `download`.
         output_dir: Folder of the results, and of downloads; None is `checkpoints` in the user's
             cache.
-        name: A name for the weights of a public port of I3D, which `source` is found to be by its
-            content, see `i3d_tf.weights.ports.read_port`. Prints the form, and the release that
-            the values are, if any.
+        name: A name for the weights of a public port of I3D, or of another network, which `source`
+            is found to be by its content, see `i3d_tf.weights.ports.read_port` and
+            `i3d_tf.weights.public_networks`. Prints the form, and the release that the values are,
+            if any.
+        geometry: See `i3d_tf.zoo.convert_network.convert_network`.
 
     Returns:
         Paths of the results.
@@ -55,9 +59,7 @@ def convert_weights(
             raise ValueError(
                 "--name needs --source=FILE, and cannot be combined with --download or --inflate."
             )
-        converted = convert_port(source, name, output_dir)
-        print_lines(*converted.lines)
-        return [converted.path]
+        return [_convert_named(source, name, output_dir, geometry)]
     if keras_application is not None:
         if download or not inflate:
             raise ValueError(
@@ -91,3 +93,15 @@ def convert_weights(
                 "or fetch the files yourself and name their folder with --source."
             ) from error
     return [convert(name, source, output_dir)]
+
+
+def _convert_named(source, name, output_dir, geometry):
+    file = read_public_network(source)
+    if file is None:
+        if geometry is not None:
+            raise ValueError(f"{source}: --geometry is for a ResNet-50. Leave it out.")
+        converted = convert_port(source, name, output_dir)
+    else:
+        converted = convert_network(source, file, name, output_dir, geometry)
+    print_lines(*converted.lines)
+    return converted.path

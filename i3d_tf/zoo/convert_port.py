@@ -2,10 +2,10 @@
 
 import os
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from i3d_tf.models.inception import inception_i3d
-from i3d_tf.specs.labels import LABEL_SETS, read_labels
+from i3d_tf.specs.labels import label_set_of
 from i3d_tf.specs.releases import RELEASES
 from i3d_tf.system.files import sha256
 from i3d_tf.weights.assign import WeightsError, assign_weights
@@ -56,8 +56,8 @@ def convert_port(
         classes=port.classes or 1,
     )
     count = assign_weights(model, port.arrays)
-    labels = _label_set(port.classes)
-    row = {
+    labels = label_set_of(port.classes)
+    row: dict[str, Any] = {
         "architecture": "inception_i3d",
         "stream": port.stream,
         "classes": port.classes,
@@ -77,12 +77,6 @@ def convert_port(
             f"the SHA-256, {row['source']['sha256'][port.files[0].name]}, with that of the source."
         )
     return ConvertedPort(path, lines)
-
-
-def _label_set(classes):
-    """Returns the label set of a number of classes; None where there is none."""
-    sizes = {len(read_labels(label_set)): label_set for label_set in LABEL_SETS}
-    return sizes.get(classes)
 
 
 def _describe(source, port: PortWeights, release, labels):

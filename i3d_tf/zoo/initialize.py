@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from i3d_tf.inflation.inception_variants import inflate_variant
 from i3d_tf.inflation.kernels import adapt_channels, inflate_inception
 from i3d_tf.specs.inception_v1 import (
     FIRST_KERNEL,
@@ -22,6 +23,7 @@ from i3d_tf.zoo.resolve import resolve
 if TYPE_CHECKING:
     import keras
 
+LAST_BLOCK = I3D[-1].name
 TRUNKS = ("", "rgb_stream/", "flow_stream/")  # prefixes of the paths of a 2D trunk
 
 
@@ -34,9 +36,9 @@ def write_initial_weights(
     """Assigns the weights to start with, and warns of layers that stay untrained.
 
     Weights of the same network are copied; where the number of classes differs, without the head.
-    Those of 2D Inception-v1 are inflated for I3D, and copied into every trunk of the networks that
-    look at single frames; a first layer that reads other channels gets the kernels of
-    `i3d_tf.inflation.kernels.adapt_channels`.
+    Those of 2D Inception-v1 are inflated for I3D and the networks of its rows, and copied into
+    every trunk of the networks that look at single frames; a first layer that reads other channels
+    gets the kernels of `i3d_tf.inflation.kernels.adapt_channels`.
 
     Args:
         model: The network.
@@ -83,6 +85,12 @@ def _is_inception_v1(source):
     return FIRST_KERNEL_2D in source and layers <= set(INCEPTION_V1_ENDPOINTS)
 
 
+def _is_variant(targets):
+    """Returns whether a network has I3D's rows, and not its layers."""
+    blocks = (path for path in targets if path.startswith(f"{LAST_BLOCK}_Branch_"))
+    return next(blocks, None) is not None
+
+
 def _in_trunk(path):
     """Returns whether a variable belongs to an Inception-v1, in 2D or in 3D."""
     for prefix in TRUNKS:
@@ -92,6 +100,8 @@ def _in_trunk(path):
 
 def _from_images(source, targets, init, name):
     """Returns the weights of 2D Inception-v1 by the paths of a network that it is a part of."""
+    if _is_variant(targets):
+        return inflate_variant(source, targets)
     if FIRST_KERNEL in targets:
         return inflate_inception(source, targets[FIRST_KERNEL][-2])
     trunks = [prefix for prefix in TRUNKS if prefix + FIRST_KERNEL_2D in targets]

@@ -7,7 +7,6 @@ import zipfile
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from i3d_tf.models.inception import inception_i3d, inception_v1
 from i3d_tf.specs.geometry import filters_out
 from i3d_tf.specs.inception_v1 import I3D, widen
 from i3d_tf.specs.validation import check_positive
@@ -16,13 +15,12 @@ from i3d_tf.system.expansion import check_archive
 from i3d_tf.system.files import check_regular, open_regular
 from i3d_tf.weights.assign import WeightsError, check_model
 from i3d_tf.weights.h5_check import check_h5
-from i3d_tf.weights.weights_file import RANKS, describe_weights
+from i3d_tf.weights.weights_file import RANKS, describe_weights, shapes_of_weights
+from i3d_tf.zoo.networks import MODELS, build
 from i3d_tf.zoo.resolve import NAME, ResolvedWeights
 
 if TYPE_CHECKING:
     import keras
-
-_NETWORKS = {"inception_i3d": inception_i3d, "inception_v1": inception_v1}
 
 
 def load_network(
@@ -46,14 +44,32 @@ def load_network(
     if weights.kind != NAME:
         return load_weights_file(weights.path, width_multiplier, input_shape)
     architecture = weights.row.get("architecture", "inception_i3d")
-    if architecture not in RANKS:
+    if architecture not in MODELS:
         raise WeightsError(
-            f"{weights.path}: the manifest's `architecture` must be one of {tuple(RANKS)}; it is "
+            f"{weights.path}: the manifest's `architecture` must be one of {tuple(MODELS)}; it is "
             f"{architecture!r}."
         )
+    if architecture not in RANKS:
+        return _load_with_arguments(weights, architecture, input_shape)
     width_multiplier = weights.row.get("width_multiplier", 1.0)
     name = weights.reference
     return load_weights_file(weights.path, width_multiplier, input_shape, name, architecture)
+
+
+def _load_with_arguments(weights, architecture, input_shape):
+    """Returns a network that is built with the arguments in its row of the manifest."""
+    arguments = dict(weights.row.get("arguments", {}))
+    if input_shape is not None:
+        arguments["input_shape"] = input_shape
+    try:
+        model = build(architecture, **{**arguments, "name": weights.reference})
+    except (TypeError, ValueError) as error:
+        raise WeightsError(
+            f"{weights.path}: the `arguments` in its row of the manifest are invalid "
+            f"({short_reason(error)})."
+        ) from error
+    _load_values(weights.path, model, shapes_of_weights(weights.path))
+    return model
 
 
 def load_keras(path: os.PathLike | str) -> "keras.Model":
@@ -130,7 +146,8 @@ def load_weights_file(
             f"{width_multiplier} it would have {filters}."
         )
     any_size = (*(None,) * RANKS[architecture], found.channels)
-    model = _NETWORKS[architecture](
+    model = build(
+        architecture,
         include_top=found.classes is not None,
         classes=found.classes or 1,
         input_shape=any_size if input_shape is None else input_shape,
@@ -142,12 +159,19 @@ def load_weights_file(
             f"{path}: these weights read {found.channels} channels (RGB has 3, flow 2), and "
             f"`input_shape` has {model.input_shape[-1]}."
         )
-    if len(model.weights) != len(found.shapes):
+    _load_values(path, model, found.shapes)
+    return model
+
+
+def _load_values(path, model, found):
+    """Reads the weights of a file into a network, after comparing their shapes with its own."""
+    name = model.name
+    if len(model.weights) != len(found):
         raise WeightsError(
-            f"{path}: {len(found.shapes)} arrays; {name!r} has {len(model.weights)} variables."
+            f"{path}: {len(found)} arrays; {name!r} has {len(model.weights)} variables."
         )
     shapes = Counter(tuple(variable.shape) for variable in model.weights)
-    if others := sorted(Counter(found.shapes) - shapes):
+    if others := sorted(Counter(found) - shapes):
         raise WeightsError(
             f"{path}: does not fit {name!r}: more of its arrays have shape {others[0]} than the "
             "network's."
@@ -157,7 +181,6 @@ def load_weights_file(
     except Exception as error:  # a damaged file fails anywhere, in any way
         raise WeightsError(f"{path}: does not fit {name!r} ({short_reason(error)}).") from error
     check_model(path, model)
-    return model
 
 
 def _check_keras(path, failure="cannot be loaded"):

@@ -1,20 +1,13 @@
 """Networks by name, with their weights."""
 
-import inspect
 import os
 import warnings
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from i3d_tf.models.c3d import c3d
-from i3d_tf.models.convnet_lstm import convnet_lstm
-from i3d_tf.models.fused_3d import fused_3d
-from i3d_tf.models.inception import inception_i3d, inception_v1
-from i3d_tf.models.two_stream import two_stream_2d, two_stream_i3d
+from i3d_tf.models.inception import inception_i3d
 from i3d_tf.specs.inception_v1 import FIRST_KERNEL, HEAD
-from i3d_tf.specs.validation import check_choice
 from i3d_tf.weights.assign import WeightsError, assign_weights, read_weights
 from i3d_tf.zoo.network_file import load_keras, load_network, load_weights_file
 from i3d_tf.zoo.resolve import KERAS_FILE, WEIGHTS_FILE, resolve
@@ -22,34 +15,7 @@ from i3d_tf.zoo.resolve import KERAS_FILE, WEIGHTS_FILE, resolve
 if TYPE_CHECKING:
     import keras
 
-MODELS: dict[str, Callable[..., "keras.Model"]] = {
-    "inception_i3d": inception_i3d,
-    "inception_v1": inception_v1,
-    "convnet_lstm": convnet_lstm,
-    "c3d": c3d,
-    "two_stream": two_stream_2d,
-    "fused_3d": fused_3d,
-    "two_stream_i3d": two_stream_i3d,
-}
-
 _HEAD_WEIGHTS = (f"{HEAD}/*",)
-
-
-def build(name: str, /, **arguments: Any) -> "keras.Model":
-    """Builds a network of the zoo with untrained weights.
-
-    Args:
-        name: One of `MODELS`.
-        **arguments: Arguments of the network's function.
-
-    Raises:
-        ValueError: The name is unknown, or the network has no such argument.
-    """
-    check_choice("name", name, MODELS)
-    known = tuple(inspect.signature(MODELS[name]).parameters)
-    if unknown := [argument for argument in arguments if argument not in known]:
-        raise ValueError(f"{name!r} takes the arguments {known}; received {unknown}.")
-    return MODELS[name](**arguments)
 
 
 def InceptionI3D(  # noqa: N802 - a model family's name, as in keras.applications

@@ -172,6 +172,14 @@ def test_streamer_refuses_other_networks_and_clips(network, streamer):
         Streamer(other)
 
 
+@pytest.mark.parametrize("name", ["s3d_g", "i2d"])
+def test_streamer_refuses_networks_that_have_the_endpoints_of_i3d_alone(name, build_tiny):
+    network = build_tiny(name)
+    with pytest.raises(ValueError, match=r"must be I3D; .* has other layers"):
+        Streamer(network)
+    assert chunked_forward(network) is None
+
+
 @pytest.mark.parametrize("frames", [9, 250])
 def test_chunked_forward_gives_the_logits_of_the_whole_clip(network, frames):
     clip = network_input(random_clip(network, frames))

@@ -50,6 +50,19 @@ def test_i3d_schedule_of_resnet_50():
     assert plans["conv5_block1_0_conv"] == plans["conv5_block1_1_conv"] == (1, 2)
 
 
+def test_bottleneck_schedule_of_resnet_50_is_the_released_one():
+    plans = windows(application("ResNet50"), "bottleneck")
+    temporal = {name: window for name, window in plans.items() if window[0] > 1}
+    assert temporal.pop("conv1_conv") == (5, 2)
+    assert list(temporal) == [
+        *(f"conv2_block{block}_1_conv" for block in (1, 2, 3)),
+        *(f"conv3_block{block}_1_conv" for block in (1, 3)),
+        *(f"conv4_block{block}_1_conv" for block in (1, 3, 5)),
+        "conv5_block2_1_conv",
+    ]
+    assert {size for size, _ in temporal.values()} == {3}
+
+
 def test_every_other_schedule_of_resnet_50():
     plans = windows(application("ResNet50"), "every_other")
     wide = [name for name, (kernel_size, _) in plans.items() if kernel_size > 1]
@@ -105,6 +118,9 @@ def test_layer_site_describes_the_place_of_a_layer():
         "downsampling_index": [0, None, 1, 1],
         "block": [0, 0, 1, 1],
         "first": [True, False, False, False],
+        "opens_bottleneck": [False] * 4,
+        "stage": [0] * 4,
+        "block_in_stage": [0] * 4,
     }
 
 

@@ -3,13 +3,14 @@ import json
 import keras
 import numpy as np
 import pytest
+from fixtures.networks import network_params
 
 from i3d_tf.layers.inception import InceptionBlock
 from i3d_tf.layers.unit import Unit2D, Unit3D
 from i3d_tf.models.fold_batch_norm import PRECISIONS, fuse_for_inference
 from i3d_tf.specs.inception_v1 import BATCH_NORM_EPSILON, ENDPOINTS, INCEPTION_V1_ENDPOINTS
 from i3d_tf.zoo import inflate
-from i3d_tf.zoo.pretrained import MODELS
+from i3d_tf.zoo.networks import MODELS
 
 layers = keras.layers
 
@@ -72,7 +73,12 @@ def test_unit_is_folded_by_hand():
 @pytest.mark.parametrize(
     ("name", "precision"),
     [
-        *((name, "float32") for name in MODELS),
+        *(
+            pytest.param(*name.values, "float32", marks=name.marks)
+            if hasattr(name, "marks")
+            else (name, "float32")
+            for name in network_params(MODELS)
+        ),
         *((name, "bfloat16") for name in ("inception_i3d", "convnet_lstm")),
     ],
 )

@@ -3,15 +3,17 @@
 import keras
 import numpy as np
 import pytest
-from fixtures.networks import CLIP_SHAPES, TINY
+from fixtures.networks import CLIP_SHAPES, TINY, network_params
 
 from i3d_tf.specs.architectures import ARCHITECTURES
 from i3d_tf.specs.complexity import architecture_complexity
+from i3d_tf.specs.inception_variants import VARIANTS
+from i3d_tf.specs.resnet_3d import BASIC_RESNETS
 from i3d_tf.zoo import build
-from i3d_tf.zoo.pretrained import MODELS
+from i3d_tf.zoo.networks import MODELS
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", network_params(MODELS))
 def test_network_gives_finite_logits_for_each_clip(name, tiny_network, tiny_clips):
     model = tiny_network(name)
     logits = np.array(model(tiny_clips(name, 3)))
@@ -22,13 +24,13 @@ def test_network_gives_finite_logits_for_each_clip(name, tiny_network, tiny_clip
     assert model.output_shape == (None, 5)
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", network_params(MODELS))
 def test_network_is_made_of_layers_that_every_backend_has(name, tiny_network):
     modules = {type(layer).__module__ for layer in tiny_network(name)._flatten_layers()}
     assert {".".join(module.split(".")[:2]) for module in modules} <= {"keras.src", "i3d_tf.layers"}
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", network_params(MODELS))
 def test_network_has_dropout_of_the_given_rate(name, tiny_network):
     layers = tiny_network(name)._flatten_layers()
     rates = {layer.rate for layer in layers if isinstance(layer, keras.layers.Dropout)}
@@ -48,14 +50,16 @@ def test_dropout_acts_in_training_only(build_tiny, tiny_network, tiny_clips):
     "name",
     [
         pytest.param(name, marks=pytest.mark.slow) if name.startswith("two_stream") else name
-        for name in MODELS
-    ],
+        for name in network_params(MODELS)
+        if isinstance(name, str)
+    ]
+    + [name for name in network_params(MODELS) if not isinstance(name, str)],
 )
 def test_network_saves_and_loads(name, tiny_network, tiny_clips, assert_saves):
     assert_saves(tiny_network(name), tiny_clips(name, 1))
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", network_params(MODELS))
 def test_network_gives_float32_logits_in_mixed_precision(
     name, build_tiny, tiny_clips, assert_float32_logits
 ):
@@ -76,7 +80,7 @@ def test_full_size_network_has_the_parameters_of_its_table(name):
     assert build(name).count_params() == architecture_complexity(name).parameters
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", network_params(MODELS))
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -125,11 +129,22 @@ OVERFITTING = {
         0.1,
         10,
     ),
+    **{
+        name: ({"input_shape": (table.min_frames, 32, 32, 3), "width_multiplier": 1 / 16}, 0.1, 12)
+        for name, table in VARIANTS.items()
+    },
+    **dict.fromkeys(
+        BASIC_RESNETS, ({"input_shape": (2, 32, 32, 3), "width_multiplier": 1 / 8}, 0.05, 12)
+    ),
+    **dict.fromkeys(
+        ("i3d_resnet50", "c2d_resnet50"),
+        ({"input_shape": (2, 32, 32, 3), "width_multiplier": 1 / 8}, 0.05, 12),
+    ),
 }
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", network_params(MODELS))
 def test_network_overfits_eight_clips(name, accuracy_after_training):
     arguments, learning_rate, steps = OVERFITTING[name]
     keras.utils.set_random_seed(0)

@@ -153,3 +153,15 @@ def test_load_pickle_refuses_more_bytes_than_allowed():
     assert load_pickle(content, {}, max_bytes=len(content))
     with pytest.raises(WeightsError, match="too large for weights"):
         load_pickle(content, {}, max_bytes=50)
+
+
+def test_arrays_of_python_2_are_read_as_latin_1():
+    pickled = (
+        b"\x80\x02cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\x00\x85U\x01b\x87R"
+        b"(K\x01K\x02\x85cnumpy\ndtype\nU\x02f4K\x00K\x01\x87R(K\x03U\x01<NNNJ\xff\xff\xff\xff"
+        b"J\xff\xff\xff\xffK\x00tb\x89U\x08" + np.array([1.5, -2.5], "<f4").tobytes() + b"tb."
+    )
+    array = load_pickle(pickled, NUMPY_GLOBALS, encoding="latin1")
+    assert array.read().tolist() == [1.5, -2.5]
+    with pytest.raises(WeightsError, match="damaged pickle"):
+        load_pickle(pickled, NUMPY_GLOBALS)

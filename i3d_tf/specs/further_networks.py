@@ -1,0 +1,82 @@
+"""The networks around I3D: how each samples a video, and what was published about its size.
+
+Sources: arXiv:1712.04851 (S3D, S3D-G, I2D), arXiv:1711.11248 (R3D, MC3, R(2+1)D) and
+arXiv:1711.07971 (ResNet-50, Non-local blocks), and the public programs that train them.
+"""
+
+from dataclasses import dataclass
+
+from i3d_tf.specs.inception_v1 import MIN_FRAMES
+from i3d_tf.specs.streams import CROP_SIZE, SHORT_SIDE, TRAIN_FRAMES
+
+
+@dataclass(frozen=True)
+class FurtherNetwork:
+    """A network of the zoo that the paper does not compare.
+
+    Attributes:
+        name: Name for `i3d_tf.zoo.build`.
+        title: Name in its paper.
+        published: What its paper or program states of its size, in words; empty where it is silent.
+        train_frames: Frames of a window in training.
+        test_frames: Frames of a window at test time.
+        test_windows: Windows of a test video, spread evenly; their predictions are averaged.
+        min_frames: Frames of the shortest window that the network takes.
+        rgb_step: Frames from one that the network gets to the next.
+        crop_size: Pixels, side of the square that the network gets.
+        short_side: Pixels, after resizing.
+    """
+
+    name: str
+    title: str
+    published: str = ""
+    train_frames: int = TRAIN_FRAMES
+    test_frames: int = TRAIN_FRAMES
+    test_windows: int = 10
+    min_frames: int = MIN_FRAMES
+    rgb_step: int = 1
+    crop_size: int = CROP_SIZE
+    short_side: int = SHORT_SIDE
+
+
+def _resnet_18(name: str, title: str, published: str) -> FurtherNetwork:
+    # torchvision: clips of 16 frames at 112 x 112, five of a video.
+    return FurtherNetwork(
+        name,
+        title,
+        published,
+        train_frames=16,
+        test_frames=16,
+        test_windows=5,
+        min_frames=1,
+        crop_size=112,
+        short_side=128,
+    )
+
+
+def _resnet_50(name: str, title: str, published: str) -> FurtherNetwork:
+    # PySlowFast's 8 x 8: 8 frames, 8 apart.
+    return FurtherNetwork(name, title, published, min_frames=16, rgb_step=8)
+
+
+FURTHER_NETWORKS = {
+    network.name: network
+    for network in (
+        FurtherNetwork(
+            "s3d", "S3D", "8.77 M in the paper, 8,320,048 in torchvision", min_frames=13
+        ),
+        FurtherNetwork("s3d_g", "S3D-G", "11.56 M in the paper"),
+        FurtherNetwork("i2d", "I2D"),
+        FurtherNetwork("top_heavy_i3d", "Top-heavy I3D"),
+        FurtherNetwork("bottom_heavy_i3d", "Bottom-heavy I3D"),
+        FurtherNetwork("top_heavy_s3d", "Top-heavy S3D"),
+        FurtherNetwork("bottom_heavy_s3d", "Bottom-heavy S3D"),
+        _resnet_18("r3d_18", "R3D-18", "33,371,472 in torchvision"),
+        _resnet_18("mc3_18", "MC3-18", "11,695,440 in torchvision"),
+        _resnet_18("r2plus1d_18", "R(2+1)D-18", "31,505,325 in torchvision"),
+        _resnet_50("c2d_resnet50", "C2D ResNet-50", "24.33 M in pytorchvideo"),
+        _resnet_50(
+            "i3d_resnet50", "I3D ResNet-50", "28.04 M in pytorchvideo, 35.4 M with Non-local blocks"
+        ),
+    )
+}

@@ -1,0 +1,61 @@
+"""The networks of the zoo by name, untrained."""
+
+import dataclasses
+import inspect
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from i3d_tf.models.c3d import c3d
+from i3d_tf.models.convnet_lstm import convnet_lstm
+from i3d_tf.models.fused_3d import fused_3d
+from i3d_tf.models.inception import inception_i3d, inception_v1
+from i3d_tf.models.inception_variants import inception_3d
+from i3d_tf.models.resnet_3d import resnet_18, resnet_50
+from i3d_tf.models.two_stream import two_stream_2d, two_stream_i3d
+from i3d_tf.specs.inception_variants import VARIANTS, InceptionVariant
+from i3d_tf.specs.resnet_3d import BASIC_RESNETS
+from i3d_tf.specs.validation import check_choice
+
+if TYPE_CHECKING:
+    import keras
+
+MODELS: dict[str, Callable[..., "keras.Model"]] = {
+    "inception_i3d": inception_i3d,
+    "inception_v1": inception_v1,
+    "convnet_lstm": convnet_lstm,
+    "c3d": c3d,
+    "two_stream": two_stream_2d,
+    "fused_3d": fused_3d,
+    "two_stream_i3d": two_stream_i3d,
+    **{name: partial(inception_3d, name) for name in VARIANTS},
+    **{name: partial(resnet_18, name) for name in BASIC_RESNETS},
+    "i3d_resnet50": partial(resnet_50, "i3d"),
+    "c2d_resnet50": partial(resnet_50, "c2d"),
+}
+
+
+def build(name: str, /, **arguments: Any) -> "keras.Model":
+    """Builds a network of the zoo with untrained weights.
+
+    Args:
+        name: One of `MODELS`.
+        **arguments: Arguments of the network's function.
+
+    Raises:
+        ValueError: The name is unknown, or the network has no such argument.
+    """
+    check_choice("name", name, MODELS)
+    known = arguments_of(name)
+    if unknown := [argument for argument in arguments if argument not in known]:
+        raise ValueError(f"{name!r} takes the arguments {known}; received {unknown}.")
+    return MODELS[name](**arguments)
+
+
+def arguments_of(name: str) -> tuple[str, ...]:
+    """Returns the names of the arguments of one of `MODELS`."""
+    known = tuple(inspect.signature(MODELS[name]).parameters)
+    if name in VARIANTS:
+        options = tuple(field.name for field in dataclasses.fields(InceptionVariant))
+        known = (*(argument for argument in known if argument != "options"), *options)
+    return known

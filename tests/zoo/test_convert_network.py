@@ -1,0 +1,282 @@
+"""Networks around I3D from made-up files in the public layouts, against their own programs."""
+
+import re
+
+import keras
+import numpy as np
+import pytest
+from fixtures.public_networks import write_caffe2, write_haiku, write_state_dict
+
+from i3d_tf.specs.inception_v1 import I3D, name_without_time
+from i3d_tf.weights.assign import WeightsError
+from i3d_tf.weights.public_networks import CAFFE2_PIXELS, FORMS, KINETICS_PIXELS, UNIT_PIXELS
+from i3d_tf.weights.resnet_names import caffe2_name, slowfast_name
+from i3d_tf.weights.s3d_names import kylemin_name, mil_nce_name, mmv_name, torchvision_name
+from i3d_tf.zoo import build, load
+from i3d_tf.zoo.convert import convert_weights
+
+# Float32 of the same program differs by 1e-6 from float64, of ours by 2e-6.
+TOLERANCE = 1e-5
+
+
+def torchvision_s3d_layer(endpoint):
+    place = re.fullmatch(r"features\.(\d+)(.*)", endpoint)
+    if place is None:
+        return {"avgpool": "AvgPool3d_0a_7x7"}.get(endpoint)
+    row = I3D[int(place[1])].name
+    block = f"{row}_Branch_"
+    return {
+        "": row,
+        ".0": f"{row}_spatial",
+        ".1": f"{row}_temporal",
+        ".branch0": f"{block}0_Conv3d_0a_1x1",
+        ".branch1.0": f"{block}1_Conv3d_0a_1x1",
+        ".branch1.1.0": f"{block}1_Conv3d_0b_3x3_spatial",
+        ".branch1": f"{block}1_Conv3d_0b_3x3_temporal",
+        ".branch2": f"{block}2_Conv3d_0b_3x3_temporal",
+        ".branch3": f"{block}3_Conv3d_0b_1x1",
+    }.get(place[2])
+
+
+def mmv_layer(endpoint):
+    return {name_without_time(row.name): row.name for row in I3D}[endpoint]
+
+
+def torchvision_resnet_layer(endpoint):
+    if endpoint.endswith(".0.2"):
+        return f"{endpoint.removesuffix('.0.2').replace('.', '_')}_spatial"
+    if re.fullmatch(r"avgpool|stem|layer\d(\.\d(\.(conv\d|downsample))?)?", endpoint):
+        return endpoint.replace(".", "_")
+    return None
+
+
+def pytorchvideo_layer(endpoint):
+    if endpoint in ("blocks.0", "blocks.0.pool"):
+        return "pool1"
+    if endpoint == "blocks.2":
+        return "pool2"
+    match = re.fullmatch(r"blocks\.(\d)(?:\.res_blocks\.(\d))?(.*)", endpoint)
+    stage = int(match[1]) + (match[1] == "1")
+    if match[2] is None:
+        return None if match[3] or stage > 5 else f"res{stage}"
+    block = f"res{stage}_{match[2]}"
+    return {
+        "": block,
+        ".activation": block,
+        ".branch1_norm": f"{block}_branch1",
+        ".branch2": f"{block}_branch2c",
+        ".branch2.act_a": f"{block}_branch2a",
+        ".branch2.act_b": f"{block}_branch2b",
+        ".branch2.norm_c": f"{block}_branch2c",
+    }.get(match[3])
+
+
+def slowfast_layer(endpoint):
+    stem = {"s1": "pool1", "s1.pathway0_stem.relu": "conv1", "pathway0_pool": "pool2"}
+    if endpoint in stem or endpoint.endswith("pool_layer"):
+        return stem.get(endpoint, "pool1")
+    match = re.fullmatch(r"s(\d)\.pathway0_(res|nonlocal)(\d)(.*)", endpoint)
+    if match is None:
+        return None
+    layer = f"{match[2]}{match[1]}_{match[3]}"
+    parts = {"": layer, ".pool": f"{layer}_pool", ".bn": f"{layer}_out"}
+    parts |= {f".conv_{part}": f"{layer}_{part}" for part in ("theta", "phi", "g")}
+    return parts.get(match[4])
+
+
+# Reference -> input, writer, its endpoints as layers, pixels, endpoints that are no layers: halves
+# of a convolution with its batch norm, and the mean that the head takes.
+REFERENCES = {
+    "s3d_torchvision": ((16, 224, 224), write_state_dict, torchvision_s3d_layer, KINETICS_PIXELS),
+    "s3d_torchvision_odd": (
+        (22, 250, 230),
+        write_state_dict,
+        torchvision_s3d_layer,
+        KINETICS_PIXELS,
+    ),
+    "s3dg_mmv": ((8, 112, 112), write_haiku, mmv_layer, UNIT_PIXELS),
+    "s3dg_mmv_odd": ((9, 99, 110), write_haiku, mmv_layer, UNIT_PIXELS),
+    "s3d_mmv_nogate_stem3": ((8, 112, 112), write_haiku, mmv_layer, UNIT_PIXELS),
+    "s3dg_mmv_top_heavy_4b": ((8, 112, 112), write_haiku, mmv_layer, UNIT_PIXELS),
+    "r3d_18": ((8, 56, 56), write_state_dict, torchvision_resnet_layer, KINETICS_PIXELS),
+    "mc3_18": ((8, 56, 56), write_state_dict, torchvision_resnet_layer, KINETICS_PIXELS),
+    "r2plus1d_18": ((8, 56, 56), write_state_dict, torchvision_resnet_layer, KINETICS_PIXELS),
+    "i3d_r50_pytorchvideo": ((8, 112, 112), write_state_dict, pytorchvideo_layer, CAFFE2_PIXELS),
+    "c2d_r50_pytorchvideo": ((8, 112, 112), write_state_dict, pytorchvideo_layer, CAFFE2_PIXELS),
+    "i3d_r50_nl5_slowfast": ((8, 112, 112), write_state_dict, slowfast_layer, CAFFE2_PIXELS),
+}
+
+
+def distance(found, expected):
+    return np.linalg.norm(found - expected) / np.linalg.norm(expected)
+
+
+def in_minus_one_to_one(clip, pixels):
+    """The clip that a network turns into the one that its own program was given."""
+    mean, std = (np.array(values) for values in pixels)
+    return (2 * (clip * std + mean) - 1).astype("float32")
+
+
+def convert_and_load(source, tmp_path, **arguments):
+    convert_weights(source=source, name="mine", output_dir=tmp_path, **arguments)
+    return load("mine", checkpoint_dir=tmp_path)
+
+
+def assert_agrees(model, clip, golden, layer_of, sample, output=None):
+    """Asserts that the output and every endpoint that is a layer are the reference's."""
+    layers = {end: layer_of(end) for end in map(str, golden["endpoints"])}
+    layers = {end: layer for end, layer in layers.items() if layer is not None}
+    assert len(layers) >= min(15, len(golden["endpoints"]) - 8)
+    outputs = [model.get_layer(layer).output for layer in layers.values()]
+    *found, last = keras.Model(model.input, [*outputs, model.output])(clip, training=False)
+    for end, values in zip(layers, map(np.array, found), strict=True):
+        expected = golden[f"sample/{end}"]
+        lengths = [length for length in golden[f"shape/{end}"] if length > 1]
+        assert [length for length in values.shape if length > 1] == lengths, end
+        assert distance(sample(values), expected) < TOLERANCE, end
+    last = np.array(last)
+    last = last.mean((1, 2, 3)) if last.ndim == 5 else last
+    expected = golden.get("logits_f64", golden.get("embeddings_f64"))
+    assert distance(last, expected) < TOLERANCE
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", REFERENCES)
+def test_converted_file_gives_the_outputs_of_its_own_program(
+    name, more_golden, more_recipe, tmp_path
+):
+    shape, write, layer_of, pixels = REFERENCES[name]
+    golden = more_golden(name)
+    model = convert_and_load(write(tmp_path / "file", more_recipe.weights(golden)), tmp_path)
+    assert model.count_params() > int(golden["trainable"]) > 0.99 * model.count_params()
+    clip = in_minus_one_to_one(more_recipe.clip(*shape), pixels)
+    assert_agrees(model, clip, golden, layer_of, more_recipe.sample)
+
+
+@pytest.mark.slow
+def test_s3d_at_112_gives_the_features_of_torchvisions(more_golden, more_recipe, tmp_path):
+    golden = more_golden("s3d_torchvision_112")
+    source = write_state_dict(tmp_path / "file", more_recipe.weights(golden))
+    model = convert_and_load(source, tmp_path)
+    features = keras.Model(model.input, model.get_layer("Mixed_5c").output)
+    clip = in_minus_one_to_one(more_recipe.clip(16, 112, 112), KINETICS_PIXELS)
+    means = np.array(features(clip)).mean((1, 2, 3))
+    assert distance(means, golden["features_mean_f64"]) < TOLERANCE
+    assert np.isfinite(np.array(model(clip))).all(), "the head takes smaller frames, too"
+
+
+@pytest.mark.slow
+def test_clip_of_s3d_g_is_packed_by_the_network(more_golden, more_recipe, tmp_path):
+    golden = more_golden("s3dg_mmv_space_to_depth")
+    weights = more_recipe.weights(golden)
+    packed = more_recipe.clip(4, 56, 56, 24)
+    clip = packed.reshape(1, 4, 56, 56, 2, 2, 2, 3).transpose(0, 1, 4, 2, 5, 3, 6, 7)
+    clip = in_minus_one_to_one(clip.reshape(1, 8, 112, 112, 3), UNIT_PIXELS)
+    model = convert_and_load(write_haiku(tmp_path / "file", weights), tmp_path)
+    assert_agrees(model, clip, golden, mmv_layer, more_recipe.sample)
+    # MIL-NCE's network is the same, with a last layer of its own.
+    fc = np.random.default_rng(0).normal(size=(512, 1024)).astype("float32")
+    renamed = {"fc.weight": fc, "fc.bias": fc[:, 0], "text_module.fc1.weight": fc}
+    for variable in model.weights:
+        value = weights[mmv_name(variable.path)]
+        is_norm = value.shape[:4] == (1, 1, 1, 1)
+        value = value.reshape(-1) if is_norm else value
+        value = value.transpose(4, 3, 0, 1, 2) if value.ndim == 5 else value.T
+        renamed[mil_nce_name(variable.path)] = value
+    mine = convert_and_load(write_state_dict(tmp_path / "mil_nce", renamed), tmp_path)
+    expected = golden["embeddings_f64"] @ fc.T + fc[:, 0]
+    assert distance(np.array(mine(clip)), expected) < TOLERANCE
+
+
+@pytest.mark.slow
+def test_released_blobs_give_the_outputs_of_the_released_geometry(
+    more_golden, more_recipe, tmp_path
+):
+    golden = more_golden("i3d_r50_nl5_released_pools")
+    weights = more_recipe.weights(golden)
+    model = build("i3d_resnet50", non_local=5, geometry="released")
+    blobs = {caffe2_name(v.path): weights[slowfast_name(v.path)] for v in model.weights}
+    assert "nonlocal_conv4_5_bn_riv" in blobs
+    source = write_caffe2(tmp_path / "file.pkl", blobs)
+    with pytest.raises(WeightsError, match=r"how time shrinks\. Give --geometry=released"):
+        convert_weights(source=source, name="mine", output_dir=tmp_path)
+    loaded = convert_and_load(source, tmp_path, geometry="released")
+    clip = in_minus_one_to_one(more_recipe.clip(32, 112, 112), CAFFE2_PIXELS)
+    assert_agrees(loaded, clip, golden, slowfast_layer, more_recipe.sample)
+
+
+@pytest.mark.slow
+def test_kylemins_names_give_torchvisions_outputs(more_golden, more_recipe, tmp_path):
+    golden = more_golden("s3d_torchvision")
+    weights = more_recipe.weights(golden)
+    model = build("s3d")
+    renamed = {kylemin_name(v.path): weights[torchvision_name(v.path)] for v in model.weights}
+    assert {"base.5.branch0.0.conv.weight", "base.3.bn_t.running_var"} <= set(renamed)
+    loaded = convert_and_load(write_state_dict(tmp_path / "file", renamed), tmp_path)
+    logits = np.array(loaded(more_recipe.clip(16, 224, 224)))
+    assert distance(logits, golden["logits_f64"]) < TOLERANCE
+
+
+@pytest.mark.slow
+def test_slim_checkpoint_of_s3d_g_is_read_by_its_names(write_checkpoint, tmp_path):
+    form = next(form for form in FORMS if form.title == "TF-Slim's S3D-G")
+    model, generator = build("s3d_g", classes=7), np.random.default_rng(0)
+    values = {}
+    for variable in model.weights:
+        shape = tuple(variable.shape)
+        is_gate = len(shape) == 2
+        value = generator.uniform(0.5, 1, (1, 1, 1, *shape) if is_gate else shape)
+        values[form.name(variable.path)] = value.astype("float32")
+    assert "InceptionV1/Mixed_4b/Branch_3/self_gating/transformer_W/weights" in values
+    loaded = convert_and_load(write_checkpoint(tmp_path / "slim", values), tmp_path)
+    for variable in loaded.weights:
+        expected = values[form.name(variable.path)].reshape(variable.shape)
+        np.testing.assert_array_equal(np.array(variable), expected)
+
+
+def tiny_values(form, model):
+    """Values of the right shapes of a form in PyTorch's order, which take no memory."""
+    values = {}
+    for variable in model.weights:
+        shape = tuple(variable.shape)
+        shape = (shape[-1], shape[-2], *shape[:-2]) if len(shape) > 1 else shape
+        values[form.name(variable.path)] = np.ones(shape, "float32")
+    return values
+
+
+@pytest.fixture(scope="module")
+def r3d_values():
+    form = next(form for form in FORMS if "R3D" in form.title)
+    return tiny_values(form, build("r3d_18", classes=3))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"fc.bias": None}, "1 are missing .fc.bias"),
+        ({"layer9.weight": np.ones(2, "f4")}, "1 are unknown .layer9.weight"),
+        ({"stem.1.bias": np.ones(63, "f4")}, r"stem.1.bias has shape \(63,\), and the network has"),
+        ({"stem.1.bias": np.ones(64, "i4")}, "stem.1.bias is int32, not float32"),
+        ({"stem.1.running_var": -np.ones(64, "f4")}, "variance"),
+        ({"fc.weight": np.ones((70_000, 1), "f4")}, "declares 70,000 classes"),
+    ],
+)
+def test_file_that_does_not_fit_is_refused_in_one_line(r3d_values, change, message, tmp_path):
+    values = {**r3d_values, **change}
+    values = {name: value for name, value in values.items() if value is not None}
+    source = write_state_dict(tmp_path / "file", values)
+    with pytest.raises(WeightsError, match=message) as error:
+        convert_weights(source=source, name="mine", output_dir=tmp_path / "out")
+    assert "\n" not in str(error.value)
+    assert not (tmp_path / "out/mine.weights.h5").exists()
+
+
+def test_counters_prefixes_and_pickles_of_other_things(r3d_values, tmp_path, capsys):
+    values = {f"module.{name}": value for name, value in r3d_values.items()}
+    values["module.stem.1.num_batches_tracked"] = np.ones(1, "f4")
+    model = convert_and_load(write_state_dict(tmp_path / "file", values), tmp_path)
+    assert (model.name, model.output_shape) == ("mine", (None, 3))
+    assert "names of torchvision's R3D or MC3: r3d_18" in capsys.readouterr().out
+    other = write_caffe2(tmp_path / "other.pkl", {"a_w": np.ones(2, "f4")})
+    with pytest.raises(WeightsError, match=r"other\.pkl: a pickle"):
+        convert_weights(source=other, name="other", output_dir=tmp_path)
