@@ -21,7 +21,6 @@ from i3d_tf.system.errors import UserError
 from i3d_tf.system.files import check_target, open_regular, path_problem, staging_dir
 from i3d_tf.system.job_status import Failures, OutputFiles
 from i3d_tf.system.remote import (
-    SEPARATOR,
     RemoteFileError,
     copies_folder,
     download,
@@ -31,6 +30,7 @@ from i3d_tf.system.remote import (
     path_of,
     upload,
 )
+from i3d_tf.system.remote_stores import SEPARATOR
 from i3d_tf.system.worker_pool import map_unordered
 
 NO_MEMORY = "there is not enough memory for it"

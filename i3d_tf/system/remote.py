@@ -10,32 +10,30 @@ and other files go on; no access at all is a `RemoteAccessError`, which ends a j
 
 import contextlib
 import errno
-import logging
 import os
 import re
-import secrets
 import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
-from i3d_tf.system.console import quiet_tensorflow
 from i3d_tf.system.errors import UserError, short_reason
 from i3d_tf.system.files import ensure_disk_space, path_problem, staging_dir
+from i3d_tf.system.remote_stores import (
+    SEPARATOR,
+    RemoteAccessError,
+    Store,
+    TransferError,
+    open_store,
+)
 
-SEPARATOR = "://"
-TENSORFLOW_SCHEMES = ("file", "gs", "ram")
 WEB = ("http://", "https://")
-# A file appears whole there when it is written; elsewhere it gets its name when it is.
-OBJECT_STORES = ("abfs", "abfss", "az", "gs", "gcs", "oss", "s3", "s3a")
 MAX_COPY_BYTES = 2**36  # of a video that is copied to this machine
 ATTEMPTS = 4
 PAUSE = 1.0  # seconds before the second attempt; twice as long before each later one
 MAX_CAUSES = 8
-INSTALL = "pip install 'i3d_tf[remote]'"
 
 # Names of errors of credentials that are missing, wrong or too old, and codes of S3's.
 _NO_ACCESS = re.compile(
@@ -70,14 +68,6 @@ class RemoteFileError(UserError, OSError):
         return self.reason if source == self.address else str(self)
 
 
-class RemoteAccessError(ValueError):
-    """A storage that cannot be used at all, for want of credentials or of a library."""
-
-
-class _TransferError(Exception):
-    """A transfer that ended early; it is tried again."""
-
-
 def is_remote(path: Any) -> bool:
     """Returns whether a path is an address."""
     return SEPARATOR in os.fspath(path) if isinstance(path, str | os.PathLike) else False
@@ -96,12 +86,6 @@ def check_local(name: str, path: Any) -> None:
 def as_path(path: str) -> Path | str:
     """Returns a `Path`; of an address, the address, of which `Path` would lose a slash."""
     return path if is_remote(path) else Path(path)
-
-
-def parent_and_name(address: str) -> tuple[str, str]:
-    """Returns the address of a file's folder, and the file's name."""
-    parent, _, name = address.rpartition("/")
-    return parent, name
 
 
 def file_name(path: os.PathLike | str) -> str:
@@ -273,15 +257,15 @@ def _known_size(address, max_bytes):
 
 def _check_length(found, size):
     if found != size:
-        raise _TransferError(f"{found} of {size} bytes came")
+        raise TransferError(f"{found} of {size} bytes came")
 
 
 _reached: set[tuple[str, str]] = set()  # scheme and host of what this process has read or written
 
 
-def _run(address: str, operation: Callable[["_Store"], Result]) -> Result:
+def _run(address: str, operation: Callable[[Store], Result]) -> Result:
     """Does something with an address, several times if the connection is cut."""
-    store = _store(address)
+    store = open_store(address)
     for attempt in range(ATTEMPTS):
         if attempt:
             time.sleep(PAUSE * 2 ** (attempt - 1))
@@ -344,233 +328,3 @@ def _has_no_credentials(error):
 def _is_local_fault(error):
     """Returns whether an error is of a file on this machine, such as of a full disk."""
     return isinstance(error, OSError) and (error.filename is not None or error.errno in _FULL)
-
-
-@lru_cache(maxsize=1)
-def _fsspec():
-    try:
-        import fsspec
-    except ImportError:
-        return None
-    # Its libraries log what is raised here as well.
-    for name in ("s3fs", "fsspec", "aiobotocore", "botocore"):
-        logging.getLogger(name).setLevel(logging.CRITICAL)
-    return fsspec
-
-
-def _store(address: str) -> "_Store":
-    scheme = address.partition(SEPARATOR)[0]
-    fsspec = _fsspec()
-    if scheme in TENSORFLOW_SCHEMES or (fsspec is None and _is_registered(scheme)):
-        return _TensorFlowStore(address)
-    if fsspec is None:
-        raise RemoteAccessError(f"{address}: {scheme}:// needs fsspec. Run {INSTALL}.")
-    try:
-        return _FsspecStore(address, *fsspec.core.url_to_fs(address))
-    except (ImportError, ValueError) as error:  # a library is missing, or the scheme unknown
-        raise RemoteAccessError(
-            f"{address}: {scheme}:// cannot be used: {short_reason(error)}. Run {INSTALL}, or "
-            "install the library that fsspec needs for it."
-        ) from error
-
-
-def _is_registered(scheme):
-    quiet_tensorflow()
-    import tensorflow as tf
-
-    return scheme in tf.io.gfile.get_registered_schemes()
-
-
-class _Store:
-    """A file or folder at an address; each method may raise what its library raises."""
-
-    credentials_hint = ""
-
-    def __init__(self, address):
-        self.address = address
-
-    def info(self) -> tuple[int, int] | None:
-        raise NotImplementedError
-
-    def is_folder(self) -> bool:
-        raise NotImplementedError
-
-    def entries(self) -> tuple[list[str], list[str]] | None:
-        raise NotImplementedError
-
-    def files_below(self) -> list[str]:
-        raise NotImplementedError
-
-    def read(self) -> bytes:
-        raise NotImplementedError
-
-    def get(self, path: Path) -> None:
-        raise NotImplementedError
-
-    def put(self, path: Path) -> None:
-        raise NotImplementedError
-
-    def remove(self) -> None:
-        raise NotImplementedError
-
-
-class _FsspecStore(_Store):
-    def __init__(self, address, system, path):
-        super().__init__(address)
-        self._system, self._path = system, path.rstrip("/")
-        if address.startswith("s3"):
-            self.credentials_hint = " (AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE)"
-
-    def info(self):
-        self._system.invalidate_cache()
-        try:
-            found = self._system.info(self._path)
-        except FileNotFoundError:
-            return None
-        if found["type"] == "directory":
-            return None
-        changed = found.get("LastModified") or found.get("mtime") or found.get("updated") or 0
-        if hasattr(changed, "timestamp"):
-            changed = changed.timestamp()
-        seconds = changed if isinstance(changed, int | float) else 0
-        return found.get("size") or 0, int(seconds * 1e9)
-
-    def is_folder(self):
-        self._system.invalidate_cache()
-        return self._system.isdir(self._path)
-
-    def entries(self):
-        self._system.invalidate_cache()
-        try:
-            found = self._system.ls(self._path, detail=True)
-        except (FileNotFoundError, NotADirectoryError):
-            return None
-        folders, files = [], []
-        for each in found:
-            name = each["name"].rstrip("/")
-            if name != self._path:  # an empty object that stands for the folder
-                kind = folders if each["type"] == "directory" else files
-                kind.append(name.rpartition("/")[2])
-        return (folders, files) if found else None
-
-    def files_below(self):
-        self._system.invalidate_cache()
-        try:
-            found = self._system.find(self._path)
-        except FileNotFoundError:
-            return []
-        start = f"{self._path}/"
-        return [name[len(start) :] for name in found if name.startswith(start) and name != start]
-
-    def read(self):
-        return self._system.cat_file(self._path)
-
-    def get(self, path):
-        self._system.get_file(self._path, str(path))
-
-    def put(self, path):
-        if self.address.partition(SEPARATOR)[0] in OBJECT_STORES:
-            self._system.put_file(str(path), self._path)
-            return
-        parent, name = parent_and_name(self._path)
-        temporary = f"{parent}/.unfinished-{secrets.token_hex(4)}-{name}"
-        self._system.makedirs(parent, exist_ok=True)
-        try:
-            self._system.put_file(str(path), temporary)
-            self._system.mv(temporary, self._path)
-        except BaseException:
-            with contextlib.suppress(Exception):
-                self._system.rm_file(temporary)
-            raise
-
-    def remove(self):
-        self._system.rm_file(self._path)
-
-
-class _TensorFlowStore(_Store):
-    credentials_hint = " (GOOGLE_APPLICATION_CREDENTIALS, or gcloud auth application-default login)"
-
-    def info(self):
-        with _tensorflow_errors() as gfile:
-            if not gfile.exists(self.address) or gfile.isdir(self.address):
-                return None
-            found = gfile.stat(self.address)
-            return found.length, found.mtime_nsec
-
-    def is_folder(self):
-        with _tensorflow_errors() as gfile:
-            return gfile.isdir(self.address)
-
-    def entries(self):
-        with _tensorflow_errors() as gfile:
-            if not gfile.isdir(self.address):
-                return None
-            names = gfile.listdir(self.address)
-        folders = [
-            name.rstrip("/")
-            for name in names
-            if name.endswith("/") or self._is_folder_without_slash(name)
-        ]
-        return folders, [name for name in names if name.rstrip("/") not in folders]
-
-    def files_below(self):
-        start = self.address.rstrip("/") + "/"
-        with _tensorflow_errors() as gfile:
-            if not gfile.isdir(self.address):
-                return []
-            return [
-                f"{place.rstrip('/')}/{name}"[len(start) :]
-                for place, _, names in gfile.walk(self.address)
-                for name in names
-            ]
-
-    def read(self):
-        with _tensorflow_errors() as gfile, gfile.GFile(self.address, "rb") as file:
-            return file.read()
-
-    def get(self, path):
-        with _tensorflow_errors() as gfile:
-            gfile.copy(self.address, str(path), overwrite=True)
-
-    def put(self, path):
-        parent, name = parent_and_name(self.address)
-        with _tensorflow_errors() as gfile:
-            if self.address.partition(SEPARATOR)[0] in OBJECT_STORES:
-                gfile.copy(str(path), self.address, overwrite=True)
-                return
-            temporary = f"{parent}/.unfinished-{secrets.token_hex(4)}-{name}"
-            gfile.makedirs(parent)
-            try:
-                gfile.copy(str(path), temporary, overwrite=True)
-                gfile.rename(temporary, self.address, overwrite=True)
-            except BaseException:
-                with contextlib.suppress(Exception):
-                    gfile.remove(temporary)
-                raise
-
-    def remove(self):
-        with _tensorflow_errors() as gfile:
-            gfile.remove(self.address)
-
-    def _is_folder_without_slash(self, name):
-        """Returns whether a name is a folder's; not all of its file systems mark these."""
-        if self.address.startswith("gs"):
-            return False
-        with _tensorflow_errors() as gfile:
-            return gfile.isdir(f"{self.address.rstrip('/')}/{name}")
-
-
-@contextlib.contextmanager
-def _tensorflow_errors():
-    """Gives tf.io.gfile, whose errors become those of Python."""
-    quiet_tensorflow()
-    import tensorflow as tf  # slow to import, and other files do not need it
-
-    try:
-        yield tf.io.gfile
-    except tf.errors.NotFoundError as error:
-        raise FileNotFoundError(error.message) from error
-    except (tf.errors.PermissionDeniedError, tf.errors.UnauthenticatedError) as error:
-        raise PermissionError(error.message) from error
-    except tf.errors.OpError as error:
-        raise _TransferError(error.message or type(error).__name__) from error

@@ -15,7 +15,8 @@ from av.stream import Disposition
 from i3d_tf.bitstream.order_check import order_check
 from i3d_tf.bitstream.packet_check import packet_check
 from i3d_tf.system.files import open_regular
-from i3d_tf.system.remote import RemoteAccessError, RemoteFileError, is_remote, read_bytes
+from i3d_tf.system.remote import RemoteFileError, is_remote, read_bytes
+from i3d_tf.system.remote_stores import RemoteAccessError
 from i3d_tf.video.animated_webp import WebPAnimation, read_animation
 from i3d_tf.video.container_check import ContainerCheck, has_reached_end, start_check
 from i3d_tf.video.cropping import Margins, read_margins

@@ -13,7 +13,6 @@ from i3d_tf.system.job_status import job_status
 from i3d_tf.system.jobs import Task, missing_outputs, run_each, run_job
 from i3d_tf.system.remote import (
     ATTEMPTS,
-    RemoteAccessError,
     RemoteFileError,
     as_path,
     check_local,
@@ -31,6 +30,7 @@ from i3d_tf.system.remote import (
     upload,
     write_bytes,
 )
+from i3d_tf.system.remote_stores import RemoteAccessError
 
 
 @pytest.fixture(autouse=True)
