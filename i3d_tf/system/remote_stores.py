@@ -121,6 +121,10 @@ class _FsspecStore(Store):
             found = self._system.info(self._path)
         except FileNotFoundError:
             return None
+        except PermissionError:
+            # S3 does not say there whether it is of the credentials or of this file; here it does.
+            self._system.cat_file(self._path, start=0, end=1)
+            raise
         if found["type"] == "directory":
             return None
         changed = found.get("LastModified") or found.get("mtime") or found.get("updated") or 0

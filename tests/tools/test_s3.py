@@ -129,7 +129,6 @@ def s3(server, videos, monkeypatch, tmp_path):
     (tmp_path / "temporary").mkdir()
     monkeypatch.setattr(tempfile, "tempdir", None)
     monkeypatch.setattr(remote, "PAUSE", 0)
-    remote._reached.clear()
     s3fs.S3FileSystem.clear_instance_cache()
     post(f"http://{host}:{port}/moto-api/reset", b"")
     system = s3fs.S3FileSystem(endpoint_url=f"http://{host}:{port}", skip_instance_cache=True)
