@@ -11,7 +11,7 @@ STAMP := $(VENV)/installed-from-$(LIBRARIES_KEY)-$(shell cksum < setup.py | cut 
 # A file's tests share what they build, so a file stays in one process; 16 cores need no 16 TensorFlows.
 PARALLEL := --numprocesses=auto --maxprocesses=8 --dist=loadfile
 
-.PHONY: help env lint format test train table transfer bench structure demo demo-release test-slow test-backends test-export test-release hunt hunt-short dist test-install lock clean
+.PHONY: help env lint format test train table transfer bench structure demo demo-release test-slow test-backends test-export test-remote test-release hunt hunt-short dist test-install lock clean
 
 help:
 	@echo "make demo           classify rendered clips with the networks that ship"
@@ -25,6 +25,7 @@ help:
 	@echo "make test-slow      whole jobs that take longer: kills and restarts, exports, every application"
 	@echo "make test-backends  the network on TensorFlow, JAX and PyTorch, in its own environment"
 	@echo "make test-export    the exports to ONNX and PyTorch, whose packages are in a folder of their own"
+	@echo "make test-remote    videos and results at addresses, on a local S3 server"
 	@echo "make test-release   a released network on real clips, where it can be downloaded"
 	@echo "make hunt           5,000 hostile inputs and unlucky moments, about an hour; hunt-short takes 5 minutes"
 	@echo "make dist           build the wheel and the source distribution in dist/, and check them"
@@ -80,6 +81,18 @@ $(EXPORT_STAMP): | $(STAMP)
 
 test-export: env $(EXPORT_STAMP)
 	PYTHONPATH="$(abspath $(EXPORT))" $(BIN)/python -m pytest tests/export/test_onnx.py tests/export/test_pytorch.py
+
+# The remote extra and a local S3 server, beside the environment and not in it.
+REMOTE := $(VENV)-remote
+REMOTE_STAMP := $(REMOTE)/made-from-$(shell { $(PYTHON) --version; cat requirements-remote.txt; } 2>&1 | cksum | cut -d' ' -f1)
+
+$(REMOTE_STAMP): | $(STAMP)
+	rm -rf "$(REMOTE)"
+	$(BIN)/python -m pip install --quiet --target="$(REMOTE)" --requirement requirements-remote.txt
+	touch "$@"
+
+test-remote: env $(REMOTE_STAMP)
+	PYTHONPATH="$(abspath $(REMOTE))" $(BIN)/python -m pytest tests/tools/test_s3.py -rs
 
 dist: env
 	rm -rf dist
@@ -147,4 +160,4 @@ lock:
 	  --extra dev setup.py --constraint requirements.in --output-file requirements.lock
 
 clean:
-	rm -rf "$(VENV)" "$(VENV)-backends" "$(VENV)-export" "$(VENV)-install" build dist *.egg-info
+	rm -rf "$(VENV)" "$(VENV)-backends" "$(VENV)-export" "$(VENV)-remote" "$(VENV)-install" build dist *.egg-info
