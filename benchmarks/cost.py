@@ -4,10 +4,11 @@ python benchmarks/cost.py
 python benchmarks/cost.py --lengths=16,250 --batches=1 --output=cost.json
 
 A single clip goes through the network in chunks, as long videos do; batches have clips of 16
-frames. Each measurement takes turns with a large matrix product, and the share is the network's
-operations per second over the product's. Operations are counted as for the whole clip at once, so
-what chunks compute twice lowers the share. Prints medians over the rounds; the first round, which
-traces, is not counted.
+frames. Each measurement is between two of a large matrix product, and the share is the network's
+operations per second over the product's. Operations are counted as for the whole clip at once,
+padding included, so what chunks compute twice lowers the share; and clips of 16 frames, a tenth of
+whose operations are on padding, which is skipped, reach more than long ones. Prints medians over
+the rounds; the first round, which traces, is not counted.
 """
 
 import statistics
@@ -98,14 +99,10 @@ def _result(frames, clips, turn, product):
     operations = network_operations(frames, CROP_SIZE, CLASSES, _WIDTH.value)
     work = (clips or 1) * operations / product_operations(_MATRIX.value)  # in products
     for round_number in range(_ROUNDS.value + 1):
-        start = time.perf_counter()
-        turn()
-        middle = time.perf_counter()
-        product()
-        end = time.perf_counter()
+        before, taken, after = (_seconds(function) for function in (product, turn, product))
         if round_number:
-            seconds.append((middle - start) / number)
-            shares.append(work * (end - middle) / (middle - start))
+            seconds.append(taken / number)
+            shares.append(work * (before + after) / 2 / taken)
     return {
         "frames": frames,
         "clips": clips,  # None: one clip, in chunks
@@ -113,6 +110,12 @@ def _result(frames, clips, turn, product):
         "share": statistics.median(shares),
         "seconds": seconds,
     }
+
+
+def _seconds(function):
+    start = time.perf_counter()
+    function()
+    return time.perf_counter() - start
 
 
 def row_name(result: dict) -> str:
