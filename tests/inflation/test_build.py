@@ -189,7 +189,7 @@ def mean_of_everything():
 @pytest.mark.parametrize(
     ("make", "arguments", "message"),
     [
-        (one_conv, {"temporal": "slow"}, r"'every_other'\).*'slow'"),
+        (one_conv, {"temporal": "slow"}, r"'bottleneck'\).*'slow'"),
         (one_conv, {"temporal": lambda site: 3}, "received 3 for 'conv'"),
         (one_conv, {"temporal": lambda site: (0, 1)}, r"integers >= 1.*received \(0, 1\)"),
         (one_conv, {"padding": "same"}, r"'valid'\).*'same'"),

@@ -11,22 +11,22 @@ def trainable(name, **options):
 
 
 # Trainable parameters with 400 classes, counted by hand from the papers' tables.
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "options", "parameters"),
     [
         ("s3d", {}, 8_320_048),  # torchvision states this number
         ("s3d_g", {}, 9_518_848),
-        pytest.param("s3d_g", {"stem": "7"}, 9_556_480, marks=pytest.mark.slow),
-        pytest.param("s3d_g", {"gating": "none"}, 8_299_520, marks=pytest.mark.slow),
-        pytest.param(
+        ("s3d_g", {"stem": "7"}, 9_556_480),
+        ("s3d_g", {"gating": "none"}, 8_299_520),
+        (
             "s3d_g",
             {"gating": "cell", "gate_bias": True, "temporal_norm": True},
             12_136_240,
-            marks=pytest.mark.slow,
         ),
-        pytest.param("i2d", {}, 6_002_624, marks=pytest.mark.slow),
+        ("i2d", {}, 6_002_624),
         *(
-            pytest.param("top_heavy_i3d", {"first_3d": row}, count, marks=pytest.mark.slow)
+            ("top_heavy_i3d", {"first_3d": row}, count)
             for row, count in {
                 "Mixed_3b": 12_412_352,
                 "Mixed_3c": 12_181_952,
@@ -39,8 +39,8 @@ def trainable(name, **options):
                 "Mixed_5c": 7_440_320,
             }.items()
         ),
-        pytest.param("top_heavy_s3d", {"first_3d": "Mixed_3b"}, 8_169_920, marks=pytest.mark.slow),
-        pytest.param("top_heavy_s3d", {"first_3d": "Mixed_5c"}, 6_494_656, marks=pytest.mark.slow),
+        ("top_heavy_s3d", {"first_3d": "Mixed_3b"}, 8_169_920),
+        ("top_heavy_s3d", {"first_3d": "Mixed_5c"}, 6_494_656),
     ],
 )
 def test_variant_has_the_parameters_of_its_table(name, options, parameters):

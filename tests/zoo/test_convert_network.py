@@ -250,6 +250,7 @@ def r3d_values():
     return tiny_values(form, build("r3d_18", classes=3))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("change", "message"),
     [
