@@ -133,6 +133,7 @@ OVERFITTING = {
         name: ({"input_shape": (table.min_frames, 32, 32, 3), "width_multiplier": 1 / 16}, 0.1, 12)
         for name, table in VARIANTS.items()
     },
+    "s3d_g": ({"input_shape": (9, 32, 32, 3), "width_multiplier": 1 / 16}, 0.1, 30),
     **dict.fromkeys(
         BASIC_RESNETS, ({"input_shape": (2, 32, 32, 3), "width_multiplier": 1 / 8}, 0.05, 12)
     ),
