@@ -319,8 +319,8 @@ def _open_frames(source, start):
         try:
             yield opened
         finally:
-            if container.conceals:
-                _note_concealed(path, opened.num_damaged + container.num_lost)
+            shows_damage = container.conceals
+            _note_concealed(path, opened.num_damaged + container.num_lost if shows_damage else 0)
 
 
 def _converter(container, first):
