@@ -7,13 +7,8 @@ Sources: torchvision `models/video/resnet.py`; pytorchvideo `models/resnet.py`; 
 import re
 
 from i3d_tf.specs.inception_v1 import HEAD
+from i3d_tf.weights.s3d_names import TORCH_NORM
 
-_NORM = {
-    "gamma": "weight",
-    "beta": "bias",
-    "moving_mean": "running_mean",
-    "moving_variance": "running_var",
-}
 _ENDS = {"kernel": "weight", "bias": "bias"}
 _BASIC = re.compile(r"layer(\d)_(\d)_(conv\d|downsample)(_spatial)?")
 _BOTTLENECK = re.compile(r"res(\d)_(\d)_branch(1|2[abc])")
@@ -37,8 +32,8 @@ def torchvision_resnet_name(path: str, is_2plus1d: bool) -> str:
     layer, variable = _split(path)
     if layer == HEAD:
         return f"fc.{_ENDS[variable]}"
-    is_norm = variable in _NORM
-    end = _NORM[variable] if is_norm else _ENDS[variable]
+    is_norm = variable in TORCH_NORM
+    end = TORCH_NORM[variable] if is_norm else _ENDS[variable]
     if layer.startswith("stem"):
         first = 3 if is_2plus1d and layer == "stem" else 0
         return f"stem.{first + is_norm}.{end}"
@@ -54,7 +49,9 @@ def torchvision_resnet_name(path: str, is_2plus1d: bool) -> str:
 def pytorchvideo_name(path: str) -> str:
     """Returns the name in pytorchvideo's state dict: `blocks.1.res_blocks.0.branch2...`."""
     layer, variable = _split(path)
-    kind, end = ("norm", _NORM[variable]) if variable in _NORM else ("conv", _ENDS[variable])
+    kind, end = (
+        ("norm", TORCH_NORM[variable]) if variable in TORCH_NORM else ("conv", _ENDS[variable])
+    )
     if layer == HEAD:
         return f"blocks.6.proj.{end}"
     if layer == "conv1":
@@ -70,8 +67,8 @@ def pytorchvideo_name(path: str) -> str:
 def slowfast_name(path: str) -> str:
     """Returns the name in PySlowFast's state dict: `s2.pathway0_res0.branch2.a.weight`."""
     layer, variable = _split(path)
-    is_norm = variable in _NORM
-    end = _NORM[variable] if is_norm else _ENDS[variable]
+    is_norm = variable in TORCH_NORM
+    end = TORCH_NORM[variable] if is_norm else _ENDS[variable]
     if layer == HEAD:
         return f"head.projection.{end}"
     if layer == "conv1":

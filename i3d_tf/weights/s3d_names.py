@@ -4,10 +4,11 @@ Sources: pytorch/vision `torchvision/models/video/s3d.py`, kylemin/S3D `model.py
 deepmind-research `mmv/models/s3d.py`, and TF-Slim's `s3dg.py`.
 """
 
-from i3d_tf.specs.inception_v1 import HEAD, HEAD_CONV, I3D, name_without_time
+from i3d_tf.specs.inception_v1 import HEAD, HEAD_CONV, name_without_time
 from i3d_tf.specs.inception_variants import GATE, ROW_NAMES, SPATIAL, TEMPORAL, split_path
 
-_TORCH_NORM = {
+# PyTorch's names of batch norm's variables.
+TORCH_NORM = {
     "gamma": "weight",
     "beta": "bias",
     "moving_mean": "running_mean",
@@ -21,7 +22,7 @@ def torchvision_name(path: str) -> str:
     if at.row == HEAD:
         return f"classifier.1.{_torch_end(at.variable)}"
     # A unit is a pair of a convolution and its norm.
-    end = f"1.{_TORCH_NORM[at.variable]}" if at.variable in _TORCH_NORM else "0.weight"
+    end = f"1.{TORCH_NORM[at.variable]}" if at.variable in TORCH_NORM else "0.weight"
     half = {SPATIAL: "0.", TEMPORAL: "1.", "": ""}[at.half]
     place = ROW_NAMES.index(at.row)
     if at.branch is None:
@@ -42,8 +43,8 @@ def kylemin_name(path: str) -> str:
     if at.row == HEAD:
         return f"fc.0.{_torch_end(at.variable)}"
     half = {SPATIAL: "_s", TEMPORAL: "_t", "": ""}[at.half]
-    if at.variable in _TORCH_NORM:
-        end = f"bn{half}.{_TORCH_NORM[at.variable]}"
+    if at.variable in TORCH_NORM:
+        end = f"bn{half}.{TORCH_NORM[at.variable]}"
     else:
         end = f"conv{half}.weight"
     place = ROW_NAMES.index(at.row)
@@ -97,8 +98,8 @@ def mil_nce_name(path: str) -> str:
         letter = "" if at.branch == 0 else "_" + at.unit.split("_")[1][1]
         row = f"{row}.conv_b{at.branch}{letter}"
     second = 2 if at.half == TEMPORAL else 1
-    if at.variable in _TORCH_NORM:
-        return f"{row}.bn{second}.{_TORCH_NORM[at.variable]}"
+    if at.variable in TORCH_NORM:
+        return f"{row}.bn{second}.{TORCH_NORM[at.variable]}"
     return f"{row}.conv{second}.weight"
 
 
@@ -130,8 +131,3 @@ def slim_name(path: str) -> str:
     if at.variable in _SLIM_NORM:
         return f"{scope}/BatchNorm/{at.variable}"
     return f"{scope}/{ends[at.variable]}"
-
-
-def torchvision_endpoints() -> dict[str, str]:
-    """Returns torchvision's name of each row of the table: `features.5` is Mixed_3b."""
-    return {f"features.{place}": row.name for place, row in enumerate(I3D)}
