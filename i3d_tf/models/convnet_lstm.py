@@ -3,7 +3,7 @@
 import keras
 
 from i3d_tf.layers.frames import FoldTime, LastStep, UnfoldTime
-from i3d_tf.models.inception import inception_v1
+from i3d_tf.models.backbone import apply_backbone
 from i3d_tf.models.validation import check_input_shape, check_network
 from i3d_tf.specs.baselines import LSTM_UNITS, widen_units
 from i3d_tf.specs.geometry import Shape
@@ -52,9 +52,7 @@ def convnet_lstm(
     check_network(classes, dropout_rate, width_multiplier)
     clip = keras.Input(shape, name="clip")
     frames = FoldTime(name="fold_time")(clip)  # (N * T, H, W, C)
-    features = inception_v1(
-        include_top=False, input_tensor=frames, pooling="avg", width_multiplier=width_multiplier
-    ).output
+    features = apply_backbone("inception_v1", frames, width_multiplier)
     steps = UnfoldTime(name="unfold_time")([features, clip])  # (N, T, 1024)
     units = widen_units(LSTM_UNITS, width_multiplier)
     steps = _batch_norm("lstm_input_norm")(steps)

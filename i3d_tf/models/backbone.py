@@ -1,0 +1,49 @@
+"""2D networks as the part of a video network that sees single images."""
+
+from collections.abc import Callable
+
+import keras
+from keras import KerasTensor
+
+from i3d_tf.models.inception import inception_v1
+from i3d_tf.specs.validation import check_choice
+
+
+def _inception_v1(images, width_multiplier):
+    return inception_v1(
+        include_top=False, input_tensor=images, pooling="avg", width_multiplier=width_multiplier
+    ).output
+
+
+def _resnet50(images, width_multiplier):
+    if width_multiplier != 1.0:
+        raise ValueError(
+            f"`width_multiplier` must be 1 for the backbone resnet50; received {width_multiplier}."
+        )
+    return keras.applications.ResNet50(
+        include_top=False, weights=None, input_tensor=images, pooling="avg"
+    ).output
+
+
+BACKBONES: dict[str, Callable[[KerasTensor, float], KerasTensor]] = {
+    "inception_v1": _inception_v1,
+    "resnet50": _resnet50,
+}
+
+
+def apply_backbone(name: str, images: KerasTensor, width_multiplier: float = 1.0) -> KerasTensor:
+    """Applies an untrained 2D network to images, up to its average pool.
+
+    Args:
+        name: One of `BACKBONES`.
+        images: Symbolic (N, H, W, C) in [-1, 1], such as `FoldTime` makes of clips; any C.
+        width_multiplier: Scale of the number of filters of every layer.
+
+    Returns:
+        Features, (N, filters of the last layer).
+
+    Raises:
+        ValueError: There is no such network, or its width is fixed.
+    """
+    check_choice("backbone", name, BACKBONES)
+    return BACKBONES[name](images, width_multiplier)
