@@ -26,7 +26,7 @@ ALLOWED = {
     "inflation": "specs layers weights models",
     "zoo": "specs system metrics weights models inflation",
     "inference": "specs system layers metrics viz video flow models data zoo",
-    "training": "specs system metrics data zoo inference",
+    "training": "specs system layers metrics data zoo inference",
     "evaluation": "specs system metrics viz video data zoo inference",
     "features": "specs system metrics video flow data models zoo inference",
     "export": "specs system metrics video flow models zoo inference",

@@ -9,6 +9,7 @@ removed, and with more --steps. `--model` names a baseline.
 """
 
 import dataclasses
+import json
 import os
 
 from absl import app, flags
@@ -88,6 +89,11 @@ _QUARANTINE = flags.DEFINE_string(
 
 # Fields of the recipe; values that are not given stay as the recipe has them.
 _MODEL = flags.DEFINE_string("model", None, "Network, with the sampling that it needs.")
+_NETWORK_ARGUMENTS = flags.DEFINE_list(
+    "network_arguments",
+    None,
+    "Further arguments of the network, such as backbone=resnet50,lstm_layers=5.",
+)
 _OVERRIDES = (
     flags.DEFINE_string("dataset", None, "Name of the dataset's reader."),
     flags.DEFINE_string("stream", None, "rgb or flow; joint for one network with both."),
@@ -110,6 +116,9 @@ _OVERRIDES = (
     flags.DEFINE_float("weight_decay", None, "Weight decay per unit of learning rate."),
     flags.DEFINE_string("schedule", None, "piecewise or cosine."),
     flags.DEFINE_float("label_smoothing", None, "Share of the labels spread over all classes."),
+    flags.DEFINE_string(
+        "loss_gain", None, "linear: the loss of later steps weighs more; for logits at every step."
+    ),
     flags.DEFINE_bool("flip", None, "Mirror training clips at random."),
     flags.DEFINE_float("jitter", None, "Strength of random color changes; RGB only."),
     flags.DEFINE_integer("evaluate_every", None, "Steps between evaluations."),
@@ -166,9 +175,27 @@ def _recipe():
                 raise ValueError(
                     f"--{flag.name} must be numbers with commas between: {error}."
                 ) from error
+    if _NETWORK_ARGUMENTS.value is not None:
+        changes["network_arguments"] = _network_arguments(_NETWORK_ARGUMENTS.value)
     recipe = for_model(RECIPES[_RECIPE.value], _MODEL.value or I3D_MODEL)
     derived = tuple(name for name in recipe.derived if name not in changes)
     return dataclasses.replace(recipe, **changes, derived=derived)
+
+
+def _network_arguments(texts):
+    """Returns name=value texts as a dictionary: numbers, true, false, none, other texts."""
+    arguments = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not (name and equals):
+            raise ValueError(
+                f"--network_arguments must be name=value with commas between; received {text!r}."
+            )
+        try:
+            arguments[name] = json.loads({"none": "null"}.get(value, value))
+        except ValueError:
+            arguments[name] = value
+    return arguments
 
 
 def _default_workdir(data_dir):

@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from i3d_tf.export.saved_model import call_network, clip_shapes, clip_specs
-from i3d_tf.inference.dataset_logits import last_step_logits
+from i3d_tf.inference.dataset_logits import pool_step_logits
 from i3d_tf.specs.inception_v1 import MIN_FRAMES
 from i3d_tf.specs.streams import streams_of
 
@@ -55,10 +55,12 @@ def write_onnx(
     def sum_logits(*clips):
         by_stream = dict(zip(shapes, clips, strict=True))
         outputs = [
-            call_network(network, [by_stream[stream] for stream in streams_of(name)])
+            pool_step_logits(
+                network, call_network(network, [by_stream[stream] for stream in streams_of(name)])
+            )
             for name, network in networks.items()
         ]
-        return {"logits": tf.add_n([last_step_logits(output) for output in outputs])}
+        return {"logits": tf.add_n(outputs)}
 
     function = tf.function(sum_logits, input_signature=specs, autograph=False)
     model, _ = tf2onnx.convert.from_function(function, input_signature=specs, opset=OPSET)

@@ -7,7 +7,7 @@ import keras
 import tensorflow as tf
 
 from i3d_tf.flow.tvl1_tensorflow import flow_function
-from i3d_tf.inference.dataset_logits import last_step_logits
+from i3d_tf.inference.dataset_logits import pool_step_logits
 from i3d_tf.inference.test_clip import MAX_ASPECT
 from i3d_tf.specs.inception_v1 import HEAD, MIN_FRAMES
 from i3d_tf.specs.protocol import Protocol, frame_indices
@@ -222,7 +222,7 @@ def _network_function(model):
 
     def forward(*clips):
         outputs = call_network(network, clips)
-        outputs["logits"] = last_step_logits(outputs["logits"])
+        outputs["logits"] = pool_step_logits(model, outputs["logits"])
         if "steps" not in outputs:
             return outputs
         steps = tf.cast(outputs.pop("steps"), tf.float32)

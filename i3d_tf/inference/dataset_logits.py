@@ -7,6 +7,9 @@ import numpy as np
 import tensorflow as tf
 
 from i3d_tf.data.pipeline import Failures, PipelineConfig, evaluation_clips
+from i3d_tf.layers.step_pool import StepPool, pool_steps
+from i3d_tf.models.keras_graph import producer_of
+from i3d_tf.specs.baselines import LAST
 from i3d_tf.system.console import progress_bar
 
 
@@ -14,14 +17,23 @@ def forward_function(model: keras.Model) -> Callable:
     """Returns a network as a function of clips, traced once for all calls: logits (N, classes)."""
 
     def forward(clips):
-        return last_step_logits(model(clips, training=False))
+        return pool_step_logits(model, model(clips, training=False))
 
     return tf.function(forward, reduce_retracing=True)
 
 
-def last_step_logits(logits):
-    """Returns the logits of the last step, (N, classes), where there are logits at every step."""
-    return logits[:, -1] if len(logits.shape) == 3 else logits
+def pool_step_logits(model: keras.Model, logits: tf.Tensor) -> tf.Tensor:
+    """Returns logits of clips, (N, classes), where a network gives them at every step.
+
+    Args:
+        model: The network, whose last layer may say how steps are pooled (`StepPool`); else the
+            last step counts.
+        logits: Its output, (N, classes) or (N, T, classes).
+    """
+    if len(logits.shape) != 3:
+        return logits
+    last_layer = producer_of(model.outputs[0])
+    return pool_steps(logits, last_layer.pooling if isinstance(last_layer, StepPool) else LAST)
 
 
 def compute_logits(

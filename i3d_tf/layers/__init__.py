@@ -3,10 +3,20 @@
 Importing this package registers the layers with Keras: `keras.models.load_model` then knows them.
 """
 
-from i3d_tf.layers.frames import FoldTime, LastStep, PerFrame, SpacePool, StackTime, UnfoldTime
+from i3d_tf.layers.frames import (
+    ExtendTime,
+    FoldTime,
+    LastStep,
+    PerFrame,
+    SpacePool,
+    StackTime,
+    TimePool,
+    UnfoldTime,
+)
 from i3d_tf.layers.head import HeadPool, Logits
 from i3d_tf.layers.inception import FusedInceptionBlock, InceptionBlock
 from i3d_tf.layers.padded_conv import AlignTime, CropStart, DepthwiseConv3D, PaddedConv3D
+from i3d_tf.layers.step_pool import StepPool
 from i3d_tf.layers.stream import Stream
 from i3d_tf.layers.unit import DenseUnit, Unit2D, Unit3D
 
@@ -15,6 +25,7 @@ __all__ = [
     "CropStart",
     "DenseUnit",
     "DepthwiseConv3D",
+    "ExtendTime",
     "FoldTime",
     "FusedInceptionBlock",
     "HeadPool",
@@ -25,7 +36,9 @@ __all__ = [
     "PerFrame",
     "SpacePool",
     "StackTime",
+    "StepPool",
     "Stream",
+    "TimePool",
     "UnfoldTime",
     "Unit2D",
     "Unit3D",

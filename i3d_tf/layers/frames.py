@@ -1,4 +1,4 @@
-"""Layers that move the time axis: into the channels, into the batch and back, or drop it.
+"""Layers that move the time axis: into the channels, into the batch and back, extend or drop it.
 
 Only `PerFrame` has variables, those of its layer. All take any N, T, H and W.
 """
@@ -101,6 +101,70 @@ class LastStep(keras.layers.Layer):
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """Returns (N, ...)."""
         return (input_shape[0], *input_shape[2:])
+
+
+@keras.saving.register_keras_serializable(package="i3d_tf")
+class ExtendTime(keras.layers.Layer):
+    """The last step repeated until windows end with it: (N, T, ...) -> (N, T + extra, ...).
+
+    A pool or a convolution without padding, of the same window and stride, then reads every step,
+    and of fewer steps than a window has, one window.
+
+    Args:
+        window: Steps of a window.
+        stride: Steps from one window to the next.
+        **kwargs: See `keras.layers.Layer`.
+    """
+
+    def __init__(self, window: int, stride: int, **kwargs: Any):
+        super().__init__(**kwargs)
+        self.window = window
+        self.stride = stride
+
+    def call(self, inputs: KerasTensor) -> KerasTensor:
+        """Repeats the last step."""
+        steps = ops.shape(inputs)[1]
+        extended = ops.cast(self._extended(steps, ops.maximum), "int32")
+        return ops.take(inputs, ops.minimum(ops.arange(extended), steps - 1), axis=1)
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        """Returns (N, T + extra, ...)."""
+        batch, steps, *rest = input_shape
+        return (batch, None if steps is None else self._extended(steps, max), *rest)
+
+    def _extended(self, steps, maximum):
+        strides = -(-maximum(steps - self.window, 0) // self.stride)  # rounded up
+        return self.window + strides * self.stride
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the constructor's arguments."""
+        return {**super().get_config(), "window": self.window, "stride": self.stride}
+
+
+@keras.saving.register_keras_serializable(package="i3d_tf")
+class TimePool(keras.layers.Layer):
+    """A global pool over time: (N, T, ...) -> (N, ...).
+
+    Args:
+        reduction: "mean" or "max".
+        **kwargs: See `keras.layers.Layer`.
+    """
+
+    def __init__(self, reduction: str, **kwargs: Any):
+        super().__init__(**kwargs)
+        self.reduction = check_choice("reduction", reduction, REDUCTIONS)
+
+    def call(self, inputs: KerasTensor) -> KerasTensor:
+        """Pools: (N, T, ...) -> (N, ...)."""
+        return REDUCTIONS[self.reduction](inputs, axis=1)
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        """Returns (N, ...)."""
+        return (input_shape[0], *input_shape[2:])
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the constructor's arguments."""
+        return {**super().get_config(), "reduction": self.reduction}
 
 
 @keras.saving.register_keras_serializable(package="i3d_tf")

@@ -9,41 +9,44 @@ from i3d_tf.models.inception import inception_v1
 from i3d_tf.specs.validation import check_choice
 
 
-def _inception_v1(images, width_multiplier):
+def _inception_v1(images, width_multiplier, pooling):
     return inception_v1(
-        include_top=False, input_tensor=images, pooling="avg", width_multiplier=width_multiplier
+        include_top=False, input_tensor=images, pooling=pooling, width_multiplier=width_multiplier
     ).output
 
 
-def _resnet50(images, width_multiplier):
+def _resnet50(images, width_multiplier, pooling):
     if width_multiplier != 1.0:
         raise ValueError(
             f"`width_multiplier` must be 1 for the backbone resnet50; received {width_multiplier}."
         )
     return keras.applications.ResNet50(
-        include_top=False, weights=None, input_tensor=images, pooling="avg"
+        include_top=False, weights=None, input_tensor=images, pooling=pooling
     ).output
 
 
-BACKBONES: dict[str, Callable[[KerasTensor, float], KerasTensor]] = {
+BACKBONES: dict[str, Callable[[KerasTensor, float, str | None], KerasTensor]] = {
     "inception_v1": _inception_v1,
     "resnet50": _resnet50,
 }
 
 
-def apply_backbone(name: str, images: KerasTensor, width_multiplier: float = 1.0) -> KerasTensor:
+def apply_backbone(
+    name: str, images: KerasTensor, width_multiplier: float = 1.0, pooling: str | None = "avg"
+) -> KerasTensor:
     """Applies an untrained 2D network to images, up to its average pool.
 
     Args:
         name: One of `BACKBONES`.
         images: Symbolic (N, H, W, C) in [-1, 1], such as `FoldTime` makes of clips; any C.
         width_multiplier: Scale of the number of filters of every layer.
+        pooling: "avg", or None for the last maps as they are before the average pool.
 
     Returns:
-        Features, (N, filters of the last layer).
+        Features, (N, filters of the last layer), or maps, (N, H', W', filters).
 
     Raises:
         ValueError: There is no such network, or its width is fixed.
     """
     check_choice("backbone", name, BACKBONES)
-    return BACKBONES[name](images, width_multiplier)
+    return BACKBONES[name](images, width_multiplier, pooling)

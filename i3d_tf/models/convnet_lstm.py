@@ -3,14 +3,17 @@
 import keras
 
 from i3d_tf.layers.frames import FoldTime, LastStep, UnfoldTime
+from i3d_tf.layers.step_pool import StepPool
 from i3d_tf.models.backbone import apply_backbone
 from i3d_tf.models.validation import check_input_shape, check_network
-from i3d_tf.specs.baselines import LSTM_UNITS, widen_units
+from i3d_tf.specs.baselines import LAST, LSTM_UNITS, STEP_POOLINGS, widen_units
 from i3d_tf.specs.geometry import Shape
 from i3d_tf.specs.inception_v1 import BATCH_NORM_EPSILON, BATCH_NORM_MOMENTUM, HEAD
 from i3d_tf.specs.streams import CHANNELS
+from i3d_tf.specs.validation import check_choice, check_integer
 
 LAST_STEP = "last_step"
+STEP_POOL = "step_pool"
 
 
 def convnet_lstm(
@@ -20,8 +23,13 @@ def convnet_lstm(
     width_multiplier: float = 1.0,
     all_steps: bool = False,
     name: str = "convnet_lstm",
+    *,
+    backbone: str = "inception_v1",
+    lstm_layers: int = 1,
+    batch_norm: bool = True,
+    step_pooling: str = LAST,
 ) -> keras.Model:
-    """Builds Inception-v1 on every frame and an LSTM over them (arXiv:1705.07750, section 2.1).
+    """Builds a 2D network on every frame and an LSTM over them (arXiv:1705.07750, section 2.1).
 
     Inputs are float in [-1, 1], (N, T, H, W, C): frames that are five apart in the paper. Inception
     ends with its average pool; the LSTM of 512 units has batch norm on its inputs and on its
@@ -33,14 +41,24 @@ def convnet_lstm(
     `last_step`, (N, classes). Training uses all of them, testing the last. Both have the same
     variables, and `keras.Model(model.input, model.get_layer("Logits").output)` shares them.
 
+    arXiv:1705.06950 has ResNet-50 in the place of Inception. The deep LSTM of arXiv:1503.08909 has
+    five layers without batch norm, is trained on the loss of all steps with weights that rise to
+    the last (`loss_gain` of a recipe), and tested with one of four poolings of their predictions.
+
     Args:
         input_shape: (T, H, W, C); T >= 1, H and W >= 32, each of the three may be None (any). C is
             3 for RGB, as in the paper, or 2 for flow. Default: any size, RGB.
         classes: Number of logits.
         dropout_rate: Dropout between the LSTM and the fully connected layer.
         width_multiplier: Scale of the number of filters and LSTM units.
-        all_steps: Whether the model ends at `Logits` instead of `last_step`.
+        all_steps: Whether the model gives the logits of all steps.
         name: Name of the model.
+        backbone: The 2D network, one of `i3d_tf.models.backbone.BACKBONES`.
+        lstm_layers: LSTMs on top of each other: `lstm`, `lstm_2`, ...
+        batch_norm: Whether batch norm is before the first and behind the last LSTM.
+        step_pooling: Logits of a clip from those of all steps, see
+            `i3d_tf.layers.step_pool.pool_steps`. Other than "last", the last endpoint is
+            `step_pool`, which also tells testing programs of it where it gives all steps.
 
     Raises:
         ValueError: An argument is not allowed.
@@ -50,18 +68,26 @@ def convnet_lstm(
         channels=tuple(CHANNELS.values()),
     )
     check_network(classes, dropout_rate, width_multiplier)
+    check_integer("lstm_layers", lstm_layers, 1)
+    check_choice("step_pooling", step_pooling, STEP_POOLINGS)
     clip = keras.Input(shape, name="clip")
     frames = FoldTime(name="fold_time")(clip)  # (N * T, H, W, C)
-    features = apply_backbone("inception_v1", frames, width_multiplier)
+    features = apply_backbone(backbone, frames, width_multiplier)
     steps = UnfoldTime(name="unfold_time")([features, clip])  # (N, T, 1024)
     units = widen_units(LSTM_UNITS, width_multiplier)
-    steps = _batch_norm("lstm_input_norm")(steps)
-    steps = keras.layers.LSTM(units, return_sequences=True, name="lstm")(steps)  # (N, T, 512)
-    steps = _batch_norm("lstm_output_norm")(steps)
+    if batch_norm:
+        steps = _batch_norm("lstm_input_norm")(steps)
+    for number in range(1, lstm_layers + 1):
+        layer_name = "lstm" if number == 1 else f"lstm_{number}"
+        steps = keras.layers.LSTM(units, return_sequences=True, name=layer_name)(steps)
+    if batch_norm:
+        steps = _batch_norm("lstm_output_norm")(steps)  # (N, T, 512)
     steps = keras.layers.Dropout(dropout_rate, name="dropout")(steps)
     # In float32 under every policy, like the logits of all networks.
     outputs = keras.layers.Dense(classes, dtype="float32", name=HEAD)(steps)
-    if not all_steps:
+    if step_pooling != LAST:
+        outputs = StepPool(step_pooling, all_steps, dtype="float32", name=STEP_POOL)(outputs)
+    elif not all_steps:
         outputs = LastStep(dtype="float32", name=LAST_STEP)(outputs)
     return keras.Model(clip, outputs, name=name)
 

@@ -6,6 +6,7 @@ import keras
 
 from i3d_tf.layers.frames import FoldTime, StackTime
 from i3d_tf.layers.stream import Stream
+from i3d_tf.models.backbone import apply_backbone
 from i3d_tf.models.inception import inception_i3d, inception_v1
 from i3d_tf.models.keras_graph import is_functional, producer_of
 from i3d_tf.models.validation import (
@@ -16,7 +17,7 @@ from i3d_tf.models.validation import (
 )
 from i3d_tf.specs.baselines import FLOW_PER_STEP
 from i3d_tf.specs.geometry import Shape
-from i3d_tf.specs.inception_v1 import MIN_FRAMES
+from i3d_tf.specs.inception_v1 import HEAD, HEAD_DROPOUT, MIN_FRAMES
 from i3d_tf.specs.streams import CHANNELS, FUSIONS, JOINT
 from i3d_tf.specs.validation import check_choice
 
@@ -112,13 +113,15 @@ def two_stream_2d(
     width_multiplier: float = 1.0,
     fusion: str = "logits",
     name: str = "two_stream",
+    *,
+    backbone: str = "inception_v1",
 ) -> keras.Model:
     """Builds the 2D two-stream network (arXiv:1406.2199; arXiv:1705.07750, section 2.3).
 
     Inputs are float in [-1, 1]: (N, 1, H, W, 3) for RGB and (N, 10, H, W, 2) for flow, whose fields
     are stacked to images of 20 channels, x and y of the first field first. Outputs are logits,
     (N, classes). Variables are those of `inception_v1`; in the joint network their paths start with
-    `rgb_stream/` and `flow_stream/`.
+    `rgb_stream/` and `flow_stream/`. arXiv:1705.06950 has ResNet-50 in the place of Inception.
 
     Args:
         stream: "rgb", "flow" or "joint", which has the inputs {"rgb", "flow"}.
@@ -129,6 +132,7 @@ def two_stream_2d(
         width_multiplier: Scale of the number of filters of every layer.
         fusion: Fusion of the joint network, see `i3d_tf.two_stream`.
         name: Name of the model.
+        backbone: The 2D network, one of `i3d_tf.models.backbone.BACKBONES`.
 
     Raises:
         ValueError: An argument is not allowed.
@@ -146,12 +150,17 @@ def two_stream_2d(
         clip = keras.Input(shape, name="clip")
         stacked = StackTime(FRAMES_2D[stream_name], name="stack_time")(clip)  # (N, 1, H, W, T * C)
         image = FoldTime(name="fold_time")(stacked)  # (N, H, W, T * C)
-        outputs = inception_v1(
-            input_tensor=image,
-            classes=classes,
-            dropout_rate=dropout_rate,
-            width_multiplier=width_multiplier,
-        ).output
+        if backbone == "inception_v1":  # with its own head, a convolution
+            outputs = inception_v1(
+                input_tensor=image,
+                classes=classes,
+                dropout_rate=dropout_rate,
+                width_multiplier=width_multiplier,
+            ).output
+        else:
+            outputs = apply_backbone(backbone, image, width_multiplier)
+            outputs = keras.layers.Dropout(dropout_rate, name=HEAD_DROPOUT)(outputs)
+            outputs = keras.layers.Dense(classes, dtype="float32", name=HEAD)(outputs)
         return keras.Model(clip, outputs, name=model_name)
 
     return _build_streams(build, stream, fusion, name)

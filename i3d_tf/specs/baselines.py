@@ -43,6 +43,16 @@ C3D_CROP_SIZE = 112  # pixels
 C3D_SHORT_SIDE = 128  # pixels; the original resizes to 128 x 171
 
 LSTM_UNITS = 512
+# How predictions at every step become that of a clip, see `i3d_tf.layers.step_pool.pool_steps`.
+LAST, *_ = STEP_POOLINGS = ("last", "max", "sum", "gain")
+
+# Poolings of single frames (arXiv:1503.08909, section 3.1), best first as the paper ranks them.
+LOCAL = "local"
+POOLINGS = ("conv", LOCAL, "slow", "late", "time_conv")
+POOLING_WINDOW = 10  # frames
+POOLING_STRIDE = 5
+POOLED_UNITS = 4096  # of both fully connected layers, as in its AlexNet
+TIME_CONV_FILTERS = 256
 
 # A time step of the two-stream networks: one RGB frame and the flow fields around it.
 FLOW_PER_STEP = 10

@@ -1,13 +1,16 @@
 """The networks around I3D: how each samples a video, and what was published about its size.
 
 Sources: arXiv:1712.04851 (S3D, S3D-G, I2D), arXiv:1711.11248 (R3D, MC3, R(2+1)D) and
-arXiv:1711.07971 (ResNet-50, Non-local blocks), and the public programs that train them.
+arXiv:1711.07971 (ResNet-50, Non-local blocks), and the public programs that train them;
+arXiv:1503.08909 (poolings of frames, deep LSTM).
 """
 
 from dataclasses import dataclass
 
 from i3d_tf.specs.inception_v1 import MIN_FRAMES
 from i3d_tf.specs.streams import CROP_SIZE, SHORT_SIDE, TRAIN_FRAMES
+
+LINEAR = "linear"  # rising from 0 at the first step to 1 at the last
 
 
 @dataclass(frozen=True)
@@ -25,6 +28,7 @@ class FurtherNetwork:
         rgb_step: Frames from one that the network gets to the next.
         crop_size: Pixels, side of the square that the network gets.
         short_side: Pixels, after resizing.
+        loss_gain: Weights of the steps of a clip in its loss, see `i3d_tf.specs.recipes.Recipe`.
     """
 
     name: str
@@ -37,6 +41,7 @@ class FurtherNetwork:
     rgb_step: int = 1
     crop_size: int = CROP_SIZE
     short_side: int = SHORT_SIDE
+    loss_gain: str | None = None
 
 
 def _resnet_18(name: str, title: str, published: str) -> FurtherNetwork:
@@ -59,6 +64,20 @@ def _resnet_50(name: str, title: str, published: str) -> FurtherNetwork:
     return FurtherNetwork(name, title, published, min_frames=16, rgb_step=8)
 
 
+def _frame_network(name: str, title: str, loss_gain: str | None = None) -> FurtherNetwork:
+    # 30 frames, here of 6 seconds. The paper has 30 or 120, of other rates on each dataset.
+    return FurtherNetwork(
+        name,
+        title,
+        train_frames=150,
+        test_frames=150,
+        test_windows=1,
+        min_frames=1,
+        rgb_step=5,
+        loss_gain=loss_gain,
+    )
+
+
 FURTHER_NETWORKS = {
     network.name: network
     for network in (
@@ -78,5 +97,7 @@ FURTHER_NETWORKS = {
         _resnet_50(
             "i3d_resnet50", "I3D ResNet-50", "28.04 M in pytorchvideo, 35.4 M with Non-local blocks"
         ),
+        _frame_network("pooled_frames", "Conv pooling"),
+        _frame_network("deep_lstm", "Deep LSTM", loss_gain=LINEAR),
     )
 }

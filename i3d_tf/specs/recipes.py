@@ -6,11 +6,11 @@ by a flag of the same name.
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, TypedDict
 
 from i3d_tf.specs.architectures import ARCHITECTURES
-from i3d_tf.specs.further_networks import FURTHER_NETWORKS
+from i3d_tf.specs.further_networks import FURTHER_NETWORKS, LINEAR
 from i3d_tf.specs.inception_v1 import MIN_SIZE
 from i3d_tf.specs.protocol import Protocol, clip_shape
 from i3d_tf.specs.streams import (
@@ -33,6 +33,7 @@ from i3d_tf.specs.validation import (
 
 OPTIMIZERS = ("sgd", "adamw")
 SCHEDULES = ("piecewise", "cosine")
+LOSS_GAINS = (LINEAR,)
 I3D_MODEL = "inception_i3d"
 # Network to the streams that one training run can have; streams that are fused late are trained
 # apart.
@@ -61,6 +62,16 @@ MIN_INTEGERS = {
 }
 POSITIVE = ("frame_rate", "width_multiplier")
 FRACTIONS = ("dropout_rate", "batch_norm_momentum", "momentum", "label_smoothing", "jitter")
+# Arguments of networks that follow from other fields of a recipe, and from the dataset.
+GIVEN_ARGUMENTS = (
+    "input_shape",
+    "classes",
+    "dropout_rate",
+    "width_multiplier",
+    "stream",
+    "all_steps",
+    "name",
+)
 # Fields that a recipe for another network takes over from the paper's row of it.
 SAMPLING = (
     "train_frames",
@@ -116,6 +127,9 @@ class Recipe:
             little where test videos are few.
         derived: Fields that follow from the data and from `transfer`, see `fit_to_clips`; their
             values here are not used.
+        loss_gain: Weights of the steps of a clip in the loss of a network with logits at every
+            step: "linear" rises from 0 to 1 (arXiv:1503.08909); None weighs all alike.
+        network_arguments: Further arguments of the network's function, see `i3d_tf.zoo.build`.
 
     Raises:
         ValueError: A field is not allowed.
@@ -155,10 +169,16 @@ class Recipe:
     freeze_batch_norm: bool = False
     keep_last: bool = False
     derived: tuple[str, ...] = ()
+    loss_gain: str | None = None
+    network_arguments: Mapping[str, Any] | None = field(default=None, hash=False)
 
     def __post_init__(self):
         for name, choices in CHOICES.items():
             check_choice(name, getattr(self, name), choices)
+        if self.loss_gain is not None:
+            check_choice("loss_gain", self.loss_gain, LOSS_GAINS)
+        given = [name for name in self.network_arguments or () if name in GIVEN_ARGUMENTS]
+        self._check("network_arguments", f"other than {GIVEN_ARGUMENTS}", not given)
         allowed = TRAINED_STREAMS[self.model]
         self._check("stream", f"one of {allowed} for {self.model}", self.stream in allowed)
         for name, minimum in MIN_INTEGERS.items():
@@ -230,11 +250,20 @@ def for_model(recipe: Recipe, model: str) -> Recipe:
         return recipe
     streams = TRAINED_STREAMS[model]
     stream = recipe.stream if recipe.stream in streams else streams[0]
+    sampling: Mapping[str, Any]
     if recipe.dataset == STICK_ACTIONS:
-        return replace(recipe, model=model, stream=stream, **STICK_SAMPLING[model])
-    paper = _architecture(model)
-    sampling = {name: getattr(paper, name) for name in SAMPLING}
-    return replace(recipe, model=model, stream=stream, **sampling)
+        sampling = STICK_SAMPLING[model]
+    else:
+        sampling = {name: getattr(_architecture(model), name) for name in SAMPLING}
+    further = FURTHER_NETWORKS.get(model)
+    return replace(
+        recipe,
+        model=model,
+        stream=stream,
+        network_arguments=None,
+        loss_gain=None if further is None else further.loss_gain,
+        **sampling,
+    )
 
 
 # Length of a fine-tuning run: clips shown, for each training video and in all.

@@ -7,6 +7,7 @@ from pathlib import Path
 import keras
 import tensorflow as tf
 
+from i3d_tf.specs.baselines import LOCAL
 from i3d_tf.specs.further_networks import FURTHER_NETWORKS
 from i3d_tf.specs.inception_v1 import HEAD
 from i3d_tf.specs.recipes import TRANSFERS, Recipe
@@ -108,6 +109,7 @@ def _network(recipe, classes, transfer):
         classes=classes,
         dropout_rate=recipe.dropout_rate,
         width_multiplier=recipe.width_multiplier,
+        **(recipe.network_arguments or {}),
         name=f"{recipe.stream}_{recipe.model}",
     )
     for layer in batch_norms(model):
@@ -135,6 +137,11 @@ def _both_streams(recipe, **arguments):
     return build(recipe.model, input_shape=shapes, **arguments)
 
 
+def _pooled_frames(recipe, **arguments):
+    is_local = arguments.get("pooling") == LOCAL  # its classifier reads every window
+    return (_fixed_length if is_local else _any_length)(recipe, **arguments)
+
+
 # How the network of a recipe is built; see `i3d_tf.specs.recipes.TRAINED_STREAMS`.
 NETWORKS = {
     "inception_i3d": _any_length,
@@ -145,6 +152,8 @@ NETWORKS = {
     ),
     "fused_3d": _both_streams,
     **dict.fromkeys(FURTHER_NETWORKS, _any_length),
+    "pooled_frames": _pooled_frames,
+    "deep_lstm": partial(_any_length, all_steps=True),
 }
 
 
@@ -191,7 +200,7 @@ def compile_model(model: keras.Model, recipe: Recipe, accumulate: int = 1):
         )
     model.compile(
         optimizer=make_optimizer(recipe, accumulate),
-        loss=SmoothedCrossentropy(recipe.label_smoothing),
+        loss=SmoothedCrossentropy(recipe.label_smoothing, recipe.loss_gain),
         # Weighted, so that clips that could not be read (weight 0) do not count.
         weighted_metrics=[keras.metrics.MeanMetricWrapper(accuracy, name="accuracy")],
         jit_compile=uses_xla(replicas),

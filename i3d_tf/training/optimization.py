@@ -5,6 +5,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from i3d_tf.layers.step_pool import step_gains
 from i3d_tf.specs.recipes import Recipe
 
 PACKAGE = "i3d_tf"
@@ -16,15 +17,18 @@ class SmoothedCrossentropy(keras.losses.Loss):
 
     Args:
         label_smoothing: Share of the target that is spread over all classes, in [0, 1).
+        step_gain: Weights of the steps of logits at every step: "linear" rises from 0 to 1 (see
+            `i3d_tf.layers.step_pool.step_gains`); None weighs all alike.
         **kwargs: See `keras.losses.Loss`.
     """
 
-    def __init__(self, label_smoothing: float = 0.0, **kwargs):
+    def __init__(self, label_smoothing: float = 0.0, step_gain: str | None = None, **kwargs):
         super().__init__(**kwargs)
         self.label_smoothing = label_smoothing
+        self.step_gain = step_gain
 
     def call(self, labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
-        """Returns the loss of each clip; of logits at every step, the mean over the steps.
+        """Returns the loss of each clip; of logits at every step, their weighted mean.
 
         Args:
             labels: Integers (N,).
@@ -39,11 +43,20 @@ class SmoothedCrossentropy(keras.losses.Loss):
         losses = keras.losses.categorical_crossentropy(
             targets, logits, from_logits=True, label_smoothing=self.label_smoothing
         )
-        return keras.ops.mean(losses, axis=1) if len(losses.shape) == 2 else losses
+        if len(losses.shape) == 1:
+            return losses
+        if self.step_gain is None:
+            return keras.ops.mean(losses, axis=1)
+        gains = keras.ops.cast(step_gains(keras.ops.shape(losses)[1]), losses.dtype)
+        return keras.ops.sum(losses * gains, axis=1) / keras.ops.sum(gains)
 
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments."""
-        return {**super().get_config(), "label_smoothing": self.label_smoothing}
+        return {
+            **super().get_config(),
+            "label_smoothing": self.label_smoothing,
+            "step_gain": self.step_gain,
+        }
 
 
 def accuracy(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:

@@ -11,6 +11,7 @@ from i3d_tf.models.convnet_lstm import convnet_lstm
 from i3d_tf.models.fused_3d import fused_3d
 from i3d_tf.models.inception import inception_i3d, inception_v1
 from i3d_tf.models.inception_variants import inception_3d
+from i3d_tf.models.pooled_frames import pooled_frames
 from i3d_tf.models.resnet_3d import resnet_18, resnet_50
 from i3d_tf.models.two_stream import two_stream_2d, two_stream_i3d
 from i3d_tf.specs.inception_variants import VARIANTS, InceptionVariant
@@ -32,6 +33,10 @@ MODELS: dict[str, Callable[..., "keras.Model"]] = {
     **{name: partial(resnet_18, name) for name in BASIC_RESNETS},
     "i3d_resnet50": partial(resnet_50, "i3d"),
     "c2d_resnet50": partial(resnet_50, "c2d"),
+    "pooled_frames": pooled_frames,
+    "deep_lstm": partial(
+        convnet_lstm, name="deep_lstm", lstm_layers=5, batch_norm=False, step_pooling="gain"
+    ),
 }
 
 

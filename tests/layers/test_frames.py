@@ -3,11 +3,13 @@ import numpy as np
 import pytest
 
 from i3d_tf.layers.frames import (
+    ExtendTime,
     FoldTime,
     LastStep,
     PerFrame,
     SpacePool,
     StackTime,
+    TimePool,
     UnfoldTime,
 )
 
@@ -55,6 +57,34 @@ def test_unfold_time_is_the_inverse_of_fold_time():
 
 def test_last_step_returns_the_last():
     np.testing.assert_array_equal(np.array(LastStep()(ramp(2, 3, 4))), ramp(2, 3, 4)[:, 2])
+
+
+@pytest.mark.parametrize(
+    ("steps", "expected"),
+    [
+        (1, [0] * 4),
+        (4, [0, 1, 2, 3]),
+        (5, [0, 1, 2, 3, 4, 4, 4]),
+        (7, [0, 1, 2, 3, 4, 5, 6]),
+        (8, [0, 1, 2, 3, 4, 5, 6, 7, 7, 7]),
+    ],
+)
+def test_extend_time_repeats_the_last_step_until_windows_end_with_it(steps, expected):
+    layer = ExtendTime(4, 3)  # windows of 4 that are 3 apart
+    clips = ramp(1, steps, 1)
+    assert np.array(layer(clips)).ravel().tolist() == expected
+    assert layer.compute_output_shape(clips.shape) == (1, len(expected), 1)
+    clip = keras.Input((None, 1))
+    again = keras.Model(clip, ExtendTime.from_config(layer.get_config())(clip))
+    assert again.output_shape == (None, None, 1)
+    assert np.array(again(clips)).ravel().tolist() == expected
+
+
+@pytest.mark.parametrize(("reduction", "expected"), [("max", 4.0), ("mean", 2.0)])
+def test_time_pool_reduces_all_steps(reduction, expected):
+    layer = TimePool.from_config(TimePool(reduction).get_config())
+    assert np.array(layer(ramp(1, 5, 1))).tolist() == [[expected]]
+    assert layer.compute_output_shape((2, None, 3, 4)) == (2, 3, 4)
 
 
 def test_layers_take_unknown_sizes():

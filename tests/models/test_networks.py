@@ -141,6 +141,8 @@ OVERFITTING = {
         ("i3d_resnet50", "c2d_resnet50"),
         ({"input_shape": (2, 32, 32, 3), "width_multiplier": 1 / 8}, 0.05, 12),
     ),
+    "pooled_frames": ({"input_shape": (1, 32, 32, 3), "width_multiplier": 1 / 16}, 0.1, 20),
+    "deep_lstm": ({"input_shape": (1, 32, 32, 3), "width_multiplier": 1 / 8}, 0.3, 20),
 }
 
 

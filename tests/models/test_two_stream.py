@@ -59,6 +59,16 @@ def test_two_stream_checks_its_arguments(streams):
 # ---- the paper's two networks
 
 
+@pytest.mark.slow
+def test_resnet50_two_stream_has_the_size_of_the_first_kinetics_paper():
+    # arXiv:1705.06950 prints 48M: both streams of ResNet-50, 23,587,712 up to its average pool,
+    # with 400 classes; the first kernel of flow reads 20 channels instead of 3.
+    head, more_channels = 2049 * 400, 7 * 7 * (20 - 3) * 64
+    expected = 2 * (23_587_712 + head) + more_channels
+    assert expected == 48_867_936
+    assert two_stream_2d(backbone="resnet50").count_params() == expected
+
+
 @pytest.mark.parametrize("name", ["two_stream", "two_stream_i3d"])
 def test_joint_network_adds_the_logits_of_its_streams(name, tiny_network, tiny_clips):
     joint, clips = tiny_network(name), tiny_clips(name)

@@ -150,3 +150,16 @@ def test_fit_to_clips_keeps_fields_that_are_not_derived():
     fitted = fit_to_clips(recipe, "fixed", 60)
     assert (fitted.steps, fitted.evaluate_every) == (7, 4)
     assert (fitted.batch_size, fitted.learning_rates) == (recipe.batch_size, (0.1,))
+
+
+def test_recipe_of_the_deep_lstm_weighs_later_steps_more():
+    assert for_model(KINETICS, "deep_lstm").loss_gain == "linear"
+    assert for_model(for_model(KINETICS, "deep_lstm"), "convnet_lstm").loss_gain is None
+    with pytest.raises(ValueError, match=r"`loss_gain` must be one of \('linear',\); .*'rising'"):
+        dataclasses.replace(KINETICS, loss_gain="rising")
+
+
+def test_recipe_refuses_arguments_that_other_fields_give():
+    assert dataclasses.replace(KINETICS, network_arguments={"lstm_layers": 2}).network_arguments
+    with pytest.raises(ValueError, match=r"`network_arguments` must be other than .*'classes'"):
+        dataclasses.replace(KINETICS, network_arguments={"classes": 3})

@@ -116,6 +116,14 @@ def test_train_saves_its_state_on_sigterm_and_exits_with_143(tool_command, data_
         (["--learning_rates=0.1,x"], "--learning_rates must be numbers with commas between"),
         (["--stream=both"], "`stream` must be one of ('rgb', 'flow') for inception_i3d; received"),
         (["--model=r3d"], "`model` must be one of ('inception_i3d', 'convnet_lstm', 'c3d', 'two"),
+        (
+            ["--network_arguments=slow"],
+            "--network_arguments must be name=value with commas between",
+        ),
+        (
+            ["--network_arguments=name=mine"],
+            "`network_arguments` must be other than ('input_shape'",
+        ),
         (["--model=c3d", "--stream=flow"], "`stream` must be one of ('rgb',) for c3d; received"),
     ],
 )

@@ -227,3 +227,26 @@ def test_logits_at_every_step_are_trained_and_the_last_ones_evaluated(tiny_recip
     assert steps.shape == (2, 3, CLASSES)
     last = forward_function(model).python_function(CLIPS[:2])
     np.testing.assert_array_equal(last, steps[:, -1])
+
+
+def test_recipe_gives_its_network_further_arguments(tiny_recipe, toy_backbone):
+    def build(model, **arguments):
+        given = {"backbone": toy_backbone, **arguments}
+        return build_model(
+            dataclasses.replace(tiny_recipe, model=model, network_arguments=given), CLASSES
+        )
+
+    deep = build("deep_lstm", lstm_layers=2, step_pooling="max")
+    assert deep.output_shape == (None, None, CLASSES)
+    assert [layer.name for layer in deep.layers if "lstm" in layer.name] == ["lstm", "lstm_2"]
+    assert deep.get_layer("step_pool").pooling == "max"
+    assert build("pooled_frames", pooling="slow").input_shape == (None, None, 32, 32, 3)
+    # Its classifier reads every window.
+    assert build("pooled_frames", pooling="local").input_shape == (None, 9, 32, 32, 3)
+    with pytest.raises(ValueError, match=r"'pooled_frames' takes the arguments .*\['pool'\]"):
+        build("pooled_frames", pool="slow")
+
+
+def test_loss_gain_of_the_recipe_reaches_the_loss(tiny_recipe):
+    recipe = dataclasses.replace(tiny_recipe, model="convnet_lstm", loss_gain="linear")
+    assert compiled(recipe).loss.step_gain == "linear"

@@ -111,6 +111,21 @@ def test_loss_of_logits_at_every_step_is_the_mean_of_the_steps():
     assert float(loss(labels, logits)) == pytest.approx(np.mean(of_steps), rel=1e-6)
 
 
+def test_loss_gain_weighs_steps_from_zero_to_one():
+    loss = SmoothedCrossentropy(0.1, "linear")
+    logits = np.random.default_rng(0).normal(size=(2, 3, 4)).astype(np.float32)
+    labels = np.array([1, 3])
+    first, second, third = (
+        float(SmoothedCrossentropy(0.1)(labels, logits[:, step])) for step in range(3)
+    )
+    expected = (0 * first + 0.5 * second + 1 * third) / 1.5
+    assert float(loss(labels, logits)) == pytest.approx(expected, rel=1e-6)
+    assert float(loss(labels, logits[:, :1])) == pytest.approx(first, rel=1e-6)
+    assert float(loss(labels, logits[:, 0])) == pytest.approx(first, rel=1e-6)
+    again = SmoothedCrossentropy.from_config(loss.get_config())
+    assert again.step_gain == "linear"
+
+
 def test_accuracy_of_logits_at_every_step_is_that_of_the_last():
     logits = np.zeros((2, 3, 4), np.float32)
     logits[:, -1, 2] = 1.0
