@@ -23,6 +23,7 @@ _ROUNDS = flags.DEFINE_integer("rounds", 3, "Rounds of measurement.", lower_boun
 
 I3D = "inception_i3d"
 EXTRA = {"i3d_resnet50 + 5 non-local": ("i3d_resnet50", {"non_local": 5})}
+IMAGES = {"bn_inception": (224, 224, 3)}  # networks of single images
 
 
 def main(argv):
@@ -53,6 +54,8 @@ def _networks():
         network = FURTHER_NETWORKS[name]
         shape = clip_shape("rgb", network.train_frames, network.rgb_step, network.crop_size)
         yield title, name, arguments, shape
+    for name, shape in IMAGES.items():
+        yield name, name, {"classes": 400}, shape
 
 
 def _measure():
@@ -72,7 +75,7 @@ def _measure():
         rows.append(
             {
                 "name": title,
-                "clip": shape[:3],
+                "clip": shape[:-1],
                 "parameters": sum(int(np.prod(v.shape)) for v in model.trainable_variables),
                 "multiply_adds": count_multiply_adds(model),
                 "ratio": statistics.median(ratios[1:]),

@@ -13,6 +13,7 @@ from i3d_tf.layers.halo import is_halo_given
 from i3d_tf.layers.padded_conv import pad_space, same_padding
 
 
+@keras.saving.register_keras_serializable(package="i3d_tf")
 class Conv3D(keras.layers.Conv3D):
     """`keras.layers.Conv3D` of (N, T, H, W, C), with its own gradient where oneDNN is at fault.
 

@@ -1,4 +1,8 @@
-"""Max-pooling with half a kernel of padding on both sides, as PyTorch's networks have it."""
+"""Pools with the padding of PyTorch's and Caffe's networks.
+
+PyTorch pads half a kernel on both sides. Caffe without padding rounds the number of windows up, so
+that the last one may reach over the end; and its average pools count the zeros that they pad.
+"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -50,3 +54,93 @@ class PaddedMaxPool3D(keras.layers.MaxPooling3D):
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments."""
         return {**super().get_config(), "pads": self.pads}
+
+
+@keras.saving.register_keras_serializable(package="i3d_tf")
+class CeilMaxPool(keras.layers.Layer):
+    """Max-pooling as Caffe's without padding, or PyTorch's with `ceil_mode`; 2D or 3D.
+
+    Of n positions ceil((n - pool_size) / strides) + 1 are left, at least 1; what a window has
+    beyond the end is never the largest. Of 3/2, an even n gives SAME, an odd one VALID.
+
+    Args:
+        pool_size: (height, width), or (time, height, width).
+        strides: Like `pool_size`, none larger.
+        **kwargs: See `keras.layers.Layer`.
+
+    Raises:
+        ValueError: A stride is larger than its window.
+    """
+
+    def __init__(self, pool_size: Sequence[int], strides: Sequence[int], **kwargs: Any):
+        super().__init__(**kwargs)
+        self.pool_size, self.strides = tuple(pool_size), tuple(strides)
+        if any(map(int.__gt__, self.strides, self.pool_size)):
+            raise ValueError(
+                f"`strides` must be at most `pool_size`, {self.pool_size}; received {self.strides}."
+            )
+
+    def call(self, inputs: KerasTensor) -> KerasTensor:
+        """Pools: (N, *positions, C) -> (N, *fewer positions, C)."""
+        ends = [
+            _missing(*axis)
+            for axis in zip(inputs.shape[1:-1], self.pool_size, self.strides, strict=True)
+        ]
+        if any(ends):
+            widths = [(0, 0), *((0, end) for end in ends), (0, 0)]
+            inputs = ops.pad(inputs, widths, constant_values=-float("inf"))
+        return ops.max_pool(
+            inputs, self.pool_size, self.strides, padding="valid", data_format="channels_last"
+        )
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        """Returns (N, *fewer positions, C)."""
+        batch, *positions, channels = input_shape
+        left = [
+            None
+            if length is None
+            else (length + _missing(length, size, stride) - size) // stride + 1
+            for length, size, stride in zip(positions, self.pool_size, self.strides, strict=True)
+        ]
+        return (batch, *left, channels)
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the constructor's arguments."""
+        return {**super().get_config(), "pool_size": self.pool_size, "strides": self.strides}
+
+
+def _windows(length, size, stride):
+    return -(-max(0, length - size) // stride) + 1
+
+
+def _missing(length, size, stride):
+    """Returns how many positions a last, partial window needs beyond the end of an axis."""
+    if length is None:  # as many make a window of any rest, and none of no rest
+        return stride - 1
+    return max(0, (_windows(length, size, stride) - 1) * stride + size - length)
+
+
+@keras.saving.register_keras_serializable(package="i3d_tf")
+class PaddedAveragePool2D(keras.layers.AveragePooling2D):
+    """Average pool of stride 1 with zeros around the image, which count.
+
+    (N, H, W, C) -> (N, H, W, C). Keras's, with SAME padding, divides by the pixels alone.
+
+    Args:
+        pool_size: An odd number.
+        **kwargs: See `keras.layers.AveragePooling2D`.
+    """
+
+    def __init__(self, pool_size: int, **kwargs: Any):
+        for name in ("padding", "strides"):
+            kwargs.pop(name, None)  # always "valid" and 1: inputs are padded before
+        super().__init__(pool_size, 1, padding="valid", **kwargs)
+
+    def call(self, inputs: KerasTensor) -> KerasTensor:
+        """Pads and averages: (N, H, W, C) -> (N, H, W, C)."""
+        rows, columns = (size // 2 for size in self.pool_size)
+        return super().call(ops.pad(inputs, [(0, 0), (rows, rows), (columns, columns), (0, 0)]))
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        """Returns (N, H, W, C)."""
+        return input_shape

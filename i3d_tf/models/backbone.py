@@ -5,12 +5,19 @@ from collections.abc import Callable
 import keras
 from keras import KerasTensor
 
+from i3d_tf.models.bn_inception import bn_inception
 from i3d_tf.models.inception import inception_v1
 from i3d_tf.specs.validation import check_choice
 
 
 def _inception_v1(images, width_multiplier, pooling):
     return inception_v1(
+        include_top=False, input_tensor=images, pooling=pooling, width_multiplier=width_multiplier
+    ).output
+
+
+def _bn_inception(images, width_multiplier, pooling):
+    return bn_inception(
         include_top=False, input_tensor=images, pooling=pooling, width_multiplier=width_multiplier
     ).output
 
@@ -28,6 +35,7 @@ def _resnet50(images, width_multiplier, pooling):
 BACKBONES: dict[str, Callable[[KerasTensor, float, str | None], KerasTensor]] = {
     "inception_v1": _inception_v1,
     "resnet50": _resnet50,
+    "bn_inception": _bn_inception,
 }
 
 

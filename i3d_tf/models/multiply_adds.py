@@ -34,8 +34,8 @@ def _of_layer(layer):
     if isinstance(layer, InceptionBlock):
         units = (unit for branch in layer.branches for unit in branch.units)
         return sum(_of_convolution(u, layer.output) for u in units if isinstance(u, Unit))
-    if isinstance(layer, keras.layers.Dense):
-        return prod(layer.kernel.shape)
+    if isinstance(layer, keras.layers.Conv2D | keras.layers.Conv3D | keras.layers.Dense):
+        return prod(layer.kernel.shape) * prod(layer.output.shape[1:-1])
     if isinstance(layer, NonLocalAttention):
         queries, keys, _ = (prod(part.shape[1:-1]) for part in layer.input)
         return 2 * queries * keys * layer.output.shape[-1]

@@ -1,5 +1,7 @@
 """The baselines' own layers, beside Inception-v1, as rows (arXiv:1705.07750, section 2).
 
+Networks before I3D that it does not compare are rows here, too: C3D as published, BN-Inception.
+
 As in `i3d_tf.specs.inception_v1`, a row is one endpoint, with the shape that it gives beside it
 (time x height x width x channels).
 """
@@ -37,6 +39,12 @@ C3D: tuple[Row, ...] = (
     Conv("conv5b", 512, _CUBE),  # 1 x 7 x 7 x 512
     MaxPool("pool5", _HALF, _HALF),  # 1 x 4 x 4 x 512: padded, as the original's
 )
+# C3D as published (arXiv:1412.0767) and released: no batch norm, and a first pool that keeps time.
+# Its last pool is Caffe's, which rounds up: SAME padding does the same for windows of two.
+_POOL_1 = MaxPool("pool1", (1, 2, 2), (1, 2, 2))  # 16 x 56 x 56 x 64
+C3D_ORIGINAL: tuple[Row, ...] = tuple(_POOL_1 if row.name == "pool1" else row for row in C3D)
+# Rows of the first dense layer are flattened positions: channels first in PyTorch and Caffe.
+C3D_FLATTENED = (512, 1, 4, 4)  # channels, time, height, width
 C3D_DENSE = (Dense("fc6", 4096), Dense("fc7", 4096))
 C3D_FRAMES = 16  # the four pools before the last leave one step of them
 C3D_CROP_SIZE = 112  # pixels
@@ -64,6 +72,48 @@ FUSED_3D: tuple[Row, ...] = (
     Conv("Conv3d_6a_3x3", 512, _CUBE),  # 5 x 7 x 7 x 512
     MaxPool("MaxPool3d_6b_3x3", _CUBE, _HALF),  # 3 x 4 x 4 x 512
 )
+
+
+class BNInceptionBlock(NamedTuple):
+    """A block of BN-Inception: branches over one input, concatenated in this order.
+
+    Attributes:
+        name: Name.
+        one: Filters of the 1x1 convolution; 0 where there is none, and the block halves the image.
+        three: Filters of a 1x1 convolution and of the 3x3 convolution after it.
+        double: Filters of a 1x1 convolution and of the two 3x3 convolutions after it.
+        pool: "avg" or "max", 3x3.
+        projection: Filters of the 1x1 convolution after the pool; 0 where there is none.
+    """
+
+    name: str
+    one: int
+    three: tuple[int, int]
+    double: tuple[int, int, int]
+    pool: str
+    projection: int
+
+    @property
+    def stride(self) -> int:
+        """Stride of the last convolutions and of the pool."""
+        return 1 if self.one else 2
+
+
+# BN-Inception (arXiv:1502.03167), as released with Temporal Segment Networks (arXiv:1608.00859).
+BN_INCEPTION = (
+    BNInceptionBlock("inception_3a", 64, (64, 64), (64, 96, 96), "avg", 32),  # 28 x 28 x 256
+    BNInceptionBlock("inception_3b", 64, (64, 96), (64, 96, 96), "avg", 64),  # 28 x 28 x 320
+    BNInceptionBlock("inception_3c", 0, (128, 160), (64, 96, 96), "max", 0),  # 14 x 14 x 576
+    BNInceptionBlock("inception_4a", 224, (64, 96), (96, 128, 128), "avg", 128),  # 14 x 14 x 576
+    BNInceptionBlock("inception_4b", 192, (96, 128), (96, 128, 128), "avg", 128),  # 14 x 14 x 576
+    BNInceptionBlock("inception_4c", 160, (128, 160), (128, 160, 160), "avg", 128),  # 14 x 14 x 608
+    BNInceptionBlock("inception_4d", 96, (128, 192), (160, 192, 192), "avg", 128),  # 14 x 14 x 608
+    BNInceptionBlock("inception_4e", 0, (128, 192), (192, 256, 256), "max", 0),  # 7 x 7 x 1056
+    BNInceptionBlock("inception_5a", 352, (192, 320), (160, 224, 224), "avg", 128),  # 7 x 7 x 1024
+    BNInceptionBlock("inception_5b", 352, (192, 320), (192, 224, 224), "max", 128),  # 7 x 7 x 1024
+)
+BN_INCEPTION_EPSILON = 1e-5  # of batch norm
+BN_INCEPTION_MOMENTUM = 0.9
 
 
 def widen_units(units: int, width_multiplier: float) -> int:

@@ -1,14 +1,15 @@
 """The networks around I3D: how each samples a video, and what was published about its size.
 
-Sources: arXiv:1712.04851 (S3D, S3D-G, I2D), arXiv:1711.11248 (R3D, MC3, R(2+1)D) and
+Sources: arXiv:1712.04851 (S3D, S3D-G, I2D), arXiv:1711.11248 (R3D, MC3, R(2+1)D),
 arXiv:1711.07971 (ResNet-50, Non-local blocks), and the public programs that train them;
-arXiv:1503.08909 (poolings of frames, deep LSTM).
+arXiv:1503.08909 (poolings of frames, deep LSTM), arXiv:1412.0767 (C3D).
 """
 
 from dataclasses import dataclass
 
+from i3d_tf.specs.baselines import C3D_CROP_SIZE, C3D_FRAMES, C3D_SHORT_SIDE
 from i3d_tf.specs.inception_v1 import MIN_FRAMES
-from i3d_tf.specs.streams import CROP_SIZE, SHORT_SIDE, TRAIN_FRAMES
+from i3d_tf.specs.streams import CROP_SIZE, SHORT_SIDE, STREAMS, TRAIN_FRAMES
 
 LINEAR = "linear"  # rising from 0 at the first step to 1 at the last
 
@@ -29,6 +30,9 @@ class FurtherNetwork:
         crop_size: Pixels, side of the square that the network gets.
         short_side: Pixels, after resizing.
         loss_gain: Weights of the steps of a clip in its loss, see `i3d_tf.specs.recipes.Recipe`.
+        streams: The streams that a network can be trained for.
+        has_fixed_size: Whether frames, height and width are part of the network, because of dense
+            layers over all positions.
     """
 
     name: str
@@ -42,6 +46,8 @@ class FurtherNetwork:
     crop_size: int = CROP_SIZE
     short_side: int = SHORT_SIDE
     loss_gain: str | None = None
+    streams: tuple[str, ...] = STREAMS
+    has_fixed_size: bool = False
 
 
 def _resnet_18(name: str, title: str, published: str) -> FurtherNetwork:
@@ -99,5 +105,18 @@ FURTHER_NETWORKS = {
         ),
         _frame_network("pooled_frames", "Conv pooling"),
         _frame_network("deep_lstm", "Deep LSTM", loss_gain=LINEAR),
+        # Ten clips of 16 frames, as mmaction2 tests it; the paper takes all, 8 apart.
+        FurtherNetwork(
+            "c3d_original",
+            "C3D",
+            "79,991,015 with 487 classes as released",
+            train_frames=C3D_FRAMES,
+            test_frames=C3D_FRAMES,
+            min_frames=C3D_FRAMES,
+            crop_size=C3D_CROP_SIZE,
+            short_side=C3D_SHORT_SIDE,
+            streams=("rgb",),
+            has_fixed_size=True,
+        ),
     )
 }

@@ -43,7 +43,7 @@ TRAINED_STREAMS = {
     "c3d": ("rgb",),
     "two_stream": STREAMS,
     "fused_3d": (JOINT,),
-    **dict.fromkeys(FURTHER_NETWORKS, STREAMS),
+    **{name: network.streams for name, network in FURTHER_NETWORKS.items()},
 }
 SCRATCH, FIXED, FULL = TRANSFERS = ("scratch", "fixed", "full")
 CHOICES = {

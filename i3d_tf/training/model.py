@@ -151,7 +151,10 @@ NETWORKS = {
         recipe, stream=recipe.stream, **arguments
     ),
     "fused_3d": _both_streams,
-    **dict.fromkeys(FURTHER_NETWORKS, _any_length),
+    **{
+        name: _fixed_length if network.has_fixed_size else _any_length
+        for name, network in FURTHER_NETWORKS.items()
+    },
     "pooled_frames": _pooled_frames,
     "deep_lstm": partial(_any_length, all_steps=True),
 }

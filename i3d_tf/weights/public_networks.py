@@ -1,15 +1,18 @@
 """Public files of the networks around I3D: how each is recognised, and which network it holds.
 
 A form is known by the names in a file, its options by the shapes of its arrays. Each network reads
-clips in [-1, 1] like all of this package; where its weights were trained with other values, a first
-layer computes these.
+clips or images in [-1, 1] like all of this package; where its weights were trained with other
+values, a first layer computes these.
 """
 
 from collections.abc import Callable, Collection, Mapping
 from functools import partial
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
+from i3d_tf.specs.baselines import C3D_FLATTENED
 from i3d_tf.specs.resnet_3d import NON_LOCAL
+from i3d_tf.weights.classic_names import bn_inception_name, c3d_caffe_name, c3d_mmaction_name
 from i3d_tf.weights.resnet_names import (
     caffe2_name,
     pytorchvideo_name,
@@ -31,6 +34,18 @@ KINETICS_PIXELS = ((0.43216, 0.394666, 0.37645), (0.22803, 0.22145, 0.216989))  
 CAFFE2_PIXELS = ((0.45,) * 3, (0.225,) * 3)  # 114.75 and 57.375 of 255
 UNIT_PIXELS = ((0.0,) * 3, (1.0,) * 3)  # [0, 1] as it is
 
+
+def _of_bytes(*mean):
+    """Returns the mean and deviation of RGB in [0, 1] for values from 0 to 255 minus a mean."""
+    return tuple(value / 255 for value in mean), (1 / 255,) * 3
+
+
+# The mean of each channel, as PyTorch's copies of C3D take it for the released mean of each
+# position; mmaction2's, which takes BGR's mean from RGB; and that of the released BN-Inception.
+C3D_PIXELS = _of_bytes(102, 98, 90)
+MMACTION_C3D_PIXELS = _of_bytes(104, 117, 128)
+BN_INCEPTION_PIXELS = _of_bytes(128, 117, 104)
+
 TORCH, KERAS = "torch", "keras"  # kernels of (O, I, T, H, W) and (T, H, W, I, O)
 
 
@@ -51,6 +66,9 @@ class PublicForm(NamedTuple):
         classifier: Name of the last kernel or matrix; "" where there is none.
         order: TORCH or KERAS.
         pixels: Mean and deviation of RGB in [0, 1]; None for [-1, 1].
+        channel_order: "rgb" or "bgr", for the network.
+        flattened: Name of a matrix -> (C, *positions), the axes that its inputs were flattened
+            from, where ours are flattened with the channels last.
         ignored: Starts of names that are no part of the network.
         ignored_ends: Ends of such names.
         unsaid: An argument that decides what the weights compute, and that no file tells, with what
@@ -65,6 +83,8 @@ class PublicForm(NamedTuple):
     classifier: str
     order: str = TORCH
     pixels: tuple[tuple[float, ...], tuple[float, ...]] | None = None
+    channel_order: str = "rgb"
+    flattened: Mapping[str, tuple[int, ...]] = MappingProxyType({})
     ignored: tuple[str, ...] = ()
     ignored_ends: tuple[str, ...] = ()
     unsaid: str = ""
@@ -138,6 +158,10 @@ def _resnet_50(stem: str, non_local: str, shapes: Shapes) -> dict[str, Any]:
         "network": "i3d_resnet50" if time > 1 else "c2d_resnet50",
         "non_local": counts[0] if counts else len(kernels),
     }
+
+
+def _symmetric_pool(shapes: Shapes) -> dict[str, Any]:
+    return {"pool5": "symmetric"}
 
 
 FORMS = (
@@ -225,6 +249,57 @@ FORMS = (
         ignored=("lr", "model_iter"),
         ignored_ends=("_momentum",),
         unsaid="geometry",
+    ),
+    PublicForm(
+        "Caffe's C3D",
+        "c3d_original",
+        "fc6-1.weight",
+        c3d_caffe_name,
+        _none,
+        "fc8-1.weight",
+        pixels=C3D_PIXELS,
+        channel_order="bgr",
+        flattened={"fc6-1.weight": C3D_FLATTENED},
+    ),
+    PublicForm(
+        "mmaction2's C3D",
+        "c3d_original",
+        "backbone.conv1a.conv.weight",
+        partial(c3d_mmaction_name, prefix="backbone.", classifier="cls_head.fc_cls"),
+        _symmetric_pool,
+        "cls_head.fc_cls.weight",
+        pixels=MMACTION_C3D_PIXELS,
+        flattened={"backbone.fc6.weight": C3D_FLATTENED},
+    ),
+    PublicForm(
+        "mmaction2's pretrained C3D",
+        "c3d_original",
+        "conv1a.conv.weight",
+        c3d_mmaction_name,
+        _symmetric_pool,
+        "fc8.weight",
+        pixels=MMACTION_C3D_PIXELS,
+        flattened={"fc6.weight": C3D_FLATTENED},
+    ),
+    PublicForm(
+        "tsn-pytorch's BN-Inception",
+        "bn_inception",
+        "base_model.inception_3a_1x1.weight",
+        partial(bn_inception_name, prefix="base_model.", classifier="new_fc"),
+        _none,
+        "new_fc.weight",
+        pixels=BN_INCEPTION_PIXELS,
+        channel_order="bgr",
+    ),
+    PublicForm(
+        "the BN-Inception of pretrained-models",
+        "bn_inception",
+        "inception_3a_1x1.weight",
+        bn_inception_name,
+        _none,
+        "last_linear.weight",
+        pixels=BN_INCEPTION_PIXELS,
+        channel_order="bgr",
     ),
 )
 

@@ -121,6 +121,8 @@ def _network_of(source, form, tensors) -> tuple[str, dict[str, Any]]:
     network = options.pop("network", form.network)
     if form.pixels is not None:
         options["pixel_mean"], options["pixel_std"] = map(list, form.pixels)
+    if form.channel_order != "rgb":
+        options["channel_order"] = form.channel_order
     last = shapes.get(form.classifier)
     if last is None:
         return network, {**options, "include_top": False}
@@ -169,9 +171,23 @@ def _values(source, form, name, tensor):
         raise WeightsError(f"{source}: {error}") from error
     with np.errstate(over="ignore"):  # what is too large is refused as infinite
         values = values.astype(np.float32)
+    if name in form.flattened:
+        return _with_channels_last(values, form.flattened[name])
     if form.order == TORCH and values.ndim > 1:
         values = values.transpose(*range(2, values.ndim), 1, 0)
     return np.ascontiguousarray(values)
+
+
+def _with_channels_last(matrix, axes):
+    """Returns (inputs, outputs) of a matrix (outputs, inputs) whose inputs are flattened axes.
+
+    Args:
+        matrix: The matrix.
+        axes: (C, *positions) of its inputs.
+    """
+    apart = matrix.reshape(len(matrix), *axes)
+    last = np.moveaxis(apart, 1, -1).reshape(matrix.shape)
+    return np.ascontiguousarray(last.T)
 
 
 def _some(names):

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from i3d_tf.models.c3d import c3d
+from i3d_tf.models.bn_inception import bn_inception
+from i3d_tf.models.c3d import c3d, c3d_original
 from i3d_tf.models.convnet_lstm import convnet_lstm
 from i3d_tf.models.fused_3d import fused_3d
 from i3d_tf.models.inception import inception_i3d, inception_v1
@@ -31,6 +32,8 @@ MODELS: dict[str, Callable[..., "keras.Model"]] = {
     "two_stream_i3d": two_stream_i3d,
     **{name: partial(inception_3d, name) for name in VARIANTS},
     **{name: partial(resnet_18, name) for name in BASIC_RESNETS},
+    "c3d_original": c3d_original,
+    "bn_inception": bn_inception,
     "i3d_resnet50": partial(resnet_50, "i3d"),
     "c2d_resnet50": partial(resnet_50, "c2d"),
     "pooled_frames": pooled_frames,

@@ -143,6 +143,8 @@ OVERFITTING = {
     ),
     "pooled_frames": ({"input_shape": (1, 32, 32, 3), "width_multiplier": 1 / 16}, 0.1, 20),
     "deep_lstm": ({"input_shape": (1, 32, 32, 3), "width_multiplier": 1 / 8}, 0.3, 20),
+    "c3d_original": ({"input_shape": (16, 32, 32, 3), "width_multiplier": 1 / 16}, 0.01, 40),
+    "bn_inception": ({"input_shape": (32, 32, 3), "width_multiplier": 1 / 8}, 0.1, 10),
 }
 
 

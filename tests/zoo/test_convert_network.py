@@ -9,7 +9,16 @@ from fixtures.public_networks import write_caffe2, write_haiku, write_state_dict
 
 from i3d_tf.specs.inception_v1 import I3D, name_without_time
 from i3d_tf.weights.assign import WeightsError
-from i3d_tf.weights.public_networks import CAFFE2_PIXELS, FORMS, KINETICS_PIXELS, UNIT_PIXELS
+from i3d_tf.weights.classic_names import c3d_mmaction_name
+from i3d_tf.weights.public_networks import (
+    BN_INCEPTION_PIXELS,
+    C3D_PIXELS,
+    CAFFE2_PIXELS,
+    FORMS,
+    KINETICS_PIXELS,
+    MMACTION_C3D_PIXELS,
+    UNIT_PIXELS,
+)
 from i3d_tf.weights.resnet_names import caffe2_name, slowfast_name
 from i3d_tf.weights.s3d_names import kylemin_name, mil_nce_name, mmv_name, torchvision_name
 from i3d_tf.zoo import build, load
@@ -84,6 +93,14 @@ def slowfast_layer(endpoint):
     return parts.get(match[4])
 
 
+def c3d_layer(endpoint):
+    return endpoint.removesuffix("-1")
+
+
+def bn_inception_layer(endpoint):
+    return endpoint.replace("conv1_relu_7x7", "conv1_7x7_s2").replace("_relu_", "_")
+
+
 # Reference -> input, writer, its endpoints as layers, pixels, endpoints that are no layers: halves
 # of a convolution with its batch norm, and the mean that the head takes.
 REFERENCES = {
@@ -151,6 +168,55 @@ def test_converted_file_gives_the_outputs_of_its_own_program(
     assert model.count_params() > int(golden["trainable"]) > 0.99 * model.count_params()
     clip = in_minus_one_to_one(more_recipe.clip(*shape), pixels)
     assert_agrees(model, clip, golden, layer_of, more_recipe.sample)
+
+
+@pytest.mark.slow
+def test_original_c3d_gives_the_outputs_of_caffes(more_golden, more_recipe, tmp_path):
+    golden = more_golden("c3d_caffe_assembly")
+    weights = more_recipe.weights(golden)
+    model = convert_and_load(write_state_dict(tmp_path / "file", weights), tmp_path)
+    assert model.count_params() == int(golden["trainable"]) == 79_991_015
+    clip = in_minus_one_to_one(more_recipe.clip(16, 112, 112)[..., ::-1], C3D_PIXELS)
+    assert_agrees(model, clip, golden, c3d_layer, more_recipe.sample)
+
+
+@pytest.mark.slow
+def test_pool_of_mmaction2s_c3d_is_padded_on_both_sides(more_golden, more_recipe, tmp_path):
+    values = {
+        c3d_mmaction_name(name.replace("-1", "").replace(".weight", "/kernel").replace(".", "/")): v
+        for name, v in more_recipe.weights(more_golden("c3d_caffe_assembly")).items()
+        if not name.startswith("fc8")
+    }
+    assert {"conv1a.conv.weight", "fc7.bias"} <= set(values)
+    model = convert_and_load(write_state_dict(tmp_path / "file", values), tmp_path)
+    clip = in_minus_one_to_one(more_recipe.clip(16, 112, 112), MMACTION_C3D_PIXELS)
+    layers = [model.get_layer(name).output for name in ("conv5b", "fc6")]
+    maps, fc6 = map(np.array, keras.Model(model.input, layers)(clip))
+    padded = np.pad(maps, [(0, 0), (0, 0), (1, 1), (1, 1), (0, 0)], constant_values=-1)[
+        :, :, :8, :8
+    ]
+    pooled = padded.reshape(2, 4, 2, 4, 2, 512).max((0, 2, 4))
+    flat = pooled.transpose(2, 0, 1).reshape(-1)  # channels first
+    expected = np.maximum(values["fc6.weight"] @ flat + values["fc6.bias"], 0)
+    assert distance(fc6[0], expected) < TOLERANCE
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("is_tsn", [False, True], ids=["pretrained-models", "tsn-pytorch"])
+def test_bn_inception_gives_the_outputs_of_its_program(is_tsn, more_golden, more_recipe, tmp_path):
+    golden = more_golden("bninception")
+    weights = more_recipe.weights(golden)
+    if is_tsn:
+        places = {"last_linear": "module.new_fc"}
+        weights = {
+            ".".join([places.get(layer, f"module.base_model.{layer}"), end]): value
+            for (layer, end), value in ((name.split("."), v) for name, v in weights.items())
+        }
+    model = convert_and_load(write_state_dict(tmp_path / "file", weights), tmp_path)
+    trainable = sum(int(np.prod(variable.shape)) for variable in model.trainable_variables)
+    assert trainable == int(golden["trainable"]) == 11_295_240
+    image = in_minus_one_to_one(more_recipe.image()[..., ::-1], BN_INCEPTION_PIXELS)
+    assert_agrees(model, image, golden, bn_inception_layer, more_recipe.sample)
 
 
 @pytest.mark.slow

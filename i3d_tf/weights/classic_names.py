@@ -1,0 +1,48 @@
+"""Names of the variables of C3D and BN-Inception in public files, given our paths of them.
+
+Sources: the layers of facebookarchive/C3D (Caffe), whose names PyTorch's copies keep; mmaction2
+`models/backbones/c3d.py`; pretrained-models.pytorch `models/bninception.py`; tsn-pytorch.
+"""
+
+from i3d_tf.specs.inception_v1 import HEAD
+from i3d_tf.weights.s3d_names import TORCH_NORM
+
+_ENDS = {"kernel": "weight", "bias": "bias"}
+_CAFFE_DENSE = {"fc6": "fc6-1", "fc7": "fc7-1", HEAD: "fc8-1"}
+
+
+def c3d_caffe_name(path: str) -> str:
+    """Returns the name of Caffe's layers: `conv1a.weight`, `fc6-1.weight`."""
+    layer, variable = path.split("/")
+    return f"{_CAFFE_DENSE.get(layer, layer)}.{_ENDS[variable]}"
+
+
+def c3d_mmaction_name(path: str, prefix: str = "", classifier: str = "fc8") -> str:
+    """Returns the name in mmaction2's state dict: `conv1a.conv.weight`, `fc6.weight`.
+
+    Args:
+        path: Our path.
+        prefix: Start of the names of the backbone.
+        classifier: Name of the last layer.
+    """
+    layer, variable = path.split("/")
+    end = _ENDS[variable]
+    if layer == HEAD:
+        return f"{classifier}.{end}"
+    return f"{prefix}{layer}{'.conv' if layer.startswith('conv') else ''}.{end}"
+
+
+def bn_inception_name(path: str, prefix: str = "", classifier: str = "last_linear") -> str:
+    """Returns the name in the state dict of pretrained-models: `inception_3a_1x1_bn.weight`.
+
+    Args:
+        path: Our path.
+        prefix: Start of the names of all layers but the last, such as tsn-pytorch has.
+        classifier: Name of the last layer.
+    """
+    layer, *_, variable = path.split("/")
+    if layer == HEAD:
+        return f"{classifier}.{_ENDS[variable]}"
+    if variable in TORCH_NORM:
+        return f"{prefix}{layer}_bn.{TORCH_NORM[variable]}"
+    return f"{prefix}{layer}.{_ENDS[variable]}"
