@@ -42,6 +42,7 @@ def test_network_has_the_published_parameters():
     assert sum(norms.values()) == 4 * 10_016
 
 
+@pytest.mark.slow
 def test_backbone_is_the_network_without_its_classifier(random_weights):
     images = keras.Input((32, 32, 3))
     trunk = keras.Model(images, apply_backbone("bn_inception", images, 1 / 16))
