@@ -5,6 +5,7 @@ import numpy as np
 
 from i3d_tf.flow.engines import FlowParameters, engine_parameters, load_engine
 from i3d_tf.flow.tvl1 import MIN_SIDE, check_levels
+from i3d_tf.specs.validation import check_integer
 
 
 def compute_flow(
@@ -42,6 +43,43 @@ def compute_flow(
         return np.zeros((*grey.shape, 2), np.float32)
     flow = flow_between(grey[:-1], grey[1:], parameters)
     return flow if next_frame is not None else np.concatenate([flow, flow[-1:]])
+
+
+def bidirectional_flow(
+    frames: np.ndarray,
+    index: int,
+    fields: int = 10,
+    engine: str = "auto",
+    parameters: FlowParameters | str | None = None,
+) -> np.ndarray:
+    """Computes the flow from one frame forward and backward in time (arXiv:1406.2199, section 3.1).
+
+    Args:
+        frames: See `compute_flow`; `fields` / 2 frames before and after the one are needed.
+        index: Index of the frame.
+        fields: Number of fields, even.
+        engine: See `compute_flow`.
+        parameters: See `compute_flow`.
+
+    Returns:
+        float32 (`fields`, H, W, 2): `fields` / 2 from the frame to the next, from that to the one
+        after it and so on; then as many from the frame to the one before it and so on.
+
+    Raises:
+        ValueError: An argument is invalid, or there are too few frames around the one.
+    """
+    if check_integer("fields", fields, 2) % 2:
+        raise ValueError(f"`fields` must be even; received {fields}.")
+    half = fields // 2
+    check_integer("index", index, half, len(frames) - 1 - half)
+    around = frames[index - half : index + half + 1]
+    forward, backward = around[half:], around[half::-1]
+    return np.concatenate(
+        [
+            compute_flow(part[:-1], engine, parameters, next_frame=part[-1])
+            for part in (forward, backward)
+        ]
+    )
 
 
 def to_grey(frames: np.ndarray) -> np.ndarray:

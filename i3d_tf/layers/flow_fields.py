@@ -91,9 +91,7 @@ class FollowTrajectories(keras.layers.Layer):
 def _grid(flow):
     """Returns x and y of the points of the fields (N, L, H, W, 2), each (1, H, W)."""
     _, _, height, width, _ = ops.shape(flow)
-    x, y = ops.meshgrid(
-        ops.arange(width, dtype=flow.dtype), ops.arange(height, dtype=flow.dtype)
-    )
+    x, y = ops.meshgrid(ops.arange(width, dtype=flow.dtype), ops.arange(height, dtype=flow.dtype))
     return x[None], y[None]
 
 

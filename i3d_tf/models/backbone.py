@@ -6,6 +6,7 @@ import keras
 from keras import KerasTensor
 
 from i3d_tf.models.bn_inception import bn_inception
+from i3d_tf.models.cnn_m import cnn_m_2048, cnn_m_2048_maps
 from i3d_tf.models.inception import inception_v1
 from i3d_tf.specs.validation import check_choice
 
@@ -22,6 +23,11 @@ def _bn_inception(images, width_multiplier, pooling):
     ).output
 
 
+def _cnn_m_2048(images, width_multiplier, pooling):
+    apply = cnn_m_2048_maps if pooling is None else cnn_m_2048
+    return apply(images, width_multiplier)
+
+
 def _resnet50(images, width_multiplier, pooling):
     if width_multiplier != 1.0:
         raise ValueError(
@@ -36,6 +42,7 @@ BACKBONES: dict[str, Callable[[KerasTensor, float, str | None], KerasTensor]] = 
     "inception_v1": _inception_v1,
     "resnet50": _resnet50,
     "bn_inception": _bn_inception,
+    "cnn_m_2048": _cnn_m_2048,
 }
 
 
@@ -51,7 +58,8 @@ def apply_backbone(
         pooling: "avg", or None for the last maps as they are before the average pool.
 
     Returns:
-        Features, (N, filters of the last layer), or maps, (N, H', W', filters).
+        Features, (N, filters of the last layer), or maps, (N, H', W', filters). Those of cnn_m_2048
+        are `fc7` instead of a mean, and its H and W are known.
 
     Raises:
         ValueError: There is no such network, or its width is fixed.

@@ -37,9 +37,9 @@ def bn_inception(
 ) -> keras.Model:
     """Builds BN-Inception (arXiv:1502.03167; arXiv:1608.00859, section 3.2) with untrained weights.
 
-    Inputs are float in [-1, 1], (N, H, W, C); outputs are logits, (N, classes). Endpoints have the released names, `conv1_7x7_s2`,
-    `pool1_3x3_s2`, ..., `inception_5b`. Every convolution has a bias and batch norm. With 101
-    classes, convolutions and classifier have 10,353,733 parameters.
+    Inputs are float in [-1, 1], (N, H, W, C); outputs are logits, (N, classes). Endpoints have the
+    released names, `conv1_7x7_s2`, `pool1_3x3_s2`, ..., `inception_5b`. Every convolution has a
+    bias and batch norm. With 101 classes, convolutions and classifier have 10,353,733 parameters.
 
     The released weights read BGR from 0 to 255 minus (104, 117, 128), which `pixel_mean`,
     `pixel_std` and `channel_order` compute.

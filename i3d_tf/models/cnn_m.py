@@ -1,59 +1,29 @@
-"""CNN-M-2048 and the two-stream network of 2014 that it is a part of."""
-
-from collections.abc import Mapping, Sequence
+"""CNN-M-2048, the 2D network of the two-stream network of 2014."""
 
 import keras
 from keras import KerasTensor
 
-from i3d_tf.layers.flow_fields import FollowTrajectories, SubtractMeanFlow
-from i3d_tf.layers.frames import FoldTime, StackTime
 from i3d_tf.layers.padded_pool import CeilMaxPool
 from i3d_tf.layers.response_norm import LocalResponseNorm
-from i3d_tf.models.clip_input import normalized
-from i3d_tf.models.two_stream import build_streams
-from i3d_tf.models.validation import (
-    check_input_shape,
-    check_network,
-    shape_argument,
-    shapes_of_streams,
-)
-from i3d_tf.specs.baselines import CNN_M, CNN_M_DENSE, CNN_M_NORM, FLOW_PER_STEP, widen_units
-from i3d_tf.specs.geometry import Shape
-from i3d_tf.specs.inception_v1 import HEAD
-from i3d_tf.specs.streams import CHANNELS, CROP_SIZE, JOINT
-from i3d_tf.specs.validation import check_choice, check_integer
-
-STACKINGS = ("flow", "trajectory")
+from i3d_tf.specs.baselines import CNN_M, CNN_M_DENSE, CNN_M_NORM, widen_units
 
 
-def cnn_m_2048(
-    images: KerasTensor,
-    width_multiplier: float = 1.0,
-    dropout_rate: float = 0.0,
-    has_second_norm: bool = True,
+def cnn_m_2048_maps(
+    images: KerasTensor, width_multiplier: float = 1.0, has_second_norm: bool = True
 ) -> KerasTensor:
-    """Applies an untrained CNN-M-2048 (arXiv:1405.3531) to images, up to `fc7`.
+    """Applies the untrained convolutions of CNN-M-2048 (arXiv:1405.3531) to images, up to `pool5`.
 
-    Convolutions with biases, local response normalization, and Caffe's pools, see
-    `i3d_tf.specs.baselines.CNN_M`. `conv1`, `norm1`, `pool1`, ..., `fc7` are endpoints.
+    They have biases, local response normalization, and Caffe's pools, see
+    `i3d_tf.specs.baselines.CNN_M`. `conv1`, `norm1`, `pool1`, ..., `pool5` are endpoints.
 
     Args:
-        images: Symbolic (N, H, W, C); H and W are known, since a dense layer reads all positions.
-        width_multiplier: Scale of the number of filters and units of every layer.
-        dropout_rate: Dropout after each dense layer.
+        images: Symbolic (N, H, W, C).
+        width_multiplier: Scale of the number of filters of every layer.
         has_second_norm: Whether the second convolution is normalized; that of flow is not.
 
     Returns:
-        Features, (N, 2048).
-
-    Raises:
-        ValueError: The images may have any size.
+        Maps; of 224 x 224, (N, 6, 6, 512).
     """
-    if None in images.shape[1:3]:
-        raise ValueError(
-            "`images` must have one height and width, which are part of CNN-M-2048; received shape "
-            f"{tuple(images.shape)}."
-        )
     outputs = images
     for number, row in enumerate(CNN_M, 1):
         outputs = keras.layers.ZeroPadding2D(
@@ -69,9 +39,38 @@ def cnn_m_2048(
             name=row.name,
         )(outputs)
         if row.has_norm and (number != 2 or has_second_norm):
-            outputs = LocalResponseNorm(**CNN_M_NORM, name=f"norm{number}")(outputs)
+            outputs = LocalResponseNorm(*CNN_M_NORM, name=f"norm{number}")(outputs)
         if row.has_pool:
             outputs = CeilMaxPool((3, 3), (2, 2), name=f"pool{number}")(outputs)
+    return outputs
+
+
+def cnn_m_2048(
+    images: KerasTensor,
+    width_multiplier: float = 1.0,
+    dropout_rate: float = 0.0,
+    has_second_norm: bool = True,
+) -> KerasTensor:
+    """Applies an untrained CNN-M-2048 to images, up to `fc7`; see `cnn_m_2048_maps`.
+
+    Args:
+        images: Symbolic (N, H, W, C); H and W are known, since `fc6` reads all positions.
+        width_multiplier: See `cnn_m_2048_maps`.
+        dropout_rate: Dropout after each dense layer.
+        has_second_norm: See `cnn_m_2048_maps`.
+
+    Returns:
+        Features, (N, 2048).
+
+    Raises:
+        ValueError: The images may have any size.
+    """
+    if None in images.shape[1:3]:
+        raise ValueError(
+            "`images` must have one height and width, which are part of CNN-M-2048; received shape "
+            f"{tuple(images.shape)}."
+        )
+    outputs = cnn_m_2048_maps(images, width_multiplier, has_second_norm)
     outputs = keras.layers.Flatten("channels_last", name="flatten")(outputs)
     for dense in CNN_M_DENSE:
         outputs = keras.layers.Dense(
@@ -82,114 +81,3 @@ def cnn_m_2048(
         )(outputs)
         outputs = keras.layers.Dropout(dropout_rate, name=f"{dense.name}_dropout")(outputs)
     return outputs
-
-
-def two_stream_2014(
-    stream: str = JOINT,
-    input_shape: Shape | Mapping[str, Shape] | None = None,
-    classes: int = 400,
-    dropout_rate: float = 0.0,
-    width_multiplier: float = 1.0,
-    flow_frames: int | None = None,
-    stacking: str = "flow",
-    is_bidirectional: bool = False,
-    subtract_mean_flow: bool = True,
-    heads: Mapping[str, int] | None = None,
-    pixel_mean: Sequence[float] | None = None,
-    pixel_std: Sequence[float] | None = None,
-    channel_order: str = "rgb",
-    fusion: str = "logits",
-    name: str = "two_stream_2014",
-) -> keras.Model:
-    """Builds the two-stream network of 2014 (arXiv:1406.2199): CNN-M-2048 for each stream.
-
-    Inputs are float in [-1, 1]: (N, 1, H, W, 3) for RGB, and (N, L, H, W, 2) for flow, whose L
-    fields are an image of 2 L channels, x and y of the first field first (section 3.1). Outputs are
-    logits, (N, classes). `two_stream` is the network of the same kind that I3D's paper compares.
-    With 101 classes and L = 10, RGB has 90,627,813 parameters and flow 90,707,781.
-
-    Args:
-        stream: "rgb", "flow" or "joint", which has the inputs {"rgb", "flow"}.
-        input_shape: (T, H, W, C) of the stream, all given; H and W >= 32. For "joint" a dictionary
-            with both. Default: 224 x 224.
-        classes: Number of logits.
-        dropout_rate: Dropout after `fc6` and after `fc7`; the paper has 0.5 and 0.9.
-        width_multiplier: Scale of the number of filters and units of every layer.
-        flow_frames: L; default: T of `input_shape`, or 10.
-        stacking: "flow", or "trajectory" for fields along the trajectories of their points, see
-            `i3d_tf.layers.flow_fields.FollowTrajectories`.
-        is_bidirectional: Whether the fields are L / 2 forward in time from a frame, then L / 2
-            backward from it, as `i3d_tf.flow.compute.bidirectional_flow` makes them. Trajectories
-            then start twice.
-        subtract_mean_flow: Whether each field loses its own mean vector. Trajectories follow the
-            fields as they were.
-        heads: Name of a dataset -> classes, for several classifiers at once, each with an output of
-            its name (multi-task learning, section 5); of one stream. `classes` is not used then.
-        pixel_mean: See `i3d_tf.models.clip_input.normalized`; of RGB alone.
-        pixel_std: See `pixel_mean`.
-        channel_order: See `pixel_mean`.
-        fusion: Fusion of the joint network, see `i3d_tf.two_stream`.
-        name: Name of the model.
-
-    Raises:
-        ValueError: An argument is not allowed.
-    """
-    check_choice("stacking", stacking, STACKINGS)
-    if flow_frames is not None:
-        check_integer("flow_frames", flow_frames, 1)
-    frames = {"rgb": 1, "flow": FLOW_PER_STEP if flow_frames is None else flow_frames}
-    defaults = {part: (frames[part], CROP_SIZE, CROP_SIZE, CHANNELS[part]) for part in frames}
-    shapes = shapes_of_streams(stream, input_shape, defaults)
-    check_network(classes, dropout_rate, width_multiplier)
-    if heads is not None:
-        if stream == JOINT or not heads:
-            raise ValueError(
-                f"`heads` must be one or more, of one stream; received {heads!r} for {stream!r}."
-            )
-        for title, count in heads.items():
-            check_integer(f"heads[{title!r}]", count, 1)
-
-    def build(stream_name, model_name):
-        is_rgb = stream_name == "rgb"
-        shape = check_input_shape(
-            shapes[stream_name],
-            channels=(CHANNELS[stream_name],),
-            frames=1 if is_rgb else flow_frames,
-            fixed="THW",
-            argument=shape_argument(stream_name, shapes),
-        )
-        clip = keras.Input(shape, name="clip")
-        if is_rgb:
-            outputs = normalized(clip, pixel_mean, pixel_std, channel_order)
-        else:
-            outputs = _flow_stack(clip, stacking, is_bidirectional, subtract_mean_flow)
-        outputs = FoldTime(name="fold_time")(outputs)
-        outputs = cnn_m_2048(outputs, width_multiplier, dropout_rate, has_second_norm=is_rgb)
-        return keras.Model(clip, _classify(outputs, classes, heads), name=model_name)
-
-    return build_streams(build, stream, fusion, name)
-
-
-def _flow_stack(clip, stacking, is_bidirectional, subtract_mean_flow):
-    """Returns the image of 2 L channels of L fields: (N, L, H, W, 2) -> (N, 1, H, W, 2 L)."""
-    length = clip.shape[1]
-    if is_bidirectional and length % 2:
-        raise ValueError(f"`is_bidirectional` needs an even number of fields; received {length}.")
-    outputs = clip
-    if subtract_mean_flow:
-        outputs = SubtractMeanFlow(dtype="float32", name="subtract_mean_flow")(outputs)
-    if stacking == "trajectory":
-        outputs = FollowTrajectories(
-            directions=2 if is_bidirectional else 1, dtype="float32", name="follow_trajectories"
-        )([outputs, clip])
-    return StackTime(length, name="stack_time")(outputs)
-
-
-def _classify(features, classes, heads):
-    # In float32 under every policy, like the logits of all networks.
-    if heads is None:
-        return keras.layers.Dense(classes, dtype="float32", name=HEAD)(features)
-    return {
-        title: keras.layers.Dense(count, dtype="float32", name=f"{HEAD}_{title}")(features)
-        for title, count in heads.items()
-    }

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 from keras import KerasTensor
 
+from i3d_tf.layers.flow_fields import FollowTrajectories, SubtractMeanFlow
 from i3d_tf.layers.gate import ChannelGate
 from i3d_tf.layers.head import HeadPool, HeadWindow, Logits
 from i3d_tf.layers.inception import FusedInceptionBlock, InceptionBlock
@@ -22,9 +23,11 @@ _FLOATS = ("float16", "bfloat16", "float32", "float64", "mixed_float16", "mixed_
 # Cheap layers that add up many numbers, or get pixel values: they always compute in float32.
 _ALWAYS_FLOAT32 = (
     ChannelGate,
+    FollowTrajectories,
     HeadPool,
     HeadWindow,
     Logits,
+    SubtractMeanFlow,
     keras.layers.BatchNormalization,
     keras.layers.Bidirectional,
     keras.layers.GlobalAveragePooling1D,

@@ -163,7 +163,7 @@ def two_stream_2d(
             outputs = keras.layers.Dense(classes, dtype="float32", name=HEAD)(outputs)
         return keras.Model(clip, outputs, name=model_name)
 
-    return _build_streams(build, stream, fusion, name)
+    return build_streams(build, stream, fusion, name)
 
 
 def two_stream_i3d(
@@ -211,10 +211,10 @@ def two_stream_i3d(
             name=model_name,
         )
 
-    return _build_streams(build, stream, fusion, name)
+    return build_streams(build, stream, fusion, name)
 
 
-def _build_streams(
+def build_streams(
     build: Callable[[str, str], keras.Model], stream: str, fusion: str, name: str
 ) -> keras.Model:
     """Builds one stream's network, or both and the joint one.

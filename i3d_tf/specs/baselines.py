@@ -1,6 +1,7 @@
 """The baselines' own layers, beside Inception-v1, as rows (arXiv:1705.07750, section 2).
 
-Networks before I3D that it does not compare are rows here, too: C3D as published, BN-Inception.
+Networks before I3D that it does not compare are rows here, too: C3D as published, BN-Inception, and
+the networks of arXiv:1406.2199 (two streams) and of Sports-1M.
 
 As in `i3d_tf.specs.inception_v1`, a row is one endpoint, with the shape that it gives beside it
 (time x height x width x channels).
@@ -114,6 +115,90 @@ BN_INCEPTION = (
 )
 BN_INCEPTION_EPSILON = 1e-5  # of batch norm
 BN_INCEPTION_MOMENTUM = 0.9
+
+
+class ImageConv(NamedTuple):
+    """A convolution of images with bias and ReLU, and any norm and pool behind it.
+
+    Attributes:
+        name: Name.
+        filters: Output channels.
+        kernel: Height and width.
+        stride: Steps along both.
+        padding: Zeros on each side.
+        has_norm: Whether local response normalization follows.
+        has_pool: Whether a max-pool follows.
+    """
+
+    name: str
+    filters: int
+    kernel: int
+    stride: int = 1
+    padding: int = 0
+    has_norm: bool = False
+    has_pool: bool = False
+
+
+class ResponseNorm(NamedTuple):
+    """Local response normalization, see `i3d_tf.layers.response_norm.LocalResponseNorm`."""
+
+    size: int
+    alpha: float
+    beta: float
+    k: float
+    convention: str
+
+
+# CNN-M-2048 (arXiv:1405.3531, table 1), which both streams of arXiv:1406.2199 are; the flow network
+# is without the second norm. Pools are Caffe's, 3x3 of stride 2.
+CNN_M = (
+    ImageConv("conv1", 96, 7, 2, 0, has_norm=True, has_pool=True),  # 54 x 54 x 96
+    ImageConv("conv2", 256, 5, 2, 1, has_norm=True, has_pool=True),  # 13 x 13 x 256
+    ImageConv("conv3", 512, 3, 1, 1),  # 13 x 13 x 512
+    ImageConv("conv4", 512, 3, 1, 1),  # 13 x 13 x 512
+    ImageConv("conv5", 512, 3, 1, 1, has_pool=True),  # 6 x 6 x 512
+)
+CNN_M_DENSE = (Dense("fc6", 4096), Dense("fc7", 2048))
+CNN_M_NORM = ResponseNorm(5, 5e-4, 0.75, 2.0, "mean")
+
+# The networks of Sports-1M (Karpathy et al., CVPR 2014), of frames of 170 x 170. The paper does not
+# give the padding: these zeros, with pools that round up, make 7 x 7 of a frame, and of a half
+# frame, 89 x 89, without the last pool, as the paper says. Pools are 2x2 of stride 2.
+SPORTS_1M = (
+    ImageConv("conv1", 96, 11, 3, 0, has_norm=True, has_pool=True),  # 27 x 27 x 96
+    ImageConv("conv2", 256, 5, 1, 2, has_norm=True, has_pool=True),  # 14 x 14 x 256
+    ImageConv("conv3", 384, 3, 1, 1),  # 14 x 14 x 384
+    ImageConv("conv4", 384, 3, 1, 1),  # 14 x 14 x 384
+    ImageConv("conv5", 256, 3, 1, 1, has_pool=True),  # 7 x 7 x 256
+)
+SPORTS_1M_DENSE = (Dense("fc6", 4096), Dense("fc7", 4096))
+SPORTS_1M_NORM = ResponseNorm(5, 1e-4, 0.5, 2.0, "sum")
+SPORTS_1M_CROP_SIZE, SPORTS_1M_SHORT_SIDE = 170, 200  # pixels
+MULTIRESOLUTION_SIZE = 178  # pixels; both networks get half of them
+
+
+class Fusion(NamedTuple):
+    """One way in which a network of Sports-1M joins frames (section 3.1).
+
+    Attributes:
+        frames: Frames of a clip.
+        kernels: Frames that the kernels of the first three convolutions span.
+        strides: Steps of these along time.
+        rgb_step: Frames of the video from one to the next.
+    """
+
+    frames: int
+    kernels: tuple[int, int, int] = (1, 1, 1)
+    strides: tuple[int, int, int] = (1, 1, 1)
+    rgb_step: int = 1
+
+
+SPORTS_1M_FUSIONS = {
+    "single": Fusion(1),
+    "early": Fusion(10, (10, 1, 1)),
+    "late": Fusion(2, rgb_step=15),  # each frame apart up to the first dense layer
+    "slow": Fusion(10, (4, 2, 2), (2, 2, 2)),
+}
 
 
 def widen_units(units: int, width_multiplier: float) -> int:

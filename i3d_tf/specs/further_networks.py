@@ -2,12 +2,13 @@
 
 Sources: arXiv:1712.04851 (S3D, S3D-G, I2D), arXiv:1711.11248 (R3D, MC3, R(2+1)D),
 arXiv:1711.07971 (ResNet-50, Non-local blocks), and the public programs that train them;
-arXiv:1503.08909 (poolings of frames, deep LSTM), arXiv:1412.0767 (C3D).
+arXiv:1503.08909 (poolings of frames, deep LSTM), arXiv:1412.0767 (C3D), arXiv:1406.2199 (the
+two-stream network of 2014).
 """
 
 from dataclasses import dataclass
 
-from i3d_tf.specs.baselines import C3D_CROP_SIZE, C3D_FRAMES, C3D_SHORT_SIDE
+from i3d_tf.specs.baselines import C3D_CROP_SIZE, C3D_FRAMES, C3D_SHORT_SIDE, FLOW_PER_STEP
 from i3d_tf.specs.inception_v1 import MIN_FRAMES
 from i3d_tf.specs.streams import CROP_SIZE, SHORT_SIDE, STREAMS, TRAIN_FRAMES
 
@@ -116,6 +117,16 @@ FURTHER_NETWORKS = {
             crop_size=C3D_CROP_SIZE,
             short_side=C3D_SHORT_SIDE,
             streams=("rgb",),
+            has_fixed_size=True,
+        ),
+        FurtherNetwork(
+            "two_stream_2014",
+            "Two-Stream of 2014",
+            train_frames=FLOW_PER_STEP,  # 1 RGB frame
+            test_frames=FLOW_PER_STEP,
+            test_windows=25,
+            min_frames=1,
+            rgb_step=FLOW_PER_STEP,
             has_fixed_size=True,
         ),
     )

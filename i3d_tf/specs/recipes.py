@@ -368,6 +368,7 @@ STICK_SAMPLING: dict[str, StickSampling] = {
         for name in FURTHER_NETWORKS
     },
 }
+STICK_SAMPLING["two_stream_2014"] = STICK_SAMPLING["two_stream"]
 
 RECIPES = {
     recipe.name: recipe

@@ -132,6 +132,10 @@ def _fixed_length(recipe, **arguments):
     return build(recipe.model, input_shape=shape, **arguments)
 
 
+def _one_of_two_streams(recipe, **arguments):
+    return _fixed_length(recipe, stream=recipe.stream, **arguments)
+
+
 def _both_streams(recipe, **arguments):
     shapes = {s: recipe.clip_shape(s, recipe.train_frames) for s in recipe.streams}
     return build(recipe.model, input_shape=shapes, **arguments)
@@ -147,9 +151,7 @@ NETWORKS = {
     "inception_i3d": _any_length,
     "convnet_lstm": partial(_any_length, all_steps=True),
     "c3d": _fixed_length,
-    "two_stream": lambda recipe, **arguments: _fixed_length(
-        recipe, stream=recipe.stream, **arguments
-    ),
+    "two_stream": _one_of_two_streams,
     "fused_3d": _both_streams,
     **{
         name: _fixed_length if network.has_fixed_size else _any_length
@@ -157,6 +159,7 @@ NETWORKS = {
     },
     "pooled_frames": _pooled_frames,
     "deep_lstm": partial(_any_length, all_steps=True),
+    "two_stream_2014": _one_of_two_streams,
 }
 
 

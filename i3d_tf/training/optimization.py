@@ -9,6 +9,7 @@ from i3d_tf.layers.step_pool import step_gains
 from i3d_tf.specs.recipes import Recipe
 
 PACKAGE = "i3d_tf"
+NO_LABEL = -1  # of a clip of another dataset
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
@@ -30,8 +31,11 @@ class SmoothedCrossentropy(keras.losses.Loss):
     def call(self, labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
         """Returns the loss of each clip; of logits at every step, their weighted mean.
 
+        A clip without a label has no loss: of the heads of several datasets, each counts the clips
+        of its own (multi-task learning, arXiv:1406.2199, section 5).
+
         Args:
-            labels: Integers (N,).
+            labels: Integers (N,); `NO_LABEL` for none.
             logits: float (N, classes) or (N, T, classes).
 
         Returns:
@@ -43,6 +47,10 @@ class SmoothedCrossentropy(keras.losses.Loss):
         losses = keras.losses.categorical_crossentropy(
             targets, logits, from_logits=True, label_smoothing=self.label_smoothing
         )
+        losses = self._over_steps(losses)
+        return keras.ops.where(keras.ops.equal(labels, NO_LABEL), 0.0, losses)
+
+    def _over_steps(self, losses):
         if len(losses.shape) == 1:
             return losses
         if self.step_gain is None:

@@ -15,6 +15,7 @@ from i3d_tf.models.inception_variants import inception_3d
 from i3d_tf.models.pooled_frames import pooled_frames
 from i3d_tf.models.resnet_3d import resnet_18, resnet_50
 from i3d_tf.models.two_stream import two_stream_2d, two_stream_i3d
+from i3d_tf.models.two_stream_2014 import two_stream_2014
 from i3d_tf.specs.inception_variants import VARIANTS, InceptionVariant
 from i3d_tf.specs.resnet_3d import BASIC_RESNETS
 from i3d_tf.specs.validation import check_choice
@@ -34,6 +35,7 @@ MODELS: dict[str, Callable[..., "keras.Model"]] = {
     **{name: partial(resnet_18, name) for name in BASIC_RESNETS},
     "c3d_original": c3d_original,
     "bn_inception": bn_inception,
+    "two_stream_2014": two_stream_2014,
     "i3d_resnet50": partial(resnet_50, "i3d"),
     "c2d_resnet50": partial(resnet_50, "c2d"),
     "pooled_frames": pooled_frames,

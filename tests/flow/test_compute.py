@@ -2,7 +2,7 @@ import cv2
 import numpy as np
 import pytest
 
-from i3d_tf.flow.compute import compute_flow, to_grey
+from i3d_tf.flow.compute import bidirectional_flow, compute_flow, to_grey
 from i3d_tf.flow.engines import ENGINES
 from i3d_tf.flow.tvl1 import MIN_SIDE, TVL1Parameters
 from i3d_tf.video.transforms import flip
@@ -166,3 +166,27 @@ def test_compute_flow_names_wrong_arguments(arguments, message):
 def test_compute_flow_of_black_float_frames_is_zero():
     black = np.zeros((2, 16, 16), np.float32)
     assert not compute_flow(black, next_frame=black[0] + np.float32(0.5)).any()
+
+
+def test_bidirectional_flow_goes_both_ways_from_one_frame(texture):
+    # Right by 1 from each frame to the next; the last two steps are down by 1.
+    frames = [window(texture, right) for right in range(4)]
+    frames = np.stack([*frames, window(texture, 3, 1), window(texture, 3, 2)])
+    flow = bidirectional_flow(frames, 3, 4, engine="opencv")
+    means = flow[:, INTERIOR, INTERIOR].mean((1, 2))
+    assert np.abs(means - [[0, 1], [0, 1], [-1, 0], [-1, 0]]).max() < 0.05
+    backward = compute_flow(frames[::-1], engine="opencv")[2:4]
+    np.testing.assert_array_equal(flow[2:], backward)
+
+
+@pytest.mark.parametrize(
+    ("index", "fields", "message"),
+    [
+        (1, 4, r"`index` must be an integer within 2\.\.3; received 1"),
+        (4, 4, r"`index` must be an integer within 2\.\.3; received 4"),
+        (2, 3, "`fields` must be even; received 3"),
+    ],
+)
+def test_bidirectional_flow_needs_frames_on_both_sides(index, fields, message, texture):
+    with pytest.raises(ValueError, match=message):
+        bidirectional_flow(np.stack([window(texture)] * 6), index, fields)

@@ -25,7 +25,7 @@ def test_blocks_have_the_published_shapes():
 @pytest.mark.parametrize("size", [33, 99])
 def test_images_of_any_size_are_taken(size):
     model = bn_inception(include_top=False, input_shape=(size, size, 5), width_multiplier=1 / 32)
-    assert model.output_shape == (None, -(-size // 32), -(-size // 32), 32)
+    assert model.output_shape == (None, size // 32, size // 32, 32)
 
 
 def test_pooling_is_checked():

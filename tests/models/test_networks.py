@@ -144,6 +144,14 @@ OVERFITTING = {
     "pooled_frames": ({"input_shape": (1, 32, 32, 3), "width_multiplier": 1 / 16}, 0.1, 20),
     "deep_lstm": ({"input_shape": (1, 32, 32, 3), "width_multiplier": 1 / 8}, 0.3, 20),
     "c3d_original": ({"input_shape": (16, 32, 32, 3), "width_multiplier": 1 / 16}, 0.01, 40),
+    "two_stream_2014": (
+        {
+            "input_shape": {"rgb": (1, 48, 48, 3), "flow": (10, 48, 48, 2)},
+            "width_multiplier": 1 / 8,
+        },
+        0.03,
+        20,
+    ),
     "bn_inception": ({"input_shape": (32, 32, 3), "width_multiplier": 1 / 8}, 0.1, 10),
 }
 

@@ -10,6 +10,7 @@ import tensorflow as tf
 from i3d_tf.metrics.ranking import softmax
 from i3d_tf.specs.recipes import RECIPES
 from i3d_tf.training.optimization import (
+    NO_LABEL,
     SmoothedCrossentropy,
     accuracy,
     learning_rate,
@@ -124,6 +125,23 @@ def test_loss_gain_weighs_steps_from_zero_to_one():
     assert float(loss(labels, logits[:, 0])) == pytest.approx(first, rel=1e-6)
     again = SmoothedCrossentropy.from_config(loss.get_config())
     assert again.step_gain == "linear"
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_clips_of_another_dataset_have_no_loss(smoothing):
+    loss = SmoothedCrossentropy(smoothing)
+    first = np.array([[2.0, -1.0, 0.5], [0.0, 3.0, 1.0]], np.float32)
+    second = np.array([[1.0, 0.0], [0.5, -2.0]], np.float32)
+    # The first clip is of class 1 of the first dataset, the second of class 0 of the second.
+    losses = loss(np.array([1, NO_LABEL]), first) + loss(np.array([NO_LABEL, 0]), second)
+    alone = loss(np.array([1]), first[:1]), loss(np.array([0]), second[1:])
+    assert float(losses) == pytest.approx((float(alone[0]) + float(alone[1])) / 2, rel=1e-6)
+    variable = tf.Variable(first)
+    with tf.GradientTape() as tape:
+        value = loss(np.array([1, NO_LABEL]), variable)
+    gradient = np.array(tape.gradient(value, variable))
+    assert np.abs(gradient[0]).min() > 0
+    assert (gradient[1] == 0).all()
 
 
 def test_accuracy_of_logits_at_every_step_is_that_of_the_last():
