@@ -3,12 +3,20 @@
 Sources: arXiv:1712.04851 (S3D, S3D-G, I2D), arXiv:1711.11248 (R3D, MC3, R(2+1)D),
 arXiv:1711.07971 (ResNet-50, Non-local blocks), and the public programs that train them;
 arXiv:1503.08909 (poolings of frames, deep LSTM), arXiv:1412.0767 (C3D), arXiv:1406.2199 (the
-two-stream network of 2014).
+two-stream network of 2014), Karpathy et al., CVPR 2014 (Sports-1M).
 """
 
 from dataclasses import dataclass
 
-from i3d_tf.specs.baselines import C3D_CROP_SIZE, C3D_FRAMES, C3D_SHORT_SIDE, FLOW_PER_STEP
+from i3d_tf.specs.baselines import (
+    C3D_CROP_SIZE,
+    C3D_FRAMES,
+    C3D_SHORT_SIDE,
+    FLOW_PER_STEP,
+    SPORTS_1M_CROP_SIZE,
+    SPORTS_1M_FUSIONS,
+    SPORTS_1M_SHORT_SIDE,
+)
 from i3d_tf.specs.inception_v1 import MIN_FRAMES
 from i3d_tf.specs.streams import CROP_SIZE, SHORT_SIDE, STREAMS, TRAIN_FRAMES
 
@@ -85,6 +93,25 @@ def _frame_network(name: str, title: str, loss_gain: str | None = None) -> Furth
     )
 
 
+def _sports_1m(fusion: str) -> FurtherNetwork:
+    # Twenty clips of a video (section 4.1).
+    table = SPORTS_1M_FUSIONS[fusion]
+    frames = table.frames * table.rgb_step
+    return FurtherNetwork(
+        f"sports_1m_{fusion}",
+        f"Sports-1M, {fusion}",
+        train_frames=frames,
+        test_frames=frames,
+        test_windows=20,
+        min_frames=1,
+        rgb_step=table.rgb_step,
+        crop_size=SPORTS_1M_CROP_SIZE,
+        short_side=SPORTS_1M_SHORT_SIDE,
+        streams=("rgb",),
+        has_fixed_size=True,
+    )
+
+
 FURTHER_NETWORKS = {
     network.name: network
     for network in (
@@ -129,5 +156,6 @@ FURTHER_NETWORKS = {
             rgb_step=FLOW_PER_STEP,
             has_fixed_size=True,
         ),
+        *map(_sports_1m, SPORTS_1M_FUSIONS),
     )
 }

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypedDict
 
 from i3d_tf.specs.architectures import ARCHITECTURES
+from i3d_tf.specs.baselines import SPORTS_1M_FUSIONS
 from i3d_tf.specs.further_networks import FURTHER_NETWORKS, LINEAR
 from i3d_tf.specs.inception_v1 import MIN_SIZE
 from i3d_tf.specs.protocol import Protocol, clip_shape
@@ -369,6 +370,15 @@ STICK_SAMPLING: dict[str, StickSampling] = {
     },
 }
 STICK_SAMPLING["two_stream_2014"] = STICK_SAMPLING["two_stream"]
+for _fusion, _table in SPORTS_1M_FUSIONS.items():
+    _step = min(_table.rgb_step, 8)
+    STICK_SAMPLING[f"sports_1m_{_fusion}"] = {
+        "train_frames": _table.frames * _step,
+        "test_frames": _table.frames * _step,
+        "test_windows": 5,
+        "rgb_step": _step,
+        "frame_rate": 25 / 3,
+    }
 
 RECIPES = {
     recipe.name: recipe

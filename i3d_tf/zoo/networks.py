@@ -14,8 +14,10 @@ from i3d_tf.models.inception import inception_i3d, inception_v1
 from i3d_tf.models.inception_variants import inception_3d
 from i3d_tf.models.pooled_frames import pooled_frames
 from i3d_tf.models.resnet_3d import resnet_18, resnet_50
+from i3d_tf.models.sports_1m import sports_1m
 from i3d_tf.models.two_stream import two_stream_2d, two_stream_i3d
 from i3d_tf.models.two_stream_2014 import two_stream_2014
+from i3d_tf.specs.baselines import SPORTS_1M_FUSIONS
 from i3d_tf.specs.inception_variants import VARIANTS, InceptionVariant
 from i3d_tf.specs.resnet_3d import BASIC_RESNETS
 from i3d_tf.specs.validation import check_choice
@@ -36,6 +38,7 @@ MODELS: dict[str, Callable[..., "keras.Model"]] = {
     "c3d_original": c3d_original,
     "bn_inception": bn_inception,
     "two_stream_2014": two_stream_2014,
+    **{f"sports_1m_{fusion}": partial(sports_1m, fusion) for fusion in SPORTS_1M_FUSIONS},
     "i3d_resnet50": partial(resnet_50, "i3d"),
     "c2d_resnet50": partial(resnet_50, "c2d"),
     "pooled_frames": pooled_frames,

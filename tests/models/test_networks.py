@@ -6,6 +6,7 @@ import pytest
 from fixtures.networks import CLIP_SHAPES, TINY, network_params
 
 from i3d_tf.specs.architectures import ARCHITECTURES
+from i3d_tf.specs.baselines import SPORTS_1M_FUSIONS
 from i3d_tf.specs.complexity import architecture_complexity
 from i3d_tf.specs.inception_variants import VARIANTS
 from i3d_tf.specs.resnet_3d import BASIC_RESNETS
@@ -152,6 +153,14 @@ OVERFITTING = {
         0.03,
         20,
     ),
+    **{
+        f"sports_1m_{fusion}": (
+            {"input_shape": (table.frames, 48, 48, 3), "width_multiplier": 1 / 16},
+            0.03,
+            20,
+        )
+        for fusion, table in SPORTS_1M_FUSIONS.items()
+    },
     "bn_inception": ({"input_shape": (32, 32, 3), "width_multiplier": 1 / 8}, 0.1, 10),
 }
 
