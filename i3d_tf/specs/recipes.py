@@ -10,7 +10,6 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypedDict
 
 from i3d_tf.specs.architectures import ARCHITECTURES
-from i3d_tf.specs.baselines import SPORTS_1M_FUSIONS
 from i3d_tf.specs.further_networks import FURTHER_NETWORKS, LINEAR
 from i3d_tf.specs.inception_v1 import MIN_SIZE
 from i3d_tf.specs.protocol import Protocol, clip_shape
@@ -369,16 +368,23 @@ STICK_SAMPLING: dict[str, StickSampling] = {
         for name in FURTHER_NETWORKS
     },
 }
-STICK_SAMPLING["two_stream_2014"] = STICK_SAMPLING["two_stream"]
-for _fusion, _table in SPORTS_1M_FUSIONS.items():
-    _step = min(_table.rgb_step, 8)
-    STICK_SAMPLING[f"sports_1m_{_fusion}"] = {
-        "train_frames": _table.frames * _step,
-        "test_frames": _table.frames * _step,
-        "test_windows": 5,
-        "rgb_step": _step,
+STICK_SAMPLING |= {
+    "two_stream_2014": STICK_SAMPLING["two_stream"],
+    "sports_1m_single": {
+        "train_frames": 1,
+        "test_frames": 1,
+        "test_windows": 16,
         "frame_rate": 25 / 3,
-    }
+    },
+    "sports_1m_early": {"train_frames": 10, "test_frames": 10, "frame_rate": 5.0},
+    "sports_1m_slow": {"train_frames": 10, "test_frames": 10, "frame_rate": 5.0},
+    "sports_1m_late": {
+        "train_frames": 16,
+        "test_frames": 16,
+        "rgb_step": 8,
+        "frame_rate": 25 / 3,
+    },
+}
 
 RECIPES = {
     recipe.name: recipe
