@@ -13,6 +13,7 @@ from i3d_tf.layers.frames import (
     TimePool,
     UnfoldTime,
 )
+from i3d_tf.layers.grouped_conv import GroupedConv2D
 from i3d_tf.layers.head import HeadPool, Logits
 from i3d_tf.layers.inception import FusedInceptionBlock, InceptionBlock
 from i3d_tf.layers.padded_conv import AlignTime, CropStart, DepthwiseConv3D, PaddedConv3D
@@ -28,6 +29,7 @@ __all__ = [
     "ExtendTime",
     "FoldTime",
     "FusedInceptionBlock",
+    "GroupedConv2D",
     "HeadPool",
     "InceptionBlock",
     "LastStep",

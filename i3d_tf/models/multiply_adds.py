@@ -5,13 +5,17 @@ from math import prod
 import keras
 
 from i3d_tf.layers.attention import NonLocalAttention
+from i3d_tf.layers.frames import FoldTime, UnfoldTime
 from i3d_tf.layers.head import Logits
 from i3d_tf.layers.inception import InceptionBlock
 from i3d_tf.layers.unit import Unit
+from i3d_tf.models.keras_graph import nodes_of
+
+_MATRICES = (keras.layers.Conv2D, keras.layers.Conv3D, keras.layers.Dense, keras.layers.LSTM)
 
 
 def count_multiply_adds(model: keras.Model) -> int:
-    """Counts the multiply-adds of convolutions, fully connected layers and attention.
+    """Counts the multiply-adds of convolutions, fully connected layers, LSTMs and attention.
 
     Padding counts as work; batch norm, pools and activations do not count.
 
@@ -23,7 +27,17 @@ def count_multiply_adds(model: keras.Model) -> int:
     """
     if None in model.input_shape[1:]:
         raise ValueError(f"`model` must take clips of one size; its input is {model.input_shape}.")
-    return sum(_of_layer(layer) for layer in model.layers)
+    images: dict[int, int] = {}  # by identity of a tensor: how many examples of it a clip makes
+    total = 0
+    for node in nodes_of(model):
+        count = max((images[id(tensor)] for tensor in node.inputs), default=1)
+        total += count * _of_layer(node.operation)
+        if isinstance(node.operation, FoldTime):
+            count *= node.inputs[0].shape[1]
+        elif isinstance(node.operation, UnfoldTime):
+            count = images[id(node.inputs[1])]
+        images |= dict.fromkeys(map(id, node.outputs), count)
+    return total
 
 
 def _of_layer(layer):
@@ -34,8 +48,10 @@ def _of_layer(layer):
     if isinstance(layer, InceptionBlock):
         units = (unit for branch in layer.branches for unit in branch.units)
         return sum(_of_convolution(u, layer.output) for u in units if isinstance(u, Unit))
-    if isinstance(layer, keras.layers.Conv2D | keras.layers.Conv3D | keras.layers.Dense):
-        return prod(layer.kernel.shape) * prod(layer.output.shape[1:-1])
+    if isinstance(layer, _MATRICES):
+        shape = layer.input.shape if isinstance(layer, keras.layers.LSTM) else layer.output.shape
+        kernels = (weight for weight in layer.weights if len(weight.shape) > 1)
+        return sum(prod(kernel.shape) for kernel in kernels) * prod(shape[1:-1])
     if isinstance(layer, NonLocalAttention):
         queries, keys, _ = (prod(part.shape[1:-1]) for part in layer.input)
         return 2 * queries * keys * layer.output.shape[-1]

@@ -19,6 +19,36 @@ class Dense(NamedTuple):
     units: int
 
 
+class GroupedConv(NamedTuple):
+    """A convolution with bias and ReLU; of 3x3 with a padding of 1, of others without.
+
+    Attributes:
+        name: Name.
+        filters: Output channels.
+        kernel: Pixels, height and width.
+        stride: Pixels, along both.
+        groups: Parts of the channels that do not see each other.
+    """
+
+    name: str
+    filters: int
+    kernel: int
+    stride: int = 1
+    groups: int = 1
+
+
+class CeilPool(NamedTuple):
+    """A max-pool of 3x3, stride 2, that rounds up, and local response norm behind it.
+
+    Attributes:
+        name: Name.
+        norm: Name of the local response norm; "" where there is none.
+    """
+
+    name: str
+    norm: str = ""
+
+
 _HALF = (2, 2, 2)
 _CUBE = (3, 3, 3)
 
@@ -115,6 +145,26 @@ BN_INCEPTION = (
 )
 BN_INCEPTION_EPSILON = 1e-5  # of batch norm
 BN_INCEPTION_MOMENTUM = 0.9
+
+# LRCN as released (arXiv:1411.4389), in lisa-caffe-public: the layers on every frame, and the LSTM
+# over them. Shapes for 227 x 227 x 3; in all 4,310,656 parameters.
+LRCN: tuple[GroupedConv | CeilPool, ...] = (
+    GroupedConv("conv1", 96, 7, stride=2),  # 111 x 111 x 96
+    CeilPool("pool1", "norm1"),  # 55 x 55 x 96
+    GroupedConv("conv2", 384, 5, stride=2, groups=2),  # 26 x 26 x 384
+    CeilPool("pool2", "norm2"),  # 13 x 13 x 384
+    GroupedConv("conv3", 512, 3),  # 13 x 13 x 512
+    GroupedConv("conv4", 512, 3, groups=2),  # 13 x 13 x 512
+    GroupedConv("conv5", 384, 3, groups=2),  # 13 x 13 x 384
+    CeilPool("pool5"),  # 6 x 6 x 384
+)
+LRCN_FLATTENED = (384, 6, 6)  # the axes of fc6's inputs in Caffe: channels, height, width
+LRCN_FC6_UNITS = 4096  # 56,627,200 parameters
+LRCN_LSTM_UNITS = 256  # 4,457,472 parameters
+LRCN_LSTM_SCALE = 0.01  # initial weights are within +-0.01
+LRCN_FRAMES = 16
+LRCN_CROP_SIZE = 227  # pixels
+LRCN_SHORT_SIDE = 240  # pixels; it resizes to 240 x 320
 
 
 class ImageConv(NamedTuple):

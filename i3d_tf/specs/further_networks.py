@@ -13,11 +13,15 @@ from i3d_tf.specs.baselines import (
     C3D_FRAMES,
     C3D_SHORT_SIDE,
     FLOW_PER_STEP,
+    LRCN_CROP_SIZE,
+    LRCN_FRAMES,
+    LRCN_SHORT_SIDE,
     SPORTS_1M_CROP_SIZE,
     SPORTS_1M_FUSIONS,
     SPORTS_1M_SHORT_SIDE,
 )
 from i3d_tf.specs.inception_v1 import MIN_FRAMES
+from i3d_tf.specs.protocol import Protocol
 from i3d_tf.specs.streams import CROP_SIZE, SHORT_SIDE, STREAMS, TRAIN_FRAMES
 
 LINEAR = "linear"  # rising from 0 at the first step to 1 at the last
@@ -57,6 +61,17 @@ class FurtherNetwork:
     loss_gain: str | None = None
     streams: tuple[str, ...] = STREAMS
     has_fixed_size: bool = False
+
+    @property
+    def protocol(self) -> Protocol:
+        """The sampling of clips at test time."""
+        return Protocol(
+            frames=self.test_frames,
+            short_side=self.short_side,
+            crop_size=self.crop_size,
+            windows=self.test_windows,
+            rgb_step=self.rgb_step,
+        )
 
 
 def _resnet_18(name: str, title: str, published: str) -> FurtherNetwork:
@@ -133,6 +148,18 @@ FURTHER_NETWORKS = {
         ),
         _frame_network("pooled_frames", "Conv pooling"),
         _frame_network("deep_lstm", "Deep LSTM", loss_gain=LINEAR),
+        # The released program tests clips that are 8 apart: about 20 of a video of UCF-101.
+        FurtherNetwork(
+            "lrcn",
+            "LRCN",
+            "65,421,285 with 101 classes as released",
+            train_frames=LRCN_FRAMES,
+            test_frames=LRCN_FRAMES,
+            test_windows=20,
+            min_frames=1,
+            crop_size=LRCN_CROP_SIZE,
+            short_side=LRCN_SHORT_SIDE,
+        ),
         # Ten clips of 16 frames, as mmaction2 tests it; the paper takes all, 8 apart.
         FurtherNetwork(
             "c3d_original",

@@ -158,7 +158,7 @@ NETWORKS = {
         for name, network in FURTHER_NETWORKS.items()
     },
     "pooled_frames": _pooled_frames,
-    "deep_lstm": partial(_any_length, all_steps=True),
+    **dict.fromkeys(("deep_lstm", "lrcn"), partial(_any_length, all_steps=True)),
     "two_stream_2014": _one_of_two_streams,
 }
 

@@ -1,7 +1,8 @@
-"""Names of the variables of C3D and BN-Inception in public files, given our paths of them.
+"""Names of the variables of C3D, BN-Inception and LRCN in public files, given our paths of them.
 
 Sources: the layers of facebookarchive/C3D (Caffe), whose names PyTorch's copies keep; mmaction2
-`models/backbones/c3d.py`; pretrained-models.pytorch `models/bninception.py`; tsn-pytorch.
+`models/backbones/c3d.py`; pretrained-models.pytorch `models/bninception.py`; tsn-pytorch;
+lisa-caffe-public `examples/LRCN_activity_recognition`.
 """
 
 from i3d_tf.specs.inception_v1 import HEAD
@@ -46,3 +47,11 @@ def bn_inception_name(path: str, prefix: str = "", classifier: str = "last_linea
     if variable in TORCH_NORM:
         return f"{prefix}{layer}_bn.{TORCH_NORM[variable]}"
     return f"{prefix}{layer}.{_ENDS[variable]}"
+
+
+def lrcn_caffe_name(path: str) -> str:
+    """Returns the name of Caffe's layers: `conv1.weight`, `lstm1.2`, `fc8-final.bias`."""
+    layer, *_, variable = path.split("/")
+    if variable == "recurrent_kernel":
+        return f"{layer}.2"  # the third array of its layer
+    return f"{'fc8-final' if layer == HEAD else layer}.{_ENDS[variable]}"

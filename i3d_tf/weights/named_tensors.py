@@ -1,4 +1,4 @@
-"""Named arrays of a file of any public form: PyTorch, pickles of NumPy's arrays, TensorFlow 1."""
+"""Named arrays of a file of any public form: PyTorch, Caffe, pickles of arrays, TensorFlow 1."""
 
 import os
 import re
@@ -10,6 +10,7 @@ import numpy as np
 
 from i3d_tf.system.files import open_regular
 from i3d_tf.weights.assign import WeightsError
+from i3d_tf.weights.caffe_model import read_caffe_model
 from i3d_tf.weights.restricted_pickle import NUMPY_GLOBALS, PickledArray, load_pickle
 from i3d_tf.weights.slim import slim_files
 from i3d_tf.weights.tf_checkpoint import checkpoint_tensors
@@ -63,7 +64,8 @@ def read_named_tensors(source: os.PathLike | str) -> NamedTensors:
 
     Args:
         source: A file of PyTorch (state dict or TorchScript), a pickle of dictionaries of NumPy's
-            arrays, of Python 2 too, or the folder or prefix of a TensorFlow-1 checkpoint.
+            arrays, of Python 2 too, a Caffe network, or the folder or prefix of a TensorFlow-1
+            checkpoint.
 
     Raises:
         FileNotFoundError: There is no such file.
@@ -85,8 +87,10 @@ def read_named_tensors(source: os.PathLike | str) -> NamedTensors:
         return NamedTensors(torch_file.tensors, form, (source,), True)
     if start.startswith(PICKLE_START):
         return NamedTensors(_read_pickle(source), "a pickle of arrays", (source,), False)
+    if (blobs := read_caffe_model(source)) is not None:
+        return NamedTensors(blobs, "a Caffe network", (source,), False)
     raise WeightsError(
-        f"{source}: neither a file of PyTorch, nor a pickle of arrays, nor a checkpoint."
+        f"{source}: neither a file of PyTorch or Caffe, nor a pickle of arrays, nor a checkpoint."
     )
 
 

@@ -10,9 +10,14 @@ from functools import partial
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from i3d_tf.specs.baselines import C3D_FLATTENED
+from i3d_tf.specs.baselines import C3D_FLATTENED, LRCN_FLATTENED
 from i3d_tf.specs.resnet_3d import NON_LOCAL
-from i3d_tf.weights.classic_names import bn_inception_name, c3d_caffe_name, c3d_mmaction_name
+from i3d_tf.weights.classic_names import (
+    bn_inception_name,
+    c3d_caffe_name,
+    c3d_mmaction_name,
+    lrcn_caffe_name,
+)
 from i3d_tf.weights.resnet_names import (
     caffe2_name,
     pytorchvideo_name,
@@ -45,6 +50,7 @@ def _of_bytes(*mean):
 C3D_PIXELS = _of_bytes(102, 98, 90)
 MMACTION_C3D_PIXELS = _of_bytes(104, 117, 128)
 BN_INCEPTION_PIXELS = _of_bytes(128, 117, 104)
+LRCN_PIXELS = _of_bytes(128.68, 116.779, 103.939)  # sic: of red, others take 123.68
 
 TORCH, KERAS = "torch", "keras"  # kernels of (O, I, T, H, W) and (T, H, W, I, O)
 
@@ -69,6 +75,7 @@ class PublicForm(NamedTuple):
         channel_order: "rgb" or "bgr", for the network.
         flattened: Name of a matrix -> (C, *positions), the axes that its inputs were flattened
             from, where ours are flattened with the channels last.
+        gates: Names of arrays whose rows are the gates of a Caffe LSTM.
         ignored: Starts of names that are no part of the network.
         ignored_ends: Ends of such names.
         unsaid: An argument that decides what the weights compute, and that no file tells, with what
@@ -85,6 +92,7 @@ class PublicForm(NamedTuple):
     pixels: tuple[tuple[float, ...], tuple[float, ...]] | None = None
     channel_order: str = "rgb"
     flattened: Mapping[str, tuple[int, ...]] = MappingProxyType({})
+    gates: tuple[str, ...] = ()
     ignored: tuple[str, ...] = ()
     ignored_ends: tuple[str, ...] = ()
     unsaid: str = ""
@@ -260,6 +268,18 @@ FORMS = (
         pixels=C3D_PIXELS,
         channel_order="bgr",
         flattened={"fc6-1.weight": C3D_FLATTENED},
+    ),
+    PublicForm(
+        "Caffe's LRCN",
+        "lrcn",
+        "lstm1.2",
+        lrcn_caffe_name,
+        _none,
+        "fc8-final.weight",
+        pixels=LRCN_PIXELS,
+        channel_order="bgr",
+        flattened={"fc6.weight": LRCN_FLATTENED},
+        gates=("lstm1.weight", "lstm1.bias", "lstm1.2"),
     ),
     PublicForm(
         "mmaction2's C3D",

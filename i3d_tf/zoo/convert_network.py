@@ -1,5 +1,6 @@
 """Conversion of public weights of the networks around I3D: S3D, R(2+1)D, ResNet-50 and others."""
 
+import dataclasses
 import os
 from collections.abc import Mapping
 from math import prod
@@ -7,10 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from i3d_tf.specs.further_networks import FURTHER_NETWORKS
 from i3d_tf.specs.labels import label_set_of
 from i3d_tf.system.console import printable
 from i3d_tf.system.files import sha256
 from i3d_tf.weights.assign import MAX_NAMES_IN_ERRORS, WeightsError, assign_weights
+from i3d_tf.weights.lstm_gates import caffe_gates
 from i3d_tf.weights.named_tensors import NamedTensors, Tensor, read_named_tensors
 from i3d_tf.weights.public_networks import COUNTER, TORCH, FoundForm, find_form
 from i3d_tf.weights.store import save_weights
@@ -89,6 +92,8 @@ def _convert(source, file, name, output_dir, geometry):
             "sha256": {path.name: sha256(path) for path in file.files},
         },
     }
+    if None not in model.input_shape[-3:-1] and network in FURTHER_NETWORKS:  # of one size only
+        row["protocol"] = dataclasses.asdict(FURTHER_NETWORKS[network].protocol)
     path = save_weights(model, name, output_dir, row)
     return ConvertedPort(path, _describe(source, file, found.form, network, arguments, labels, row))
 
@@ -171,6 +176,8 @@ def _values(source, form, name, tensor):
         raise WeightsError(f"{source}: {error}") from error
     with np.errstate(over="ignore"):  # what is too large is refused as infinite
         values = values.astype(np.float32)
+    if name in form.gates:
+        values = caffe_gates(values)
     if name in form.flattened:
         return _with_channels_last(values, form.flattened[name])
     if form.order == TORCH and values.ndim > 1:

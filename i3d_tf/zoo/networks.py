@@ -12,6 +12,7 @@ from i3d_tf.models.convnet_lstm import convnet_lstm
 from i3d_tf.models.fused_3d import fused_3d
 from i3d_tf.models.inception import inception_i3d, inception_v1
 from i3d_tf.models.inception_variants import inception_3d
+from i3d_tf.models.lrcn import lrcn
 from i3d_tf.models.pooled_frames import pooled_frames
 from i3d_tf.models.resnet_3d import resnet_18, resnet_50
 from i3d_tf.models.sports_1m import sports_1m
@@ -45,6 +46,7 @@ MODELS: dict[str, Callable[..., "keras.Model"]] = {
     "deep_lstm": partial(
         convnet_lstm, name="deep_lstm", lstm_layers=5, batch_norm=False, step_pooling="gain"
     ),
+    "lrcn": lrcn,
 }
 
 

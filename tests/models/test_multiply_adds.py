@@ -1,7 +1,7 @@
 import pytest
 
 from i3d_tf.models.multiply_adds import count_multiply_adds
-from i3d_tf.specs.complexity import inception_complexity
+from i3d_tf.specs.complexity import architecture_complexity, inception_complexity
 from i3d_tf.specs.inception_v1 import I3D, widen
 from i3d_tf.zoo import build
 
@@ -22,6 +22,14 @@ def test_attention_counts_both_products():
     positions, channels = 4 * 4, 16  # of one step behind res4's fifth block
     embeddings = channels * 8 * (positions + 2 * positions // 4 + positions)
     assert with_block - without == embeddings + 2 * positions * (positions // 4) * 8
+
+
+@pytest.mark.parametrize("frames", [1, 5])
+def test_frames_count_each_through_the_2d_network_and_the_lstm(frames):
+    shape = (frames, 64, 64, 3)
+    model = build("convnet_lstm", input_shape=shape, classes=5, width_multiplier=1 / 16)
+    expected = architecture_complexity("convnet_lstm", {"rgb": shape}, 5, 1 / 16).multiply_adds
+    assert count_multiply_adds(model) == expected
 
 
 def test_networks_of_any_size_are_refused():

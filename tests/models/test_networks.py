@@ -143,6 +143,11 @@ OVERFITTING = {
         ({"input_shape": (2, 32, 32, 3), "width_multiplier": 1 / 8}, 0.05, 12),
     ),
     "pooled_frames": ({"input_shape": (1, 32, 32, 3), "width_multiplier": 1 / 16}, 0.1, 20),
+    "lrcn": (
+        {"input_shape": (1, 32, 32, 3), "width_multiplier": 1 / 16, "all_steps": True},
+        0.3,
+        20,
+    ),
     "deep_lstm": ({"input_shape": (1, 32, 32, 3), "width_multiplier": 1 / 8}, 0.3, 20),
     "c3d_original": ({"input_shape": (16, 32, 32, 3), "width_multiplier": 1 / 16}, 0.01, 40),
     "two_stream_2014": (

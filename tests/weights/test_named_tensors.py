@@ -3,7 +3,7 @@ import pickle
 
 import numpy as np
 import pytest
-from fixtures.public_networks import write_caffe2, write_haiku, write_state_dict
+from fixtures.public_networks import write_caffe2, write_caffe_model, write_haiku, write_state_dict
 
 from i3d_tf.weights.assign import WeightsError
 from i3d_tf.weights.named_tensors import read_named_tensors
@@ -19,6 +19,9 @@ def test_state_dicts_and_blobs_have_the_names_of_their_files(tmp_path):
     assert (file.form, file.has_checksum) == ("a pickle of arrays", False)
     np.testing.assert_array_equal(file.tensors["x_w"].read(), ONE)
     assert "cfg" not in file.tensors
+    file = read_named_tensors(write_caffe_model(tmp_path / "c", {"x.weight": ONE}))
+    assert (file.form, file.has_checksum) == ("a Caffe network", False)
+    np.testing.assert_array_equal(file.tensors["x.weight"].read(), ONE)
 
 
 def test_an_s3d_among_other_towers_is_named_as_if_it_were_alone(tmp_path):
@@ -58,7 +61,7 @@ def test_pickles_of_other_things_are_refused(value, message, tmp_path):
 
 def test_files_of_no_form_are_refused(tmp_path):
     (tmp_path / "text").write_text("hello")
-    with pytest.raises(WeightsError, match="neither a file of PyTorch, nor a pickle"):
+    with pytest.raises(WeightsError, match="neither a file of PyTorch or Caffe, nor a pickle"):
         read_named_tensors(tmp_path / "text")
     with pytest.raises(FileNotFoundError, match="no such file"):
         read_named_tensors(tmp_path / "none")

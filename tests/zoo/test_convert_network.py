@@ -5,9 +5,16 @@ import re
 import keras
 import numpy as np
 import pytest
-from fixtures.public_networks import write_caffe2, write_haiku, write_state_dict
+from fixtures.public_networks import (
+    write_caffe2,
+    write_caffe_model,
+    write_haiku,
+    write_state_dict,
+)
 
+from i3d_tf.metrics.ranking import softmax
 from i3d_tf.specs.inception_v1 import I3D, name_without_time
+from i3d_tf.specs.protocol import Protocol
 from i3d_tf.weights.assign import WeightsError
 from i3d_tf.weights.classic_names import c3d_mmaction_name
 from i3d_tf.weights.public_networks import (
@@ -16,11 +23,13 @@ from i3d_tf.weights.public_networks import (
     CAFFE2_PIXELS,
     FORMS,
     KINETICS_PIXELS,
+    LRCN_PIXELS,
     MMACTION_C3D_PIXELS,
     UNIT_PIXELS,
 )
 from i3d_tf.weights.resnet_names import caffe2_name, slowfast_name
 from i3d_tf.weights.s3d_names import kylemin_name, mil_nce_name, mmv_name, torchvision_name
+from i3d_tf.weights.store import read_manifest
 from i3d_tf.zoo import build, load
 from i3d_tf.zoo.convert import convert_weights
 
@@ -174,7 +183,7 @@ def test_converted_file_gives_the_outputs_of_its_own_program(
 def test_original_c3d_gives_the_outputs_of_caffes(more_golden, more_recipe, tmp_path):
     golden = more_golden("c3d_caffe_assembly")
     weights = more_recipe.weights(golden)
-    model = convert_and_load(write_state_dict(tmp_path / "file", weights), tmp_path)
+    model = convert_and_load(write_caffe_model(tmp_path / "file", weights, "five"), tmp_path)
     assert model.count_params() == int(golden["trainable"]) == 79_991_015
     clip = in_minus_one_to_one(more_recipe.clip(16, 112, 112)[..., ::-1], C3D_PIXELS)
     assert_agrees(model, clip, golden, c3d_layer, more_recipe.sample)
@@ -199,6 +208,87 @@ def test_pool_of_mmaction2s_c3d_is_padded_on_both_sides(more_golden, more_recipe
     flat = pooled.transpose(2, 0, 1).reshape(-1)  # channels first
     expected = np.maximum(values["fc6.weight"] @ flat + values["fc6.bias"], 0)
     assert distance(fc6[0], expected) < TOLERANCE
+
+
+def lrcn_arrays(generator):
+    """Arrays of the shapes of the released LRCN, of two classes."""
+    shapes = {
+        "conv1": (96, 3, 7, 7),
+        "conv2": (384, 48, 5, 5),
+        "conv3": (512, 384, 3, 3),
+        "conv4": (512, 256, 3, 3),
+        "conv5": (384, 256, 3, 3),
+        "fc6": (4096, 384 * 6 * 6),
+        "lstm1": (1024, 4096),
+        "fc8-final": (2, 256),
+    }
+    arrays = {}
+    for layer, shape in shapes.items():
+        scale = (2 / np.prod(shape[1:])) ** 0.5
+        arrays[f"{layer}.weight"] = generator.normal(0, scale, shape).astype(np.float32)
+        arrays[f"{layer}.bias"] = generator.normal(0, 0.1, shape[0]).astype(np.float32)
+    arrays["lstm1.2"] = generator.normal(0, 0.1, (1024, 256)).astype(np.float32)
+    return arrays
+
+
+def lrcn_by_hand(arrays, images):
+    """Probabilities of every frame; images (T, 3, 227, 227) are BGR minus the mean, as in Caffe."""
+
+    def convolve(maps, layer, stride, pad, groups):
+        kernel, bias = arrays[f"{layer}.weight"], arrays[f"{layer}.bias"]
+        maps = np.pad(maps, [(0, 0), (0, 0), (pad, pad), (pad, pad)])
+        parts = zip(np.split(maps, groups, 1), np.split(kernel, groups), strict=True)
+        outputs = []
+        for inputs, filters in parts:
+            windows = np.lib.stride_tricks.sliding_window_view(inputs, filters.shape[2:], (2, 3))
+            windows = windows[:, :, ::stride, ::stride]
+            outputs.append(np.tensordot(windows, filters, ((1, 4, 5), (1, 2, 3))))
+        return np.maximum(np.concatenate(outputs, -1) + bias, 0).transpose(0, 3, 1, 2)
+
+    def pool(maps):  # rounds up: what is beyond the end is never the largest
+        padded = np.pad(maps, [(0, 0), (0, 0), (0, 1), (0, 1)], constant_values=-1)
+        windows = np.lib.stride_tricks.sliding_window_view(padded, (3, 3), (2, 3))
+        return windows[:, :, ::2, ::2].max((4, 5))
+
+    def norm(maps):
+        squares = np.pad(maps**2, [(0, 0), (2, 2), (0, 0), (0, 0)])
+        sums = sum(squares[:, shift : shift + maps.shape[1]] for shift in range(5))
+        return maps / (1 + 1e-4 / 5 * sums) ** 0.75
+
+    def dense(inputs, layer):
+        return inputs @ arrays[f"{layer}.weight"].T + arrays[f"{layer}.bias"]
+
+    def sigmoid(values):
+        return 1 / (1 + np.exp(-values))
+
+    maps = norm(pool(convolve(images, "conv1", 2, 0, 1)))
+    maps = norm(pool(convolve(maps, "conv2", 2, 0, 2)))
+    for layer, groups in (("conv3", 1), ("conv4", 2), ("conv5", 2)):
+        maps = convolve(maps, layer, 1, 1, groups)
+    features = np.maximum(dense(pool(maps).reshape(len(images), -1), "fc6"), 0)
+    hidden = cell = np.zeros(256)
+    predictions = []
+    for rows in dense(features, "lstm1"):
+        enter, forget, leave, new = np.split(rows + arrays["lstm1.2"] @ hidden, 4)
+        cell = sigmoid(forget) * cell + sigmoid(enter) * np.tanh(new)
+        hidden = sigmoid(leave) * np.tanh(cell)
+        predictions.append(softmax(dense(hidden, "fc8-final")))
+    return np.array(predictions)
+
+
+@pytest.mark.slow
+def test_lrcn_of_caffe_gives_the_predictions_computed_by_hand(tmp_path):
+    generator = np.random.default_rng(0)
+    arrays = lrcn_arrays(generator)
+    model = convert_and_load(write_caffe_model(tmp_path / "lrcn.caffemodel", arrays), tmp_path)
+    protocol = Protocol(**read_manifest(tmp_path)["mine"]["protocol"])
+    assert (protocol.frames, protocol.windows, protocol.crop_size) == (16, 20, 227)
+    assert model.count_params() == sum(array.size for array in arrays.values())
+    images = generator.uniform(-120, 120, (2, 227, 227, 3))  # RGB minus the mean
+    expected = lrcn_by_hand(arrays, images[..., ::-1].transpose(0, 3, 1, 2))
+    assert np.abs(expected[0] - expected[1]).max() > 1e-2  # frames differ
+    clip = in_minus_one_to_one(images[None], LRCN_PIXELS)
+    np.testing.assert_allclose(softmax(np.array(model(clip))[0]), expected.mean(0), rtol=1e-4)
 
 
 @pytest.mark.slow
