@@ -10,6 +10,7 @@ python tools/evaluate.py --checkpoint=runs/mine --data_dir=mine --report_dir=rep
 
 from absl import app, flags
 
+from i3d_tf.specs.protocol import CROP_SETS
 from i3d_tf.specs.streams import FLOW_ENGINES, FLOW_ROUNDINGS, FUSIONS
 from i3d_tf.system.console import (
     CHECKPOINT_DIR_HELP,
@@ -80,7 +81,15 @@ _PROTOCOL = (
     flags.DEFINE_integer("short_side", None, "Pixels, after resizing."),
     flags.DEFINE_integer("crop_size", None, "Pixels, side of the square input."),
     flags.DEFINE_integer("windows", None, "Clips of a video, spread evenly in time."),
-    flags.DEFINE_integer("crops", None, "Crops of a clip, spread along the longer side."),
+    flags.DEFINE_integer("segments", None, "Snippets of a clip, of --frames each."),
+    flags.DEFINE_integer("crops", None, "Crops of a clip."),
+    flags.DEFINE_enum(
+        "crop_set",
+        None,
+        CROP_SETS,
+        "Places of the crops: spread along the longer side; or the corners and the center (5), and "
+        "their mirror images (10).",
+    ),
     flags.DEFINE_integer("rgb_step", None, "RGB gets one of so many frames of a clip."),
 )
 _COMPARE = flags.DEFINE_list(

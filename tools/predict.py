@@ -14,6 +14,7 @@ import sys
 
 from absl import app, flags
 
+from i3d_tf.specs.protocol import CROP_SETS
 from i3d_tf.specs.streams import FLOW_ENGINES, FLOW_ROUNDINGS, STREAM_CHOICES
 from i3d_tf.system.console import (
     CHECKPOINT_DIR_HELP,
@@ -65,6 +66,18 @@ _FLOW_ENGINE = flags.DEFINE_enum(
 _FLOW_ROUNDING = flags.DEFINE_enum("flow_rounding", None, FLOW_ROUNDINGS, FED_ROUNDING_HELP)
 _PRECISION = flags.DEFINE_enum(
     "precision", "float32", ("float32", "bfloat16"), "Precision of the networks."
+)
+# Fields of the protocol; values that are not given stay as the networks have them.
+_PROTOCOL = (
+    flags.DEFINE_integer("segments", None, "Snippets of the video that make a clip."),
+    flags.DEFINE_integer("crops", None, "Crops of a clip, whose logits are averaged."),
+    flags.DEFINE_enum(
+        "crop_set",
+        None,
+        CROP_SETS,
+        "Places of the crops: spread along the longer side; or the corners and the center (5), and "
+        "their mirror images (10).",
+    ),
 )
 _FOLDER_RATE = flags.DEFINE_float("folder_rate", None, FOLDER_RATE_HELP)
 _DAMAGED = flags.DEFINE_enum("damaged", None, ("refuse", "conceal"), DAMAGED_HELP)
@@ -163,7 +176,7 @@ def _predictor():
     from i3d_tf.zoo.checkpoint import find_stream
 
     if _SAVED_MODEL.value is not None:
-        others = (_FLOW_ENGINE, _FLOW_ROUNDING, _PRECISION, _WINDOW)
+        others = (_FLOW_ENGINE, _FLOW_ROUNDING, _PRECISION, _WINDOW, *_PROTOCOL)
         refuse_flags_beside(_SAVED_MODEL, (_STREAM, _CHECKPOINT, *_NETWORKS, *others))
         return SavedPredictor(_SAVED_MODEL.value)
     stream = _STREAM.value
@@ -182,7 +195,9 @@ def _predictor():
         "precision": _PRECISION.value,
     }
     if _WINDOW.value is None:
-        return Predictor(stream, checkpoints, **arguments)
+        protocol = {flag.name: flag.value for flag in _PROTOCOL if flag.value is not None}
+        return Predictor(stream, checkpoints, **arguments, protocol=protocol)
+    refuse_flags_beside(_WINDOW, _PROTOCOL)
     return WindowPredictor(stream, checkpoints, **arguments, window=_WINDOW.value)
 
 

@@ -14,7 +14,7 @@ import os
 
 from absl import app, flags
 
-from i3d_tf.specs.recipes import I3D_MODEL, RECIPES, TRANSFERS, for_model
+from i3d_tf.specs.recipes import RECIPES, TRANSFERS, for_model
 from i3d_tf.specs.streams import FLOW_ENGINES, FLOW_ROUNDINGS
 from i3d_tf.system.console import (
     CHECKPOINT_DIR_HELP,
@@ -66,6 +66,9 @@ _FREEZE_BATCH_NORM = flags.DEFINE_bool(
     None,
     "Keep batch norm as it is in --init. Default: true for the recipe finetune.",
 )
+_PARTIAL_BATCH_NORM = flags.DEFINE_bool(
+    "partial_batch_norm", None, "Keep batch norm as it is in --init, but for the first layer."
+)
 _ACCUMULATE = flags.DEFINE_integer("accumulate", 1, "Batches per update.", lower_bound=1)
 _CLASS_WEIGHTS = flags.DEFINE_bool(
     "class_weights", False, "Weigh classes by the inverse of their frequency."
@@ -102,6 +105,8 @@ _OVERRIDES = (
     flags.DEFINE_integer("train_frames", None, "Frames of a training clip."),
     flags.DEFINE_integer("test_frames", None, "Frames of a test clip."),
     flags.DEFINE_integer("test_windows", None, "Clips of a test video."),
+    flags.DEFINE_integer("segments", None, "Snippets of a training clip, of --train_frames each."),
+    flags.DEFINE_integer("test_segments", None, "Snippets of a test clip. Default: --segments."),
     flags.DEFINE_integer("rgb_step", None, "RGB gets one of so many frames of a clip."),
     flags.DEFINE_float("frame_rate", None, "Frames per second after resampling."),
     flags.DEFINE_integer("short_side", None, "Pixels, after resizing."),
@@ -114,6 +119,7 @@ _OVERRIDES = (
     flags.DEFINE_string("optimizer", None, "sgd or adamw."),
     flags.DEFINE_float("momentum", None, "Momentum of SGD."),
     flags.DEFINE_float("weight_decay", None, "Weight decay per unit of learning rate."),
+    flags.DEFINE_float("clip_norm", None, "Largest norm of the gradient of all variables."),
     flags.DEFINE_string("schedule", None, "piecewise or cosine."),
     flags.DEFINE_float("label_smoothing", None, "Share of the labels spread over all classes."),
     flags.DEFINE_string(
@@ -149,6 +155,7 @@ def main(argv):
             init=_INIT.value,
             checkpoint_dir=_CHECKPOINT_DIR.value,
             freeze_batch_norm=_FREEZE_BATCH_NORM.value,
+            partial_batch_norm=_PARTIAL_BATCH_NORM.value,
             accumulate=_ACCUMULATE.value,
             class_weights=_CLASS_WEIGHTS.value,
             precision=_PRECISION.value,
@@ -177,7 +184,8 @@ def _recipe():
                 ) from error
     if _NETWORK_ARGUMENTS.value is not None:
         changes["network_arguments"] = _network_arguments(_NETWORK_ARGUMENTS.value)
-    recipe = for_model(RECIPES[_RECIPE.value], _MODEL.value or I3D_MODEL)
+    recipe = RECIPES[_RECIPE.value]
+    recipe = for_model(recipe, _MODEL.value or recipe.model)
     derived = tuple(name for name in recipe.derived if name not in changes)
     return dataclasses.replace(recipe, **changes, derived=derived)
 

@@ -13,13 +13,14 @@ from i3d_tf.specs.protocol import Protocol
 from i3d_tf.specs.streams import FRAME_RATE
 from i3d_tf.system.console import progress_bar
 from i3d_tf.video import decode
-from i3d_tf.video.decode import read_clip, read_watched
+from i3d_tf.video.decode import iter_frames, read_clip, read_watched
 from i3d_tf.video.errors import VideoError
 from i3d_tf.video.frame_folder import folder_rate
 from i3d_tf.video.limits import MAX_FRAMES
 from i3d_tf.video.options import video_options
 from i3d_tf.video.probe import probe
-from i3d_tf.video.transforms import change_colours, crop, flip, resize_short_side
+from i3d_tf.video.rgb_frames import FrameBuffer
+from i3d_tf.video.transforms import change_colours, crop_at, resize_short_side
 
 ROUNDING_ERROR = 1e-6  # frames; durations in headers are decimal numbers
 
@@ -107,19 +108,42 @@ def load_rgb(example: VideoExample, view: View, protocol: Protocol) -> np.ndarra
     """
 
     def crop_view(frame):
+        # Cropped at once, while a frame is in the processor's cache.
         resized = resize_short_side(frame[np.newaxis], protocol.short_side)
-        return _crop(resized, view, protocol.crop_size, "rgb")[0]
+        return crop_at(resized, view.place, protocol.crop_size)[0]
 
     rate = protocol.frame_rate
     first, last, step = int(view.indices.min()), int(view.indices.max()), _step(view.indices)
     start = example.start or 0.0
     part = start + first / rate, start + (last + 1) / rate
+    if step == 1 and len(np.unique(view.indices)) <= last - first:
+        return _load_scattered(example.path, rate, part, view, crop_view)
     frames = read_watched(
-        example.path,
-        # Cropped at once, while a frame is in the processor's cache.
-        lambda: read_clip(example.path, rate / step, *part, change=crop_view),
+        example.path, lambda: read_clip(example.path, rate / step, *part, change=crop_view)
     )
     return change_colours(_select(frames, (view.indices - first) // step), *view.jitter)
+
+
+def _load_scattered(path, rate, part, view, crop_view):
+    """Loads a view of snippets: only its frames are kept, of those between them none."""
+    positions = view.indices - view.indices.min()
+
+    def read():
+        wanted = np.unique(positions)
+        buffer, end = FrameBuffer(str(path), len(wanted)), 0
+        for frame, count in iter_frames(path, rate, *part):
+            start, end = end, end + count
+            repeats = int(np.searchsorted(wanted, end) - np.searchsorted(wanted, start))
+            if repeats:
+                buffer.append(crop_view(frame), repeats)
+        return buffer, end
+
+    buffer, num_frames = read_watched(path, read)
+    if num_frames <= positions.max():  # shorter than its header says
+        positions %= num_frames
+        buffer, _ = read_watched(path, read)
+    _, order = np.unique(positions, return_inverse=True)
+    return change_colours(buffer.frames()[order], *view.jitter)
 
 
 def load_flow(
@@ -142,19 +166,23 @@ def load_flow(
     flow = flow_store.open(example.path)
     offset = round((example.start or 0.0) * protocol.frame_rate)
     first, last = int(view.indices.min()), int(view.indices.max())
-    if offset + first >= flow.frames:
-        raise VideoError(flow.path, f"it ends before frame {offset + first}")
-    window = flow.read(offset + first, min(offset + last + 1, flow.frames))
-    return _select(_crop(window, view, protocol.crop_size, "flow"), view.indices - first)
-
-
-def _crop(frames, view, size, stream):
-    """Returns the square of the view, mirrored where it says so: (T, size, size, C)."""
-    height, width = frames.shape[1:3]
-    top = round(view.top * (height - size))
-    left = round(view.left * (width - size))
-    frames = crop(frames, top, left, size)
-    return flip(frames, stream) if view.mirrored else frames
+    start, end = offset + first, min(offset + last + 1, flow.frames)
+    if start >= flow.frames:
+        raise VideoError(flow.path, f"it ends before frame {start}")
+    # Those past the end start over.
+    wanted, order = np.unique((view.indices - first) % (end - start), return_inverse=True)
+    runs = np.split(wanted, np.flatnonzero(np.diff(wanted) > 1) + 1)  # of consecutive frames
+    windows = [
+        crop_at(
+            flow.read(start + int(run[0]), start + int(run[-1]) + 1),
+            view.place,
+            protocol.crop_size,
+            "flow",
+        )
+        for run in runs
+    ]
+    frames = windows[0] if len(windows) == 1 else np.concatenate(windows)
+    return _select(frames, order)
 
 
 def _step(indices):

@@ -100,7 +100,8 @@ class PipelineConfig:
         """Returns a view of the example (phase 2), before anything is decoded."""
         generator = np.random.default_rng([self.seed, VIEW, position])
         available = count_frames(example, self.protocol.frame_rate)
-        return random_view(available, self.protocol.frames, generator, self.flip, self.jitter)
+        frames, segments = self.protocol.frames, self.protocol.segments
+        return random_view(available, frames, generator, self.flip, self.jitter, segments)
 
     def decode(self, example: VideoExample, view: View) -> list[np.ndarray]:
         """Decodes and augments one view (phases 3 and 4), every stream's clip alike.
@@ -114,7 +115,9 @@ class PipelineConfig:
     def shape(self, stream: str) -> tuple[int, int, int, int]:
         """Returns (T, S, S, C) of a stream's clips."""
         protocol = self.protocol
-        return clip_shape(stream, protocol.frames, protocol.rgb_step, protocol.crop_size)
+        return clip_shape(
+            stream, protocol.frames, protocol.rgb_step, protocol.crop_size, protocol.segments
+        )
 
     def empty_clips(self) -> list[np.ndarray]:
         """Returns clips in the place of unreadable ones: black, or no motion."""
@@ -126,11 +129,12 @@ class PipelineConfig:
         return [self.read(first + index).path for index in range(self.batch_size)]
 
     def _load(self, stream, example, view):
-        seen = list(frame_indices(stream, self.protocol.frames, self.protocol.rgb_step))
-        view = replace(view, indices=view.indices[seen])
+        protocol = self.protocol
+        seen = frame_indices(stream, protocol.frames, protocol.rgb_step, protocol.segments)
+        view = replace(view, indices=view.indices[list(seen)])
         if stream == "rgb":
-            return load_rgb(example, view, self.protocol)
-        return load_flow(example, view, self.protocol, self.flow_store)
+            return load_rgb(example, view, protocol)
+        return load_flow(example, view, protocol, self.flow_store)
 
 
 def _freeze(clip):
@@ -199,24 +203,19 @@ def evaluation_clips(
         video one after the other, and all crops of a window.
     """
     protocol = config.protocol
-    views_per_video = protocol.windows * protocol.crops
 
     def load(position):
-        number, index = divmod(position, views_per_video)
+        number, index = divmod(position, protocol.views)
         example = config.examples[number]
         try:
-            view = evaluation_views(
-                count_frames(example, protocol.frame_rate),
-                protocol.frames,
-                protocol.windows,
-                protocol.crops,
-            )[index]
+            available = count_frames(example, protocol.frame_rate)
+            view = evaluation_views(available, protocol)[index]
             return (*config.decode(example, view), np.int32(number), np.float32(1))
         except VideoError as error:
             failures.reasons[error.path] = error.reason
             return (*config.empty_clips(), np.int32(number), np.float32(0))
 
-    positions = range(len(config.examples) * views_per_video)
+    positions = range(len(config.examples) * protocol.views)
     return _batched(positions, load, config, failures, workers, 1, drop_remainder=False)
 
 

@@ -1,7 +1,8 @@
 """Views: the parts of a video that a network is given, chosen before anything is decoded.
 
-A view is a window in time, a position of the crop, and whether it is mirrored. A policy turns the
-number of frames of a video into views: `random_view` for training, `evaluation_views` for testing.
+A view is a window in time, or a snippet of each part of the video, and a place of the crop. A
+policy turns the number of frames of a video into views: `random_view` for training,
+`evaluation_views` for testing.
 """
 
 from collections.abc import Iterable
@@ -9,7 +10,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from i3d_tf.video.sampling import first_frames, random_window, uniform_windows
+from i3d_tf.specs.protocol import Protocol
+from i3d_tf.video.sampling import (
+    first_frames,
+    random_snippets,
+    random_window,
+    uniform_snippets,
+    uniform_windows,
+)
+from i3d_tf.video.transforms import CENTER, CropPlace, crop_places
 
 JITTERED = ("brightness", "contrast", "saturation")
 
@@ -19,17 +28,14 @@ class View:
     """One clip of one video.
 
     Attributes:
-        indices: int64 (T,), frames of the video at the protocol's frame rate.
-        top: Position of the crop, as a fraction of the rows to spare, in [0, 1].
-        left: The same of the columns.
-        mirrored: Whether it is mirrored left to right.
+        indices: int64 (T,), frames of the video at the protocol's frame rate; those of several
+            snippets one after the other.
+        place: The crop.
         jitter: Factors of brightness, contrast and saturation; 1 changes nothing.
     """
 
     indices: np.ndarray
-    top: float = 0.5
-    left: float = 0.5
-    mirrored: bool = False
+    place: CropPlace = CENTER
     jitter: tuple[float, float, float] = (1.0, 1.0, 1.0)
 
 
@@ -39,38 +45,45 @@ def random_view(
     generator: np.random.Generator,
     flip: bool = True,
     jitter: float = 0.0,
+    segments: int = 1,
 ) -> View:
     """Returns a training view: a random window, a random crop, mirrored every other time.
 
     Args:
         num_available: Frames the video has.
-        num_frames: Frames of the clip.
+        num_frames: Frames of the clip, or of each of its snippets.
         generator: Source of random numbers; every view draws equally many.
         flip: Whether views may be mirrored.
         jitter: Largest relative change of brightness, contrast and saturation.
+        segments: Snippets of the clip; 1 is a window.
     """
-    indices = random_window(num_available, num_frames, generator)
+    if segments == 1:
+        indices = random_window(num_available, num_frames, generator)
+    else:
+        indices = random_snippets(num_available, num_frames, segments, generator).ravel()
     top, left, coin = generator.random(3)
     factors = 1.0 + jitter * generator.uniform(-1.0, 1.0, len(JITTERED))
     brightness, contrast, saturation = map(float, factors)
-    mirrored = bool(flip and coin < 0.5)
-    return View(indices, float(top), float(left), mirrored, (brightness, contrast, saturation))
+    place = CropPlace(float(top), float(left), mirrored=bool(flip and coin < 0.5))
+    return View(indices, place, (brightness, contrast, saturation))
 
 
-def evaluation_views(
-    num_available: int, num_frames: int, windows: int = 1, crops: int = 1
-) -> list[View]:
+def evaluation_views(num_available: int, protocol: Protocol) -> list[View]:
     """Returns the views of a test video, window by window.
 
     Args:
         num_available: Frames the video has.
-        num_frames: Frames of a clip (250 in arXiv:1705.07750).
-        windows: 1 takes the first frames, as the paper does; more are spread evenly.
-        crops: 1 takes the center; more are spread evenly along the longer side.
+        protocol: Frames, windows or segments, and crops of its clips. One window is the first
+            frames, as in arXiv:1705.07750; more are spread evenly.
     """
-    if windows == 1:
-        spans: Iterable[np.ndarray] = [first_frames(num_available, num_frames)]
+    frames = protocol.frames
+    if protocol.segments > 1:
+        spans: Iterable[np.ndarray] = [
+            uniform_snippets(num_available, frames, protocol.segments).ravel()
+        ]
+    elif protocol.windows == 1:
+        spans = [first_frames(num_available, frames)]
     else:
-        spans = uniform_windows(num_available, num_frames, windows)
-    positions = [0.5] if crops == 1 else [crop / (crops - 1) for crop in range(crops)]
-    return [View(indices, position, position) for indices in spans for position in positions]
+        spans = uniform_windows(num_available, frames, protocol.windows)
+    places = crop_places(protocol.crops, protocol.crop_set)
+    return [View(indices, place) for indices in spans for place in places]

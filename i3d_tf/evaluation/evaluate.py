@@ -17,7 +17,7 @@ from i3d_tf.evaluation.measure import Evaluation
 from i3d_tf.evaluation.report import check_report_dir, report_folder, write_report
 from i3d_tf.evaluation.results import Results
 from i3d_tf.inference.dataset_logits import compute_logits, forward_function
-from i3d_tf.specs.protocol import Protocol
+from i3d_tf.specs.protocol import SPREAD, Protocol
 from i3d_tf.specs.streams import JOINT, streams_of
 from i3d_tf.zoo import open_checkpoints
 from i3d_tf.zoo.checkpoint import Checkpoint
@@ -220,6 +220,10 @@ def _protocol_metadata(
             for stream, network in networks.items()
         },
     }
+    if protocol.segments > 1:
+        metadata["segments"] = protocol.segments
+    if protocol.crop_set != SPREAD:
+        metadata["crop_set"] = protocol.crop_set
     if (rate := unusual_folder_rate()) is not None:
         metadata["folder_rate"] = rate
     if (words := unusual_options()) is not None:

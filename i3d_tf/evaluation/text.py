@@ -12,12 +12,14 @@ MISSING = "-"
 # Protocol entry, its text in a sentence, and its name in the table.
 PROTOCOL_NAMES = (
     ("frames", "{} frames", "Frames of a clip"),
+    ("segments", "{} snippet(s) of so many", "Snippets of a clip"),
     ("rgb_step", "RGB 1 of {}", "RGB shows one frame of"),
     ("frame_rate", "{} frames/s", "Frames per second"),
     ("folder_rate", "folders at {} frames/s", "Frames per second of folders"),
     ("video_options", "videos read with {}", "Options of reading videos"),
     ("clips", "{} clip(s) a video", "Clips of a video"),
     ("crops", "{} crop(s)", "Crops of a clip"),
+    ("crop_set", "at {}", "Places of the crops"),
     ("short_side", "short side {}", "Short side, pixels"),
     ("crop_size", "crop {}", "Crop, pixels"),
     ("time", "time {}", "Time"),

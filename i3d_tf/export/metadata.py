@@ -62,6 +62,11 @@ def describe_preprocessing(stream: str, protocol: Protocol) -> dict[str, str]:
             f"{protocol.windows} windows of {protocol.frames}, spread evenly, whose logits are "
             "averaged,"
         )
+    if protocol.segments > 1:
+        frames = (
+            f"one clip of {protocol.segments} snippets of {protocol.frames} frames, in the middle "
+            "of equal parts of the video, taken"
+        )
     steps = {
         "frames": f"{frames} at {protocol.frame_rate:.6g} per second; fewer are looped from the "
         "start",

@@ -130,21 +130,24 @@ class _ClipMaker:
 
     def clips(self, frames: tf.Tensor) -> Iterator[tf.Tensor]:
         """Yields the clips of each stream: float32 (windows, T, crop size, crop size, C)."""
-        protocol = self._protocol
+        protocol, segments = self._protocol, self._protocol.segments
         with tf.control_dependencies(_checks(frames)):
             frames = tf.identity(frames)  # nothing that uses them comes before the checks
         number = tf.shape(frames)[0]
-        if protocol.windows == 1:
+        if protocol.windows == segments == 1:
             number = tf.minimum(number, protocol.frames)
             # One frame more than the network sees, so that the last flow is a real one.
             frames = frames[: protocol.frames + 1]
         frames = transforms_tf.resize_short_side(frames, protocol.short_side)
-        order = transforms_tf.uniform_windows(number, protocol.frames, protocol.windows)
+        if segments > 1:
+            order = transforms_tf.uniform_snippets(number, protocol.frames, segments)
+        else:
+            order = transforms_tf.uniform_windows(number, protocol.frames, protocol.windows)
         for stream in self._streams:
             values = frames[:number] if stream == "rgb" else self._flow_of(frames, number)
             values = transforms_tf.center_crop(values, protocol.crop_size)
             values = transforms_tf.preprocess_input(values, stream)
-            seen = frame_indices(stream, protocol.frames, protocol.rgb_step)
+            seen = frame_indices(stream, protocol.frames, protocol.rgb_step, segments)
             yield tf.gather(values, tf.gather(order, list(seen), axis=1))
 
     def _flow_of(self, frames, number):
@@ -242,7 +245,7 @@ def _network_function(model):
 
 def _check_clip_size(size, stream, protocol):
     """Compares (T, H, W) of a network's clips, None for any, with the protocol's."""
-    frames = len(frame_indices(stream, protocol.frames, protocol.rgb_step))
+    frames = len(frame_indices(stream, protocol.frames, protocol.rgb_step, protocol.segments))
     wanted = (frames, protocol.crop_size, protocol.crop_size)
     if any(own not in (None, other) for own, other in zip(size, wanted, strict=True)):
         raise ValueError(

@@ -6,7 +6,8 @@ from i3d_tf.features.frame_options import FrameOptions, FrameSize
 from i3d_tf.flow.quantize import CODES_PER_PIXEL
 from i3d_tf.specs.protocol import Protocol
 from i3d_tf.specs.streams import FLOW_BOUND
-from i3d_tf.video.transforms import center_offsets, flip, resize, resized_shape
+from i3d_tf.video.transforms import CENTER, CORNER_PLACES, flip, resize, resized_shape
+from i3d_tf.video.transforms import crop_offsets as offsets_of
 
 CODED_ROUNDINGS = ("nearest", "deepmind")  # of flow whose codes are whole numbers of 8 bits
 
@@ -107,19 +108,10 @@ def crop_offsets(
         crops: 1, 5 or 10.
         order: See `FeatureSettings`.
     """
-    center = center_offsets(height, width, size)
-    if crops == 1:
-        return [center]
-    bottom, right = height - size, width - size
-    top_left, top_right, bottom_left, bottom_right = (
-        (0, 0),
-        (0, right),
-        (bottom, 0),
-        (bottom, right),
-    )
-    if order == "center_first":
-        return [center, top_left, top_right, bottom_left, bottom_right]
-    return [top_left, top_right, center, bottom_left, bottom_right]
+    places = [CENTER] if crops == 1 else list(CORNER_PLACES)
+    if crops > 1:
+        places.insert(0 if order == "center_first" else len(places) // 2, CENTER)
+    return [offsets_of(height, width, size, place) for place in places]
 
 
 def pillow_resize(frame: np.ndarray, height: int, width: int, interpolation: str) -> np.ndarray:

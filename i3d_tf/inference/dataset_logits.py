@@ -55,9 +55,8 @@ def compute_logits(
     """
     failures = Failures()
     batches = []
-    views = config.protocol.windows * config.protocol.crops
     with progress_bar() as bar, failures.reraised():
-        task = bar.add_task(title, total=len(config.examples) * views)
+        task = bar.add_task(title, total=len(config.examples) * config.protocol.views)
         for clips, numbers, weights in evaluation_clips(config, failures, workers):
             batches.append((forward(clips).numpy(), numbers.numpy(), weights.numpy() > 0))
             bar.advance(task, len(numbers))

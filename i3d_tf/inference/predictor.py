@@ -35,7 +35,7 @@ from i3d_tf.specs.releases import DEFAULT_RELEASES
 from i3d_tf.specs.streams import CHANNELS, JOINT, streams_of
 from i3d_tf.video.errors import VideoError
 from i3d_tf.video.sampling import first_frames
-from i3d_tf.video.transforms import center_crop, preprocess_input
+from i3d_tf.video.transforms import crop_at, crop_places, preprocess_input
 from i3d_tf.zoo import open_checkpoints
 
 
@@ -61,10 +61,11 @@ def open_networks(
     checkpoints: Mapping[str, os.PathLike | str] | os.PathLike | str | None = None,
     checkpoint_dir: os.PathLike | str | None = None,
     precision: str = "float32",
+    protocol: Mapping[str, Any] | None = None,
 ) -> Networks:
     """Opens the networks of a stream, see `Predictor`."""
     references = checkpoints_of(stream, checkpoints)
-    opened = open_checkpoints(references, checkpoint_dir)
+    opened = open_checkpoints(references, checkpoint_dir, protocol_overrides=protocol)
     models = {
         name: fuse_for_inference(checkpoint.model, precision)
         for name, checkpoint in opened.by_stream.items()
@@ -104,7 +105,8 @@ class Predictor:
 
     The clips of a video are those of the networks' `Protocol`, which for the releases is the
     paper's: 25 frames per second, short side 256, the first 250 frames, shorter videos looped,
-    center crop of 224. The logits of several windows are averaged; those of two networks are added.
+    center crop of 224. The logits of several windows and crops are averaged; those of two networks
+    are added.
 
         predictor = i3d_tf.Predictor(checkpoints="rgb_scratch")
         predictor.predict("clip.mp4").top[0].label
@@ -119,6 +121,8 @@ class Predictor:
         precision: "float32" or "bfloat16", see `i3d_tf.fuse_for_inference`.
         flow_rounding: Give the networks flow as if it had been stored in 8 bits: "deepmind" is what
             the releases were trained on, see `i3d_tf.flow.quantize`. None gives it as computed.
+        protocol: Fields of `Protocol` that replace the networks' own, such as {"segments": 25,
+            "crops": 10, "crop_set": "corners"}; None for none.
 
     Attributes:
         stream: As given.
@@ -139,17 +143,22 @@ class Predictor:
         flow_engine: str = "auto",
         precision: str = "float32",
         flow_rounding: str | None = None,
+        protocol: Mapping[str, Any] | None = None,
     ):
         self.stream = stream
         self._flow_rounding = check_rounding(flow_rounding)
         self.flow_engine = choose_engine(flow_engine) if "flow" in streams_of(stream) else None
-        self.networks = open_networks(stream, checkpoints, checkpoint_dir, precision)
+        self.networks = open_networks(
+            stream, checkpoints, checkpoint_dir, precision, protocol or None
+        )
         self.settings = {
             "weights": self.networks.weights,
             "precision": precision,
             "flow_engine": self.flow_engine,
             "flow_rounding": self._flow_rounding,
         }
+        if protocol:
+            self.settings["protocol"] = dict(protocol)
         self._forward: dict[str, Callable] = {
             name: chunked_forward(model) or forward_function(model)
             for name, model in self.networks.models.items()
@@ -224,17 +233,21 @@ class Predictor:
             else:
                 self._check_length(len(frames))
                 clips = frames_as_test_clip(frames, protocol)
-                protocol = replace(protocol, frames=len(frames), windows=1)
+                if protocol.segments == 1:
+                    protocol = replace(protocol, frames=len(frames), windows=1)
             return self._predict(FRAMES_TITLE, clips, protocol, top, StageTimer())
         except VideoError as error:
             raise ValueError(f"`video` cannot be classified: {error.reason}.") from error
 
     def _check_length(self, num_frames):
         """Refuses a number of frames that a network of clips of one length does not take."""
+        protocol = self.networks.protocol
+        if protocol.segments > 1:  # of any number of frames
+            return
         for model in self.networks.models.values():
             for tensor in model.inputs:
                 stream = "rgb" if tensor.shape[-1] == CHANNELS["rgb"] else "flow"
-                given = len(frame_indices(stream, num_frames, self.networks.protocol.rgb_step))
+                given = len(frame_indices(stream, num_frames, protocol.rgb_step))
                 if tensor.shape[1] not in (None, given):
                     raise ValueError(
                         f"`video` must have so many frames that {model.name!r} gets "
@@ -257,27 +270,39 @@ class Predictor:
     def _logits(
         self, clips: TestClips, protocol: Protocol, timer: StageTimer
     ) -> Iterator[np.ndarray]:
-        """Yields each network's logits of each window, divided by the number of windows."""
-        for window in clips.windows():
+        """Yields each network's logits of each view, divided by the number of views."""
+        num_views = clips.num_clips * protocol.crops
+        for windows in clips.clips():
             for name, forward in self._forward.items():
-                inputs = {s: self._clip(s, window, protocol, timer) for s in streams_of(name)}
-                with timer.stage(f"{name} network"):
-                    logits = forward(inputs if name == JOINT else inputs[name]).numpy()[0]
-                yield logits / len(clips.starts)
+                views = {s: self._crops(s, windows, protocol, timer) for s in streams_of(name)}
+                for crops in zip(*views.values(), strict=True):
+                    inputs = dict(zip(views, crops, strict=True))
+                    with timer.stage(f"{name} network"):
+                        logits = forward(inputs if name == JOINT else inputs[name]).numpy()[0]
+                    yield logits / num_views
 
-    def _clip(
-        self, stream: str, window: TestWindow, protocol: Protocol, timer: StageTimer
-    ) -> np.ndarray:
-        """Returns a network's input: float32 (1, T, crop size, crop size, C) in [-1, 1]."""
-        frames = window.frames
-        if stream == "flow":
-            with timer.stage("flow"):
-                engine = self.flow_engine or "auto"
-                frames = compute_flow(frames, engine, next_frame=window.next_frame)
-                if self._flow_rounding is not None:
-                    frames = through_codes(frames, self._flow_rounding)
-        with timer.stage("crop"):
-            order = first_frames(len(frames), protocol.frames)
-            order = order[frame_indices(stream, protocol.frames, protocol.rgb_step)]
-            clip = preprocess_input(center_crop(frames, protocol.crop_size), stream)
-            return clip[np.newaxis, order]
+    def _crops(
+        self, stream: str, windows: list[TestWindow], protocol: Protocol, timer: StageTimer
+    ) -> Iterator[np.ndarray]:
+        """Yields a network's inputs: float32 (1, T, crop size, crop size, C) in [-1, 1]."""
+        snippets = [self._frames(stream, window, timer) for window in windows]
+        seen = list(frame_indices(stream, protocol.frames, protocol.rgb_step))
+        for place in crop_places(protocol.crops, protocol.crop_set):
+            with timer.stage("crop"):
+                parts = []
+                for frames in snippets:
+                    order = first_frames(len(frames), protocol.frames)[seen]
+                    cut = crop_at(frames, place, protocol.crop_size, stream)
+                    parts.append(preprocess_input(cut, stream)[np.newaxis, order])
+                clip = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
+            yield clip
+
+    def _frames(self, stream: str, window: TestWindow, timer: StageTimer) -> np.ndarray:
+        """Returns the frames of a window as a stream has them: RGB, or the flow of them."""
+        if stream == "rgb":
+            return window.frames
+        with timer.stage("flow"):
+            engine = self.flow_engine or "auto"
+            flow = compute_flow(window.frames, engine, next_frame=window.next_frame)
+            rounding = self._flow_rounding
+            return flow if rounding is None else through_codes(flow, rounding)

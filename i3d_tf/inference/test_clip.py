@@ -15,7 +15,7 @@ from i3d_tf.video.decode import count_frames, iter_frames, read_watched
 from i3d_tf.video.errors import VideoError
 from i3d_tf.video.resample import as_fraction, resample
 from i3d_tf.video.rgb_frames import FrameBuffer
-from i3d_tf.video.sampling import uniform_windows
+from i3d_tf.video.sampling import uniform_snippets, uniform_windows
 from i3d_tf.video.transforms import resize_short_side
 
 FRAMES_TITLE = "<frames>"  # the name of an array of frames, in place of a video's path
@@ -43,19 +43,29 @@ class TestClips(NamedTuple):
         starts: Index in `frames` of the first frame of each window.
         length: Frames of a window.
         num_frames: Different frames in all windows together.
+        segments: Windows that are the snippets of one clip; 1 where each is a clip.
     """
 
     frames: np.ndarray
     starts: tuple[int, ...]
     length: int
     num_frames: int
+    segments: int = 1
 
-    def windows(self) -> Iterator[TestWindow]:
-        """Yields the windows, one after the other."""
-        for start in self.starts:
-            end = start + self.length
-            next_frame = self.frames[end] if end < len(self.frames) else None
-            yield TestWindow(self.frames[start:end], next_frame)
+    @property
+    def num_clips(self) -> int:
+        """Number of clips."""
+        return len(self.starts) // self.segments
+
+    def clips(self) -> Iterator[list[TestWindow]]:
+        """Yields the windows of each clip, one clip after the other."""
+        for first in range(0, len(self.starts), self.segments):
+            yield [self._window(start) for start in self.starts[first : first + self.segments]]
+
+    def _window(self, start):
+        end = start + self.length
+        next_frame = self.frames[end] if end < len(self.frames) else None
+        return TestWindow(self.frames[start:end], next_frame)
 
 
 @dataclass(frozen=True)
@@ -76,7 +86,8 @@ class TimedFrame:
 def read_test_clips(path: str | os.PathLike, protocol: Protocol) -> TestClips:
     """Reads the test clips of a video.
 
-    A single window is that of the first frames; several are spread evenly over the video.
+    A single window is that of the first frames; several are spread evenly over the video, and
+    snippets are in the middle of its segments: the frames of `i3d_tf.data.views.evaluation_views`.
 
     Args:
         path: The video.
@@ -120,8 +131,8 @@ def frames_to_test_clips(frames: np.ndarray, frame_rate: float, protocol: Protoc
 def frames_as_test_clip(frames: np.ndarray, protocol: Protocol) -> TestClips:
     """Makes one test clip of all frames, whatever their number and rate.
 
-    They are resized to the protocol's short side, unless they are squares of its crop size, which
-    are left as they are.
+    Where the protocol has segments, the clip has a snippet of each. Frames are resized to the
+    protocol's short side, unless they are squares of its crop size, which are left as they are.
 
     Args:
         frames: uint8 (T, H, W, 3), RGB.
@@ -134,12 +145,16 @@ def frames_as_test_clip(frames: np.ndarray, protocol: Protocol) -> TestClips:
     if (height, width) != (protocol.crop_size, protocol.crop_size):
         _check_aspect(FRAMES_TITLE, height, width)
         frames = resize_short_side(frames, protocol.short_side)
-    return TestClips(frames, (0,), len(frames), len(frames))
+    if protocol.segments == 1:
+        return TestClips(frames, (0,), len(frames), len(frames))
+    snippets = uniform_snippets(len(frames), protocol.frames, protocol.segments)
+    starts, length = tuple(snippets[:, 0].tolist()), min(len(frames), protocol.frames)
+    return TestClips(frames, starts, length, len(np.unique(snippets)), protocol.segments)
 
 
 def _test_clips(path, protocol, iterate, count) -> TestClips:
     """Makes test clips; the functions give the (frame, count) pairs at its rate, and their sum."""
-    if protocol.windows == 1:
+    if protocol.windows == protocol.segments == 1:
         # One frame more than the network sees, so that its last flow is a real one.
         frames = _resized(path, protocol, iterate(), range(protocol.frames + 1))
         check_num_frames(path, len(frames), protocol)
@@ -147,13 +162,17 @@ def _test_clips(path, protocol, iterate, count) -> TestClips:
         return TestClips(frames, (0,), length, length)
     num_frames = count()
     check_num_frames(path, num_frames, protocol)
-    windows = uniform_windows(num_frames, protocol.frames, protocol.windows)
+    if protocol.segments > 1:
+        windows = uniform_snippets(num_frames, protocol.frames, protocol.segments)
+    else:
+        windows = uniform_windows(num_frames, protocol.frames, protocol.windows)
     starts, length = windows[:, 0], min(num_frames, protocol.frames)
     ends = starts + length
     needed = np.union1d(windows, ends[ends < num_frames])
     positions = np.searchsorted(needed, starts).tolist()
     frames = _resized(path, protocol, iterate(), needed.tolist())
-    return TestClips(frames, tuple(positions), length, len(np.unique(windows)))
+    num_different = len(np.unique(windows))
+    return TestClips(frames, tuple(positions), length, num_different, protocol.segments)
 
 
 def read_start(path: str | os.PathLike, protocol: Protocol, max_frames: int) -> np.ndarray:

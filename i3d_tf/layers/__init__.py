@@ -3,6 +3,7 @@
 Importing this package registers the layers with Keras: `keras.models.load_model` then knows them.
 """
 
+from i3d_tf.layers.frame_differences import FrameDifferences
 from i3d_tf.layers.frames import (
     ExtendTime,
     FoldTime,
@@ -28,6 +29,7 @@ __all__ = [
     "DepthwiseConv3D",
     "ExtendTime",
     "FoldTime",
+    "FrameDifferences",
     "FusedInceptionBlock",
     "GroupedConv2D",
     "HeadPool",

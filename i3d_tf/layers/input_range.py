@@ -31,6 +31,8 @@ def input_range_problem(inputs: Any) -> str | None:
     if not all(map(_has_values, extremes)):  # of a constant, while a function is traced
         return None
     low, high = map(float, extremes)
+    if _are_differences(inputs.shape[-1]):
+        low, high = low / 2, high / 2
     is_rgb = inputs.shape[-1] == CHANNELS["rgb"]
     function = "preprocess_input(frames)" if is_rgb else "preprocess_input(flow, stream='flow')"
     if low < -1 - _SLACK or high > 1 + _SLACK:
@@ -79,6 +81,11 @@ def warn_of_input_range(layer: keras.Layer, inputs: Any) -> None:
     if (problem := input_range_problem(inputs)) is not None:
         layer._has_warned_of_range = True
         warnings.warn(problem, stacklevel=2)
+
+
+def _are_differences(channels):
+    """Returns whether inputs are RGB differences: stacked flow has an even number of channels."""
+    return channels > CHANNELS["rgb"] and channels % 2 == 1
 
 
 def _has_values(inputs):

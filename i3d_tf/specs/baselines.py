@@ -49,6 +49,20 @@ class CeilPool(NamedTuple):
     norm: str = ""
 
 
+class Modality(NamedTuple):
+    """The input of the 2D network for one kind of snippet.
+
+    Attributes:
+        stream: The stream whose frames it is made of.
+        frames: Frames of a snippet.
+        is_difference: Whether it has the differences of the frames, later minus earlier.
+    """
+
+    stream: str
+    frames: int
+    is_difference: bool = False
+
+
 _HALF = (2, 2, 2)
 _CUBE = (3, 3, 3)
 
@@ -103,6 +117,20 @@ FUSED_3D: tuple[Row, ...] = (
     Conv("Conv3d_6a_3x3", 512, _CUBE),  # 5 x 7 x 7 x 512
     MaxPool("MaxPool3d_6b_3x3", _CUBE, _HALF),  # 3 x 4 x 4 x 512
 )
+
+# Temporal Segment Networks (arXiv:1608.00859, section 3.1). A snippet is what the 2D network gets
+# at once: one RGB frame, five flow fields, or the differences of six RGB frames, in the channels.
+FLOW_FRAMES = 5
+DIFFERENCE_FRAMES = 6
+RGB, FLOW, RGB_DIFFERENCE = "rgb", "flow", "rgb_difference"
+MODALITIES = {
+    RGB: Modality("rgb", 1),
+    FLOW: Modality("flow", FLOW_FRAMES),
+    RGB_DIFFERENCE: Modality("rgb", DIFFERENCE_FRAMES, is_difference=True),
+}
+# Networks of the zoo whose modality is not that of their stream.
+NETWORK_MODALITIES = {"tsn_rgb_difference": RGB_DIFFERENCE}
+HEAD_STDDEV = 0.001  # of the new last layer's kernel
 
 
 class BNInceptionBlock(NamedTuple):

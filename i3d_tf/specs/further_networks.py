@@ -1,9 +1,9 @@
 """The networks around I3D: how each samples a video, and what was published about its size.
 
 Sources: arXiv:1712.04851 (S3D, S3D-G, I2D), arXiv:1711.11248 (R3D, MC3, R(2+1)D),
-arXiv:1711.07971 (ResNet-50, Non-local blocks), and the public programs that train them;
-arXiv:1503.08909 (poolings of frames, deep LSTM), arXiv:1412.0767 (C3D), arXiv:1406.2199 (the
-two-stream network of 2014), Karpathy et al., CVPR 2014 (Sports-1M).
+arXiv:1711.07971 (ResNet-50, Non-local blocks) and arXiv:1608.00859 (TSN), and the public programs
+that train them; arXiv:1503.08909 (poolings of frames, deep LSTM), arXiv:1412.0767 (C3D),
+arXiv:1406.2199 (the two-stream network of 2014), Karpathy et al., CVPR 2014 (Sports-1M).
 """
 
 from dataclasses import dataclass
@@ -12,6 +12,8 @@ from i3d_tf.specs.baselines import (
     C3D_CROP_SIZE,
     C3D_FRAMES,
     C3D_SHORT_SIDE,
+    DIFFERENCE_FRAMES,
+    FLOW_FRAMES,
     FLOW_PER_STEP,
     LRCN_CROP_SIZE,
     LRCN_FRAMES,
@@ -46,6 +48,9 @@ class FurtherNetwork:
         streams: The streams that a network can be trained for.
         has_fixed_size: Whether frames, height and width are part of the network, because of dense
             layers over all positions.
+        segments: Snippets of a training clip, each of so many frames as a window has; 1 is a
+            window.
+        test_segments: The same at test time; None means as many.
     """
 
     name: str
@@ -61,6 +66,8 @@ class FurtherNetwork:
     loss_gain: str | None = None
     streams: tuple[str, ...] = STREAMS
     has_fixed_size: bool = False
+    segments: int = 1
+    test_segments: int | None = None
 
     @property
     def protocol(self) -> Protocol:
@@ -71,7 +78,30 @@ class FurtherNetwork:
             crop_size=self.crop_size,
             windows=self.test_windows,
             rgb_step=self.rgb_step,
+            segments=self.test_segments or self.segments,
         )
+
+
+def _tsn(
+    name: str,
+    title: str,
+    snippet_frames: int,
+    rgb_step: int,
+    streams: tuple[str, ...] = STREAMS,
+) -> FurtherNetwork:
+    # The authors' programs: 3 segments in training, 25 at test time.
+    return FurtherNetwork(
+        name,
+        title,
+        train_frames=snippet_frames,
+        test_frames=snippet_frames,
+        test_windows=1,
+        min_frames=1,
+        rgb_step=rgb_step,
+        streams=streams,
+        segments=3,
+        test_segments=25,
+    )
 
 
 def _resnet_18(name: str, title: str, published: str) -> FurtherNetwork:
@@ -184,5 +214,8 @@ FURTHER_NETWORKS = {
             has_fixed_size=True,
         ),
         *map(_sports_1m, SPORTS_1M_FUSIONS),
+        # RGB gets the middle one of the frames whose flow the flow network gets.
+        _tsn("tsn", "TSN", FLOW_FRAMES, rgb_step=FLOW_FRAMES),
+        _tsn("tsn_rgb_difference", "TSN, RGB differences", DIFFERENCE_FRAMES, 1, ("rgb",)),
     )
 }

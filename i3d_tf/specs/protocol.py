@@ -1,5 +1,6 @@
 """The sampling of a video's clips at test time: frames, rate, size, crops, windows."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from i3d_tf.specs.streams import CHANNELS, CROP_SIZE, FRAME_RATE, SHORT_SIDE, TEST_FRAMES
@@ -7,6 +8,8 @@ from i3d_tf.specs.validation import check_choice, check_integer, check_positive
 
 # Larger numbers would need more memory than there is.
 MAX_FRAME_RATE = 1000
+SPREAD, CORNERS = CROP_SETS = ("spread", "corners")
+CORNER_CROPS = (5, 10)  # four corners and the center; and their mirrors
 _MAX_VALUES = {
     "frames": 1 << 16,
     "short_side": 4096,
@@ -14,6 +17,7 @@ _MAX_VALUES = {
     "windows": 4096,
     "crops": 4096,
     "rgb_step": 1 << 16,
+    "segments": 4096,
 }
 
 
@@ -22,13 +26,18 @@ class Protocol:
     """The clips of a video that a network is given at test time; defaults: arXiv:1705.07750.
 
     Attributes:
-        frames: Frames of a clip; a single clip has the first ones. Shorter videos are looped.
+        frames: Frames of a clip; a single clip has the first ones. Shorter videos are looped. With
+            several segments, frames of each snippet.
         frame_rate: Frames per second after resampling.
         short_side: Pixels, after resizing.
         crop_size: Pixels, side of the square that the network is given.
         windows: Clips of one video, spread evenly in time.
-        crops: Crops of one clip, spread evenly along the longer side; 1 is the center.
+        crops: Crops of one clip; 1 is the center.
         rgb_step: An RGB network gets one of so many frames of a clip, a flow network all.
+        segments: Snippets of a clip, one of each of so many equal parts of the video
+            (arXiv:1608.00859); 1 is a clip of consecutive frames.
+        crop_set: The places of several crops, one of `CROP_SETS`: "spread" evenly along the longer
+            side, or "corners": the 4 corners and the center (5), and their mirror images (10).
 
     Raises:
         ValueError: A number is not allowed.
@@ -41,8 +50,11 @@ class Protocol:
     windows: int = 1
     crops: int = 1
     rgb_step: int = 1
+    segments: int = 1
+    crop_set: str = SPREAD
 
     def __post_init__(self):
+        check_choice("crop_set", self.crop_set, CROP_SETS)
         for name, maximum in _MAX_VALUES.items():
             check_integer(name, getattr(self, name), 1, maximum)
         check_positive("frame_rate", self.frame_rate, MAX_FRAME_RATE)
@@ -51,21 +63,42 @@ class Protocol:
                 "`crop_size` must be at most `short_side`, and `rgb_step` less than twice "
                 f"`frames`, so that RGB has a frame; received {self}."
             )
+        if self.crop_set == CORNERS and self.crops not in CORNER_CROPS:
+            raise ValueError(
+                f"`crops` must be one of {CORNER_CROPS} for `crop_set` {CORNERS!r}; received "
+                f"{self.crops}."
+            )
+        if self.segments > 1 and self.windows > 1:
+            raise ValueError(
+                f"`windows` must be 1 with {self.segments} segments, which cover the whole video; "
+                f"received {self.windows}."
+            )
+
+    @property
+    def views(self) -> int:
+        """Clips of one video in all."""
+        return self.windows * self.crops
 
 
-def frame_indices(stream: str, frames: int, rgb_step: int) -> range:
+def frame_indices(stream: str, frames: int, rgb_step: int, segments: int = 1) -> Sequence[int]:
     """Returns the indices of a window's frames that a network of one stream is given.
 
     Args:
         stream: "rgb" for the middle one of every `rgb_step` frames, or "flow" for all.
-        frames: Number of frames of the window.
+        frames: Number of frames of the window, or of each snippet.
         rgb_step: At least 1.
+        segments: Snippets, one after the other.
     """
     check_choice("stream", stream, CHANNELS)
-    return range(rgb_step // 2, frames, rgb_step) if stream == "rgb" else range(frames)
+    snippet = range(rgb_step // 2, frames, rgb_step) if stream == "rgb" else range(frames)
+    if segments == 1:
+        return snippet
+    return [segment * frames + index for segment in range(segments) for index in snippet]
 
 
-def clip_shape(stream: str, frames: int, rgb_step: int, size: int) -> tuple[int, int, int, int]:
+def clip_shape(
+    stream: str, frames: int, rgb_step: int, size: int, segments: int = 1
+) -> tuple[int, int, int, int]:
     """Returns the shape (T, H, W, C) of a window as a network of one stream gets it.
 
     Args:
@@ -73,5 +106,6 @@ def clip_shape(stream: str, frames: int, rgb_step: int, size: int) -> tuple[int,
         frames: See `frame_indices`.
         rgb_step: See `frame_indices`.
         size: Pixels, height and width.
+        segments: See `frame_indices`.
     """
-    return len(frame_indices(stream, frames, rgb_step)), size, size, CHANNELS[stream]
+    return len(frame_indices(stream, frames, rgb_step, segments)), size, size, CHANNELS[stream]

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypedDict
 
 from i3d_tf.specs.architectures import ARCHITECTURES
+from i3d_tf.specs.baselines import DIFFERENCE_FRAMES, FLOW_FRAMES
 from i3d_tf.specs.further_networks import FURTHER_NETWORKS, LINEAR
 from i3d_tf.specs.inception_v1 import MIN_SIZE
 from i3d_tf.specs.protocol import Protocol, clip_shape
@@ -55,6 +56,7 @@ CHOICES = {
 MIN_INTEGERS = {
     "rgb_step": 1,
     "test_windows": 1,
+    "segments": 1,
     "crop_size": MIN_SIZE,
     "batch_size": 1,
     "steps": 1,
@@ -98,6 +100,9 @@ class Recipe:
         train_frames: Frames of a training clip, a random window.
         test_frames: Frames of a test clip; shorter videos are looped.
         test_windows: Clips of a test video, spread evenly; one is the first frames.
+        segments: Snippets of a training clip, each of `train_frames`, from a random place of each
+            of so many equal parts of the video; 1 is a clip of consecutive frames.
+        test_segments: Snippets of a test clip; None means as many.
         rgb_step: An RGB network gets one of so many frames of a clip, a flow network all.
         frame_rate: Frames per second after resampling.
         short_side: Pixels, after resizing.
@@ -110,6 +115,7 @@ class Recipe:
         optimizer: One of `OPTIMIZERS`.
         momentum: Momentum of SGD.
         weight_decay: Weight decay per unit of learning rate.
+        clip_norm: Largest norm of the gradient of all variables together; None for any.
         schedule: One of `SCHEDULES`.
         boundaries: Steps at which a piecewise schedule changes, counted from 0: with 10 as the
             first, ten steps have the first rate.
@@ -123,6 +129,7 @@ class Recipe:
             everything from `init`, and "fixed" only the last layer on top of `init`.
         init: Weights to start from, or None.
         freeze_batch_norm: Whether batch norm stays as it is in `init`.
+        partial_batch_norm: Whether all batch norm but the first layer's stays as it is in `init`.
         keep_last: Whether the last state counts as the best, whatever its test accuracy, which says
             little where test videos are few.
         derived: Fields that follow from the data and from `transfer`, see `fit_to_clips`; their
@@ -145,6 +152,8 @@ class Recipe:
     train_frames: int = TRAIN_FRAMES
     test_frames: int = TEST_FRAMES
     test_windows: int = 1
+    segments: int = 1
+    test_segments: int | None = None
     rgb_step: int = 1
     frame_rate: float = FRAME_RATE
     short_side: int = SHORT_SIDE
@@ -157,6 +166,7 @@ class Recipe:
     optimizer: str = "sgd"
     momentum: float = 0.9
     weight_decay: float = 1e-7
+    clip_norm: float | None = None
     schedule: str = "piecewise"
     boundaries: tuple[int, ...] = ()
     learning_rates: tuple[float, ...] = (0.1,)
@@ -167,6 +177,7 @@ class Recipe:
     transfer: str = SCRATCH
     init: str | None = None
     freeze_batch_norm: bool = False
+    partial_batch_norm: bool = False
     keep_last: bool = False
     derived: tuple[str, ...] = ()
     loss_gain: str | None = None
@@ -187,6 +198,10 @@ class Recipe:
         for name in ("train_frames", "test_frames"):
             check_integer(name, getattr(self, name), min_frames)
         check_number("weight_decay", self.weight_decay, 0)
+        if self.test_segments is not None:
+            check_integer("test_segments", self.test_segments, 1)
+        if self.clip_norm is not None:
+            check_positive("clip_norm", self.clip_norm)
         for name in POSITIVE:
             check_positive(name, getattr(self, name))
         for name in FRACTIONS:
@@ -204,6 +219,14 @@ class Recipe:
     def protocol(self) -> Protocol:
         """The sampling of clips at test time."""
         return settings_protocol(vars(self))
+
+    @property
+    def train_protocol(self) -> Protocol:
+        """The sampling of training clips."""
+        windows = self.test_windows if self.segments == 1 else 1
+        return replace(
+            self.protocol, frames=self.train_frames, segments=self.segments, windows=windows
+        )
 
     def clip_shape(self, stream: str, frames: int) -> tuple[int, int, int, int]:
         """Returns the shape (T, H, W, C) of a window of `frames` for a stream's network."""
@@ -232,6 +255,8 @@ def settings_protocol(settings: Mapping[str, Any]) -> Protocol:
         crop_size=settings["crop_size"],
         windows=settings["test_windows"],
         rgb_step=settings["rgb_step"],
+        # Former versions have neither.
+        segments=settings.get("test_segments") or settings.get("segments", 1),
     )
 
 
@@ -251,11 +276,13 @@ def for_model(recipe: Recipe, model: str) -> Recipe:
     streams = TRAINED_STREAMS[model]
     stream = recipe.stream if recipe.stream in streams else streams[0]
     sampling: Mapping[str, Any]
+    further = FURTHER_NETWORKS.get(model)
     if recipe.dataset == STICK_ACTIONS:
-        sampling = STICK_SAMPLING[model]
+        sampling = {**_ONE_WINDOW, **STICK_SAMPLING[model]}
     else:
         sampling = {name: getattr(_architecture(model), name) for name in SAMPLING}
-    further = FURTHER_NETWORKS.get(model)
+        segments = (1, None) if further is None else (further.segments, further.test_segments)
+        sampling |= dict(zip(("segments", "test_segments"), segments, strict=True))
     return replace(
         recipe,
         model=model,
@@ -341,6 +368,8 @@ class StickSampling(TypedDict, total=False):
     train_frames: int
     test_frames: int
     test_windows: int
+    segments: int
+    test_segments: int | None
     rgb_step: int
     frame_rate: float
 
@@ -351,6 +380,12 @@ _STICK_STEPS = 1_440  # 32 epochs of 360 clips
 # The paper's sampling, for clips of 2 s instead of 10 s, so that a clip spans a whole action. That
 # takes 16 frames at 25/3 per second; networks of ten flow fields at a time keep the paper's 25, and
 # so its distance between two frames of flow.
+_ONE_WINDOW: StickSampling = {
+    "test_windows": 1,
+    "segments": 1,
+    "test_segments": None,
+    "rgb_step": 1,
+}
 STICK_SAMPLING: dict[str, StickSampling] = {
     I3D_MODEL: {"train_frames": 16, "test_frames": 16, "frame_rate": 25 / 3},
     "convnet_lstm": {"train_frames": 16, "test_frames": 16, "frame_rate": 25 / 3},
@@ -366,6 +401,21 @@ STICK_SAMPLING: dict[str, StickSampling] = {
     **{
         name: {"train_frames": 16, "test_frames": 16, "frame_rate": 25 / 3}
         for name in FURTHER_NETWORKS
+    },
+    "tsn": {
+        "train_frames": FLOW_FRAMES,
+        "test_frames": FLOW_FRAMES,
+        "rgb_step": FLOW_FRAMES,
+        "segments": 3,
+        "test_segments": 5,
+        "frame_rate": 25.0,
+    },
+    "tsn_rgb_difference": {
+        "train_frames": DIFFERENCE_FRAMES,
+        "test_frames": DIFFERENCE_FRAMES,
+        "segments": 3,
+        "test_segments": 5,
+        "frame_rate": 25.0,
     },
 }
 STICK_SAMPLING |= {

@@ -7,7 +7,7 @@ from pathlib import Path
 import keras
 import tensorflow as tf
 
-from i3d_tf.specs.baselines import LOCAL
+from i3d_tf.specs.baselines import LOCAL, MODALITIES, NETWORK_MODALITIES
 from i3d_tf.specs.further_networks import FURTHER_NETWORKS
 from i3d_tf.specs.inception_v1 import HEAD
 from i3d_tf.specs.recipes import TRANSFERS, Recipe
@@ -74,6 +74,7 @@ def restore_model(
     transfer: str = "scratch",
     frozen: bool = False,
     accumulate: int = 1,
+    partial: bool = False,
 ) -> keras.Model:
     """Builds a network as it was when it was saved, weights and optimizer, compiled.
 
@@ -87,13 +88,14 @@ def restore_model(
         transfer: See `build_model`; no `init` is needed any more.
         frozen: Whether `freeze_batch_norm` was called.
         accumulate: See `compile_model`.
+        partial: Whether `freeze_batch_norm` was called for all but the first layer.
 
     Raises:
         ValueError: The file holds the state of another network, or is damaged.
     """
     model = _network(recipe, classes, transfer)
-    if frozen:
-        freeze_batch_norm(model)
+    if frozen or partial:
+        freeze_batch_norm(model, but_first=partial)
     compile_model(model, recipe, accumulate)
     try:
         restore_state(model, Path(path))
@@ -124,6 +126,20 @@ def _any_length(recipe, **arguments):
     """Builds a network of one stream that takes any number of frames."""
     shape = (None, recipe.crop_size, recipe.crop_size, CHANNELS[recipe.stream])
     return build(recipe.model, input_shape=shape, **arguments)
+
+
+def _segment_network(recipe, **arguments):
+    """Builds a network of snippets, which must have the length that it takes."""
+    modality = NETWORK_MODALITIES.get(recipe.model, arguments.get("modality", recipe.stream))
+    wanted = arguments.get("snippet_frames") or MODALITIES[modality].frames
+    for name in ("train_frames", "test_frames"):
+        frames = recipe.clip_shape(recipe.stream, getattr(recipe, name))[0]
+        if frames % wanted:
+            raise ValueError(
+                f"`{name}` must be so many that {recipe.model} gets a multiple of {wanted} for "
+                f"{recipe.stream}; it gets {frames} of {getattr(recipe, name)}."
+            )
+    return _any_length(recipe, **arguments)
 
 
 def _fixed_length(recipe, **arguments):
@@ -160,6 +176,8 @@ NETWORKS = {
     "pooled_frames": _pooled_frames,
     **dict.fromkeys(("deep_lstm", "lrcn"), partial(_any_length, all_steps=True)),
     "two_stream_2014": _one_of_two_streams,
+    "tsn": _segment_network,
+    "tsn_rgb_difference": _segment_network,
 }
 
 
@@ -170,9 +188,15 @@ def batch_norms(model: keras.Model) -> list[keras.layers.BatchNormalization]:
     return [layer for layer in layers if isinstance(layer, keras.layers.BatchNormalization)]
 
 
-def freeze_batch_norm(model: keras.Model):
-    """Keeps batch norm's statistics and offsets as they are, also in training."""
-    for layer in batch_norms(model):
+def freeze_batch_norm(model: keras.Model, but_first: bool = False):
+    """Keeps batch norm's statistics, scales and offsets as they are, also in training.
+
+    Args:
+        model: The network.
+        but_first: Whether the first layer's are trained: the partial batch norm of
+            arXiv:1608.00859, section 3.2, with which a first layer gets used to other inputs.
+    """
+    for layer in batch_norms(model)[1 if but_first else 0 :]:
         layer.trainable = False
 
 

@@ -97,6 +97,7 @@ def make_optimizer(recipe: Recipe, accumulate: int = 1) -> keras.optimizers.Opti
         "learning_rate": learning_rate(recipe, accumulate),
         "weight_decay": float(recipe.weight_decay),
         "gradient_accumulation_steps": accumulate if accumulate > 1 else None,
+        "global_clipnorm": recipe.clip_norm,
     }
     if recipe.optimizer == "sgd":
         return keras.optimizers.SGD(momentum=recipe.momentum, **options)

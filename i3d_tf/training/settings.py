@@ -17,6 +17,7 @@ KEPT_OPTIONS = (
     "transfer",
     "init",
     "freeze_batch_norm",
+    "partial_batch_norm",
     "accumulate",
     "class_weights",
     "precision",
@@ -26,6 +27,8 @@ KEPT_OPTIONS = (
 # Fields of a recipe that do not change the states of a run.
 LEFT_OUT = ("description", "derived", "keep_last")
 VIDEOS, STEPS = "train_videos", "steps"  # the settings that may change
+# Runs of former versions lack the fields that they did not know, which were as they are by default.
+_DEFAULTS = {field.name: field.default for field in dataclasses.fields(Recipe)}
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,7 @@ class TrainOptions:
         init: Initial weights, for the last two; None takes the recipe's.
         checkpoint_dir: See `i3d_tf.zoo.resolve.checkpoint_dirs`.
         freeze_batch_norm: Keep batch norm as it is in the initial weights; None takes the recipe's.
+        partial_batch_norm: The same of all batch norm but the first layer's.
         accumulate: Batches per update.
         class_weights: Weigh classes by the inverse of their frequency.
         precision: "float32", "mixed_bfloat16" or "mixed_float16".
@@ -64,6 +68,7 @@ class TrainOptions:
     init: str | None = None
     checkpoint_dir: os.PathLike | str | None = None
     freeze_batch_norm: bool | None = None
+    partial_batch_norm: bool | None = None
     accumulate: int = 1
     class_weights: bool = False
     precision: str = "float32"
@@ -82,12 +87,22 @@ class TrainOptions:
             ValueError: The recipe's initial weights are of another stream.
         """
         transfer = self.transfer or recipe.transfer
-        init, frozen = self.init, self.freeze_batch_norm
+        init, frozen, partial = self.init, self.freeze_batch_norm, self.partial_batch_norm
         if transfer != SCRATCH:
             init = _initial_weights(recipe) if init is None else init
-            frozen = recipe.freeze_batch_norm if frozen is None else frozen
+            # Either flag replaces both fields of the recipe.
+            if frozen is None and partial is None:
+                frozen, partial = recipe.freeze_batch_norm, recipe.partial_batch_norm
+        if frozen and partial:
+            raise ValueError(
+                "`freeze_batch_norm` and `partial_batch_norm` exclude each other; received both."
+            )
         return dataclasses.replace(
-            self, transfer=transfer, init=init, freeze_batch_norm=bool(frozen)
+            self,
+            transfer=transfer,
+            init=init,
+            freeze_batch_norm=bool(frozen),
+            partial_batch_norm=bool(partial),
         )
 
 
@@ -146,11 +161,11 @@ def changed_settings(
     Raises:
         ValueError: Another setting changed, or fewer steps are wanted than are done.
     """
-    changed = {
-        name: (before.get(name), now.get(name))
+    pairs = {
+        name: (before.get(name, _DEFAULTS.get(name)), now.get(name))
         for name in sorted({*before, *now})
-        if before.get(name) != now.get(name)
     }
+    changed = {name: (was, wanted) for name, (was, wanted) in pairs.items() if was != wanted}
     for name, (was, wanted) in changed.items():
         if name not in (VIDEOS, STEPS):
             raise ValueError(

@@ -131,14 +131,16 @@ def _build_or_restore(recipe, options, classes, start):
             options.transfer,
             options.freeze_batch_norm,
             options.accumulate,
+            options.partial_batch_norm,
         )
     model = training_model.build_model(
         recipe, classes, options.transfer, options.init, options.checkpoint_dir
     )
-    if options.freeze_batch_norm:
+    if options.freeze_batch_norm or options.partial_batch_norm:
         if options.init is None:
-            raise ValueError("`freeze_batch_norm` needs an `init` to keep it of; received None.")
-        training_model.freeze_batch_norm(model)
+            name = "freeze_batch_norm" if options.freeze_batch_norm else "partial_batch_norm"
+            raise ValueError(f"`{name}` needs an `init` to keep it of; received None.")
+        training_model.freeze_batch_norm(model, but_first=bool(options.partial_batch_norm))
     training_model.compile_model(model, recipe, options.accumulate)
     return model
 
@@ -179,7 +181,7 @@ class _Run:
         """Trains to the last step."""
         recipe = self.recipe
         flow_store = self._flow_store((*train_set.examples, *test_set.examples))
-        train_protocol = dataclasses.replace(recipe.protocol, frames=recipe.train_frames)
+        train_protocol = recipe.train_protocol
         train_config = dataclasses.replace(
             self._config(train_set.examples, train_protocol, self.batch_size, flow_store),
             class_weights=class_weights(train_set.examples, len(train_set.class_names))
@@ -188,7 +190,9 @@ class _Run:
             epoch_start=self.start.epoch_start_step * self.batch_size,
         )
         # Evaluation runs on one replica, with no more frames at once than that trains on.
-        test_batch = max(1, recipe.batch_size * recipe.train_frames // recipe.test_frames)
+        frames_at_once = recipe.batch_size * recipe.train_frames * recipe.segments
+        test_frames = recipe.test_frames * recipe.protocol.segments
+        test_batch = max(1, frames_at_once // test_frames)
         evaluation = PeriodicEvaluation(
             self.model,
             self._config(test_set.examples, recipe.protocol, test_batch, flow_store),

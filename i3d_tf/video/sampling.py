@@ -70,7 +70,60 @@ def uniform_windows(num_available: int, num_frames: int, num_windows: int) -> np
         starts = [last_start // 2]
     else:
         starts = [last_start * window // (num_windows - 1) for window in range(num_windows)]
-    return np.stack([_window(start, num_available, num_frames) for start in starts])
+    return _snippets(starts, num_available, num_frames)
+
+
+def random_snippets(
+    num_available: int, num_frames: int, segments: int, generator: np.random.Generator | int
+) -> np.ndarray:
+    """Returns a snippet at a random place of each of the equal parts of a video.
+
+    Starts are those of the public program of Temporal Segment Networks (arXiv:1608.00859): with F
+    frames, snippets of L and K segments, d = (F - L + 1) // K, snippet k starts at a random one of
+    the d frames from k * d on. A video too short for that has sorted random starts where it has
+    more than K frames, else all snippets are its first frames, looped.
+
+    Args:
+        num_available: Frames the video has, at least 1.
+        num_frames: Frames of a snippet, at least 1.
+        segments: Snippets, at least 1.
+        generator: A generator, or an integer >= 0 that seeds one.
+
+    Returns:
+        int64 (segments, num_frames), each in [0, num_available).
+    """
+    num_available, num_frames, segments = _counts(num_available, num_frames, segments)
+    num_starts = num_available - num_frames + 1
+    length = num_starts // segments
+    choices = max(length if length > 0 else num_starts, 1)
+    draws = as_generator(generator).integers(choices, size=segments)  # always as many
+    if length > 0:
+        starts = np.arange(segments) * length + draws
+    elif num_available > segments and num_starts > 0:
+        starts = np.sort(draws)
+    else:
+        starts = np.zeros(segments, np.int64)
+    return _snippets(starts, num_available, num_frames)
+
+
+def uniform_snippets(num_available: int, num_frames: int, segments: int) -> np.ndarray:
+    """Returns the snippet in the middle of each of the equal parts of a video.
+
+    With F frames, snippets of L, K segments and a part of t = (F - L + 1) / K frames, snippet k
+    starts at int(t / 2 + t * k) (see `random_snippets`); of a video shorter than L, at frame 0.
+
+    Args:
+        num_available: Frames the video has, at least 1.
+        num_frames: Frames of a snippet, at least 1.
+        segments: Snippets, at least 1.
+
+    Returns:
+        int64 (segments, num_frames), each in [0, num_available).
+    """
+    num_available, num_frames, segments = _counts(num_available, num_frames, segments)
+    part = max(num_available - num_frames + 1, 0) / segments
+    starts = np.array([int(part / 2 + part * segment) for segment in range(segments)])
+    return _snippets(starts, num_available, num_frames)
 
 
 def as_generator(generator: np.random.Generator | int) -> np.random.Generator:
@@ -91,6 +144,15 @@ def as_generator(generator: np.random.Generator | int) -> np.random.Generator:
 
 def _window(start, num_available, num_frames):
     return np.arange(start, start + num_frames, dtype=np.int64) % num_available
+
+
+def _snippets(starts, num_available, num_frames):
+    return np.stack([_window(start, num_available, num_frames) for start in starts])
+
+
+def _counts(num_available, num_frames, segments):
+    named = {"num_available": num_available, "num_frames": num_frames, "segments": segments}
+    return tuple(_count(name, value) for name, value in named.items())
 
 
 def _count(name, value):

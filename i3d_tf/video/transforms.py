@@ -4,10 +4,12 @@ A clip is an array (T, H, W, C): C = 3 (R, G, B) or C = 2 (x flow, y flow, pixel
 """
 
 import math
+from typing import NamedTuple
 
 import cv2
 import numpy as np
 
+from i3d_tf.specs.protocol import CORNERS, SPREAD
 from i3d_tf.specs.streams import CHANNELS, CROP_SIZE, FLOW_BOUND, SHORT_SIDE, STREAMS
 from i3d_tf.specs.validation import check_choice, check_integer
 from i3d_tf.video.limits import MAX_BYTES
@@ -187,6 +189,78 @@ def center_crop(frames: np.ndarray, size: int = CROP_SIZE) -> np.ndarray:
     _check_fits(frames, size)
     height, width = frames.shape[1:3]
     return crop(frames, *center_offsets(height, width, size), size)
+
+
+class CropPlace(NamedTuple):
+    """The place of a square in a frame of any size.
+
+    Attributes:
+        top: Fraction of the rows to spare that are above it, in [0, 1].
+        left: The same of the columns.
+        mirrored: Whether the square is mirrored left to right, after it was cut.
+    """
+
+    top: float = 0.5
+    left: float = 0.5
+    mirrored: bool = False
+
+
+CENTER = CropPlace()
+CORNER_PLACES = tuple(CropPlace(top, left) for top in (0.0, 1.0) for left in (0.0, 1.0))
+
+
+def crop_places(crops: int = 1, crop_set: str = SPREAD) -> tuple[CropPlace, ...]:
+    """Returns the crops of a frame, see `i3d_tf.specs.protocol.Protocol`.
+
+    Args:
+        crops: Their number.
+        crop_set: "spread", or "corners" for 5 or 10: the four corners and the center, then their
+            mirror images.
+    """
+    if crop_set == CORNERS:
+        places = (*CORNER_PLACES, CENTER)
+        mirrors = [place._replace(mirrored=True) for place in places]
+        return (*places, *mirrors)[:crops]
+    if crops == 1:
+        return (CENTER,)
+    return tuple(CropPlace(crop / (crops - 1), crop / (crops - 1)) for crop in range(crops))
+
+
+def crop_offsets(height: int, width: int, size: int, place: CropPlace) -> tuple[int, int]:
+    """Returns top and left of a crop in pixels, halves rounded down as those of the center are.
+
+    Args:
+        height: Pixels, at least `size`.
+        width: Pixels, at least `size`.
+        size: Side of the square in pixels.
+        place: Its place.
+    """
+    spare = height - size, width - size
+    top, left = (
+        math.ceil(share * pixels - 0.5)
+        for share, pixels in zip((place.top, place.left), spare, strict=True)
+    )
+    return top, left
+
+
+def crop_at(
+    frames: np.ndarray, place: CropPlace, size: int = CROP_SIZE, stream: str = "rgb"
+) -> np.ndarray:
+    """Cuts a square out of every frame, and mirrors it where the place says so.
+
+    Args:
+        frames: (T, H, W, C), H and W at least `size`.
+        place: Its place.
+        size: Side of the square in pixels.
+        stream: "rgb" or "flow", whose x changes its sign in a mirror.
+
+    Returns:
+        (T, size, size, C): a view, or a new array where it is mirrored.
+    """
+    _check_fits(frames, size)
+    height, width = frames.shape[1:3]
+    cut = crop(frames, *crop_offsets(height, width, size, place), size)
+    return flip(cut, stream) if place.mirrored else cut
 
 
 def flip(frames: np.ndarray, stream: str = "rgb") -> np.ndarray:

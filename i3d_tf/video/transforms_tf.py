@@ -129,6 +129,23 @@ def uniform_windows(num_available: tf.Tensor, num_frames: int, num_windows: int)
     return (starts[:, tf.newaxis] + tf.range(num_frames)) % num_available
 
 
+def uniform_snippets(num_available: tf.Tensor, num_frames: int, segments: int) -> tf.Tensor:
+    """Does the same as `i3d_tf.video.sampling.uniform_snippets`, one snippet after the other.
+
+    Args:
+        num_available: Frames the video has, at least 1.
+        num_frames: Frames of a snippet.
+        segments: Snippets.
+
+    Returns:
+        int32 (1, segments * num_frames), each in [0, num_available).
+    """
+    part = tf.cast(tf.maximum(num_available - num_frames + 1, 0), tf.float64) / segments
+    starts = tf.cast(part / 2 + part * tf.range(segments, dtype=tf.float64), tf.int32)
+    order = (starts[:, tf.newaxis] + tf.range(num_frames)) % num_available
+    return tf.reshape(order, (1, -1))
+
+
 def preprocess_input(frames: tf.Tensor, stream: str) -> tf.Tensor:
     """Does the same as `i3d_tf.video.transforms.preprocess_input`, to the last bit.
 

@@ -152,7 +152,7 @@ def _shared_protocol(opened, fields, overrides):
     )
     for other in others:
         differing = {
-            name: f"{name} {getattr(first, name):g} and {getattr(other, name):g}"
+            name: f"{name} {_text(getattr(first, name))} and {_text(getattr(other, name))}"
             for name in fields
             if getattr(first, name) != getattr(other, name)
         }
@@ -165,6 +165,10 @@ def _shared_protocol(opened, fields, overrides):
                 f"{advice}"
             )
     return first
+
+
+def _text(value):
+    return value if isinstance(value, str) else f"{value:g}"
 
 
 def _names(opened):

@@ -16,9 +16,10 @@ from i3d_tf.models.lrcn import lrcn
 from i3d_tf.models.pooled_frames import pooled_frames
 from i3d_tf.models.resnet_3d import resnet_18, resnet_50
 from i3d_tf.models.sports_1m import sports_1m
+from i3d_tf.models.tsn import tsn
 from i3d_tf.models.two_stream import two_stream_2d, two_stream_i3d
 from i3d_tf.models.two_stream_2014 import two_stream_2014
-from i3d_tf.specs.baselines import SPORTS_1M_FUSIONS
+from i3d_tf.specs.baselines import NETWORK_MODALITIES, SPORTS_1M_FUSIONS
 from i3d_tf.specs.inception_variants import VARIANTS, InceptionVariant
 from i3d_tf.specs.resnet_3d import BASIC_RESNETS
 from i3d_tf.specs.validation import check_choice
@@ -47,6 +48,11 @@ MODELS: dict[str, Callable[..., "keras.Model"]] = {
         convnet_lstm, name="deep_lstm", lstm_layers=5, batch_norm=False, step_pooling="gain"
     ),
     "lrcn": lrcn,
+    "tsn": tsn,
+    **{
+        name: partial(tsn, modality=modality, name=name)
+        for name, modality in NETWORK_MODALITIES.items()
+    },
 }
 
 

@@ -31,6 +31,9 @@ CHECKPOINT = ("--checkpoint_dir=checkpoints", "--rgb_weights=tiny_rgb")
 # Of a norm. On the processor that wrote the files nothing differs; float32 sums in another order
 # change up to 2e-6. Dropout as of another step, a small mistake, changes a resumed run by 2e-4.
 TOLERANCE = 2e-5
+# Since version 0.1: layers, and fields of the protocol with what they were before.
+LATER_LAYERS = {"ExtendTime", "FrameDifferences", "GroupedConv2D", "StepPool", "TimePool"}
+LATER_PROTOCOL = {"segments": 1, "crop_set": "spread"}
 
 
 @pytest.fixture(scope="module")
@@ -122,7 +125,7 @@ def test_network_built_anew_has_the_same_names(name, structures):
 
 def test_keras_files_hold_every_layer(structures):
     found = {name for structure in structures.values() for name in structure["classes"]}
-    assert set(layers.__all__) <= found
+    assert set(layers.__all__) - LATER_LAYERS <= found
 
 
 # ---- checkpoint directory
@@ -156,7 +159,7 @@ def test_run_is_opened_as_a_checkpoint(arrays, structures):
     expected = EXPECTED["run"]
     assert checkpoint.stream == "rgb"
     assert list(checkpoint.class_names) == expected["class_names"]
-    assert vars(checkpoint.protocol) == expected["protocol"]
+    assert vars(checkpoint.protocol) == expected["protocol"] | LATER_PROTOCOL
     assert checkpoint.sha256 == expected["sha256"]
     assert checkpoint.history == expected["history"]
     assert_structure(checkpoint.model, structures["run"])
@@ -172,7 +175,7 @@ def test_compiled_state_is_loaded_by_keras():
     import i3d_tf.training.train  # noqa: F401 - registers the loss and the metric
 
     model = keras.models.load_model("run/best.keras")
-    assert model.loss.get_config() == EXPECTED["run"]["loss"]
+    assert model.loss.get_config() == EXPECTED["run"]["loss"] | {"step_gain": None}
     assert model.optimizer.get_config() == EXPECTED["run"]["optimizer"]
 
 

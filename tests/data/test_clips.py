@@ -14,6 +14,7 @@ from i3d_tf.specs.protocol import Protocol
 from i3d_tf.video import decode
 from i3d_tf.video.encode import write_video
 from i3d_tf.video.errors import VideoError
+from i3d_tf.video.transforms import CropPlace
 
 FRAMES, WIDTH, SIZE = 16, 48, 32
 BRIGHTER = 4  # grey levels from frame to frame; from column to column it is 1
@@ -53,8 +54,8 @@ def load_both(flow_store):
     return load
 
 
-def view(first=0, frames=9, **arguments):
-    return View(np.arange(first, first + frames), **arguments)
+def view(first=0, frames=9, jitter=(1.0, 1.0, 1.0), **place):
+    return View(np.arange(first, first + frames), CropPlace(**place), jitter)
 
 
 def rgb_numbers(clip, left):
@@ -146,6 +147,35 @@ def test_load_rgb_decodes_only_frames_of_sparse_view(example, monkeypatch):
     assert rgb_numbers(sparse, 8) == pytest.approx([1, 4, 7, 10], abs=0.6)
     assert load_rgb(example, View(np.array([6])), PROTOCOL).shape == (1, SIZE, SIZE, 3)
     assert requested == [pytest.approx(10 / 3, abs=1e-3), 1]
+
+
+SNIPPETS = View(np.array([7, 8, 1, 2, 11, 12, 1, 2]))
+
+
+def test_snippets_are_in_their_order_in_both_streams(example, load_both):
+    rgb, flow = load_both(example, SNIPPETS)
+    assert rgb_numbers(rgb, 8) == pytest.approx(SNIPPETS.indices, abs=0.6)
+    assert flow[:, 0, 0, 0] == pytest.approx(SNIPPETS.indices, abs=CODE)
+
+
+def test_frames_between_snippets_are_not_kept(example, monkeypatch):
+    kept = []
+
+    class Spy(clips.FrameBuffer):
+        def append(self, frame, count=1):
+            kept.append(count)
+            super().append(frame, count)
+
+    monkeypatch.setattr(clips, "FrameBuffer", Spy)
+    load_rgb(example, SNIPPETS, PROTOCOL)
+    assert sum(kept) == 6  # each once
+
+
+def test_snippets_past_the_end_start_over(example, load_both):
+    indices = np.array([12, 13, 15, 16, 20, 21])  # of the four frames from the first on
+    rgb, flow = load_both(example, View(indices))
+    assert rgb_numbers(rgb, 8) == pytest.approx([12, 13, 15, 12, 12, 13], abs=0.6)
+    assert flow[:, 0, 0, 0] == pytest.approx([12, 13, 15, 12, 12, 13], abs=CODE)
 
 
 def test_find_unreadable_gives_path_and_reason(example, tmp_path):

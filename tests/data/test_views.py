@@ -2,22 +2,23 @@ import numpy as np
 import pytest
 
 from i3d_tf.data.views import evaluation_views, random_view
+from i3d_tf.specs.protocol import Protocol
 
 
 def test_one_evaluation_view_is_first_frames():
-    (view,) = evaluation_views(num_available=5, num_frames=3)
+    (view,) = evaluation_views(5, Protocol(frames=3))
     assert view.indices.tolist() == [0, 1, 2]
-    assert (view.top, view.left, view.mirrored) == (0.5, 0.5, False)
+    assert view.place == (0.5, 0.5, False)
 
 
 def test_evaluation_view_of_short_video_is_looped():
-    (view,) = evaluation_views(num_available=2, num_frames=5)
+    (view,) = evaluation_views(2, Protocol(frames=5))
     assert view.indices.tolist() == [0, 1, 0, 1, 0]
 
 
 def test_evaluation_views_are_spread_from_end_to_end():
-    views = evaluation_views(num_available=10, num_frames=4, windows=3, crops=2)
-    assert [(v.indices[0], v.left) for v in views] == [
+    views = evaluation_views(10, Protocol(frames=4, windows=3, crops=2))
+    assert [(view.indices[0], view.place.left) for view in views] == [
         (0, 0.0),
         (0, 1.0),
         (3, 0.0),
@@ -27,17 +28,37 @@ def test_evaluation_views_are_spread_from_end_to_end():
     ]
 
 
+def test_evaluation_views_of_segments_are_one_clip_at_every_crop():
+    protocol = Protocol(frames=2, segments=3, crops=5, crop_set="corners")
+    views = evaluation_views(10, protocol)
+    assert [view.indices.tolist() for view in views] == [[1, 2, 4, 5, 7, 8]] * 5
+    corners = [(0, 0), (0, 1), (1, 0), (1, 1), (0.5, 0.5)]
+    assert [view.place[:2] for view in views] == corners
+
+
+def test_random_view_of_segments_has_a_snippet_of_each():
+    for seed in range(20):
+        view = random_view(
+            20, 2, np.random.default_rng(seed), segments=3
+        )  # 19 starts in parts of 6
+        first, second, third = view.indices.reshape(3, 2)
+        assert first[0] in range(6)
+        assert second[0] in range(6, 12)
+        assert third[0] in range(12, 18)
+        assert (view.indices[1::2] == view.indices[::2] + 1).all()
+
+
 def test_random_views_cover_every_window_and_mirror_half():
     views = [random_view(6, 4, np.random.default_rng([7, k])) for k in range(400)]
     assert {int(view.indices[0]) for view in views} == {0, 1, 2}
     # 400 fair coins: 200 +- 5 standard deviations of 10
-    assert sum(view.mirrored for view in views) == pytest.approx(200, abs=50)
-    assert all(0 <= view.top <= 1 and view.jitter == (1.0, 1.0, 1.0) for view in views)
+    assert sum(view.place.mirrored for view in views) == pytest.approx(200, abs=50)
+    assert all(0 <= view.place.top <= 1 and view.jitter == (1.0, 1.0, 1.0) for view in views)
 
 
 def test_random_view_draws_the_same_without_flip_and_jitter():
     plain = random_view(50, 8, np.random.default_rng(3), flip=False)
     rich = random_view(50, 8, np.random.default_rng(3), flip=True, jitter=0.4)
     assert (plain.indices == rich.indices).all()
-    assert (plain.top, plain.left) == (rich.top, rich.left)
+    assert plain.place[:2] == rich.place[:2]
     assert all(0.6 <= factor <= 1.4 for factor in rich.jitter)

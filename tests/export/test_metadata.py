@@ -39,6 +39,8 @@ def test_export_metadata_names_sources_classes_and_protocol(streams, stream):
             "windows": 1,
             "crops": 1,
             "rgb_step": 1,
+            "segments": 1,
+            "crop_set": "spread",
         },
         "precision": "float32",
     }

@@ -48,6 +48,18 @@ CASES = {
         Protocol(20, short_side=40, crop_size=32, windows=2, rgb_step=10),
         {"rgb": [[5, 15], [30, 40]], "flow": [range(20), range(25, 45)]},
     ),
+    "tsn": (
+        {"input_shape": (None, 32, 32, 3)},
+        "rgb",
+        Protocol(5, short_side=40, crop_size=32, rgb_step=5, segments=3),
+        {"rgb": [[8, 22, 36]]},  # 41 starts: 6, 20, 34; the middle one of five frames
+    ),
+    "tsn_rgb_difference": (
+        {"input_shape": (None, 32, 32, 3)},
+        "rgb",
+        Protocol(6, short_side=40, crop_size=32, segments=2),
+        {"rgb": [[*range(10, 16), *range(30, 36)]]},
+    ),
 }
 
 
@@ -112,7 +124,12 @@ def test_predictor_sees_the_windows_of_the_protocol(network, video, name, monkey
 
 @pytest.mark.parametrize(
     "name",
-    ["convnet_lstm", "c3d", pytest.param("fused_3d", marks=pytest.mark.slow)],  # flow compiles
+    [
+        "convnet_lstm",
+        "c3d",
+        "tsn",
+        pytest.param("fused_3d", marks=pytest.mark.slow),
+    ],  # flow compiles
 )
 def test_serving_module_sees_the_windows_of_the_protocol(network, video, name):
     _, stream, protocol, _ = CASES[name]

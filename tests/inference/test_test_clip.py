@@ -1,5 +1,7 @@
 """Clips of videos whose every frame carries its own number."""
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -34,7 +36,7 @@ def windows_of(read_numbers):
                 read_numbers(window.frames),
                 None if window.next_frame is None else read_numbers(window.next_frame[None])[0],
             )
-            for window in clips.windows()
+            for window in itertools.chain(*clips.clips())
         ]
 
     return numbers
@@ -72,13 +74,31 @@ def test_read_test_clips_of_several_windows_are_spread_evenly(
     assert len(clips.frames) == len(used)  # no others are in memory
 
 
+@pytest.mark.parametrize(
+    ("num_frames", "frames", "snippets"),
+    [
+        (29, 5, [(range(4, 9), 9), (range(12, 17), 17), (range(20, 25), 25)]),
+        (10, 6, [(range(6), 6), (range(2, 8), 8), (range(4, 10), None)]),
+        (9, 12, [(range(9), None)] * 3),
+    ],
+)
+def test_read_test_clips_of_segments_are_one_clip_of_snippets(
+    numbered_video, windows_of, num_frames, frames, snippets
+):
+    protocol = Protocol(frames=frames, segments=3, **SIZE)
+    clips = read_test_clips(numbered_video(num_frames), protocol)
+    assert clips.num_clips == 1
+    assert windows_of(clips) == [(list(numbers), following) for numbers, following in snippets]
+    assert clips.num_frames == len({number for numbers, _ in snippets for number in numbers})
+
+
 def test_read_test_clips_are_at_the_frame_rate_and_size_of_the_protocol(numbered_video):
     protocol = Protocol(frames=9, frame_rate=12.5, short_side=96, crop_size=80)
     clips = read_test_clips(numbered_video(30), protocol)
     assert clips.frames.shape == (10, 96, 288, 3)
     for windows in (1, 2):  # by the same way, whatever their number
         protocol = Protocol(9, 12.5, 96, 80, windows=windows)
-        first = next(read_test_clips(numbered_video(30), protocol).windows())
+        first = next(read_test_clips(numbered_video(30), protocol).clips())[0]
         np.testing.assert_array_equal(first.frames, clips.frames[:9])
 
 

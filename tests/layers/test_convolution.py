@@ -106,7 +106,7 @@ def test_gradients_of_a_compiled_function_of_any_shape(shape):
         assert np.abs(gradient - right).max() < TOLERANCE * np.abs(right).max()
 
 
-@pytest.mark.parametrize("model", STICK_SAMPLING)
+@pytest.mark.parametrize("model", [name for name in STICK_SAMPLING if not name.startswith("tsn")])
 def test_every_convolution_of_a_recipe_has_its_gradient_in_bfloat16(model, monkeypatch):
     recipe = dataclasses.replace(
         RECIPES[STICK_ACTIONS],

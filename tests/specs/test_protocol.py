@@ -10,6 +10,12 @@ def test_frame_indices_are_the_middle_of_every_step_for_rgb_and_all_for_flow():
     assert list(frame_indices("flow", 4, 10)) == [0, 1, 2, 3]
 
 
+def test_frame_indices_of_snippets_follow_each_other():
+    assert list(frame_indices("rgb", 5, 5, segments=3)) == [2, 7, 12]
+    assert list(frame_indices("flow", 2, 5, segments=3)) == [0, 1, 2, 3, 4, 5]
+    assert clip_shape("flow", 5, 5, 80, segments=3) == (15, 80, 80, 2)
+
+
 def test_clip_shape_counts_the_frames_of_the_stream():
     assert clip_shape("rgb", 125, 5, 224) == (25, 224, 224, 3)
     assert clip_shape("rgb", 10, 10, 80) == (1, 80, 80, 3)
@@ -27,6 +33,12 @@ def test_clip_shape_counts_the_frames_of_the_stream():
         ({"frame_rate": float("nan")}, "`frame_rate` must be a number > 0"),
         ({"crop_size": 300}, "`crop_size` must be at most `short_side`"),
         ({"frames": 5, "rgb_step": 10}, "`rgb_step` less than twice `frames`"),
+        ({"crop_set": "all"}, r"`crop_set` must be one of \('spread', 'corners'\); received 'all'"),
+        (
+            {"crop_set": "corners"},
+            r"`crops` must be one of \(5, 10\) for `crop_set` 'corners'",
+        ),
+        ({"segments": 3, "windows": 2}, "`windows` must be 1 with 3 segments, .*; received 2"),
     ],
 )
 def test_protocol_refuses_numbers_that_are_not_allowed(arguments, message):

@@ -1,5 +1,6 @@
 import dataclasses
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -105,6 +106,28 @@ def test_frozen_batch_norm_stays_while_kernels_train(tiny_recipe):
     found = changed(model, before)
     assert not any("batch_norm" in path for path in found)
     assert "Conv/kernel" in found
+
+
+def test_partial_batch_norm_trains_the_first_alone():
+    norms = [keras.layers.BatchNormalization(name=name) for name in ("first", "second", "third")]
+    kernels = [keras.layers.Dense(4, use_bias=False) for _ in norms]
+    layers = [layer for pair in zip(kernels, norms, strict=True) for layer in pair]
+    model = keras.Sequential([keras.Input((4,)), *layers], name="sequential")
+    freeze_batch_norm(model, but_first=True)
+    model.compile("sgd", "mse", run_eagerly=True)
+    before = values(model)
+    model.train_on_batch(GENERATOR.normal(3, 2, (8, 4)), GENERATOR.normal(0, 1, (8, 4)))
+    found = changed(model, before)
+    first = {
+        f"sequential/first/{name}" for name in ("gamma", "beta", "moving_mean", "moving_variance")
+    }
+    assert found == first | {kernel.kernel.path for kernel in kernels}
+
+
+def test_first_batch_norm_is_that_of_the_first_layer(tiny_network):
+    first, second = (layer.moving_mean.path for layer in batch_norms(tiny_network("tsn"))[:2])
+    assert first.startswith("Conv2d_1a_7x7/")
+    assert second.startswith("Conv2d_2b_1x1/")
 
 
 @pytest.mark.parametrize(

@@ -69,6 +69,14 @@ def test_changed_settings_allows_videos_and_steps():
     }
 
 
+def test_changed_settings_of_a_former_version_are_the_defaults():
+    now = BEFORE | {"segments": 1, "test_segments": None, "clip_norm": None, "backbone": None}
+    now |= {"partial_batch_norm": False}
+    assert changed_settings("x", BEFORE, now, 900) == {}
+    with pytest.raises(ValueError, match="holds a run with segments=1, not 3"):
+        changed_settings("x", BEFORE, now | {"segments": 3}, 900)
+
+
 def test_describe_changes_names_both_numbers():
     changed = {"train_videos": (360, 361), "steps": (1500, 2000)}
     assert describe_changes("runs/x", changed, "piecewise", 900) == (
@@ -110,3 +118,11 @@ def test_for_recipe_needs_weights_of_the_stream():
 def test_for_recipe_trains_published_recipes_from_scratch():
     options = TrainOptions(data_dir="d", workdir="w").for_recipe(RECIPES["ucf101"])
     assert (options.transfer, options.init, options.freeze_batch_norm) == ("scratch", None, False)
+
+
+def test_for_recipe_takes_one_kind_of_frozen_batch_norm():
+    options = TrainOptions(data_dir="d", workdir="w", partial_batch_norm=True)
+    options = options.for_recipe(RECIPES["finetune"])
+    assert (options.freeze_batch_norm, options.partial_batch_norm) == (False, True)
+    with pytest.raises(ValueError, match="exclude each other; received both"):
+        dataclasses.replace(options, freeze_batch_norm=True).for_recipe(RECIPES["finetune"])

@@ -1,7 +1,14 @@
 import numpy as np
 import pytest
 
-from i3d_tf.video.sampling import as_generator, first_frames, random_window, uniform_windows
+from i3d_tf.video.sampling import (
+    as_generator,
+    first_frames,
+    random_snippets,
+    random_window,
+    uniform_snippets,
+    uniform_windows,
+)
 
 
 def test_first_frames_of_long_video():
@@ -65,6 +72,44 @@ def test_uniform_windows_repeat_where_few_starts_fit():
 
 def test_uniform_windows_loop_short_video():
     assert uniform_windows(2, 3, 2).tolist() == [[0, 1, 0], [0, 1, 0]]
+
+
+@pytest.mark.parametrize(
+    ("available", "frames", "segments", "starts"),
+    [
+        (30, 1, 3, [5, 15, 25]),
+        (29, 5, 3, [4, 12, 20]),  # 25 starts in parts of 8 1/3
+        (10, 6, 3, [0, 2, 4]),  # 5 starts in parts of 1 2/3
+        (4, 1, 3, [0, 2, 3]),
+        (2, 1, 3, [0, 1, 1]),
+        (5, 5, 3, [0, 0, 0]),
+        (3, 5, 2, [0, 0]),
+    ],
+)
+def test_uniform_snippets_are_in_the_middle_of_equal_parts(available, frames, segments, starts):
+    expected = [[(start + index) % available for index in range(frames)] for start in starts]
+    assert uniform_snippets(available, frames, segments).tolist() == expected
+
+
+def test_random_snippets_start_anywhere_within_their_part():
+    # 25 starts in three parts of 8: the last start is never taken.
+    snippets = np.array([random_snippets(29, 5, 3, seed) for seed in range(200)])
+    assert (np.diff(snippets) == 1).all()
+    for part, starts in enumerate(snippets[:, :, 0].T):
+        assert set(starts) == set(range(8 * part, 8 * part + 8))
+
+
+def test_random_snippets_of_few_starts_are_sorted():
+    # 4 frames, 3 segments, snippets of 3: two starts.
+    starts = np.array([random_snippets(4, 3, 3, seed)[:, 0] for seed in range(50)])
+    assert set(map(tuple, starts)) == {(0, 0, 0), (0, 0, 1), (0, 1, 1), (1, 1, 1)}
+
+
+@pytest.mark.parametrize(("available", "frames"), [(3, 3), (3, 2), (4, 5)])
+def test_random_snippets_of_a_short_video_are_its_first_frames(available, frames):
+    expected = [[index % available for index in range(frames)]] * 3
+    for seed in range(5):
+        assert random_snippets(available, frames, 3, seed).tolist() == expected
 
 
 def test_counts_below_one_are_refused():

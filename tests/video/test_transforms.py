@@ -5,10 +5,13 @@ import tensorflow as tf
 
 from i3d_tf.specs.streams import FLOW_BOUND
 from i3d_tf.video.transforms import (
+    CropPlace,
     center_crop,
     center_offsets,
     change_colours,
     crop,
+    crop_at,
+    crop_places,
     flip,
     preprocess_input,
     resize_bilinear,
@@ -272,3 +275,31 @@ def test_resize_bilinear_equals_tensorflow(half_pixel, size):
     resized = resize_bilinear(frame, *size, half_pixel)
     # Compilers may fuse a product and a sum: the last digit of 255 in float32.
     np.testing.assert_allclose(resized, expected[0], rtol=0, atol=4e-5)
+
+
+def test_crop_places_of_corners_are_four_corners_and_the_center_then_their_mirrors():
+    places = crop_places(10, "corners")
+    assert [place[:2] for place in places[:5]] == [(0, 0), (0, 1), (1, 0), (1, 1), (0.5, 0.5)]
+    assert [place[:2] for place in places[5:]] == [place[:2] for place in places[:5]]
+    assert [place.mirrored for place in places] == [False] * 5 + [True] * 5
+    assert crop_places(5, "corners") == places[:5]
+
+
+def test_spread_crop_places_go_along_both_sides():
+    assert crop_places() == ((0.5, 0.5, False),)
+    assert [place[:2] for place in crop_places(3)] == [(0, 0), (0.5, 0.5), (1, 1)]
+
+
+@pytest.mark.parametrize(("height", "width"), [(7, 9), (8, 8), (5, 11)])
+def test_crop_at_the_center_is_the_center_crop(height, width):
+    frames = np.arange(height * width).reshape(1, height, width, 1)
+    np.testing.assert_array_equal(crop_at(frames, CropPlace(), 4), center_crop(frames, 4))
+
+
+def test_crop_at_cuts_and_then_mirrors():
+    frames = np.arange(1, 13, dtype=np.float32).reshape(1, 3, 4, 1) * [1, 1]
+    corner = crop_at(frames, CropPlace(1.0, 1.0), 2, "flow")
+    assert corner[0, ..., 0].tolist() == [[7, 8], [11, 12]]
+    mirrored = crop_at(frames, CropPlace(1.0, 1.0, mirrored=True), 2, "flow")
+    assert mirrored[0, ..., 0].tolist() == [[-8, -7], [-12, -11]]
+    assert mirrored[0, ..., 1].tolist() == [[8, 7], [12, 11]]

@@ -89,3 +89,11 @@ def test_preprocess_batch_equals_preprocess_input():
     flow = np.linspace(-25, 25, 64, dtype=np.float32).reshape(1, 4, 8, 2)
     batch = transforms_tf.preprocess_batch(flow, "flow")
     np.testing.assert_array_equal(batch, transforms.preprocess_input(flow, "flow"))
+
+
+@pytest.mark.parametrize("number", [2, 5, 7, 20, 23])
+def test_uniform_snippets_equal_numpy(number):
+    np.testing.assert_array_equal(
+        transforms_tf.uniform_snippets(number, 5, 3),
+        sampling.uniform_snippets(number, 5, 3).reshape(1, -1),
+    )
