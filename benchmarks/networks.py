@@ -2,6 +2,7 @@
 
 python benchmarks/networks.py
 python benchmarks/networks.py --output=networks.json --rounds=5
+python benchmarks/networks.py --networks=lrcn,deep_lstm
 
 Each network gets one clip of the size that its paper trains with, folded for inference, in float32.
 Networks take turns with I3D, whose clip has 64 frames; prints the median of the ratio of their
@@ -20,9 +21,17 @@ from i3d_tf.system.console import one_line_errors, quiet_tensorflow
 
 _OUTPUT = flags.DEFINE_string("output", None, "JSON file for the numbers.")
 _ROUNDS = flags.DEFINE_integer("rounds", 3, "Rounds of measurement.", lower_bound=1)
+_NETWORKS = flags.DEFINE_list(
+    "networks", None, "First columns of the rows to measure. Default: all."
+)
 
 I3D = "inception_i3d"
-EXTRA = {"i3d_resnet50 + 5 non-local": ("i3d_resnet50", {"non_local": 5})}
+EXTRA = {
+    "i3d_resnet50 + 5 non-local": ("i3d_resnet50", {"non_local": 5}),
+    "pooled_frames (time_conv)": ("pooled_frames", {"pooling": "time_conv"}),
+    "convnet_lstm (resnet50)": ("convnet_lstm", {"backbone": "resnet50"}),
+    "two_stream rgb (resnet50)": ("two_stream", {"stream": "rgb", "backbone": "resnet50"}),
+}
 IMAGES = {"bn_inception": (224, 224, 3)}  # networks of single images
 
 
@@ -45,13 +54,14 @@ def main(argv):
 
 def _networks():
     """Yields (title, name, arguments, clip's shape)."""
+    from i3d_tf.specs.architectures import ARCHITECTURES
     from i3d_tf.specs.further_networks import FURTHER_NETWORKS
     from i3d_tf.specs.protocol import clip_shape
 
     yield I3D, I3D, {}, clip_shape("rgb", 64, 1, 224)
     named = {name: (name, {}) for name in FURTHER_NETWORKS} | EXTRA
     for title, (name, arguments) in named.items():
-        network = FURTHER_NETWORKS[name]
+        network = FURTHER_NETWORKS.get(name) or ARCHITECTURES[name]
         shape = clip_shape("rgb", network.train_frames, network.rgb_step, network.crop_size)
         yield title, name, arguments, shape
     for name, shape in IMAGES.items():
@@ -65,6 +75,8 @@ def _measure():
 
     rows, reference = [], None
     for title, name, arguments, shape in _networks():
+        if _NETWORKS.value is not None and title not in (I3D, *_NETWORKS.value):
+            continue
         model = build(name, input_shape=shape, **arguments)
         forward = _forward(fuse_for_inference(model), shape)
         reference = reference or forward
