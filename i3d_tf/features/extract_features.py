@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from i3d_tf.features.extractor import FeatureExtractor
 
 # Settings that are in the metadata of some files only: where one is, another run must have it, too.
-OPTIONAL_SETTINGS = ("tail", "short", "lookahead", "keep_axes", "layout")
+OPTIONAL_SETTINGS = ("tail", "short", "lookahead", "keep_axes", "rgb_step", "layout")
 TWO_STEPS = 16  # frames of a window in which the head averages two steps, as "space_time" does
 DIED = "extracting its features ends the process: a crash, or too little memory"
 

@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from i3d_tf.features.feature_file import MAX_BYTES, VideoFeatures
 from i3d_tf.features.frame_crops import FrameCropper
+from i3d_tf.features.network_check import check_network
 from i3d_tf.features.options import (
     FILLS,
     LAST,
@@ -28,11 +29,12 @@ from i3d_tf.features.windows import (
 )
 from i3d_tf.flow.engines import choose_engine
 from i3d_tf.flow.quantize import VIDEO_FEATURES
-from i3d_tf.inference.streaming import Streamer, head_pool, step_logits
+from i3d_tf.inference.streaming import Streamer, head_pool, is_i3d, step_logits
 from i3d_tf.inference.video_source import VideoSource, flow_origin
 from i3d_tf.models.fold_batch_norm import fuse_for_inference
 from i3d_tf.specs.feature_profiles import NATIVE, profile_metadata
 from i3d_tf.specs.inception_v1 import HEAD, HEAD_POOL, MIN_FRAMES
+from i3d_tf.specs.protocol import frame_indices
 from i3d_tf.specs.streams import FLOW_BOUND, streams_of
 from i3d_tf.specs.version import __version__
 from i3d_tf.video.decode import concealed_frames
@@ -55,16 +57,17 @@ class StreamExtractor:
     """Network of one stream, from frames to feature rows.
 
     Args:
-        model: I3D with folded batch norm.
+        model: A network with folded batch norm; without a window, I3D.
         stream: "rgb" or "flow".
         options: FeatureOptions; without a window `rows_of_video` can be used, with one
             `rows_of_windows`.
+        rgb_step: An RGB network gets one of so many frames of a window.
 
     Attributes:
         num_channels: Channels of a row.
     """
 
-    def __init__(self, model: keras.Model, stream: str, options: FeatureOptions):
+    def __init__(self, model: keras.Model, stream: str, options: FeatureOptions, rgb_step: int = 1):
         self._model, self._stream = model, stream
         self._options, self._config = options, options.config
         config = options.config
@@ -75,6 +78,7 @@ class StreamExtractor:
             self._streamer = Streamer(model, endpoint, is_pooled)
         else:
             self._forward = _window_function(model, stream, options)
+            self._seen = frame_indices(stream, config.window, rgb_step)
 
     def rows_of_video(
         self, frames: Iterable[np.ndarray], num_frames: int
@@ -107,8 +111,9 @@ class StreamExtractor:
             MemoryError: The memory is too small for so many windows.
         """
         with _memory_errors():
-            clips = np.stack([window.frames for window in windows])
-            num_valid = np.array([window.num_valid for window in windows])
+            seen = self._seen
+            clips = np.stack([w.frames[seen.start : seen.stop : seen.step] for w in windows])
+            num_valid = np.array([sum(k < w.num_valid for k in seen) for w in windows])
             is_whole = (num_valid == clips.shape[1]).all()
             return self._forward(clips, None if is_whole else num_valid).numpy()
 
@@ -124,7 +129,7 @@ def _window_function(model, stream, options):
     network = keras.Model(model.input, output)
     axes = {"space": (2, 3), "none": ()}.get(config.pool, (1, 2, 3))
     pools_pairs = config.pool == "head" and config.endpoint == LAST
-    has_positions = len(output.shape) == 5
+    axes = tuple(axis for axis in axes if axis < len(output.shape) - 1)  # some have time alone
     exceeds_1 = stream == "flow" and options.flow_rounding == VIDEO_FEATURES
     value_range = options.frames.value_range
 
@@ -140,9 +145,7 @@ def _window_function(model, stream, options):
         if pools_pairs:
             outputs = tf.reduce_mean(outputs, (2, 3), keepdims=True)
             outputs = (outputs[:, :-1] + outputs[:, 1:]) / 2
-        if not axes or not has_positions:
-            return outputs
-        return tf.reduce_mean(outputs, axes)
+        return tf.reduce_mean(outputs, axes) if axes else outputs
 
     return forward
 
@@ -217,11 +220,15 @@ class FeatureExtractor:
         self._cropper = FrameCropper(options.frames, self.protocol, options.flow_rounding)
         self.streams: dict[str, StreamExtractor] = {}
         self._weights = {}
+        self._rgb_step, self._are_i3d = 1, True
         for stream, checkpoint in checkpoints.by_stream.items():
-            _check_network(checkpoint.model, checkpoint.name, options.config, self.protocol)
+            rgb_step = checkpoint.protocol.rgb_step if stream == "rgb" else 1
+            check_network(checkpoint, options.config, self.protocol)
             model = fuse_for_inference(checkpoint.model, options.precision)
-            self.streams[stream] = StreamExtractor(model, stream, options)
+            self.streams[stream] = StreamExtractor(model, stream, options, rgb_step)
             self._weights[stream] = {"name": checkpoint.name, "sha256": checkpoint.sha256}
+            self._rgb_step = max(self._rgb_step, rgb_step)
+            self._are_i3d = self._are_i3d and is_i3d(model)
         self._has_flow = "flow" in self.streams
         self._flow_engine = choose_engine(options.flow_engine) if self._has_flow else "auto"
 
@@ -240,11 +247,10 @@ class FeatureExtractor:
         preprocessing["range"] = {stream: self._range(stream) for stream in self.streams}
         if self._has_flow:
             preprocessing["flow"] = flow_origin(self._flow_engine, flow_file, options.flow_rounding)
-        is_head = config.window is None and config.pools_pairs
         metadata = {
             "stream": options.stream,
             **config.metadata(),
-            "receptive_field": receptive_field(HEAD_POOL if is_head else config.endpoint),
+            "receptive_field": self._receptive_field(),
             "frame_rate": preprocessing["frame_rate"],
             "weights": self._weights,
             "precision": options.precision,
@@ -253,7 +259,17 @@ class FeatureExtractor:
         }
         if metadata["frame_rate"] == NATIVE:  # the number is known when the video is open
             del metadata["frame_rate"]
+        if self._rgb_step > 1:
+            metadata["rgb_step"] = self._rgb_step
         return metadata
+
+    def _receptive_field(self):
+        """Returns the frames that a time step depends on; all of a window where I3D's do not."""
+        config = self.options.config
+        if not self._are_i3d:
+            return config.window
+        is_head = config.window is None and config.pools_pairs
+        return receptive_field(HEAD_POOL if is_head else config.endpoint)
 
     def _range(self, stream):
         value_range = self.options.frames.value_range
@@ -423,29 +439,6 @@ class FeatureExtractor:
             by_crop = stacked.reshape(crops, -1, *stacked.shape[1:])
             return np.ascontiguousarray(by_crop.swapaxes(0, 1))
         return stacked.reshape(-1, crops, *stacked.shape[1:])
-
-
-def _check_network(model, name, config, protocol):
-    """Checks that a network has the endpoint and takes the clips of a config and a protocol."""
-    if config.endpoint not in {layer.name for layer in model.layers}:
-        raise ValueError(f"{name}: it has no endpoint {config.endpoint}. Name a network of I3D.")
-    check_clip_size(model, name, (config.window, protocol.crop_size, protocol.crop_size))
-
-
-def check_clip_size(model: keras.Model, name: str, size: tuple[int | None, int, int]):
-    """Checks that a network takes clips of a size.
-
-    Args:
-        model: The network.
-        name: Its name in the error.
-        size: (T, H, W); None for T means any length.
-
-    Raises:
-        ValueError: It only takes clips of another size.
-    """
-    fixed = model.input_shape[1:4]
-    if any(has not in (None, want) for has, want in zip(fixed, size, strict=True)):
-        raise ValueError(f"{name}: it takes only clips of {fixed} (T, H, W), not of {size}.")
 
 
 @contextmanager

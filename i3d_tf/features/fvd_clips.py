@@ -12,9 +12,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from i3d_tf.features.extractor import check_clip_size
 from i3d_tf.features.fvd_protocol import ClipConfig
 from i3d_tf.features.fvd_reader import ClipReader
+from i3d_tf.features.network_check import check_clip_size
 from i3d_tf.features.npy_clips import DEFAULT_LAYOUT, ArrayLayout
 from i3d_tf.features.windows import batched
 from i3d_tf.inference.dataset_logits import forward_function

@@ -33,7 +33,7 @@ class FeatureConfig:
     """Features to compute of each stream; `feature_config` checks them and knows the defaults.
 
     Attributes:
-        endpoint: One of `ENDPOINTS`.
+        endpoint: One of `ENDPOINTS`; of windows, also a layer of a network with other names.
         pool: Axes that are averaged: the positions of each time step ("space"), all of the window
             or the video ("space_time"), or none ("none"). "head" averages as the network's head:
             over all positions of each two neighboring time steps, and, of a window, then over time,
@@ -136,10 +136,10 @@ def feature_config(
     """Returns a checked FeatureConfig.
 
     Args:
-        endpoint: One of `ENDPOINTS`.
+        endpoint: See `FeatureConfig`.
         pool: One of `POOLS`. "mean" is "space" for the whole video and "space_time" for windows.
             By default "head" for windows of the last endpoint, else "mean".
-        window: Frames, at least 9; None feeds the video whole.
+        window: Frames, at least 9 for an endpoint of I3D; None feeds the video whole.
         stride: Frames. Without windows a multiple of the endpoint's own stride, which is the
             default: each row is the mean of that many time steps. With windows any number; by
             default they follow each other without overlap.
@@ -151,7 +151,8 @@ def feature_config(
     Raises:
         ValueError: An argument is invalid.
     """
-    check_choice("endpoint", endpoint, ENDPOINTS)
+    if window is None:
+        _check_whole_endpoint(endpoint)
     has_head = endpoint in (LAST, HEAD_POOL)
     if pool is None:
         pool = "head" if window is not None and has_head else "mean"
@@ -176,7 +177,7 @@ def feature_config(
     if window is None:
         stride = _whole_video_stride(endpoint, pool, stride)
         return FeatureConfig(endpoint, pool, None, stride, short=short, keep_axes=keep_axes)
-    check_integer("window", window, MIN_FRAMES, MAX_WINDOW)
+    check_integer("window", window, MIN_FRAMES if endpoint in ENDPOINTS else 1, MAX_WINDOW)
     stride = window if stride is None else check_integer("stride", stride, 1, MAX_WINDOW)
     return FeatureConfig(endpoint, pool, window, stride, tail, short, lookahead, keep_axes)
 
@@ -222,6 +223,14 @@ def settings_options(
         profile=None if use is None else (settings, use),
         **more,
     )
+
+
+def _check_whole_endpoint(endpoint):
+    if endpoint not in ENDPOINTS:
+        raise ValueError(
+            f"`endpoint` must be one of {ENDPOINTS} where no `window` is given; received "
+            f"{endpoint!r}. Networks with other layers take windows alone."
+        )
 
 
 def _whole_video_stride(endpoint, pool, stride):

@@ -24,11 +24,11 @@ import numpy as np
 import tensorflow as tf
 
 from i3d_tf.layers.halo import halo_given
-from i3d_tf.layers.head import Logits
+from i3d_tf.layers.head import HeadPool, HeadWindow, Logits
 from i3d_tf.layers.inception import FusedInceptionBlock, InceptionBlock
 from i3d_tf.layers.padded_conv import same_padding
-from i3d_tf.specs.geometry import Span, output_length, receptive_fields
-from i3d_tf.specs.inception_v1 import ENDPOINTS, HEAD, I3D, MIN_FRAMES, Conv, Row
+from i3d_tf.specs.geometry import Shape, Span, output_length, receptive_fields
+from i3d_tf.specs.inception_v1 import ENDPOINTS, HEAD, HEAD_POOL_KERNEL, I3D, MIN_FRAMES, Conv, Row
 from i3d_tf.specs.streams import CHANNELS
 from i3d_tf.specs.validation import check_choice, check_integer
 from i3d_tf.system.prefetch import prefetch
@@ -36,6 +36,7 @@ from i3d_tf.video.transforms_tf import preprocess_input
 
 CHUNK_STEPS = 32  # by default; the kernels are slower with fewer, and more need more memory
 STREAMED_ENDPOINTS = ENDPOINTS[:-1]  # all but the head
+FIRST_KERNEL = (7, 7, 7)  # of I3D; its variants have others
 LAST_ENDPOINT = STREAMED_ENDPOINTS[-1]  # the head's input
 
 
@@ -94,11 +95,10 @@ class Streamer:
                 "`model` must take clips of any length, (N, None, H, W, C); its input shape is "
                 f"{model.input_shape}."
             )
-        if missing := set(STREAMED_ENDPOINTS) - {layer.name for layer in model.layers}:
+        if not is_i3d(model):
             raise ValueError(
-                f"`model` must be I3D; {model.name!r} has no endpoint {min(missing)!r}."
+                f"`model` must be I3D; {model.name!r} has other layers, and takes whole clips."
             )
-        _check_layers(model)
         stream = "flow" if model.input_shape[-1] == CHANNELS["flow"] else "rgb"
         self._preprocess = _steps_function(
             lambda frames: preprocess_input(frames, stream),
@@ -161,14 +161,14 @@ class Streamer:
             yield tf.cast(output, tf.float32).numpy()
 
 
-def _check_layers(model):
-    """Refuses a network of I3D's endpoints that computes them in another way, such as S3D-G."""
-    first, last = model.get_layer(I3D[0].name), model.get_layer(LAST_ENDPOINT)
-    is_i3d = isinstance(last, InceptionBlock | FusedInceptionBlock)
-    if not is_i3d or tuple(first.kernel_size) != I3D[0].kernel:
-        raise ValueError(
-            f"`model` must be I3D; {model.name!r} has other layers, and takes whole clips alone."
-        )
+def is_i3d(model: keras.Model) -> bool:
+    """Returns whether a network has I3D's endpoints and computes them as I3D, unlike S3D-G."""
+    layers = {layer.name: layer for layer in model.layers}
+    if not layers.keys() >= set(STREAMED_ENDPOINTS):
+        return False
+    first, last = layers[I3D[0].name], layers[LAST_ENDPOINT]
+    has_blocks = isinstance(last, InceptionBlock | FusedInceptionBlock)
+    return has_blocks and tuple(first.kernel_size) == FIRST_KERNEL
 
 
 class _Part:
@@ -276,6 +276,19 @@ def _stack_frames(frames, num_frames, length):
                 f"the video has {start + len(stack)} frames; {num_frames} were counted before."
             )
         yield np.stack(stack)
+
+
+def pools_as_i3d(pool: keras.layers.Layer | None, shape: Shape) -> bool:
+    """Returns whether a head's pool averages all positions of each two neighboring time steps.
+
+    Args:
+        pool: The layer; None gives False.
+        shape: Of its input, (N, T, H, W, C).
+    """
+    if isinstance(pool, HeadWindow) and len(shape) == 5:
+        sizes = zip(shape[2:4], HEAD_POOL_KERNEL[1:], strict=True)
+        return all(length is not None and length <= size for length, size in sizes)
+    return isinstance(pool, HeadPool | HeadWindow)
 
 
 def head_pool(chunks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:

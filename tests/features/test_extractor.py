@@ -1,5 +1,6 @@
 """Features against the outputs of the networks for whole clips, in one call of Keras."""
 
+from dataclasses import replace
 from functools import cache
 from types import SimpleNamespace
 
@@ -10,10 +11,12 @@ import tensorflow as tf
 
 import i3d_tf
 from i3d_tf.features import extractor as extractor_module
-from i3d_tf.features.extractor import FeatureExtractor, StreamExtractor, check_clip_size
+from i3d_tf.features import network_check
+from i3d_tf.features.extractor import FeatureExtractor, StreamExtractor
 from i3d_tf.features.frame_options import FrameOptions, FrameSize
 from i3d_tf.features.options import FeatureOptions, feature_config
 from i3d_tf.inference.video_source import VideoSource
+from i3d_tf.layers.frames import FoldTime, UnfoldTime
 from i3d_tf.specs.protocol import Protocol
 from i3d_tf.system.files import sha256
 from i3d_tf.system.jobs import source_metadata
@@ -22,6 +25,7 @@ from i3d_tf.video.encode import write_video
 from i3d_tf.video.errors import VideoError
 from i3d_tf.video.transforms import preprocess_input
 from i3d_tf.zoo import checkpoint
+from i3d_tf.zoo.checkpoint import Checkpoint
 
 # Batch norm is folded and sums are in another order: 2e-6 of the size was seen.
 TOLERANCE = 1e-5
@@ -369,17 +373,61 @@ def test_checkpoints_must_be_there_and_of_their_stream(extractor):
         extractor("rgb", rgb_checkpoint="rgb_imagenet")
 
 
-def test_networks_must_be_i3d(extractor, small_dir, monkeypatch):
-    flat = keras.Sequential([keras.Input((None, None, None, 3)), keras.layers.Activation("relu")])
-    opened = SimpleNamespace(model=flat, name="flat", sha256="")
-    checkpoints = SimpleNamespace(by_stream={"rgb": opened}, protocol=Protocol())
+@pytest.fixture
+def mean_extractor(monkeypatch):
+    """Function: (config, rgb_step) -> FeatureExtractor of a network of two frames' means."""
+
+    def build(config, rgb_step=1):
+        clip = keras.Input((None, None, None, 3))
+        pairs = keras.layers.AveragePooling3D((2, 1, 1), name="pairs")(clip)
+        frames = FoldTime(name="frames")(pairs)
+        color = keras.layers.GlobalAveragePooling2D(name="color")(frames)
+        outputs = keras.layers.Identity(name="end")(UnfoldTime(name="steps")([color, pairs]))
+        protocol = Protocol(short_side=40, crop_size=32, rgb_step=rgb_step)
+        opened = Checkpoint("pairs", keras.Model(clip, outputs), "rgb", ("a",), protocol, "0")
+        checkpoints = SimpleNamespace(by_stream={"rgb": opened}, protocol=protocol)
+        monkeypatch.setattr(extractor_module, "open_checkpoints", lambda *_, **__: checkpoints)
+        return FeatureExtractor(FeatureOptions(config, "rgb"))
+
+    return build
+
+
+@pytest.mark.parametrize(("rgb_step", "seen"), [(1, range(4)), (2, (1, 3))])
+def test_windows_of_any_network_have_the_frames_that_it_was_trained_with(
+    mean_extractor, moving_video, rgb_step, seen
+):
+    video = moving_video(9)
+    source = VideoSource(video, Protocol(short_side=40, crop_size=32))
+    frames = np.stack(list(source.frames("rgb"))) / 127.5 - 1
+    by_color = frames.mean((1, 2))
+    extracted = mean_extractor(feature_config("end", "mean", window=4), rgb_step).extract(video)
+    assert_near(extracted.features, np.stack([by_color[np.add(seen, at)].mean(0) for at in (0, 4)]))
+    assert extracted.metadata.get("rgb_step", 1) == rgb_step
+    assert extracted.metadata["receptive_field"] == 4
+    by_position = mean_extractor(feature_config("pairs", "none", window=4), rgb_step)
+    assert by_position.extract(video).features.shape == (2, len(seen) // 2, 32, 32, 3)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"window": 9}, "pairs: it has no endpoint Mixed_5c. Give --endpoint; .* steps, end"),
+        ({"endpoint": "color", "window": 4}, "its layer color sees frames as clips of their own"),
+        ({"endpoint": "end", "window": 1}, r"it takes no clips of \(1, 32, 32\)"),
+    ],
+)
+def test_networks_must_have_the_endpoint(mean_extractor, settings, message):
+    with pytest.raises(ValueError, match=message):
+        mean_extractor(feature_config(**settings))
+
+
+@pytest.mark.parametrize("rgb_step", [1, 2])
+def test_whole_videos_are_for_i3d_over_all_frames(extractor, small_dir, monkeypatch, rgb_step):
+    opened = checkpoint.open_checkpoint("small_rgb", str(small_dir))
+    monkeypatch.setattr(network_check, "is_i3d", lambda _: rgb_step > 1)
+    protocol = replace(opened.protocol, rgb_step=rgb_step)
+    opened = replace(opened, protocol=protocol)
+    checkpoints = SimpleNamespace(by_stream={"rgb": opened}, protocol=protocol)
     monkeypatch.setattr(extractor_module, "open_checkpoints", lambda *_, **__: checkpoints)
-    with pytest.raises(ValueError, match="flat: it has no endpoint Mixed_5c"):
+    with pytest.raises(ValueError, match=r"it is not I3D over all frames, .* a --window"):
         FeatureExtractor(FeatureOptions(feature_config(), "rgb"))
-
-
-def test_check_clip_size_refuses_networks_of_another_size():
-    model = keras.Sequential([keras.Input((16, 64, 64, 3)), keras.layers.Activation("relu")])
-    check_clip_size(model, "small", (16, 64, 64))
-    with pytest.raises(ValueError, match=r"small: it takes only clips of \(16, 64, 64\) .*, not"):
-        check_clip_size(model, "small", (9, 64, 64))

@@ -16,9 +16,11 @@ from i3d_tf.inference.streaming import (
     chunked_forward,
     head_pool,
     next_chunk,
+    pools_as_i3d,
     split_before_time,
     step_logits,
 )
+from i3d_tf.layers.head import HeadPool, HeadWindow
 from i3d_tf.models.fold_batch_norm import fuse_for_inference
 from i3d_tf.specs.geometry import Span
 from i3d_tf.specs.inception_v1 import I3D, Conv, MaxPool
@@ -168,7 +170,7 @@ def test_streamer_refuses_other_networks_and_clips(network, streamer):
     with pytest.raises(ValueError, match="must take clips of any length"):
         Streamer(fixed)
     other = keras.Model(*[keras.Input((None, 32, 32, 3))] * 2)
-    with pytest.raises(ValueError, match=r"must be I3D; .* has no endpoint 'Conv3d_1a_7x7'"):
+    with pytest.raises(ValueError, match=r"must be I3D; .* has other layers"):
         Streamer(other)
 
 
@@ -266,3 +268,11 @@ def test_step_logits_refuses_other_heads():
     other = keras.Model(frames, keras.layers.Dense(3, name="Logits")(frames))
     with pytest.raises(ValueError, match="must have the head of I3D; 'Logits' is Dense"):
         next(step_logits(other, []))
+
+
+def test_head_of_pairs_is_for_networks_that_pool_so():
+    pairs, windows = HeadPool(), HeadWindow()
+    assert pools_as_i3d(pairs, (1, 4, 9, 9, 8))
+    assert pools_as_i3d(windows, (1, 4, 7, 7, 8))
+    assert not pools_as_i3d(windows, (1, 4, 7, 8, 8))
+    assert not pools_as_i3d(keras.layers.GlobalAveragePooling3D(), (1, 4, 7, 7, 8))
