@@ -1,0 +1,242 @@
+"""Annotations of when something happens: the actions of each video, with their times.
+
+Three forms are read: a table with the columns id, start, end and class; Charades's own, whose
+column `actions` holds all of a video; and the JSON of super-events (piergiaj), a record for each
+video.
+"""
+
+import os
+import posixpath
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from i3d_tf.data.annotation import parse_seconds
+from i3d_tf.data.class_names import ClassNames, read_class_names
+from i3d_tf.system.records import get_list, of_kind, read_json_object, record_errors
+from i3d_tf.system.tables import SkippedRow, Table
+
+TABLE = ("id", "start", "end", "class")
+CHARADES = ("id", "actions", "length")
+CHARADES_CLASSES = tuple(f"c{number:03}" for number in range(157))
+
+
+class Interval(NamedTuple):
+    """An action in a video.
+
+    Attributes:
+        label: Class.
+        start: Seconds.
+        end: Seconds, at least `start` (a moment); it may be past the video's end.
+    """
+
+    label: int
+    start: float
+    end: float
+
+
+@dataclass(frozen=True)
+class IntervalVideo:
+    """The actions of a video.
+
+    Attributes:
+        name: Its name, without an ending.
+        intervals: Its actions, in the annotation's order; there may be none.
+        duration: Seconds, as the annotation says; None where it does not.
+        split: Its split, as the annotation says; None where it does not.
+    """
+
+    name: str
+    intervals: tuple[Interval, ...] = ()
+    duration: float | None = None
+    split: str | None = None
+
+
+@dataclass(frozen=True)
+class IntervalAnnotation:
+    """An annotation file.
+
+    Attributes:
+        videos: In the file's order.
+        class_names: Label k is class_names[k].
+        skipped: Rows, and actions of rows, that are not valid.
+    """
+
+    videos: tuple[IntervalVideo, ...]
+    class_names: tuple[str, ...]
+    skipped: tuple[SkippedRow, ...] = ()
+
+
+def read_intervals(
+    path: os.PathLike | str, classes: Sequence[str] | os.PathLike | str | None = None
+) -> IntervalAnnotation:
+    """Reads an annotation file of one of the three forms.
+
+    Args:
+        path: The file; one whose name ends in .json is a record, others are tables.
+        classes: Class names in label order, or a file of them, one a line; None takes Charades's
+            157 for its form and for JSON with numbers, and else those of the file, sorted.
+
+    Raises:
+        ValueError: The file has another form, or no video.
+        OSError: It cannot be read.
+    """
+    path, names = os.fspath(path), read_class_names(classes)
+    if path.lower().endswith(".json"):
+        annotation = _read_record(path, names)
+    else:
+        annotation = _read_charades(path, names) if _is_charades(path) else _read_table(path, names)
+    if not annotation.videos:
+        raise ValueError(f"{path}: it names no video. Give another annotation.")
+    return annotation
+
+
+def interval_targets(
+    intervals: Iterable[Interval], times: np.ndarray, classes: int, strict: bool = False
+) -> np.ndarray:
+    """Returns which classes are there at which times.
+
+    Args:
+        intervals: The actions of a video.
+        times: (T,), seconds.
+        classes: Number of classes.
+        strict: Whether an action's first and last moment do not count, as in pytorch-i3d's labels;
+            they do in Charades's official rules.
+
+    Returns:
+        bool (T, classes).
+    """
+    times = np.asarray(times, np.float64)
+    targets = np.zeros((len(times), classes), bool)
+    for label, start, end in intervals:
+        if strict:
+            targets[:, label] |= (start < times) & (times < end)
+        else:
+            targets[:, label] |= (start <= times) & (times <= end)
+    return targets
+
+
+def _is_charades(path):
+    try:
+        Table(path, CHARADES)
+    except ValueError:
+        return False
+    return Table(path, CHARADES, implied=("id",)).has_heading
+
+
+def _read_charades(path, classes):
+    known = ClassNames(classes or CHARADES_CLASSES)
+    videos, skipped = [], []
+    source = posixpath.basename(path)
+    for line, row in Table(path, CHARADES).rows():
+        if isinstance(row, SkippedRow):
+            skipped.append(row)
+            continue
+        intervals = []
+        for text in filter(None, map(str.strip, row["actions"].split(";"))):
+            try:
+                name, start, end = _three(text.split())
+                intervals.append(_interval(known, name, start, end))
+            except ValueError as error:
+                skipped.append(SkippedRow(source, line, f"{text!r:.80}: {error}"))
+        try:
+            duration = parse_seconds(row["length"], "length")
+        except ValueError as error:
+            skipped.append(SkippedRow(source, line, str(error)))
+            continue
+        videos.append(IntervalVideo(row["id"], tuple(intervals), duration))
+    return _annotation(videos, known, skipped, source)
+
+
+def _read_table(path, classes):
+    rows, skipped = [], []
+    source = posixpath.basename(path)
+    for line, row in Table(path, TABLE).rows(("duration", "split")):
+        if isinstance(row, SkippedRow):
+            skipped.append(row)
+        else:
+            rows.append((line, row))
+    found = dict.fromkeys(row["class"] for _, row in rows if row["class"])
+    known = ClassNames(classes or sorted(found, key=_natural))
+    by_name: dict[str, list[Interval]] = {}
+    details: dict[str, dict[str, Any]] = {}
+    for line, row in rows:
+        name = row["id"]
+        try:
+            if not name:
+                raise ValueError("column id is empty")
+            duration = parse_seconds(row["duration"], "duration")
+            intervals = by_name.setdefault(name, [])
+            details.setdefault(name, {"duration": duration, "split": row["split"] or None})
+            if row["class"]:  # a row without one names a video without actions
+                intervals.append(_interval(known, row["class"], row["start"], row["end"]))
+        except ValueError as error:
+            skipped.append(SkippedRow(source, line, str(error)))
+    videos = [IntervalVideo(name, tuple(by_name[name]), **details[name]) for name in by_name]
+    return _annotation(videos, known, skipped, source)
+
+
+def _read_record(path, classes):
+    videos, skipped = [], []
+    source = posixpath.basename(path)
+    with record_errors(path, "a record of videos and their actions", "Give another annotation."):
+        record = read_json_object(path)
+        entries = {name: of_kind(entry, name, dict) for name, entry in record.items()}
+        actions = {name: get_list(entry, "actions", list) for name, entry in entries.items()}
+        is_numbered = all(
+            isinstance(action[0], int) for each in actions.values() for action in each
+        )
+        texts = dict.fromkeys(str(a[0]) for each in actions.values() for a in each)
+        default = CHARADES_CLASSES if is_numbered else sorted(texts, key=_natural)
+        known = ClassNames(classes or default)
+        for name, entry in entries.items():
+            intervals = []
+            for action in actions[name]:
+                try:
+                    label, start, end = _three(action)
+                    if is_numbered and 0 <= label < len(known):
+                        label = known.names[label]
+                    intervals.append(_interval(known, str(label), str(start), str(end)))
+                except ValueError as error:
+                    skipped.append(SkippedRow(source, None, f"{name}: {action!r:.80}: {error}"))
+            duration = parse_seconds(str(entry.get("duration") or ""), "duration")
+            videos.append(IntervalVideo(name, tuple(intervals), duration, entry.get("subset")))
+    return _annotation(videos, known, skipped, source)
+
+
+def _annotation(videos, known, skipped, source):
+    """Returns the annotation; of a video that is there twice, the first row."""
+    kept: dict[str, IntervalVideo] = {}
+    for video in videos:
+        if video.name in kept:
+            skipped.append(SkippedRow(source, None, f"{video.name} is there twice"))
+        else:
+            kept[video.name] = video
+    return IntervalAnnotation(tuple(kept.values()), known.names, tuple(skipped))
+
+
+def _three(parts):
+    if len(parts) != 3:
+        raise ValueError("an action is a class, its start and its end")
+    return parts
+
+
+def _interval(known, name, start, end):
+    """Returns an action of texts; raises ValueError with a reason."""
+    label = known.find(name)
+    if label is None:
+        raise ValueError(f"{name[:80]!r} is not one of the {len(known)} classes")
+    first, last = parse_seconds(start, "start"), parse_seconds(end, "end")
+    if first is None or last is None:
+        raise ValueError("its start or its end is missing")
+    if last < first:
+        raise ValueError(f"it ends at {last:g} s, before its start at {first:g} s")
+    return Interval(label, first, last)
+
+
+def _natural(name):
+    """Sorts numbers within names by their value."""
+    return [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", name)]

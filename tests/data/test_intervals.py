@@ -1,0 +1,120 @@
+"""Annotations of when something happens, in their three forms."""
+
+import json
+
+import numpy as np
+import pytest
+
+from i3d_tf.data.intervals import (
+    CHARADES_CLASSES,
+    Interval,
+    IntervalVideo,
+    interval_targets,
+    read_intervals,
+)
+
+
+@pytest.fixture
+def read(tmp_path):
+    """Function: (text, name, classes) -> IntervalAnnotation of a file with that text."""
+
+    def write_and_read(text, name="when.csv", classes=None):
+        (tmp_path / name).write_text(text)
+        return read_intervals(tmp_path / name, classes)
+
+    return write_and_read
+
+
+def test_table_of_intervals(read):
+    annotation = read("id,start,end,class\nb,1,2.5,wave\na,0,1,jump\nb,2,3,jump\nc,,,\n")
+    assert annotation.class_names == ("jump", "wave")
+    assert annotation.videos == (
+        IntervalVideo("b", (Interval(1, 1, 2.5), Interval(0, 2, 3))),
+        IntervalVideo("a", (Interval(0, 0, 1),)),
+        IntervalVideo("c"),
+    )
+    assert annotation.skipped == ()
+
+
+def test_classes_with_numbers_are_in_the_order_of_the_numbers(read):
+    annotation = read("id,start,end,class\na,0,1,c10\na,0,1,c9\n")
+    assert annotation.class_names == ("c9", "c10")
+
+
+def test_table_may_say_durations_and_splits(read):
+    text = "id,start,end,class,duration,split\na,0,1,x,9.5,test\n"
+    (video,) = read(text).videos
+    assert (video.duration, video.split) == (9.5, "test")
+
+
+def test_action_may_be_a_moment(read):
+    assert read("id,start,end,class\na,1,1,x\n").videos[0].intervals == (Interval(0, 1, 1),)
+
+
+def test_charades_form(read):
+    rows = 'AAAA1,"a, b",c000 0.00 5.00;c156 2.50 90.00,10.00\nAAAA2,x,,7.52\n'
+    annotation = read(f"id,script,actions,length\n{rows}")
+    assert annotation.class_names == CHARADES_CLASSES
+    assert annotation.videos == (
+        IntervalVideo("AAAA1", (Interval(0, 0, 5), Interval(156, 2.5, 90)), 10.0),
+        IntervalVideo("AAAA2", (), 7.52),
+    )
+
+
+def test_record_form(read):
+    record = {"AAAA1": {"subset": "testing", "duration": 10.0, "actions": [[2, 0, 5.5]]}}
+    annotation = read(json.dumps(record), "charades.json")
+    assert annotation.videos == (IntervalVideo("AAAA1", (Interval(2, 0, 5.5),), 10.0, "testing"),)
+    assert annotation.class_names == CHARADES_CLASSES
+
+
+@pytest.mark.parametrize(
+    ("row", "reason"),
+    [
+        ("a,2,1,x", "it ends at 1 s, before its start at 2 s"),
+        ("a,0,1,y", "'y' is not one of the 1 classes"),
+        ("a,zero,1,x", "column start: 'zero' is not a number of seconds >= 0"),
+        ("a,-1,1,x", "column start: '-1' is not a number of seconds >= 0"),
+        ("a,,1,x", "its start or its end is missing"),
+        (",0,1,x", "column id is empty"),
+        ("a,0,1", "it has 3 cells, the heading 4"),
+    ],
+)
+def test_bad_rows_are_named(read, row, reason):
+    annotation = read(f"id,start,end,class\nb,0,1,x\n{row}\n", classes=["x"])
+    (skipped,) = annotation.skipped
+    assert str(skipped) == f"when.csv line 3: {reason}"
+
+
+def test_bad_actions_of_charades_are_named(read):
+    annotation = read("id,actions,length\nA,c000 1 2;c157 1 2;c003 2;c000 3 2,9\nA,c000 1 2,9\n")
+    assert annotation.videos == (IntervalVideo("A", (Interval(0, 1, 2),), 9.0),)
+    assert [row.reason for row in annotation.skipped] == [
+        "'c157 1 2': 'c157' is not one of the 157 classes",
+        "'c003 2': an action is a class, its start and its end",
+        "'c000 3 2': it ends at 2 s, before its start at 3 s",
+        "A is there twice",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "message"),
+    [
+        ("id,start,end,class\n", "a.csv", "it names no video"),
+        ("video,label\na,b\n", "a.csv", "no column 'id'"),
+        ('{"a": 3}', "a.json", "not a record of videos and their actions"),
+        ('{"a": {"actions": [[]]}}', "a.json", "not a record of videos and their actions"),
+    ],
+)
+def test_other_files_are_refused(read, text, name, message):
+    with pytest.raises(ValueError, match=message):
+        read(text, name)
+
+
+def test_targets_include_both_ends_unless_strict():
+    intervals = [Interval(0, 1, 3), Interval(0, 2, 4), Interval(2, 0, 1)]
+    times = np.arange(5.0)
+    expected = np.array([[0, 1, 1, 1, 1], [0] * 5, [1, 1, 0, 0, 0]], bool).T
+    np.testing.assert_array_equal(interval_targets(intervals, times, 3), expected)
+    strict = np.array([[0, 0, 1, 1, 0], [0] * 5, [0] * 5], bool).T
+    np.testing.assert_array_equal(interval_targets(intervals, times, 3, strict=True), strict)
