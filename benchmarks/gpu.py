@@ -2,6 +2,7 @@
 
 KERAS_BACKEND=jax python benchmarks/gpu.py
 KERAS_BACKEND=torch python benchmarks/gpu.py --parts=inference --output=gpu.json
+KERAS_BACKEND=torch python benchmarks/gpu.py --parts=networks --precisions=bfloat16
 KERAS_BACKEND=torch python benchmarks/gpu.py --size=32 --width_multiplier=0.1   # also on a CPU
 
 Needs JAX or PyTorch, and no TensorFlow. The product has the precision of its row and takes turns
@@ -14,8 +15,16 @@ Memory is the device's, at most: of PyTorch what its allocator held, of JAX what
 program. The distance is from "float32", over its norm: of logits in inference; in training the
 largest of all kernels' gradients, for one batch with batch norm as at test time. The weights and
 the clips are random and always the same.
+
+"networks" are those of docs/networks.md, folded for inference, each by turns with I3D; the ratio is
+of the times for a clip.
+
+Most of JAX's time goes to tracing, on one core. Several processes with the same `--lock` trace side
+by side, and compile and measure one after the other.
 """
 
+import contextlib
+import fcntl
 import os
 import statistics
 import sys
@@ -31,12 +40,15 @@ from absl import app, flags
 from gpu_backends import distance, make_backend, to_numpy, worst_distance
 from product import network_operations, product_operations
 from record import write_record
+from zoo_networks import I3D, zoo_networks
 
 from i3d_tf.models.fold_batch_norm import PRECISIONS as FUSED_PRECISIONS
 from i3d_tf.models.fold_batch_norm import fuse_for_inference
 from i3d_tf.models.inception import inception_i3d
+from i3d_tf.models.multiply_adds import count_multiply_adds
 from i3d_tf.specs.validation import check_choice
 from i3d_tf.system.console import one_line_errors, refuse_arguments
+from i3d_tf.zoo import build
 
 POLICIES = {
     "float32": "float32",
@@ -45,24 +57,29 @@ POLICIES = {
     "float16": "mixed_float16",
 }
 DTYPES = {"float32": "float32", "tf32": "float32", "bfloat16": "bfloat16", "float16": "float16"}
-PARTS = ("inference", "training")
+PARTS = ("inference", "training", "networks")
 VARIANTS = ("original", "fused")
 CLASSES = 400
 # Defaults on a GPU, and on a CPU.
 DEFAULTS = {
     "frames": (64, 9),
     "batch_sizes": ([1, 8, 16], [1]),
-    "training_batch_sizes": ([4, 16], [2]),
+    "training_batch_sizes": ([4, 8, 16], [2]),
     "matrix": (8192, 512),
     "steps": (10, 1),
 }
 
 _OUTPUT = flags.DEFINE_string("output", None, "JSON file for the numbers.")
-_PARTS = flags.DEFINE_list("parts", list(PARTS), "Parts to measure.")
+_PARTS = flags.DEFINE_list("parts", ["inference", "training"], f"Parts to measure: {PARTS}.")
 _PRECISIONS = flags.DEFINE_list("precisions", list(POLICIES), "Precisions of inference.")
 _TRAINING_PRECISIONS = flags.DEFINE_list(
     "training_precisions", ["float32", "tf32", "bfloat16"], "Precisions of training."
 )
+_NETWORKS = flags.DEFINE_list("networks", None, "Networks of that part; default: all.")
+_DISTANCES = flags.DEFINE_bool(
+    "distances", True, "Whether distances from float32 are measured, by programs of their own."
+)
+_LOCK = flags.DEFINE_string("lock", None, "File that processes on one GPU lock to measure alone.")
 _VARIANTS = flags.DEFINE_list("variants", list(VARIANTS), "Networks of inference.")
 _ROUNDS = flags.DEFINE_integer("rounds", 5, "Rounds of measurement.", lower_bound=1)
 _SIZE = flags.DEFINE_integer("size", 224, "Height and width of a clip.", lower_bound=32)
@@ -109,6 +126,7 @@ class _Benchmark:
                 value = on_gpu if backend.has_gpu else on_cpu
             self.settings[name] = list(map(int, value)) if isinstance(value, list) else value
         self.products = {}  # precision -> turn
+        self.compiled = set()  # identities of turns
         self.results = {}  # part -> rows
 
     def title(self):
@@ -127,7 +145,8 @@ class _Benchmark:
             if variant == "original" or DTYPES[precision] in FUSED_PRECISIONS
         ]
         reference_name = ("float32", "original")
-        networks = {name: self._network(*name) for name in [reference_name, *names]}
+        extra = [reference_name] if _DISTANCES.value else []
+        networks = {name: self._network(*name) for name in [*extra, *names]}
         for batch_size in self.settings["batch_sizes"]:
             clips, _ = self._batch(batch_size)
             turns = {}
@@ -135,19 +154,19 @@ class _Benchmark:
                 with self.backend.tf32(name[0] != "float32"):
                     turns[name] = self.backend.forward(network, clips)
             outputs, found = self._measure(turns, names)
-            reference = to_numpy(outputs[reference_name])
+            reference = to_numpy(outputs[reference_name]) if _DISTANCES.value else None
             operations = batch_size * self._operations()
             rows = []
             for name in names:
                 row = {"precision": name[0], "variant": name[1], "batch_size": batch_size}
-                away = distance(outputs[name], reference)
+                away = None if reference is None else distance(outputs[name], reference)
                 rows.append({**row, **self._row(found, name, operations, batch_size, away)})
-            self._report("inference", "Forward pass", rows)
+            self._report("inference", "Forward pass of RGB I3D", rows)
 
     def training(self):
         """Measures training steps; for every batch size a table, and the file anew."""
         precisions = _TRAINING_PRECISIONS.value
-        away = self._gradient_distances(precisions)
+        away = self._gradient_distances(precisions) if _DISTANCES.value else {}
         networks = {precision: self._network(precision) for precision in precisions}
         for batch_size in self.settings["training_batch_sizes"]:
             batch = self._batch(batch_size)
@@ -160,9 +179,52 @@ class _Benchmark:
             rows = []
             for name in turns:
                 row = {"precision": name[0], "variant": "step", "batch_size": batch_size}
-                values = self._row(found, name, operations, batch_size, away[name[0]])
+                values = self._row(found, name, operations, batch_size, away.get(name[0]))
                 rows.append({**row, **values})
-            self._report("training", "Training step", rows)
+            self._report("training", "Training step of RGB I3D", rows)
+
+    def networks(self):
+        """Measures forward passes of the zoo's networks; for each a table, and the file anew."""
+        for precision in _PRECISIONS.value:
+            if DTYPES[precision] not in FUSED_PRECISIONS:
+                raise ValueError(f"Networks are not folded to {precision}. Leave it out.")
+            for batch_size in self.settings["batch_sizes"]:
+                reference = None
+                for network in zoo_networks():
+                    chosen = _NETWORKS.value is None or network.title in _NETWORKS.value
+                    if chosen or network.name == I3D:
+                        reference = self._measure_network(network, precision, batch_size, reference)
+
+    def _measure_network(self, network, precision, batch_size, reference):
+        """Measures a network by turns with I3D, whose turn is returned."""
+        shape = network.shape
+        if flags.FLAGS["size"].present:
+            shape = (*shape[:-3], _SIZE.value, _SIZE.value, shape[-1])
+        keras.config.set_dtype_policy("float32")
+        keras.utils.set_random_seed(0)
+        model = build(
+            network.name, input_shape=shape, width_multiplier=_WIDTH.value, **network.arguments
+        )
+        clips, _ = self._batch(batch_size, shape)
+        name, exact_name, i3d_name = ((precision, title) for title in (network.title, "exact", I3D))
+        turns = {}
+        with self.backend.tf32(precision != "float32"):
+            folded = fuse_for_inference(model, DTYPES[precision])
+            turns[name] = self.backend.forward(folded, clips)
+        if _DISTANCES.value:
+            with self.backend.tf32(False):
+                turns[exact_name] = self.backend.forward(model, clips)
+        if reference is not None:
+            turns[i3d_name] = reference
+        outputs, found = self._measure(turns, list(dict.fromkeys([name, i3d_name])))
+        away = distance(outputs[name], outputs[exact_name]) if _DISTANCES.value else None
+        operations = 2 * batch_size * count_multiply_adds(model)
+        row = {"precision": precision, "variant": network.title, "batch_size": batch_size}
+        row |= self._row(found, name, operations, batch_size, away)
+        times = zip(found[name][1], found[i3d_name][1], strict=True)
+        row["ratio"] = statistics.median(ours / theirs for ours, theirs in times)
+        self._report("networks", f"Forward pass, {row['ratio']:.2f} of I3D's time", [row])
+        return turns[i3d_name]
 
     def _report(self, part, title, rows):
         """Prints a table and writes the file with it, so that what was measured is kept."""
@@ -186,8 +248,9 @@ class _Benchmark:
         for precision in dict.fromkeys(["float32", *precisions]):
             with self.backend.tf32(precision != "float32"):
                 turns[precision] = self.backend.gradients(self._network(precision), *batch)
-        self.backend.compile_all(list(turns.values()))
-        found = {name: list(map(to_numpy, turn.run())) for name, turn in turns.items()}
+        with _alone():
+            self.backend.compile_all(list(turns.values()))
+            found = {name: list(map(to_numpy, turn.run())) for name, turn in turns.items()}
         return {name: worst_distance(found[name], found["float32"]) for name in precisions}
 
     def _measure(self, turns, names):
@@ -200,20 +263,23 @@ class _Benchmark:
         Returns:
             ({name: output}, {name: (turn, its seconds, those of the product)}).
         """
-        products = {name: self._product(name[0]) for name in names}
-        seconds = self.backend.compile_all(list(turns.values()))
-        print(f"{len(turns)} programs are ready after {seconds:.0f} s", file=sys.stderr)
-        outputs = {}
-        for name, turn in turns.items():
-            self.backend.start_peak()
-            outputs[name] = turn.run()
-            self.backend.wait(outputs[name])
-            turn.bytes = self.backend.peak() or turn.bytes
-        found = {name: (turns[name], [], []) for name in names}
-        for _ in range(_ROUNDS.value):
-            for name in names:
-                found[name][1].append(self._seconds(turns[name]))
-                found[name][2].append(self._seconds(products[name]))
+        with _alone():
+            products = {name: self._product(name[0]) for name in names}
+            new = [turn for turn in turns.values() if id(turn) not in self.compiled]
+            seconds = self.backend.compile_all(new)
+            self.compiled |= set(map(id, new))
+            print(f"{len(new)} programs are ready after {seconds:.0f} s", file=sys.stderr)
+            outputs = {}
+            for name, turn in turns.items():
+                self.backend.start_peak()
+                outputs[name] = turn.run()
+                self.backend.wait(outputs[name])
+                turn.bytes = self.backend.peak() or turn.bytes
+            found = {name: (turns[name], [], []) for name in names}
+            for _ in range(_ROUNDS.value):
+                for name in names:
+                    found[name][1].append(self._seconds(turns[name]))
+                    found[name][2].append(self._seconds(products[name]))
         return outputs, found
 
     def _seconds(self, turn):
@@ -254,11 +320,11 @@ class _Benchmark:
         frames = self.settings["frames"]
         return network_operations(frames, _SIZE.value, CLASSES, _WIDTH.value)
 
-    def _batch(self, batch_size):
-        """Returns (clips, labels) of noise, on the device."""
+    def _batch(self, batch_size, shape=None):
+        """Returns (clips, labels) of noise, on the device; a clip's shape is I3D's or a given."""
         generator = np.random.default_rng(0)
-        shape = (batch_size, self.settings["frames"], _SIZE.value, _SIZE.value, 3)
-        clips = generator.uniform(-1, 1, shape).astype(np.float32)
+        shape = shape or (self.settings["frames"], _SIZE.value, _SIZE.value, 3)
+        clips = generator.uniform(-1, 1, (batch_size, *shape)).astype(np.float32)
         labels = generator.integers(CLASSES, size=batch_size).astype(np.int32)
         return self.backend.put(clips), self.backend.put(labels)
 
@@ -279,6 +345,17 @@ class _Benchmark:
         return fuse_for_inference(model, DTYPES[precision]) if variant == "fused" else model
 
 
+@contextlib.contextmanager
+def _alone():
+    """Waits until no other process with the same `--lock` is within such a block."""
+    if _LOCK.value is None:
+        yield
+        return
+    with open(_LOCK.value, "w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
 def _version(name):
     return f"{name} {version(name)}"
 
@@ -287,7 +364,7 @@ def _print_table(title, rows):
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("precision", "", title=f"{title} of RGB I3D")
+    table = Table("precision", "", title=title)
     for heading in ("batch", "clips/s", "TFLOP/s", "product", "share", "GiB", "distance"):
         table.add_column(heading, justify="right")
     for row in rows:
@@ -301,7 +378,7 @@ def _print_table(title, rows):
             f"{row['product_tflops']:.2f}",
             f"{row['share']:.0%}",
             "" if memory is None else f"{memory / 2**30:.1f}",
-            f"{row['distance']:.1e}",
+            "" if row["distance"] is None else f"{row['distance']:.1e}",
         )
     Console(width=None if sys.stdout.isatty() else 100).print(table)
 

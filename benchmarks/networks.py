@@ -15,6 +15,7 @@ import time
 import numpy as np
 from absl import app, flags
 from record import write_record
+from zoo_networks import I3D, zoo_networks
 
 from i3d_tf.specs.streams import CHANNELS
 from i3d_tf.system.console import one_line_errors, quiet_tensorflow
@@ -24,15 +25,6 @@ _ROUNDS = flags.DEFINE_integer("rounds", 3, "Rounds of measurement.", lower_boun
 _NETWORKS = flags.DEFINE_list(
     "networks", None, "First columns of the rows to measure. Default: all."
 )
-
-I3D = "inception_i3d"
-EXTRA = {
-    "i3d_resnet50 + 5 non-local": ("i3d_resnet50", {"non_local": 5}),
-    "pooled_frames (time_conv)": ("pooled_frames", {"pooling": "time_conv"}),
-    "convnet_lstm (resnet50)": ("convnet_lstm", {"backbone": "resnet50"}),
-    "two_stream rgb (resnet50)": ("two_stream", {"stream": "rgb", "backbone": "resnet50"}),
-}
-IMAGES = {"bn_inception": (224, 224, 3)}  # networks of single images
 
 
 def main(argv):
@@ -52,29 +44,13 @@ def main(argv):
         write_record(_OUTPUT.value, ("tensorflow", "keras"), networks=rows)
 
 
-def _networks():
-    """Yields (title, name, arguments, clip's shape)."""
-    from i3d_tf.specs.architectures import ARCHITECTURES
-    from i3d_tf.specs.further_networks import FURTHER_NETWORKS
-    from i3d_tf.specs.protocol import clip_shape
-
-    yield I3D, I3D, {}, clip_shape("rgb", 64, 1, 224)
-    named = {name: (name, {}) for name in FURTHER_NETWORKS} | EXTRA
-    for title, (name, arguments) in named.items():
-        network = FURTHER_NETWORKS.get(name) or ARCHITECTURES[name]
-        shape = clip_shape("rgb", network.train_frames, network.rgb_step, network.crop_size)
-        yield title, name, arguments, shape
-    for name, shape in IMAGES.items():
-        yield name, name, {"classes": 400}, shape
-
-
 def _measure():
     from i3d_tf.models.fold_batch_norm import fuse_for_inference
     from i3d_tf.models.multiply_adds import count_multiply_adds
     from i3d_tf.zoo import build
 
     rows, reference = [], None
-    for title, name, arguments, shape in _networks():
+    for title, name, arguments, shape in zoo_networks():
         if _NETWORKS.value is not None and title not in (I3D, *_NETWORKS.value):
             continue
         model = build(name, input_shape=shape, **arguments)

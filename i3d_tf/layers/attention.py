@@ -37,8 +37,9 @@ class NonLocalAttention(keras.layers.Layer):
         query, key, value = (
             ops.reshape(part, (ops.shape(part)[0], -1, channels)) for part in inputs
         )
+        # A sum over all channels, that would be infinite in float16 and rough in bfloat16.
+        query, key = (ops.cast(part, "float32") for part in (query, key))
         affinity = ops.matmul(query, ops.transpose(key, (0, 2, 1)))
-        affinity = ops.cast(affinity, "float32")
         if self.instantiation == "softmax":
             scale = channels**-0.5 if self.use_scale else 1.0
             affinity = ops.softmax(affinity * scale, axis=-1)

@@ -374,6 +374,8 @@ def _assign(layer, weights):
             f"weights are of shapes {received}, those of a new one of {expected}."
         )
     for variable, value in zip(layer.weights, weights, strict=True):
-        variable.assign(keras.ops.cast(value, variable.dtype))
+        # A copy: with JAX, `predict` deletes the arrays that it was given, for all who hold them.
+        copied = np.array(keras.ops.convert_to_numpy(value))
+        variable.assign(keras.ops.cast(copied, variable.dtype))
     if hasattr(layer, "finalize_state"):  # Normalization computes with copies
         layer.finalize_state()

@@ -32,6 +32,13 @@ def test_dot_product_divides_by_the_positions():
     np.testing.assert_allclose(attend("dot_product"), [[3, 30], [0, 0]], rtol=1e-6)
 
 
+def test_large_affinity_is_finite_in_float16():
+    theta = np.full((1, 1, 1, 2, 512), [[16.0], [0.0]], "f2")  # 16 * 16 * 512 is over 65504
+    g = np.stack([np.ones((1, 1, 1, 512), "f2"), np.zeros((1, 1, 1, 512), "f2")], axis=3)
+    outputs = np.array(NonLocalAttention(dtype="mixed_float16")([theta, theta, g]))
+    np.testing.assert_array_equal(outputs[0, 0, 0, :, 0], [1, 0.5])
+
+
 def test_attention_refuses_unknown_instantiations():
     with pytest.raises(ValueError, match="`instantiation` must be one of"):
         NonLocalAttention("gaussian")

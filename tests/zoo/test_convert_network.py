@@ -1,7 +1,5 @@
 """Networks around I3D from made-up files in the public layouts, against their own programs."""
 
-import re
-
 import keras
 import numpy as np
 import pytest
@@ -11,21 +9,29 @@ from fixtures.public_networks import (
     write_haiku,
     write_state_dict,
 )
+from fixtures.reference_networks import (
+    HAIKU,
+    REFERENCES,
+    STATE_DICT,
+    TOLERANCE,
+    clip_of,
+    distance,
+    distances,
+    in_minus_one_to_one,
+    slowfast_layer,
+)
 
 from i3d_tf.metrics.ranking import softmax
-from i3d_tf.specs.inception_v1 import I3D, name_without_time
 from i3d_tf.specs.protocol import Protocol
 from i3d_tf.weights.assign import WeightsError
 from i3d_tf.weights.classic_names import c3d_mmaction_name
 from i3d_tf.weights.public_networks import (
     BN_INCEPTION_PIXELS,
     C3D_PIXELS,
-    CAFFE2_PIXELS,
     FORMS,
     KINETICS_PIXELS,
     LRCN_PIXELS,
     MMACTION_C3D_PIXELS,
-    UNIT_PIXELS,
 )
 from i3d_tf.weights.resnet_names import caffe2_name, slowfast_name
 from i3d_tf.weights.s3d_names import kylemin_name, mil_nce_name, mmv_name, torchvision_name
@@ -33,73 +39,7 @@ from i3d_tf.weights.store import read_manifest
 from i3d_tf.zoo import build, load
 from i3d_tf.zoo.convert import convert_weights
 
-# Float32 of the same program differs by 1e-6 from float64, of ours by 2e-6.
-TOLERANCE = 1e-5
-
-
-def torchvision_s3d_layer(endpoint):
-    place = re.fullmatch(r"features\.(\d+)(.*)", endpoint)
-    if place is None:
-        return {"avgpool": "AvgPool3d_0a_7x7"}.get(endpoint)
-    row = I3D[int(place[1])].name
-    block = f"{row}_Branch_"
-    return {
-        "": row,
-        ".0": f"{row}_spatial",
-        ".1": f"{row}_temporal",
-        ".branch0": f"{block}0_Conv3d_0a_1x1",
-        ".branch1.0": f"{block}1_Conv3d_0a_1x1",
-        ".branch1.1.0": f"{block}1_Conv3d_0b_3x3_spatial",
-        ".branch1": f"{block}1_Conv3d_0b_3x3_temporal",
-        ".branch2": f"{block}2_Conv3d_0b_3x3_temporal",
-        ".branch3": f"{block}3_Conv3d_0b_1x1",
-    }.get(place[2])
-
-
-def mmv_layer(endpoint):
-    return {name_without_time(row.name): row.name for row in I3D}[endpoint]
-
-
-def torchvision_resnet_layer(endpoint):
-    if endpoint.endswith(".0.2"):
-        return f"{endpoint.removesuffix('.0.2').replace('.', '_')}_spatial"
-    if re.fullmatch(r"avgpool|stem|layer\d(\.\d(\.(conv\d|downsample))?)?", endpoint):
-        return endpoint.replace(".", "_")
-    return None
-
-
-def pytorchvideo_layer(endpoint):
-    if endpoint in ("blocks.0", "blocks.0.pool"):
-        return "pool1"
-    if endpoint == "blocks.2":
-        return "pool2"
-    match = re.fullmatch(r"blocks\.(\d)(?:\.res_blocks\.(\d))?(.*)", endpoint)
-    stage = int(match[1]) + (match[1] == "1")
-    if match[2] is None:
-        return None if match[3] or stage > 5 else f"res{stage}"
-    block = f"res{stage}_{match[2]}"
-    return {
-        "": block,
-        ".activation": block,
-        ".branch1_norm": f"{block}_branch1",
-        ".branch2": f"{block}_branch2c",
-        ".branch2.act_a": f"{block}_branch2a",
-        ".branch2.act_b": f"{block}_branch2b",
-        ".branch2.norm_c": f"{block}_branch2c",
-    }.get(match[3])
-
-
-def slowfast_layer(endpoint):
-    stem = {"s1": "pool1", "s1.pathway0_stem.relu": "conv1", "pathway0_pool": "pool2"}
-    if endpoint in stem or endpoint.endswith("pool_layer"):
-        return stem.get(endpoint, "pool1")
-    match = re.fullmatch(r"s(\d)\.pathway0_(res|nonlocal)(\d)(.*)", endpoint)
-    if match is None:
-        return None
-    layer = f"{match[2]}{match[1]}_{match[3]}"
-    parts = {"": layer, ".pool": f"{layer}_pool", ".bn": f"{layer}_out"}
-    parts |= {f".conv_{part}": f"{layer}_{part}" for part in ("theta", "phi", "g")}
-    return parts.get(match[4])
+WRITERS = {STATE_DICT: write_state_dict, HAIKU: write_haiku}
 
 
 def c3d_layer(endpoint):
@@ -110,73 +50,30 @@ def bn_inception_layer(endpoint):
     return endpoint.replace("conv1_relu_7x7", "conv1_7x7_s2").replace("_relu_", "_")
 
 
-# Reference -> input, writer, its endpoints as layers, pixels, endpoints that are no layers: halves
-# of a convolution with its batch norm, and the mean that the head takes.
-REFERENCES = {
-    "s3d_torchvision": ((16, 224, 224), write_state_dict, torchvision_s3d_layer, KINETICS_PIXELS),
-    "s3d_torchvision_odd": (
-        (22, 250, 230),
-        write_state_dict,
-        torchvision_s3d_layer,
-        KINETICS_PIXELS,
-    ),
-    "s3dg_mmv": ((8, 112, 112), write_haiku, mmv_layer, UNIT_PIXELS),
-    "s3dg_mmv_odd": ((9, 99, 110), write_haiku, mmv_layer, UNIT_PIXELS),
-    "s3d_mmv_nogate_stem3": ((8, 112, 112), write_haiku, mmv_layer, UNIT_PIXELS),
-    "s3dg_mmv_top_heavy_4b": ((8, 112, 112), write_haiku, mmv_layer, UNIT_PIXELS),
-    "r3d_18": ((8, 56, 56), write_state_dict, torchvision_resnet_layer, KINETICS_PIXELS),
-    "mc3_18": ((8, 56, 56), write_state_dict, torchvision_resnet_layer, KINETICS_PIXELS),
-    "r2plus1d_18": ((8, 56, 56), write_state_dict, torchvision_resnet_layer, KINETICS_PIXELS),
-    "i3d_r50_pytorchvideo": ((8, 112, 112), write_state_dict, pytorchvideo_layer, CAFFE2_PIXELS),
-    "c2d_r50_pytorchvideo": ((8, 112, 112), write_state_dict, pytorchvideo_layer, CAFFE2_PIXELS),
-    "i3d_r50_nl5_slowfast": ((8, 112, 112), write_state_dict, slowfast_layer, CAFFE2_PIXELS),
-}
-
-
-def distance(found, expected):
-    return np.linalg.norm(found - expected) / np.linalg.norm(expected)
-
-
-def in_minus_one_to_one(clip, pixels):
-    """The clip that a network turns into the one that its own program was given."""
-    mean, std = (np.array(values) for values in pixels)
-    return (2 * (clip * std + mean) - 1).astype("float32")
-
-
 def convert_and_load(source, tmp_path, **arguments):
     convert_weights(source=source, name="mine", output_dir=tmp_path, **arguments)
     return load("mine", checkpoint_dir=tmp_path)
 
 
-def assert_agrees(model, clip, golden, layer_of, sample, output=None):
+def assert_agrees(model, clip, golden, layer_of, sample):
     """Asserts that the output and every endpoint that is a layer are the reference's."""
-    layers = {end: layer_of(end) for end in map(str, golden["endpoints"])}
-    layers = {end: layer for end, layer in layers.items() if layer is not None}
-    assert len(layers) >= min(15, len(golden["endpoints"]) - 8)
-    outputs = [model.get_layer(layer).output for layer in layers.values()]
-    *found, last = keras.Model(model.input, [*outputs, model.output])(clip, training=False)
-    for end, values in zip(layers, map(np.array, found), strict=True):
-        expected = golden[f"sample/{end}"]
-        lengths = [length for length in golden[f"shape/{end}"] if length > 1]
-        assert [length for length in values.shape if length > 1] == lengths, end
-        assert distance(sample(values), expected) < TOLERANCE, end
-    last = np.array(last)
-    last = last.mean((1, 2, 3)) if last.ndim == 5 else last
-    expected = golden.get("logits_f64", golden.get("embeddings_f64"))
-    assert distance(last, expected) < TOLERANCE
+    found = distances(model, clip, golden, layer_of, sample)
+    assert {end: value for end, value in found.items() if not value < TOLERANCE} == {}
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", REFERENCES)
+@pytest.mark.parametrize(
+    "name", [name for name in REFERENCES if REFERENCES[name].layout in WRITERS]
+)
 def test_converted_file_gives_the_outputs_of_its_own_program(
     name, more_golden, more_recipe, tmp_path
 ):
-    shape, write, layer_of, pixels = REFERENCES[name]
-    golden = more_golden(name)
-    model = convert_and_load(write(tmp_path / "file", more_recipe.weights(golden)), tmp_path)
+    golden, reference = more_golden(name), REFERENCES[name]
+    source = WRITERS[reference.layout](tmp_path / "file", more_recipe.weights(golden))
+    model = convert_and_load(source, tmp_path)
     assert model.count_params() > int(golden["trainable"]) > 0.99 * model.count_params()
-    clip = in_minus_one_to_one(more_recipe.clip(*shape), pixels)
-    assert_agrees(model, clip, golden, layer_of, more_recipe.sample)
+    clip = clip_of(reference, more_recipe)
+    assert_agrees(model, clip, golden, reference.layer_of, more_recipe.sample)
 
 
 @pytest.mark.slow
@@ -322,15 +219,12 @@ def test_s3d_at_112_gives_the_features_of_torchvisions(more_golden, more_recipe,
 
 
 @pytest.mark.slow
-def test_clip_of_s3d_g_is_packed_by_the_network(more_golden, more_recipe, tmp_path):
-    golden = more_golden("s3dg_mmv_space_to_depth")
+def test_mil_nces_names_give_mmvs_features(more_golden, more_recipe, tmp_path):
+    name = "s3dg_mmv_space_to_depth"
+    golden, clip = more_golden(name), clip_of(REFERENCES[name], more_recipe)
     weights = more_recipe.weights(golden)
-    packed = more_recipe.clip(4, 56, 56, 24)
-    clip = packed.reshape(1, 4, 56, 56, 2, 2, 2, 3).transpose(0, 1, 4, 2, 5, 3, 6, 7)
-    clip = in_minus_one_to_one(clip.reshape(1, 8, 112, 112, 3), UNIT_PIXELS)
     model = convert_and_load(write_haiku(tmp_path / "file", weights), tmp_path)
-    assert_agrees(model, clip, golden, mmv_layer, more_recipe.sample)
-    # MIL-NCE's network is the same, with a last layer of its own.
+    # The network is the same, with a last layer of its own.
     fc = np.random.default_rng(0).normal(size=(512, 1024)).astype("float32")
     renamed = {"fc.weight": fc, "fc.bias": fc[:, 0], "text_module.fc1.weight": fc}
     for variable in model.weights:
@@ -348,7 +242,8 @@ def test_clip_of_s3d_g_is_packed_by_the_network(more_golden, more_recipe, tmp_pa
 def test_released_blobs_give_the_outputs_of_the_released_geometry(
     more_golden, more_recipe, tmp_path
 ):
-    golden = more_golden("i3d_r50_nl5_released_pools")
+    name = "i3d_r50_nl5_released_pools"
+    golden = more_golden(name)
     weights = more_recipe.weights(golden)
     model = build("i3d_resnet50", non_local=5, geometry="released")
     blobs = {caffe2_name(v.path): weights[slowfast_name(v.path)] for v in model.weights}
@@ -357,7 +252,7 @@ def test_released_blobs_give_the_outputs_of_the_released_geometry(
     with pytest.raises(WeightsError, match=r"how time shrinks\. Give --geometry=released"):
         convert_weights(source=source, name="mine", output_dir=tmp_path)
     loaded = convert_and_load(source, tmp_path, geometry="released")
-    clip = in_minus_one_to_one(more_recipe.clip(32, 112, 112), CAFFE2_PIXELS)
+    clip = clip_of(REFERENCES[name], more_recipe)
     assert_agrees(loaded, clip, golden, slowfast_layer, more_recipe.sample)
 
 
