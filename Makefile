@@ -17,7 +17,7 @@ help:
 	@echo "make demo           classify rendered clips with the networks that ship"
 	@echo "make demo-release VIDEO=clip.mp4   a released network (downloaded once, 47 MB) on your own clips"
 	@echo "make train          render the embedded dataset, train both streams, evaluate"
-	@echo "make table          train the paper's five architectures and compare them"
+	@echo "make table          train the paper's five architectures and compare them (NETWORKS=all: all)"
 	@echo "make transfer       fine-tune a released network (downloaded once), in three settings"
 	@echo "make bench          measure speed as ratios to references"
 	@echo "make structure      draw docs/structure.svg: the rooms and the imports between them"
@@ -119,7 +119,7 @@ train: env
 	$(BIN)/python tools/train_stick_actions.py
 
 table: env
-	$(BIN)/python tools/compare_architectures.py
+	$(BIN)/python tools/compare_architectures.py $(if $(NETWORKS),--networks=$(NETWORKS))
 
 # Downloads a released network once. Hours on two cores; goes on where it was stopped.
 transfer: env

@@ -1,4 +1,4 @@
-"""The paper's five architectures, trained with one schedule on the embedded dataset."""
+"""Networks trained with one schedule on the embedded dataset: the paper's five, or all."""
 
 import dataclasses
 import json
@@ -9,15 +9,16 @@ from typing import Any
 from i3d_tf.evaluation.evaluate import EvaluateOptions, evaluate
 from i3d_tf.evaluation.results import FILE
 from i3d_tf.experiments.comparison_entries import (
-    ENTRIES,
     FROM_2D_WEIGHTS,
     INITIALIZATIONS,
+    PAPER,
     SCRATCH,
     SEEDS,
     SOURCE_OF_2D_WEIGHTS,
     STEPS,
     WIDTH,
     ComparisonRow,
+    select_entries,
 )
 from i3d_tf.experiments.make_stick_actions import make_stick_actions
 from i3d_tf.specs.recipes import STICK_ACTIONS
@@ -29,39 +30,42 @@ from i3d_tf.system.worker_pool import run_in_process
 from i3d_tf.training.train import TrainOptions, train
 from i3d_tf.zoo.resolve import BEST_FILE
 
-RESULTS = "results.json"
+RESULTS = "results"  # name of the file, without its ending
 BATCH_SIZE = 8  # clips at once, at test time
 GRACE = 60.0  # seconds that a training has to save its state when it is stopped
 
 
 def compare_architectures(
-    output_dir: Path | str, seeds: int = SEEDS, steps: int = STEPS
+    output_dir: Path | str, seeds: int = SEEDS, steps: int = STEPS, networks: str = PAPER
 ) -> list[ComparisonRow]:
-    """Trains and evaluates every architecture, from random weights and from 2D weights.
+    """Trains and evaluates networks, the paper's from random weights and from 2D weights.
 
     The 2D weights are those that the Two-Stream's RGB network, which sees single frames, learned on
     the same dataset with the same seed. A stopped job goes on when it is run again.
 
     Args:
-        output_dir: Folder for data, flow, runs, reports and `results.json`.
+        output_dir: Folder for data, flow, runs, reports and the results.
         seeds: Number of trainings of each network: with seeds 0, 1, ...
         steps: Updates of every network, of 8 clips each.
+        networks: See `select_entries`.
 
     Returns:
         One row for each architecture and initialization, in the table's order.
 
     Raises:
-        ValueError: `seeds` or `steps` is not positive.
+        ValueError: `seeds` or `steps` is not positive, or a network is unknown.
         OSError: The folder cannot be written.
     """
     check_integer("seeds", seeds, 1)
     check_integer("steps", steps, 1)
+    entries = select_entries(networks)
     job = _Job(Path(output_dir), steps)
-    check_target(job.folder / RESULTS, lambda path: '"multiply_adds"' in path.read_text("utf-8"))
+    results = job.folder / file_name(RESULTS, networks, ".json")
+    check_target(results, lambda path: '"multiply_adds"' in path.read_text("utf-8"))
     make_stick_actions(job.data_dir)
     rows = [
         ComparisonRow(entry, initialization)
-        for entry in ENTRIES
+        for entry in entries
         for initialization in entry.initializations
     ]
     for seed in range(seeds):
@@ -69,13 +73,19 @@ def compare_architectures(
         for row in sorted(rows, key=lambda row: INITIALIZATIONS.index(row.initialization)):
             for name, accuracy in job.accuracies(row.entry, row.initialization, seed).items():
                 row.accuracy.setdefault(name, []).append(accuracy)
-    _write_results(job.folder / RESULTS, rows, steps)
+    _write_results(results, rows, steps)
     return rows
 
 
 def comparison_folder(output_dir: Path | str, steps: int) -> Path:
     """Returns the folder of the runs and results of one number of steps."""
     return Path(output_dir) / f"steps_{steps}"
+
+
+def file_name(name: str, networks: str, ending: str) -> str:
+    """Returns the name of a file of a comparison; that of the paper's networks is plain."""
+    part = "" if networks == PAPER else f"_{networks.replace(',', '_')[:100]}"
+    return f"{name}{part}{ending}"
 
 
 class _Job:

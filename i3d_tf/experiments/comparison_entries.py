@@ -1,9 +1,12 @@
-"""The networks of the paper's comparison, as they are trained on the embedded dataset."""
+"""The networks of a comparison, as they are trained on the embedded dataset."""
 
 from dataclasses import dataclass, field, replace
+from functools import cache
 
 from i3d_tf.specs.architectures import ARCHITECTURES, Architecture
 from i3d_tf.specs.complexity import Complexity, architecture_complexity
+from i3d_tf.specs.further_networks import FURTHER_NETWORKS, FurtherNetwork
+from i3d_tf.specs.protocol import clip_shape
 from i3d_tf.specs.recipes import (
     I3D_MODEL,
     RECIPES,
@@ -13,6 +16,7 @@ from i3d_tf.specs.recipes import (
     for_model,
 )
 from i3d_tf.specs.stick_actions import STICK_LABELS
+from i3d_tf.specs.validation import check_choice
 
 SCRATCH = "scratch"  # random weights
 FROM_2D_WEIGHTS = "images"  # weights of a network that sees single frames
@@ -21,6 +25,8 @@ SOURCE_OF_2D_WEIGHTS = "two_stream"  # the entry whose RGB network sees single f
 SEEDS = 2
 WIDTH = 0.25  # of every network: so narrow that the table takes about an hour on two cores
 STEPS = 480  # of every training, of 8 clips each
+PAPER, ALL = "paper", "all"  # the five of the paper; these and all others
+WITH_FLOW = ("two_stream_2014", "tsn")  # of the others, those that were published as two streams
 
 
 @dataclass(frozen=True)
@@ -28,7 +34,7 @@ class Entry:
     """One architecture of the comparison.
 
     Attributes:
-        letter: The paper's, figure 2.
+        letter: The paper's, figure 2; of the other networks a number.
         name: Name of the architecture.
         model: Name of the trained model, one of `TRAINED_STREAMS`.
         initializations: Weights from which it is trained; C3D has no 2D counterpart.
@@ -40,13 +46,15 @@ class Entry:
     initializations: tuple[str, ...] = INITIALIZATIONS
 
     @property
-    def architecture(self) -> Architecture:
-        """The architecture as the paper describes it."""
-        return ARCHITECTURES[self.name]
+    def architecture(self) -> Architecture | FurtherNetwork:
+        """The architecture as its paper describes it."""
+        return FURTHER_NETWORKS.get(self.name) or ARCHITECTURES[self.name]
 
     @property
     def streams(self) -> tuple[str, ...]:
         """Streams that are trained, one network each."""
+        if self.name in FURTHER_NETWORKS and self.name not in WITH_FLOW:
+            return ("rgb",)
         return TRAINED_STREAMS[self.model]
 
     @property
@@ -73,12 +81,35 @@ class Entry:
     def _complexity(self) -> Complexity:
         """Counts all its networks for one window."""
         recipes = [self.recipe(stream) for stream in self.streams]
+        if self.name in FURTHER_NETWORKS:
+            first, *others = map(_network_complexity, recipes)
+            return sum(others, first)
         shapes = {
             stream: recipe.clip_shape(stream, recipe.test_frames)
             for recipe in recipes
             for stream in recipe.streams
         }
         return architecture_complexity(self.name, shapes, len(STICK_LABELS), WIDTH)
+
+
+@cache
+def _network_complexity(recipe):
+    """Counts a network as it is built; the paper's are counted from their tables."""
+    import keras
+
+    from i3d_tf.models.multiply_adds import count_multiply_adds
+    from i3d_tf.training.model import build_model
+
+    model = build_model(recipe, len(STICK_LABELS))
+    shape = clip_shape(
+        recipe.stream,
+        recipe.test_frames,
+        recipe.rgb_step,
+        recipe.crop_size,
+        recipe.protocol.segments,
+    )
+    sized = keras.models.clone_model(model, input_tensors=keras.Input(shape))
+    return Complexity(model.count_params(), count_multiply_adds(sized))
 
 
 @dataclass(frozen=True)
@@ -104,3 +135,29 @@ ENTRIES = (
     Entry("d", "fused_3d", "fused_3d"),
     Entry("e", "two_stream_i3d", I3D_MODEL),
 )
+FURTHER_ENTRIES = tuple(
+    Entry(str(number), name, name, initializations=(SCRATCH,))
+    for number, name in enumerate(FURTHER_NETWORKS, 1)
+)
+
+
+def select_entries(networks: str = PAPER) -> tuple[Entry, ...]:
+    """Returns the entries of a comparison.
+
+    Args:
+        networks: "paper" for its five, each from every initialization; "all" for these and all
+            others, from random weights; or names with commas between.
+
+    Raises:
+        ValueError: A name is unknown.
+    """
+    if networks == PAPER:
+        return ENTRIES
+    from_scratch = [replace(entry, initializations=(SCRATCH,)) for entry in ENTRIES]
+    entries = {entry.name: entry for entry in (*from_scratch, *FURTHER_ENTRIES)}
+    if networks == ALL:
+        return tuple(entries.values())
+    names = [name.strip() for name in networks.split(",")]
+    for name in names:
+        check_choice("networks", name, (PAPER, ALL, *entries))
+    return tuple(entry for name, entry in entries.items() if name in names)

@@ -4,18 +4,22 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
+from i3d_tf.experiments.compare_architectures import file_name
 from i3d_tf.experiments.comparison_entries import (
     FROM_2D_WEIGHTS,
     INITIALIZATIONS,
+    PAPER,
     SCRATCH,
     ComparisonRow,
 )
 from i3d_tf.specs.architectures import ARCHITECTURES
+from i3d_tf.specs.further_networks import FURTHER_NETWORKS
+from i3d_tf.specs.published import PUBLISHED_ACCURACIES
 from i3d_tf.specs.streams import JOINT
 from i3d_tf.system.files import atomic_write, check_target
 from i3d_tf.viz.scatter import Point, scatter_svg
 
-TABLE, PLOT = "table.md", "comparison.svg"
+TABLE, PLOT = "table", "comparison"  # names of the files, without their endings
 COLUMNS = {"rgb": "RGB", "flow": "Flow", JOINT: "RGB + Flow"}
 INITIALIZATION_NAMES = {SCRATCH: "from scratch", FROM_2D_WEIGHTS: "from 2D weights"}
 PUBLISHED_ON = "kinetics400"
@@ -25,12 +29,26 @@ PLOT_TITLE = "The embedded dataset, all streams an architecture has"
 PANELS = ("parameters, millions", "multiply-adds of a test video, billions")
 
 
-def write_comparison(rows: Sequence[ComparisonRow], output_dir: Path | str) -> list[str]:
-    """Writes `table.md` and `comparison.svg` into a folder; returns the lines of the table."""
+def write_comparison(
+    rows: Sequence[ComparisonRow], output_dir: Path | str, networks: str = PAPER
+) -> list[str]:
+    """Writes a table in Markdown and a picture into a folder.
+
+    Args:
+        rows: The results.
+        output_dir: The folder.
+        networks: See `select_entries`; the files of others than the paper's end in it.
+
+    Returns:
+        The lines of the table.
+    """
     lines = comparison_table(rows)
     table, plot = "\n".join(lines) + "\n", comparison_plot(rows) + "\n"
-    for name, text, mark in ((TABLE, table, lines[0]), (PLOT, plot, PLOT_TITLE)):
-        target = Path(output_dir) / name
+    for name, ending, text, mark in (
+        (TABLE, ".md", table, lines[0]),
+        (PLOT, ".svg", plot, PLOT_TITLE),
+    ):
+        target = Path(output_dir) / file_name(name, networks, ending)
         check_target(target, partial(_contains, mark.encode()))
         with atomic_write(target) as temporary:
             temporary.write_text(text, "utf-8")
@@ -62,6 +80,8 @@ def comparison_table(rows: Sequence[ComparisonRow]) -> list[str]:
                 *cells,
             )
         )
+    if any(row.entry.name in FURTHER_NETWORKS for row in rows):
+        return [*lines, "", *_published_of_others(rows)]
     return [*lines, "", *_published()]
 
 
@@ -81,6 +101,19 @@ def comparison_plot(rows: Sequence[ComparisonRow]) -> str:
 
 def _with_all_streams(row):
     return next(row.accuracy[column] for column in (JOINT, "rgb") if column in row.accuracy)
+
+
+def _published_of_others(rows):
+    """Returns a table of what was published of networks that the paper does not compare."""
+    lines = [
+        "For comparison: published top-1, percent, each of its source's own training and test:",
+        "",
+        *_head("Network", "Dataset", "Published", "Source"),
+    ]
+    for name, network in FURTHER_NETWORKS.items():
+        if name in PUBLISHED_ACCURACIES and any(row.entry.name == name for row in rows):
+            lines.append(_line(network.title, *PUBLISHED_ACCURACIES[name]))
+    return lines
 
 
 def _published():

@@ -78,7 +78,7 @@ class StreamExtractor:
             self._streamer = Streamer(model, endpoint, is_pooled)
         else:
             self._forward = _window_function(model, stream, options)
-            self._seen = frame_indices(stream, config.window, rgb_step)
+            self._seen = list(frame_indices(stream, config.window, rgb_step))
 
     def rows_of_video(
         self, frames: Iterable[np.ndarray], num_frames: int
@@ -112,7 +112,8 @@ class StreamExtractor:
         """
         with _memory_errors():
             seen = self._seen
-            clips = np.stack([w.frames[seen.start : seen.stop : seen.step] for w in windows])
+            sees_all = len(seen) == self._config.window
+            clips = np.stack([w.frames if sees_all else w.frames[seen] for w in windows])
             num_valid = np.array([sum(k < w.num_valid for k in seen) for w in windows])
             is_whole = (num_valid == clips.shape[1]).all()
             return self._forward(clips, None if is_whole else num_valid).numpy()

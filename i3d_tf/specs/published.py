@@ -1,8 +1,8 @@
-"""The output that upstream publishes for its sample clip, with ImageNet + Kinetics weights.
+"""Published numbers: the released networks' output for a clip, accuracies of other networks.
 
-Source: `out/imagenet_{rgb,flow,joint}.txt` of google-deepmind/kinetics-i3d. (The files
-`out/no_imagenet_*` there are byte-identical to these, so there is no reference for the scratch
-models.)
+Source of the output, of ImageNet + Kinetics weights: `out/imagenet_{rgb,flow,joint}.txt` of
+google-deepmind/kinetics-i3d. (The files `out/no_imagenet_*` there are byte-identical to these, so
+there is no reference for the scratch models.)
 """
 
 from typing import NamedTuple
@@ -18,6 +18,23 @@ class PublishedOutput(NamedTuple):
 
     norm: float
     top: tuple[tuple[float, str], ...]
+
+
+class PublishedAccuracy(NamedTuple):
+    """A published accuracy of a network around I3D.
+
+    They are of different data, initial weights and sampling, and not for comparison with each
+    other. Those of the paper's five are in `i3d_tf.specs.architectures`.
+
+    Attributes:
+        dataset: The test set, as its readers call it.
+        accuracy: Top-1, percent, in words.
+        source: Where it stands.
+    """
+
+    dataset: str
+    accuracy: str
+    source: str
 
 
 PUBLISHED_OUTPUT = {
@@ -95,5 +112,35 @@ PUBLISHED_OUTPUT = {
             (12.358461, "dodgeball"),
             (12.010079, "tap dancing"),
         ),
+    ),
+}
+
+_SPORTS_1M = "Karpathy et al., CVPR 2014, as others report it"
+_NG = "arXiv:1503.08909"
+_VMZ = "facebookresearch/VMZ, 16 frames"
+_NON_LOCAL = "facebookresearch/video-nonlocal-net, 32 frames"
+
+# Names as in `i3d_tf.specs.further_networks`.
+PUBLISHED_ACCURACIES = {
+    "s3d": PublishedAccuracy("Kinetics-400", "72.2", "kylemin/S3D; torchvision's weights 68.4"),
+    "s3d_g": PublishedAccuracy("Kinetics-400", "74.7; with flow 77.2", "arXiv:1712.04851"),
+    "r3d_18": PublishedAccuracy("Kinetics-400", "64.7", _VMZ),
+    "mc3_18": PublishedAccuracy("Kinetics-400", "65.2", _VMZ),
+    "r2plus1d_18": PublishedAccuracy("Kinetics-400", "68.5", _VMZ),
+    "c2d_resnet50": PublishedAccuracy("Kinetics-400", "72.0", _NON_LOCAL),
+    "i3d_resnet50": PublishedAccuracy("Kinetics-400", "73.6; 5 Non-local 74.9", _NON_LOCAL),
+    "pooled_frames": PublishedAccuracy("UCF-101", "88.2, 120 frames, with flow", _NG),
+    "deep_lstm": PublishedAccuracy("UCF-101", "88.6, 30 frames, with flow", _NG),
+    "lrcn": PublishedAccuracy("UCF-101", "71.1; with flow 82.9", "arXiv:1411.4389, first version"),
+    "c3d_original": PublishedAccuracy("UCF-101", "82.3, linear SVM", "arXiv:1412.0767"),
+    "two_stream_2014": PublishedAccuracy(
+        "UCF-101", "73.0; flow 83.7; both 86.9, linear SVM 88.0", "arXiv:1406.2199"
+    ),
+    "sports_1m_single": PublishedAccuracy("Sports-1M", "59.3", _SPORTS_1M),
+    "sports_1m_early": PublishedAccuracy("Sports-1M", "57.7", _SPORTS_1M),
+    "sports_1m_late": PublishedAccuracy("Sports-1M", "59.3", _SPORTS_1M),
+    "sports_1m_slow": PublishedAccuracy("Sports-1M", "60.9", _SPORTS_1M),
+    "tsn": PublishedAccuracy(
+        "Kinetics-400", "69.1; flow 62.1; both 73.9", "the authors' page, BN-Inception"
     ),
 }

@@ -7,6 +7,7 @@ import pytest
 
 from i3d_tf.experiments import compare_architectures as job
 from i3d_tf.experiments.compare_architectures import compare_architectures
+from i3d_tf.experiments.comparison_entries import Entry
 
 
 @pytest.fixture
@@ -88,3 +89,13 @@ def test_compare_architectures_writes_results(calls, tmp_path):
 def test_compare_architectures_refuses_numbers_below_one(seeds, steps, name, tmp_path):
     with pytest.raises(ValueError, match=f"`{name}` must be an integer >= 1; received 0"):
         compare_architectures(tmp_path, seeds, steps)
+
+
+def test_compare_architectures_of_all_networks_starts_from_scratch(calls, tmp_path, monkeypatch):
+    monkeypatch.setattr(Entry, "parameters", 1)
+    monkeypatch.setattr(Entry, "multiply_adds", 1)
+    rows = compare_architectures(tmp_path, seeds=1, steps=7, networks="two_stream,s3d")
+    trained = [name for name, _ in (call for call in calls if isinstance(call, tuple))]
+    assert trained == ["two_stream_rgb_scratch_0", "two_stream_flow_scratch_0", "s3d_rgb_scratch_0"]
+    assert [row.entry.name for row in rows] == ["two_stream", "s3d"]
+    assert (tmp_path / "steps_7" / "results_two_stream_s3d.json").is_file()

@@ -1,6 +1,13 @@
 import pytest
 
-from i3d_tf.experiments.comparison_entries import ENTRIES, FROM_2D_WEIGHTS, SCRATCH
+from i3d_tf.experiments.comparison_entries import (
+    ENTRIES,
+    FROM_2D_WEIGHTS,
+    SCRATCH,
+    select_entries,
+)
+from i3d_tf.specs.further_networks import FURTHER_NETWORKS
+from i3d_tf.specs.published import PUBLISHED_ACCURACIES
 from i3d_tf.specs.stick_actions import STICK_LABELS
 
 BY_LETTER = {entry.letter: entry for entry in ENTRIES}
@@ -45,3 +52,28 @@ def test_multiply_adds_are_of_all_windows_of_a_test_video():
     assert two_stream.multiply_adds % 5 == 0
     assert 0.2e9 < two_stream.multiply_adds < 0.3e9
     assert BY_LETTER["e"].multiply_adds == pytest.approx(2 * 0.346e9, rel=0.01)
+
+
+def test_select_entries_gives_the_paper_s_all_or_some():
+    assert select_entries() == ENTRIES
+    every = select_entries("all")
+    assert [entry.name for entry in every[5:]] == list(FURTHER_NETWORKS)
+    assert {entry.initializations for entry in every} == {(SCRATCH,)}
+    assert [entry.letter for entry in every[4:7]] == ["e", "1", "2"]
+    assert [entry.name for entry in select_entries("tsn, c3d")] == ["c3d", "tsn"]
+    assert select_entries("tsn")[0].streams == ("rgb", "flow")
+    assert select_entries("s3d")[0].streams == ("rgb",)
+    with pytest.raises(ValueError, match=r"`networks` must be one of .*; received 'c4d'"):
+        select_entries("tsn,c4d")
+
+
+def test_published_accuracies_are_of_known_networks():
+    assert PUBLISHED_ACCURACIES.keys() <= FURTHER_NETWORKS.keys()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", FURTHER_NETWORKS)
+def test_every_network_has_a_size_and_a_cost_on_the_embedded_dataset(name):
+    (entry,) = select_entries(name)
+    assert 1e4 < entry.parameters < 1e8
+    assert 1e6 < entry.multiply_adds < 2e11

@@ -1,6 +1,6 @@
 import pytest
 
-from i3d_tf.experiments.comparison_entries import ENTRIES, ComparisonRow
+from i3d_tf.experiments.comparison_entries import ENTRIES, ComparisonRow, Entry, select_entries
 from i3d_tf.experiments.comparison_table import comparison_table, write_comparison
 
 
@@ -47,3 +47,18 @@ def test_write_comparison_writes_table_and_plot(rows, tmp_path):
     lines = write_comparison(rows, tmp_path)
     assert (tmp_path / "table.md").read_text("utf-8").splitlines() == lines
     assert (tmp_path / "comparison.svg").read_text("utf-8").count("<circle") == 2 + 2 * 9
+
+
+def test_table_of_other_networks_has_what_was_published_of_them(tmp_path, monkeypatch):
+    monkeypatch.setattr(Entry, "parameters", 2_000_000)
+    monkeypatch.setattr(Entry, "multiply_adds", 3_000_000_000)
+    rows = [ComparisonRow(e, "scratch", {"rgb": [0.5]}) for e in select_entries("c3d,s3d_g,i2d")]
+    lines = write_comparison(rows, tmp_path, "c3d,s3d_g,i2d")
+    assert lines[4:7] == [
+        "| (b) 3D-ConvNet | 2.00M | 3.00 | from scratch | 50.0 | - | - |",
+        "| (2) S3D-G | 2.00M | 3.00 | from scratch | 50.0 | - | - |",
+        "| (3) I2D | 2.00M | 3.00 | from scratch | 50.0 | - | - |",
+    ]
+    assert lines[-1] == "| S3D-G | Kinetics-400 | 74.7; with flow 77.2 | arXiv:1712.04851 |"
+    assert (tmp_path / "table_c3d_s3d_g_i2d.md").read_text("utf-8").splitlines() == lines
+    assert (tmp_path / "comparison_c3d_s3d_g_i2d.svg").is_file()
