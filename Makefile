@@ -11,7 +11,7 @@ STAMP := $(VENV)/installed-from-$(LIBRARIES_KEY)-$(shell cksum < setup.py | cut 
 # A file's tests share what they build, so a file stays in one process; 16 cores need no 16 TensorFlows.
 PARALLEL := --numprocesses=auto --maxprocesses=8 --dist=loadfile
 
-.PHONY: help env lint format test train table transfer bench structure demo demo-release test-slow test-backends test-export test-remote test-release hunt hunt-short dist test-install lock clean
+.PHONY: help env lint format test train table transfer bench structure demo demo-release test-slow test-backends test-export test-remote test-svm test-release hunt hunt-short dist test-install lock clean
 
 help:
 	@echo "make demo           classify rendered clips with the networks that ship"
@@ -26,6 +26,7 @@ help:
 	@echo "make test-backends  the network on TensorFlow, JAX and PyTorch, in its own environment"
 	@echo "make test-export    the exports to ONNX and PyTorch, whose packages are in a folder of their own"
 	@echo "make test-remote    videos and results at addresses, on a local S3 server"
+	@echo "make test-svm       linear SVMs, whose package is in a folder of its own"
 	@echo "make test-release   a released network on real clips, where it can be downloaded"
 	@echo "make hunt           5,000 hostile inputs and unlucky moments, about an hour; hunt-short takes 5 minutes"
 	@echo "make dist           build the wheel and the source distribution in dist/, and check them"
@@ -94,6 +95,18 @@ $(REMOTE_STAMP): | $(STAMP)
 test-remote: env $(REMOTE_STAMP)
 	PYTHONPATH="$(abspath $(REMOTE))" $(BIN)/python -m pytest tests/tools/test_s3.py -rs
 
+# The svm extra, beside the environment and not in it.
+SVM := $(VENV)-svm
+SVM_STAMP := $(SVM)/made-from-$(shell { $(PYTHON) --version; cat requirements-svm.txt; } 2>&1 | cksum | cut -d' ' -f1)
+
+$(SVM_STAMP): | $(STAMP)
+	rm -rf "$(SVM)"
+	$(BIN)/python -m pip install --quiet --no-deps --target="$(SVM)" --requirement requirements-svm.txt
+	touch "$@"
+
+test-svm: env $(SVM_STAMP)
+	PYTHONPATH="$(abspath $(SVM))" $(BIN)/python -m pytest tests/metrics/test_svm.py tests/evaluation/test_fuse_reports.py tests/evaluation/test_classify_features.py -rs
+
 dist: env
 	rm -rf dist
 	$(BIN)/python tests/distribution/build_distributions.py dist
@@ -160,4 +173,4 @@ lock:
 	  --extra dev setup.py --constraint requirements.in --output-file requirements.lock
 
 clean:
-	rm -rf "$(VENV)" "$(VENV)-backends" "$(VENV)-export" "$(VENV)-remote" "$(VENV)-install" build dist *.egg-info
+	rm -rf "$(VENV)" "$(VENV)-backends" "$(VENV)-export" "$(VENV)-remote" "$(VENV)-svm" "$(VENV)-install" build dist *.egg-info

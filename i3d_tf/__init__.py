@@ -17,7 +17,7 @@ _PUBLIC = {
     "load": "i3d_tf.zoo",
     "preprocess_input": "i3d_tf.video.transforms",
     "read_clip": "i3d_tf.video.decode",
-    "read_features": "i3d_tf.features.feature_file",
+    "read_features": "i3d_tf.data.feature_file",
     "two_stream": "i3d_tf.models.two_stream",
 }
 

@@ -5,13 +5,15 @@ python tools/evaluate.py --dataset=stick_actions --data_dir=stick --split=test \
 
 python tools/evaluate.py --checkpoint=runs/mine --data_dir=mine --report_dir=report
 
-`tools/compare_reports.py` compares two reports.
+python tools/evaluate.py --checkpoint=runs/lstm --features=f --data_dir=mine --report_dir=report
+
+`tools/compare_reports.py` compares two reports, and fuses them.
 """
 
 from absl import app, flags
 
 from i3d_tf.specs.protocol import CROP_SETS
-from i3d_tf.specs.streams import FLOW_ENGINES, FLOW_ROUNDINGS, FUSIONS
+from i3d_tf.specs.streams import FEATURES, FLOW_ENGINES, FLOW_ROUNDINGS, SCORE_FUSIONS
 from i3d_tf.system.console import (
     CHECKPOINT_DIR_HELP,
     CHECKPOINT_HELP,
@@ -22,6 +24,7 @@ from i3d_tf.system.console import (
     PIXEL_ASPECT_HELP,
     STORED_ROUNDING_HELP,
     one_line_errors,
+    parse_numbers,
     print_lines,
     quiet_tensorflow,
     refuse_arguments,
@@ -60,7 +63,13 @@ _DEINTERLACE = flags.DEFINE_bool("deinterlace", None, DEINTERLACE_HELP)
 _PIXEL_ASPECT = flags.DEFINE_bool("pixel_aspect", None, PIXEL_ASPECT_HELP)
 _FLOW_ROUNDING = flags.DEFINE_enum("flow_rounding", None, FLOW_ROUNDINGS, STORED_ROUNDING_HELP)
 _FUSION = flags.DEFINE_enum(
-    "fusion", "logits", FUSIONS, "Outputs of the two streams that are added."
+    "fusion", "logits", SCORE_FUSIONS, "Outputs of the two streams that are added."
+)
+_FUSION_WEIGHTS = flags.DEFINE_list(
+    "fusion_weights", None, "Weights of the two streams, such as 1,1.5. Default: 1,1."
+)
+_FEATURES = flags.DEFINE_string(
+    "features", None, "Folder of the videos' features, for a --checkpoint that reads these."
 )
 _REPORT_DIR = flags.DEFINE_string("report_dir", None, "Folder of the report.")
 _BATCH_SIZE = flags.DEFINE_integer("batch_size", 4, "Clips at once.", lower_bound=1)
@@ -110,7 +119,8 @@ def main(argv):
             if flag.value is None:
                 raise ValueError(f"--{flag.name} is needed.")
         quiet_tensorflow()
-        from i3d_tf.evaluation.evaluate import EvaluateOptions, evaluate, summary
+        from i3d_tf.evaluation.evaluate import EvaluateOptions, evaluate
+        from i3d_tf.evaluation.text import summary
         from i3d_tf.video.frame_folder import set_folder_rate
         from i3d_tf.video.options import set_video_options
 
@@ -133,6 +143,8 @@ def main(argv):
             quarantine=_QUARANTINE.value,
             workers=_WORKERS.value,
             freeze_time=_FREEZE_TIME.value,
+            fusion_weights=parse_numbers(_FUSION_WEIGHTS.name, _FUSION_WEIGHTS.value),
+            features=_FEATURES.value,
         )
         print_lines(*summary(evaluate(options), options.report_dir))
 
@@ -145,6 +157,8 @@ def _checkpoints():
     from i3d_tf.zoo.checkpoint import find_stream
 
     refuse_flags_beside(_CHECKPOINT, flags_of_streams)
+    if _FEATURES.value is not None:
+        return {f"{FEATURES}_checkpoint": _CHECKPOINT.value}
     stream = find_stream(_CHECKPOINT.value, _CHECKPOINT_DIR.value)
     return {f"{stream}_checkpoint": _CHECKPOINT.value}
 

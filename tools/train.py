@@ -3,6 +3,7 @@
 python tools/train.py --recipe=finetune --data_dir=my_videos
 python tools/train.py --recipe=stick_actions --data_dir=stick --workdir=runs/rgb
 python tools/train.py --recipe=ucf101 --data_dir=UCF --init=rgb_imagenet --transfer=full --workdir=r
+python tools/train.py --features=features --data_dir=my_videos --workdir=runs/lstm
 
 A stopped run goes on when the same command is given again; also after training videos were added or
 removed, and with more --steps. `--model` names a baseline.
@@ -14,7 +15,7 @@ import os
 
 from absl import app, flags
 
-from i3d_tf.specs.recipes import RECIPES, TRANSFERS, for_model
+from i3d_tf.specs.recipes import FEATURE_RECIPE, RECIPES, TRANSFERS, for_model
 from i3d_tf.specs.streams import FLOW_ENGINES, FLOW_ROUNDINGS
 from i3d_tf.system.console import (
     CHECKPOINT_DIR_HELP,
@@ -25,6 +26,7 @@ from i3d_tf.system.console import (
     PIXEL_ASPECT_HELP,
     STORED_ROUNDING_HELP,
     one_line_errors,
+    parse_numbers,
     print_lines,
     quiet_tensorflow,
     refuse_arguments,
@@ -36,6 +38,12 @@ _RECIPE = flags.DEFINE_enum(
 _DATA_DIR = flags.DEFINE_string("data_dir", None, "Folder of the dataset.", required=True)
 _WORKDIR = flags.DEFINE_string(
     "workdir", None, "Folder of this run. Default: runs/<name of data_dir>."
+)
+_FEATURES = flags.DEFINE_string(
+    "features",
+    None,
+    "Folder of the videos' features, from extract_features.py: train a network on them instead of "
+    "frames. The recipe is then features, if none is given, and a frame is a row of them.",
 )
 _FLOW_DIR = flags.DEFINE_string(
     "flow_dir", None, "Folder of flow files, read or written. Default: <data_dir>/flow."
@@ -166,6 +174,7 @@ def main(argv):
             annotation=_ANNOTATION.value,
             classes=_CLASSES.value,
             quarantine=_QUARANTINE.value,
+            features=_FEATURES.value,
         )
         workdir = train(recipe, options)
         print_lines(f"best: {workdir.best}", f"last: {workdir.latest()[1]}")
@@ -176,16 +185,13 @@ def _recipe():
     changes = {flag.name: flag.value for flag in _OVERRIDES if flag.value is not None}
     for flag, kind in ((_BOUNDARIES, int), (_LEARNING_RATES, float)):
         if flag.value is not None:
-            try:
-                changes[flag.name] = tuple(map(kind, flag.value))
-            except ValueError as error:
-                raise ValueError(
-                    f"--{flag.name} must be numbers with commas between: {error}."
-                ) from error
+            changes[flag.name] = parse_numbers(flag.name, flag.value, kind)
     if _NETWORK_ARGUMENTS.value is not None:
         changes["network_arguments"] = _network_arguments(_NETWORK_ARGUMENTS.value)
-    recipe = RECIPES[_RECIPE.value]
-    recipe = for_model(recipe, _MODEL.value or recipe.model)
+    name = _RECIPE.value
+    if _FEATURES.value is not None and not flags.FLAGS["recipe"].present:
+        name = FEATURE_RECIPE
+    recipe = for_model(RECIPES[name], _MODEL.value or RECIPES[name].model)
     derived = tuple(name for name in recipe.derived if name not in changes)
     return dataclasses.replace(recipe, **changes, derived=derived)
 

@@ -20,7 +20,7 @@ def main(argv):
     with one_line_errors():
         refuse_arguments(argv)
         quiet_tensorflow()
-        from i3d_tf.evaluation.evaluate import summary
+        from i3d_tf.evaluation.text import summary
         from i3d_tf.experiments.train_stick_actions import NAMES, publish, train_stick_actions
 
         outcome = train_stick_actions(_OUTPUT_DIR.value, _SEED.value, _STEPS.value)

@@ -17,7 +17,7 @@ from functools import partial
 from pathlib import Path
 
 from i3d_tf.data.check_journal import JOURNAL_SUFFIX, Journal, failure_reason, journal_paths
-from i3d_tf.data.dataset_report import DataReport
+from i3d_tf.data.example import DataReport
 from i3d_tf.data.quarantine import QUARANTINE_FILE, Cut, VideoCheck, absolute, read_checks
 from i3d_tf.data.readers import read_dataset
 from i3d_tf.specs.datasets import find_dataset

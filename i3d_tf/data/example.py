@@ -1,8 +1,90 @@
-"""Labelled videos, which every reader returns."""
+"""Labelled videos, which every reader returns, and the report that accounts for every row."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from i3d_tf.data.dataset_report import DataReport
+from i3d_tf.system.console import printable
+from i3d_tf.system.tables import SkippedRow
+
+MAX_SHOWN = 5  # entries of each list on the terminal; the JSON record has them all
+
+
+@dataclass(frozen=True)
+class DataReport:
+    """The number of rows by their outcome.
+
+    rows = found + missing + quarantined + skipped + left_out.
+
+    Attributes:
+        name: The dataset.
+        split: The split, or None.
+        data_dir: Its folder.
+        rows: Rows read (of a dataset without annotation files: files seen).
+        found: Rows whose video exists: the examples.
+        missing: Listed names of missing videos.
+        quarantined: (path, reason) of videos that exist and are known to be unreadable.
+        skipped: Malformed or repeated rows.
+        left_out: Rows of other splits or of classes that were not asked for.
+        classes: Number of classes.
+        notes: Anything else that a user should know, a sentence each.
+    """
+
+    name: str
+    split: str | None
+    data_dir: str
+    rows: int
+    found: int
+    missing: tuple[str, ...] = ()
+    quarantined: tuple[tuple[str, str], ...] = ()
+    skipped: tuple[SkippedRow, ...] = ()
+    left_out: int = 0
+    classes: int = 0
+    notes: tuple[str, ...] = ()
+
+    def lines(self) -> list[str]:
+        """Returns the lines that show the report on a terminal; long lists are shortened."""
+        counts = (
+            (self.found, "found"),
+            (len(self.missing), "missing"),
+            (len(self.quarantined), "unreadable"),
+            (len(self.skipped), "skipped"),
+            (self.left_out, "left out"),
+        )
+        split = f" {self.split}" if self.split else ""
+        shown = ", ".join(f"{count} {word}" for count, word in counts if count or word == "found")
+        lines = [f"{self.name}{split}: {self.rows} rows, {self.classes} classes; {shown}"]
+        lines += [f"  note: {note}" for note in self.notes]
+        lines += _shortened("missing", self.missing)
+        lines += _shortened("unreadable", [f"{path}: {why}" for path, why in self.quarantined])
+        lines += _shortened("skipped", [str(row) for row in self.skipped])
+        return [printable(line) for line in lines]
+
+    def as_json(self) -> dict[str, Any]:
+        """Returns plain values, with every list complete."""
+        return {
+            "name": self.name,
+            "split": self.split,
+            "data_dir": self.data_dir,
+            "rows": self.rows,
+            "found": self.found,
+            "missing": list(self.missing),
+            "unreadable": [{"path": path, "reason": why} for path, why in self.quarantined],
+            "skipped": [
+                {"source": row.source, "line": row.line, "reason": row.reason}
+                for row in self.skipped
+            ],
+            "left_out": self.left_out,
+            "classes": self.classes,
+            "notes": list(self.notes),
+        }
+
+
+def _shortened(word, entries: Sequence[str]):
+    shown = [f"  {word}: {entry}" for entry in entries[:MAX_SHOWN]]
+    if len(entries) > MAX_SHOWN:
+        shown.append(f"  {word}: ... and {len(entries) - MAX_SHOWN} more")
+    return shown
 
 
 @dataclass(frozen=True)

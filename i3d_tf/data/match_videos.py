@@ -8,8 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from i3d_tf.data.class_names import ClassNames
-from i3d_tf.data.dataset_report import DataReport
-from i3d_tf.data.example import VideoDataset, VideoExample
+from i3d_tf.data.example import DataReport, VideoDataset, VideoExample
 from i3d_tf.data.quarantine import Quarantine
 from i3d_tf.data.video_files import VideoFiles
 from i3d_tf.specs.datasets import Dataset

@@ -15,14 +15,16 @@ import tensorflow as tf
 
 from i3d_tf.data.clips import count_frames, load_flow, load_rgb
 from i3d_tf.data.example import VideoExample
+from i3d_tf.data.feature_store import FeatureStore
 from i3d_tf.data.flow_store import FlowStore
 from i3d_tf.data.threaded_dataset import threaded_dataset
 from i3d_tf.data.views import View, evaluation_views, random_view
 from i3d_tf.specs.protocol import Protocol, clip_shape, frame_indices
+from i3d_tf.specs.streams import FEATURES
 from i3d_tf.video.errors import VideoError
 from i3d_tf.video.transforms_tf import preprocess_batch
 
-DTYPES = {"rgb": tf.uint8, "flow": tf.float32}
+DTYPES = {"rgb": tf.uint8, "flow": tf.float32, FEATURES: tf.float32}
 ORDER, VIEW = range(2)  # independent random numbers for each purpose
 
 
@@ -59,7 +61,9 @@ class PipelineConfig:
 
     Attributes:
         examples: The videos.
-        streams: ("rgb",), ("flow",) or both; with both, batches are dictionaries.
+        streams: ("rgb",), ("flow",) or both; with both, batches are dictionaries. Or ("features",):
+            a frame is then a row of stored features, and `evaluation_clips` has all rows of a video
+            up to the protocol's frames, so that its batches must be of one clip.
         protocol: How clips are made; its windows and crops matter to `evaluation_clips` alone.
         batch_size: Clips of a batch.
         seed: Of the order and of the views.
@@ -69,9 +73,11 @@ class PipelineConfig:
         class_weights: Weight of each class's clips, or None for 1.
         freeze_time: Show the middle frame of every clip, repeated (of flow: no motion).
         epoch_start: Position at which the first epoch starts; earlier ones are not asked for.
+        feature_store: The stored features; None where no network reads them.
 
     Raises:
-        ValueError: Flow is needed, and there is no `flow_store`.
+        ValueError: Flow is needed, and there is no `flow_store`; or features, and no
+            `feature_store`.
     """
 
     examples: Sequence[VideoExample]
@@ -85,8 +91,11 @@ class PipelineConfig:
     class_weights: tuple[float, ...] | None = None
     freeze_time: bool = False
     epoch_start: int = 0
+    feature_store: FeatureStore | None = None
 
     def __post_init__(self):
+        if FEATURES in self.streams and self.feature_store is None:
+            raise ValueError("`feature_store` must be given for features; received None.")
         if "flow" in self.streams and self.flow_store is None:
             raise ValueError("`flow_store` must be given for flow; received None.")
 
@@ -99,9 +108,14 @@ class PipelineConfig:
     def sample(self, position: int, example: VideoExample) -> View:
         """Returns a view of the example (phase 2), before anything is decoded."""
         generator = np.random.default_rng([self.seed, VIEW, position])
-        available = count_frames(example, self.protocol.frame_rate)
         frames, segments = self.protocol.frames, self.protocol.segments
-        return random_view(available, frames, generator, self.flip, self.jitter, segments)
+        return random_view(self.count(example), frames, generator, self.flip, self.jitter, segments)
+
+    def count(self, example: VideoExample) -> int:
+        """Returns the number of frames of an example, or of its rows of stored features."""
+        if self.feature_store is not None:
+            return self.feature_store.count_rows(example.path)
+        return count_frames(example, self.protocol.frame_rate)
 
     def decode(self, example: VideoExample, view: View) -> list[np.ndarray]:
         """Decodes and augments one view (phases 3 and 4), every stream's clip alike.
@@ -110,11 +124,13 @@ class PipelineConfig:
             A clip for each stream: uint8 RGB, or float32 flow in pixels per frame.
         """
         clips = [self._load(stream, example, view) for stream in self.streams]
-        return [_freeze(clip) for clip in clips] if self.freeze_time else clips
+        return list(map(_freeze, clips, self.streams)) if self.freeze_time else clips
 
-    def shape(self, stream: str) -> tuple[int, int, int, int]:
-        """Returns (T, S, S, C) of a stream's clips."""
+    def shape(self, stream: str) -> tuple[int, ...]:
+        """Returns (T, S, S, C) of a stream's clips, (T, C) of stored features."""
         protocol = self.protocol
+        if self.feature_store is not None:
+            return protocol.frames, self.feature_store.channels
         return clip_shape(
             stream, protocol.frames, protocol.rgb_step, protocol.crop_size, protocol.segments
         )
@@ -129,6 +145,8 @@ class PipelineConfig:
         return [self.read(first + index).path for index in range(self.batch_size)]
 
     def _load(self, stream, example, view):
+        if self.feature_store is not None:
+            return self.feature_store.read(example.path)[view.indices]
         protocol = self.protocol
         seen = frame_indices(stream, protocol.frames, protocol.rgb_step, protocol.segments)
         view = replace(view, indices=view.indices[list(seen)])
@@ -137,10 +155,10 @@ class PipelineConfig:
         return load_flow(example, view, protocol, self.flow_store)
 
 
-def _freeze(clip):
+def _freeze(clip, stream):
     """Returns the middle frame repeated; between equal frames nothing moves."""
     middle = np.repeat(clip[len(clip) // 2 :][:1], len(clip), axis=0)
-    return middle if clip.dtype == np.uint8 else np.zeros_like(middle)
+    return np.zeros_like(middle) if stream == "flow" else middle
 
 
 @lru_cache(maxsize=4)
@@ -203,17 +221,22 @@ def evaluation_clips(
         video one after the other, and all crops of a window.
     """
     protocol = config.protocol
+    empty = config
+    if config.feature_store is not None:  # a video of any length: one row stands for it
+        empty = replace(config, protocol=replace(protocol, frames=1))
 
     def load(position):
         number, index = divmod(position, protocol.views)
         example = config.examples[number]
         try:
-            available = count_frames(example, protocol.frame_rate)
-            view = evaluation_views(available, protocol)[index]
+            available, sampling = config.count(example), protocol
+            if config.feature_store is not None:
+                sampling = replace(protocol, frames=min(available, protocol.frames))
+            view = evaluation_views(available, sampling)[index]
             return (*config.decode(example, view), np.int32(number), np.float32(1))
         except VideoError as error:
             failures.reasons[error.path] = error.reason
-            return (*config.empty_clips(), np.int32(number), np.float32(0))
+            return (*empty.empty_clips(), np.int32(number), np.float32(0))
 
     positions = range(len(config.examples) * protocol.views)
     return _batched(positions, load, config, failures, workers, 1, drop_remainder=False)
@@ -221,13 +244,17 @@ def evaluation_clips(
 
 def _batched(positions, load, config, failures, workers, iterations, drop_remainder):
     """Makes clips in parallel, in order, and batches of them (phase 5)."""
-    signature = [tf.TensorSpec(config.shape(s), DTYPES[s]) for s in config.streams]
+    streams = config.streams
+    shapes = [(None, *config.shape(s)[1:]) if s == FEATURES else config.shape(s) for s in streams]
+    signature = [
+        tf.TensorSpec(*pair) for pair in zip(shapes, map(DTYPES.get, streams), strict=True)
+    ]
     signature += [tf.TensorSpec((), tf.int32), tf.TensorSpec((), tf.float32)]
 
     def by_stream(*batch):
         *clips, numbers, weights = batch
-        inputs = list(map(preprocess_batch, clips, config.streams))
-        named = dict(zip(config.streams, inputs, strict=True))
+        inputs = list(map(_to_inputs, clips, streams))
+        named = dict(zip(streams, inputs, strict=True))
         return (named if len(named) > 1 else inputs[0]), numbers, weights
 
     dataset = threaded_dataset(load, positions, signature, failures.keep_error, workers, iterations)
@@ -238,3 +265,7 @@ def _batched(positions, load, config, failures, workers, iterations, drop_remain
     sharding = tf.data.experimental.AutoShardPolicy.OFF
     options.experimental_distribute.auto_shard_policy = sharding
     return dataset.with_options(options).prefetch(tf.data.AUTOTUNE)
+
+
+def _to_inputs(clips, stream):
+    return clips if stream == FEATURES else preprocess_batch(clips, stream)

@@ -9,11 +9,15 @@ from dataclasses import dataclass
 from i3d_tf.evaluation.measure import TOP
 from i3d_tf.evaluation.results import Results, read_results
 from i3d_tf.evaluation.text import MISSING, RESULT_NAMES, counted, flatten, format_value, percent
+from i3d_tf.metrics.classification import most_confused
 from i3d_tf.specs.streams import JOINT
 from i3d_tf.system.console import printable
 
 MEASURES = {"top_1": "top-1", "top_5": f"top-{TOP}", "mean_class": "class mean"}
 MAX_LISTED = 20  # classes of each list on the terminal
+MAX_PAIRS = 10  # of classes that are confused most often
+
+ConfusedPair = tuple[str, str, int, float]
 
 
 @dataclass(frozen=True)
@@ -53,6 +57,8 @@ class Comparison:
         broken: Videos that only the first one classifies correctly.
         p_value: Of the two-sided sign test, whose hypothesis is that each changed video was as
             likely to be fixed as broken; None without changed videos.
+        confused: The most frequent wrong predictions of each report, see `most_confused`, with the
+            names of the classes: (true, predicted, videos, share of the class).
     """
 
     paths: tuple[str, str]
@@ -63,6 +69,7 @@ class Comparison:
     fixed: int
     broken: int
     p_value: float | None
+    confused: tuple[tuple[ConfusedPair, ...], tuple[ConfusedPair, ...]] = ((), ())
 
     def lines(self, max_listed: int = MAX_LISTED) -> list[str]:
         """Returns the lines that show the comparison on a terminal.
@@ -89,6 +96,8 @@ class Comparison:
         lines += ["", f"{counted(same, 'class', 'classes')} without a change"]
         if unknown:
             lines.append(f"{counted(unknown, 'class', 'classes')} without videos in one of them")
+        for letter, pairs in zip("AB", self.confused, strict=True):
+            lines += confused_lines(f"most confused in {letter}", pairs)
         return [printable(line) for line in lines]
 
 
@@ -126,7 +135,33 @@ def compare_reports(path_a: os.PathLike | str, path_b: os.PathLike | str) -> Com
         fixed,
         broken,
         sign_test(fixed, broken),
+        (confused_pairs(a, names[0]), confused_pairs(b, names[1])),
     )
+
+
+def confused_pairs(results: Results, name: str, top: int = MAX_PAIRS) -> tuple[ConfusedPair, ...]:
+    """Returns the most frequent wrong predictions of a result, the most frequent first.
+
+    Args:
+        results: A report.
+        name: One of its results.
+        top: Pairs of classes to return at most.
+    """
+    matrix, names = results.by_stream[name].confusion_matrix(), results.class_names
+    pairs = most_confused(matrix, top)
+    return tuple((names[p.true], names[p.predicted], p.clips, p.share) for p in pairs)
+
+
+def confused_lines(title: str, pairs: Sequence[ConfusedPair]) -> list[str]:
+    """Returns the lines that show pairs of classes on a terminal, after an empty one."""
+    if not pairs:
+        return ["", f"{title}: none"]
+    texts = [f"{true} as {predicted}" for true, predicted, *_ in pairs]
+    width = max(map(len, (title, *texts)))
+    lines = ["", f"{title:{width}}  {'videos':>7}  {'share':>7}"]
+    for text, (*_, videos, share) in zip(texts, pairs, strict=True):
+        lines.append(f"{text:{width}}  {videos:>7,}  {percent(share):>7}")
+    return lines
 
 
 def sign_test(first: int, second: int) -> float | None:
@@ -162,14 +197,22 @@ def _overall(a, b) -> Iterator[Change]:
                 yield Change(f"{RESULT_NAMES[name]} {title}", *pair)
 
 
-def _ranks(results, name):
-    """Returns labelled video to the rank of its label; paths are relative to the data folder."""
+def video_keys(results: Results) -> tuple[tuple, ...]:
+    """Returns what tells each labelled video from others, also in another report of it.
+
+    Paths are relative to the data folder; accents may be stored otherwise on another system.
+    """
     folder = str(results.data.get("data_dir") or "").rstrip("/") + "/"
+    return tuple(
+        (unicodedata.normalize("NFC", p.path.removeprefix(folder)), p.start, p.end, p.label)
+        for p in results.predictions
+    )
 
-    def key(p):  # accents may be stored otherwise on another system
-        return unicodedata.normalize("NFC", p.path.removeprefix(folder)), p.start, p.end, p.label
 
-    return {key(p): p.rankings[name].rank for p in results.predictions}
+def _ranks(results, name):
+    """Returns labelled video to the rank of its label."""
+    ranks = (prediction.rankings[name].rank for prediction in results.predictions)
+    return dict(zip(video_keys(results), ranks, strict=True))
 
 
 def _changed_videos(a, b, names):

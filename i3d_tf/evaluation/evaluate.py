@@ -1,5 +1,6 @@
 """Evaluation of networks on a test set: logits, then the report."""
 
+import dataclasses
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,6 +11,7 @@ import numpy as np
 from i3d_tf.data.class_folders import is_split_folder, select_videos
 from i3d_tf.data.clips import unusual_folder_rate, unusual_options
 from i3d_tf.data.example import VideoDataset
+from i3d_tf.data.feature_store import FeatureStore, check_feature_folder
 from i3d_tf.data.flow_store import FlowStore
 from i3d_tf.data.pipeline import PipelineConfig
 from i3d_tf.data.readers import read_dataset
@@ -18,9 +20,9 @@ from i3d_tf.evaluation.report import check_report_dir, report_folder, write_repo
 from i3d_tf.evaluation.results import Results
 from i3d_tf.inference.dataset_logits import compute_logits, forward_function
 from i3d_tf.specs.protocol import SPREAD, Protocol
-from i3d_tf.specs.streams import JOINT, streams_of
+from i3d_tf.specs.streams import FEATURES, JOINT, inputs_of
 from i3d_tf.zoo import open_checkpoints
-from i3d_tf.zoo.checkpoint import Checkpoint
+from i3d_tf.zoo.checkpoint import Checkpoint, Checkpoints, open_checkpoint
 
 
 @dataclass(frozen=True)
@@ -39,13 +41,16 @@ class EvaluateOptions:
         flow_dir: Folder of the flow files; those that are missing are computed.
         flow_engine: Engine that computes them.
         flow_rounding: How their codes are rounded and unpacked, see `FlowStore`.
-        fusion: "logits" or "probabilities".
+        fusion: "logits", "probabilities" or "log_probabilities".
         protocol: Fields of `Protocol` that replace the networks' own.
         batch_size: Clips at once.
         annotation: Annotation file of the dataset, or the folder of its files.
         quarantine: List of unreadable videos to leave out.
         workers: Clips made at once.
         freeze_time: Show the middle frame of every clip, repeated: accuracy without motion.
+        fusion_weights: Weights of the two streams, RGB first; None for equal ones.
+        features: Folder of the videos' stored features.
+        features_checkpoint: Network that reads these, instead of any other.
     """
 
     dataset: str
@@ -66,10 +71,13 @@ class EvaluateOptions:
     quarantine: str | None = None
     workers: int | None = None
     freeze_time: bool = False
+    fusion_weights: tuple[float, ...] | None = None
+    features: str | None = None
+    features_checkpoint: str | None = None
 
     @property
     def checkpoints(self) -> dict[str, str]:
-        """Stream, or "joint", to the network that was named for it.
+        """Stream, or "joint" or "features", to the network that was named for it.
 
         Raises:
             ValueError: No network was named, or another beside a joint one.
@@ -78,6 +86,7 @@ class EvaluateOptions:
             "rgb": self.rgb_checkpoint,
             "flow": self.flow_checkpoint,
             JOINT: self.joint_checkpoint,
+            FEATURES: self.features_checkpoint,
         }
         named = {stream: name for stream, name in given.items() if name is not None}
         if not named:
@@ -88,6 +97,11 @@ class EvaluateOptions:
         if JOINT in named and len(named) > 1:
             raise ValueError(
                 "--joint_checkpoint sees both streams. Give no other network beside it."
+            )
+        if (FEATURES in named) != (self.features is not None) or set(named) > {FEATURES}:
+            raise ValueError(
+                "--features is the folder of what one network reads. Give it with --checkpoint, "
+                "that network, and no other."
             )
         return named
 
@@ -100,14 +114,13 @@ def evaluate(options: EvaluateOptions) -> Results:
         OSError: The folder of the report cannot be written, or another process writes into it.
     """
     check_report_dir(options.report_dir)
-    opened = open_checkpoints(
-        options.checkpoints, options.checkpoint_dir, protocol_overrides=options.protocol
-    )
+    opened = _open_networks(options)
     networks, class_names, protocol = opened.by_stream, opened.class_names, opened.protocol
     dataset = _read_test_set(options, class_names, networks)
+    feature_store = _open_features(options, dataset, networks)
     with report_folder(options.report_dir):
         flow_store = None
-        if any("flow" in streams_of(stream) for stream in networks):
+        if any("flow" in inputs_of(stream) for stream in networks):
             flow_store = FlowStore(
                 options.flow_dir,
                 protocol,
@@ -116,12 +129,14 @@ def evaluate(options: EvaluateOptions) -> Results:
                 options.flow_rounding,
             )
             flow_store.compute_missing(example.path for example in dataset.examples)
-        logits, unreadable = _compute_logits(options, networks, protocol, dataset, flow_store)
+        logits, unreadable = _compute_logits(
+            options, networks, protocol, dataset, flow_store, feature_store
+        )
         read = np.all([np.isfinite(values).all(axis=1) for values in logits.values()], axis=0)
         examples = [e for e, is_read in zip(dataset.examples, read, strict=True) if is_read]
         if not examples:
             raise ValueError(f"{options.data_dir}: no video of {options.split} could be read.")
-        metadata = _protocol_metadata(options, protocol, networks)
+        metadata = _protocol_metadata(options, protocol, networks, feature_store)
         if flow_store is not None:
             flows = [flow_store.open(example.path) for example in examples]
             engines, roundings = {f.metadata["engine"] for f in flows}, {f.rounding for f in flows}
@@ -136,9 +151,39 @@ def evaluate(options: EvaluateOptions) -> Results:
             data_report=_data_report(dataset, unreadable),
             history={stream: n.history for stream, n in networks.items() if n.history},
             fusion=options.fusion,
+            fusion_weights=options.fusion_weights,
             cuts=[(example.start, example.end) for example in examples],
         )
         return write_report(evaluation, options.report_dir)
+
+
+def _open_networks(options) -> Checkpoints:
+    """Opens the networks, of which one may read stored features."""
+    references, protocol = options.checkpoints, options.protocol
+    if FEATURES not in references:
+        return open_checkpoints(references, options.checkpoint_dir, protocol_overrides=protocol)
+    check_feature_folder(options.features)
+    network = open_checkpoint(references[FEATURES], options.checkpoint_dir, reads_features=True)
+    protocol = dataclasses.replace(network.protocol, **protocol)
+    return Checkpoints({FEATURES: network}, network.class_names, protocol)
+
+
+def _open_features(options, dataset, networks) -> FeatureStore | None:
+    """Opens the stored features of a test set, and checks that they are those of the training."""
+    if options.features is None:
+        return None
+    network = networks[FEATURES]
+    store = FeatureStore(options.features, dataset.examples, options.data_dir)
+    channels = network.model.input_shape[-1]
+    if store.channels != channels:
+        raise ValueError(
+            f"{options.features}: its features have {store.channels} channels, and {network.name} "
+            f"reads {channels}. Name the folder of those that it was trained on."
+        )
+    if network.features:
+        wanted = {key: value for key, value in network.features.items() if key != "channels"}
+        store.check_settings(wanted, network.name)
+    return store
 
 
 def _read_test_set(options, class_names, networks):
@@ -180,18 +225,19 @@ def _recorded_videos(options, networks):
     return videos
 
 
-def _compute_logits(options, networks, protocol, dataset, flow_store):
+def _compute_logits(options, networks, protocol, dataset, flow_store, feature_store):
     """Returns stream to logits, NaN for unreadable videos, and these videos with reasons."""
     logits, unreadable = {}, {}
     for stream, network in networks.items():
         config = PipelineConfig(
             examples=dataset.examples,
-            streams=streams_of(stream),
+            streams=inputs_of(stream),
             protocol=protocol,
-            batch_size=options.batch_size,
+            batch_size=options.batch_size if feature_store is None else 1,
             seed=0,
             flow_store=flow_store,
             freeze_time=options.freeze_time,
+            feature_store=feature_store,
         )
         logits[stream], failures = compute_logits(
             forward_function(network.model), config, options.workers, stream
@@ -201,12 +247,13 @@ def _compute_logits(options, networks, protocol, dataset, flow_store):
 
 
 def _protocol_metadata(
-    options: EvaluateOptions, protocol: Protocol, networks: Mapping[str, Checkpoint]
+    options: EvaluateOptions,
+    protocol: Protocol,
+    networks: Mapping[str, Checkpoint],
+    feature_store: FeatureStore | None,
 ) -> dict[str, Any]:
     """Returns how the clips were made, by the keys of report.json."""
-    metadata = {
-        "dataset": options.dataset,
-        "split": options.split,
+    sampling: dict[str, Any] = {
         "frames": protocol.frames,
         "frame_rate": protocol.frame_rate,
         "clips": protocol.windows,
@@ -214,6 +261,13 @@ def _protocol_metadata(
         "short_side": protocol.short_side,
         "crop_size": protocol.crop_size,
         "rgb_step": protocol.rgb_step,
+    }
+    if feature_store is not None:
+        sampling = {"features": {"channels": feature_store.channels, **feature_store.settings}}
+    metadata = {
+        "dataset": options.dataset,
+        "split": options.split,
+        **sampling,
         "precision": ", ".join(sorted({network.precision for network in networks.values()})),
         "checkpoints": {
             stream: {"name": network.name, "sha256": network.sha256}
@@ -238,13 +292,3 @@ def _data_report(dataset: VideoDataset, unreadable: Mapping[str, str]) -> dict[s
     report = dataset.report.as_json()
     failed = [{"path": path, "reason": reason} for path, reason in sorted(unreadable.items())]
     return {**report, "unreadable": [*report["unreadable"], *failed]}
-
-
-def summary(results: Results, report_dir: str) -> list[str]:
-    """Returns the lines that show the results on a terminal."""
-    lines = [f"{len(results.predictions)} videos, {len(results.class_names)} classes"]
-    for name, result in results.by_stream.items():
-        top_5 = "" if result.top_5 is None else f", top-5 {result.top_5:.1%}"
-        lines.append(f"  {name:<6} top-1 {result.top_1:.1%}{top_5}")
-    lines += [f"  note: {note}" for note in results.data["notes"]]
-    return [*lines, f"report: {report_dir}/index.html"]

@@ -22,7 +22,7 @@ from i3d_tf.metrics.classification import (
     top_k_accuracy,
 )
 from i3d_tf.metrics.ranking import softmax
-from i3d_tf.specs.streams import FUSIONS, JOINT, STREAM_CHOICES, STREAMS
+from i3d_tf.specs.streams import FEATURES, FUSED, JOINT, RESULTS, SCORE_FUSIONS, STREAMS
 from i3d_tf.specs.validation import check_choice
 
 TOP = 5  # classes kept of each prediction, and the k of the second accuracy
@@ -40,7 +40,8 @@ class Evaluation:
         paths: The video files, N of them.
         labels: Integers (N,), the videos' classes.
         logits: Stream, "rgb" or "flow" or both, to its logits (N, classes), or "joint" alone to
-            those of a network that sees both; kept as float32.
+            those of a network that sees both, or "features" or "fused" alone to those of a
+            network that reads stored features, or of two reports together; kept as float32.
         protocol: How clips were made, as plain values. The page knows frames, frame_rate, clips,
             crops, short_side, crop_size, time, flow_engine and precision; checkpoints maps each
             stream to its name and sha256; anything else is listed too.
@@ -49,6 +50,7 @@ class Evaluation:
         fusion: How two streams are fused, see `i3d_tf.metrics.classification.fuse`.
         cuts: (start, end) of each video in its file, in seconds, either may be None; None for whole
             files.
+        fusion_weights: Weights of two streams, see `fuse`; None for equal ones.
 
     Raises:
         ValueError: The parts do not fit together.
@@ -65,21 +67,24 @@ class Evaluation:
         history: Mapping[str, list] | None = None,
         fusion: str = "logits",
         cuts: Sequence[tuple[Seconds, Seconds]] | None = None,
+        fusion_weights: Sequence[float] | None = None,
     ):
-        if set(logits) not in ({"rgb"}, {"flow"}, {"rgb", "flow"}, {JOINT}):
+        alone = (JOINT, FEATURES, FUSED)
+        if set(logits) not in ({"rgb"}, {"flow"}, {"rgb", "flow"}, *({name} for name in alone)):
             raise ValueError(
-                f"`logits` must be of streams among {STREAMS}, or of {JOINT} alone; received "
+                f"`logits` must be of streams among {STREAMS}, or of one of {alone}; received "
                 f"{sorted(logits) or 'none'}."
             )
         self.class_names = tuple(map(str, class_names))
         self.paths = tuple(map(str, paths))
         self.labels = np.asarray(labels)
         # The numbers too are those of float32, so that they can be had again from the file.
-        self.logits = {s: np.asarray(logits[s], np.float32) for s in STREAM_CHOICES if s in logits}
+        self.logits = {s: np.asarray(logits[s], np.float32) for s in RESULTS if s in logits}
         self.protocol = protocol
         self.data_report = data_report or {}
         self.history = history or {}
-        self.fusion = check_choice("fusion", fusion, FUSIONS)
+        self.fusion = check_choice("fusion", fusion, SCORE_FUSIONS)
+        self.fusion_weights = None if fusion_weights is None else tuple(fusion_weights)
         self.cuts = tuple(cuts or [(None, None)] * len(self.paths))
         self._check_sizes()
 
@@ -111,7 +116,7 @@ def measure(evaluation: Evaluation) -> Results:
     probabilities = {name: _probabilities(name, scores, evaluation) for name in scores}
     headline = list(scores)[-1]
     return Results(
-        protocol=plain(evaluation.protocol, "protocol"),
+        protocol=plain(_protocol(evaluation), "protocol"),
         data=plain(evaluation.data_report, "data_report"),
         class_names=evaluation.class_names,
         by_stream={
@@ -129,11 +134,16 @@ def measure(evaluation: Evaluation) -> Results:
     )
 
 
+def _protocol(evaluation):
+    weights = evaluation.fusion_weights
+    return {**evaluation.protocol, **({} if weights is None else {"fusion_weights": weights})}
+
+
 def _scores(evaluation):
     """Returns result to scores (N, classes): of each stream and, of two, of both together."""
     scores = dict(evaluation.logits)
     if len(scores) > 1:
-        scores[JOINT] = fuse(scores, evaluation.fusion)
+        scores[JOINT] = fuse(scores, evaluation.fusion, evaluation.fusion_weights)
     return scores
 
 

@@ -5,7 +5,7 @@ format, version   constants of this file
 protocol, data    how clips were made, and the report of the dataset: plain values
 classes, videos   class names in the order of the logits, and the number of videos
 headline          name of the main result
-results           "rgb", "flow", "joint" -> accuracies, confusion matrix, see `StreamResult`
+results           one of `specs.streams.RESULTS` -> accuracies, confusion matrix, see `StreamResult`
 history           stream -> evaluations during its training
 worst             indices of the most confident errors among the predictions
 predictions       a record for each video, see `VideoPrediction`
@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from i3d_tf.specs.streams import STREAM_CHOICES
+from i3d_tf.specs.streams import RESULTS
 from i3d_tf.system.records import get_list, get_value, read_json_object, record_errors
 
 FILE = "report.json"
@@ -128,7 +128,8 @@ class Results:
         protocol: How clips were made, as plain values.
         data: The dataset's report, as plain values.
         class_names: In the order of the logits.
-        by_stream: "rgb", "flow" or "joint" to its result; the last one is the headline.
+        by_stream: "rgb", "flow" or "joint" to its result; the last one is the headline. Or one of
+            "features", for a network that reads stored ones, and "fused", for two reports.
         history: Stream to its training history, rows with a "step" each.
         errors: Indices of the wrong predictions with the highest probability, highest first, in
             the headline's result.
@@ -241,7 +242,7 @@ def _results(record):
     if len(set(class_names)) != len(class_names):
         raise ValueError("a class occurs twice")
     results = get_value(record, "results", dict)
-    if not results or not set(results) <= set(STREAM_CHOICES):
+    if not results or not set(results) <= set(RESULTS):
         raise ValueError(f"results of {list(results)}")
     predictions = tuple(
         _video_prediction(prediction, results)

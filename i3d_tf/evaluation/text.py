@@ -4,10 +4,21 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from i3d_tf.evaluation.results import Results
-from i3d_tf.specs.streams import JOINT
+from i3d_tf.specs.streams import FEATURES, FUSED, JOINT
 
-RESULT_NAMES = {"rgb": "RGB", "flow": "Optical flow", JOINT: "Two-stream"}
-FUSION_NAMES = {"logits": "sum of the logits", "probabilities": "mean of the probabilities"}
+RESULT_NAMES = {
+    "rgb": "RGB",
+    "flow": "Optical flow",
+    JOINT: "Two-stream",
+    FEATURES: "Features",
+    FUSED: "Fused",
+}
+FUSION_NAMES = {
+    "logits": "sum of the logits",
+    "probabilities": "mean of the probabilities",
+    "log_probabilities": "sum of the log-probabilities",
+    "svm": "linear SVM on the normalized probabilities",
+}
 MISSING = "-"
 # Protocol entry, its text in a sentence, and its name in the table.
 PROTOCOL_NAMES = (
@@ -25,6 +36,7 @@ PROTOCOL_NAMES = (
     ("time", "time {}", "Time"),
     ("flow_engine", "{} flow", "Optical flow engine"),
     ("flow_rounding", "rounded {}", "Rounding of the flow's codes"),
+    ("fusion_weights", "weights {}", "Weights of the fusion"),
     ("precision", "{}", "Precision"),
 )
 
@@ -83,3 +95,13 @@ def flatten(
             yield from flatten(value, (*prefix, key))
         else:
             yield (*prefix, key), value
+
+
+def summary(results: Results, report_dir: str) -> list[str]:
+    """Returns the lines that show the results on a terminal."""
+    lines = [f"{len(results.predictions)} videos, {len(results.class_names)} classes"]
+    for name, result in results.by_stream.items():
+        top_5 = "" if result.top_5 is None else f", top-5 {result.top_5:.1%}"
+        lines.append(f"  {name:<6} top-1 {result.top_1:.1%}{top_5}")
+    lines += [f"  note: {note}" for note in results.data["notes"]]
+    return [*lines, f"report: {report_dir}/index.html"]

@@ -8,7 +8,7 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from i3d_tf.features.feature_file import (
+from i3d_tf.data.feature_file import (
     VideoFeatures,
     check_sidecar,
     feature_paths,

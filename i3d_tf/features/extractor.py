@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from i3d_tf.features.feature_file import MAX_BYTES, VideoFeatures
+from i3d_tf.data.feature_file import MAX_BYTES, VideoFeatures
 from i3d_tf.features.frame_crops import FrameCropper
 from i3d_tf.features.network_check import check_network
 from i3d_tf.features.options import (

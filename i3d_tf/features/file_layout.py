@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from i3d_tf.features.feature_file import (
+from i3d_tf.data.feature_file import (
     METADATA_SUFFIX,
     VideoFeatures,
     array_contents,

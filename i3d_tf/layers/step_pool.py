@@ -5,7 +5,7 @@ from typing import Any
 import keras
 from keras import KerasTensor, ops
 
-from i3d_tf.specs.baselines import LAST, STEP_POOLINGS
+from i3d_tf.specs.baselines import LAST, LOG_MEAN, STEP_POOLINGS
 from i3d_tf.specs.geometry import Shape
 from i3d_tf.specs.validation import check_choice
 
@@ -30,7 +30,7 @@ def pool_steps(logits: KerasTensor, pooling: str = LAST) -> KerasTensor:
         logits: (N, T, classes).
         pooling: One of `STEP_POOLINGS`: "last" takes the logits of the last step; "max" the highest
             probability that a class has at any step; "sum" adds up the probabilities; "gain" adds
-            them up weighted by `step_gains`.
+            them up weighted by `step_gains`; "log_mean" takes the mean of their logarithms.
 
     Returns:
         (N, classes): logits; their softmax is the pooled probabilities, divided by their sum.
@@ -40,6 +40,8 @@ def pool_steps(logits: KerasTensor, pooling: str = LAST) -> KerasTensor:
     predictions = ops.log_softmax(logits, axis=-1)
     if pooling == "max":
         return ops.max(predictions, axis=1)
+    if pooling == LOG_MEAN:
+        return ops.mean(predictions, axis=1)
     gains = (
         step_gains(ops.shape(logits)[1]) if pooling == "gain" else ops.ones_like(logits[0, :, 0])
     )

@@ -4,14 +4,14 @@ Classes are ranked as by `decode_predictions`: equal logits keep the order of th
 network whose logits are all equal is correct about one class, not about all of them.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-from i3d_tf.metrics.ranking import softmax
-from i3d_tf.specs.streams import FUSIONS
-from i3d_tf.specs.validation import check_choice, check_integer
+from i3d_tf.metrics.ranking import log_softmax, softmax
+from i3d_tf.specs.streams import SCORE_FUSIONS
+from i3d_tf.specs.validation import check_choice, check_integer, check_positive
 
 
 class Confusion(NamedTuple):
@@ -136,31 +136,51 @@ def most_confused(matrix: np.ndarray, top: int = 20) -> list[Confusion]:
     return sorted(found, key=lambda c: (-c.clips, -c.share, c.true, c.predicted))[:top]
 
 
-def fuse(logits: Mapping[str, np.ndarray], fusion: str = "logits") -> np.ndarray:
+def fuse(
+    logits: Mapping[str, np.ndarray],
+    fusion: str = "logits",
+    weights: Sequence[float] | None = None,
+) -> np.ndarray:
     """Fuses the logits of several streams of the same clips.
 
     Args:
         logits: Stream to its logits, (N, classes) each.
         fusion: "logits" adds the logits, as the released code does; "probabilities" gives the mean
-            of the softmax outputs, as the paper's text says (arXiv:1705.07750, section 2.4).
+            of the softmax outputs, as the paper's text says (arXiv:1705.07750, section 2.4);
+            "log_probabilities" adds the logarithms of the softmax outputs. With the same weights it
+            ranks classes as "logits" does: of each clip, the two differ by one number.
+        weights: A positive number for each stream, in their order (1 and 1.5 for RGB and flow in
+            arXiv:1608.00859); None is 1 for each. The mean of probabilities divides by their sum.
 
     Returns:
-        float64 (N, classes): logits, or probabilities.
+        float64 (N, classes): logits, probabilities, or their logarithms.
 
     Raises:
-        ValueError: The fusion is unknown, there is no stream, or the shapes differ.
+        ValueError: The fusion is unknown, there is no stream, the shapes differ, or there is not
+            one positive weight for each stream.
     """
-    check_choice("fusion", fusion, FUSIONS)
+    check_choice("fusion", fusion, SCORE_FUSIONS)
     shapes = {stream: np.shape(values) for stream, values in logits.items()}
     if len(set(shapes.values())) != 1:
         raise ValueError(
             "`logits` must be of one shape, (N, classes), for one stream or more; received "
             f"{shapes or 'no stream'}."
         )
+    weights = (1.0,) * len(logits) if weights is None else tuple(weights)
+    if len(weights) != len(logits):
+        raise ValueError(
+            f"`weights` must be {len(logits)}, one for each of {tuple(logits)}; received {weights}."
+        )
+    for weight in weights:
+        check_positive("weights", weight)
     streams = [np.asarray(values, np.float64) for values in logits.values()]
-    if fusion == "logits":
-        return np.sum(streams, axis=0)
-    return np.mean([softmax(values) for values in streams], axis=0)
+    if fusion == "probabilities":
+        return np.average([softmax(values) for values in streams], axis=0, weights=weights)
+    if fusion == "log_probabilities":
+        streams = [log_softmax(values) for values in streams]
+    return np.sum(
+        [weight * values for weight, values in zip(weights, streams, strict=True)], axis=0
+    )
 
 
 def _checked(logits, labels):

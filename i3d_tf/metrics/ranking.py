@@ -32,6 +32,13 @@ def softmax(logits: np.ndarray) -> np.ndarray:
     return exponentials / exponentials.sum(axis=-1, keepdims=True)
 
 
+def log_softmax(logits: np.ndarray) -> np.ndarray:
+    """Returns the logarithms of `softmax`, also of probabilities too small for a float."""
+    logits = np.asarray(logits, np.float64)
+    shifted = logits - logits.max(axis=-1, keepdims=True)
+    return shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
+
+
 def decode_predictions(
     logits: np.ndarray, top: int = 5, labels: str | Sequence[str] = "kinetics400"
 ) -> list[list[Prediction]]:

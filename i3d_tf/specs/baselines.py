@@ -97,7 +97,7 @@ C3D_SHORT_SIDE = 128  # pixels; the original resizes to 128 x 171
 
 LSTM_UNITS = 512
 # How predictions at every step become that of a clip, see `i3d_tf.layers.step_pool.pool_steps`.
-LAST, *_ = STEP_POOLINGS = ("last", "max", "sum", "gain")
+LAST, LOG_MEAN, *_ = STEP_POOLINGS = ("last", "log_mean", "max", "sum", "gain")
 
 # Poolings of single frames (arXiv:1503.08909, section 3.1), best first as the paper ranks them.
 LOCAL = "local"

@@ -219,3 +219,29 @@ FURTHER_NETWORKS = {
         _tsn("tsn_rgb_difference", "TSN, RGB differences", DIFFERENCE_FRAMES, 1, ("rgb",)),
     )
 }
+
+
+# Networks that read rows of stored features instead of frames: sequences of 15 rows in training,
+# the rows of a shorter video repeated, and all rows of a video at test time.
+TRAIN_ROWS, ALL_ROWS = 15, 1 << 16
+
+
+def _feature_network(name: str, title: str) -> FurtherNetwork:
+    return FurtherNetwork(
+        name,
+        title,
+        train_frames=TRAIN_ROWS,
+        test_frames=ALL_ROWS,
+        test_windows=1,
+        min_frames=1,
+    )
+
+
+FEATURE_NETWORKS = {
+    network.name: network
+    for network in (
+        _feature_network("feature_lstm", "LSTM on features"),
+        _feature_network("feature_gru", "GRU on features"),
+        _feature_network("feature_linear", "Linear layer on the mean of features"),
+    )
+}

@@ -11,18 +11,25 @@ from typing import Any, TypedDict
 
 from i3d_tf.specs.architectures import ARCHITECTURES
 from i3d_tf.specs.baselines import DIFFERENCE_FRAMES, FLOW_FRAMES
-from i3d_tf.specs.further_networks import FURTHER_NETWORKS, LINEAR
+from i3d_tf.specs.further_networks import (
+    ALL_ROWS,
+    FEATURE_NETWORKS,
+    FURTHER_NETWORKS,
+    LINEAR,
+    TRAIN_ROWS,
+)
 from i3d_tf.specs.inception_v1 import MIN_SIZE
 from i3d_tf.specs.protocol import Protocol, clip_shape
 from i3d_tf.specs.streams import (
     CROP_SIZE,
+    FEATURES,
     FRAME_RATE,
     JOINT,
     SHORT_SIDE,
     STREAMS,
     TEST_FRAMES,
     TRAIN_FRAMES,
-    streams_of,
+    inputs_of,
 )
 from i3d_tf.specs.validation import (
     check_choice,
@@ -45,6 +52,7 @@ TRAINED_STREAMS = {
     "two_stream": STREAMS,
     "fused_3d": (JOINT,),
     **{name: network.streams for name, network in FURTHER_NETWORKS.items()},
+    **dict.fromkeys(FEATURE_NETWORKS, (FEATURES,)),
 }
 SCRATCH, FIXED, FULL = TRANSFERS = ("scratch", "fixed", "full")
 CHOICES = {
@@ -83,6 +91,7 @@ SAMPLING = (
     "short_side",
     "crop_size",
 )
+FEATURE_SAMPLING = SAMPLING[:4]
 
 
 @dataclass(frozen=True)
@@ -93,7 +102,8 @@ class Recipe:
         name: Name in `RECIPES`.
         description: Source, cost and expected result.
         dataset: Name in `i3d_tf.specs.datasets.DATASETS`.
-        stream: "rgb" or "flow", or "joint" for a network of both; see `TRAINED_STREAMS`.
+        stream: "rgb" or "flow", or "joint" for a network of both, or "features" for one that reads
+            stored features; see `TRAINED_STREAMS`.
         model: The network, one of `TRAINED_STREAMS`.
         train_split: The dataset's split to train on.
         test_split: The dataset's split to evaluate on.
@@ -213,7 +223,7 @@ class Recipe:
     @property
     def streams(self) -> tuple[str, ...]:
         """The streams that the network gets."""
-        return streams_of(self.stream)
+        return inputs_of(self.stream)
 
     @property
     def protocol(self) -> Protocol:
@@ -277,7 +287,10 @@ def for_model(recipe: Recipe, model: str) -> Recipe:
     stream = recipe.stream if recipe.stream in streams else streams[0]
     sampling: Mapping[str, Any]
     further = FURTHER_NETWORKS.get(model)
-    if recipe.dataset == STICK_ACTIONS:
+    if model in FEATURE_NETWORKS:
+        rows = {name: getattr(FEATURE_NETWORKS[model], name) for name in FEATURE_SAMPLING}
+        sampling = {**_ONE_WINDOW, **rows}
+    elif recipe.dataset == STICK_ACTIONS:
         sampling = {**_ONE_WINDOW, **STICK_SAMPLING[model]}
     else:
         sampling = {name: getattr(_architecture(model), name) for name in SAMPLING}
@@ -338,6 +351,8 @@ def _architecture(model):
     """Returns the row of the paper's comparison, or of the other networks, that a model has."""
     if model in FURTHER_NETWORKS:
         return FURTHER_NETWORKS[model]
+    if model in FEATURE_NETWORKS:
+        return FEATURE_NETWORKS[model]
     return ARCHITECTURES["two_stream_i3d" if model == I3D_MODEL else model]
 
 
@@ -375,6 +390,7 @@ class StickSampling(TypedDict, total=False):
 
 
 FINETUNE = "finetune"
+FEATURE_RECIPE = "features"
 STICK_ACTIONS = "stick_actions"
 _STICK_STEPS = 1_440  # 32 epochs of 360 clips
 # The paper's sampling, for clips of 2 s instead of 10 s, so that a clip spans a whole action. That
@@ -493,6 +509,24 @@ RECIPES = {
                 "steps",
                 "evaluate_every",
             ),
+        ),
+        Recipe(
+            name=FEATURE_RECIPE,
+            description=(
+                "A recurrent network on stored features of the videos, see docs/homework.md: an "
+                "LSTM of 1024 units, sequences of 15 rows, the loss averaged over them, SGD. "
+                "3,000 steps are 20 epochs of UCF-101."
+            ),
+            dataset="class_folders",
+            stream=FEATURES,
+            model="feature_lstm",
+            train_frames=TRAIN_ROWS,
+            test_frames=ALL_ROWS,
+            batch_size=64,
+            steps=3_000,
+            learning_rates=(0.01,),
+            evaluate_every=300,
+            derived=("train_split", "test_split"),
         ),
         Recipe(
             name=STICK_ACTIONS,

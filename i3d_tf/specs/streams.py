@@ -6,9 +6,13 @@ STREAMS = ("rgb", "flow")
 FLOW_ENGINES = ("auto", "numba", "graph", "opencv", "dis")
 FLOW_ROUNDINGS = ("nearest", "floor", "deepmind")  # of 8-bit codes, see i3d_tf.flow.quantize
 FUSIONS = ("logits", "probabilities")  # of late fusion: the sum or the mean of two streams
+SCORE_FUSIONS = (*FUSIONS, "log_probabilities")  # of scores that are computed
 CHANNELS = {"rgb": 3, "flow": 2}
 JOINT = "joint"  # both streams, fused late or in one network
 STREAM_CHOICES = (*STREAMS, JOINT)
+FEATURES = "features"  # stored ones, which a network reads instead of frames
+FUSED = "fused"  # the results of two reports
+RESULTS = (*STREAM_CHOICES, FEATURES, FUSED)  # of a report
 
 # Protocol of the released models (arXiv:1705.07750, section 3, and the release's README).
 FRAME_RATE = 25.0  # frames per second after resampling
@@ -30,3 +34,8 @@ def streams_of(choice: str) -> tuple[str, ...]:
     """
     check_choice("stream", choice, STREAM_CHOICES)
     return STREAMS if choice == JOINT else (choice,)
+
+
+def inputs_of(choice: str) -> tuple[str, ...]:
+    """Returns the inputs of a network: its streams, or "features" for one that reads these."""
+    return (FEATURES,) if choice == FEATURES else streams_of(choice)

@@ -7,7 +7,7 @@ import sys
 import tempfile
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TextIO
 
 from i3d_tf.system.errors import UserError, message_of
@@ -259,3 +259,22 @@ def refuse_flags_beside(flag, others):
     """
     if ignored := [f"--{other.name}" for other in others if other.present]:
         raise ValueError(f"--{flag.name} cannot be combined with {' and '.join(ignored)}.")
+
+
+def parse_numbers(
+    name: str, texts: Sequence[str] | None, kind: Callable[[str], Any] = float
+) -> tuple[Any, ...] | None:
+    """Returns the numbers of a list flag; None where it is not given.
+
+    Args:
+        name: Name of the flag, for the message.
+        texts: Its value.
+        kind: float or int.
+
+    Raises:
+        ValueError: A text is no such number.
+    """
+    try:
+        return None if texts is None else tuple(map(kind, texts))
+    except ValueError as error:
+        raise ValueError(f"--{name} must be numbers with commas between: {error}.") from error

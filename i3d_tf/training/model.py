@@ -8,7 +8,7 @@ import keras
 import tensorflow as tf
 
 from i3d_tf.specs.baselines import LOCAL, MODALITIES, NETWORK_MODALITIES
-from i3d_tf.specs.further_networks import FURTHER_NETWORKS
+from i3d_tf.specs.further_networks import FEATURE_NETWORKS, FURTHER_NETWORKS
 from i3d_tf.specs.inception_v1 import HEAD
 from i3d_tf.specs.recipes import TRANSFERS, Recipe
 from i3d_tf.specs.streams import CHANNELS
@@ -43,6 +43,7 @@ def build_model(
     transfer: str = "scratch",
     init: os.PathLike | str | None = None,
     checkpoint_dir: os.PathLike | str | None = None,
+    channels: int | None = None,
 ) -> keras.Model:
     """Builds the network of a recipe, not compiled.
 
@@ -53,6 +54,7 @@ def build_model(
             and "fixed" only the last layer on top of `init`, with batch norm as it was.
         init: Initial weights, see `write_initial_weights`.
         checkpoint_dir: See `i3d_tf.zoo.resolve.checkpoint_dirs`.
+        channels: Numbers of a row of stored features, for a network that reads these.
 
     Raises:
         ValueError: The transfer is unknown, or does not go with `init`.
@@ -61,7 +63,7 @@ def build_model(
     if (transfer == "scratch") != (init is None):
         need = "takes no" if transfer == "scratch" else "needs an"
         raise ValueError(f"`transfer` {transfer!r} {need} `init`; received {init!r}.")
-    model = _network(recipe, classes, transfer)
+    model = _network(recipe, classes, transfer, channels)
     if init is not None:
         write_initial_weights(model, init, checkpoint_dir, recipe.width_multiplier)
     return model
@@ -75,6 +77,7 @@ def restore_model(
     frozen: bool = False,
     accumulate: int = 1,
     partial: bool = False,
+    channels: int | None = None,
 ) -> keras.Model:
     """Builds a network as it was when it was saved, weights and optimizer, compiled.
 
@@ -89,11 +92,12 @@ def restore_model(
         frozen: Whether `freeze_batch_norm` was called.
         accumulate: See `compile_model`.
         partial: Whether `freeze_batch_norm` was called for all but the first layer.
+        channels: See `build_model`.
 
     Raises:
         ValueError: The file holds the state of another network, or is damaged.
     """
-    model = _network(recipe, classes, transfer)
+    model = _network(recipe, classes, transfer, channels)
     if frozen or partial:
         freeze_batch_norm(model, but_first=partial)
     compile_model(model, recipe, accumulate)
@@ -104,10 +108,12 @@ def restore_model(
     return model
 
 
-def _network(recipe, classes, transfer):
+def _network(recipe, classes, transfer, channels):
     """Builds the network with its batch norm's decay, and layers frozen as `transfer` says."""
+    of_features = {} if channels is None else {"channels": channels}
     model = NETWORKS[recipe.model](
         recipe,
+        **of_features,
         classes=classes,
         dropout_rate=recipe.dropout_rate,
         width_multiplier=recipe.width_multiplier,
@@ -162,6 +168,12 @@ def _pooled_frames(recipe, **arguments):
     return (_fixed_length if is_local else _any_length)(recipe, **arguments)
 
 
+def _of_features(recipe, channels, all_steps=None, **arguments):
+    """Builds a network that reads rows of stored features."""
+    steps = {} if all_steps is None else {"all_steps": all_steps}
+    return build(recipe.model, input_shape=(None, channels), **steps, **arguments)
+
+
 # How the network of a recipe is built; see `i3d_tf.specs.recipes.TRAINED_STREAMS`.
 NETWORKS = {
     "inception_i3d": _any_length,
@@ -178,6 +190,8 @@ NETWORKS = {
     "two_stream_2014": _one_of_two_streams,
     "tsn": _segment_network,
     "tsn_rgb_difference": _segment_network,
+    **dict.fromkeys(FEATURE_NETWORKS, partial(_of_features, all_steps=True)),
+    "feature_linear": _of_features,
 }
 
 

@@ -57,6 +57,7 @@ class TrainOptions:
             they usually are.
         classes: File with the class names to use, one a line; None for all.
         quarantine: List of unreadable videos to leave out, as check_videos writes it.
+        features: Folder of the videos' stored features, for a network that reads these.
     """
 
     data_dir: str
@@ -79,6 +80,7 @@ class TrainOptions:
     annotation: str | None = None
     classes: str | None = None
     quarantine: str | None = None
+    features: str | None = None
 
     def for_recipe(self, recipe: Recipe) -> "TrainOptions":
         """Returns the options with the recipe's values of those that are None.
@@ -122,6 +124,7 @@ def run_settings(
     class_names: Sequence[str],
     train_videos: int,
     replicas: int,
+    features: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Returns the settings of a run, as run.json keeps them.
 
@@ -131,6 +134,7 @@ def run_settings(
         class_names: Names of the classes, in label order.
         train_videos: Number of training videos.
         replicas: Devices that share a batch.
+        features: How stored features were made, for a network that reads these.
     """
     fields = dataclasses.asdict(recipe)
     return {
@@ -139,6 +143,7 @@ def run_settings(
         "replicas": replicas,
         "folder_rate": unusual_folder_rate(),
         "video_options": unusual_options(),
+        "features": features,
         "class_names": list(class_names),
         VIDEOS: train_videos,
     }

@@ -119,6 +119,8 @@ def _read_readable(recipe, options):
     used = {example.class_name for example in dataset.examples}
     if options.classes is None and used != set(dataset.class_names):
         dataset = _read(recipe, options, None, sorted(used))
+    if options.features is not None:  # the videos themselves are not read
+        return dataset
     reasons = find_unreadable(dataset.examples, recipe.frame_rate)
     readable = tuple(each for each in dataset.examples if each.path not in reasons)
     classes = {example.class_name for example in readable}

@@ -10,10 +10,12 @@ import numpy as np
 import tensorflow as tf
 
 from i3d_tf.data.example import VideoDataset, VideoExample
+from i3d_tf.data.feature_store import FeatureStore
 from i3d_tf.data.flow_store import FlowStore
 from i3d_tf.data.pipeline import Failures, PipelineConfig, train_batches
 from i3d_tf.specs.protocol import Protocol
 from i3d_tf.specs.recipes import Recipe
+from i3d_tf.specs.streams import FEATURES
 from i3d_tf.system.console import print_lines
 from i3d_tf.system.files import check_target, folder_lock
 from i3d_tf.training import model as training_model
@@ -54,6 +56,7 @@ def train(recipe: Recipe, options: TrainOptions) -> Workdir:
         KeyboardInterrupt: Ctrl-C or SIGTERM, after the state was saved.
     """
     options = options.for_recipe(recipe)
+    _check_features(recipe, options)
     training_model.set_precision(options.precision)
     keras.utils.set_random_seed(options.seed)
     if options.deterministic:
@@ -63,15 +66,20 @@ def train(recipe: Recipe, options: TrainOptions) -> Workdir:
         recipe, options, strategy.num_replicas_in_sync, read_earlier(options.workdir)
     )
     recipe, train_set, test_set = videos.recipe, videos.train, videos.test
+    store = None
+    if options.features is not None:
+        examples = (*train_set.examples, *test_set.examples)
+        store = FeatureStore(options.features, examples, options.data_dir)
     workdir = Workdir(options.workdir)
     if options.init is not None:  # as a file, or as the folder of a run
         check_target(workdir.best, Path.is_file, (options.init, Path(options.init) / BEST_FILE))
     with folder_lock(workdir.path, wait=False):
-        start = _start(videos, options, strategy, workdir)
+        start = _start(videos, options, strategy, workdir, store)
+        channels = None if store is None else store.channels
         with strategy.scope():
-            model = _build_or_restore(recipe, options, len(train_set.class_names), start)
+            model = _build_or_restore(recipe, options, len(train_set.class_names), start, channels)
         _warn_of_small_batches(recipe, options, model)
-        run = _Run(recipe, options, model, workdir, start, strategy.num_replicas_in_sync)
+        run = _Run(recipe, options, model, workdir, start, strategy.num_replicas_in_sync, store)
         run.train(train_set, test_set)
     return workdir
 
@@ -90,7 +98,21 @@ def class_weights(examples: Sequence[VideoExample], classes: int) -> tuple[float
     return tuple((len(labels) / (np.count_nonzero(counts) * np.maximum(counts, 1))).tolist())
 
 
-def _start(videos, options, strategy, workdir):
+def _check_features(recipe, options):
+    """Checks that there are stored features for a network that reads them, and for no other."""
+    if recipe.stream == FEATURES and options.features is None:
+        raise ValueError(
+            f"`features` must be the folder of stored features for {recipe.model}; received None. "
+            "Give --features."
+        )
+    if recipe.stream != FEATURES and options.features is not None:
+        raise ValueError(
+            f"`features` must be None for {recipe.model}, which sees clips; received "
+            f"{options.features!r}. Give --model=feature_lstm to train on features."
+        )
+
+
+def _start(videos, options, strategy, workdir, store):
     """Records or checks the run's settings, and says what is trained on, and from which step."""
     recipe, train_set, test_set = videos.recipe, videos.train, videos.test
     settings = run_settings(
@@ -99,6 +121,7 @@ def _start(videos, options, strategy, workdir):
         train_set.class_names,
         len(train_set.examples),
         strategy.num_replicas_in_sync,
+        None if store is None else {"channels": store.channels, **store.settings},
     )
     reports = {"train": train_set.report, "test": test_set.report}
     metadata = {
@@ -121,7 +144,7 @@ def _start(videos, options, strategy, workdir):
     return start
 
 
-def _build_or_restore(recipe, options, classes, start):
+def _build_or_restore(recipe, options, classes, start, channels):
     """Returns the compiled network: the newest state, or the initial one."""
     if start.state is not None:
         return training_model.restore_model(
@@ -132,9 +155,10 @@ def _build_or_restore(recipe, options, classes, start):
             options.freeze_batch_norm,
             options.accumulate,
             options.partial_batch_norm,
+            channels,
         )
     model = training_model.build_model(
-        recipe, classes, options.transfer, options.init, options.checkpoint_dir
+        recipe, classes, options.transfer, options.init, options.checkpoint_dir, channels
     )
     if options.freeze_batch_norm or options.partial_batch_norm:
         if options.init is None:
@@ -166,12 +190,13 @@ class _Run:
         workdir: The run's folder.
         start: Where the run starts.
         replicas: Devices that share a batch.
+        store: The stored features that the network reads, or None.
     """
 
-    def __init__(self, recipe, options, model, workdir, start: Start, replicas):
+    def __init__(self, recipe, options, model, workdir, start: Start, replicas, store):
         self.recipe, self.options, self.model, self.workdir = recipe, options, model, workdir
         self.start = start
-        self.replicas = replicas
+        self.replicas, self.store = replicas, store
         self.batch_size = recipe.batch_size * replicas
         self.failures = Failures(workdir.unreadable() if start.step else {})
         self.step_time = StepTime(start.step, recipe.steps)
@@ -193,6 +218,8 @@ class _Run:
         frames_at_once = recipe.batch_size * recipe.train_frames * recipe.segments
         test_frames = recipe.test_frames * recipe.protocol.segments
         test_batch = max(1, frames_at_once // test_frames)
+        if self.store is not None:  # each video has all its rows
+            test_batch = 1
         evaluation = PeriodicEvaluation(
             self.model,
             self._config(test_set.examples, recipe.protocol, test_batch, flow_store),
@@ -238,6 +265,7 @@ class _Run:
             flow_store=flow_store,
             flip=self.recipe.flip,
             jitter=self.recipe.jitter,
+            feature_store=self.store,
         )
 
     def _fit(self, config, step, stop):
@@ -257,7 +285,7 @@ class _Run:
         training_model.seed_dropout(self.model, self.options.seed, step)
         epoch = step // self.recipe.evaluate_every
         with self.failures.reraised(), StopOnInterrupt(step) as stopping:
-            if step == 0:
+            if step == 0 and self.store is None:
                 self._write_pictures(config)
             try:
                 self.model.fit(

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 from i3d_tf.specs.labels import read_labels
 from i3d_tf.specs.protocol import Protocol
 from i3d_tf.specs.recipes import settings_protocol
-from i3d_tf.specs.streams import CHANNELS, JOINT, STREAM_CHOICES
+from i3d_tf.specs.streams import CHANNELS, FEATURES, JOINT, STREAM_CHOICES
 from i3d_tf.specs.validation import check_positive
-from i3d_tf.system.records import get_list, record_errors
+from i3d_tf.system.records import get_list, of_kind, record_errors
 from i3d_tf.zoo.network_file import load_network
 from i3d_tf.zoo.resolve import KERAS_FILE, NAME, RUN, ResolvedWeights, resolve
 from i3d_tf.zoo.run_record import HISTORY_FILE, read_history, read_run
@@ -29,7 +29,8 @@ class Checkpoint:
     Attributes:
         name: The reference it was opened by.
         model: Clips to logits.
-        stream: "rgb" or "flow", or "joint" for a network of both.
+        stream: "rgb" or "flow", or "joint" for a network of both; "features" for one that reads
+            stored features.
         class_names: In the order of the logits.
         protocol: How clips of a video are made for it.
         sha256: Of its file.
@@ -37,6 +38,9 @@ class Checkpoint:
         width_multiplier: Scale of its numbers of filters.
         split: "train" and "test" to paths of videos below the folder that it was trained on, where
             training chose them itself; else empty.
+        features: How the stored features were made that it was trained on, see
+            `i3d_tf.data.feature_store.FeatureStore`, and their `channels`; empty for a network that
+            sees clips.
     """
 
     name: str
@@ -48,6 +52,7 @@ class Checkpoint:
     history: list[dict] = field(default_factory=list)
     width_multiplier: float = 1.0
     split: Mapping[str, Collection[str]] = field(default_factory=dict)
+    features: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def precision(self) -> str:
@@ -72,7 +77,9 @@ class Checkpoints:
 
 
 def open_checkpoint(
-    reference: os.PathLike | str, checkpoint_dir: os.PathLike | str | None = None
+    reference: os.PathLike | str,
+    checkpoint_dir: os.PathLike | str | None = None,
+    reads_features: bool = False,
 ) -> Checkpoint:
     """Opens a trained network.
 
@@ -80,6 +87,7 @@ def open_checkpoint(
         reference: The folder of a training run, which means its best state; a `.keras` file in
             such a folder; or a release or another known name.
         checkpoint_dir: See `i3d_tf.zoo.resolve.checkpoint_dirs`.
+        reads_features: Whether it must be a network that reads stored features, or must not.
 
     Raises:
         FileNotFoundError: The weights or their metadata do not exist.
@@ -92,10 +100,12 @@ def open_checkpoint(
     if classes != names:
         source = "its row in the manifest" if weights.kind == NAME else weights.run_file
         raise ValueError(f"{reference}: it has {classes} classes, and {source} names {names}.")
+    stream = stream_of(model)
+    _check_reads_features(reference, stream, reads_features)
     return Checkpoint(
         name=weights.reference,
         model=model,
-        stream=stream_of(model),
+        stream=stream,
         sha256=weights.sha256,
         **metadata,
     )
@@ -186,7 +196,7 @@ def find_stream(
 
     Raises:
         FileNotFoundError: See `open_checkpoint`.
-        ValueError: See `open_checkpoint`.
+        ValueError: See `open_checkpoint`; or it reads stored features.
     """
     weights = resolve(reference, checkpoint_dir, (RUN, KERAS_FILE))
     if weights.kind == NAME:
@@ -195,13 +205,33 @@ def find_stream(
         stream = read_run(weights.run_file)["settings"].get("stream")
     else:
         stream = None
-    return stream if stream in STREAM_CHOICES else stream_of(load_network(weights))
+    if stream not in (*STREAM_CHOICES, FEATURES):
+        stream = stream_of(load_network(weights))
+    _check_reads_features(reference, stream, False)
+    return stream
+
+
+def _check_reads_features(reference, stream, expected):
+    if expected and stream != FEATURES:
+        raise ValueError(
+            f"{reference}: it sees clips ({stream}), not features. Leave out --features."
+        )
+    if stream == FEATURES and not expected:
+        raise ValueError(
+            f"{reference}: it reads stored features, not videos. Evaluate it (evaluate) with "
+            "--features=FOLDER."
+        )
 
 
 def stream_of(model: "keras.Model") -> str:
-    """Returns the stream of a network, by its channels; "joint" where it has two inputs."""
+    """Returns the stream of a network, by its channels; "joint" where it has two inputs.
+
+    Where its input is (N, T, C), it reads stored features.
+    """
     if isinstance(model.input_shape, dict | list):
         return JOINT
+    if len(model.input_shape) == 3:
+        return FEATURES
     streams = {channels: stream for stream, channels in CHANNELS.items()}
     channels = model.input_shape[-1]
     if channels not in streams:
@@ -242,4 +272,5 @@ def _read_run(weights: ResolvedWeights) -> dict:
             "width_multiplier": width,
             "history": read_history(path.with_name(HISTORY_FILE)),
             "split": run.get("split", {}),
+            "features": of_kind(settings.get("features") or {}, "features", dict),
         }

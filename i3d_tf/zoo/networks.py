@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from i3d_tf.models.bn_inception import bn_inception
 from i3d_tf.models.c3d import c3d, c3d_original
 from i3d_tf.models.convnet_lstm import convnet_lstm
+from i3d_tf.models.feature_sequence import feature_linear, feature_sequence
 from i3d_tf.models.fused_3d import fused_3d
 from i3d_tf.models.inception import inception_i3d, inception_v1
 from i3d_tf.models.inception_variants import inception_3d
@@ -53,6 +54,9 @@ MODELS: dict[str, Callable[..., "keras.Model"]] = {
         name: partial(tsn, modality=modality, name=name)
         for name, modality in NETWORK_MODALITIES.items()
     },
+    "feature_lstm": partial(feature_sequence, "lstm"),
+    "feature_gru": partial(feature_sequence, "gru"),
+    "feature_linear": feature_linear,
 }
 
 

@@ -8,8 +8,9 @@ import keras
 import numpy as np
 import pytest
 
-from i3d_tf.evaluation.evaluate import EvaluateOptions, evaluate, summary
+from i3d_tf.evaluation.evaluate import EvaluateOptions, evaluate
 from i3d_tf.evaluation.results import read_results
+from i3d_tf.evaluation.text import summary
 from i3d_tf.system.files import folder_lock
 
 DIRECTIONS = ["down", "left", "right", "up"]

@@ -5,10 +5,10 @@ from functools import partial
 import pytest
 
 import i3d_tf
+from i3d_tf.data.feature_file import write_features
 from i3d_tf.features import extract_features as extract_module
 from i3d_tf.features import extractor as extractor_module
 from i3d_tf.features.extract_features import extract_feature_files, feature_status
-from i3d_tf.features.feature_file import write_features
 from i3d_tf.features.file_layout import FileLayout
 from i3d_tf.features.frame_options import FrameOptions, FrameSize
 from i3d_tf.features.options import FeatureOptions, feature_config

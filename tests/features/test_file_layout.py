@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from i3d_tf.features.feature_file import VideoFeatures, is_feature_file, read_features
+from i3d_tf.data.feature_file import VideoFeatures, is_feature_file, read_features
 from i3d_tf.features.file_layout import (
     FileLayout,
     check_set,

@@ -31,7 +31,7 @@ class Records(Kind):
 
     def prepare(self, folder: Path):
         """Unpacks the files of version 0.1, and writes lists of the datasets."""
-        from i3d_tf.features.feature_file import (
+        from i3d_tf.data.feature_file import (
             feature_contents,
             read_features,
             write_contents,
@@ -368,7 +368,7 @@ def _read_quarantine(folder):
 
 def _read_features(name):
     def read(folder):
-        from i3d_tf.features.feature_file import is_feature_file, read_features
+        from i3d_tf.data.feature_file import is_feature_file, read_features
 
         is_feature_file(folder / name)
         found = read_features(folder / name)

@@ -12,6 +12,11 @@ def logits_of(probabilities):
     return (steps + np.arange(len(steps))[:, None])[None].astype(np.float32)
 
 
+def geometric_means(*products):
+    means = np.cbrt(products)
+    return means / means.sum()
+
+
 THREE_STEPS = logits_of([[0.6, 0.3, 0.1], [0.2, 0.7, 0.1], [0.1, 0.4, 0.5]])
 
 
@@ -26,6 +31,7 @@ def test_step_gains_rise_from_zero_to_one(steps, gains):
         ("last", [0.1, 0.4, 0.5]),
         ("max", np.array([0.6, 0.7, 0.5]) / 1.8),
         ("sum", np.array([0.9, 1.4, 0.7]) / 3),
+        ("log_mean", geometric_means(0.6 * 0.2 * 0.1, 0.3 * 0.7 * 0.4, 0.1 * 0.1 * 0.5)),
         ("gain", (np.array([0.2, 0.7, 0.1]) / 2 + np.array([0.1, 0.4, 0.5])) / 1.5),  # 0, 1/2, 1
     ],
 )
@@ -49,5 +55,5 @@ def test_step_pool_returns_all_steps_or_pooled_ones():
 
 
 def test_step_pool_names_the_choices():
-    with pytest.raises(ValueError, match=r"`pooling` must be one of \('last', 'max', 'sum', 'gain"):
+    with pytest.raises(ValueError, match=r"`pooling` must be one of \('last', 'log_mean', 'max'"):
         StepPool("mean")

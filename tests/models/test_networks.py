@@ -169,6 +169,11 @@ OVERFITTING = {
     "bn_inception": ({"input_shape": (32, 32, 3), "width_multiplier": 1 / 8}, 0.1, 10),
     "tsn": ({"input_shape": (1, 32, 32, 3), "width_multiplier": 1 / 8}, 0.5, 12),
     "tsn_rgb_difference": ({"input_shape": (6, 32, 32, 3), "width_multiplier": 1 / 8}, 0.5, 12),
+    **dict.fromkeys(
+        ("feature_lstm", "feature_gru"),
+        ({"input_shape": (2, 12), "width_multiplier": 1 / 8, "all_steps": True}, 0.5, 12),
+    ),
+    "feature_linear": ({"input_shape": (2, 12)}, 0.5, 20),
 }
 
 

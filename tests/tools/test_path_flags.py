@@ -13,6 +13,8 @@ import pytest
 from absl import flags
 from fixtures.tools import FORMER_FLAGS, TOOLS, loaded_tool
 
+from i3d_tf.evaluation.report import write_report
+
 TIME_LIMIT = 120  # seconds, after which whoever waits for the pipe is let go
 NAMES = sorted({path.stem for path in TOOLS.glob("*.py")} - {"__init__", "i3d"})
 
@@ -24,22 +26,31 @@ LATE = {
 }
 OTHERS = {
     "base_url", "boundaries", "dataset", "endpoint", "extra_files", "frame_rate",
-    "keras_application", "learning_rates", "model", "name", "optimizer", "prefix", "profile_file",
-    "schedule", "shard", "size", "split", "stream", "streams", "suffix", "test_split",
-    "train_split",
+    "keras_application", "learning_rates", "loss_gain", "model", "name", "optimizer", "prefix",
+    "profile_file", "schedule", "shard", "size", "split", "stream", "streams", "suffix",
+    "test_split", "train_split",
 }  # fmt: skip
 # (tool, the flag with the path, "" for an argument, what else is given). DATA is a dataset, VIDEO a
 # video of it, NEW a name that is free, and RGB and FLOW are folders of small networks.
 RGB, FLOW, NETWORK = ("--rgb_checkpoint=RGB",), ("--flow_checkpoint=FLOW",), ("--checkpoint=RGB",)
 TRAIN = ("--dataset=class_folders", "--train_split=train", "--test_split=test", "--data_dir=DATA")
+CLASSIFY = ("--features=DATA", "--data_dir=DATA", "--report_dir=NEW")
+TWO_REPORTS = ("REPORT", "REPORT")
 CASES = [
     ("check_videos", "data_dir", ()),
     ("check_videos", "annotation", ("--data_dir=DATA", "--dataset=csv")),
     ("check_videos", "classes", ("--data_dir=DATA", "--dataset=class_folders")),
     ("check_videos", "quarantine", ("--data_dir=DATA",)),
     ("check_videos", "list", ("--data_dir=DATA",)),
+    ("classify_features", "features", ("--data_dir=DATA", "--report_dir=NEW")),
+    ("classify_features", "data_dir", ("--features=DATA", "--report_dir=NEW")),
+    ("classify_features", "report_dir", ("--features=DATA", "--data_dir=DATA")),
+    ("classify_features", "annotation", (*CLASSIFY, "--dataset=csv")),
+    ("classify_features", "classes", CLASSIFY),
+    ("classify_features", "quarantine", CLASSIFY),
     ("compare_architectures", "output_dir", ()),
     ("compare_reports", "", ("NEW",)),
+    ("compare_reports", "report_dir", ("--fusion=logits", *TWO_REPORTS)),
     ("compute_flow", "flow_dir", ("VIDEO",)),
     ("compute_flow", "data_dir", ("--flow_dir=NEW", "VIDEO")),
     ("compute_flow", "list", ("--flow_dir=NEW",)),
@@ -61,6 +72,7 @@ CASES = [
     ("evaluate", "flow_dir", (*FLOW, "--data_dir=DATA", "--report_dir=NEW")),
     ("evaluate", "annotation", (*RGB, "--dataset=csv", "--data_dir=DATA", "--report_dir=NEW")),
     ("evaluate", "quarantine", (*RGB, "--data_dir=DATA", "--report_dir=NEW")),
+    ("evaluate", "features", (*NETWORK, "--data_dir=DATA", "--report_dir=NEW")),
     ("export", "checkpoint", ("--output_dir=NEW",)),
     ("export", "flow_checkpoint", (*NETWORK, "--output_dir=NEW")),
     ("export", "checkpoint_dir", ("--checkpoint=none", "--output_dir=NEW")),
@@ -96,6 +108,7 @@ CASES = [
     ("train", "annotation", ("--data_dir=DATA", "--workdir=NEW", "--dataset=csv")),
     ("train", "classes", (*TRAIN, "--workdir=NEW")),
     ("train", "quarantine", (*TRAIN, "--workdir=NEW")),
+    ("train", "features", (*TRAIN, "--workdir=NEW")),
     ("train_stick_actions", "output_dir", ()),
     ("transfer", "output_dir", ()),
     ("verify_release", "sample_dir", ()),
@@ -154,6 +167,13 @@ def networks(tmp_path_factory):
     return folders
 
 
+@pytest.fixture
+def report_dir(six_clips, tmp_path):
+    """A report of six clips."""
+    write_report(six_clips(), tmp_path / "report")
+    return tmp_path / "report"
+
+
 @contextlib.contextmanager
 def watch(pipe):
     """Gives a list that is filled if the pipe is opened for reading; whoever did is let go."""
@@ -206,7 +226,7 @@ def test_every_text_flag_is_a_case_or_no_path(name):
 
 @pytest.mark.parametrize(("tool", "flag", "others", "ending"), RUNS)
 def test_pipe_in_the_place_of_a_path(
-    run_tool, data_dir, networks, tmp_path, monkeypatch, tool, flag, others, ending
+    run_tool, data_dir, networks, report_dir, tmp_path, monkeypatch, tool, flag, others, ending
 ):
     monkeypatch.chdir(tmp_path)
     pipe = tmp_path / f"pipe{ending}"
@@ -215,6 +235,7 @@ def test_pipe_in_the_place_of_a_path(
         "DATA": data_dir,
         "VIDEO": data_dir / "test/one/a.mp4",
         "NEW": tmp_path / "new",
+        "REPORT": report_dir,
         **networks,
     }
     given = []

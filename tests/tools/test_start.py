@@ -32,6 +32,7 @@ def test_unexpected_argument_is_one_line(run_tool, name, tmp_path):
         "train": ["--data_dir=x", "--workdir=x"],
         "make_stick_actions": ["--data_dir=x"],
         "check_videos": ["--data_dir=x"],
+        "classify_features": ["--features=x", "--data_dir=x", "--report_dir=x"],
         "convert": ["--release=rgb_imagenet"],
     }
     status, out, err = run_tool(name, *required.get(name, ()), "one", "two", "three")

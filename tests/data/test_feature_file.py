@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 import i3d_tf
-from i3d_tf.features import feature_file
-from i3d_tf.features.feature_file import (
+from i3d_tf.data import feature_file
+from i3d_tf.data.feature_file import (
     VideoFeatures,
     check_sidecar,
     is_feature_file,

@@ -1,6 +1,6 @@
 import json
 
-from i3d_tf.data.dataset_report import MAX_SHOWN, DataReport
+from i3d_tf.data.example import MAX_SHOWN, DataReport
 from i3d_tf.system.tables import SkippedRow
 
 REPORT = DataReport(
