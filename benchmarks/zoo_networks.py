@@ -13,6 +13,8 @@ EXTRA = {
     "i3d_resnet50 + 5 non-local": ("i3d_resnet50", {"non_local": 5}),
     "pooled_frames (time_conv)": ("pooled_frames", {"pooling": "time_conv"}),
     "convnet_lstm (resnet50)": ("convnet_lstm", {"backbone": "resnet50"}),
+    "two_stream_2014": ("two_stream_2014", {"stream": "rgb"}),
+    "two_stream_2014 (flow)": ("two_stream_2014", {"stream": "flow"}),
     "two_stream rgb (resnet50)": ("two_stream", {"stream": "rgb", "backbone": "resnet50"}),
 }
 IMAGES = {"bn_inception": (224, 224, 3)}  # networks of single images
@@ -40,7 +42,8 @@ def zoo_networks() -> Iterator[ZooNetwork]:
     named = {name: (name, {}) for name in FURTHER_NETWORKS} | EXTRA
     for title, (name, arguments) in named.items():
         network = FURTHER_NETWORKS.get(name) or ARCHITECTURES[name]
-        shape = clip_shape("rgb", network.train_frames, network.rgb_step, network.crop_size)
+        stream = arguments.get("stream", "rgb")
+        shape = clip_shape(stream, network.train_frames, network.rgb_step, network.crop_size)
         yield ZooNetwork(title, name, arguments, shape)
     for name, shape in IMAGES.items():
         yield ZooNetwork(name, name, {"classes": 400}, shape)

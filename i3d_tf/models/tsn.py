@@ -1,10 +1,13 @@
 """Temporal Segment Networks: a 2D network on snippets from all over a video."""
 
+from collections.abc import Sequence
+
 import keras
 
 from i3d_tf.layers.frame_differences import FrameDifferences
 from i3d_tf.layers.frames import REDUCTIONS, FoldTime, StackTime, TimePool, UnfoldTime
 from i3d_tf.models.backbone import apply_backbone
+from i3d_tf.models.clip_input import normalized
 from i3d_tf.models.validation import check_input_shape, check_network
 from i3d_tf.specs.baselines import FLOW, HEAD_STDDEV, MODALITIES, RGB
 from i3d_tf.specs.geometry import Shape
@@ -25,6 +28,9 @@ def tsn(
     segments: int | None = None,
     snippet_frames: int | None = None,
     consensus: str = "mean",
+    pixel_mean: Sequence[float] | None = None,
+    pixel_std: Sequence[float] | None = None,
+    channel_order: str = "rgb",
     name: str = "tsn",
 ) -> keras.Model:
     """Builds a 2D network that sees K snippets of a video (arXiv:1608.00859).
@@ -48,6 +54,9 @@ def tsn(
         segments: K; None is that of `input_shape`, or any.
         snippet_frames: L, other than the modality's.
         consensus: "mean" or "max" over the snippets.
+        pixel_mean: See `i3d_tf.models.clip_input.normalized`.
+        pixel_std: See `pixel_mean`.
+        channel_order: See `pixel_mean`; the released weights of the paper read "bgr".
         name: Name of the model.
 
     Raises:
@@ -64,9 +73,9 @@ def tsn(
     )
     shape = _input_shape(input_shape, CHANNELS[chosen.stream], frames, segments)
     clip = keras.Input(shape, name="clip")
-    snippets, stacked = clip, frames
+    snippets, stacked = normalized(clip, pixel_mean, pixel_std, channel_order), frames
     if chosen.is_difference:
-        snippets, stacked = FrameDifferences(frames, name="differences")(clip), frames - 1
+        snippets, stacked = FrameDifferences(frames, name="differences")(snippets), frames - 1
     if stacked > 1:
         snippets = StackTime(stacked, name="stack_time")(snippets)  # (N, K, H, W, stacked * C)
     images = FoldTime(name="fold_time")(snippets)  # (N * K, H, W, stacked * C)

@@ -2,8 +2,11 @@
 
 Sources: the layers of facebookarchive/C3D (Caffe), whose names PyTorch's copies keep; mmaction2
 `models/backbones/c3d.py`; pretrained-models.pytorch `models/bninception.py`; tsn-pytorch;
+temporal-segment-networks `models/ucf101/tsn_bn_inception_rgb_deploy.prototxt` (Caffe);
 lisa-caffe-public `examples/LRCN_activity_recognition`.
 """
+
+import re
 
 from i3d_tf.specs.inception_v1 import HEAD
 from i3d_tf.weights.s3d_names import TORCH_NORM
@@ -55,3 +58,21 @@ def lrcn_caffe_name(path: str) -> str:
     if variable == "recurrent_kernel":
         return f"{layer}.2"  # the third array of its layer
     return f"{'fc8-final' if layer == HEAD else layer}.{_ENDS[variable]}"
+
+
+_CAFFE_BLOCK = re.compile(r"(conv\d|inception_\d\w)_")
+_CAFFE_NORM = {"gamma": "weight", "beta": "bias", "moving_mean": "2", "moving_variance": "3"}
+
+
+def bn_inception_caffe_name(path: str) -> str:
+    """Returns the name in the Caffe files of Temporal Segment Networks: `conv1/7x7_s2_bn.weight`.
+
+    Batch norm has four blobs there: scale, offset, mean and variance.
+    """
+    layer, *_, variable = path.split("/")
+    if layer == HEAD:
+        return f"fc-action.{_ENDS[variable]}"
+    place = _CAFFE_BLOCK.sub(r"\1/", layer, count=1)
+    if variable in _CAFFE_NORM:
+        return f"{place}_bn.{_CAFFE_NORM[variable]}"
+    return f"{place}.{_ENDS[variable]}"

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from i3d_tf.specs.baselines import C3D_FLATTENED, LRCN_FLATTENED
 from i3d_tf.specs.resnet_3d import NON_LOCAL
 from i3d_tf.weights.classic_names import (
+    bn_inception_caffe_name,
     bn_inception_name,
     c3d_caffe_name,
     c3d_mmaction_name,
@@ -51,6 +52,9 @@ C3D_PIXELS = _of_bytes(102, 98, 90)
 MMACTION_C3D_PIXELS = _of_bytes(104, 117, 128)
 BN_INCEPTION_PIXELS = _of_bytes(128, 117, 104)
 LRCN_PIXELS = _of_bytes(128.68, 116.779, 103.939)  # sic: of red, others take 123.68
+
+FLOW_PIXELS = ((128 / 255,) * 2, (1 / 255,) * 2)  # of 8-bit codes, minus 128
+_TSN_CHANNELS = {"flow": 10, "rgb_difference": 15}
 
 TORCH, KERAS = "torch", "keras"  # kernels of (O, I, T, H, W) and (T, H, W, I, O)
 
@@ -170,6 +174,21 @@ def _resnet_50(stem: str, non_local: str, shapes: Shapes) -> dict[str, Any]:
 
 def _symmetric_pool(shapes: Shapes) -> dict[str, Any]:
     return {"pool5": "symmetric"}
+
+
+def _tsn(stem: str, shapes: Shapes) -> dict[str, Any]:
+    """Returns the options of a TSN by the channels of its first kernel: stacked flow, or RGB."""
+    channels = shapes[stem][1]
+    modality = next((m for m in ("flow", "rgb_difference") if channels == _TSN_CHANNELS[m]), "rgb")
+    mean, std = FLOW_PIXELS if modality == "flow" else BN_INCEPTION_PIXELS
+    order = {} if modality == "flow" else {"channel_order": "bgr"}
+    return {
+        "backbone": "bn_inception",
+        "modality": modality,
+        "pixel_mean": list(mean),
+        "pixel_std": list(std),
+        **order,
+    }
 
 
 FORMS = (
@@ -302,14 +321,20 @@ FORMS = (
         flattened={"fc6.weight": C3D_FLATTENED},
     ),
     PublicForm(
+        "Temporal Segment Networks in Caffe",
+        "tsn",
+        "inception_3a/1x1.weight",
+        bn_inception_caffe_name,
+        partial(_tsn, "conv1/7x7_s2.weight"),
+        "fc-action.weight",
+    ),
+    PublicForm(
         "tsn-pytorch's BN-Inception",
-        "bn_inception",
+        "tsn",
         "base_model.inception_3a_1x1.weight",
         partial(bn_inception_name, prefix="base_model.", classifier="new_fc"),
-        _none,
+        partial(_tsn, "base_model.conv1_7x7_s2.weight"),
         "new_fc.weight",
-        pixels=BN_INCEPTION_PIXELS,
-        channel_order="bgr",
     ),
     PublicForm(
         "the BN-Inception of pretrained-models",

@@ -10,6 +10,7 @@ import numpy as np
 
 from i3d_tf.specs.further_networks import FURTHER_NETWORKS
 from i3d_tf.specs.labels import label_set_of
+from i3d_tf.specs.streams import CHANNELS
 from i3d_tf.system.console import printable
 from i3d_tf.system.files import sha256
 from i3d_tf.weights.assign import MAX_NAMES_IN_ERRORS, WeightsError, assign_weights
@@ -83,7 +84,7 @@ def _convert(source, file, name, output_dir, geometry):
     row = {
         "architecture": network,
         "arguments": arguments,
-        "stream": "rgb",
+        "stream": "flow" if model.input_shape[-1] == CHANNELS["flow"] else "rgb",
         "classes": classes,
         "labels": labels,
         "variables": count,
@@ -92,8 +93,10 @@ def _convert(source, file, name, output_dir, geometry):
             "sha256": {path.name: sha256(path) for path in file.files},
         },
     }
-    if None not in model.input_shape[-3:-1] and network in FURTHER_NETWORKS:  # of one size only
-        row["protocol"] = dataclasses.asdict(FURTHER_NETWORKS[network].protocol)
+    sampling = FURTHER_NETWORKS.get(network)
+    is_of_one_size = None not in model.input_shape[-3:-1]
+    if sampling is not None and (is_of_one_size or sampling.segments > 1):
+        row["protocol"] = dataclasses.asdict(sampling.protocol)
     path = save_weights(model, name, output_dir, row)
     return ConvertedPort(path, _describe(source, file, found.form, network, arguments, labels, row))
 

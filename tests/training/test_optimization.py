@@ -144,6 +144,23 @@ def test_clips_of_another_dataset_have_no_loss(smoothing):
     assert (gradient[1] == 0).all()
 
 
+def test_heads_of_two_datasets_train_on_their_own_clips():
+    features = keras.Input((4,))
+    outputs = {name: keras.layers.Dense(2, name=name)(features) for name in ("first", "second")}
+    model = keras.Model(features, outputs)
+    before = {name: model.get_layer(name).get_weights() for name in outputs}
+    losses = {name: SmoothedCrossentropy() for name in outputs}
+    model.compile(keras.optimizers.SGD(0.5), losses, run_eagerly=True)
+    labels = {"first": np.array([0, 1]), "second": np.array([NO_LABEL, NO_LABEL])}
+    clips = np.random.default_rng(0).normal(size=(2, 4)).astype(np.float32)
+    expected = float(SmoothedCrossentropy()(labels["first"], model(clips)["first"]))
+    history = model.fit(clips, labels, verbose=0).history
+    assert history["loss"][0] == pytest.approx(expected, rel=1e-5)
+    after = {name: model.get_layer(name).get_weights() for name in outputs}
+    assert np.abs(after["first"][0] - before["first"][0]).min() > 0
+    np.testing.assert_array_equal(after["second"][0], before["second"][0])
+
+
 def test_accuracy_of_logits_at_every_step_is_that_of_the_last():
     logits = np.zeros((2, 3, 4), np.float32)
     logits[:, -1, 2] = 1.0

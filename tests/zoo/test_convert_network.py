@@ -1,5 +1,8 @@
 """Networks around I3D from made-up files in the public layouts, against their own programs."""
 
+import json
+import re
+
 import keras
 import numpy as np
 import pytest
@@ -189,21 +192,69 @@ def test_lrcn_of_caffe_gives_the_predictions_computed_by_hand(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("is_tsn", [False, True], ids=["pretrained-models", "tsn-pytorch"])
-def test_bn_inception_gives_the_outputs_of_its_program(is_tsn, more_golden, more_recipe, tmp_path):
+def test_bn_inception_gives_the_outputs_of_its_program(more_golden, more_recipe, tmp_path):
     golden = more_golden("bninception")
-    weights = more_recipe.weights(golden)
-    if is_tsn:
-        places = {"last_linear": "module.new_fc"}
-        weights = {
-            ".".join([places.get(layer, f"module.base_model.{layer}"), end]): value
-            for (layer, end), value in ((name.split("."), v) for name, v in weights.items())
-        }
-    model = convert_and_load(write_state_dict(tmp_path / "file", weights), tmp_path)
+    source = write_state_dict(tmp_path / "file", more_recipe.weights(golden))
+    model = convert_and_load(source, tmp_path)
     trainable = sum(int(np.prod(variable.shape)) for variable in model.trainable_variables)
     assert trainable == int(golden["trainable"]) == 11_295_240
     image = in_minus_one_to_one(more_recipe.image()[..., ::-1], BN_INCEPTION_PIXELS)
     assert_agrees(model, image, golden, bn_inception_layer, more_recipe.sample)
+
+
+def write_tsn_caffe(path, weights):
+    """Writes the weights of a BN-Inception by the names, and in the blobs, of TSN's Caffe."""
+    blobs = {"weight": "weight", "bias": "bias", "running_mean": "2", "running_var": "3"}
+    arrays = {}
+    for name, value in weights.items():
+        layer, end = name.split(".")
+        place = re.sub(r"^(conv\d|inception_..)_", r"\1/", layer).replace(
+            "last_linear", "fc-action"
+        )
+        is_norm = layer.endswith("_bn")
+        arrays[f"{place}.{blobs[end]}"] = value.reshape(1, -1, 1, 1) if is_norm else value
+    assert {"inception_3a/double_3x3_1_bn.3", "conv2/3x3.bias", "fc-action.bias"} <= set(arrays)
+    return write_caffe_model(path, arrays)
+
+
+def write_tsn_pytorch(path, weights):
+    """Writes the weights of a BN-Inception by the names of tsn-pytorch."""
+    named = {f"module.base_model.{name}": value for name, value in weights.items()}
+    ends = ("weight", "bias")
+    classifier = {
+        f"module.new_fc.{e}": named.pop(f"module.base_model.last_linear.{e}") for e in ends
+    }
+    return write_state_dict(path, {**named, **classifier})
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("write", [write_tsn_caffe, write_tsn_pytorch])
+def test_tsn_gives_the_mean_of_the_outputs_of_bn_inception(
+    write, more_golden, more_recipe, tmp_path
+):
+    golden = more_golden("bninception")
+    model = convert_and_load(write(tmp_path / "file", more_recipe.weights(golden)), tmp_path)
+    image = in_minus_one_to_one(more_recipe.image()[..., ::-1], BN_INCEPTION_PIXELS)
+    assert_agrees(model, image[:, None], golden, bn_inception_layer, more_recipe.sample)
+    others = np.random.default_rng(0).uniform(-1, 1, (1, 2, 224, 224, 3)).astype("f4")
+    clip = np.concatenate([image[:, None], others], axis=1)
+    of_others = [np.array(model(others[:, step : step + 1])) for step in range(2)]
+    expected = (golden["logits_f64"] + of_others[0] + of_others[1]) / 3
+    assert distance(np.array(model(clip)), expected) < TOLERANCE
+
+
+@pytest.mark.slow
+def test_tsn_of_flow_reads_five_fields_minus_128(more_golden, more_recipe, tmp_path):
+    weights = more_recipe.weights(more_golden("bninception"))
+    weights["conv1_7x7_s2.weight"] = np.tile(weights["conv1_7x7_s2.weight"], (1, 4, 1, 1))[:, :10]
+    model = convert_and_load(write_tsn_caffe(tmp_path / "file", weights), tmp_path)
+    assert model.input_shape == (None, None, None, None, 2)
+    row = json.loads((tmp_path / "manifest.json").read_text())["weights"]["mine"]
+    assert (row["stream"], row["protocol"]["segments"]) == ("flow", 25)
+    stacked = keras.Model(model.input, model.get_layer("stack_time").output)
+    values = np.array(stacked(np.ones((1, 10, 32, 32, 2), "f4")))
+    assert values.shape == (1, 2, 32, 32, 10)
+    np.testing.assert_allclose(values, 255 - 128, rtol=1e-5)
 
 
 @pytest.mark.slow
