@@ -133,7 +133,8 @@ class ExtendTime(keras.layers.Layer):
         return (batch, None if steps is None else self._extended(steps, max), *rest)
 
     def _extended(self, steps, maximum):
-        strides = -(-maximum(steps - self.window, 0) // self.stride)  # rounded up
+        # Rounded up; of a negative number, programs round in different ways.
+        strides = (maximum(steps - self.window, 0) + self.stride - 1) // self.stride
         return self.window + strides * self.stride
 
     def get_config(self) -> dict[str, Any]:

@@ -85,13 +85,20 @@ def test_export_leaves_all_axes_but_the_channels_open(folder):
     ("model", "stream", "arguments"),
     [
         ("convnet_lstm", "rgb", {"all_steps": True}),
+        ("deep_lstm", "rgb", {"all_steps": True, "lstm_layers": 2}),
+        ("lrcn", "rgb", {"all_steps": True, "input_shape": (None, 32, 32, 3)}),
+        ("pooled_frames", "rgb", {"pooling": "slow"}),
+        ("pooled_frames", "rgb", {"pooling": "time_conv"}),
         ("c3d", "rgb", {"input_shape": (16, 32, 32, 3), "width_multiplier": 1 / 32}),
         ("two_stream", "flow", {"stream": "flow"}),
         ("fused_3d", "joint", {"input_shape": {"rgb": (2, 32, 32, 3), "flow": (20, 32, 32, 2)}}),
     ],
 )
-def test_write_onnx_exports_the_other_architectures(tmp_path, model, stream, arguments):
+def test_write_onnx_exports_the_other_architectures(
+    tmp_path, random_weights, model, stream, arguments
+):
     network = zoo.build(model, **{"classes": 3, "width_multiplier": 1 / 16, **arguments})
+    random_weights(network)
     metadata = {"class_names": ["run", "jump", "sit"], "protocol": {}}
     path = tmp_path / "model.onnx"
     error = onnx_file.write_onnx(

@@ -12,6 +12,7 @@ from i3d_tf.flow.compute import compute_flow
 from i3d_tf.inference import predictor as predictor_file
 from i3d_tf.inference.dataset_logits import forward_function
 from i3d_tf.inference.predictor import Networks, Predictor
+from i3d_tf.metrics.ranking import softmax
 from i3d_tf.specs.protocol import Protocol
 from i3d_tf.video.decode import read_clip
 from i3d_tf.video.transforms import center_crop, preprocess_input, resize_short_side
@@ -29,6 +30,12 @@ CASES = {
         "rgb",
         Protocol(20, short_side=40, crop_size=32, rgb_step=5),
         {"rgb": [[2, 7, 12, 17]]},
+    ),
+    "lrcn": (
+        {"input_shape": (None, 32, 32, 3), "all_steps": True},
+        "rgb",
+        Protocol(16, short_side=40, crop_size=32, windows=2),
+        {"rgb": [range(16), range(29, 45)]},
     ),
     "c3d": (
         {"input_shape": (16, 32, 32, 3), "width_multiplier": 1 / 32},
@@ -91,9 +98,11 @@ def clips_of(name, video, flow_engine):
 
 
 def logits_of(network, clips):
-    """The mean of the windows' logits; of the last step, where there are steps."""
+    """The mean of the windows' logits; of the last step, or as LRCN of all, where there are."""
     (inputs,) = [clips] if len(clips) > 1 else clips.values()
     logits = np.array(network(inputs, training=False))
+    if network.name == "lrcn":
+        logits = np.log(softmax(logits).mean(axis=1))
     return (logits[:, -1] if logits.ndim == 3 else logits).mean(axis=0)
 
 
