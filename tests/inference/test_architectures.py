@@ -135,6 +135,7 @@ def test_predictor_sees_the_windows_of_the_protocol(network, video, name, monkey
     "name",
     [
         "convnet_lstm",
+        "lrcn",
         "c3d",
         "tsn",
         pytest.param("fused_3d", marks=pytest.mark.slow),
