@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from i3d_tf.data.pipeline import Failures, PipelineConfig, evaluation_clips
+from i3d_tf.layers.head import Logits
 from i3d_tf.layers.step_pool import StepPool, pool_steps
 from i3d_tf.models.keras_graph import producer_of
 from i3d_tf.specs.baselines import LAST
@@ -26,13 +27,15 @@ def pool_step_logits(model: keras.Model, logits: tf.Tensor) -> tf.Tensor:
     """Returns logits of clips, (N, classes), where a network gives them at every step.
 
     Args:
-        model: The network, whose last layer may say how steps are pooled (`StepPool`); else the
-            last step counts.
+        model: The network, whose last layer may say how steps are pooled (`StepPool`); of I3D's
+            steps (`Logits`), their mean counts, and else the last step.
         logits: Its output, (N, classes) or (N, T, classes).
     """
     if len(logits.shape) != 3:
         return logits
     last_layer = producer_of(model.outputs[0])
+    if isinstance(last_layer, Logits):
+        return tf.reduce_mean(logits, axis=1)
     return pool_steps(logits, last_layer.pooling if isinstance(last_layer, StepPool) else LAST)
 
 

@@ -84,13 +84,15 @@ class Logits(keras.layers.Layer):
     Args:
         classes: Number of logits.
         rank: 3 after a clip, or 2 after an image, (N, 1, 1, C) -> (N, classes).
+        all_steps: Whether time is not averaged: (N, T', 1, 1, C) -> (N, T', classes).
         **kwargs: See `keras.layers.Layer`.
     """
 
-    def __init__(self, classes: int, rank: int = 3, **kwargs: Any):
+    def __init__(self, classes: int, rank: int = 3, all_steps: bool = False, **kwargs: Any):
         super().__init__(**kwargs)
         self.classes = classes
         self.rank = rank
+        self.all_steps = all_steps
         self.conv = UNITS[rank](
             classes,
             (1,) * rank,
@@ -106,13 +108,13 @@ class Logits(keras.layers.Layer):
         self.conv.build(input_shape)
 
     def call(self, inputs: KerasTensor) -> KerasTensor:
-        """Computes the logits: (N, T', 1, 1, C) -> (N, classes)."""
-        positions = tuple(range(1, self.rank + 1))
+        """Computes the logits: (N, T', 1, 1, C) -> (N, classes), or (N, T', classes)."""
+        positions = tuple(range(2 if self.all_steps else 1, self.rank + 1))
         return ops.mean(ops.cast(self.conv(inputs), self.variable_dtype), axis=positions)
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
-        """Returns (N, classes)."""
-        return (input_shape[0], self.classes)
+        """Returns (N, classes), or (N, T', classes)."""
+        return (*input_shape[: 2 if self.all_steps else 1], self.classes)
 
     def compute_output_spec(self, inputs: KerasTensor) -> KerasTensor:
         """Returns the symbolic output, in the variables' precision."""
@@ -121,4 +123,6 @@ class Logits(keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments."""
-        return {**super().get_config(), "classes": self.classes, "rank": self.rank}
+        # Files of networks that average are as they were before there was a choice.
+        steps = {"all_steps": True} if self.all_steps else {}
+        return {**super().get_config(), "classes": self.classes, "rank": self.rank, **steps}

@@ -49,12 +49,16 @@ def inception_i3d(
     dropout_rate: float = 0.0,
     width_multiplier: float = 1.0,
     name: str = "inception_i3d",
+    *,
+    all_steps: bool = False,
 ) -> keras.Model:
     """Builds I3D (arXiv:1705.07750) from its table, with untrained weights.
 
-    Arguments, result and errors are those of `i3d_tf.InceptionI3D`, which adds `weights`.
+    Arguments, result and errors are those of `i3d_tf.InceptionI3D`, which adds `weights`, and
+    `all_steps`: whether the logits are those of all steps of the head, (N, steps, classes), instead
+    of their mean. Both have the same variables.
     """
-    top = _Top(include_top, pooling, classes, classifier_activation, dropout_rate)
+    top = _Top(include_top, pooling, classes, classifier_activation, dropout_rate, all_steps)
     return _build(I3D, input_tensor, input_shape, width_multiplier, top, name)
 
 
@@ -108,6 +112,7 @@ class _Top:
     classes: int
     classifier_activation: str | None
     dropout_rate: float
+    all_steps: bool = False
 
     def apply(self, features: KerasTensor, rank: int) -> KerasTensor:
         """Returns logits, predictions if there is an activation, or features without the head."""
@@ -127,7 +132,7 @@ class _Top:
             )
             outputs = pool(features)  # (N, 1, 1, 1024)
         outputs = keras.layers.Dropout(self.dropout_rate, name=HEAD_DROPOUT)(outputs)
-        outputs = Logits(self.classes, rank, name=HEAD)(outputs)  # (N, classes)
+        outputs = Logits(self.classes, rank, self.all_steps, name=HEAD)(outputs)  # (N, classes)
         if self.classifier_activation is None:
             return outputs
         activation = keras.layers.Activation(

@@ -19,6 +19,7 @@ from i3d_tf.specs.inception_v1 import (
     name_without_time,
     rank_of,
 )
+from i3d_tf.specs.validation import check_choice
 
 # Receptive fields (time, height, width) as printed in figure 3 of arXiv:1705.07750; see
 # `receptive_fields` for the last two.
@@ -31,6 +32,8 @@ FIGURE_3 = {
 }
 
 Shape = tuple[int | None, ...]  # of a tensor; None is any length
+# Where the steps of the head are taken to be in time, see `head_positions`.
+CENTERS, ALIGN_CORNERS, HALF_PIXELS = STEP_RULES = ("centers", "align_corners", "half_pixels")
 
 
 class Span(NamedTuple):
@@ -139,6 +142,47 @@ def time_steps(rows: Sequence[Row], endpoint: str, num_frames: int) -> TimeSteps
             return TimeSteps(count, first, jump)
     names = tuple(row.name for row in rows)
     raise ValueError(f"`endpoint` must be one of {names}; received {endpoint!r}.")
+
+
+def head_steps(rows: Sequence[Row], num_frames: int) -> TimeSteps:
+    """Computes the time steps of the head, which are means of two neighboring steps before it.
+
+    Args:
+        rows: See `time_steps`.
+        num_frames: See `time_steps`; long enough for two steps before the head.
+
+    Raises:
+        ValueError: The clip is too short.
+    """
+    steps = time_steps(rows, rows[-1].name, num_frames)
+    if steps.length < HEAD_POOL_KERNEL[0]:
+        raise ValueError(f"`num_frames` must be enough for the head; received {num_frames}.")
+    return TimeSteps(steps.length - 1, steps.first + steps.jump / 2, steps.jump)
+
+
+def head_positions(rows: Sequence[Row], num_frames: int, rule: str = CENTERS) -> tuple[float, ...]:
+    """Computes where in a clip the steps of the head are, as indices of frames.
+
+    Args:
+        rows: See `head_steps`.
+        num_frames: See `head_steps`.
+        rule: One of `STEP_RULES`. "centers" are the middles of the frames that a step sees: 9, 17,
+            ..., 57 for I3D and 64 frames. The other two are where PyTorch's linear
+            upsampling takes them to be, with align_corners=True (until 0.3 it knew no other): from
+            the first frame to the last; or False: in the middle of equal parts.
+
+    Raises:
+        ValueError: The clip is too short, or the rule is unknown.
+    """
+    check_choice("rule", rule, STEP_RULES)
+    steps = head_steps(rows, num_frames)
+    if rule == CENTERS:
+        return tuple(steps.first + steps.jump * step for step in range(steps.length))
+    if rule == ALIGN_CORNERS:
+        distance = (num_frames - 1) / max(steps.length - 1, 1)
+        return tuple(distance * step for step in range(steps.length))
+    distance = num_frames / steps.length
+    return tuple(distance * (step + 0.5) - 0.5 for step in range(steps.length))
 
 
 def convolutions(rows: Sequence[Row], channels: int) -> Iterator[tuple[str, Conv, int]]:

@@ -1,11 +1,13 @@
-"""Loss, accuracy, optimizer and learning-rate schedule of the recipes."""
+"""Losses, accuracy, optimizer and learning-rate schedule of the recipes."""
 
 from typing import Any
 
 import keras
 import tensorflow as tf
 
+from i3d_tf.layers.step_interpolation import interpolate_steps
 from i3d_tf.layers.step_pool import step_gains
+from i3d_tf.specs.geometry import CENTERS
 from i3d_tf.specs.recipes import Recipe
 
 PACKAGE = "i3d_tf"
@@ -65,6 +67,68 @@ class SmoothedCrossentropy(keras.losses.Loss):
             "label_smoothing": self.label_smoothing,
             "step_gain": self.step_gain,
         }
+
+
+@keras.saving.register_keras_serializable(package=PACKAGE)
+class MultilabelCrossentropy(keras.losses.Loss):
+    """Binary cross-entropy of logits and the classes of each clip, averaged over the classes."""
+
+    def call(self, targets: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+        """Returns the loss of each clip; logits at every step are averaged before.
+
+        Args:
+            targets: (N, classes), 0 or 1; a clip may have several classes, or none.
+            logits: float (N, classes) or (N, steps, classes).
+
+        Returns:
+            float (N,).
+        """
+        if len(logits.shape) == 3:
+            logits = keras.ops.mean(logits, axis=1)
+        return keras.ops.mean(_binary_crossentropies(targets, logits), axis=-1)
+
+
+@keras.saving.register_keras_serializable(package=PACKAGE)
+class FrameCrossentropy(keras.losses.Loss):
+    """Binary cross-entropy of a clip's frames and of the clip, half and half.
+
+    This is pytorch-i3d's loss for Charades: I3D's logits at every step are interpolated to all
+    frames; one half is the mean over frames and classes, the other compares the highest logit of
+    each class in the clip with whether the class is there at any frame.
+
+    Args:
+        step_rule: Where the steps are in time, see `i3d_tf.specs.geometry.head_positions`.
+        **kwargs: See `keras.losses.Loss`.
+    """
+
+    def __init__(self, step_rule: str = CENTERS, **kwargs):
+        super().__init__(**kwargs)
+        self.step_rule = step_rule
+
+    def call(self, targets: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+        """Returns the loss of each clip.
+
+        Args:
+            targets: (N, T, classes), 0 or 1; T is fixed.
+            logits: float (N, steps, classes).
+
+        Returns:
+            float (N,).
+        """
+        logits = interpolate_steps(logits, targets.shape[1], self.step_rule)
+        of_frames = keras.ops.mean(_binary_crossentropies(targets, logits), axis=(1, 2))
+        highest = keras.ops.max(targets, axis=1), keras.ops.max(logits, axis=1)
+        of_clip = keras.ops.mean(_binary_crossentropies(*highest), axis=1)
+        return (of_frames + of_clip) / 2
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the constructor's arguments."""
+        return {**super().get_config(), "step_rule": self.step_rule}
+
+
+def _binary_crossentropies(targets, logits):
+    targets = keras.ops.cast(targets, logits.dtype)
+    return keras.ops.binary_crossentropy(targets, logits, from_logits=True)
 
 
 def accuracy(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:

@@ -27,6 +27,17 @@ def test_logits_are_the_mean_over_time():
     assert np.array(layer(steps)).tolist() == [[2.0 * 3.0 + 1.0]]
 
 
+def test_logits_at_all_steps():
+    layer = Logits(1, all_steps=True)
+    layer.build((None, 3, 1, 1, 1))
+    layer.conv.conv_3d.kernel.assign(np.full((1, 1, 1, 1, 1), 2.0))
+    steps = np.array([1.0, 2.0, 6.0], "float32").reshape(1, 3, 1, 1, 1)
+    assert np.array(layer(steps)).tolist() == [[[2.0], [4.0], [12.0]]]
+    assert layer.compute_output_shape((5, None, 1, 1, 8)) == (5, None, 1)
+    assert Logits.from_config(layer.get_config()).all_steps
+    assert "all_steps" not in Logits(1).get_config()  # as in files of earlier versions
+
+
 def test_logits_of_an_image_are_those_of_its_only_position():
     layer = Logits(1, rank=2, name="Logits")
     layer.build((None, 1, 1, 1))

@@ -3,8 +3,11 @@ import pytest
 
 from i3d_tf.specs.geometry import (
     FIGURE_3,
+    STEP_RULES,
     TimeSteps,
     endpoint_shapes,
+    head_positions,
+    head_steps,
     receptive_fields,
     time_steps,
     variable_shapes,
@@ -86,6 +89,16 @@ def test_time_steps_are_centered_on_the_frames_that_change_them(tiny_network, en
     inside = np.flatnonzero(np.abs(tape.gradient(total, clip)[0].numpy()).sum((1, 2, 3)))
     assert inside[-1] - inside[0] + 1 == receptive_fields(I3D)[endpoint].field[0]
     assert (inside[0] + inside[-1]) / 2 == first + middle * jump
+
+
+def test_head_positions_by_hand():
+    found = {rule: head_positions(I3D, 64, rule) for rule in STEP_RULES}
+    assert found["centers"] == (9, 17, 25, 33, 41, 49, 57)
+    assert found["align_corners"] == (0, 10.5, 21, 31.5, 42, 52.5, 63)
+    # The first of 7 parts of 64 frames ends at 64 / 7.
+    assert found["half_pixels"][:2] == pytest.approx((32 / 7 - 0.5, 96 / 7 - 0.5))
+    with pytest.raises(ValueError, match="`num_frames` must be enough for the head; received 8"):
+        head_steps(I3D, 8)
 
 
 def test_time_steps_name_the_endpoints():

@@ -11,6 +11,8 @@ from i3d_tf.metrics.ranking import softmax
 from i3d_tf.specs.recipes import RECIPES
 from i3d_tf.training.optimization import (
     NO_LABEL,
+    FrameCrossentropy,
+    MultilabelCrossentropy,
     SmoothedCrossentropy,
     accuracy,
     learning_rate,
@@ -195,3 +197,45 @@ def test_state_that_names_the_accuracy_in_either_way_is_read(tmp_path, name):
     ]
     assert results[0].keys() == {"loss", "accuracy"}
     assert results[0] == results[1]
+
+
+def binary(logit, target):
+    """Cross-entropy by its definition, in float64."""
+    share = 1 / (1 + np.exp(-logit))
+    return -np.log(share if target else 1 - share)
+
+
+def test_multilabel_loss_is_the_mean_over_classes():
+    loss = MultilabelCrossentropy(reduction=None)
+    logits = np.array([[0.0, 2.0, -1.0], [0.0, 0.0, 0.0]], "float32")
+    targets = np.array([[1, 1, 0], [0, 0, 0]], "float32")
+    expected = [(binary(0, 1) + binary(2, 1) + binary(-1, 0)) / 3, np.log(2)]
+    np.testing.assert_allclose(loss(targets, logits), expected, rtol=1e-6)
+    steps = np.stack([logits - 1, logits + 1], axis=1)  # their mean counts
+    np.testing.assert_allclose(loss(targets, steps), expected, rtol=1e-6)
+
+
+def test_frame_loss_by_hand():
+    # Of 24 frames the head has two steps, at frames 9 and 17: those up to 9 have the first.s logit,
+    # frames from 17 on the second's, and those between 1/8, 2/8, ... of the way.
+    logits = np.array([[[-1.0], [3.0]]], "float32")
+    targets = np.zeros((1, 24, 1), "float32")
+    targets[0, 16:] = 1
+    frames = [-1.0] * 9 + [-1 + 4 * k / 8 for k in range(8)] + [3.0] * 7
+    of_frames = np.mean([binary(z, t) for z, t in zip(frames, targets[0, :, 0], strict=True)])
+    loss = FrameCrossentropy(reduction=None)
+    expected = (of_frames + binary(3.0, 1)) / 2
+    np.testing.assert_allclose(loss(targets, logits), [expected], rtol=1e-6)
+    # A clip without the class: its highest logit, too, is to be low.
+    nothing = (np.mean([binary(z, 0) for z in frames]) + binary(3.0, 0)) / 2
+    np.testing.assert_allclose(loss(0 * targets, logits), [nothing], rtol=1e-6)
+
+
+def test_frame_loss_takes_steps_to_be_where_its_rule_says():
+    logits = np.array([[[-1.0], [3.0]]], "float32")
+    targets = np.zeros((1, 24, 1), "float32")
+    frames = np.linspace(-1, 3, 24)  # from corner to corner
+    expected = (np.mean([binary(z, 0) for z in frames]) + binary(3.0, 0)) / 2
+    loss = FrameCrossentropy("align_corners", reduction=None)
+    np.testing.assert_allclose(loss(targets, logits), [expected], rtol=1e-6)
+    assert FrameCrossentropy.from_config(loss.get_config()).step_rule == "align_corners"
