@@ -2,13 +2,14 @@
 
 Three forms are read: a table with the columns id, start, end and class; Charades's own, whose
 column `actions` holds all of a video; and the JSON of super-events (piergiaj), a record for each
-video.
+video. ActivityNet's JSON, in which THUMOS14 is often had too, is read apart, with its detections.
 """
 
+import math
 import os
 import posixpath
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -16,11 +17,12 @@ import numpy as np
 
 from i3d_tf.data.annotation import parse_seconds
 from i3d_tf.data.class_names import ClassNames, read_class_names
-from i3d_tf.system.records import get_list, of_kind, read_json_object, record_errors
+from i3d_tf.system.records import get_list, get_value, of_kind, read_json_object, record_errors
 from i3d_tf.system.tables import SkippedRow, Table
 
 TABLE = ("id", "start", "end", "class")
 CHARADES = ("id", "actions", "length")
+NUMBER = (int, float)
 CHARADES_CLASSES = tuple(f"c{number:03}" for number in range(157))
 
 
@@ -240,3 +242,99 @@ def _interval(known, name, start, end):
 def _natural(name):
     """Sorts numbers within names by their value."""
     return [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", name)]
+
+
+class TimedAction(NamedTuple):
+    """An action of a video.
+
+    Attributes:
+        video: Its name.
+        start: Seconds.
+        end: Seconds, more than `start`.
+        class_name: The action.
+        score: Of a detection; 1 for the truth.
+    """
+
+    video: str
+    start: float
+    end: float
+    class_name: str
+    score: float = 1.0
+
+
+def read_activitynet_truth(
+    path: os.PathLike | str, subset: str | None = None
+) -> tuple[list[TimedAction], list[SkippedRow]]:
+    """Reads `{"database": {video: {"subset": ..., "annotations": [{"segment", "label"}]}}}`.
+
+    Args:
+        path: The file.
+        subset: Subset to read, such as "validation", in any case; None reads all.
+
+    Returns:
+        (actions, skipped): in the file's order, and actions that are not valid.
+
+    Raises:
+        ValueError: The file has another form, or no action of the subset.
+        OSError: It cannot be read.
+    """
+    actions: list[TimedAction] = []
+    skipped: list[SkippedRow] = []
+    with _errors(path, "ActivityNet's annotation"):
+        database = get_value(read_json_object(path), "database", dict)
+        for video in database:
+            entry = get_value(database, video, dict)
+            if subset is None or str(entry.get("subset")).casefold() == subset.casefold():
+                _collect(path, video, get_list(entry, "annotations", dict), actions, skipped)
+    if not actions:
+        of = "" if subset is None else f" of the subset {subset!r}"
+        raise ValueError(f"{path}: it has no action{of}.")
+    return actions, skipped
+
+
+def read_activitynet_detections(
+    path: os.PathLike | str,
+) -> tuple[list[TimedAction], list[SkippedRow]]:
+    """Reads `{"results": {video: [{"segment", "label", "score"}]}}`.
+
+    Returns:
+        See `read_activitynet_truth`.
+
+    Raises:
+        ValueError: The file has another form.
+        OSError: It cannot be read.
+    """
+    actions: list[TimedAction] = []
+    skipped: list[SkippedRow] = []
+    with _errors(path, "detections in ActivityNet's form"):
+        results = get_value(read_json_object(path), "results", dict)
+        for video in results:
+            _collect(path, video, get_list(results, video, dict), actions, skipped, "score")
+    return actions, skipped
+
+
+def _errors(path, title):
+    return record_errors(path, title, "Give another file.")
+
+
+def _collect(path, video, entries, actions, skipped, score=None):
+    for entry in entries:
+        try:
+            actions.append(_action(video, entry, score))
+        except (ValueError, TypeError) as error:
+            reason = f"{video}: {error}"
+            skipped.append(SkippedRow(posixpath.basename(os.fspath(path)), None, reason))
+
+
+def _action(video: str, entry: Mapping[str, Any], score: str | None) -> TimedAction:
+    segment = entry.get("segment")
+    if not isinstance(segment, list) or len(segment) != 2:
+        raise ValueError(f"the segment {segment!r:.60} is not a start and an end")
+    start, end = (float(of_kind(value, "segment", NUMBER)) for value in segment)
+    if not (math.isfinite(start) and math.isfinite(end)) or end <= start:
+        raise ValueError(f"the segment {segment!r:.60} does not end after its start")
+    label = of_kind(entry.get("label"), "label", str)
+    value = 1.0 if score is None else float(of_kind(entry.get(score), score, NUMBER))
+    if not math.isfinite(value):
+        raise ValueError(f"the score {value} is not a number")
+    return TimedAction(video, start, end, label, value)

@@ -74,3 +74,22 @@ class RoIAlign(keras.layers.Layer):
         """Returns the constructor's arguments."""
         config = {"size": self.size, "sampling": self.sampling, "scale": self.scale}
         return {**super().get_config(), **config}
+
+
+@keras.saving.register_keras_serializable(package="i3d_tf")
+class BoxesInPixels(keras.layers.Layer):
+    """Boxes as shares of the frame in pixels: [(N, M, 4), (N, T, H, W, C)] -> (N, M, 4).
+
+    The second input gives height and width; its values are not used.
+    """
+
+    def call(self, inputs: list[KerasTensor]) -> KerasTensor:
+        """Multiplies (x1, y1, x2, y2) by the width and the height."""
+        boxes, clip = inputs
+        _, _, height, width, _ = ops.shape(clip)
+        sides = ops.stack([ops.cast(side, boxes.dtype) for side in (width, height)] * 2)
+        return boxes * sides
+
+    def compute_output_shape(self, input_shape: list[Shape]) -> Shape:
+        """Returns (N, M, 4)."""
+        return input_shape[0]

@@ -14,6 +14,8 @@ SPLIT_SPELLINGS = {
     "val": ("val", "validate", "validation"),
     "test": ("test", "testing"),
 }
+# Benchmarks by whose rules a submission is scored.
+SCORING_RULES = ("charades_classify", "charades_localize", "ava", "activitynet", "thumos14")
 
 
 @dataclass(frozen=True)

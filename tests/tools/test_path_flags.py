@@ -18,17 +18,19 @@ from i3d_tf.evaluation.report import write_report
 TIME_LIMIT = 120  # seconds, after which whoever waits for the pipe is let go
 NAMES = sorted({path.stem for path in TOOLS.glob("*.py")} - {"__init__", "i3d"})
 
-# Text flags that are not paths, or whose paths are used only after hours, or after a download.
+# Text flags that are not paths, or whose paths are used only after hours, a download, or another
+# file.
 LATE = {
     ("train_stick_actions", "publish"),
+    ("score", "exclusions"),
     ("verify_release", "checkpoint_dir"),
     ("transfer", "checkpoint_dir"),
 }
 OTHERS = {
     "base_url", "boundaries", "dataset", "endpoint", "extra_files", "frame_rate",
-    "keras_application", "learning_rates", "loss_gain", "model", "name", "optimizer", "prefix",
-    "profile_file", "schedule", "shard", "size", "split", "stream", "streams", "suffix",
-    "test_split", "train_split",
+    "keras_application", "learning_rates", "loss_gain", "model", "name", "networks", "optimizer",
+    "overlaps", "prefix", "profile_file", "schedule", "shard", "size", "split", "stream", "streams",
+    "subset", "suffix", "test_split", "train_split",
 }  # fmt: skip
 # (tool, the flag with the path, "" for an argument, what else is given). DATA is a dataset, VIDEO a
 # video of it, NEW a name that is free, and RGB and FLOW are folders of small networks.
@@ -97,6 +99,9 @@ CASES = [
     ("predict", "output_video", (*RGB, "VIDEO")),
     ("predict", "output_dir", (*RGB, "VIDEO")),
     ("predict", "", RGB),
+    ("score", "truth", ("--rule=charades_classify", "--predictions=NEW")),
+    ("score", "predictions", ("--rule=thumos14", "--truth=NEW")),
+    ("score", "label_map", ("--rule=ava", "--truth=NEW", "--predictions=NEW")),
     ("show_filters", "output_dir", ("stick_actions_rgb",)),
     ("show_filters", "checkpoint_dir", ("--output_dir=NEW", "none")),
     ("show_filters", "", ("--output_dir=NEW",)),
@@ -214,6 +219,7 @@ def test_every_text_flag_is_a_case_or_no_path(name):
     paths = {flag for tool, flag, _ in (*CASES, *SLOW) if tool == name and flag}
     before = set(flags.FLAGS)
     given = [f"--{flag}=x" for flag in paths] + ["--release=rgb_imagenet"] * (name == "convert")
+    given += ["--rule=ava"] * (name == "score")
     with loaded_tool(name, *given):
         added = [flags.FLAGS[flag] for flag in set(flags.FLAGS) - before]
         found = {flag.name for flag in added if isinstance(flag.value, str | list)}

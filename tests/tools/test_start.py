@@ -34,6 +34,7 @@ def test_unexpected_argument_is_one_line(run_tool, name, tmp_path):
         "check_videos": ["--data_dir=x"],
         "classify_features": ["--features=x", "--data_dir=x", "--report_dir=x"],
         "convert": ["--release=rgb_imagenet"],
+        "score": ["--rule=ava", "--truth=x", "--predictions=x"],
     }
     status, out, err = run_tool(name, *required.get(name, ()), "one", "two", "three")
     assert (status, out, len(err)) == (1, [], 1)
