@@ -2,9 +2,9 @@
 
 from collections.abc import Callable
 
-import keras
 from keras import KerasTensor
 
+from i3d_tf.models.applications import application_names, apply_application
 from i3d_tf.models.bn_inception import bn_inception
 from i3d_tf.models.cnn_m import cnn_m_2048, cnn_m_2048_maps
 from i3d_tf.models.inception import inception_v1
@@ -28,22 +28,14 @@ def _cnn_m_2048(images, width_multiplier, pooling):
     return apply(images, width_multiplier)
 
 
-def _resnet50(images, width_multiplier, pooling):
-    if width_multiplier != 1.0:
-        raise ValueError(
-            f"`width_multiplier` must be 1 for the backbone resnet50; received {width_multiplier}."
-        )
-    return keras.applications.ResNet50(
-        include_top=False, weights=None, input_tensor=images, pooling=pooling
-    ).output
-
-
 BACKBONES: dict[str, Callable[[KerasTensor, float, str | None], KerasTensor]] = {
     "inception_v1": _inception_v1,
-    "resnet50": _resnet50,
     "bn_inception": _bn_inception,
     "cnn_m_2048": _cnn_m_2048,
 }
+
+
+ALIASES = {"resnet50": "ResNet50"}
 
 
 def apply_backbone(
@@ -52,7 +44,8 @@ def apply_backbone(
     """Applies an untrained 2D network to images, up to its average pool.
 
     Args:
-        name: One of `BACKBONES`.
+        name: One of `BACKBONES` or `ALIASES`; or of `keras.applications`, such as "ResNet50", with
+            its own preprocessing, see `i3d_tf.models.applications`.
         images: Symbolic (N, H, W, C) in [-1, 1], such as `FoldTime` makes of clips; any C.
         width_multiplier: Scale of the number of filters of every layer.
         pooling: "avg", or None for the last maps as they are before the average pool.
@@ -64,5 +57,12 @@ def apply_backbone(
     Raises:
         ValueError: There is no such network, or its width is fixed.
     """
-    check_choice("backbone", name, BACKBONES)
-    return BACKBONES[name](images, width_multiplier, pooling)
+    check_choice("backbone", name, (*BACKBONES, *ALIASES, *application_names()))
+    if name in BACKBONES:
+        return BACKBONES[name](images, width_multiplier, pooling)
+    name = ALIASES.get(name, name)
+    if width_multiplier != 1.0:
+        raise ValueError(
+            f"`width_multiplier` must be 1 for the backbone {name}; received {width_multiplier}."
+        )
+    return apply_application(name, images, pooling)

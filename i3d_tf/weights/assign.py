@@ -69,6 +69,9 @@ def assign_weights(
         raise WeightsError(f"Nothing was assigned to {model.name!r}: {'; '.join(problems)}.")
     for path in wanted:
         targets[path].assign(arrays[path])
+    for layer in getattr(model, "layers", ()):
+        if hasattr(layer, "finalize_state"):  # Normalization computes with copies
+            layer.finalize_state()
     return len(wanted)
 
 

@@ -1,9 +1,6 @@
 """Conversion of 2D networks' weights: TF-Slim's Inception-v1, and inflated keras.applications."""
 
-import contextlib
-import inspect
 import os
-import sys
 import warnings
 import zipfile
 from pathlib import Path
@@ -12,6 +9,7 @@ import keras
 
 from i3d_tf.inflation.inflate import inflate
 from i3d_tf.inflation.kernels import inflate_inception
+from i3d_tf.models.applications import application_names
 from i3d_tf.models.inception import inception_i3d, inception_v1
 from i3d_tf.specs import slim
 from i3d_tf.specs.streams import CHANNELS
@@ -28,6 +26,7 @@ from i3d_tf.weights.assign import WeightsError, assign_weights, check_model
 from i3d_tf.weights.h5_check import check_h5
 from i3d_tf.weights.slim import read_slim, slim_files
 from i3d_tf.weights.store import save_weights, user_checkpoint_dir
+from i3d_tf.zoo.imagenet import download_application
 from i3d_tf.zoo.network_file import load_keras
 
 # The way in which the first layer reads a stream's channels, for the manifest.
@@ -121,7 +120,7 @@ def inflate_application(
         ValueError: The application is unknown, or has a layer without a 3D form.
         WeightsError: The weights cannot be fetched, or do not fit.
     """
-    check_choice("application", application, applications())
+    check_choice("application", application, application_names())
     folder = user_checkpoint_dir() if output_dir is None else Path(output_dir)
     path = folder / f"{application}_inflated.keras"
     check_target(path, zipfile.is_zipfile, () if source is None else (source,))
@@ -133,24 +132,12 @@ def inflate_application(
     return path
 
 
-def applications() -> tuple[str, ...]:
-    """Returns the names of all networks of `keras.applications`."""
-    return tuple(sorted(dict(inspect.getmembers(keras.applications, inspect.isfunction))))
-
-
 def _model_2d(application, source):
     """Returns the application with ImageNet's weights, or with those of a file."""
     build = getattr(keras.applications, application)
     if source is None:
-        try:
-            # Keras reports its download on stdout, which is for results.
-            with contextlib.redirect_stdout(sys.stderr):
-                return build(weights="imagenet")
-        except Exception as error:  # Keras raises a bare Exception where the network fails
-            raise WeightsError(
-                f"{application}: ImageNet's weights cannot be downloaded ({short_reason(error)}). "
-                "Give a file of them with --source=FILE (.weights.h5, .h5 or .keras)."
-            ) from error
+        remedy = "Give a file of them with --source=FILE (.weights.h5, .h5 or .keras)."
+        return download_application(application, remedy)
     size = check_regular(source).st_size
     if Path(source).suffix == ".keras":
         return load_keras(source)

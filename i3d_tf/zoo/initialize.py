@@ -17,6 +17,7 @@ from i3d_tf.specs.inception_v1 import (
     INCEPTION_V1_ENDPOINTS,
 )
 from i3d_tf.weights.assign import WeightsError, assign_weights, read_weights
+from i3d_tf.zoo import imagenet
 from i3d_tf.zoo.network_file import load_network
 from i3d_tf.zoo.resolve import resolve
 
@@ -43,7 +44,8 @@ def write_initial_weights(
     Args:
         model: The network.
         init: A release or another known name; the folder of a training run, which means its best
-            state; a `.keras` file; or a `.weights.h5` file of I3D.
+            state; a `.keras` file; a `.weights.h5` file of I3D; or "imagenet:" and the name of a
+            network of `keras.applications`, see `i3d_tf.zoo.imagenet`.
         checkpoint_dir: See `i3d_tf.zoo.resolve.checkpoint_dirs`.
         width_multiplier: The network's.
 
@@ -51,8 +53,14 @@ def write_initial_weights(
         FileNotFoundError: The weights do not exist.
         WeightsError: They are of another network, or of another width; the model is as it was.
     """
-    source = read_initial_weights(init, checkpoint_dir, width_multiplier)
     targets = {variable.path: tuple(variable.shape) for variable in model.weights}
+    if str(init).startswith(imagenet.PREFIX):
+        arrays = imagenet.imagenet_arrays(model, str(init))
+        untrained = [path for path in targets if path not in arrays]
+        assign_weights(model, arrays, ignore_target=untrained)
+        _warn_of_untrained(init, untrained)
+        return
+    source = read_initial_weights(init, checkpoint_dir, width_multiplier)
     is_2d = _is_inception_v1(source)
     arrays = _from_images(source, targets, init, model.name) if is_2d else source
     arrays = {
@@ -66,9 +74,13 @@ def write_initial_weights(
         if path not in arrays and (path.startswith(f"{HEAD}/") or (is_2d and not _in_trunk(path)))
     ]
     assign_weights(model, arrays, ignore_target=untrained)
-    if untrained:
-        layers = ", ".join(dict.fromkeys(path.partition("/")[0] for path in untrained))
-        warnings.warn(f"{init}: all was loaded but {layers}, untrained.", stacklevel=2)
+    _warn_of_untrained(init, untrained)
+
+
+def _warn_of_untrained(init, paths):
+    if paths:
+        layers = ", ".join(dict.fromkeys(path.partition("/")[0] for path in paths))
+        warnings.warn(f"{init}: all was loaded but {layers}, untrained.", stacklevel=3)
 
 
 def read_initial_weights(

@@ -6,6 +6,7 @@ import pytest
 
 import i3d_tf
 from i3d_tf import zoo
+from i3d_tf.models.applications import application_names
 from i3d_tf.specs import slim
 from i3d_tf.specs.geometry import variable_shapes
 from i3d_tf.specs.inception_v1 import INCEPTION_V1, widen
@@ -14,7 +15,6 @@ from i3d_tf.weights.assign import WeightsError, read_weights
 from i3d_tf.weights.store import read_manifest
 from i3d_tf.zoo import convert_2d
 from i3d_tf.zoo.convert_2d import (
-    applications,
     convert_slim,
     inflate_application,
     inflate_slim,
@@ -224,6 +224,6 @@ def test_failed_download_asks_for_a_file(monkeypatch, tmp_path, capsys):
 
 
 def test_unknown_application(tmp_path):
-    assert {"ResNet50", "InceptionV3", "VGG16", "MobileNetV2"} <= set(applications())
+    assert {"ResNet50", "InceptionV3", "VGG16", "MobileNetV2"} <= set(application_names())
     with pytest.raises(ValueError, match=r"`application` must be one of .*'ResNet50'.*'ResNet'"):
         inflate_application("ResNet", output_dir=tmp_path)
