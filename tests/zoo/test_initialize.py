@@ -65,10 +65,18 @@ def test_image_weights_go_to_every_trunk_and_other_variables_are_named(images):
     assert all((found[name] == before[name]).all() for name in new)
 
 
-def test_lstm_starts_untrained_on_trained_frames(images):
+@pytest.mark.parametrize(
+    ("name", "untrained"),
+    [
+        ("convnet_lstm", "lstm_input_norm, lstm, lstm_output_norm, Logits"),
+        ("deep_lstm", "but lstm, lstm_2, lstm_3, lstm_4, lstm_5, Logits"),
+        ("pooled_frames", "but fc6, fc7, Logits"),
+    ],
+)
+def test_what_follows_frames_starts_untrained_on_trained_ones(images, name, untrained):
     source, path = images
-    model = zoo.build("convnet_lstm", input_shape=(None, 32, 32, 3), **NARROW)
-    with pytest.warns(UserWarning, match="lstm_input_norm, lstm, lstm_output_norm, Logits"):
+    model = zoo.build(name, input_shape=(None, 32, 32, 3), **NARROW)
+    with pytest.warns(UserWarning, match=untrained):
         write_initial_weights(model, path)
     assert (values(model)[INSIDE] == source[INSIDE]).all()
 
