@@ -25,6 +25,8 @@ LATE = {
     ("score", "exclusions"),
     ("verify_release", "checkpoint_dir"),
     ("transfer", "checkpoint_dir"),
+    ("homework", "checkpoint_dir"),
+    ("homework", "network"),
 }
 OTHERS = {
     "base_url", "boundaries", "dataset", "endpoint", "extra_files", "frame_rate",
@@ -88,6 +90,7 @@ CASES = [
     ("fvd", "save_statistics", (*NETWORK, "--real=DATA")),
     ("fvd", "checkpoint", ("--real=DATA", "--generated=DATA")),
     ("fvd", "checkpoint_dir", ("--checkpoint=none", "--real=DATA", "--generated=DATA")),
+    ("homework", "output_dir", ()),
     ("make_stick_actions", "data_dir", ()),
     ("predict", "checkpoint", ("VIDEO",)),
     ("predict", "rgb_checkpoint", ("VIDEO",)),
