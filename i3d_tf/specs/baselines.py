@@ -7,7 +7,7 @@ As in `i3d_tf.specs.inception_v1`, a row is one endpoint, with the shape that it
 (time x height x width x channels).
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from i3d_tf.specs.inception_v1 import MIN_WIDTH, Conv, MaxPool, Row
 
@@ -131,6 +131,23 @@ MODALITIES = {
 # Networks of the zoo whose modality is not that of their stream.
 NETWORK_MODALITIES = {"tsn_rgb_difference": RGB_DIFFERENCE}
 HEAD_STDDEV = 0.001  # of the new last layer's kernel
+# Mean and deviation, of values in [0, 1], of what the released BN-Inception and the networks that
+# were made of it read: values from 0 to 255 minus a mean, in the order of RGB and of x and y.
+BN_INCEPTION_PIXELS = ((128 / 255, 117 / 255, 104 / 255), (1 / 255,) * 3)
+FLOW_PIXELS = ((128 / 255,) * 2, (1 / 255,) * 2)
+_OF_RGB = {
+    "backbone": "bn_inception",
+    "pixel_mean": list(BN_INCEPTION_PIXELS[0]),
+    "pixel_std": list(BN_INCEPTION_PIXELS[1]),
+    "channel_order": "bgr",
+}
+_OF_FLOW = {
+    "backbone": "bn_inception",
+    "pixel_mean": list(FLOW_PIXELS[0]),
+    "pixel_std": list(FLOW_PIXELS[1]),
+}
+# Arguments of `i3d_tf.models.tsn.tsn` for the released weights of each modality.
+TSN_ARGUMENTS: dict[str, dict[str, Any]] = {RGB: _OF_RGB, FLOW: _OF_FLOW, RGB_DIFFERENCE: _OF_RGB}
 
 
 class BNInceptionBlock(NamedTuple):

@@ -10,7 +10,12 @@ from functools import partial
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from i3d_tf.specs.baselines import C3D_FLATTENED, LRCN_FLATTENED
+from i3d_tf.specs.baselines import (
+    BN_INCEPTION_PIXELS,
+    C3D_FLATTENED,
+    LRCN_FLATTENED,
+    TSN_ARGUMENTS,
+)
 from i3d_tf.specs.resnet_3d import NON_LOCAL
 from i3d_tf.weights.classic_names import (
     bn_inception_caffe_name,
@@ -47,13 +52,11 @@ def _of_bytes(*mean):
 
 
 # The mean of each channel, as PyTorch's copies of C3D take it for the released mean of each
-# position; mmaction2's, which takes BGR's mean from RGB; and that of the released BN-Inception.
+# position; and mmaction2's, which takes BGR's mean from RGB.
 C3D_PIXELS = _of_bytes(102, 98, 90)
 MMACTION_C3D_PIXELS = _of_bytes(104, 117, 128)
-BN_INCEPTION_PIXELS = _of_bytes(128, 117, 104)
 LRCN_PIXELS = _of_bytes(128.68, 116.779, 103.939)  # sic: of red, others take 123.68
 
-FLOW_PIXELS = ((128 / 255,) * 2, (1 / 255,) * 2)  # of 8-bit codes, minus 128
 _TSN_CHANNELS = {"flow": 10, "rgb_difference": 15}
 
 TORCH, KERAS = "torch", "keras"  # kernels of (O, I, T, H, W) and (T, H, W, I, O)
@@ -180,15 +183,7 @@ def _tsn(stem: str, shapes: Shapes) -> dict[str, Any]:
     """Returns the options of a TSN by the channels of its first kernel: stacked flow, or RGB."""
     channels = shapes[stem][1]
     modality = next((m for m in ("flow", "rgb_difference") if channels == _TSN_CHANNELS[m]), "rgb")
-    mean, std = FLOW_PIXELS if modality == "flow" else BN_INCEPTION_PIXELS
-    order = {} if modality == "flow" else {"channel_order": "bgr"}
-    return {
-        "backbone": "bn_inception",
-        "modality": modality,
-        "pixel_mean": list(mean),
-        "pixel_std": list(std),
-        **order,
-    }
+    return {"modality": modality, **TSN_ARGUMENTS[modality]}
 
 
 FORMS = (

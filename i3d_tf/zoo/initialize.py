@@ -38,8 +38,8 @@ def write_initial_weights(
 
     Weights of the same network are copied; where the number of classes differs, without the head.
     Those of 2D Inception-v1 are inflated for I3D and the networks of its rows, and copied into
-    every trunk of the networks that look at single frames; a first layer that reads other channels
-    gets the kernels of `i3d_tf.inflation.kernels.adapt_channels`.
+    every trunk of the networks that look at single frames; a first layer of images that reads other
+    channels gets the kernels of `i3d_tf.inflation.kernels.adapt_channels`.
 
     Args:
         model: The network.
@@ -62,7 +62,10 @@ def write_initial_weights(
         return
     source = read_initial_weights(init, checkpoint_dir, width_multiplier)
     is_2d = _is_inception_v1(source)
-    arrays = _from_images(source, targets, init, model.name) if is_2d else source
+    if is_2d:
+        arrays = _from_images(source, targets, init, model.name)
+    else:
+        arrays = _with_channels(source, targets)
     arrays = {
         path: value
         for path, value in arrays.items()
@@ -108,6 +111,16 @@ def _in_trunk(path):
     for prefix in TRUNKS:
         path = path.removeprefix(prefix)
     return path.partition("/")[0] in {row.name for row in (*INCEPTION_V1, *I3D)}
+
+
+def _with_channels(source, targets):
+    """Returns weights with the first kernel of images for the channels that the network reads."""
+    kernels = [path for path, value in source.items() if np.ndim(value) == 4 and path in targets]
+    others = [path for path in kernels if source[path].shape[-2] != targets[path][-2]]
+    if others != kernels[:1]:
+        return source
+    (path,) = others
+    return {**source, path: adapt_channels(source[path], targets[path][-2])}
 
 
 def _from_images(source, targets, init, name):

@@ -40,6 +40,26 @@ def test_recipes_have_the_published_protocol(name):
     assert (recipe.short_side, recipe.crop_size, recipe.flip) == (256, 224, True)
 
 
+@pytest.mark.parametrize(
+    ("name", "segments", "steps", "boundaries", "clip_norm", "dropout_rate", "frames"),
+    [
+        ("tsn_rgb", 3, 5_961, (2_235, 4_470), 20, 0.8, 1),
+        ("tsn_flow", 3, 25_333, (14_156, 22_352), 20, 0.7, 5),
+        ("tsn_rgb_difference", 7, 13_411, (5_961, 11_921), 40, 0.8, 6),
+    ],
+)
+def test_tsn_recipes_are_those_of_tsn_pytorch(
+    name, segments, steps, boundaries, clip_norm, dropout_rate, frames
+):
+    recipe = RECIPES[name]
+    assert (recipe.steps, recipe.boundaries, recipe.batch_size) == (steps, boundaries, 128)
+    assert (recipe.clip_norm, recipe.dropout_rate) == (clip_norm, dropout_rate)
+    assert (recipe.train_protocol.segments, recipe.protocol.segments) == (segments, 25)
+    assert recipe.clip_shape(recipe.stream, recipe.train_frames)[0] == frames
+    assert recipe.partial_batch_norm
+    assert recipe.network_arguments["backbone"] == "bn_inception"
+
+
 def test_recipes_are_described():
     for name, recipe in RECIPES.items():
         assert recipe.name == name

@@ -93,6 +93,18 @@ def test_weight_decay_is_a_share_of_the_learning_rate(tiny_recipe, optimizer, de
     assert variable.numpy() == pytest.approx(np.full(3, 1 - 0.02 * decay), rel=1e-6)
 
 
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
+def test_gradients_are_clipped_by_the_norm_of_all_together(tiny_recipe, optimizer):
+    recipe = dataclasses.replace(tiny_recipe, optimizer=optimizer, clip_norm=10.0)
+    assert make_optimizer(recipe).global_clipnorm == 10.0
+    recipe = dataclasses.replace(recipe, optimizer="sgd", weight_decay=0.0, momentum=0.0)
+    variables = [keras.Variable(np.zeros(1, np.float32)) for _ in range(2)]
+    made = make_optimizer(recipe)
+    made.build(variables)
+    made.apply([keras.ops.array([30.0]), keras.ops.array([40.0])])  # of norm 50
+    assert [float(v.numpy()[0]) for v in variables] == pytest.approx([-0.02 * 6, -0.02 * 8])
+
+
 @pytest.mark.parametrize("smoothing", [0.0, 0.1, 0.4])
 def test_loss_spreads_a_share_of_the_target_over_all_classes(smoothing):
     logits = np.array([[2.0, -1.0, 0.5], [0.0, 3.0, 1.0]])

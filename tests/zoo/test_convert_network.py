@@ -25,11 +25,11 @@ from fixtures.reference_networks import (
 )
 
 from i3d_tf.metrics.ranking import softmax
+from i3d_tf.specs.baselines import BN_INCEPTION_PIXELS
 from i3d_tf.specs.protocol import Protocol
 from i3d_tf.weights.assign import WeightsError
 from i3d_tf.weights.classic_names import c3d_mmaction_name
 from i3d_tf.weights.public_networks import (
-    BN_INCEPTION_PIXELS,
     C3D_PIXELS,
     FORMS,
     KINETICS_PIXELS,

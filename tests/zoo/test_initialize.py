@@ -94,6 +94,21 @@ def test_same_network_with_other_channels_or_classes(images):
     assert (values(five)[FIRST] == source[FIRST]).all()
 
 
+@pytest.mark.slow
+def test_first_kernel_of_bn_inception_is_adapted_to_flow(tmp_path, random_weights):
+    arguments = {**NARROW, "backbone": "bn_inception"}
+    rgb = random_weights(zoo.build("tsn", input_shape=(1, 32, 32, 3), **arguments))
+    rgb.save(tmp_path / "best.keras")
+    flow = zoo.build("tsn", input_shape=(5, 32, 32, 2), **arguments)
+    write_initial_weights(flow, tmp_path / "best.keras")
+    source, found = values(rgb), values(flow)
+    first = "conv1_7x7_s2/conv_2d/kernel"
+    kernel, of_rgb = found.pop(first), source.pop(first)
+    assert kernel.shape[2] == 10
+    np.testing.assert_allclose(kernel[:, :, 7], of_rgb.sum(2) / 10, rtol=1e-5)
+    assert all((found[path] == value).all() for path, value in source.items())
+
+
 @pytest.mark.parametrize("name", ["c3d", "two_stream"])
 def test_weights_of_another_network_change_nothing(images, name):
     _, path = images
