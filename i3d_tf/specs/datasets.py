@@ -90,7 +90,7 @@ DATASETS = {
         _kinetics(400, "Kay et al., arXiv:1705.06950", labels="kinetics400"),
         _kinetics(600, "Carreira et al., arXiv:1808.01340", labels="kinetics600"),
         # Both editions: arXiv:2010.10864 changed the videos, not the classes.
-        _kinetics(700, "Carreira et al., arXiv:1907.06987"),
+        _kinetics(700, "Carreira et al., arXiv:1907.06987", labels="kinetics700"),
     )
 }
 

@@ -5,7 +5,7 @@ from importlib import resources
 
 from i3d_tf.specs.validation import check_choice
 
-LABEL_SETS = ("kinetics400", "kinetics600")
+LABEL_SETS = ("kinetics400", "kinetics600", "kinetics700")
 
 
 @cache
@@ -16,7 +16,7 @@ def read_labels(label_set: str) -> tuple[str, ...]:
         label_set: One of `LABEL_SETS`.
 
     Returns:
-        400 or 600 names.
+        400, 600 or 700 names.
 
     Raises:
         ValueError: The label set is unknown.

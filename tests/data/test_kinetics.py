@@ -58,7 +58,7 @@ def test_kinetics_ids_differ_by_case(make_tree):
     assert report.missing == (CUT, "b_bbbbbbbbb_000000_000010.mp4")
 
 
-@pytest.mark.parametrize("size", [400, 600])
+@pytest.mark.parametrize("size", [400, 600, 700])
 def test_kinetics_labels_are_those_of_released_logits(make_tree, size):
     names = read_labels(f"kinetics{size}")
     rows = "".join(f"{name},{k:011d},0,10,val\n" for k, name in reversed(list(enumerate(names))))
@@ -122,22 +122,41 @@ def test_kinetics_some_of_the_classes(make_tree, found_in):
     assert read(folder, classes=dataset.class_names).class_names == dataset.class_names
 
 
-def test_kinetics700_sorts_the_classes_of_its_file(make_tree):
-    names = [f"class {k:03d}" for k in range(700)]
-    rows = "".join(f"{name},{k:011d},0,10,train\n" for k, name in reversed(list(enumerate(names))))
-    folder = make_tree(["00000000007.mp4"], {"train.csv": HEADING + rows})
-    dataset = read(folder, dataset="kinetics700")
-    assert dataset.class_names == tuple(names)
-    assert dataset.examples[0].label == 7
+def test_kinetics_takes_names_in_the_case_of_another_edition(make_tree):
+    rows = "passing American football (not in game),b_bbbbbbbbb,0,10,train\n"
+    folder = make_tree(["b_bbbbbbbbb.mp4"], {"train.csv": HEADING + rows})
+    for dataset, spelling in (("kinetics600", "american"), ("kinetics700", "American")):
+        (example,) = read(folder, dataset=dataset).examples
+        assert example.class_name == f"passing {spelling} football (not in game)"
 
 
-def test_kinetics700_with_fewer_classes_needs_their_names(make_tree):
-    folder = make_tree(["b_bbbbbbbbb.mp4"], {"train.csv": TRAIN})
-    with pytest.raises(ValueError, match=r"it has 3 classes, kinetics700 has 700, so labels would"):
-        read(folder, dataset="kinetics700")
-    dataset = read(folder, dataset="kinetics700", classes=["zumba", "archery", "yoga"])
-    assert dataset.class_names == ("archery", "yoga", "zumba")
-    assert dataset.examples[0].label == 0
+def test_kinetics_of_one_id_has_all_its_cuts(make_tree, found_in):
+    rows = "archery,b_bbbbbbbbb,0,10,train\nzumba,b_bbbbbbbbb,20,30,train\n"
+    names = ["b_bbbbbbbbb_000000_000010.mp4", "b_bbbbbbbbb_000020_000030.mp4"]
+    folder = make_tree(names, {"train.csv": HEADING + rows})
+    assert found_in(read(folder), folder) == [(names[0], "archery"), (names[1], "zumba")]
+
+
+@pytest.mark.parametrize("name", ["b_bbbbbbbbb_000000_000010.mp4", "b_bbbbbbbbb.mp4"])
+def test_kinetics_prefers_replacements_of_the_mirror(make_tree, found_in, name):
+    kept = "train/ccccccccccc_000005_000015.mp4"
+    replaced = f"replacement/replacement_for_corrupted_k400/{name}"
+    files = ["train/b_bbbbbbbbb_000000_000010.mp4", kept, replaced, "train/dddddddddddd.mp4"]
+    folder = make_tree(files, {"train.csv": TRAIN})
+    dataset = read(folder)
+    assert found_in(dataset, folder) == [(replaced, "archery"), (kept, "zumba")]
+    assert dataset.report.missing == (CUT,)
+    assert dataset.report.notes[:2] == (
+        "1 videos have a replacement for a corrupted file, which is used",
+        "1 files in the folder of train are in no row, such as dddddddddddd.mp4",
+    )
+
+
+def test_kinetics_test_lists_without_labels_say_what_to_do(make_tree):
+    text = "youtube_id,time_start,time_end,split\nb_bbbbbbbbb,0,10,test\n"
+    folder = make_tree(["b_bbbbbbbbb.mp4"], {"test.csv": text})
+    with pytest.raises(ValueError, match=r"test.csv: it has no column 'label', .* i3d predict"):
+        read(folder, "test")
 
 
 def test_kinetics_rows_without_example_are_reported(make_tree):
@@ -183,7 +202,10 @@ def test_kinetics_rows_without_example_are_reported(make_tree):
             HEADING + "archrey,aaaaaaaaaaa,0,10,train\n",
             r"\(did you mean 'archery'\?\). Give the ann",
         ),
-        ("youtube_id,time_start,time_end,split\n", r"line 1: no column 'label'; the heading must"),
+        (
+            "youtube_id,time_start,time_end,split\n",
+            r"it has no column 'label', as the published lists of some test sets",
+        ),
         (HEADING + "archery,aaaaaaaaaaa,0,10,val\n", r"no row is of this split and these classes"),
         (
             HEADING + "archery,?,0,10,train\n",
@@ -200,5 +222,5 @@ def test_kinetics_errors_name_line_and_column(make_tree, text, message):
 def test_kinetics_class_that_leads_out_is_skipped(make_tree):
     text = HEADING + "../..,aaaaaaaaaaa,0,10,train\nyoga,bbbbbbbbbbb,0,10,train\n"
     folder = make_tree(["bbbbbbbbbbb.mp4"], {"train.csv": text})
-    report = read(folder, dataset="kinetics700", classes=["../..", "yoga"]).report
+    report = read(folder, dataset="kinetics700").report
     assert "leads out of" in str(report.skipped[0])
