@@ -204,7 +204,7 @@ def test_kinetics_rows_without_example_are_reported(make_tree):
         ),
         (
             "youtube_id,time_start,time_end,split\n",
-            r"it has no column 'label', as the published lists of some test sets",
+            r"it has no column 'label', as the published",
         ),
         (HEADING + "archery,aaaaaaaaaaa,0,10,val\n", r"no row is of this split and these classes"),
         (
