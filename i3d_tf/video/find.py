@@ -42,6 +42,7 @@ MAX_SHOWN = 6  # endings of other files in a message
 MAX_ENDING = 12  # letters; what is longer is a part of a name
 LIST_SUFFIXES = (".txt", ".csv", ".tsv")
 PATH = ("path",)  # the column of a list that is read
+KINETICS = ("youtube_id", "time_start", "time_end")  # those of Kinetics's lists, instead
 RECURSIVE = "**"  # of a pattern: any number of folders
 
 
@@ -556,10 +557,15 @@ def _expand_list(path, list_root):
 
 
 def _listed_paths(path, folder):
-    """Returns the paths in a list: its lines, or the column `path` where it has labels, too."""
+    """Returns the paths in a list: its lines, or the column `path` where it has others, too.
+
+    Of Kinetics's lists they are the names of the cut videos, `<id>_<start>_<end>.mp4`.
+    """
     # File names need not be text: what cannot be decoded is carried along.
     lines = [line.strip() for line in read_lines(path, "surrogateescape") if line.strip()]
     is_plain = not lines or ("://" not in folder and os.path.exists(join(folder, lines[0])))
+    if not is_plain and (kinetics := Table(path, KINETICS, errors="surrogateescape")).has_heading:
+        return [_kinetics_name(path, line, row) for line, row in kinetics.rows()]
     table = None if is_plain else Table(path, PATH, PATH, is_video_name, "surrogateescape")
     if table is None or not table.has_columns:
         return lines
@@ -570,3 +576,17 @@ def _listed_paths(path, folder):
         if row["path"]:
             paths.append(row["path"])
     return paths
+
+
+def _kinetics_name(path, line, row):
+    """Returns the name of a cut video."""
+    if isinstance(row, SkippedRow):
+        raise ValueError(f"{path}: line {line}: {row.reason}.")
+    youtube_id, *times = (row[column] for column in KINETICS)
+    try:
+        start, end = (int(float(time)) for time in times)
+    except (ValueError, OverflowError):
+        raise ValueError(
+            f"{path}: line {line}: the times {times[0]!r:.40} and {times[1]!r:.40} are not numbers."
+        ) from None
+    return f"{youtube_id}_{start:06d}_{end:06d}.mp4"

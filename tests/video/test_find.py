@@ -453,3 +453,12 @@ def test_list_with_a_row_of_other_width_is_an_error(videos):
 def test_line_of_a_list_that_is_a_file_is_a_path(make_tree, monkeypatch):
     monkeypatch.chdir(make_tree(["a.mp4 2"], {"list.txt": "a.mp4 2\n"}))
     assert find_videos((), list_file="list.txt") == ["a.mp4 2"]
+
+
+def test_list_of_kinetics_without_labels_names_the_cut_videos(tmp_path):
+    path = tmp_path / "test.csv"
+    path.write_text("youtube_id,time_start,time_end,split\n-aaaaaaaaaa,84,94,test\n", "utf-8")
+    assert find_videos([], list_file=path) == [f"{tmp_path}/-aaaaaaaaaa_000084_000094.mp4"]
+    path.write_text("youtube_id,time_start,time_end\n-aaaaaaaaaa,x,94\n", "utf-8")
+    with pytest.raises(ValueError, match=r"line 2: the times 'x' and '94' are not numbers"):
+        find_videos([], list_file=path)
