@@ -28,7 +28,8 @@ from i3d_tf.system.remote import RemoteFileError, check_local, copies_folder, lo
 from i3d_tf.system.shards import Shard
 from i3d_tf.system.storage import is_folder, join
 from i3d_tf.system.worker_pool import check_processes, map_unordered
-from i3d_tf.video.find import OtherFiles, find_videos, relative_name, videos_below
+from i3d_tf.video.find import find_videos, videos_below
+from i3d_tf.video.names import OtherFiles, relative_name
 
 DIED = "decoding it ends the process: a crash, or more memory than there is"
 

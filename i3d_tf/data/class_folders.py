@@ -19,8 +19,8 @@ from i3d_tf.data.quarantine import Quarantine
 from i3d_tf.specs.datasets import SPLIT_SPELLINGS, Dataset
 from i3d_tf.system.storage import is_folder, join, walk
 from i3d_tf.system.tables import SkippedRow
-from i3d_tf.video.find import OtherFiles, is_video_file, is_video_name
 from i3d_tf.video.frame_folder import has_pictures
+from i3d_tf.video.names import OtherFiles, is_video_file, is_video_name
 
 TEST_SHARE = 0.2
 

@@ -23,7 +23,7 @@ from i3d_tf.data.video_files import safe_name, safe_path
 from i3d_tf.specs.datasets import Dataset
 from i3d_tf.system.storage import file_names, is_file, join
 from i3d_tf.system.tables import SkippedRow, Table
-from i3d_tf.video.find import is_video_name
+from i3d_tf.video.names import is_video_name
 
 REQUIRED = ("path", "label")
 OPTIONAL = ("start", "end")

@@ -14,8 +14,9 @@ from i3d_tf.system.console import progress_bar
 from i3d_tf.system.jobs import SOURCE, first_difference, source_difference
 from i3d_tf.system.remote import check_local
 from i3d_tf.video.errors import VideoError
-from i3d_tf.video.find import as_stored, output_path
+from i3d_tf.video.find import as_stored
 from i3d_tf.video.frame_folder import video_metadata
+from i3d_tf.video.names import output_path
 
 CHECK_THREADS = 8  # which wait for the disk, most of the time
 # Entries of the metadata that say how features were made; the others are of the video.

@@ -16,7 +16,7 @@ from i3d_tf.system.console import print_lines, progress_bar
 from i3d_tf.system.jobs import SOURCE
 from i3d_tf.system.storage import FileState, file_state
 from i3d_tf.video.errors import VideoError
-from i3d_tf.video.find import assign_outputs, output_path
+from i3d_tf.video.names import assign_outputs, output_path
 
 CHECK_THREADS = 8  # which wait for the disk, most of the time
 

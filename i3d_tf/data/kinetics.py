@@ -28,7 +28,7 @@ from i3d_tf.specs.datasets import SPLIT_SPELLINGS, Dataset
 from i3d_tf.specs.labels import read_labels
 from i3d_tf.system.storage import file_names, folder_names, join
 from i3d_tf.system.tables import SkippedRow, Table
-from i3d_tf.video.find import is_video_name, video_stem
+from i3d_tf.video.names import is_video_name, video_stem
 
 REQUIRED = ("label", "youtube_id", "time_start", "time_end")
 OPTIONAL = ("split",)

@@ -8,8 +8,8 @@ import unicodedata
 from collections.abc import Iterator
 
 from i3d_tf.system.storage import file_names, folder_names, join
-from i3d_tf.video.find import bare_stem, is_video_file, is_video_name, video_stem
 from i3d_tf.video.frame_folder import is_frame_folder
+from i3d_tf.video.names import bare_stem, is_video_file, is_video_name, video_stem
 
 
 class VideoFiles:

@@ -31,8 +31,8 @@ from i3d_tf.system.errors import short_reason
 from i3d_tf.system.files import atomic_write, open_regular
 from i3d_tf.system.jobs import SOURCE
 from i3d_tf.video.errors import VideoError, reason_of
-from i3d_tf.video.find import output_path
 from i3d_tf.video.limits import MAX_BYTES, MAX_FRAMES, MAX_PIXELS
+from i3d_tf.video.names import output_path
 
 SUFFIX = ".flow.zip"
 ZIP_HEADER = 30  # bytes of a ZIP archive before the name of its first file

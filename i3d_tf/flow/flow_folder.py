@@ -14,9 +14,10 @@ import numpy as np
 from i3d_tf.flow.flow_file import SUFFIX, StoredFlow, flow_path, open_flow_file
 from i3d_tf.system.jobs import SOURCE, source_difference
 from i3d_tf.video.errors import VideoError, reason_of
-from i3d_tf.video.find import as_stored, output_path
+from i3d_tf.video.find import as_stored
 from i3d_tf.video.frame_folder import folder_rate, read_picture, video_metadata
 from i3d_tf.video.limits import MAX_FRAMES
+from i3d_tf.video.names import output_path
 
 UNKNOWN = "unknown"  # algorithm and engine
 _NAME = re.compile(r"flow_([xy])_?([0-9]{1,18})\.(jpg|jpeg|png)", re.IGNORECASE)

@@ -19,8 +19,8 @@ from i3d_tf.system.jobs import first_difference
 from i3d_tf.video.decode import read_frames
 from i3d_tf.video.encode import write_video
 from i3d_tf.video.errors import VideoError
-from i3d_tf.video.find import VIDEO_SUFFIXES, assign_outputs, output_path
 from i3d_tf.video.frame_folder import video_metadata
+from i3d_tf.video.names import VIDEO_SUFFIXES, assign_outputs, output_path
 from i3d_tf.video.probe import read_comment
 from i3d_tf.viz.annotate import annotate_frames
 from i3d_tf.viz.class_timeline import class_timeline_svg
