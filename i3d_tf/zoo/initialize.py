@@ -117,7 +117,7 @@ def _with_channels(source, targets):
     """Returns weights with the first kernel of images for the channels that the network reads."""
     kernels = [path for path, value in source.items() if np.ndim(value) == 4 and path in targets]
     others = [path for path in kernels if source[path].shape[-2] != targets[path][-2]]
-    if others != kernels[:1]:
+    if not others or others != kernels[:1]:
         return source
     (path,) = others
     return {**source, path: adapt_channels(source[path], targets[path][-2])}
