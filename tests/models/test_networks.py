@@ -144,11 +144,15 @@ OVERFITTING = {
     ),
     "pooled_frames": ({"input_shape": (1, 32, 32, 3), "width_multiplier": 1 / 16}, 0.1, 20),
     "lrcn": (
-        {"input_shape": (1, 32, 32, 3), "width_multiplier": 1 / 16, "all_steps": True},
-        0.3,
-        20,
+        {"input_shape": (1, 64, 64, 3), "width_multiplier": 1 / 8, "all_steps": True},
+        0.1,
+        40,
     ),
-    "deep_lstm": ({"input_shape": (1, 32, 32, 3), "width_multiplier": 1 / 8}, 0.3, 20),
+    "deep_lstm": (
+        {"input_shape": (1, 32, 32, 3), "width_multiplier": 1 / 8, "lstm_layers": 2},
+        1.0,
+        15,
+    ),
     "c3d_original": ({"input_shape": (16, 32, 32, 3), "width_multiplier": 1 / 16}, 0.01, 40),
     "two_stream_2014": (
         {
