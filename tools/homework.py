@@ -1,7 +1,7 @@
 """Does a course's homework on the embedded dataset: single frames, an LSTM on features, both.
 
 python tools/homework.py
-python tools/homework.py --network=stick_actions_rgb --output_dir=homework_i3d
+python tools/homework.py --network=stick_actions_rgb
 
 Writes homework.md, the reports of A, B and A+B, the gain of each class and confusion matrices; see
 docs/homework.md. A stopped job goes on when it is run again.
@@ -21,8 +21,7 @@ _OUTPUT_DIR = flags.DEFINE_string("output_dir", "homework", "Folder of all outpu
 _NETWORK = flags.DEFINE_string(
     "network",
     None,
-    "Network whose features the LSTM reads: a release or another known name of an I3D. Default: "
-    "the network on single frames.",
+    "Name of the I3D whose features the LSTM reads. Default: the network on single frames.",
 )
 _FRAME_STEPS = flags.DEFINE_integer("frame_steps", None, "Updates of the network on frames.")
 _SEQUENCE_STEPS = flags.DEFINE_integer("sequence_steps", None, "Updates of the LSTM.")
@@ -49,8 +48,8 @@ def main(argv):
             checkpoint_dir=_CHECKPOINT_DIR.value,
             **steps,
         )
-        fusion = do_homework(options)
-        print_lines("", *fusion.lines(), "", f"written: {_OUTPUT_DIR.value}/homework.md")
+        homework = do_homework(options)
+        print_lines("", *homework.fusion.lines(), "", f"written: {homework.path}")
 
 
 if __name__ == "__main__":

@@ -15,8 +15,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from i3d_tf.evaluation.compare_reports import (
     ConfusedPair,
     confused_lines,
@@ -24,7 +22,12 @@ from i3d_tf.evaluation.compare_reports import (
 )
 from i3d_tf.evaluation.measure import TOP, Evaluation, measure
 from i3d_tf.evaluation.report import check_report_dir, report_folder, write_report
-from i3d_tf.evaluation.report_logits import ReportLogits, align, read_report_logits
+from i3d_tf.evaluation.report_logits import (
+    ReportLogits,
+    align,
+    logits_of,
+    read_report_logits,
+)
 from i3d_tf.evaluation.results import Results
 from i3d_tf.evaluation.text import FUSION_NAMES, MISSING, counted, percent
 from i3d_tf.metrics.classification import fuse
@@ -41,7 +44,6 @@ CLASSES_FILE = "classes.csv"
 COLUMNS = ("class", "videos", "a", "b", "fused", "fused_minus_a")
 LETTERS = {"a": "A", "b": "B", "fused": "A+B"}
 SHOWN_CLASSES = 10  # of those that improve most, and least
-TINY = 1e-300  # added to probabilities, so that they have a logarithm
 
 
 @dataclass(frozen=True)
@@ -156,8 +158,8 @@ def fuse_reports(
         notes += train_notes
     else:
         scores = fuse({"a": a.logits, "b": b.logits}, fusion, weights)
-        if fusion == "probabilities":  # whose softmax they are
-            scores = np.log(np.maximum(scores, TINY))
+        if fusion == "probabilities":
+            scores = logits_of(scores)
     protocol = {
         "fused": FUSION_NAMES[fusion],
         **({} if weights is None else {"fusion_weights": list(weights)}),

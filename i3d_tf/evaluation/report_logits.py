@@ -94,7 +94,12 @@ def _headline(results, logits):
         return logits[results.headline].astype(np.float64)
     fusion = results.best.fusion or "logits"
     scores = fuse(logits, fusion, results.protocol.get("fusion_weights"))
-    return np.log(np.maximum(scores, 1e-300)) if fusion == "probabilities" else scores
+    return logits_of(scores) if fusion == "probabilities" else scores
+
+
+def logits_of(probabilities: np.ndarray) -> np.ndarray:
+    """Returns logits whose softmax the probabilities are."""
+    return np.log(np.maximum(probabilities, np.finfo(np.float64).tiny))
 
 
 def align(reports: Sequence[ReportLogits]) -> list[ReportLogits]:

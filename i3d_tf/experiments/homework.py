@@ -43,8 +43,7 @@ class HomeworkOptions:
 
     Attributes:
         output_dir: Folder of all output.
-        network: Network whose features B reads: a release or another known name, an I3D; None is
-            A itself.
+        network: Name of the network whose features B reads, an I3D; None is A itself.
         frame_steps: Updates of A.
         sequence_steps: Updates of B.
         train_clips: Training clips of each class.
@@ -67,40 +66,54 @@ class HomeworkOptions:
     def __post_init__(self):
         for name in ("frame_steps", "sequence_steps", "train_clips", "test_clips"):
             check_integer(name, getattr(self, name), 1)
+        if self.network is not None and Path(self.network).name != self.network:
+            raise ValueError(f"`network` must be a name, not a path; received {self.network!r}.")
 
 
-def do_homework(options: HomeworkOptions) -> Fusion:
+@dataclass(frozen=True)
+class Homework:
+    """The result.
+
+    Attributes:
+        fusion: The results of A, B and A+B.
+        path: `homework.md`. Beside it are the features, B's training run and report, and the folder
+            `fused` with the report of A+B, the gain of each class and three confusion matrices.
+    """
+
+    fusion: Fusion
+    path: Path
+
+
+def do_homework(options: HomeworkOptions) -> Homework:
     """Trains A and B, evaluates and fuses them, and writes `homework.md`.
 
-    A stopped job goes on when it is run again.
-
-    Returns:
-        The results of A, B and A+B; the folder `fused` has their report, the gain of each class
-        and three confusion matrices.
+    A stopped job goes on when it is run again. Runs with other networks share A.
 
     Raises:
         ValueError: An option or an earlier run in the folder does not fit.
         OSError: The folder cannot be written.
     """
     folder = Path(options.output_dir)
-    check_target(folder / RESULT_FILE, _is_own)
-    data_dir = folder / "data"
+    of_network = folder / ("of_frames" if options.network is None else f"of_{options.network}")
+    check_target(of_network / RESULT_FILE, _is_own)
+    data_dir, frames = folder / "data", folder / "frames"
     make_stick_actions(data_dir, options.train_clips, options.test_clips)
-    frames, sequence = folder / "frames", folder / "sequence"
     train(_frame_recipe(options), _train_options(options, data_dir, frames))
-    features = extract_frame_features(options, data_dir / "videos", folder)
+    features, sequence = of_network / "features", of_network / "lstm"
+    extract_frame_features(options, data_dir / "videos", frames, features)
     of_features = dataclasses.replace(
         _train_options(options, data_dir, sequence), features=str(features)
     )
     train(_sequence_recipe(options), of_features)
     common = EvaluateOptions(STICK_ACTIONS, str(data_dir), "test", report_dir="")
+    report_a, report_b = folder / "report_a", of_network / "report_b"
     evaluate(
         dataclasses.replace(
             common,
             rgb_checkpoint=str(frames),
             protocol={"windows": FRAMES_PER_VIDEO},
             batch_size=FRAMES_PER_VIDEO,
-            report_dir=str(folder / "report_a"),
+            report_dir=str(report_a),
         )
     )
     evaluate(
@@ -108,30 +121,31 @@ def do_homework(options: HomeworkOptions) -> Fusion:
             common,
             features=str(features),
             features_checkpoint=str(sequence),
-            report_dir=str(folder / "report_b"),
+            report_dir=str(report_b),
         )
     )
-    fusion = fuse_reports(folder / "report_a", folder / "report_b", folder / "fused")
-    with atomic_write(folder / RESULT_FILE) as temporary:
+    fusion = fuse_reports(report_a, report_b, of_network / "fused")
+    with atomic_write(of_network / RESULT_FILE) as temporary:
         temporary.write_text("\n".join(homework_lines(fusion)) + "\n", "utf-8")
-    return fusion
+    return Homework(fusion, of_network / RESULT_FILE)
 
 
-def extract_frame_features(options: HomeworkOptions, videos: Path, folder: Path) -> Path:
-    """Writes a feature file for each video; returns their folder.
+def extract_frame_features(
+    options: HomeworkOptions, videos: Path, frames: Path, output_dir: Path
+) -> None:
+    """Writes a feature file for each video.
 
     Args:
-        options: See `HomeworkOptions`; without `network`, A must be trained.
+        options: See `HomeworkOptions`.
         videos: Folder of the videos.
-        folder: Folder of all output.
+        frames: Folder of A's training run.
+        output_dir: Folder of the feature files.
     """
     if options.network is None:
-        name, reference = "features_of_frames", str(folder / "frames")
+        reference = str(frames)
         config = feature_config(FRAME_ENDPOINT, "mean", window=WINDOW, stride=STRIDE)
     else:
-        name, reference = f"features_of_{Path(options.network).name}", options.network
-        config = feature_config(CLIP_ENDPOINT)
-    output_dir = folder / name
+        reference, config = options.network, feature_config(CLIP_ENDPOINT)
     report = extract_feature_files(
         [videos],
         output_dir,
@@ -144,7 +158,6 @@ def extract_frame_features(options: HomeworkOptions, videos: Path, folder: Path)
         ),
     )
     print_lines(report.line())
-    return output_dir
 
 
 def homework_lines(fusion: Fusion) -> list[str]:

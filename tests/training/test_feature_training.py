@@ -14,7 +14,13 @@ from i3d_tf.training.train import TrainOptions, train
 from i3d_tf.zoo.checkpoint import find_stream, open_checkpoint
 
 pytestmark = pytest.mark.usefixtures("eager_training")
-TINY = {"width_multiplier": 1 / 64, "batch_size": 4, "dropout_rate": 0.0, "train_frames": 3}
+TINY = {
+    "model": "feature_linear",  # the quickest
+    "width_multiplier": 1 / 64,
+    "batch_size": 4,
+    "dropout_rate": 0.5,
+    "train_frames": 3,
+}
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +72,7 @@ def evaluate_run(options, tmp_path, **changes):
 
 
 def test_run_on_features_is_kept_and_evaluated_like_any_other(options, tmp_path):
-    workdir = train(recipe(steps=3, evaluate_every=2), options)
+    workdir = train(recipe(model="feature_lstm", steps=3, evaluate_every=2), options)
     assert {path.name for path in workdir.path.iterdir()} >= {
         "best.keras", "history.jsonl", "run.json", "step_00000003.keras",
     }  # fmt: skip
@@ -102,12 +108,24 @@ def test_stopped_run_on_features_ends_as_one_that_was_not(options, tmp_path):
         np.testing.assert_array_equal(first, second)
 
 
+def test_class_folders_without_splits_are_split_by_the_run(options, tmp_path):
+    one_split = dataclasses.replace(
+        options, data_dir=f"{options.data_dir}/train", features=f"{options.features}/train"
+    )
+    workdir = train(recipe(), one_split)
+    split = json.loads((workdir.path / "run.json").read_text())["split"]
+    assert [len(split["train"]), len(split["test"])] == [6, 2]  # one of four of each class
+    results = evaluate_run(one_split, tmp_path)
+    assert len(results.predictions) == 2
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("model", "expected"), [("feature_lstm", 1), ("feature_gru", 1), ("feature_linear", 0.5)]
 )
 def test_order_of_the_rows_is_learned_by_recurrent_networks_alone(options, model, expected):
     changes = {"model": model, "steps": 60, "evaluate_every": 60, "learning_rates": (0.5,)}
+    changes["dropout_rate"] = 0.0
     workdir = train(recipe(**changes), options)
     assert workdir.history()[-1]["test_accuracy"] == expected
 
