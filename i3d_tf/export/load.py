@@ -88,8 +88,8 @@ class SavedPredictor:
         with timer.stage("saved model"):
             outputs = self._classify(frames=tf.constant(frames))
         check_finite(path, outputs["logits"].numpy())
-        single = self.protocol.windows == 1
-        num_frames = min(len(frames), self.protocol.frames) if single else len(frames)
+        is_start = self.protocol.is_start
+        num_frames = min(len(frames), self.protocol.frames) if is_start else len(frames)
         return VideoPrediction(
             str(path),
             self.stream,
@@ -102,7 +102,7 @@ class SavedPredictor:
 
     def _read(self, path) -> np.ndarray:
         """Reads the frames for `classify`, resized: it would do the same, but to all at once."""
-        if self.protocol.windows == 1:  # one frame more, so that the last flow is a real one
+        if self.protocol.is_start:  # one frame more, so that the last flow is a real one
             return read_start(path, self.protocol, self.protocol.frames + 1)
         frames = read_start(path, self.protocol, MAX_FRAMES + 1)
         if len(frames) > MAX_FRAMES:

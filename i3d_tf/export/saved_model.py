@@ -123,6 +123,10 @@ class _ClipMaker:
     """
 
     def __init__(self, streams: tuple[str, ...], protocol: Protocol):
+        if protocol.crops > 1:
+            raise ValueError(
+                f"`protocol` must have one crop for a SavedModel; received {protocol.crops}."
+            )
         self._streams, self._protocol = streams, protocol
         self._flow = None
         if "flow" in streams:
@@ -134,7 +138,7 @@ class _ClipMaker:
         with tf.control_dependencies(_checks(frames)):
             frames = tf.identity(frames)  # nothing that uses them comes before the checks
         number = tf.shape(frames)[0]
-        if protocol.windows == segments == 1:
+        if protocol.is_start:
             number = tf.minimum(number, protocol.frames)
             # One frame more than the network sees, so that the last flow is a real one.
             frames = frames[: protocol.frames + 1]

@@ -154,7 +154,7 @@ def frames_as_test_clip(frames: np.ndarray, protocol: Protocol) -> TestClips:
 
 def _test_clips(path, protocol, iterate, count) -> TestClips:
     """Makes test clips; the functions give the (frame, count) pairs at its rate, and their sum."""
-    if protocol.windows == protocol.segments == 1:
+    if protocol.is_start:
         # One frame more than the network sees, so that its last flow is a real one.
         frames = _resized(path, protocol, iterate(), range(protocol.frames + 1))
         check_num_frames(path, len(frames), protocol)

@@ -38,6 +38,11 @@ BACKBONES: dict[str, Callable[[KerasTensor, float, str | None], KerasTensor]] = 
 ALIASES = {"resnet50": "ResNet50"}
 
 
+def has_preprocessing(name: str) -> bool:
+    """Returns whether a 2D network computes the pixel values that it was trained with."""
+    return ALIASES.get(name, name) in application_names()
+
+
 def apply_backbone(
     name: str, images: KerasTensor, width_multiplier: float = 1.0, pooling: str | None = "avg"
 ) -> KerasTensor:

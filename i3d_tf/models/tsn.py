@@ -6,7 +6,7 @@ import keras
 
 from i3d_tf.layers.frame_differences import FrameDifferences
 from i3d_tf.layers.frames import REDUCTIONS, FoldTime, StackTime, TimePool, UnfoldTime
-from i3d_tf.models.backbone import apply_backbone
+from i3d_tf.models.backbone import apply_backbone, has_preprocessing
 from i3d_tf.models.clip_input import normalized
 from i3d_tf.models.validation import check_input_shape, check_network
 from i3d_tf.specs.baselines import FLOW, HEAD_STDDEV, MODALITIES, RGB
@@ -67,6 +67,11 @@ def tsn(
     chosen = MODALITIES[check_choice("modality", modality, MODALITIES)]
     check_network(classes, dropout_rate, width_multiplier)
     check_choice("consensus", consensus, REDUCTIONS)
+    if pixel_mean is not None and has_preprocessing(backbone):
+        raise ValueError(
+            f"`pixel_mean` must be None for the backbone {backbone}, which has its own "
+            f"preprocessing; received {pixel_mean!r}."
+        )
     minimum = 2 if chosen.is_difference else 1
     frames = check_integer(
         "snippet_frames", chosen.frames if snippet_frames is None else snippet_frames, minimum

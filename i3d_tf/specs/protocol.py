@@ -75,6 +75,11 @@ class Protocol:
             )
 
     @property
+    def is_start(self) -> bool:
+        """True where the only clip of a video is that of its first frames."""
+        return self.windows == self.segments == 1
+
+    @property
     def views(self) -> int:
         """Clips of one video in all."""
         return self.windows * self.crops

@@ -61,6 +61,11 @@ def test_predict_with_several_windows_reads_the_whole_video(saved, moving_video,
     assert saved.predict(moving_video(30)).error.startswith("it has more than 29 frames, all of")
 
 
+def test_predict_of_segments_reads_the_whole_video(saved, moving_video, monkeypatch):
+    monkeypatch.setattr(saved, "protocol", Protocol(5, segments=3, short_side=40, crop_size=32))
+    assert saved.predict(moving_video(30)).frames == 30
+
+
 def test_saved_predictor_names_missing_files(small_export, tmp_path):
     with pytest.raises(FileNotFoundError, match=r"none: no such folder\. Make one: i3d export"):
         SavedPredictor(tmp_path / "none")

@@ -117,6 +117,11 @@ def test_signature_shapes_of_a_network_of_fixed_size():
         ServingModule({"rgb": network}, NAMES, PROTOCOL)
 
 
+def test_several_crops_are_refused():
+    with pytest.raises(ValueError, match="`protocol` must have one crop for a SavedModel; rec"):
+        ServingModule({"rgb": mean_network(3)}, NAMES, Protocol(12, 25.0, 40, 32, crops=3))
+
+
 def test_outputs_of_a_bfloat16_network_are_float32(network):
     module = ServingModule({"rgb": fuse_for_inference(network, "bfloat16")}, NAMES, PROTOCOL)
     clip = clip_of(video(12))

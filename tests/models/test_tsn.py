@@ -72,6 +72,10 @@ def test_segments_fix_the_number_of_frames():
         ({"modality": "warped"}, r"`modality` must be one of \('rgb', 'flow', 'rgb_difference'\)"),
         ({"consensus": "sum"}, r"`consensus` must be one of \('mean', 'max'\); received 'sum'"),
         ({"backbone": "none"}, "`backbone` must be one of"),
+        (
+            {"backbone": "ResNet50", "pixel_mean": [0.5] * 3, "pixel_std": [0.5] * 3},
+            "`pixel_mean` must be None for the backbone ResNet50, which has its own",
+        ),
         ({"input_shape": (4, 32, 32, 2)}, "`input_shape` must have T a multiple of 5; received"),
         ({"input_shape": (4, 32, 32, 3), "segments": 3}, "`input_shape` must have T = 3; received"),
         ({"modality": "flow", "input_shape": (5, 32, 32, 3)}, "must have C = 2 for flow; received"),
