@@ -22,7 +22,7 @@ def test_blocks_have_the_published_shapes():
     }
 
 
-@pytest.mark.parametrize("size", [33, 99])
+@pytest.mark.parametrize("size", [33, pytest.param(99, marks=pytest.mark.slow)])
 def test_images_of_any_size_are_taken(size):
     model = bn_inception(include_top=False, input_shape=(size, size, 5), width_multiplier=1 / 32)
     assert model.output_shape == (None, size // 32, size // 32, 32)
