@@ -3,12 +3,18 @@
 import ast
 import re
 import sys
+from itertools import chain
 
 import pytest
 from setuptools import Distribution
 
 # Name of a module: the distribution that brings it, where the two differ.
-DISTRIBUTIONS = {"PIL": "pillow", "absl": "absl-py", "cv2": "opencv-contrib-python-headless"}
+DISTRIBUTIONS = {
+    "sklearn": "scikit-learn",
+    "PIL": "pillow",
+    "absl": "absl-py",
+    "cv2": "opencv-contrib-python-headless",
+}
 BROUGHT_BY = {"llvmlite": "numba"}
 
 
@@ -51,7 +57,8 @@ def test_command_starts_in_the_package_of_the_tools(keywords):
 
 def test_every_imported_library_is_required(keywords, repository_root):
     extras = keywords["extras_require"]
-    requirements = [*keywords["install_requires"], *extras["export"], *extras["remote"]]
+    of_extras = (extras[name] for name in ("export", "remote", "svm"))
+    requirements = chain(keywords["install_requires"], *of_extras)
     required = {re.match(r"[\w-]+", requirement)[0] for requirement in requirements}
     imported = set()
     for folder in ("i3d_tf", "tools"):
