@@ -67,8 +67,8 @@ class FeatureStore:
         if missing := [video for video in videos if found[video] is None]:
             raise FileNotFoundError(
                 f"{folder}: {len(missing)} of {len(videos)} videos have no feature file, such as "
-                f"{missing[0]}. Extract them (extract_features), or list the videos in a file for "
-                "--quarantine."
+                f"{missing[0]}. Extract them (extract_features; short videos with --short=loop), or "
+                "leave out those that cannot be read (check_videos, --quarantine)."
             )
         self._counts: dict[str, int] = {}
         self.channels, self.settings = self._check_all(videos)
@@ -189,7 +189,7 @@ def _rows(path: Path, features: VideoFeatures) -> np.ndarray:
     """Returns features as (T, C), without axes of length 1 between."""
     values = features.features
     if len(values) == 0:
-        raise ValueError(f"{path}: it has no rows. Leave the video out (--quarantine).")
+        raise ValueError(f"{path}: it has no rows. Extract its features with --short=loop.")
     if any(length != 1 for length in values.shape[1:-1]):
         raise ValueError(
             f"{path}: its features are {values.shape}, not a row of numbers for each time. Extract "

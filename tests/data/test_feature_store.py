@@ -109,7 +109,7 @@ def test_source_and_flow_file_of_a_video_are_no_difference(videos, stored, store
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
-        (np.zeros((0, 2)), r"in/b.npz: it has no rows. Leave the video out"),
+        (np.zeros((0, 2)), r"in/b.npz: it has no rows. Extract its features with --short"),
         (np.zeros((3, 7, 2)), r"in/b.npz: its features are \(3, 7, 2\), not a row of numbers"),
     ],
 )
