@@ -67,8 +67,8 @@ class FeatureStore:
         if missing := [video for video in videos if found[video] is None]:
             raise FileNotFoundError(
                 f"{folder}: {len(missing)} of {len(videos)} videos have no feature file, such as "
-                f"{missing[0]}. Extract them (extract_features; short videos with --short=loop), or "
-                "leave out those that cannot be read (check_videos, --quarantine)."
+                f"{missing[0]}. Extract them (extract_features; short videos with --short=loop), "
+                "or leave out those that cannot be read (check_videos, --quarantine)."
             )
         self._counts: dict[str, int] = {}
         self.channels, self.settings = self._check_all(videos)
