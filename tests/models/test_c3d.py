@@ -92,3 +92,19 @@ def test_bgr_is_computed_from_rgb_minus_its_mean():
     np.testing.assert_allclose(np.array(pixel), [-76.5, -51, -25.5], rtol=1e-5)
     with pytest.raises(ValueError, match="`channel_order` must be one of"):
         normalized(clip, channel_order="gbr")
+
+
+def test_last_pool_is_padded_at_the_end_or_on_both_sides(random_clips):
+    clips, pooled = random_clips((16, 112, 112, 3), 1), {}
+    weights = None
+    for pool5 in ("end", "symmetric"):
+        model = c3d_original(pool5=pool5, width_multiplier=1 / 64)
+        weights = model.get_weights() if weights is None else weights
+        model.set_weights(weights)
+        layers = [model.get_layer(name).output for name in ("conv5b", "pool5")]
+        maps, pooled[pool5] = map(np.array, keras.Model(model.input, layers)(clips))
+    pads = {"end": (0, 1), "symmetric": (1, 0)}  # of 7 positions to 8; the other is not seen
+    for pool5, found in pooled.items():
+        padded = np.pad(maps[0], [(0, 0), pads[pool5], pads[pool5], (0, 0)], constant_values=-1)
+        expected = padded.reshape(2, 4, 2, 4, 2, 8).max((0, 2, 4))
+        np.testing.assert_array_equal(found[0, 0], expected)

@@ -62,3 +62,11 @@ def test_bn_inception_is_named_as_in_its_files(path, torch, caffe):
 def test_file_is_known_by_one_of_its_names(name, network, prefix):
     found = find_form([name, "another.weight"])
     assert (found.form.network, found.prefix) == (network, prefix)
+
+
+@pytest.mark.parametrize("prefix", ["", "backbone."])
+def test_c3d_of_mmaction2_is_padded_on_both_sides(prefix):
+    form = find_form([f"{prefix}conv1a.conv.weight"]).form
+    assert form.options({}) == {"pool5": "symmetric"}
+    assert form.flattened == {form.name("fc6/kernel"): (512, 1, 4, 4)}
+    assert form.name("conv5b/bias") == f"{prefix}conv5b.conv.bias"

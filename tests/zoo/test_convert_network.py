@@ -28,13 +28,11 @@ from i3d_tf.metrics.ranking import softmax
 from i3d_tf.specs.baselines import BN_INCEPTION_PIXELS
 from i3d_tf.specs.protocol import Protocol
 from i3d_tf.weights.assign import WeightsError
-from i3d_tf.weights.classic_names import c3d_mmaction_name
 from i3d_tf.weights.public_networks import (
     C3D_PIXELS,
     FORMS,
     KINETICS_PIXELS,
     LRCN_PIXELS,
-    MMACTION_C3D_PIXELS,
 )
 from i3d_tf.weights.resnet_names import caffe2_name, slowfast_name
 from i3d_tf.weights.s3d_names import kylemin_name, mil_nce_name, mmv_name, torchvision_name
@@ -87,27 +85,6 @@ def test_original_c3d_gives_the_outputs_of_caffes(more_golden, more_recipe, tmp_
     assert model.count_params() == int(golden["trainable"]) == 79_991_015
     clip = in_minus_one_to_one(more_recipe.clip(16, 112, 112)[..., ::-1], C3D_PIXELS)
     assert_agrees(model, clip, golden, c3d_layer, more_recipe.sample)
-
-
-@pytest.mark.slow
-def test_pool_of_mmaction2s_c3d_is_padded_on_both_sides(more_golden, more_recipe, tmp_path):
-    values = {
-        c3d_mmaction_name(name.replace("-1", "").replace(".weight", "/kernel").replace(".", "/")): v
-        for name, v in more_recipe.weights(more_golden("c3d_caffe_assembly")).items()
-        if not name.startswith("fc8")
-    }
-    assert {"conv1a.conv.weight", "fc7.bias"} <= set(values)
-    model = convert_and_load(write_state_dict(tmp_path / "file", values), tmp_path)
-    clip = in_minus_one_to_one(more_recipe.clip(16, 112, 112), MMACTION_C3D_PIXELS)
-    layers = [model.get_layer(name).output for name in ("conv5b", "fc6")]
-    maps, fc6 = map(np.array, keras.Model(model.input, layers)(clip))
-    padded = np.pad(maps, [(0, 0), (0, 0), (1, 1), (1, 1), (0, 0)], constant_values=-1)[
-        :, :, :8, :8
-    ]
-    pooled = padded.reshape(2, 4, 2, 4, 2, 512).max((0, 2, 4))
-    flat = pooled.transpose(2, 0, 1).reshape(-1)  # channels first
-    expected = np.maximum(values["fc6.weight"] @ flat + values["fc6.bias"], 0)
-    assert distance(fc6[0], expected) < TOLERANCE
 
 
 def lrcn_arrays(generator):
