@@ -3,6 +3,8 @@
 python tools/train.py --recipe=finetune --data_dir=my_videos
 python tools/train.py --recipe=stick_actions --data_dir=stick --workdir=runs/rgb
 python tools/train.py --recipe=ucf101 --data_dir=UCF --init=rgb_imagenet --transfer=full --workdir=r
+python tools/train.py --recipe=charades_rgb --data_dir=Charades_v1_480 \
+    --intervals=Charades_v1_train.csv --test_intervals=Charades_v1_test.csv
 python tools/train.py --features=features --data_dir=my_videos --workdir=runs/lstm
 
 A stopped run goes on when the same command is given again; also after training videos were added or
@@ -15,7 +17,16 @@ import os
 
 from absl import app, flags
 
-from i3d_tf.specs.recipes import FEATURE_RECIPE, RECIPES, TRANSFERS, for_model
+from i3d_tf.specs.geometry import STEP_RULES
+from i3d_tf.specs.recipes import (
+    CLIP,
+    FEATURE_RECIPE,
+    RECIPES,
+    TASKS,
+    TRANSFERS,
+    for_model,
+    for_task,
+)
 from i3d_tf.specs.streams import FLOW_ENGINES, FLOW_ROUNDINGS
 from i3d_tf.system.console import (
     CHECKPOINT_DIR_HELP,
@@ -98,8 +109,26 @@ _QUARANTINE = flags.DEFINE_string(
     "quarantine", None, "List of videos to leave out, from tools/check_videos.py."
 )
 
+_INTERVALS = flags.DEFINE_string(
+    "intervals",
+    None,
+    "What happens when, for --task=frames and multilabel: a table id,start,end,class with maybe "
+    "columns split and duration, Charades's CSV, or super-events' JSON. Videos have the ids as "
+    "names, in --data_dir.",
+)
+_TEST_INTERVALS = flags.DEFINE_string(
+    "test_intervals", None, "The same of the test videos, where --intervals has no splits."
+)
+
 # Fields of the recipe; values that are not given stay as the recipe has them.
 _MODEL = flags.DEFINE_string("model", None, "Network, with the sampling that it needs.")
+_TASK = flags.DEFINE_enum(
+    "task",
+    None,
+    TASKS,
+    "clip: one class a clip; multilabel: the classes of a clip; frames: those of every frame, I3D "
+    "alone. Default: the recipe's.",
+)
 _NETWORK_ARGUMENTS = flags.DEFINE_list(
     "network_arguments",
     None,
@@ -132,6 +161,13 @@ _OVERRIDES = (
     flags.DEFINE_float("label_smoothing", None, "Share of the labels spread over all classes."),
     flags.DEFINE_string(
         "loss_gain", None, "linear: the loss of later steps weighs more; for logits at every step."
+    ),
+    flags.DEFINE_enum(
+        "step_rule",
+        None,
+        STEP_RULES,
+        "Where I3D's steps are in time, for --task=frames: at the middles of what they see, or as "
+        "PyTorch's linear upsampling takes them.",
     ),
     flags.DEFINE_bool("flip", None, "Mirror training clips at random."),
     flags.DEFINE_float("jitter", None, "Strength of random color changes; RGB only."),
@@ -175,6 +211,8 @@ def main(argv):
             classes=_CLASSES.value,
             quarantine=_QUARANTINE.value,
             features=_FEATURES.value,
+            intervals=_INTERVALS.value,
+            test_intervals=_TEST_INTERVALS.value,
         )
         workdir = train(recipe, options)
         print_lines(f"best: {workdir.best}", f"last: {workdir.latest()[1]}")
@@ -191,7 +229,11 @@ def _recipe():
     name = _RECIPE.value
     if _FEATURES.value is not None and not flags.FLAGS["recipe"].present:
         name = FEATURE_RECIPE
-    recipe = for_model(RECIPES[name], _MODEL.value or RECIPES[name].model)
+    recipe = RECIPES[name]
+    task = _TASK.value or recipe.task
+    if recipe.task != CLIP:  # before the network, for only some can learn its own task
+        recipe = for_task(recipe, task)
+    recipe = for_task(for_model(recipe, _MODEL.value or recipe.model), task)
     derived = tuple(name for name in recipe.derived if name not in changes)
     return dataclasses.replace(recipe, **changes, derived=derived)
 

@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from i3d_tf.system.console import printable
 from i3d_tf.system.tables import SkippedRow
 
+NO_LABEL = -1  # of a clip of another dataset, or of a video with intervals instead of a class
 MAX_SHOWN = 5  # entries of each list on the terminal; the JSON record has them all
 
 
@@ -87,16 +88,49 @@ def _shortened(word, entries: Sequence[str]):
     return shown
 
 
+class Interval(NamedTuple):
+    """An action in a video.
+
+    Attributes:
+        label: Class.
+        start: Seconds.
+        end: Seconds, at least `start` (a moment); it may be past the video's end.
+    """
+
+    label: int
+    start: float
+    end: float
+
+
+@dataclass(frozen=True)
+class IntervalVideo:
+    """The actions of a video.
+
+    Attributes:
+        name: Its name, without an ending.
+        intervals: Its actions, in the annotation's order; there may be none.
+        duration: Seconds, as the annotation says; None where it does not.
+        split: Its split, as the annotation says; None where it does not.
+    """
+
+    name: str
+    intervals: tuple[Interval, ...] = ()
+    duration: float | None = None
+    split: str | None = None
+
+
 @dataclass(frozen=True)
 class VideoExample:
-    """A labelled video, or a labelled cut of one.
+    """A labelled video, or a labelled cut of one, or a video with actions in time.
 
     Attributes:
         path: The video file.
-        label: Class index, `class_names[label]` of its dataset.
-        class_name: The name of that class.
+        label: Class index, `class_names[label]` of its dataset; `NO_LABEL` of a video with actions
+            in time.
+        class_name: The name of that class; "" without one.
         start: Seconds after the first frame at which the cut starts, or None for the whole video.
         end: Seconds after the first frame at which the cut ends, or None for the video's end.
+        actions: Its actions in time, of a dataset that has them.
     """
 
     path: str
@@ -104,6 +138,12 @@ class VideoExample:
     class_name: str
     start: float | None = None
     end: float | None = None
+    actions: IntervalVideo | None = None
+
+    @property
+    def intervals(self) -> tuple[Interval, ...]:
+        """Its actions in time; none of a video that has a class instead."""
+        return () if self.actions is None else self.actions.intervals
 
 
 @dataclass(frozen=True)

@@ -15,46 +15,21 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from i3d_tf.data.annotation import parse_seconds
+from i3d_tf.data.annotation import find_annotation, parse_seconds
 from i3d_tf.data.class_names import ClassNames, read_class_names
+from i3d_tf.data.example import NO_LABEL, Interval, IntervalVideo, VideoDataset
+from i3d_tf.data.match_videos import NOT_SELECTED, AnnotatedVideo, Candidate, collect
+from i3d_tf.data.quarantine import Quarantine
+from i3d_tf.data.video_files import safe_path
+from i3d_tf.specs.datasets import SPLIT_SPELLINGS, Dataset
 from i3d_tf.system.records import get_list, get_value, of_kind, read_json_object, record_errors
 from i3d_tf.system.tables import SkippedRow, Table
 
 TABLE = ("id", "start", "end", "class")
 CHARADES = ("id", "actions", "length")
 NUMBER = (int, float)
+NAMES = ("intervals.csv", "intervals.json")  # of an annotation, where only its folder is known
 CHARADES_CLASSES = tuple(f"c{number:03}" for number in range(157))
-
-
-class Interval(NamedTuple):
-    """An action in a video.
-
-    Attributes:
-        label: Class.
-        start: Seconds.
-        end: Seconds, at least `start` (a moment); it may be past the video's end.
-    """
-
-    label: int
-    start: float
-    end: float
-
-
-@dataclass(frozen=True)
-class IntervalVideo:
-    """The actions of a video.
-
-    Attributes:
-        name: Its name, without an ending.
-        intervals: Its actions, in the annotation's order; there may be none.
-        duration: Seconds, as the annotation says; None where it does not.
-        split: Its split, as the annotation says; None where it does not.
-    """
-
-    name: str
-    intervals: tuple[Interval, ...] = ()
-    duration: float | None = None
-    split: str | None = None
 
 
 @dataclass(frozen=True)
@@ -94,6 +69,59 @@ def read_intervals(
     if not annotation.videos:
         raise ValueError(f"{path}: it names no video. Give another annotation.")
     return annotation
+
+
+def read_interval_videos(
+    dataset: Dataset,
+    data_dir: str,
+    split: str | None,
+    annotation: str | None,
+    classes: Sequence[str] | None,
+    quarantine: Quarantine,
+) -> VideoDataset:
+    """Reads an annotation file and finds its videos, each an example with its intervals.
+
+    A video lies below data_dir, under its name in the annotation and any ending.
+
+    Args:
+        dataset: The dataset.
+        data_dir: Folder of the videos.
+        split: The split, where the annotation has any; None for all videos.
+        annotation: The file, or its folder, or None; see `NAMES`.
+        classes: Names of the classes in label order, or None.
+        quarantine: Videos that are known to be unreadable.
+
+    Raises:
+        FileNotFoundError: There is no annotation.
+        ValueError: It has another form, or no video was found.
+    """
+    path = find_annotation(dataset, data_dir, annotation, NAMES)
+    content = read_intervals(path, classes)
+    rows = [*content.skipped, *_rows(path, content.videos, split, dataset.video_folders)]
+    names = ClassNames(content.class_names)
+    return collect(dataset, split, data_dir, names, rows, quarantine)
+
+
+def _rows(path, videos, split, folders):
+    source = posixpath.basename(path)
+    has_splits = any(video.split is not None for video in videos)
+    for video in videos:
+        if split is not None and has_splits and _split_name(video.split) != _split_name(split):
+            yield NOT_SELECTED
+            continue
+        try:
+            folder, name = posixpath.split(safe_path(video.name))
+        except ValueError as error:
+            raise ValueError(f"{path}: video {video.name[:80]!r}: {error}.") from error
+        places = tuple(posixpath.join(place, folder) for place in folders)
+        candidates = (Candidate(name),)
+        yield AnnotatedVideo(source, None, video.name, NO_LABEL, places, candidates, video)
+
+
+def _split_name(text):
+    """Returns the usual name of a split: "train" for "training"."""
+    lower = (text or "").lower()
+    return next((name for name, words in SPLIT_SPELLINGS.items() if lower in words), lower)
 
 
 def interval_targets(

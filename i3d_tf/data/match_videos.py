@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from i3d_tf.data.class_names import ClassNames
-from i3d_tf.data.example import DataReport, VideoDataset, VideoExample
+from i3d_tf.data.example import NO_LABEL, DataReport, IntervalVideo, VideoDataset, VideoExample
 from i3d_tf.data.quarantine import Quarantine
 from i3d_tf.data.video_files import VideoFiles
 from i3d_tf.specs.datasets import Dataset
@@ -42,9 +42,10 @@ class AnnotatedVideo:
         source: Name of the annotation file.
         line: Its line, or None.
         shown: Name of the video in reports.
-        label: Class index.
+        label: Class index; `NO_LABEL` where it has actions in time.
         folders: Folders below data_dir in which it may lie, best first.
         candidates: Files that may hold it, best first.
+        actions: Its actions in time, of a dataset that has them.
     """
 
     source: str
@@ -53,6 +54,7 @@ class AnnotatedVideo:
     label: int
     folders: tuple[str, ...]
     candidates: tuple[Candidate, ...]
+    actions: IntervalVideo | None = None
 
 
 Row = AnnotatedVideo | SkippedRow | str
@@ -143,7 +145,7 @@ class _Matcher:
         count = len(self._classes)
         if dataset.classes is not None and count != dataset.classes:
             yield f"{count} classes; {dataset.name} was published with {dataset.classes}"
-        empty = count - len({example.label for example in self.counts.examples})
+        empty = count - len(set().union(*map(_labels, self.counts.examples)))
         if empty:
             yield f"{empty} of {count} classes have no video"
         if self._files.other_endings:
@@ -170,10 +172,10 @@ class _Matcher:
         if reason is not None:
             self.counts.quarantined.append((path, reason))
             return
-        name = self._classes.names[row.label]
-        self.counts.examples.append(
-            VideoExample(path, row.label, name, candidate.start, candidate.end)
-        )
+        name = "" if row.label == NO_LABEL else self._classes.names[row.label]
+        start, end = candidate.start, candidate.end
+        example = VideoExample(path, row.label, name, start, end, row.actions)
+        self.counts.examples.append(example)
 
     def _find(self, row):
         """Returns the path of the first candidate that exists, or None, and the candidate."""
@@ -192,6 +194,13 @@ class _Matcher:
             f"{row.shown} as {names[row.label]!r} contradicts {where}, which says "
             f"{names[first.label]!r} and was kept"
         )
+
+
+def _labels(example):
+    """Returns the classes of an example."""
+    if example.label == NO_LABEL:
+        return {interval.label for interval in example.intervals}
+    return {example.label}
 
 
 def _reason_without_videos(data_dir, counts):

@@ -17,9 +17,11 @@ from i3d_tf.data.clips import count_frames, load_flow, load_rgb
 from i3d_tf.data.example import VideoExample
 from i3d_tf.data.feature_store import FeatureStore
 from i3d_tf.data.flow_store import FlowStore
+from i3d_tf.data.intervals import interval_targets
 from i3d_tf.data.threaded_dataset import threaded_dataset
 from i3d_tf.data.views import View, evaluation_views, random_view
 from i3d_tf.specs.protocol import Protocol, clip_shape, frame_indices
+from i3d_tf.specs.recipes import CLIP, FRAMES
 from i3d_tf.specs.streams import FEATURES
 from i3d_tf.video.errors import VideoError
 from i3d_tf.video.transforms_tf import preprocess_batch
@@ -74,6 +76,10 @@ class PipelineConfig:
         freeze_time: Show the middle frame of every clip, repeated (of flow: no motion).
         epoch_start: Position at which the first epoch starts; earlier ones are not asked for.
         feature_store: The stored features; None where no network reads them.
+        task: What training batches say of a clip: its class ("clip"), which classes are in it
+            ("multilabel"), or which are in each of its frames ("frames"). The latter two are of
+            examples with intervals.
+        classes: Number of classes; only needed for the latter two.
 
     Raises:
         ValueError: Flow is needed, and there is no `flow_store`; or features, and no
@@ -92,6 +98,8 @@ class PipelineConfig:
     freeze_time: bool = False
     epoch_start: int = 0
     feature_store: FeatureStore | None = None
+    task: str = CLIP
+    classes: int = 0
 
     def __post_init__(self):
         if FEATURES in self.streams and self.feature_store is None:
@@ -138,6 +146,33 @@ class PipelineConfig:
     def empty_clips(self) -> list[np.ndarray]:
         """Returns clips in the place of unreadable ones: black, or no motion."""
         return [np.zeros(self.shape(s), DTYPES[s].as_numpy_dtype) for s in self.streams]
+
+    def target(self, example: VideoExample, view: View) -> np.ndarray:
+        """Returns what is to be learned of a view.
+
+        Returns:
+            int32, the class; or float32 of 0 and 1, (classes,) or (T, classes), by the task.
+        """
+        if self.task == CLIP:
+            return np.array(example.label, np.int32)
+        times = (example.start or 0.0) + view.indices / self.protocol.frame_rate
+        targets = interval_targets(example.intervals, times, self.classes).astype(np.float32)
+        return targets if self.task == FRAMES else targets.max(axis=0)
+
+    def empty_target(self, example: VideoExample) -> np.ndarray:
+        """Returns a target in the place of that of an unreadable clip: no class, but for a clip."""
+        spec = self.target_spec
+        if self.task == CLIP:
+            return np.array(example.label, np.int32)
+        return np.zeros(spec.shape, spec.dtype.as_numpy_dtype)
+
+    @property
+    def target_spec(self) -> tf.TensorSpec:
+        """The type and shape of a target."""
+        if self.task == CLIP:
+            return tf.TensorSpec((), tf.int32)
+        frames = (self.protocol.frames,) if self.task == FRAMES else ()
+        return tf.TensorSpec((*frames, self.classes), tf.float32)
 
     def paths(self, step: int) -> list[str]:
         """Returns the videos of one batch."""
@@ -188,8 +223,9 @@ def train_batches(
         iterations: How often the dataset is iterated; Keras does so twice on several replicas.
 
     Returns:
-        tf.data.Dataset of (clips, labels, weights): float32 (N, T, S, S, C) in [-1, 1], or a
-        dictionary of them by stream; int32 (N,); float32 (N,).
+        tf.data.Dataset of (clips, targets, weights): float32 (N, T, S, S, C) in [-1, 1], or a
+        dictionary of them by stream; labels, int32 (N,), or see `PipelineConfig.target`; float32
+        (N,).
     """
 
     def load(position):
@@ -197,13 +233,17 @@ def train_batches(
         try:
             view = config.sample(position, example)
             weight = config.class_weights[example.label] if config.class_weights else 1
-            return (*config.decode(example, view), np.int32(example.label), np.float32(weight))
+            target = config.target(example, view)
+            return (*config.decode(example, view), target, np.float32(weight))
         except VideoError as error:
             failures.reasons[error.path] = error.reason
-            return (*config.empty_clips(), np.int32(example.label), np.float32(0))
+            return (*config.empty_clips(), config.empty_target(example), np.float32(0))
 
     positions = range(first_step * config.batch_size, last_step * config.batch_size)
-    return _batched(positions, load, config, failures, workers, iterations, drop_remainder=True)
+    spec = config.target_spec
+    return _batched(
+        positions, load, spec, config, failures, workers, iterations, drop_remainder=True
+    )
 
 
 def evaluation_clips(
@@ -239,23 +279,24 @@ def evaluation_clips(
             return (*empty.empty_clips(), np.int32(number), np.float32(0))
 
     positions = range(len(config.examples) * protocol.views)
-    return _batched(positions, load, config, failures, workers, 1, drop_remainder=False)
+    spec = tf.TensorSpec((), tf.int32)
+    return _batched(positions, load, spec, config, failures, workers, 1, drop_remainder=False)
 
 
-def _batched(positions, load, config, failures, workers, iterations, drop_remainder):
+def _batched(positions, load, spec, config, failures, workers, iterations, drop_remainder):
     """Makes clips in parallel, in order, and batches of them (phase 5)."""
     streams = config.streams
     shapes = [(None, *config.shape(s)[1:]) if s == FEATURES else config.shape(s) for s in streams]
     signature = [
         tf.TensorSpec(*pair) for pair in zip(shapes, map(DTYPES.get, streams), strict=True)
     ]
-    signature += [tf.TensorSpec((), tf.int32), tf.TensorSpec((), tf.float32)]
+    signature += [spec, tf.TensorSpec((), tf.float32)]
 
     def by_stream(*batch):
-        *clips, numbers, weights = batch
+        *clips, targets, weights = batch
         inputs = list(map(_to_inputs, clips, streams))
         named = dict(zip(streams, inputs, strict=True))
-        return (named if len(named) > 1 else inputs[0]), numbers, weights
+        return (named if len(named) > 1 else inputs[0]), targets, weights
 
     dataset = threaded_dataset(load, positions, signature, failures.keep_error, workers, iterations)
     dataset = dataset.batch(config.batch_size, drop_remainder=drop_remainder)

@@ -8,6 +8,7 @@ from i3d_tf.data.class_names import read_class_names
 from i3d_tf.data.csv_list import read_csv_list
 from i3d_tf.data.example import VideoDataset
 from i3d_tf.data.hmdb51 import read_hmdb51
+from i3d_tf.data.intervals import read_interval_videos
 from i3d_tf.data.kinetics import read_kinetics
 from i3d_tf.data.quarantine import Quarantine
 from i3d_tf.data.ucf101 import read_ucf101
@@ -18,6 +19,7 @@ from i3d_tf.system.storage import is_folder
 READERS: dict[str, Callable[..., VideoDataset]] = {
     "csv": read_csv_list,
     "hmdb51": read_hmdb51,
+    "intervals": read_interval_videos,
     "kinetics": read_kinetics,
     "ucf101": read_ucf101,
 }
@@ -39,11 +41,11 @@ def read_dataset(
     Args:
         dataset: Name in `i3d_tf.specs.datasets.DATASETS`.
         data_dir: Folder of its videos.
-        split: One of its splits; for "class_folders" and "csv" any name, or None.
+        split: One of its splits; for "class_folders", "csv" and "intervals" any name, or None.
         annotation: Its annotation file, or their folder; None looks where they usually are.
         classes: Class names, a sequence or a text file with one on each line; None for all. For
-            "class_folders" and "csv" they give the label order; for the others they choose among
-            the classes of the dataset, whose order stays.
+            "class_folders", "csv" and "intervals" they give the label order; for the others they
+            choose among the classes of the dataset, whose order stays.
         quarantine: A list of unreadable videos to leave out, as check_videos writes it, or None.
 
     Returns:

@@ -18,6 +18,7 @@ from i3d_tf.evaluation.measure import Evaluation
 from i3d_tf.evaluation.report import check_report_dir, report_folder, write_report
 from i3d_tf.evaluation.results import Results
 from i3d_tf.metrics.svm import check_scikit_learn, l2_normalized, svm_scores
+from i3d_tf.specs.datasets import check_has_classes
 from i3d_tf.specs.streams import FEATURES
 from i3d_tf.specs.validation import check_positive
 
@@ -62,6 +63,7 @@ def classify_features(options: ClassifyOptions) -> Results:
         OSError: A file is missing, or the folder of the report cannot be written.
     """
     check_positive("regularization", options.regularization)
+    check_has_classes(options.dataset)
     check_report_dir(options.report_dir)
     check_feature_folder(options.features)
     with report_folder(options.report_dir):

@@ -19,6 +19,7 @@ from i3d_tf.evaluation.measure import Evaluation
 from i3d_tf.evaluation.report import check_report_dir, report_folder, write_report
 from i3d_tf.evaluation.results import Results
 from i3d_tf.inference.dataset_logits import compute_logits, forward_function
+from i3d_tf.specs.datasets import check_has_classes
 from i3d_tf.specs.protocol import SPREAD, Protocol
 from i3d_tf.specs.streams import FEATURES, JOINT, inputs_of
 from i3d_tf.zoo import open_checkpoints
@@ -113,6 +114,7 @@ def evaluate(options: EvaluateOptions) -> Results:
         ValueError: No network was named, or networks and data do not fit.
         OSError: The folder of the report cannot be written, or another process writes into it.
     """
+    check_has_classes(options.dataset)
     check_report_dir(options.report_dir)
     opened = _open_networks(options)
     networks, class_names, protocol = opened.by_stream, opened.class_names, opened.protocol

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from i3d_tf.specs.validation import check_choice
 
+INTERVALS = "intervals"
 # A split's name -> its spellings in folder names, file names and the `split` column.
 SPLIT_SPELLINGS = {
     "train": ("train", "training"),
@@ -24,7 +25,7 @@ class Dataset:
 
     Attributes:
         name: Name in `DATASETS`.
-        form: Its reader: "class_folders", "csv", "ucf101", "hmdb51" or "kinetics".
+        form: Its reader: "class_folders", "csv", "intervals", "ucf101", "hmdb51" or "kinetics".
         splits: Names of its splits; empty where the user names them.
         classes: Number of classes as published, or None.
         labels: Label set that gives its classes their order (see `i3d_tf.specs.labels`), or None.
@@ -61,6 +62,13 @@ DATASETS = {
     for dataset in (
         Dataset("class_folders", form="class_folders"),
         Dataset("csv", form="csv", annotation_folders=("splits",)),
+        # Actions in time, of Charades among others.
+        Dataset(
+            INTERVALS,
+            form=INTERVALS,
+            annotation_folders=("", "annotations"),
+            video_folders=("", "videos", "Charades_v1_480"),
+        ),
         Dataset(
             "stick_actions",
             form="csv",
@@ -102,3 +110,17 @@ def find_dataset(name: str) -> Dataset:
         ValueError: There is no such dataset.
     """
     return DATASETS[check_choice("dataset", name, DATASETS)]
+
+
+def check_has_classes(name: str) -> str:
+    """Returns a dataset's name if each of its videos has one class.
+
+    Raises:
+        ValueError: Its videos have actions in time instead.
+    """
+    if name == INTERVALS:
+        raise ValueError(
+            f"`dataset` must have a class for each video; received {name!r}. Use "
+            "evaluate_intervals for networks on actions in time."
+        )
+    return name

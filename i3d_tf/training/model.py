@@ -10,10 +10,10 @@ import tensorflow as tf
 from i3d_tf.specs.baselines import LOCAL, MODALITIES, NETWORK_MODALITIES
 from i3d_tf.specs.further_networks import FEATURE_NETWORKS, FURTHER_NETWORKS
 from i3d_tf.specs.inception_v1 import HEAD
-from i3d_tf.specs.recipes import TRANSFERS, Recipe
+from i3d_tf.specs.recipes import CLIP, FRAMES, TRANSFERS, Recipe
 from i3d_tf.specs.streams import CHANNELS
 from i3d_tf.specs.validation import check_choice
-from i3d_tf.training.optimization import SmoothedCrossentropy, accuracy, make_optimizer
+from i3d_tf.training.optimization import accuracy, make_loss, make_optimizer
 from i3d_tf.zoo.initialize import write_initial_weights
 from i3d_tf.zoo.network_file import restore_state
 from i3d_tf.zoo.networks import build
@@ -111,9 +111,11 @@ def restore_model(
 def _network(recipe, classes, transfer, channels):
     """Builds the network with its batch norm's decay, and layers frozen as `transfer` says."""
     of_features = {} if channels is None else {"channels": channels}
+    of_frames = {"all_steps": True} if recipe.task == FRAMES else {}
     model = NETWORKS[recipe.model](
         recipe,
         **of_features,
+        **of_frames,
         classes=classes,
         dropout_rate=recipe.dropout_rate,
         width_multiplier=recipe.width_multiplier,
@@ -242,11 +244,12 @@ def compile_model(model: keras.Model, recipe: Recipe, accumulate: int = 1):
             f"`accumulate` must be 1 on {replicas} replicas; received {accumulate}. Show one GPU "
             "alone (CUDA_VISIBLE_DEVICES=0), or choose another `batch_size`."
         )
+    # Weighted, so that clips that could not be read (weight 0) do not count.
+    metrics = [keras.metrics.MeanMetricWrapper(accuracy, name="accuracy")]
     model.compile(
         optimizer=make_optimizer(recipe, accumulate),
-        loss=SmoothedCrossentropy(recipe.label_smoothing, recipe.loss_gain),
-        # Weighted, so that clips that could not be read (weight 0) do not count.
-        weighted_metrics=[keras.metrics.MeanMetricWrapper(accuracy, name="accuracy")],
+        loss=make_loss(recipe),
+        weighted_metrics=metrics if recipe.task == CLIP else None,
         jit_compile=uses_xla(replicas),
     )
     model.optimizer.build(model.trainable_variables)

@@ -5,13 +5,13 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from i3d_tf.data.example import NO_LABEL
 from i3d_tf.layers.step_interpolation import interpolate_steps
 from i3d_tf.layers.step_pool import step_gains
 from i3d_tf.specs.geometry import CENTERS
-from i3d_tf.specs.recipes import Recipe
+from i3d_tf.specs.recipes import FRAMES, MULTILABEL, Recipe
 
 PACKAGE = "i3d_tf"
-NO_LABEL = -1  # of a clip of another dataset
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
@@ -74,7 +74,7 @@ class MultilabelCrossentropy(keras.losses.Loss):
     """Binary cross-entropy of logits and the classes of each clip, averaged over the classes."""
 
     def call(self, targets: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
-        """Returns the loss of each clip; logits at every step are averaged before.
+        """Returns the loss of each clip; of logits at every step, the mean over them.
 
         Args:
             targets: (N, classes), 0 or 1; a clip may have several classes, or none.
@@ -84,8 +84,9 @@ class MultilabelCrossentropy(keras.losses.Loss):
             float (N,).
         """
         if len(logits.shape) == 3:
-            logits = keras.ops.mean(logits, axis=1)
-        return keras.ops.mean(_binary_crossentropies(targets, logits), axis=-1)
+            targets = keras.ops.broadcast_to(targets[:, None], keras.ops.shape(logits))
+        losses = _binary_crossentropies(targets, logits)
+        return keras.ops.mean(losses, axis=tuple(range(1, len(losses.shape))))
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
@@ -148,6 +149,15 @@ def accuracy(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
 # Former versions saved it as "right"; the name that is registered last is the one that is written.
 for _name in ("right", "accuracy"):
     keras.saving.register_keras_serializable(PACKAGE, _name)(accuracy)
+
+
+def make_loss(recipe: Recipe) -> keras.losses.Loss:
+    """Returns the loss of a recipe's task."""
+    if recipe.task == MULTILABEL:
+        return MultilabelCrossentropy()
+    if recipe.task == FRAMES:
+        return FrameCrossentropy(recipe.step_rule)
+    return SmoothedCrossentropy(recipe.label_smoothing, recipe.loss_gain)
 
 
 def make_optimizer(recipe: Recipe, accumulate: int = 1) -> keras.optimizers.Optimizer:

@@ -1,26 +1,38 @@
-"""The test accuracy of a network between its training steps."""
+"""The test accuracy, or mean average precision, of a network between its training steps."""
 
 import keras
 import numpy as np
 import tensorflow as tf
 
+from i3d_tf.data.intervals import interval_targets
 from i3d_tf.data.pipeline import Failures, PipelineConfig
 from i3d_tf.inference.dataset_logits import compute_logits, forward_function
+from i3d_tf.inference.frame_logits import FrameLogits
+from i3d_tf.metrics.average_precision import class_average_precisions
 from i3d_tf.metrics.classification import top_k_accuracy
+from i3d_tf.specs.geometry import CENTERS
+from i3d_tf.specs.recipes import CLIP, FRAMES
 from i3d_tf.training.workdir import Workdir
+
+ACCURACY, MEAN_AP = "accuracy", "map"
+TITLES = {ACCURACY: "accuracy", MEAN_AP: "mean average precision"}
 
 
 class PeriodicEvaluation:
     """Evaluates saved states, keeps the best one and writes the history.
 
+    One class a clip is measured by the accuracy; several by the mean average precision over
+    classes, of the videos, or of all frames of all videos.
+
     Args:
         model: The network.
-        config: Examples and clips of the test split.
+        config: Examples, task and clips of the test split.
         workdir: Folder of the run.
         writer: Writer of TensorBoard's events.
         failures: Filled with the videos that could not be read.
         workers: Clips made at once.
         keep_last: Whether the last state is kept as the best, whatever its accuracy.
+        step_rule: See `i3d_tf.specs.geometry.head_positions`, for logits of frames.
     """
 
     def __init__(
@@ -32,8 +44,12 @@ class PeriodicEvaluation:
         failures: Failures,
         workers: int | None = None,
         keep_last: bool = False,
+        step_rule: str = CENTERS,
     ):
         self._forward = forward_function(model)
+        self._frame_logits = (
+            FrameLogits(model, config, step_rule) if config.task == FRAMES else None
+        )
         self._config = config
         self._workdir = workdir
         self._writer = writer
@@ -45,37 +61,73 @@ class PeriodicEvaluation:
         """Evaluates the state after a step, which is the newest saved one, if it is not yet.
 
         Raises:
-            ValueError: No video could be read.
+            ValueError: No video could be read, or none has an action.
             FloatingPointError: The network has no finite logits for a video that could be read.
         """
         history = self._workdir.history()
         if any(row["step"] == step for row in history):
             return
-        accuracy, videos = self._accuracy(step)
-        print(f"step {step}: test accuracy {accuracy:.1%} of {videos} videos")
-        before = [row["test_accuracy"] for row in history if row["step"] < step]
-        if self._keep_last or all(accuracy > other for other in before):
+        name = ACCURACY if self._config.task == CLIP else MEAN_AP
+        value, videos = self._value(step)
+        print(f"step {step}: test {TITLES[name]} {value:.1%} of {videos} videos")
+        before = [row[f"test_{name}"] for row in history if row["step"] < step]
+        if self._keep_last or all(value > other for other in before):
             self._workdir.keep_as_best()
-        self._workdir.add_history({"step": step, "test_accuracy": accuracy, "test_videos": videos})
+        self._workdir.add_history({"step": step, f"test_{name}": value, "test_videos": videos})
         with self._writer.as_default(step):
-            tf.summary.scalar("test/accuracy", accuracy)
+            tf.summary.scalar(f"test/{name}", value)
             self._writer.flush()
 
-    def _accuracy(self, step):
-        """Returns the top-1 accuracy, and of how many videos it is."""
+    def _value(self, step):
+        """Returns the accuracy, or the mean average precision, and of how many videos it is."""
+        measure = self._of_frames if self._config.task == FRAMES else self._of_videos
         try:
-            logits, failures = compute_logits(self._forward, self._config, self._workers)
+            return measure()
         except FloatingPointError as error:
             raise FloatingPointError(
                 f"step {step}: {error} Start in another --workdir with lower --learning_rates."
             ) from error
-        self._failures.reasons.update(failures.reasons)
-        self._workdir.keep_unreadable(self._failures.reasons)
+
+    def _of_videos(self):
+        logits, failures = compute_logits(self._forward, self._config, self._workers)
+        self._note(failures.reasons)
         read = np.isfinite(logits).all(axis=1)
-        labels = np.array([example.label for example in self._config.examples])
-        if not read.any():
+        self._check_any(read.any())
+        examples = self._config.examples
+        if self._config.task == CLIP:
+            labels = np.array([example.label for example in examples])
+            return float(top_k_accuracy(logits[read], labels[read], 1)), int(read.sum())
+        targets = np.zeros(logits.shape, bool)
+        for row, example in zip(targets, examples, strict=True):
+            row[[interval.label for interval in example.intervals]] = True
+        return _mean_average_precision(logits[read], targets[read]), int(read.sum())
+
+    def _of_frames(self):
+        scores, targets, failures = [], [], Failures()
+        for example, logits in self._frame_logits.of_all(failures):
+            if logits is not None:
+                times, classes = logits.frame_times, logits.steps.shape[1]
+                scores.append(logits.at(times))
+                targets.append(interval_targets(example.intervals, times, classes))
+        self._note(failures.reasons)
+        self._check_any(scores)
+        value = _mean_average_precision(np.concatenate(scores), np.concatenate(targets))
+        return value, len(scores)
+
+    def _note(self, reasons):
+        self._failures.reasons.update(reasons)
+        self._workdir.keep_unreadable(self._failures.reasons)
+
+    @staticmethod
+    def _check_any(has_videos):
+        if not has_videos:
             raise ValueError(
                 "the test split: no video could be read. Check the videos: "
                 "i3d check_videos --data_dir=FOLDER"
             )
-        return float(top_k_accuracy(logits[read], labels[read], 1)), int(read.sum())
+
+
+def _mean_average_precision(scores, targets):
+    if not targets.any():
+        raise ValueError("the test split: no action is in its videos. Add annotated videos to it.")
+    return class_average_precisions(scores, targets).mean

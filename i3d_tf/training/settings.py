@@ -58,6 +58,9 @@ class TrainOptions:
         classes: File with the class names to use, one a line; None for all.
         quarantine: List of unreadable videos to leave out, as check_videos writes it.
         features: Folder of the videos' stored features, for a network that reads these.
+        intervals: Annotation file of what happens when, for a recipe whose task needs it; see
+            `i3d_tf.data.intervals.read_intervals`.
+        test_intervals: That of the test videos, where it is another file.
     """
 
     data_dir: str
@@ -81,6 +84,8 @@ class TrainOptions:
     classes: str | None = None
     quarantine: str | None = None
     features: str | None = None
+    intervals: str | None = None
+    test_intervals: str | None = None
 
     def for_recipe(self, recipe: Recipe) -> "TrainOptions":
         """Returns the options with the recipe's values of those that are None.

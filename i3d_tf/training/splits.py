@@ -15,7 +15,7 @@ from i3d_tf.data.class_folders import (
 from i3d_tf.data.clips import find_unreadable
 from i3d_tf.data.example import VideoDataset
 from i3d_tf.data.readers import read_dataset
-from i3d_tf.specs.recipes import Recipe, fit_to_clips
+from i3d_tf.specs.recipes import CLIP, Recipe, fit_to_clips
 from i3d_tf.system.records import of_kind, record_errors
 from i3d_tf.training.settings import TrainOptions
 from i3d_tf.zoo.run_record import RESTORE, RUN_FILE
@@ -76,11 +76,13 @@ def read_run_videos(
         split = _split(dataset, options, known)
     if split is None:
         train = _read(recipe, options, recipe.train_split, options.classes)
-        test = _read(recipe, options, recipe.test_split, train.class_names)
+        test = _read(recipe, options, recipe.test_split, train.class_names, is_test=True)
+        if recipe.task != CLIP:
+            _check_apart(train, test, options)
     else:
         train = select_videos(dataset, "train", split["train"])
         test = select_videos(dataset, "test", split["test"], _split_notes(dataset, split, options))
-    if len(train.class_names) < 2:
+    if len(train.class_names) < 2 and recipe.task == CLIP:
         raise ValueError(
             f"{options.data_dir}: has one class, {train.class_names[0]!r}. Make a folder for each "
             "of at least two classes, with its videos in it."
@@ -102,15 +104,28 @@ def _with_recorded_fields(recipe, workdir, settings):
         return dataclasses.replace(recipe, **fields, derived=derived)
 
 
-def _read(recipe, options, split, classes):
+def _read(recipe, options, split, classes, is_test=False):
+    annotation = options.annotation
+    if recipe.task != CLIP:
+        annotation = (is_test and options.test_intervals) or options.intervals
     return read_dataset(
         recipe.dataset,
         options.data_dir,
         split,
-        annotation=options.annotation,
+        annotation=annotation,
         classes=classes,
         quarantine=options.quarantine,
     )
+
+
+def _check_apart(train, test, options):
+    """Checks that no video is for training and for testing."""
+    both = {example.path for example in train.examples} & {each.path for each in test.examples}
+    if both:
+        raise ValueError(
+            f"{options.intervals}: {len(both)} of its videos are for training and for testing, "
+            f"such as {min(both)}. Add a column `split`, or give --test_intervals, another file."
+        )
 
 
 def _read_readable(recipe, options):

@@ -14,7 +14,7 @@ from i3d_tf.data.feature_store import FeatureStore
 from i3d_tf.data.flow_store import FlowStore
 from i3d_tf.data.pipeline import Failures, PipelineConfig, train_batches
 from i3d_tf.specs.protocol import Protocol
-from i3d_tf.specs.recipes import Recipe
+from i3d_tf.specs.recipes import CLIP, Recipe
 from i3d_tf.specs.streams import FEATURES
 from i3d_tf.system.console import print_lines
 from i3d_tf.system.files import check_target, folder_lock
@@ -57,6 +57,7 @@ def train(recipe: Recipe, options: TrainOptions) -> Workdir:
     """
     options = options.for_recipe(recipe)
     _check_features(recipe, options)
+    _check_task(recipe, options)
     training_model.set_precision(options.precision)
     keras.utils.set_random_seed(options.seed)
     if options.deterministic:
@@ -110,6 +111,29 @@ def _check_features(recipe, options):
             f"`features` must be None for {recipe.model}, which sees clips; received "
             f"{options.features!r}. Give --model=feature_lstm to train on features."
         )
+
+
+def _check_task(recipe, options):
+    """Checks that there are intervals for a task that learns from them, and for no other."""
+    if recipe.task == CLIP:
+        for name in ("intervals", "test_intervals"):
+            value = getattr(options, name)
+            if value is not None:
+                raise ValueError(
+                    f"`{name}` must be None for `task` {CLIP!r}; received {value!r}. Give "
+                    "--task=frames or --task=multilabel."
+                )
+        return
+    if options.intervals is None:
+        raise ValueError(
+            f"`intervals` must be an annotation file for `task` {recipe.task!r}; received None. "
+            "Give --intervals."
+        )
+    for name in ("class_weights", "annotation"):
+        if value := getattr(options, name):
+            raise ValueError(
+                f"`{name}` is not for `task` {recipe.task!r}; received {value!r}. Leave it out."
+            )
 
 
 def _start(videos, options, strategy, workdir, store):
@@ -197,6 +221,7 @@ class _Run:
         self.recipe, self.options, self.model, self.workdir = recipe, options, model, workdir
         self.start = start
         self.replicas, self.store = replicas, store
+        self.classes = 0
         self.batch_size = recipe.batch_size * replicas
         self.failures = Failures(workdir.unreadable() if start.step else {})
         self.step_time = StepTime(start.step, recipe.steps)
@@ -205,6 +230,7 @@ class _Run:
     def train(self, train_set: VideoDataset, test_set: VideoDataset):
         """Trains to the last step."""
         recipe = self.recipe
+        self.classes = len(train_set.class_names)
         flow_store = self._flow_store((*train_set.examples, *test_set.examples))
         train_protocol = recipe.train_protocol
         train_config = dataclasses.replace(
@@ -228,6 +254,7 @@ class _Run:
             self.failures,
             self.options.workers,
             recipe.keep_last,
+            recipe.step_rule,
         )
         step, every = self.start.step, recipe.evaluate_every
         if step and (step % every == 0 or step == recipe.steps):
@@ -266,6 +293,8 @@ class _Run:
             flip=self.recipe.flip,
             jitter=self.recipe.jitter,
             feature_store=self.store,
+            task=self.recipe.task,
+            classes=self.classes,
         )
 
     def _fit(self, config, step, stop):

@@ -6,11 +6,12 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from i3d_tf.specs.geometry import CENTERS, STEP_RULES
 from i3d_tf.specs.labels import read_labels
 from i3d_tf.specs.protocol import Protocol
 from i3d_tf.specs.recipes import settings_protocol
 from i3d_tf.specs.streams import CHANNELS, FEATURES, JOINT, STREAM_CHOICES
-from i3d_tf.specs.validation import check_positive
+from i3d_tf.specs.validation import check_choice, check_positive
 from i3d_tf.system.records import get_list, of_kind, record_errors
 from i3d_tf.zoo.network_file import load_network
 from i3d_tf.zoo.resolve import KERAS_FILE, NAME, RUN, ResolvedWeights, resolve
@@ -41,6 +42,8 @@ class Checkpoint:
         features: How the stored features were made that it was trained on, see
             `i3d_tf.data.feature_store.FeatureStore`, and their `channels`; empty for a network that
             sees clips.
+        step_rule: Where its steps were taken to be in time when it was trained on frames, see
+            `i3d_tf.specs.geometry.head_positions`.
     """
 
     name: str
@@ -53,6 +56,7 @@ class Checkpoint:
     width_multiplier: float = 1.0
     split: Mapping[str, Collection[str]] = field(default_factory=dict)
     features: Mapping[str, Any] = field(default_factory=dict)
+    step_rule: str = CENTERS
 
     @property
     def precision(self) -> str:
@@ -273,4 +277,5 @@ def _read_run(weights: ResolvedWeights) -> dict:
             "history": read_history(path.with_name(HISTORY_FILE)),
             "split": run.get("split", {}),
             "features": of_kind(settings.get("features") or {}, "features", dict),
+            "step_rule": check_choice("step_rule", settings.get("step_rule", CENTERS), STEP_RULES),
         }

@@ -5,13 +5,13 @@ import json
 import numpy as np
 import pytest
 
+from i3d_tf.data.example import NO_LABEL, Interval, IntervalVideo
 from i3d_tf.data.intervals import (
     CHARADES_CLASSES,
-    Interval,
-    IntervalVideo,
     interval_targets,
     read_intervals,
 )
+from i3d_tf.data.readers import read_dataset
 
 
 @pytest.fixture
@@ -118,3 +118,40 @@ def test_targets_include_both_ends_unless_strict():
     np.testing.assert_array_equal(interval_targets(intervals, times, 3), expected)
     strict = np.array([[0, 0, 1, 1, 0], [0] * 5, [0] * 5], bool).T
     np.testing.assert_array_equal(interval_targets(intervals, times, 3, strict=True), strict)
+
+
+def read_videos(folder, split=None, **arguments):
+    return read_dataset("intervals", folder, split, folder / "when.csv", **arguments)
+
+
+def test_videos_are_found_by_their_names_and_others_are_counted(make_tree, found_in, adds_up):
+    text = (
+        "id,start,end,class,split\na,1,2,wave,training\nsub/b,0,1,jump,training\n"
+        "c,0,1,jump,train\nd,,,,train\na,3,2,wave,training\ne,0,1,jump,testing\n"
+    )
+    folder = make_tree(["a.mp4", "sub/b.avi", "videos/d.webm", "e.mp4"], {"when.csv": text})
+    dataset = read_videos(folder, "train")
+    assert found_in(dataset, folder) == [("a.mp4", ""), ("sub/b.avi", ""), ("videos/d.webm", "")]
+    assert [example.intervals for example in dataset.examples] == [
+        (Interval(1, 1, 2),), (Interval(0, 0, 1),), ()
+    ]  # fmt: skip
+    assert {example.label for example in dataset.examples} == {NO_LABEL}
+    report = dataset.report
+    assert (report.missing, report.left_out, dataset.class_names) == (("c",), 1, ("jump", "wave"))
+    assert "ends at 2 s, before its start" in str(report.skipped[0])
+    (only,) = read_videos(folder, "test", classes=dataset.class_names).examples
+    assert (only.actions.name, only.intervals) == ("e", (Interval(0, 0, 1),))
+
+
+def test_annotation_without_splits_is_read_whole_for_any_split(make_tree):
+    text = "id,actions,length\nAAAAA,c001 0 2;c156 1 9,8\nBBBBB,,5\n"
+    folder = make_tree(["AAAAA.mp4", "BBBBB.mp4"], {"when.csv": text})
+    first, second = read_videos(folder, "test").examples
+    assert first.intervals == (Interval(1, 0, 2), Interval(156, 1, 9))
+    assert (first.actions.duration, second.intervals) == (8, ())
+
+
+def test_name_that_leads_out_of_the_folder_is_an_error(make_tree):
+    folder = make_tree([], {"when.csv": "id,start,end,class\n../a,0,1,x\n"})
+    with pytest.raises(ValueError, match=r"video '\.\./a': '\.\./a' leads out of `data_dir`"):
+        read_videos(folder)

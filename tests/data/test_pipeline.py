@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from i3d_tf.data.clips import count_frames
-from i3d_tf.data.example import VideoExample
+from i3d_tf.data.example import NO_LABEL, Interval, IntervalVideo, VideoExample
 from i3d_tf.data.pipeline import (
     Failures,
     PipelineConfig,
@@ -187,3 +187,29 @@ def test_epochs_start_anew_from_a_position_in_an_order_of_their_own(examples):
     assert shown != [config(examples).read(position).label for position in range(20)]
     batches = train_batches(anew, 2, 4, Failures())
     assert [label for _, labels, _ in batches for label in labels.numpy()] == shown[:6]
+
+
+def test_targets_are_the_actions_at_the_times_of_the_frames(examples):
+    # At 25 frames a second, class 0 is in frames 0 to 10, class 2 in frames 20 to 39.
+    actions = IntervalVideo("a", (Interval(0, 0.0, 0.4), Interval(2, 0.8, 9.0)))
+    timed = [replace(example, label=NO_LABEL, actions=actions) for example in examples]
+    settings = config(timed, task="frames", classes=3, frames=16)
+    clips, targets, _ = next(iter(train_batches(settings, 0, 1, Failures())))
+    frames = [settings.sample(position, timed[0]).indices for position in range(3)]
+    assert targets.shape == (3, 16, 3)
+    expected = np.stack([np.stack([f <= 10, f < 0, f >= 20], axis=-1) for f in frames])
+    np.testing.assert_array_equal(targets, expected)
+    assert not expected.all(axis=1).any()  # a class is in some frames of a clip only
+
+    settings = replace(settings, task="multilabel")
+    clips, targets, _ = next(iter(train_batches(settings, 0, 1, Failures())))
+    np.testing.assert_array_equal(targets, expected.any(axis=1))
+    assert clips.shape == (3, 16, 32, 32, 3)
+
+
+def test_unreadable_clips_have_no_action_and_no_weight(examples, tmp_path):
+    actions = IntervalVideo("a", (Interval(0, 0.0, 9.0),))
+    broken = VideoExample(str(tmp_path / "none.mp4"), NO_LABEL, "", actions=actions)
+    settings = config([broken], task="frames", classes=2, batch_size=1)
+    _, targets, weights = next(iter(train_batches(settings, 0, 1, Failures())))
+    assert (targets.shape, float(targets.numpy().sum()), weights.numpy()) == ((1, 8, 2), 0, [0])

@@ -8,6 +8,7 @@ from i3d_tf.specs.recipes import (
     TRAINED_STREAMS,
     fit_to_clips,
     for_model,
+    for_task,
     settings_protocol,
 )
 
@@ -208,3 +209,48 @@ def test_recipe_refuses_arguments_that_other_fields_give():
     assert dataclasses.replace(KINETICS, network_arguments={"lstm_layers": 2}).network_arguments
     with pytest.raises(ValueError, match=r"`network_arguments` must be other than .*'classes'"):
         dataclasses.replace(KINETICS, network_arguments={"classes": 3})
+
+
+@pytest.mark.parametrize("stream", ["rgb", "flow"])
+def test_charades_recipes_are_the_published_run(stream):
+    recipe = RECIPES[f"charades_{stream}"]
+    assert (recipe.task, recipe.stream, recipe.init) == ("frames", stream, f"{stream}_imagenet")
+    assert (recipe.transfer, recipe.dropout_rate, recipe.weight_decay) == ("full", 0.5, 1e-6)
+    assert (recipe.steps, recipe.boundaries, recipe.learning_rates) == (
+        65_000, (45_000,), (0.1, 0.01)
+    )  # fmt: skip
+    assert (recipe.train_frames, recipe.frame_rate, recipe.batch_size) == (64, 24.0, 6)
+    assert (recipe.short_side, recipe.crop_size, recipe.flip) == (226, 224, True)
+
+
+def test_for_task_takes_the_dataset_and_the_loss_that_the_task_needs():
+    recipe = for_task(RECIPES["stick_actions"], "frames")
+    assert (recipe.dataset, recipe.task, recipe.label_smoothing) == ("intervals", "frames", 0)
+    assert (recipe.train_split, recipe.test_split) == ("train", "test")
+    own = for_task(RECIPES["finetune"], "multilabel")
+    assert "train_split" not in own.derived
+    assert "steps" in own.derived
+    charades = RECIPES["charades_rgb"]
+    assert for_task(charades, "frames") == charades
+    multilabel = for_model(for_task(charades, "multilabel"), "deep_lstm")
+    assert (multilabel.task, multilabel.loss_gain) == ("multilabel", None)
+
+
+@pytest.mark.parametrize(
+    ("task", "changes", "message"),
+    [
+        ("clip", {"dataset": "intervals"}, "`dataset` must be one with a class for each video"),
+        ("clip", {"step_rule": "align_corners"}, "`step_rule` must be 'centers' for `task` 'clip'"),
+        ("clip", {"task": "frame"}, "`task` must be one of"),
+        ("frames", {"dataset": "kinetics400"}, "`dataset` must be 'intervals' for `task` 'frames'"),
+        ("frames", {"model": "c3d"}, "`model` must be 'inception_i3d' for `task` 'frames'"),
+        ("frames", {"segments": 2}, "`segments` must be 1 for `task` 'frames'"),
+        ("frames", {"rgb_step": 2}, "`rgb_step` must be 1 for `task` 'frames'"),
+        ("multilabel", {"label_smoothing": 0.1}, "`label_smoothing` must be 0.0 for `task`"),
+        ("multilabel", {"loss_gain": "linear"}, "`loss_gain` must be None for `task`"),
+    ],
+)
+def test_recipe_refuses_fields_that_do_not_go_with_the_task(task, changes, message):
+    recipe = for_task(KINETICS, task)
+    with pytest.raises(ValueError, match=message):
+        dataclasses.replace(recipe, **changes)

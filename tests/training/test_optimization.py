@@ -221,14 +221,15 @@ def test_multilabel_loss_is_the_mean_over_classes():
     loss = MultilabelCrossentropy(reduction=None)
     logits = np.array([[0.0, 2.0, -1.0], [0.0, 0.0, 0.0]], "float32")
     targets = np.array([[1, 1, 0], [0, 0, 0]], "float32")
-    expected = [(binary(0, 1) + binary(2, 1) + binary(-1, 0)) / 3, np.log(2)]
+    expected = np.array([(binary(0, 1) + binary(2, 1) + binary(-1, 0)) / 3, np.log(2)])
     np.testing.assert_allclose(loss(targets, logits), expected, rtol=1e-6)
-    steps = np.stack([logits - 1, logits + 1], axis=1)  # their mean counts
+    steps = np.stack([logits, 0 * logits], axis=1)  # each step counts as much
+    expected = (expected + np.log(2)) / 2
     np.testing.assert_allclose(loss(targets, steps), expected, rtol=1e-6)
 
 
 def test_frame_loss_by_hand():
-    # Of 24 frames the head has two steps, at frames 9 and 17: those up to 9 have the first.s logit,
+    # Of 24 frames the head has two steps, at frames 9 and 17: frames to 9 have the first's logit,
     # frames from 17 on the second's, and those between 1/8, 2/8, ... of the way.
     logits = np.array([[[-1.0], [3.0]]], "float32")
     targets = np.zeros((1, 24, 1), "float32")

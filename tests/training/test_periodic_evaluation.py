@@ -46,7 +46,9 @@ def test_best_state_is_the_first_of_the_highest_accuracy_or_the_last(
         return logits.astype(np.float32), Failures()
 
     monkeypatch.setattr(periodic_evaluation, "compute_logits", compute_logits)
-    config = SimpleNamespace(examples=[SimpleNamespace(label=label) for label in LABELS])
+    config = SimpleNamespace(
+        examples=[SimpleNamespace(label=label) for label in LABELS], task="clip"
+    )
     model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(2)])
     writer = tf.summary.create_file_writer(str(tmp_path))
     evaluation = PeriodicEvaluation(model, config, run, writer, Failures(), keep_last=keep_last)
