@@ -67,8 +67,9 @@ class FeatureStore:
         if missing := [video for video in videos if found[video] is None]:
             raise FileNotFoundError(
                 f"{folder}: {len(missing)} of {len(videos)} videos have no feature file, such as "
-                f"{missing[0]}. Extract them (extract_features; short videos with --short=loop), "
-                "or leave out those that cannot be read (check_videos, --quarantine)."
+                f"{missing[0]}, whose would be {_stem(missing[0], data_dir)}.npy below it. "
+                "Extract them (extract_features; short videos with --short=loop), or leave out "
+                "those that cannot be read (check_videos, --quarantine)."
             )
         self._counts: dict[str, int] = {}
         self.channels, self.settings = self._check_all(videos)
@@ -174,8 +175,7 @@ def find_features(
         ValueError: The video is not below `data_dir`.
     """
     for keeps_ending in (True, False):
-        stem = PurePosixPath(output_path(video, "", "", data_dir, keeps_ending)).as_posix()
-        parts = stem.split("/")
+        parts = _stem(video, data_dir, keeps_ending).split("/")
         for first in range(len(parts)):
             place = os.path.join(folder, *parts[first:])
             for ending in FORMATS:
@@ -183,6 +183,11 @@ def find_features(
                 if path.is_file():
                     return path
     return None
+
+
+def _stem(video, data_dir, keeps_ending=False) -> str:
+    """Returns the name of a video's feature file below their folder, without an ending."""
+    return PurePosixPath(output_path(video, "", "", data_dir, keeps_ending)).as_posix()
 
 
 def _rows(path: Path, features: VideoFeatures) -> np.ndarray:

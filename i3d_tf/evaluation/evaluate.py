@@ -165,6 +165,11 @@ def _open_networks(options) -> Checkpoints:
     if FEATURES not in references:
         return open_checkpoints(references, options.checkpoint_dir, protocol_overrides=protocol)
     check_feature_folder(options.features)
+    if others := sorted(set(protocol) - {"frames"}):
+        raise ValueError(
+            f"`protocol` must have frames alone with features, which are rows of them; received "
+            f"{', '.join(others)}. Leave out {' and '.join(f'--{name}' for name in others)}."
+        )
     network = open_checkpoint(references[FEATURES], options.checkpoint_dir, reads_features=True)
     protocol = dataclasses.replace(network.protocol, **protocol)
     return Checkpoints({FEATURES: network}, network.class_names, protocol)
@@ -266,6 +271,8 @@ def _protocol_metadata(
     }
     if feature_store is not None:
         sampling = {"features": {"channels": feature_store.channels, **feature_store.settings}}
+        if "frames" in options.protocol:
+            sampling["frames"] = protocol.frames
     metadata = {
         "dataset": options.dataset,
         "split": options.split,

@@ -123,7 +123,7 @@ def measure(evaluation: Evaluation) -> Results:
             name: _stream_result(
                 values,
                 evaluation.labels,
-                streams=STREAMS if name == JOINT else (name,),
+                streams={JOINT: STREAMS, FUSED: ()}.get(name, (name,)),
                 fusion=None if name in evaluation.logits else evaluation.fusion,
             )
             for name, values in scores.items()

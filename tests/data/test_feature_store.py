@@ -76,7 +76,9 @@ def refuses(videos, tmp_path, message, error=ValueError):
 
 def test_store_refuses_a_video_without_features(videos, stored, tmp_path):
     (stored / "in/b.npz").unlink()
-    message = r"1 of 3 videos have no feature file, such as .*in/b.mp4. Extract them"
+    message = (
+        r"1 of 3 videos have no feature file, such as .*in/b.mp4, whose would be in/b.npy below it"
+    )
     refuses(videos, tmp_path, message, FileNotFoundError)
 
 

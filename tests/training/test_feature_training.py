@@ -145,6 +145,10 @@ def test_networks_of_features_and_of_clips_are_not_mixed_up(options, tmp_path):
     keras.Model(clip, logits).save(f"{options.workdir}/clips.keras")
     with pytest.raises(ValueError, match=r"it sees clips \(rgb\), not features"):
         open_checkpoint(f"{options.workdir}/clips.keras", reads_features=True)
+    with pytest.raises(ValueError, match=r"must have frames alone .* Leave out --crops and --wind"):
+        evaluate_run(options, tmp_path, protocol={"frames": 2, "windows": 3, "crops": 3})
+    results = evaluate_run(options, tmp_path, protocol={"frames": 2})
+    assert results.protocol["frames"] == 2
     with pytest.raises(ValueError, match="--features is the folder of what one network reads"):
         evaluate_run(options, tmp_path, features=None)
 
