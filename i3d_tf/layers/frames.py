@@ -124,7 +124,8 @@ class ExtendTime(keras.layers.Layer):
     def call(self, inputs: KerasTensor) -> KerasTensor:
         """Repeats the last step."""
         steps = ops.shape(inputs)[1]
-        extended = ops.cast(self._extended(steps, ops.maximum), "int32")
+        # A known number stays one, as JAX needs for a shape.
+        extended = self._extended(steps, max if isinstance(steps, int) else ops.maximum)
         return ops.take(inputs, ops.minimum(ops.arange(extended), steps - 1), axis=1)
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
