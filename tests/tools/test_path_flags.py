@@ -35,10 +35,13 @@ OTHERS = {
     "subset", "suffix", "test_split", "train_split",
 }  # fmt: skip
 # (tool, the flag with the path, "" for an argument, what else is given). DATA is a dataset, VIDEO a
-# video of it, NEW a name that is free, and RGB and FLOW are folders of small networks.
+# video of it, WHEN a table of its actions, NEW a name that is free, and RGB and FLOW are folders of
+# small networks.
 RGB, FLOW, NETWORK = ("--rgb_checkpoint=RGB",), ("--flow_checkpoint=FLOW",), ("--checkpoint=RGB",)
 TRAIN = ("--dataset=class_folders", "--train_split=train", "--test_split=test", "--data_dir=DATA")
 CLASSIFY = ("--features=DATA", "--data_dir=DATA", "--report_dir=NEW")
+TIMED = ("--data_dir=DATA", "--intervals=WHEN")
+TIMED_TRAIN = ("--task=multilabel", "--workdir=NEW", "--data_dir=DATA")
 TWO_REPORTS = ("REPORT", "REPORT")
 CASES = [
     ("check_videos", "data_dir", ()),
@@ -77,6 +80,15 @@ CASES = [
     ("evaluate", "annotation", (*RGB, "--dataset=csv", "--data_dir=DATA", "--report_dir=NEW")),
     ("evaluate", "quarantine", (*RGB, "--data_dir=DATA", "--report_dir=NEW")),
     ("evaluate", "features", (*NETWORK, "--data_dir=DATA", "--report_dir=NEW")),
+    ("evaluate_intervals", "data_dir", (*RGB, "--intervals=WHEN", "--output_dir=NEW")),
+    ("evaluate_intervals", "intervals", (*RGB, "--data_dir=DATA", "--output_dir=NEW")),
+    ("evaluate_intervals", "output_dir", (*RGB, *TIMED)),
+    ("evaluate_intervals", "checkpoint", (*TIMED, "--output_dir=NEW")),
+    ("evaluate_intervals", "rgb_checkpoint", (*TIMED, "--output_dir=NEW")),
+    ("evaluate_intervals", "flow_checkpoint", (*TIMED, "--output_dir=NEW")),
+    ("evaluate_intervals", "checkpoint_dir", (*TIMED, "--rgb_checkpoint=none", "--output_dir=NEW")),
+    ("evaluate_intervals", "flow_dir", (*TIMED, *FLOW, "--output_dir=NEW")),
+    ("evaluate_intervals", "quarantine", (*TIMED, *RGB, "--output_dir=NEW")),
     ("export", "checkpoint", ("--output_dir=NEW",)),
     ("export", "flow_checkpoint", (*NETWORK, "--output_dir=NEW")),
     ("export", "checkpoint_dir", ("--checkpoint=none", "--output_dir=NEW")),
@@ -116,6 +128,8 @@ CASES = [
     ("train", "annotation", ("--data_dir=DATA", "--workdir=NEW", "--dataset=csv")),
     ("train", "classes", (*TRAIN, "--workdir=NEW")),
     ("train", "quarantine", (*TRAIN, "--workdir=NEW")),
+    ("train", "intervals", TIMED_TRAIN),
+    ("train", "test_intervals", (*TIMED_TRAIN, "--intervals=WHEN")),
     ("train", "features", (*TRAIN, "--workdir=NEW")),
     ("train_stick_actions", "output_dir", ()),
     ("transfer", "output_dir", ()),
@@ -153,6 +167,7 @@ def data_dir(write_grey_video, tmp_path_factory):
         for name in ("one", "two"):
             (folder / split / name).mkdir(parents=True)
             write_grey_video(folder / split / name / "a.mp4", range(0, 200, 5))
+    (folder / "when.csv").write_text("id,start,end,class\ntest/one/a,0,1,one\ntest/two/a,0,1,two\n")
     return folder
 
 
@@ -243,6 +258,7 @@ def test_pipe_in_the_place_of_a_path(
     places = {
         "DATA": data_dir,
         "VIDEO": data_dir / "test/one/a.mp4",
+        "WHEN": data_dir / "when.csv",
         "NEW": tmp_path / "new",
         "REPORT": report_dir,
         **networks,
