@@ -93,7 +93,8 @@ def _convert(source, file, name, output_dir, geometry):
             "sha256": {path.name: sha256(path) for path in file.files},
         },
     }
-    sampling = FURTHER_NETWORKS.get(network)
+    sampling = FURTHER_NETWORKS.get(f"{network}_{arguments.get('modality')}")
+    sampling = sampling or FURTHER_NETWORKS.get(network)
     is_of_one_size = None not in model.input_shape[-3:-1]
     if sampling is not None and (is_of_one_size or sampling.segments > 1):
         row["protocol"] = dataclasses.asdict(sampling.protocol)

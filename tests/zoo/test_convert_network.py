@@ -235,6 +235,16 @@ def test_tsn_of_flow_reads_five_fields_minus_128(more_golden, more_recipe, tmp_p
 
 
 @pytest.mark.slow
+def test_tsn_of_differences_has_snippets_of_six_frames(more_golden, more_recipe, tmp_path):
+    weights = more_recipe.weights(more_golden("bninception"))
+    weights["conv1_7x7_s2.weight"] = np.tile(weights["conv1_7x7_s2.weight"], (1, 5, 1, 1))
+    convert_and_load(write_tsn_pytorch(tmp_path / "file", weights), tmp_path)
+    row = json.loads((tmp_path / "manifest.json").read_text())["weights"]["mine"]
+    assert row["arguments"]["modality"] == "rgb_difference"
+    assert (row["protocol"]["frames"], row["protocol"]["rgb_step"]) == (6, 1)
+
+
+@pytest.mark.slow
 def test_s3d_at_112_gives_the_features_of_torchvisions(more_golden, more_recipe, tmp_path):
     golden = more_golden("s3d_torchvision_112")
     source = write_state_dict(tmp_path / "file", more_recipe.weights(golden))
