@@ -63,6 +63,7 @@ TRAINED_STREAMS = {
     **dict.fromkeys(FEATURE_NETWORKS, (FEATURES,)),
 }
 CLIP, MULTILABEL, FRAMES = TASKS = ("clip", "multilabel", "frames")
+SNIPPET_NETWORKS = ("tsn", *NETWORK_MODALITIES)
 SCRATCH, FIXED, FULL = TRANSFERS = ("scratch", "fixed", "full")
 CHOICES = {
     "model": tuple(TRAINED_STREAMS),
@@ -234,6 +235,8 @@ class Recipe:
             check_positive(name, getattr(self, name))
         for name in FRACTIONS:
             check_fraction(name, getattr(self, name))
+        if self.model in SNIPPET_NETWORKS:
+            self._check_snippets()
         fits = self.short_side >= self.crop_size
         self._check("short_side", f"at least `crop_size`, {self.crop_size}", fits)
         self._check_schedule()
@@ -260,6 +263,17 @@ class Recipe:
     def clip_shape(self, stream: str, frames: int) -> tuple[int, int, int, int]:
         """Returns the shape (T, H, W, C) of a window of `frames` for a stream's network."""
         return clip_shape(stream, frames, self.rgb_step, self.crop_size)
+
+    def _check_snippets(self):
+        arguments = self.network_arguments or {}
+        modality = NETWORK_MODALITIES.get(self.model, arguments.get("modality", self.stream))
+        check_choice("modality", modality, MODALITIES)
+        wanted = arguments.get("snippet_frames") or MODALITIES[modality].frames
+        check_integer("snippet_frames", wanted, 1)
+        for name in ("train_frames", "test_frames"):
+            frames, *_ = self.clip_shape(self.stream, getattr(self, name))
+            allowed = f"so many that {self.model} gets a multiple of {wanted} for {self.stream}"
+            self._check(name, allowed, frames % wanted == 0)
 
     def _check_schedule(self):
         ascending = list(self.boundaries) == sorted({b for b in self.boundaries if b > 0})

@@ -7,7 +7,7 @@ from pathlib import Path
 import keras
 import tensorflow as tf
 
-from i3d_tf.specs.baselines import LOCAL, MODALITIES, NETWORK_MODALITIES
+from i3d_tf.specs.baselines import LOCAL
 from i3d_tf.specs.further_networks import FEATURE_NETWORKS, FURTHER_NETWORKS
 from i3d_tf.specs.inception_v1 import HEAD
 from i3d_tf.specs.recipes import CLIP, FRAMES, TRANSFERS, Recipe
@@ -136,20 +136,6 @@ def _any_length(recipe, **arguments):
     return build(recipe.model, input_shape=shape, **arguments)
 
 
-def _segment_network(recipe, **arguments):
-    """Builds a network of snippets, which must have the length that it takes."""
-    modality = NETWORK_MODALITIES.get(recipe.model, arguments.get("modality", recipe.stream))
-    wanted = arguments.get("snippet_frames") or MODALITIES[modality].frames
-    for name in ("train_frames", "test_frames"):
-        frames = recipe.clip_shape(recipe.stream, getattr(recipe, name))[0]
-        if frames % wanted:
-            raise ValueError(
-                f"`{name}` must be so many that {recipe.model} gets a multiple of {wanted} for "
-                f"{recipe.stream}; it gets {frames} of {getattr(recipe, name)}."
-            )
-    return _any_length(recipe, **arguments)
-
-
 def _fixed_length(recipe, **arguments):
     """Builds a network of one stream whose weights depend on the number of frames."""
     shape = recipe.clip_shape(recipe.stream, recipe.train_frames)
@@ -190,8 +176,6 @@ NETWORKS = {
     "pooled_frames": _pooled_frames,
     **dict.fromkeys(("deep_lstm", "lrcn"), partial(_any_length, all_steps=True)),
     "two_stream_2014": _one_of_two_streams,
-    "tsn": _segment_network,
-    "tsn_rgb_difference": _segment_network,
     **dict.fromkeys(FEATURE_NETWORKS, partial(_of_features, all_steps=True)),
     "feature_linear": _of_features,
 }

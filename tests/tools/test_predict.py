@@ -56,6 +56,24 @@ def test_predict_prints_a_table_of_both_streams(run_tool, small_dir, write_grey_
     assert sum(float(line.split()[1]) for line in out[2:7]) == pytest.approx(1, abs=5e-4)
 
 
+def test_flags_of_the_protocol_reach_the_predictor(
+    run_tool, write_grey_video, tmp_path, monkeypatch
+):
+    def refuse(*_, protocol, **__):
+        raise ValueError(f"received {protocol}")
+
+    monkeypatch.setattr("i3d_tf.inference.predictor.Predictor", refuse)
+    video = write_grey_video(tmp_path / "good.mp4", range(0, 90, 10))
+    flags = ("--segments=25", "--crops=10", "--crop_set=corners")
+    assert run_tool("predict", *flags, video)[2] == [
+        "error: received {'segments': 25, 'crops': 10, 'crop_set': 'corners'}"
+    ]
+    assert run_tool("predict", video)[2] == ["error: received {}"]
+    assert run_tool("predict", "--window=64", "--crops=3", video)[2] == [
+        "error: --window cannot be combined with --crops."
+    ]
+
+
 def test_predict_prints_one_line_for_missing_weights(run_tool, tmp_path):
     status, out, err = run_tool("predict", f"--checkpoint_dir={tmp_path}", "video.mp4")
     assert (status, out, len(err)) == (1, [], 1)

@@ -124,6 +124,10 @@ def test_train_saves_its_state_on_sigterm_and_exits_with_143(tool_command, data_
             ["--network_arguments=name=mine"],
             "`network_arguments` must be other than ('input_shape'",
         ),
+        (
+            ["--model=tsn", "--stream=flow", "--train_frames=7"],
+            "`train_frames` must be so many that tsn gets a multiple of 5 for flow; received 7.",
+        ),
         (["--model=c3d", "--stream=flow"], "`stream` must be one of ('rgb',) for c3d; received"),
     ],
 )
