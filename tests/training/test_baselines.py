@@ -28,6 +28,12 @@ def eager(monkeypatch, eager_training):
     ("model", "stream", "changes"),
     [
         ("convnet_lstm", "rgb", {"train_frames": 10, "test_frames": 20, "rgb_step": 5}),
+        ("lrcn", "rgb", {"train_frames": 4, "test_frames": 4, "test_windows": 2}),
+        (
+            "pooled_frames",
+            "rgb",
+            {"train_frames": 9, "test_frames": 9, "network_arguments": {"pooling": "local"}},
+        ),
         ("two_stream", "flow", {"train_frames": 10, "test_frames": 10, "test_windows": 2}),
         ("fused_3d", "joint", {"train_frames": 20, "test_frames": 20, "rgb_step": 10}),
         ("c3d", "rgb", {"train_frames": 16, "test_frames": 16}),
