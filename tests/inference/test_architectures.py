@@ -115,7 +115,13 @@ def assert_close(logits, expected):
     assert np.linalg.norm(logits - expected) <= TOLERANCE * np.linalg.norm(expected)
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.slow) if name == "tsn_rgb_difference" else name
+        for name in CASES
+    ],
+)
 def test_predictor_sees_the_windows_of_the_protocol(network, video, name, monkeypatch):
     _, stream, protocol, windows = CASES[name]
     networks = Networks({stream: network(name)}, NAMES, protocol)
@@ -137,7 +143,7 @@ def test_predictor_sees_the_windows_of_the_protocol(network, video, name, monkey
         "convnet_lstm",
         "lrcn",
         "c3d",
-        "tsn",
+        pytest.param("tsn", marks=pytest.mark.slow),
         pytest.param("fused_3d", marks=pytest.mark.slow),
     ],  # flow compiles
 )
