@@ -2,7 +2,7 @@
 
 import keras
 
-from i3d_tf.features.options import FeatureConfig
+from i3d_tf.features.options import LAST, FeatureConfig
 from i3d_tf.inference.streaming import is_i3d, pools_as_i3d
 from i3d_tf.specs.inception_v1 import HEAD_POOL, HEAD_POOL_KERNEL
 from i3d_tf.specs.protocol import Protocol, clip_shape
@@ -45,9 +45,11 @@ def check_network(checkpoint: Checkpoint, config: FeatureConfig, protocol: Proto
             f"{name}: its layer {config.endpoint} sees frames as clips of their own. Name another "
             "--endpoint."
         )
-    if config.pool == "head" and shape[1] < HEAD_POOL_KERNEL[0]:
+    if config.pool != "head" or config.endpoint != LAST:
+        return
+    if shape[1] < HEAD_POOL_KERNEL[0]:
         raise _unfit(name, size, "Its head needs two time steps; give a longer --window.")
-    if config.pool == "head" and not pools_as_i3d(layers.get(HEAD_POOL), shape):
+    if not pools_as_i3d(layers.get(HEAD_POOL), shape):
         raise ValueError(f"{name}: its head pools in another way than I3D's. Give --pool=mean.")
 
 

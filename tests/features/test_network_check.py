@@ -23,5 +23,6 @@ def test_check_network_refuses_windows_of_one_time_step_before_the_head():
     model = keras.Model(clip, HeadPool(name="AvgPool3d_0a_7x7")(last))
     checkpoint = Checkpoint("small", model, "rgb", ("a",), Protocol(), "0")
     check_network(checkpoint, feature_config(window=16), Protocol())
+    check_network(checkpoint, feature_config("AvgPool3d_0a_7x7", window=16), Protocol())
     with pytest.raises(ValueError, match=r"small: it takes no clips of \(15, .* two time steps"):
         check_network(checkpoint, feature_config(window=15), Protocol())

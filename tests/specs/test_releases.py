@@ -51,5 +51,5 @@ def test_read_labels_are_the_published_ones(shared_dir):
 
 
 def test_read_labels_names_the_choices():
-    with pytest.raises(ValueError, match="'kinetics700'"):
-        read_labels("kinetics700")
+    with pytest.raises(ValueError, match=r"'kinetics700'.* received 'kinetics800'"):
+        read_labels("kinetics800")
