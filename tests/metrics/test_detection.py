@@ -84,3 +84,14 @@ def test_classes_without_detections_count_as_zero_and_those_without_actions_not_
     found = segment_average_precisions(truth, hits, [1, 2, 3], 0.5)
     np.testing.assert_array_equal(found.by_class, [1, 0, np.nan])
     assert found.mean == 0.5
+
+
+def test_box_with_just_the_overlap_is_correct():
+    assert box_overlap((0, 0, 2, 2), [LEFT]) == 0.5
+    assert frame_mean([Box("a", LEFT, 1)], [Box("a", (0, 0, 2, 2), 1, 0.9)]) == 1
+
+
+def test_wrong_segment_takes_no_action():
+    truth = [Segment("v", 0, 10, 1)]
+    hits = [Segment("v", 8, 20, 1, 0.9), Segment("v", 0, 9, 1, 0.8)]
+    assert segment_average_precisions(truth, hits, [1], 0.5).mean == 0.5
