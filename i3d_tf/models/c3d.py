@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import keras
 
 from i3d_tf.layers.convolution import Conv3D
+from i3d_tf.layers.dense_layers import apply_dense_layers
 from i3d_tf.layers.inception import layer_for
 from i3d_tf.layers.padded_pool import PaddedMaxPool3D
 from i3d_tf.layers.unit import DenseUnit
@@ -121,15 +122,7 @@ def c3d_original(
             )(outputs)
         else:
             outputs = layer_for(row)(outputs)
-    outputs = keras.layers.Flatten("channels_last", name="flatten")(outputs)
-    for dense in C3D_DENSE:
-        outputs = keras.layers.Dense(
-            widen_units(dense.units, width_multiplier),
-            activation="relu",
-            kernel_initializer="he_normal",
-            name=dense.name,
-        )(outputs)
-        outputs = keras.layers.Dropout(dropout_rate, name=f"{dense.name}_dropout")(outputs)
+    outputs = apply_dense_layers(outputs, C3D_DENSE, width_multiplier, dropout_rate)
     if include_top:
         # In float32 under every policy, like the logits of all networks.
         outputs = keras.layers.Dense(classes, dtype="float32", name=HEAD)(outputs)

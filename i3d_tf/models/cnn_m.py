@@ -3,6 +3,7 @@
 import keras
 from keras import KerasTensor
 
+from i3d_tf.layers.dense_layers import apply_dense_layers
 from i3d_tf.layers.padded_pool import CeilMaxPool
 from i3d_tf.layers.response_norm import LocalResponseNorm
 from i3d_tf.specs.baselines import CNN_M, CNN_M_DENSE, CNN_M_NORM, widen_units
@@ -71,13 +72,4 @@ def cnn_m_2048(
             f"{tuple(images.shape)}."
         )
     outputs = cnn_m_2048_maps(images, width_multiplier, has_second_norm)
-    outputs = keras.layers.Flatten("channels_last", name="flatten")(outputs)
-    for dense in CNN_M_DENSE:
-        outputs = keras.layers.Dense(
-            widen_units(dense.units, width_multiplier),
-            activation="relu",
-            kernel_initializer="he_normal",
-            name=dense.name,
-        )(outputs)
-        outputs = keras.layers.Dropout(dropout_rate, name=f"{dense.name}_dropout")(outputs)
-    return outputs
+    return apply_dense_layers(outputs, CNN_M_DENSE, width_multiplier, dropout_rate)

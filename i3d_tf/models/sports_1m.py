@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import keras
 
+from i3d_tf.layers.dense_layers import apply_dense_layers
 from i3d_tf.layers.response_norm import LocalResponseNorm
 from i3d_tf.models.clip_input import normalized
 from i3d_tf.models.validation import check_input_shape, check_network
@@ -82,15 +83,7 @@ def sports_1m(
         outputs = keras.layers.Concatenate(name="join")(maps)
     else:
         outputs = _convolutions("", outputs, fusion, width_multiplier, has_last_pool=True)
-    outputs = keras.layers.Flatten(DIMENSIONS, name="flatten")(outputs)
-    for dense in SPORTS_1M_DENSE:
-        outputs = keras.layers.Dense(
-            widen_units(dense.units, width_multiplier),
-            activation="relu",
-            kernel_initializer="he_normal",
-            name=dense.name,
-        )(outputs)
-        outputs = keras.layers.Dropout(dropout_rate, name=f"{dense.name}_dropout")(outputs)
+    outputs = apply_dense_layers(outputs, SPORTS_1M_DENSE, width_multiplier, dropout_rate)
     # In float32 under every policy, like the logits of all networks.
     outputs = keras.layers.Dense(classes, dtype="float32", name=HEAD)(outputs)
     return keras.Model(clip, outputs, name=name or f"sports_1m_{fusion}")
