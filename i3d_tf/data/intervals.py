@@ -58,7 +58,7 @@ def read_intervals(
             157 for its form and for JSON with numbers, and else those of the file, sorted.
 
     Raises:
-        ValueError: The file has another form, or no video.
+        ValueError: The file has another form, or no video, or no action of it is valid.
         OSError: It cannot be read.
     """
     path, names = os.fspath(path), read_class_names(classes)
@@ -68,6 +68,11 @@ def read_intervals(
         annotation = _read_charades(path, names) if _is_charades(path) else _read_table(path, names)
     if not annotation.videos:
         raise ValueError(f"{path}: it names no video. Give another annotation.")
+    if annotation.skipped and not any(video.intervals for video in annotation.videos):
+        raise ValueError(
+            f"{path}: no action is valid; the first fault is {annotation.skipped[0]}. Give another "
+            "annotation, or the names of its classes."
+        )
     return annotation
 
 

@@ -155,3 +155,10 @@ def test_name_that_leads_out_of_the_folder_is_an_error(make_tree):
     folder = make_tree([], {"when.csv": "id,start,end,class\n../a,0,1,x\n"})
     with pytest.raises(ValueError, match=r"video '\.\./a': '\.\./a' leads out of `data_dir`"):
         read_videos(folder)
+
+
+def test_annotation_of_other_classes_is_refused(read):
+    text = "id,start,end,class\na,0,1,wave\nb,0,1,jump\n"
+    with pytest.raises(ValueError, match=r"no action is valid; .* line 2: 'wave' is not one of"):
+        read(text, classes=["archery"])
+    assert read("id,start,end,class\na,,,\n", classes=["archery"]).videos == (IntervalVideo("a"),)
