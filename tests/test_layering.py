@@ -30,8 +30,9 @@ ALLOWED = {
     "evaluation": "specs system metrics viz video data zoo inference",
     "features": "specs system metrics video flow data models zoo inference",
     "export": "specs system metrics video flow models zoo inference",
+    "explain": "specs system metrics viz video flow data models zoo inference",
     "experiments": "specs system layers metrics viz synthetic weights video flow models data "
-    "inflation zoo inference training evaluation features export",
+    "inflation zoo inference training evaluation features export explain",
 }
 ALLOWED = {room: set(rooms.split()) for room, rooms in ALLOWED.items()}
 ALLOWED["tools"] = set(ALLOWED)
