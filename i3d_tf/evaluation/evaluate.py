@@ -8,17 +8,16 @@ from typing import Any
 
 import numpy as np
 
-from i3d_tf.data.class_folders import is_split_folder, select_videos
 from i3d_tf.data.clips import unusual_folder_rate, unusual_options
 from i3d_tf.data.example import VideoDataset
 from i3d_tf.data.feature_store import FeatureStore, check_feature_folder
 from i3d_tf.data.flow_store import FlowStore
 from i3d_tf.data.pipeline import PipelineConfig
-from i3d_tf.data.readers import read_dataset
 from i3d_tf.evaluation.measure import Evaluation
 from i3d_tf.evaluation.report import check_report_dir, report_folder, write_report
 from i3d_tf.evaluation.results import Results
 from i3d_tf.inference.dataset_logits import compute_logits, forward_function
+from i3d_tf.inference.test_set import read_test_set
 from i3d_tf.specs.datasets import check_has_classes
 from i3d_tf.specs.protocol import SPREAD, Protocol
 from i3d_tf.specs.streams import FEATURES, JOINT, inputs_of
@@ -118,7 +117,15 @@ def evaluate(options: EvaluateOptions) -> Results:
     check_report_dir(options.report_dir)
     opened = _open_networks(options)
     networks, class_names, protocol = opened.by_stream, opened.class_names, opened.protocol
-    dataset = _read_test_set(options, class_names, networks)
+    dataset = read_test_set(
+        options.dataset,
+        options.data_dir,
+        options.split,
+        networks,
+        class_names,
+        options.annotation,
+        options.quarantine,
+    )
     feature_store = _open_features(options, dataset, networks)
     with report_folder(options.report_dir):
         flow_store = None
@@ -191,45 +198,6 @@ def _open_features(options, dataset, networks) -> FeatureStore | None:
         wanted = {key: value for key, value in network.features.items() if key != "channels"}
         store.check_settings(wanted, network.name)
     return store
-
-
-def _read_test_set(options, class_names, networks):
-    recorded = _recorded_videos(options, networks)
-    dataset = read_dataset(
-        options.dataset,
-        options.data_dir,
-        options.split if recorded is None else None,
-        annotation=options.annotation,
-        classes=class_names,
-        quarantine=options.quarantine,
-    )
-    if dataset.class_names != class_names:
-        raise ValueError(
-            f"{options.dataset} has {len(dataset.class_names)} classes in its own order; the "
-            f"networks have {len(class_names)} others."
-        )
-    return dataset if recorded is None else select_videos(dataset, options.split, recorded)
-
-
-def _recorded_videos(options, networks):
-    """Returns the videos of the split as training chose them, or None where it did not.
-
-    Of several networks, a test video is one that every network was tested on.
-    """
-    if options.dataset != "class_folders" or not options.split:
-        return None
-    if is_split_folder(options.data_dir, options.split):
-        return None
-    splits = [network.split for network in networks.values() if network.split]
-    if not splits or any(options.split not in split for split in splits):
-        return None
-    videos = set.intersection(*(set(split[options.split]) for split in splits))
-    if not videos:
-        raise ValueError(
-            f"{' and '.join(network.name for network in networks.values())} have no video of the "
-            f"split {options.split!r} in common. Train them with the same seed."
-        )
-    return videos
 
 
 def _compute_logits(options, networks, protocol, dataset, flow_store, feature_store):

@@ -83,8 +83,13 @@ class TimedFrame:
     duration: Fraction
 
 
-def read_test_clips(path: str | os.PathLike, protocol: Protocol) -> TestClips:
-    """Reads the test clips of a video.
+def read_test_clips(
+    path: str | os.PathLike,
+    protocol: Protocol,
+    start: float | None = None,
+    end: float | None = None,
+) -> TestClips:
+    """Reads the test clips of a video, or of a cut of one.
 
     A single window is that of the first frames; several are spread evenly over the video, and
     snippets are in the middle of its segments: the frames of `i3d_tf.data.views.evaluation_views`.
@@ -92,6 +97,8 @@ def read_test_clips(path: str | os.PathLike, protocol: Protocol) -> TestClips:
     Args:
         path: The video.
         protocol: Number and size of the windows.
+        start: Seconds after the first frame at which the cut starts; None for the video's start.
+        end: Seconds after the first frame at which the cut ends; None for the video's end.
 
     Raises:
         VideoError: The video cannot be read, has fewer than 9 frames, or frames too narrow.
@@ -101,8 +108,8 @@ def read_test_clips(path: str | os.PathLike, protocol: Protocol) -> TestClips:
         lambda: _test_clips(
             path,
             protocol,
-            lambda: iter_frames(path, protocol.frame_rate),
-            lambda: count_frames(path, protocol.frame_rate),
+            lambda: iter_frames(path, protocol.frame_rate, start, end),
+            lambda: count_frames(path, protocol.frame_rate, start, end),
         ),
     )
 

@@ -54,6 +54,12 @@ def test_read_test_clips_of_one_window_are_the_first_frames(
     assert clips.num_frames == len(window)
 
 
+@pytest.mark.parametrize(("end", "next_frame"), [(1.0, 22), (22 / 25, None), (None, 22)])
+def test_read_test_clips_of_a_cut_are_its_first_frames(numbered_video, windows_of, end, next_frame):
+    clips = read_test_clips(numbered_video(30), Protocol(frames=12, **SIZE), start=0.4, end=end)
+    assert windows_of(clips) == [(list(range(10, 22)), next_frame)]
+
+
 @pytest.mark.parametrize(
     ("num_frames", "frames", "windows", "num_used"),
     [

@@ -1,0 +1,66 @@
+"""The videos of a test set that networks are evaluated on."""
+
+from collections.abc import Collection, Mapping, Sequence
+
+from i3d_tf.data.class_folders import is_split_folder, select_videos
+from i3d_tf.data.example import VideoDataset
+from i3d_tf.data.readers import read_dataset
+from i3d_tf.zoo.checkpoint import Checkpoint
+
+
+def read_test_set(
+    dataset: str,
+    data_dir: str,
+    split: str,
+    networks: Mapping[str, Checkpoint],
+    class_names: Sequence[str],
+    annotation: str | None = None,
+    quarantine: str | None = None,
+) -> VideoDataset:
+    """Reads the videos of a split, with the labels of the networks' classes.
+
+    Args:
+        dataset: See `read_dataset`.
+        data_dir: See `read_dataset`.
+        split: Its split; of class folders without folders for splits, that of the networks' runs:
+            of several networks, a test video is one that every network was tested on.
+        networks: Stream to network.
+        class_names: Those of the networks, in the order of the logits.
+        annotation: See `read_dataset`.
+        quarantine: See `read_dataset`.
+
+    Raises:
+        ValueError: See `read_dataset`; or the networks have other classes, or were tested on
+            different videos.
+    """
+    recorded = _recorded_videos(dataset, data_dir, split, networks)
+    found = read_dataset(
+        dataset,
+        data_dir,
+        split if recorded is None else None,
+        annotation=annotation,
+        classes=class_names,
+        quarantine=quarantine,
+    )
+    if found.class_names != class_names:
+        raise ValueError(
+            f"{dataset} has {len(found.class_names)} classes in its own order; the "
+            f"networks have {len(class_names)} others."
+        )
+    return found if recorded is None else select_videos(found, split, recorded)
+
+
+def _recorded_videos(dataset, data_dir, split, networks) -> Collection[str] | None:
+    """Returns the videos of the split as training chose them, or None where it did not."""
+    if dataset != "class_folders" or not split or is_split_folder(data_dir, split):
+        return None
+    splits = [network.split for network in networks.values() if network.split]
+    if not splits or any(split not in recorded for recorded in splits):
+        return None
+    videos = set.intersection(*(set(recorded[split]) for recorded in splits))
+    if not videos:
+        raise ValueError(
+            f"{' and '.join(network.name for network in networks.values())} have no video of the "
+            f"split {split!r} in common. Train them with the same seed."
+        )
+    return videos
