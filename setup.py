@@ -42,7 +42,7 @@ setup(
     package_dir={"i3d_tf.tools": "tools", "i3d_tf.checkpoints": "checkpoints"},
     package_data={
         "i3d_tf.specs": ["*.txt"],
-        "i3d_tf.evaluation": ["*.css"],
+        "i3d_tf.viz": ["*.css"],
         "i3d_tf.checkpoints": ["manifest.json", "stick_actions_*.weights.h5"],
     },
     entry_points={"console_scripts": ["i3d = i3d_tf.tools.i3d:main"]},

@@ -47,7 +47,7 @@ def test_every_file_of_the_package_is_installed(keywords, repository_root, monke
     }
     shipped = {"manifest.json", "stick_actions_flow.weights.h5", "stick_actions_rgb.weights.h5"}
     assert modules | data == found | {f"checkpoints/{name}" for name in shipped}
-    assert "i3d_tf/evaluation/report.css" in data
+    assert "i3d_tf/viz/page.css" in data
 
 
 def test_command_starts_in_the_package_of_the_tools(keywords):

@@ -1,13 +1,11 @@
-"""The report's page: one HTML file without scripts, which needs no other file and no network."""
+"""The page of an evaluation's report."""
 
-from importlib.resources import files
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from i3d_tf.evaluation.measure import TOP
 from i3d_tf.evaluation.results import Results, StreamResult, VideoPrediction
 from i3d_tf.evaluation.text import (
     FUSION_NAMES,
-    MISSING,
     PROTOCOL_NAMES,
     RESULT_NAMES,
     counted,
@@ -20,14 +18,17 @@ from i3d_tf.metrics.classification import most_confused
 from i3d_tf.viz.confusion import confusion_svg
 from i3d_tf.viz.curves import curves_svg
 from i3d_tf.viz.markup import Markup, element, join
+from i3d_tf.viz.page import (
+    data_table,
+    entries_on_demand,
+    facts_table,
+    html_page,
+    scrolling,
+    share_cell,
+)
 
-STYLE = "report.css"
-# Tells a browser to load nothing and run nothing, whatever a class or a file may be called.
-POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 MAX_CLASSES = 40  # of a confusion matrix that is readable
 MAX_PAIRS_BESIDE_MATRIX, MAX_PAIRS_ALONE = 10, 30
-MAX_ROWS = 20  # of a table that does not scroll
-MAX_LISTED = 200  # entries of a list of files; report.json has them all
 PREDICTIONS_SHOWN = 3  # of each error
 HASH_SHOWN = 12  # characters of a SHA-256 beside a number; the table has it whole
 DATASETS = {"": "training", "val_": "validation", "test_": "test"}  # prefix in a history
@@ -52,31 +53,17 @@ def report_page(results: Results, pictures: dict[int, Picture]) -> str:
     """
     data = results.data
     dataset = " ".join(format_value(data[key]) for key in ("name", "split") if data.get(key))
-    head = (
-        element("meta", charset="utf-8"),
-        element("meta", http_equiv="Content-Security-Policy", content=POLICY),
-        element("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        element("title", f"{dataset or 'Evaluation'}: {percent(results.best.top_1)} top-1"),
-        element("style", Markup(files(__package__).joinpath(STYLE).read_text("utf-8"))),
+    return html_page(
+        f"{dataset or 'Evaluation'}: {percent(results.best.top_1)} top-1",
+        f"Evaluation on {dataset}" if dataset else "Evaluation",
+        protocol_line(results),
+        accuracy_section(results),
+        protocol_section(results),
+        confusion_section(results),
+        classes_section(results),
+        training_section(results),
+        errors_section(results, pictures),
     )
-    body = (
-        element(
-            "header",
-            element("h1", f"Evaluation on {dataset}" if dataset else "Evaluation", class_="any"),
-            element("p", protocol_line(results), class_="muted"),
-        ),
-        element(
-            "main",
-            accuracy_section(results),
-            protocol_section(results),
-            confusion_section(results),
-            classes_section(results),
-            training_section(results),
-            errors_section(results, pictures),
-        ),
-    )
-    page = element("html", element("head", head), element("body", body), lang="en")
-    return f"<!DOCTYPE html>\n{page}\n"
 
 
 def accuracy_section(results: Results) -> Markup:
@@ -115,11 +102,11 @@ def protocol_section(results: Results) -> Markup:
         element("h2", "Protocol and data"),
         element(
             "div",
-            element("div", element("h3", "Protocol"), _facts(rows, "Protocol")),
+            element("div", element("h3", "Protocol"), facts_table(rows, "Protocol")),
             element(
                 "div",
                 element("h3", "Data"),
-                _facts(counts, "Data"),
+                facts_table(counts, "Data"),
                 [_details(key, entries) for key, entries in lists.items()],
             ),
             class_="pair",
@@ -182,7 +169,7 @@ def classes_section(results: Results) -> Markup:
             f"Top-1, the lowest of {RESULT_NAMES[results.headline]} first.{note}",
             class_="muted small",
         ),
-        _table(
+        data_table(
             protocol_line(results) + ".",
             ("Class", "Videos", *(RESULT_NAMES[name] for name in results.by_stream)),
             rows,
@@ -242,7 +229,7 @@ def _card(results, name):
             element("small", "top-1", class_="muted"),
             class_="big",
         ),
-        _facts(rows, f"Numbers of {RESULT_NAMES[name]}"),
+        facts_table(rows, f"Numbers of {RESULT_NAMES[name]}"),
         element("p", protocol_line(results, name), class_="muted small", style="margin-top:8px"),
         class_="headline" if name == results.headline else None,
     )
@@ -275,7 +262,7 @@ def _confusions(results, name, readable):
     if readable:
         heading = f"Confusion matrix, {RESULT_NAMES[name]}"
         svg = confusion_svg(matrix, results.class_names, heading)
-        content = element("div", _scrolling(svg, "wide", heading), content, class_="beside")
+        content = element("div", scrolling(svg, "wide", heading), content, class_="beside")
     return element("div", element("h3", RESULT_NAMES[name]), content)
 
 
@@ -295,7 +282,7 @@ def _pairs_table(results, name, pairs):
         for pair in pairs
     ]
     caption = f"Most frequent confusions. {protocol_line(results, name)}."
-    return _table(caption, ("Class", "Predicted", "Videos", "Of the class"), rows, numbers=(2,))
+    return data_table(caption, ("Class", "Predicted", "Videos", "Of the class"), rows, numbers=(2,))
 
 
 def _charts(rows):
@@ -378,20 +365,7 @@ def _ink(place, correct):
 
 def _share(share, kind=None):
     """Returns a cell with a share and a bar as long; a dash for None."""
-    if share is None:
-        return element("td", MISSING, class_="share")
-    bar = element("span", element("i", style=f"width:{100 * share:.1f}%"), class_="bar")
-    content = element("div", element("span", percent(share)), bar)
-    return element("td", content, class_=join(filter(None, ("share", kind)), " "))
-
-
-def _facts(rows: list[tuple[str, Any]], label):
-    """Returns a table of names and values."""
-    cells = [
-        element("tr", element("th", name, scope="row"), element("td", value, class_="any"))
-        for name, value in rows
-    ]
-    return element("table", element("tbody", cells), class_="facts small", aria_label=label)
+    return share_cell(share, percent(share), kind)
 
 
 def _count(value):
@@ -407,38 +381,12 @@ def _details(name, entries):
         " · ".join(format_value(part) for part in entry.values() if part is not None)
         if isinstance(entry, dict)
         else format_value(entry)
-        for entry in entries[:MAX_LISTED]
+        for entry in entries
     ]
-    if len(entries) > MAX_LISTED:
-        shown.append(f"… and {len(entries) - MAX_LISTED:,} more, in report.json")
-    return element(
-        "details",
-        element("summary", f"{_title(name)} ({len(entries):,})"),
-        element("ul", [element("li", entry) for entry in shown], class_="small any"),
-    )
+    return entries_on_demand(_title(name), shown, "report.json")
 
 
 def _title(key):
     """Returns the name of a field as a title."""
     text = key.replace("_", " ")
     return text[:1].upper() + text[1:]
-
-
-def _table(caption, heads, rows, numbers=()):
-    """Returns a table that scrolls where it is long; `numbers` are columns of numbers."""
-    head = [
-        element("th", name, scope="col", class_="number" if k in numbers else None)
-        for k, name in enumerate(heads)
-    ]
-    table = element(
-        "table",
-        element("caption", caption),
-        element("thead", element("tr", head)),
-        element("tbody", rows),
-    )
-    return _scrolling(table, "tall" if len(rows) > MAX_ROWS else "wide", caption)
-
-
-def _scrolling(content, kind, label):
-    """Returns a box that scrolls, also with the keyboard."""
-    return element("div", content, class_=kind, tabindex=0, role="region", aria_label=label)
