@@ -20,6 +20,11 @@ CLIP_SIZE = 128  # pixels, side of a frame
 CLIP_SIZES = (64, 1024)  # pixels, smallest and largest side of a frame
 CLIP_FRAMES = (44, 64)  # frames of the shortest and the longest clip: about 2 s at 25 frames/s
 
+# The kinds of videos, and how many there are by default: for training and for testing. Of clips it
+# is the number for each action.
+CLIPS, INTERVALS = "clips", "intervals"
+KINDS = {CLIPS: (TRAIN_CLIPS, TEST_CLIPS), INTERVALS: (60, 20)}
+
 
 @dataclass(frozen=True)
 class StickAction:

@@ -1,5 +1,6 @@
 """Clips of the embedded dataset: frames from an action and a seed."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -11,6 +12,7 @@ from i3d_tf.synthetic.body import random_body
 from i3d_tf.synthetic.camera import Camera
 from i3d_tf.synthetic.curves import action_phase
 from i3d_tf.synthetic.scripts import Performance, perform
+from i3d_tf.synthetic.shapes import Group
 from i3d_tf.synthetic.surroundings import (
     Surroundings,
     add_noise,
@@ -111,7 +113,7 @@ def build_scene(
     mirror = -1 if chosen.mirrored and stream(MIRROR).integers(2) else 1
     camera = surroundings.camera(performance, mirror, size)
     groups = (*surroundings.behind, *performance.groups, *surroundings.before)
-    polygons = tuple(_project(group, camera) for group in groups)
+    polygons = tuple(project(group, camera) for group in groups)
     return Scene(performance, surroundings, camera, polygons)
 
 
@@ -125,16 +127,33 @@ def draw_frame(scene: Scene, frame: int) -> np.ndarray:
     Returns:
         uint8 (size, size, 3), RGB.
     """
-    picture = draw_ground(scene.surroundings, scene.camera, frame)
+    return draw_polygons(scene.surroundings, scene.camera, scene.polygons, frame)
+
+
+def draw_polygons(
+    surroundings: Surroundings, camera: Camera, polygons: Sequence, frame: int
+) -> np.ndarray:
+    """Draws one frame of some surroundings and of polygons before them.
+
+    Args:
+        surroundings: The wall, the floor and the noise.
+        camera: The camera.
+        polygons: See `Scene.polygons`.
+        frame: Index of the frame.
+
+    Returns:
+        uint8 (size, size, 3), RGB.
+    """
+    picture = draw_ground(surroundings, camera, frame)
     # An outline is a stroke under the fill, which hides half of it; two pixels wide at size 128.
-    stroke = max(1, round(scene.camera.size / 64))
-    for outline, parts in scene.polygons:
+    stroke = max(1, round(camera.size / 64))
+    for outline, parts in polygons:
         if outline is not None:
             strokes = [points[frame] for _, points in parts]
             cv2.polylines(picture, strokes, True, outline, stroke, cv2.LINE_AA, SUBPIXEL_BITS)
         for colour, points in parts:
             cv2.fillConvexPoly(picture, points[frame], colour, cv2.LINE_AA, SUBPIXEL_BITS)
-    return add_noise(scene.surroundings, picture, frame)
+    return add_noise(surroundings, picture, frame)
 
 
 def render_clip(action: str, seed: int | tuple[int, ...], size: int = CLIP_SIZE) -> np.ndarray:
@@ -156,7 +175,8 @@ def render_clip(action: str, seed: int | tuple[int, ...], size: int = CLIP_SIZE)
     return np.stack([draw_frame(scene, frame) for frame in range(scene.num_frames)])
 
 
-def _project(group, camera):
+def project(group: Group, camera: Camera) -> tuple:
+    """Returns the outline and the parts of a group as a camera sees them, see `Scene.polygons`."""
     parts = []
     for part in group.parts:
         pixels = camera.project(part.points) * 2**SUBPIXEL_BITS

@@ -209,6 +209,27 @@ def _crate(phase, body, rng):
     return Performance(joints, person(body, joints, crate), (0.02, 0.55), 1.6)
 
 
+def stroll(phase: np.ndarray, body: Body, rng: np.random.Generator) -> Performance:
+    """Walks through the picture: no action of the dataset. See `perform`."""
+    count = int(rng.integers(3, 5))
+    way = 1.7
+    walk, lift_near = strides(phase, count, leads=True)
+    follow, lift_far = strides(phase, count, leads=False)
+    start = -0.5 * way
+    hip = _point(start + way * 0.5 * (walk + follow) / count, 0.965 * body.standing)
+    lean = rng.uniform(0.0, 0.1) + _sway(phase, rng, 0.02)
+    shoulder = body.shoulder(hip, lean)
+    # An arm swings with the leg of the other side.
+    swing = rng.uniform(0.5, 0.9) * (walk - follow - 0.25)
+    hands = (_hanging(body, shoulder, -swing), _hanging(body, shoulder, swing))
+    feet = (
+        _point(start + 0.1 + way * walk / count, ANKLE + 0.06 * lift_near),
+        _point(start - 0.1 + way * follow / count, ANKLE + 0.06 * lift_far),
+    )
+    joints = pose(body, Targets(hip, lean, 0 * phase, hands, feet))
+    return Performance(joints, person(body, joints), (0.0, 0.52), 1.45)
+
+
 SCRIPTS = {
     "sit": _sit,
     "door": _door,

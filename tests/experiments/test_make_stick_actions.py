@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from i3d_tf.data.readers import read_dataset
-from i3d_tf.experiments import make_stick_actions as module
 from i3d_tf.experiments.make_stick_actions import RECIPE_FILE, make_stick_actions
 from i3d_tf.specs.stick_actions import STICK_LABELS
 from i3d_tf.synthetic.clip import clip_seed, render_clip
@@ -129,7 +128,7 @@ def test_render_stops_where_processes_are_killed(tmp_path, monkeypatch):
     def map_unordered(function, tasks, processes, died):
         yield tasks[0], died
 
-    monkeypatch.setattr(module, "map_unordered", map_unordered)
+    monkeypatch.setattr("i3d_tf.experiments.rendered_folder.map_unordered", map_unordered)
     video = tmp_path / "videos/climb_down/climb_down_train_0000.mp4"
     with pytest.raises(OSError, match=f"^{video}: the process that rendered it was killed"):
         make_stick_actions(tmp_path, **{**SMALL, "processes": 2})

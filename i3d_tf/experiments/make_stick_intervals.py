@@ -1,0 +1,107 @@
+"""The embedded actions in time as files: long videos, and when each action happens in them.
+
+```
+<data_dir>/stick_intervals.json    seed and size of the videos
+<data_dir>/videos/train_0000.mp4   25 frames/s, H.264
+<data_dir>/intervals.csv           id,start,end,class,duration,split
+```
+"""
+
+from functools import partial
+from pathlib import Path
+
+from i3d_tf.experiments.rendered_folder import (
+    RenderReport,
+    prepare_folder,
+    render_missing,
+    write_text,
+)
+from i3d_tf.specs.stick_actions import (
+    CLIP_SIZE,
+    CLIP_SIZES,
+    INTERVALS,
+    KINDS,
+    REVISION,
+    SPLITS,
+)
+from i3d_tf.specs.streams import FRAME_RATE
+from i3d_tf.specs.validation import check_integer
+from i3d_tf.synthetic.long_video import draw_long_video, long_schedule
+from i3d_tf.system.worker_pool import check_processes
+
+RECIPE_FILE = "stick_intervals.json"
+INTERVALS_FILE = "intervals.csv"
+MAX_VIDEOS = 9999  # of a split: the file names have four digits
+MAX_SEED = 2**63 - 1
+STREAM = 100  # of the random numbers: clips have 0..5
+
+
+def make_stick_intervals(
+    data_dir: Path | str,
+    train_videos: int = KINDS[INTERVALS][0],
+    test_videos: int = KINDS[INTERVALS][1],
+    size: int = CLIP_SIZE,
+    seed: int = 0,
+    processes: int | None = None,
+) -> RenderReport:
+    """Renders the missing long videos, and writes when each action happens.
+
+    A video depends only on the seed, the size, its split and its number, see
+    `make_stick_actions`.
+
+    Args:
+        data_dir: Folder for the dataset; it is made where it does not exist.
+        train_videos: Training videos, 0..9999.
+        test_videos: Test videos, 0..9999.
+        size: Pixels, the side of a frame, within CLIP_SIZES.
+        seed: Integer >= 0.
+        processes: Number of processes; None for one per processor.
+
+    Raises:
+        ValueError: An argument is out of range, or the folder holds other videos.
+        OSError: The folder cannot be written, or a process was killed.
+        VideoError: A video cannot be written.
+    """
+    counts = {
+        "train": check_integer("train_videos", train_videos, 0, MAX_VIDEOS),
+        "test": check_integer("test_videos", test_videos, 0, MAX_VIDEOS),
+    }
+    recipe = {
+        "revision": REVISION,
+        "seed": int(check_integer("seed", seed, 0, MAX_SEED)),
+        "size": int(check_integer("size", size, *CLIP_SIZES)),
+    }
+    processes = check_processes(processes)
+    data_dir = Path(data_dir)
+    prepare_folder(data_dir, RECIPE_FILE, recipe, ("videos",))
+    keys = [(split, index) for split, count in counts.items() for index in range(count)]
+    videos = [(Path("videos", f"{_name(*key)}.mp4"), key) for key in keys]
+    draw = partial(_draw, recipe["seed"], recipe["size"])
+    report = render_missing(data_dir, videos, draw, processes, "rendering long videos")
+    rows = ["id,start,end,class,duration,split"]
+    for key in keys:
+        rows += _rows(key, long_schedule(_seed(recipe["seed"], key)))
+    write_text(data_dir / INTERVALS_FILE, "\n".join(rows) + "\n")
+    return report
+
+
+def _name(split, index):
+    return f"{split}_{index:04d}"
+
+
+def _seed(seed, key):
+    split, index = key
+    return (seed, SPLITS.index(split), STREAM, index)
+
+
+def _draw(seed, size, key):
+    return draw_long_video(_seed(seed, key), size)
+
+
+def _rows(key, schedule):
+    """Returns the rows of a video: from the time of an action's first frame to that of its last."""
+    for span in schedule.spans:
+        start, end, duration = (
+            f"{frame / FRAME_RATE:.2f}" for frame in (span.start, span.end - 1, schedule.num_frames)
+        )
+        yield f"{_name(*key)},{start},{end},{span.action},{duration},{key[0]}"
