@@ -5,8 +5,9 @@ python tools/evaluate_intervals.py --checkpoint=runs/charades --data_dir=Charade
 python tools/evaluate_intervals.py --rgb_checkpoint=runs/rgb --flow_checkpoint=runs/flow \
     --task=classify --data_dir=videos --intervals=when.csv --split=test --output_dir=scores
 
-The folder gets score.json, with the average precision of every class, and submission.txt in
-Charades's form, which `tools/score.py` scores too.
+The folder gets score.json, with the average precision of every class, report.html, the same as a
+page with time lines of some videos, and submission.txt in Charades's form, which `tools/score.py`
+scores too.
 """
 
 from absl import app, flags

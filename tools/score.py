@@ -2,7 +2,11 @@
 
 python tools/score.py --rule=charades_localize --truth=Charades_v1_test.csv --predictions=mine.txt
 python tools/score.py --rule=ava --truth=ava_val_v2.2.csv --predictions=p.csv --label_map=map.pbtxt
-python tools/score.py --rule=activitynet --subset=validation --truth=a.json --predictions=p.json
+python tools/score.py --rule=activitynet --subset=validation --truth=a.json --predictions=p.json \
+    --output_dir=scores
+
+With --output_dir, the folder gets score.json, with the average precision of every class, and
+report.html, the same as a page.
 """
 
 import json
@@ -25,6 +29,9 @@ _SUBSET = flags.DEFINE_string("subset", None, "ActivityNet's subset, such as val
 _OVERLAPS = flags.DEFINE_list(
     "overlaps", None, "Overlaps in time. Default: 0.5 to 0.95; of thumos14 0.3 to 0.7."
 )
+_OUTPUT_DIR = flags.DEFINE_string(
+    "output_dir", None, "Folder of score.json and of report.html, a page of the score."
+)
 _JSON = flags.DEFINE_bool("json", False, "Print a record with the value of every class.")
 
 
@@ -33,6 +40,7 @@ def main(argv):
     with one_line_errors():
         refuse_arguments(argv)
         from i3d_tf.evaluation.score import score_submission
+        from i3d_tf.evaluation.score_report import check_score_dir, write_score
 
         overlaps = None
         if _OVERLAPS.value is not None:
@@ -40,6 +48,8 @@ def main(argv):
                 overlaps = [float(value) for value in _OVERLAPS.value]
             except ValueError as error:
                 raise ValueError("--overlaps must be numbers with commas between.") from error
+        if _OUTPUT_DIR.value is not None:
+            check_score_dir(_OUTPUT_DIR.value)
         score = score_submission(
             _RULE.value,
             _TRUTH.value,
@@ -49,6 +59,8 @@ def main(argv):
             _SUBSET.value,
             overlaps,
         )
+        if _OUTPUT_DIR.value is not None:
+            write_score(score, _OUTPUT_DIR.value)
         if _JSON.value:
             print(json.dumps(score.as_json(), indent=1))
         else:

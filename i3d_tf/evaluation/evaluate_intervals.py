@@ -4,7 +4,6 @@ At the points and by the rules of Charades, or at every frame.
 """
 
 import dataclasses
-import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,9 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from i3d_tf.data.example import IntervalVideo
 from i3d_tf.data.flow_store import FlowStore
-from i3d_tf.data.intervals import interval_targets
 from i3d_tf.data.pipeline import Failures, PipelineConfig
 from i3d_tf.data.readers import read_dataset
 from i3d_tf.evaluation.charades import (
@@ -25,6 +22,9 @@ from i3d_tf.evaluation.charades import (
     write_charades_submission,
 )
 from i3d_tf.evaluation.score import Score
+from i3d_tf.evaluation.score_report import check_score_dir, write_score
+from i3d_tf.evaluation.text import FUSION_NAMES, RESULT_NAMES, counted
+from i3d_tf.evaluation.video_scores import VideoScores
 from i3d_tf.inference.dataset_logits import compute_logits, forward_function
 from i3d_tf.inference.frame_logits import FrameLogits, gives_frame_logits
 from i3d_tf.metrics.average_precision import class_average_precisions
@@ -32,11 +32,10 @@ from i3d_tf.specs.datasets import INTERVALS
 from i3d_tf.specs.recipes import FRAMES
 from i3d_tf.specs.streams import inputs_of
 from i3d_tf.specs.validation import check_choice
-from i3d_tf.system.files import atomic_write, check_target
 from i3d_tf.zoo.checkpoint import Checkpoints, open_checkpoints
 
 TASKS = (CLASSIFY, LOCALIZE, FRAMES)
-SUBMISSION_FILE, SCORE_FILE = "submission.txt", "score.json"
+SUBMISSION_FILE = "submission.txt"
 
 
 @dataclass(frozen=True)
@@ -90,7 +89,7 @@ def evaluate_intervals(options: IntervalOptions) -> Score:
         OSError: A file cannot be read or written.
     """
     folder = Path(options.output_dir)
-    check_target(folder / SCORE_FILE, lambda path: '"rule"' in path.read_text("utf-8"))
+    check_score_dir(folder)
     folder.mkdir(parents=True, exist_ok=True)
     networks = open_checkpoints(options.checkpoints, options.checkpoint_dir)
     dataset = read_dataset(
@@ -114,9 +113,9 @@ def evaluate_intervals(options: IntervalOptions) -> Score:
     scores, reasons = _scores(options, networks, dataset, flow_store)
     if not scores:
         raise ValueError(f"{options.data_dir}: no video of {options.split} could be read.")
-    score = _score(options.task, scores, dataset, reasons, folder)
-    record = {
-        **score.as_json(),
+    protocol = _protocol(options, networks, flow_store)
+    score = _score(options.task, scores, dataset, reasons, protocol, folder)
+    more = {
         "data": dataset.report.as_json(),
         "unreadable": reasons,
         "checkpoints": {
@@ -124,29 +123,43 @@ def evaluate_intervals(options: IntervalOptions) -> Score:
             for stream, network in networks.by_stream.items()
         },
     }
-    with atomic_write(folder / SCORE_FILE) as temporary:
-        temporary.write_text(json.dumps(record, indent=1) + "\n", "utf-8")
+    write_score(score, folder, more)
     return score
 
 
-@dataclass(frozen=True)
-class _VideoScores:
-    """The scores of a video at some times.
-
-    Attributes:
-        actions: What is true, with the video's duration.
-        times: float64 (P,), seconds; (1,) where the whole video is asked about.
-        values: float32 (P, classes).
-    """
-
-    actions: IntervalVideo
-    times: np.ndarray
-    values: np.ndarray
+def _protocol(options, networks: Checkpoints, flow_store):
+    """Returns how the scores were made, for the page."""
+    protocol, by_stream = networks.protocol, networks.by_stream
+    rows = {
+        f"{RESULT_NAMES[stream]} network": {"name": network.name, "sha256": network.sha256}
+        for stream, network in by_stream.items()
+    }
+    if len(by_stream) > 1:
+        rows["Fusion of the networks"] = FUSION_NAMES["logits"]
+    rows |= {"Annotation": options.intervals, "Split": options.split}
+    if options.task == CLASSIFY:
+        is_clips = not all(gives_frame_logits(each.model) for each in by_stream.values())
+        rows["A video"] = (
+            f"mean of {counted(protocol.views, 'clip')} of {counted(protocol.frames, 'frame')}"
+            if is_clips
+            else "the highest logits of its frames"
+        )
+    else:
+        rules = sorted({network.step_rule for network in by_stream.values()})
+        rows["Steps of the network in time"] = ", ".join(rules)
+    rows |= {
+        "Frames per second": protocol.frame_rate,
+        "Short side": f"{protocol.short_side} pixels",
+        "Crop": f"{protocol.crop_size} x {protocol.crop_size} pixels, of the center",
+    }
+    if flow_store is not None:
+        rows["Optical flow engine"] = options.flow_engine
+    return rows
 
 
 def _scores(options, networks: Checkpoints, dataset, flow_store):
     """Returns the scores of the videos that all networks could read, and reasons of the others."""
-    found: list[_VideoScores | None] = [None] * len(dataset.examples)
+    found: list[VideoScores | None] = [None] * len(dataset.examples)
     reasons: dict[str, str] = {}
     for stream, network in networks.by_stream.items():
         config = PipelineConfig(
@@ -182,7 +195,7 @@ def _clip_scores(network, config, workers, reasons):
     reasons |= failures.reasons
     for example, row in zip(config.examples, logits, strict=True):
         is_read = np.isfinite(row).all()
-        yield _VideoScores(example.actions, np.zeros(1), row[np.newaxis]) if is_read else None
+        yield VideoScores(example.actions, np.zeros(1), row[np.newaxis]) if is_read else None
 
 
 def _frame_scores(network, config, task, reasons):
@@ -206,37 +219,46 @@ def _frame_scores(network, config, task, reasons):
         values = logits.at(times)
         if task == CLASSIFY:
             times, values = np.zeros(1), values.max(axis=0, keepdims=True)
-        yield _VideoScores(actions, times, values)
+        yield VideoScores(actions, times, values)
     reasons |= failures.reasons
 
 
-def _score(task, scores, dataset, reasons, folder):
+def _score(task, scores, dataset, reasons, protocol, folder):
     """Returns the score; writes the submission of Charades's tasks."""
-    names = dataset.class_names
-    notes = list(dataset.report.notes)
-    left_out = [
-        *dataset.report.missing,
-        *(path for path, _ in dataset.report.quarantined),
-        *reasons,
-    ]
-    if left_out:
+    names, report = dataset.class_names, dataset.report
+    notes = list(report.notes)
+    unreadable = {**dict(report.quarantined), **reasons}
+    left_out = {
+        "Missing videos": report.missing,
+        "Videos that cannot be read": tuple(f"{p}: {why}" for p, why in unreadable.items()),
+    }
+    if absent := [*report.missing, *unreadable]:
         notes.append(
-            f"{len(left_out)} videos are missing or cannot be read, and left out, such as "
-            f"{left_out[0]}; by the official rules they would have the lowest scores"
+            f"{len(absent)} videos are missing or cannot be read, and left out, such as "
+            f"{absent[0]}; by the official rules they would have the lowest scores"
         )
     if task == FRAMES:
-        targets = [
-            interval_targets(video.actions.intervals, video.times, len(names)) for video in scores
-        ]
+        rule = FRAMES
         values = np.concatenate([video.values for video in scores])
-        found = class_average_precisions(values, np.concatenate(targets))
-        return Score(FRAMES, names, {None: found}, tuple(notes), dataset.report.skipped)
-    rows = {}
-    for video in scores:
-        for point, row in enumerate(video.values, start=1):
-            key = (video.actions.name,)
-            rows[(*key, str(point)) if task == LOCALIZE else key] = row
-    write_charades_submission(folder / SUBMISSION_FILE, rows)
-    videos = [video.actions for video in scores]
-    found = charades_average_precisions(videos, len(names), rows, task)
-    return Score(f"charades_{task}", names, {None: found}, tuple(notes), dataset.report.skipped)
+        targets = np.concatenate([video.targets for video in scores])
+        found = class_average_precisions(values, targets)
+    else:
+        rule, rows = f"charades_{task}", {}
+        for video in scores:
+            for point, row in enumerate(video.values, start=1):
+                key = (video.actions.name,)
+                rows[(*key, str(point)) if task == LOCALIZE else key] = row
+        write_charades_submission(folder / SUBMISSION_FILE, rows)
+        videos = [video.actions for video in scores]
+        found = charades_average_precisions(videos, len(names), rows, task)
+    return Score(
+        rule,
+        names,
+        {None: found},
+        tuple(notes),
+        report.skipped,
+        {heading: entries for heading, entries in left_out.items() if entries},
+        {"Dataset": report.name, **protocol, "Videos": len(scores)},
+        tuple(scores) if task != CLASSIFY else (),
+        are_logits=True,
+    )

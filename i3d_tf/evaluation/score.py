@@ -1,8 +1,9 @@
 """Scores of submission files, by the rules of the benchmarks that they are for."""
 
+import dataclasses
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -17,9 +18,12 @@ from i3d_tf.evaluation.ava import ava_average_precisions
 from i3d_tf.evaluation.charades import (
     CLASSIFY,
     LOCALIZE,
+    POINTS,
     charades_average_precisions,
+    localization_times,
     read_charades_submission,
 )
+from i3d_tf.evaluation.video_scores import VideoScores
 from i3d_tf.metrics.average_precision import ClassScores
 from i3d_tf.metrics.detection import (
     ACTIVITYNET_THRESHOLDS,
@@ -48,6 +52,11 @@ class Score:
             precisions.
         notes: What a user should know, a sentence each.
         skipped: Rows of the files that are not valid.
+        left_out: A heading to names of videos, frames or classes that do not count, or that have
+            no scores.
+        protocol: How the scores were made, a name to its value.
+        videos: The scores along each video, where they are known at several times.
+        are_logits: Whether these are logits, of which a sigmoid makes probabilities.
     """
 
     rule: str
@@ -55,6 +64,10 @@ class Score:
     by_overlap: dict[float | None, ClassScores]
     notes: tuple[str, ...] = ()
     skipped: tuple[SkippedRow, ...] = ()
+    left_out: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    protocol: Mapping[str, Any] = field(default_factory=dict)
+    videos: tuple[VideoScores, ...] = ()
+    are_logits: bool = False
 
     @property
     def mean(self) -> float:
@@ -97,6 +110,7 @@ class Score:
             "values": values,
             "notes": list(self.notes),
             "skipped": list(map(str, self.skipped)),
+            "left_out": {heading: list(names) for heading, names in self.left_out.items()},
         }
 
 
@@ -136,12 +150,25 @@ def score_submission(
         if value is not None and rule not in rules:
             raise ValueError(f"`{name}` is for {' and '.join(rules)}; received it for {rule}.")
     if rule in CHARADES_TASKS:
-        return _score_charades(rule, truth, predictions)
-    if rule == "ava":
+        score = _score_charades(rule, truth, predictions)
+    elif rule == "ava":
         if label_map is None:
             raise ValueError("`label_map` must be given for ava: the actions that count.")
-        return _score_ava(truth, predictions, label_map, exclusions, max_detections)
-    return _score_segments(rule, truth, predictions, subset, overlaps)
+        score = _score_ava(truth, predictions, label_map, exclusions, max_detections)
+    else:
+        score = _score_segments(rule, truth, predictions, subset, overlaps)
+    protocol = {
+        "Annotation": os.fspath(truth),
+        "Submission": os.fspath(predictions),
+        "Subset": subset,
+        "Label map": None if label_map is None else os.fspath(label_map),
+        "Frames that are left out": None if exclusions is None else os.fspath(exclusions),
+    }
+    if rule == "ava":
+        protocol["Detections of a frame that count"] = (
+            "all" if max_detections is None else f"the best {max_detections}"
+        )
+    return dataclasses.replace(score, protocol=protocol)
 
 
 def _score_charades(rule, truth, predictions):
@@ -150,23 +177,53 @@ def _score_charades(rule, truth, predictions):
     scores, notes = read_charades_submission(predictions, len(names), task)
     known = {video.name for video in annotation.videos}
     named = {key[0] for key in scores}
-    notes += _difference("videos of the annotation have no scores", known - named)
-    notes += _difference("videos of the submission are not in the annotation", named - known)
+    left_out = {
+        "videos of the annotation have no scores": known - named,
+        "videos of the submission are not in the annotation": named - known,
+    }
     found = charades_average_precisions(annotation.videos, len(names), scores, task)
-    return Score(rule, names, {None: found}, tuple(notes), annotation.skipped)
+    videos = _charades_videos(annotation.videos, scores, names) if task == LOCALIZE else ()
+    return Score(
+        rule,
+        names,
+        {None: found},
+        (*notes, *_differences(left_out)),
+        annotation.skipped,
+        _headings(left_out),
+        videos=videos,
+    )
+
+
+def _charades_videos(videos, scores, names):
+    """Returns the scores of the videos that have any, at their 25 points."""
+    lowest = np.full(len(names), -np.inf)
+    found = []
+    for video in videos:
+        rows = [scores.get((video.name, str(point)), lowest) for point in range(1, POINTS + 1)]
+        if np.isfinite(rows).any():
+            times = localization_times(video.duration)
+            found.append(VideoScores(video, times, np.array(rows)))
+    return tuple(found)
 
 
 def _score_ava(truth, predictions, label_map, exclusions, max_detections):
     actions = read_label_map(label_map)
     true_file, found_file = (read_persons(path, actions) for path in (truth, predictions))
     excluded = None if exclusions is None else read_frames(exclusions)
-    notes = []
+    left_out = {}
     if excluded is None:
-        unknown = {f"{f.video},{f.timestamp:g}" for f in found_file.frames - true_file.frames}
-        notes = _difference("frames of the detections are not in the truth, and left out", unknown)
+        left_out["frames of the detections are not in the truth, and left out"] = {
+            f"{f.video},{f.timestamp:g}" for f in found_file.frames - true_file.frames
+        }
     found = ava_average_precisions(true_file, found_file, actions, excluded, max_detections)
-    skipped = (*true_file.skipped, *found_file.skipped)
-    return Score("ava", tuple(actions.values()), {None: found}, tuple(notes), skipped)
+    return Score(
+        "ava",
+        tuple(actions.values()),
+        {None: found},
+        tuple(_differences(left_out)),
+        (*true_file.skipped, *found_file.skipped),
+        _headings(left_out),
+    )
 
 
 def _score_segments(rule, truth, predictions, subset, overlaps):
@@ -174,8 +231,12 @@ def _score_segments(rule, truth, predictions, subset, overlaps):
     actions, skipped = read_activitynet_truth(truth, subset)
     names = tuple(sorted({action.class_name for action in actions}))
     labels = {name: label for label, name in enumerate(names)}
-    unknown = {each.class_name for each in detections} - labels.keys()
-    notes = _difference("classes of the detections are not in the annotation", unknown)
+    left_out = {
+        "classes of the detections are not in the annotation": {
+            each.class_name for each in detections
+        }
+        - labels.keys()
+    }
     true_segments, found_segments = (
         [
             Segment(each.video, each.start, each.end, labels[each.class_name], each.score)
@@ -190,13 +251,30 @@ def _score_segments(rule, truth, predictions, subset, overlaps):
         )
         for overlap in overlaps or OVERLAPS[rule]
     }
-    return Score(rule, names, by_overlap, tuple(notes), (*skipped, *more))
+    return Score(
+        rule,
+        names,
+        by_overlap,
+        tuple(_differences(left_out)),
+        (*skipped, *more),
+        _headings(left_out),
+    )
 
 
-def _difference(text, names):
-    if not names:
-        return []
-    return [f"{len(names)} {text}, such as {min(names)}"]
+def _differences(left_out):
+    """Returns a note for each kind of what was left out."""
+    return [
+        f"{len(names)} {text}, such as {min(names)}" for text, names in left_out.items() if names
+    ]
+
+
+def _headings(left_out):
+    """Returns what was left out, in order, by its heading."""
+    return {
+        text[0].upper() + text[1:]: tuple(sorted(names))
+        for text, names in left_out.items()
+        if names
+    }
 
 
 def _plain(value):

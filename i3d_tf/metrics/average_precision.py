@@ -17,10 +17,13 @@ class ClassScores:
     Attributes:
         by_class: float64 (classes,), in [0, 1]; NaN for a class without positives.
         positives: int64 (classes,), the positives of each class.
+        examples: Ranked examples of each class; None where these are detections, which are as many
+            as a network found.
     """
 
     by_class: np.ndarray
     positives: np.ndarray
+    examples: int | None = None
 
     @property
     def mean(self) -> float:
@@ -35,6 +38,14 @@ class ClassScores:
         if not present.any():
             return float("nan")
         return float(np.average(self.by_class[present], weights=self.positives[present]))
+
+    @property
+    def chance(self) -> float | None:
+        """About the mean of a random order: the mean share of positives; None without examples."""
+        present = self.positives[self.positives > 0]
+        if not self.examples or not present.size:
+            return None
+        return float(present.mean() / self.examples)
 
 
 def average_precision(scores: np.ndarray, is_positive: np.ndarray) -> float:
@@ -75,7 +86,7 @@ def class_average_precisions(scores: np.ndarray, is_positive: np.ndarray) -> Cla
         )
     columns = zip(scores.T, is_positive.T, strict=True)
     values = [average_precision(*column) for column in columns]
-    return ClassScores(np.array(values, np.float64), is_positive.sum(0))
+    return ClassScores(np.array(values, np.float64), is_positive.sum(0), len(is_positive))
 
 
 def area_under_precision(scores: np.ndarray, is_positive: np.ndarray, num_positives: int) -> float:

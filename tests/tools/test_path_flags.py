@@ -23,6 +23,7 @@ NAMES = sorted({path.stem for path in TOOLS.glob("*.py")} - {"__init__", "i3d"})
 LATE = {
     ("train_stick_actions", "publish"),
     ("score", "exclusions"),
+    ("score", "output_dir"),
     ("verify_release", "checkpoint_dir"),
     ("transfer", "checkpoint_dir"),
     ("homework", "checkpoint_dir"),
