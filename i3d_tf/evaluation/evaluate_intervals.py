@@ -8,6 +8,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -130,7 +131,7 @@ def evaluate_intervals(options: IntervalOptions) -> Score:
 def _protocol(options, networks: Checkpoints, flow_store):
     """Returns how the scores were made, for the page."""
     protocol, by_stream = networks.protocol, networks.by_stream
-    rows = {
+    rows: dict[str, Any] = {
         f"{RESULT_NAMES[stream]} network": {"name": network.name, "sha256": network.sha256}
         for stream, network in by_stream.items()
     }
