@@ -1,6 +1,7 @@
 """Computes the optical flow of videos into flow files, one `.flow.zip` for each video.
 
 python tools/compute_flow.py --data_dir=videos --flow_dir=flow
+python tools/compute_flow.py --direction=both --data_dir=videos --flow_dir=flow
 python tools/compute_flow.py --flow_dir=flow one.mp4 'more/*.avi' list.txt
 python tools/compute_flow.py --shard=0/4 --data_dir=videos --flow_dir=flow
 python tools/compute_flow.py --status --data_dir=videos --flow_dir=flow
@@ -12,7 +13,14 @@ import sys
 
 from absl import app, flags
 
-from i3d_tf.specs.streams import FLOW_ENGINES, FLOW_ROUNDINGS, FRAME_RATE, SHORT_SIDE
+from i3d_tf.specs.streams import (
+    FLOW_DIRECTIONS,
+    FLOW_ENGINES,
+    FLOW_ROUNDINGS,
+    FORWARD,
+    FRAME_RATE,
+    SHORT_SIDE,
+)
 from i3d_tf.system.console import (
     DAMAGED_HELP,
     DEINTERLACE_HELP,
@@ -54,6 +62,13 @@ _ROUNDING = flags.DEFINE_enum(
     "nearest",
     FLOW_ROUNDINGS,
     "Of the 8-bit codes; deepmind is what the released flow networks were trained on.",
+)
+_DIRECTION = flags.DEFINE_enum(
+    "direction",
+    FORWARD,
+    FLOW_DIRECTIONS,
+    "forward: the flow of each frame to the next; both: also to the one before, for networks of "
+    "bi-directional flow, in twice the time and space.",
 )
 _PROCESSES = flags.DEFINE_integer(
     "processes",
@@ -99,6 +114,7 @@ def main(argv):
             rounding=_ROUNDING.value,
             list_file=_LIST.value,
             shard=shard,
+            direction=_DIRECTION.value,
         )
         print_lines(report.line())
         sys.exit(1 if report.failed else 0)

@@ -27,7 +27,7 @@ from i3d_tf.specs.recipes import (
     for_model,
     for_task,
 )
-from i3d_tf.specs.streams import FLOW_ENGINES, FLOW_ROUNDINGS
+from i3d_tf.specs.streams import FLOW_DIRECTIONS, FLOW_ENGINES, FLOW_ROUNDINGS
 from i3d_tf.system.console import (
     CHECKPOINT_DIR_HELP,
     CHECKPOINT_HELP,
@@ -145,6 +145,13 @@ _OVERRIDES = (
     flags.DEFINE_integer("segments", None, "Snippets of a training clip, of --train_frames each."),
     flags.DEFINE_integer("test_segments", None, "Snippets of a test clip. Default: --segments."),
     flags.DEFINE_integer("rgb_step", None, "RGB gets one of so many frames of a clip."),
+    flags.DEFINE_enum(
+        "flow_direction",
+        None,
+        FLOW_DIRECTIONS,
+        "Of a flow network's fields; both: half forward, half backward from the middle frame of a "
+        "clip, two_stream_2014 alone.",
+    ),
     flags.DEFINE_float("frame_rate", None, "Frames per second after resampling."),
     flags.DEFINE_integer("short_side", None, "Pixels, after resizing."),
     flags.DEFINE_integer("crop_size", None, "Pixels, side of the square input."),

@@ -10,7 +10,7 @@ from i3d_tf.data.example import VideoExample
 from i3d_tf.data.flow_store import FlowStore
 from i3d_tf.data.views import View
 from i3d_tf.specs.protocol import Protocol
-from i3d_tf.specs.streams import FRAME_RATE
+from i3d_tf.specs.streams import CHANNELS, FRAME_RATE
 from i3d_tf.system.console import progress_bar
 from i3d_tf.video import decode
 from i3d_tf.video.decode import iter_frames, read_clip, read_watched
@@ -161,7 +161,8 @@ def load_flow(
         float32 (T, crop_size, crop_size, 2), x then y, pixels per frame.
 
     Raises:
-        VideoError: The flow file is missing, cannot be read, or was made with other settings.
+        VideoError: The flow file is missing, cannot be read, was made with other settings, or has
+            no backward flow, which the view needs.
     """
     flow = flow_store.open(example.path)
     offset = round((example.start or 0.0) * protocol.frame_rate)
@@ -170,11 +171,25 @@ def load_flow(
     if start >= flow.frames:
         raise VideoError(flow.path, f"it ends before frame {start}")
     # Those past the end start over.
-    wanted, order = np.unique((view.indices - first) % (end - start), return_inverse=True)
+    positions = start + (view.indices - first) % (end - start)
+    if view.is_backward is None:
+        return _read_fields(flow, positions, view, protocol)
+    size = protocol.crop_size
+    fields = np.empty((len(positions), size, size, CHANNELS["flow"]), np.float32)
+    for is_backward in (False, True):
+        chosen = view.is_backward == is_backward
+        if chosen.any():
+            fields[chosen] = _read_fields(flow, positions[chosen], view, protocol, is_backward)
+    return fields
+
+
+def _read_fields(flow, positions, view, protocol, is_backward=False):
+    """Reads and crops the fields of one direction that start at some frames."""
+    wanted, order = np.unique(positions, return_inverse=True)
     runs = np.split(wanted, np.flatnonzero(np.diff(wanted) > 1) + 1)  # of consecutive frames
     windows = [
         crop_at(
-            flow.read(start + int(run[0]), start + int(run[-1]) + 1),
+            flow.read(int(run[0]), int(run[-1]) + 1, is_backward),
             view.place,
             protocol.crop_size,
             "flow",

@@ -12,6 +12,7 @@ from i3d_tf.flow.engines import ALGORITHMS, choose_engine
 from i3d_tf.flow.flow_file import SUFFIX, StoredFlow, open_flow_file, source_name
 from i3d_tf.flow.flow_folder import FlowFolder, check_source, find_flow, open_flow
 from i3d_tf.specs.protocol import Protocol
+from i3d_tf.specs.streams import BOTH, FRAME_RATE, SHORT_SIDE
 from i3d_tf.system.console import print_lines, progress_bar
 from i3d_tf.system.jobs import SOURCE
 from i3d_tf.system.storage import FileState, file_state
@@ -28,7 +29,7 @@ class FlowStore:
 
     Args:
         flow_dir: Folder of the flow files.
-        protocol: Frame rate and short side of the flow.
+        protocol: Frame rate, short side and direction of the flow.
         data_dir: Folder of the videos, whose structure is kept in `flow_dir`; None puts all flow
             files into `flow_dir` itself.
         engine: Engine that computes flow, see `i3d_tf.flow.engines.choose_engine`.
@@ -80,13 +81,15 @@ class FlowStore:
             processes: Videos at a time, see `compute_flow_files`.
 
         Raises:
-            ValueError: Two videos would share a flow file, or a flow file is that of another video.
+            ValueError: Two videos would share a flow file, a flow file is that of another video, or
+                backward flow is needed and a file has none.
             OSError: A flow file cannot be written.
         """
         paths = assign_outputs(
             dict.fromkeys(videos), self._possible_path, "Rename one.", source_name
         )
         missing = [video for video, path in paths.items() if not os.path.exists(path)]
+        self._check_folders(paths.values())
         self._check_sources({v: path for v, path in paths.items() if os.path.isfile(path)})
         if not missing:
             return
@@ -105,12 +108,20 @@ class FlowStore:
             short_side=self._protocol.short_side,
             processes=processes,
             rounding=self._rounding or "nearest",
+            direction=self._protocol.flow_direction,
         )
         self.failures |= dict(report.failed)
         print_lines(f"{self._flow_dir}: {report.computed} computed, {len(report.failed)} failed")
 
+    def _check_folders(self, paths):
+        """Checks that there is no folder of pictures where backward flow is needed."""
+        if self._protocol.flow_direction == BOTH:
+            for path in paths:
+                if os.path.isdir(path):
+                    raise ValueError(f"{path}: {self._no_backward()}.")
+
     def _check_sources(self, paths):
-        """Checks that flow files were made of their videos, before hours are spent on others."""
+        """Checks that flow files hold what is needed, before hours are spent on others."""
 
         def check(item):
             video, path = item
@@ -119,6 +130,7 @@ class FlowStore:
             except VideoError:
                 return None  # as `open` says
             try:
+                self._check_direction(flow)
                 self._check_source(flow, video)
             except VideoError as error:
                 return error
@@ -135,7 +147,8 @@ class FlowStore:
         finally:
             pool.shutdown(cancel_futures=True)  # else Ctrl-C would wait for all files
         if wrong:
-            count = f" So are {len(wrong) - 1} more of {len(paths)}." if len(wrong) > 1 else ""
+            more = f" It is so of {len(wrong) - 1} more of {len(paths)}."
+            count = more if len(wrong) > 1 else ""
             raise ValueError(f"{wrong[0].path}: {wrong[0].reason}.{count}")
 
     def open(self, video: str) -> StoredFlow:
@@ -144,7 +157,7 @@ class FlowStore:
         Raises:
             VideoError: The file is missing, cannot be read, or was made of another video, at
                 another frame rate or size, by another algorithm than the engine's, or with another
-                rounding.
+                rounding; or it has no backward flow, which is needed.
         """
         path = self.path(video)
         if not os.path.exists(path):
@@ -155,7 +168,28 @@ class FlowStore:
         else:
             self._check_metadata(path, flow.metadata)
             self._check_source(flow, video)
+        self._check_direction(flow)
         return flow
+
+    def _check_direction(self, flow):
+        if self._protocol.flow_direction == BOTH and not flow.has_backward:
+            raise VideoError(flow.path, self._no_backward())
+
+    def _no_backward(self):
+        protocol, data_dir = self._protocol, self._data_dir
+        command = [
+            "i3d compute_flow --direction=both --overwrite",
+            *([] if data_dir is None else [f"--data_dir={data_dir}"]),
+            f"--flow_dir={self._flow_dir}",
+            *(["--flow_engine=dis"] if self._engine == "dis" else []),
+            *([] if self._rounding is None else [f"--rounding={self._rounding}"]),
+            *_unusual("frame_rate", protocol.frame_rate, FRAME_RATE),
+            *_unusual("short_side", protocol.short_side, SHORT_SIDE),
+        ]
+        return (
+            "it has forward flow alone, and bi-directional flow is needed; compute both: "
+            f"{' '.join(command)}, or name another folder for the flow"
+        )
 
     def _check_source(self, flow, video):
         """Checks once that a flow file was made of a video, while neither changes."""
@@ -189,3 +223,7 @@ class FlowStore:
                 f"and short side {metadata['short_side']}, not by {algorithm} at {rate:g} and "
                 f"{side}; name another folder for the flow",
             )
+
+
+def _unusual(name, value, default):
+    return [] if value == default else [f"--{name}={value:g}"]

@@ -20,7 +20,7 @@ from i3d_tf.data.flow_store import FlowStore
 from i3d_tf.data.intervals import interval_targets
 from i3d_tf.data.threaded_dataset import threaded_dataset
 from i3d_tf.data.views import View, evaluation_views, random_view
-from i3d_tf.specs.protocol import Protocol, clip_shape, frame_indices
+from i3d_tf.specs.protocol import Protocol, clip_shape
 from i3d_tf.specs.recipes import CLIP, FRAMES
 from i3d_tf.specs.streams import FEATURES
 from i3d_tf.video.errors import VideoError
@@ -183,8 +183,7 @@ class PipelineConfig:
         if self.feature_store is not None:
             return self.feature_store.read(example.path)[view.indices]
         protocol = self.protocol
-        seen = frame_indices(stream, protocol.frames, protocol.rgb_step, protocol.segments)
-        view = replace(view, indices=view.indices[list(seen)])
+        view = view.of_stream(stream, protocol)
         if stream == "rgb":
             return load_rgb(example, view, protocol)
         return load_flow(example, view, protocol, self.flow_store)

@@ -6,11 +6,11 @@ policy turns the number of frames of a video into views: `random_view` for train
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from i3d_tf.specs.protocol import Protocol
+from i3d_tf.specs.protocol import Protocol, flow_fields, frame_indices
 from i3d_tf.video.sampling import (
     first_frames,
     random_snippets,
@@ -32,11 +32,30 @@ class View:
             snippets one after the other.
         place: The crop.
         jitter: Factors of brightness, contrast and saturation; 1 changes nothing.
+        is_backward: bool (T,): of flow, whether each field goes to the frame before, and not to the
+            next; None where none does.
     """
 
     indices: np.ndarray
     place: CropPlace = CENTER
     jitter: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    is_backward: np.ndarray | None = None
+
+    def of_stream(self, stream: str, protocol: Protocol) -> "View":
+        """Returns the view with the frames that a network of one stream is given.
+
+        Args:
+            stream: "rgb" or "flow".
+            protocol: Of `self`, whose indices are all frames of its snippets.
+        """
+        frames, segments = protocol.frames, protocol.segments
+        if stream == "rgb":
+            seen = frame_indices(stream, frames, protocol.rgb_step, segments)
+            return replace(self, indices=self.indices[list(seen)])
+        fields = flow_fields(frames, protocol.flow_direction, segments)
+        starts = self.indices[[field.frame for field in fields]]
+        is_backward = np.array([field.is_backward for field in fields])
+        return replace(self, indices=starts, is_backward=is_backward if is_backward.any() else None)
 
 
 def random_view(

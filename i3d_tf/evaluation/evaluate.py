@@ -20,7 +20,7 @@ from i3d_tf.inference.dataset_logits import compute_logits, forward_function
 from i3d_tf.inference.test_set import read_test_set
 from i3d_tf.specs.datasets import check_has_classes
 from i3d_tf.specs.protocol import SPREAD, Protocol
-from i3d_tf.specs.streams import FEATURES, JOINT, inputs_of
+from i3d_tf.specs.streams import BOTH, FEATURES, JOINT, inputs_of
 from i3d_tf.zoo import open_checkpoints
 from i3d_tf.zoo.checkpoint import Checkpoint, Checkpoints, open_checkpoint
 
@@ -255,6 +255,8 @@ def _protocol_metadata(
         metadata["segments"] = protocol.segments
     if protocol.crop_set != SPREAD:
         metadata["crop_set"] = protocol.crop_set
+    if protocol.flow_direction == BOTH:
+        metadata["flow_direction"] = protocol.flow_direction
     if (rate := unusual_folder_rate()) is not None:
         metadata["folder_rate"] = rate
     if (words := unusual_options()) is not None:

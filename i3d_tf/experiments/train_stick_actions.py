@@ -109,7 +109,7 @@ def publish(workdir: Path | str, name: str, checkpoint_dir: Path | str, command:
         "labels": list(checkpoint.class_names),
         "variables": count,
         "width_multiplier": checkpoint.width_multiplier,
-        "protocol": dataclasses.asdict(checkpoint.protocol),
+        "protocol": checkpoint.protocol.as_json(),
         "source": {"command": command, "test_accuracy": _best(checkpoint.history)},
     }
     return save_weights(model, name, checkpoint_dir, row)

@@ -3,12 +3,12 @@
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from i3d_tf.specs.protocol import Protocol
-from i3d_tf.specs.streams import FLOW_BOUND, JOINT, STREAM_CHOICES
+from i3d_tf.specs.streams import BOTH, FLOW_BOUND, JOINT, STREAM_CHOICES
 from i3d_tf.specs.validation import check_choice
 from i3d_tf.specs.version import __version__
 from i3d_tf.system.files import check_regular
@@ -42,7 +42,7 @@ def export_metadata(checkpoints: Mapping[str, "Checkpoint"], format: str, precis
             for stream, checkpoint in checkpoints.items()
         },
         "class_names": list(first.class_names),
-        "protocol": asdict(first.protocol),
+        "protocol": first.protocol.as_json(),
         "preprocessing": describe_preprocessing(stream, first.protocol),
         "precision": precision,
         "made_by": f"i3d_tf {__version__}",
@@ -83,6 +83,11 @@ def describe_preprocessing(stream: str, protocol: Protocol) -> dict[str, str]:
             "TV-L1 with OpenCV's parameters on the resized frames, grey; x "
             f"then y, pixels per frame, truncated at +-{FLOW_BOUND:g}, / {FLOW_BOUND:g}"
         )
+        if protocol.flow_direction == BOTH:
+            steps["flow"] += (
+                "; of each window half of the fields, from its middle frame forward, then as many "
+                "from that frame backward"
+            )
     return steps
 
 

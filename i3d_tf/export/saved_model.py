@@ -4,14 +4,15 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from i3d_tf.flow.tvl1_tensorflow import flow_function
 from i3d_tf.inference.dataset_logits import pool_step_logits
 from i3d_tf.inference.test_clip import MAX_ASPECT
 from i3d_tf.specs.inception_v1 import HEAD, MIN_FRAMES
-from i3d_tf.specs.protocol import Protocol, frame_indices
-from i3d_tf.specs.streams import JOINT, STREAMS, streams_of
+from i3d_tf.specs.protocol import Protocol, flow_fields, frame_indices
+from i3d_tf.specs.streams import FORWARD, JOINT, STREAMS, streams_of
 from i3d_tf.video import transforms_tf
 
 Outputs = dict[str, tf.Tensor]
@@ -151,14 +152,29 @@ class _ClipMaker:
             values = frames[:number] if stream == "rgb" else self._flow_of(frames, number)
             values = transforms_tf.center_crop(values, protocol.crop_size)
             values = transforms_tf.preprocess_input(values, stream)
-            seen = frame_indices(stream, protocol.frames, protocol.rgb_step, segments)
-            yield tf.gather(values, tf.gather(order, list(seen), axis=1))
+            if stream == "rgb":
+                seen = frame_indices(stream, protocol.frames, protocol.rgb_step, segments)
+                indices = tf.gather(order, list(seen), axis=1)
+            else:
+                fields = flow_fields(protocol.frames, protocol.flow_direction, segments)
+                indices = tf.gather(order, [field.frame for field in fields], axis=1)
+                indices += number * np.array([field.is_backward for field in fields], np.int32)
+            yield tf.gather(values, indices)
 
     def _flow_of(self, frames, number):
-        """Returns flow from each of the first frames to the next; the last repeats at the end."""
+        """Returns flow from each of the first frames to the next; the last repeats at the end.
+
+        Behind it, where the protocol has both directions, is that to the frame before; the second
+        one's is the first one's, too.
+        """
         grey = transforms_tf.to_grey(frames)
         flow = self._flow(grey[:-1], grey[1:])
-        return tf.gather(flow, tf.minimum(tf.range(number), tf.shape(flow)[0] - 1))
+        forward = tf.gather(flow, tf.minimum(tf.range(number), tf.shape(flow)[0] - 1))
+        if self._protocol.flow_direction == FORWARD:
+            return forward
+        flow = self._flow(grey[1:number], grey[: number - 1])
+        backward = tf.gather(flow, tf.maximum(tf.range(number) - 1, 0))
+        return tf.concat([forward, backward], axis=0)
 
 
 def clip_shapes(networks: Mapping[str, keras.Model]) -> dict[str, tuple[int | None, ...]]:

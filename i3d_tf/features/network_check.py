@@ -6,6 +6,7 @@ from i3d_tf.features.options import LAST, FeatureConfig
 from i3d_tf.inference.streaming import is_i3d, pools_as_i3d
 from i3d_tf.specs.inception_v1 import HEAD_POOL, HEAD_POOL_KERNEL
 from i3d_tf.specs.protocol import Protocol, clip_shape
+from i3d_tf.specs.streams import BOTH
 from i3d_tf.zoo.checkpoint import Checkpoint
 
 
@@ -27,6 +28,11 @@ def check_network(checkpoint: Checkpoint, config: FeatureConfig, protocol: Proto
         raise ValueError(
             f"{name}: it has no endpoint {config.endpoint}. Give --endpoint; its last layers are "
             f"{last}."
+        )
+    if checkpoint.protocol.flow_direction == BOTH:
+        raise ValueError(
+            f"{name}: it reads flow of both directions, and features are made of forward flow "
+            "alone. Name another network."
         )
     rgb_step = checkpoint.protocol.rgb_step
     if window is None:

@@ -1,10 +1,14 @@
 """Optical flow of a clip: one contract, several engines."""
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 
 from i3d_tf.flow.engines import FlowParameters, engine_parameters, load_engine
 from i3d_tf.flow.tvl1 import MIN_SIDE, check_levels
+from i3d_tf.specs.protocol import FlowField, flow_fields
+from i3d_tf.specs.streams import BOTH
 from i3d_tf.specs.validation import check_integer
 
 
@@ -45,6 +49,47 @@ def compute_flow(
     return flow if next_frame is not None else np.concatenate([flow, flow[-1:]])
 
 
+def compute_fields(
+    frames: np.ndarray,
+    fields: Sequence[FlowField],
+    engine: str = "auto",
+    parameters: FlowParameters | str | None = None,
+    next_frame: np.ndarray | None = None,
+) -> np.ndarray:
+    """Computes some fields of a clip's flow, forward and backward in time.
+
+    Args:
+        frames: See `compute_flow`.
+        fields: Of frames of the clip.
+        engine: See `compute_flow`.
+        parameters: See `compute_flow`.
+        next_frame: See `compute_flow`.
+
+    Returns:
+        float32 (F, H, W, 2), in the order of the fields: those of `compute_flow`; and backward
+        those of the clip in reverse, so that the first frame has the backward flow of the second.
+
+    Raises:
+        ValueError: An argument is invalid.
+    """
+    frames, last = np.asarray(frames), len(frames) - 1
+    flows = np.empty((len(fields), *frames.shape[1:3], 2), np.float32)
+    for is_backward in (False, True):
+        chosen = [k for k, field in enumerate(fields) if field.is_backward == is_backward]
+        if not chosen:
+            continue
+        ordered = frames[::-1] if is_backward else frames
+        starts = np.array([fields[k].frame for k in chosen])
+        starts = last - starts if is_backward else starts
+        first, end = int(starts.min()), int(starts.max()) + 1
+        after = ordered[end] if end <= last else None if is_backward else next_frame
+        if after is None:  # the flow of the last frame is that of the frame before it
+            first = max(0, min(first, last - 1))
+        flow = compute_flow(ordered[first:end], engine, parameters, after)
+        flows[chosen] = flow[starts - first]
+    return flows
+
+
 def bidirectional_flow(
     frames: np.ndarray,
     index: int,
@@ -72,14 +117,8 @@ def bidirectional_flow(
         raise ValueError(f"`fields` must be even; received {fields}.")
     half = fields // 2
     check_integer("index", index, half, len(frames) - 1 - half)
-    around = frames[index - half : index + half + 1]
-    forward, backward = around[half:], around[half::-1]
-    return np.concatenate(
-        [
-            compute_flow(part[:-1], engine, parameters, next_frame=part[-1])
-            for part in (forward, backward)
-        ]
-    )
+    window, after = frames[index - half : index + half], frames[index + half]
+    return compute_fields(window, flow_fields(fields, BOTH), engine, parameters, after)
 
 
 def to_grey(frames: np.ndarray) -> np.ndarray:

@@ -10,7 +10,13 @@ from i3d_tf.flow.flow_file import SUFFIX, is_flow_file, open_flow_file, source_n
 from i3d_tf.flow.metadata import DECISIVE_FIELDS, flow_metadata, metadata_difference
 from i3d_tf.flow.stream import use_one_opencv_thread, write_video_flow
 from i3d_tf.flow.tvl1 import MIN_SIDE
-from i3d_tf.specs.streams import FLOW_ROUNDINGS, FRAME_RATE, SHORT_SIDE
+from i3d_tf.specs.streams import (
+    FLOW_DIRECTIONS,
+    FLOW_ROUNDINGS,
+    FORWARD,
+    FRAME_RATE,
+    SHORT_SIDE,
+)
 from i3d_tf.specs.validation import check_choice, check_integer
 from i3d_tf.system.files import atomic_write
 from i3d_tf.system.job_status import JobStatus, job_status
@@ -44,6 +50,7 @@ class FlowSettings:
         frame_rate: Frames per second after resampling.
         short_side: Pixels after resizing.
         rounding: Of the 8-bit codes.
+        direction: See `i3d_tf.flow.stream.flow_frames`.
     """
 
     engine: str
@@ -51,6 +58,7 @@ class FlowSettings:
     frame_rate: float
     short_side: int
     rounding: str
+    direction: str = FORWARD
 
 
 @dataclass(frozen=True)
@@ -93,6 +101,7 @@ def compute_flow_files(
     rounding: str = "nearest",
     list_file: str | os.PathLike | None = None,
     shard: Shard | None = None,
+    direction: str = FORWARD,
 ) -> FlowReport:
     """Computes a flow file for each video, or for those that have none yet.
 
@@ -116,6 +125,8 @@ def compute_flow_files(
         list_file: One more list, whatever the ending of its name.
         shard: The part of the videos that is worked on; None means all. Several processes may work
             on the same folder at once, also on the same shard.
+        direction: "forward", or "both" for backward flow, too, as bi-directional inputs need it.
+            Files of both directions are kept where "forward" is asked for.
 
     Raises:
         ValueError: An argument is invalid, there are no videos, two would share a flow file, or a
@@ -125,9 +136,10 @@ def compute_flow_files(
     as_fraction("frame_rate", frame_rate, positive=True)
     check_integer("short_side", short_side, minimum=MIN_SIDE)
     check_choice("rounding", rounding, FLOW_ROUNDINGS)
+    check_choice("direction", direction, FLOW_DIRECTIONS)
     engine = choose_engine(engine)
     parameters = engine_parameters(engine, preset)
-    settings = FlowSettings(engine, parameters, frame_rate, short_side, rounding)
+    settings = FlowSettings(engine, parameters, frame_rate, short_side, rounding, direction)
     processes = check_processes(processes, None if engine in ONE_CORE_ENGINES else 1)
     targets = _find(videos, flow_dir, data_dir, list_file, shard)
     tasks = [Task(target.video, target.path, settings) for target in targets]

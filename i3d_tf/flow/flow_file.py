@@ -5,6 +5,7 @@
 ```
 000000.png   flow from frame 0 to frame 1: 8-bit grey, 2 H x W, the codes of x above those of y
 000001.png   and so on, one a frame
+backward_000000.png    where its metadata say so: flow from frame 0 to the one before; and so on
 flow.json    its metadata: see `flow_metadata`
 ```
 
@@ -24,7 +25,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from i3d_tf.flow.metadata import FORMULAS, metadata_fault
+from i3d_tf.flow.metadata import FORMULAS, has_backward, metadata_fault
 from i3d_tf.flow.quantize import dequantize, quantize
 from i3d_tf.specs.streams import FLOW_BOUND
 from i3d_tf.system.errors import short_reason
@@ -36,6 +37,7 @@ from i3d_tf.video.names import output_path
 
 SUFFIX = ".flow.zip"
 ZIP_HEADER = 30  # bytes of a ZIP archive before the name of its first file
+FORWARD_NAME, BACKWARD_NAME = "{:06d}.png", "backward_{:06d}.png"  # by the frame's index
 DESCRIPTION = "flow.json"
 MAX_DESCRIPTION = 2**16  # bytes
 # 21 kB and 1 ms a frame of 340 x 256; more effort makes it no smaller before it takes six times as
@@ -87,7 +89,8 @@ def write_flow_file(
     Args:
         path: Where to write, in a folder that exists.
         flow: Float (T, H, W, 2), or an iterable of T frames (H, W, 2); x then y, pixels per frame,
-            1 <= T <= 1,000,000. What exceeds 20 pixels is clipped, and counted.
+            1 <= T <= 1,000,000. What exceeds 20 pixels is clipped, and counted. Where the metadata
+            are of both directions, frames are (2, H, W, 2): forward flow, then backward flow.
         metadata: The result of `flow_metadata`.
 
     Returns:
@@ -103,7 +106,10 @@ def write_flow_file(
         raise ValueError(f"`metadata` must be what `flow_metadata` returns; {wrong}.")
     try:
         with atomic_write(path) as temporary, zipfile.ZipFile(temporary, "x") as archive:
-            metadata = metadata | _write_frames(archive, flow, metadata["rounding"])
+            if not has_backward(metadata):
+                flow = (np.asarray(frame)[np.newaxis] for frame in flow)
+            parts = (FORWARD_NAME, BACKWARD_NAME)[: 1 + has_backward(metadata)]
+            metadata = metadata | _write_frames(archive, flow, metadata["rounding"], parts)
             text = json.dumps(metadata, indent=1, allow_nan=False)
             _write_entry(archive, DESCRIPTION, text.encode())
     except OSError as error:
@@ -111,26 +117,41 @@ def write_flow_file(
     return metadata
 
 
-def _write_frames(archive, flow, rounding):
-    """Writes the pictures; returns the metadata that are known when all are written."""
+def _write_frames(archive, flow, rounding, parts):
+    """Writes the pictures; returns the metadata that are known when all are written.
+
+    Args:
+        archive: The ZIP archive.
+        flow: Iterable of frames, float (directions, H, W, 2).
+        rounding: See `quantize`.
+        parts: Names of the pictures of each direction.
+    """
     shape, frames, clipped = None, 0, 0
-    for frame in flow:
-        shape = shape or _checked_shape(frame)
-        if np.shape(frame) != shape:
-            raise ValueError(f"`flow` must be {shape} in every frame; received {np.shape(frame)}.")
+    for directions in flow:
+        if len(directions) != len(parts):
+            raise ValueError(
+                f"`flow` must have frames (2, H, W, 2) of both directions; received shape "
+                f"{np.shape(directions)}."
+            )
         if frames == MAX_FRAMES:
             raise ValueError(f"`flow` must have at most {MAX_FRAMES} frames; received more.")
-        codes = quantize(frame, rounding)
-        clipped += int(np.count_nonzero(np.abs(frame) > FLOW_BOUND))
-        _, content = cv2.imencode(
-            ".png", np.concatenate([codes[..., 0], codes[..., 1]]), PNG_OPTIONS
-        )
-        _write_entry(archive, _frame_name(frames), content.tobytes())
+        for frame, part in zip(directions, parts, strict=True):
+            shape = shape or _checked_shape(frame)
+            if np.shape(frame) != shape:
+                raise ValueError(
+                    f"`flow` must be {shape} in every frame; received {np.shape(frame)}."
+                )
+            codes = quantize(frame, rounding)
+            clipped += int(np.count_nonzero(np.abs(frame) > FLOW_BOUND))
+            _, content = cv2.imencode(
+                ".png", np.concatenate([codes[..., 0], codes[..., 1]]), PNG_OPTIONS
+            )
+            _write_entry(archive, part.format(frames), content.tobytes())
         frames += 1
     if not frames:
         raise ValueError("`flow` must have at least one frame; received none.")
     height, width, _ = shape
-    share = clipped / (frames * height * width * 2)
+    share = clipped / (frames * height * width * 2 * len(parts))
     return {"frames": frames, "height": height, "width": width, "clipped_share": share}
 
 
@@ -150,13 +171,9 @@ def _write_entry(archive, name, content):
     archive.writestr(entry, content)
 
 
-def _frame_name(index):
-    return f"{index:06d}.png"
-
-
 def is_flow_file(path: str | os.PathLike) -> bool:
     """Returns whether a file starts as a flow file does, be it whole or damaged."""
-    first = _frame_name(0).encode()
+    first = FORWARD_NAME.format(0).encode()
     try:
         with open_regular(path) as file:
             start = file.read(ZIP_HEADER + len(first))
@@ -180,7 +197,8 @@ def open_flow_file(path: str | os.PathLike, rounding: str | None = None) -> "Flo
     path = os.fspath(path)
     with _open_archive(path) as archive:
         metadata = _read_description(path, archive)
-        names = [_frame_name(index) for index in range(metadata["frames"])]
+        parts = (FORWARD_NAME, BACKWARD_NAME)[: 1 + has_backward(metadata)]
+        names = [part.format(index) for part in parts for index in range(metadata["frames"])]
         if missing := next((name for name in names if name not in archive.NameToInfo), None):
             raise VideoError(path, f"{missing} is missing from it; it should have {len(names)}")
         if len(archive.infolist()) != len(names) + 1:
@@ -208,6 +226,7 @@ class StoredFlow:
         path: The file or folder.
         metadata: Its metadata, see `flow_metadata` and `write_flow_file`.
         rounding: How its codes are unpacked, see `open_flow_file`.
+        has_backward: Whether it has backward flow beside forward flow.
         frames: T.
         height: H, pixels.
         width: W, pixels.
@@ -216,32 +235,41 @@ class StoredFlow:
     path: str
     metadata: dict[str, Any]
     rounding: str
+    has_backward: bool = False
     frames: int
     height: int
     width: int
 
-    def read(self, start: int = 0, stop: int | None = None) -> np.ndarray:
+    def read(
+        self, start: int = 0, stop: int | None = None, is_backward: bool = False
+    ) -> np.ndarray:
         """Reads a window of the flow.
 
         Args:
             start: First frame, 0 <= start < stop.
             stop: Frame after the last one, <= frames; None means all there are.
+            is_backward: Read the flow of each frame to the one before, and not to the next; that of
+                the first frame is that of the second.
 
         Returns:
             float32 (stop - start, H, W, 2), x then y, pixels per frame, within [-20, 20].
 
         Raises:
             ValueError: The window is not within the video, or too large for memory.
-            VideoError: The file cannot be read, or is damaged within the window.
+            VideoError: The file cannot be read, is damaged within the window, or has no backward
+                flow.
         """
-        return dequantize(self.codes(start, stop), self.rounding)
+        return dequantize(self.codes(start, stop, is_backward), self.rounding)
 
-    def codes(self, start: int = 0, stop: int | None = None) -> np.ndarray:
+    def codes(
+        self, start: int = 0, stop: int | None = None, is_backward: bool = False
+    ) -> np.ndarray:
         """Reads a window of the 8-bit codes that are stored.
 
         Args:
             start: See `read`.
             stop: See `read`.
+            is_backward: See `read`.
 
         Returns:
             uint8 (stop - start, H, W, 2), to be unpacked by `i3d_tf.flow.quantize.dequantize`.
@@ -250,6 +278,11 @@ class StoredFlow:
             ValueError: See `read`.
             VideoError: See `read`.
         """
+        if is_backward and not self.has_backward:
+            raise VideoError(
+                self.path,
+                "it has no backward flow; compute both directions (compute_flow --direction=both)",
+            )
         stop = self.frames if stop is None else stop
         if not 0 <= start < stop <= self.frames:
             raise ValueError(
@@ -262,9 +295,9 @@ class StoredFlow:
                 f"`stop` - `start` must be smaller for frames of {self.height} x {self.width}, to "
                 f"stay within {MAX_BYTES / 2**30:g} GiB; received {start!r} and {stop!r}."
             )
-        return self._read_codes(start, stop)
+        return self._read_codes(start, stop, is_backward)
 
-    def _read_codes(self, start: int, stop: int) -> np.ndarray:
+    def _read_codes(self, start: int, stop: int, is_backward: bool) -> np.ndarray:
         """Reads the codes of a window that is within the video and not too large."""
         raise NotImplementedError
 
@@ -279,14 +312,16 @@ class FlowFile(StoredFlow):
         self.path = path
         self.metadata = metadata
         self.rounding = rounding or metadata["rounding"]
+        self.has_backward = has_backward(metadata)
         self.frames = metadata["frames"]
         self.height = metadata["height"]
         self.width = metadata["width"]
 
-    def _read_codes(self, start, stop):
+    def _read_codes(self, start, stop, is_backward):
         shape = (stop - start, self.height, self.width, 2)
+        name = BACKWARD_NAME if is_backward else FORWARD_NAME
         with _open_archive(self.path) as archive:
-            pictures = (self._picture(archive, index) for index in range(start, stop))
+            pictures = (self._picture(archive, name.format(k)) for k in range(start, stop))
             first = next(pictures)
             codes = np.empty(shape, np.uint8)  # not before a picture has the size in the metadata
             for target, picture in zip(codes, itertools.chain([first], pictures), strict=True):
@@ -294,8 +329,7 @@ class FlowFile(StoredFlow):
                 target[..., 1] = picture[self.height :]
         return codes
 
-    def _picture(self, archive, index):
-        name = _frame_name(index)
+    def _picture(self, archive, name):
         return self._decode(name, _read_entry(archive, name, self._max_bytes()))
 
     def _max_bytes(self):

@@ -52,7 +52,7 @@ class FlowFolder(StoredFlow):
             "rounding": self.rounding,
         }
 
-    def _read_codes(self, start, stop):
+    def _read_codes(self, start, stop, is_backward):
         codes = np.empty((stop - start, self.height, self.width, 2), np.uint8)
         for target, index in zip(codes, range(start, stop), strict=True):
             target[...] = self._read(min(index, self.frames - 2))

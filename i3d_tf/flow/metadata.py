@@ -6,7 +6,15 @@ from dataclasses import asdict
 from typing import Any
 
 from i3d_tf.flow.engines import ALGORITHMS, FlowParameters, choose_engine, engine_parameters
-from i3d_tf.specs.streams import FLOW_BOUND, FLOW_ROUNDINGS, FRAME_RATE, SHORT_SIDE
+from i3d_tf.specs.streams import (
+    BOTH,
+    FLOW_BOUND,
+    FLOW_DIRECTIONS,
+    FLOW_ROUNDINGS,
+    FORWARD,
+    FRAME_RATE,
+    SHORT_SIDE,
+)
 from i3d_tf.specs.validation import is_integer, is_number
 from i3d_tf.specs.version import __version__
 from i3d_tf.system.jobs import SOURCE, first_difference
@@ -15,6 +23,7 @@ from i3d_tf.video.limits import MAX_FRAMES, MAX_PIXELS
 
 FORMAT = "i3d_tf flow"
 VERSION = 1
+DIRECTION = "direction"  # "both" of a file with backward flow, too; others need not have it
 FORMULAS = {
     "nearest": "code = floor((clip(flow, -20, 20) + 20) * 255 / 40 + 0.5)",
     "floor": "code = floor((clip(flow, -20, 20) + 20) * 255 / 40)",
@@ -39,6 +48,7 @@ def flow_metadata(
     frame_rate: float = FRAME_RATE,
     short_side: int | None = SHORT_SIDE,
     rounding: str = "nearest",
+    direction: str = FORWARD,
 ) -> dict[str, Any]:
     """Returns the metadata of a flow file, as far as it is known before flow is computed.
 
@@ -49,6 +59,7 @@ def flow_metadata(
         frame_rate: Frames per second of the clip that the flow is computed from.
         short_side: Pixels, the shorter side of that clip; None where it was not resized.
         rounding: See `i3d_tf.flow.quantize`.
+        direction: "both" for backward flow beside forward flow; "forward" adds no field.
 
     Returns:
         Plain values; `DECISIVE_FIELDS` among them determine the flow. `source` tells the video from
@@ -68,7 +79,13 @@ def flow_metadata(
         "codes": FORMULAS.get(rounding),
         SOURCE: video_metadata(source),
         "project_version": __version__,
+        **({} if direction == FORWARD else {DIRECTION: direction}),
     }
+
+
+def has_backward(metadata: Mapping[str, Any]) -> bool:
+    """Returns whether a flow file holds backward flow, too, by its metadata."""
+    return metadata.get(DIRECTION) == BOTH
 
 
 def metadata_difference(
@@ -82,9 +99,13 @@ def metadata_difference(
         fields: Those that are compared.
 
     Returns:
-        Text such as "engine opencv, not numba"; None where the flow is the same.
+        Text such as "engine opencv, not numba"; None where the flow is the same. A file with
+        backward flow, too, has all that is wanted of one without.
     """
-    return first_difference(found, wanted, fields)
+    difference = first_difference(found, wanted, fields)
+    if difference is None and has_backward(wanted) and not has_backward(found):
+        return "it has no backward flow"
+    return difference
 
 
 def metadata_fault(metadata: Any, complete: bool = True) -> str | None:
@@ -100,6 +121,8 @@ def metadata_fault(metadata: Any, complete: bool = True) -> str | None:
     if not isinstance(metadata, dict):
         return "its description is not a JSON object"
     checks = REQUIRED_FIELDS | FINAL_FIELDS if complete else REQUIRED_FIELDS
+    if DIRECTION in metadata:
+        checks = checks | OPTIONAL_FIELDS
     for field, (allowed, holds) in checks.items():
         if field not in metadata:
             return f"`{field}` is missing from its description"
@@ -148,6 +171,9 @@ REQUIRED_FIELDS = {
     "codes": ("a string", lambda value: isinstance(value, str)),
     SOURCE: ("an object with a name and bytes", _is_source),
     "project_version": ("a string", lambda value: isinstance(value, str)),
+}
+OPTIONAL_FIELDS = {
+    DIRECTION: (f"one of {FLOW_DIRECTIONS}", lambda value: value in FLOW_DIRECTIONS),
 }
 FINAL_FIELDS = {
     "frames": (

@@ -8,7 +8,7 @@ from typing import Any, overload
 import keras
 import numpy as np
 
-from i3d_tf.flow.compute import compute_flow
+from i3d_tf.flow.compute import compute_fields, compute_flow
 from i3d_tf.flow.engines import choose_engine
 from i3d_tf.flow.quantize import check_rounding, through_codes
 from i3d_tf.inference.dataset_logits import forward_function
@@ -30,9 +30,9 @@ from i3d_tf.inference.test_clip import (
     read_test_clips,
 )
 from i3d_tf.models.fold_batch_norm import fuse_for_inference
-from i3d_tf.specs.protocol import Protocol, frame_indices
+from i3d_tf.specs.protocol import Protocol, flow_fields, frame_indices
 from i3d_tf.specs.releases import DEFAULT_RELEASES
-from i3d_tf.specs.streams import CHANNELS, JOINT, streams_of
+from i3d_tf.specs.streams import BOTH, CHANNELS, JOINT, streams_of
 from i3d_tf.video.errors import VideoError
 from i3d_tf.video.sampling import first_frames
 from i3d_tf.video.transforms import crop_at, crop_places, preprocess_input
@@ -285,24 +285,34 @@ class Predictor:
         self, stream: str, windows: list[TestWindow], protocol: Protocol, timer: StageTimer
     ) -> Iterator[np.ndarray]:
         """Yields a network's inputs: float32 (1, T, crop size, crop size, C) in [-1, 1]."""
-        snippets = [self._frames(stream, window, timer) for window in windows]
-        seen = list(frame_indices(stream, protocol.frames, protocol.rgb_step))
+        snippets = [self._frames(stream, window, protocol, timer) for window in windows]
         for place in crop_places(protocol.crops, protocol.crop_set):
             with timer.stage("crop"):
                 parts = []
-                for frames in snippets:
-                    order = first_frames(len(frames), protocol.frames)[seen]
+                for frames, order in snippets:
                     cut = crop_at(frames, place, protocol.crop_size, stream)
                     parts.append(preprocess_input(cut, stream)[np.newaxis, order])
                 clip = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
             yield clip
 
-    def _frames(self, stream: str, window: TestWindow, timer: StageTimer) -> np.ndarray:
-        """Returns the frames of a window as a stream has them: RGB, or the flow of them."""
+    def _frames(
+        self, stream: str, window: TestWindow, protocol: Protocol, timer: StageTimer
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Returns frames of a window as a stream has them, and the indices of those it is given."""
+        order = first_frames(len(window.frames), protocol.frames)
         if stream == "rgb":
-            return window.frames
+            seen = frame_indices(stream, protocol.frames, protocol.rgb_step)
+            return window.frames, order[list(seen)]
+        fields = [
+            field._replace(frame=order[field.frame])
+            for field in flow_fields(protocol.frames, protocol.flow_direction)
+        ]
         with timer.stage("flow"):
             engine = self.flow_engine or "auto"
-            flow = compute_flow(window.frames, engine, next_frame=window.next_frame)
+            if protocol.flow_direction == BOTH:
+                flow = compute_fields(window.frames, fields, engine, None, window.next_frame)
+                order = np.arange(len(fields))
+            else:
+                flow = compute_flow(window.frames, engine, next_frame=window.next_frame)
             rounding = self._flow_rounding
-            return flow if rounding is None else through_codes(flow, rounding)
+            return flow if rounding is None else through_codes(flow, rounding), order

@@ -29,8 +29,11 @@ from i3d_tf.specs.geometry import CENTERS, STEP_RULES
 from i3d_tf.specs.inception_v1 import MIN_SIZE
 from i3d_tf.specs.protocol import Protocol, clip_shape
 from i3d_tf.specs.streams import (
+    BOTH,
     CROP_SIZE,
     FEATURES,
+    FLOW_DIRECTIONS,
+    FORWARD,
     FRAME_RATE,
     JOINT,
     SHORT_SIDE,
@@ -72,7 +75,9 @@ CHOICES = {
     "transfer": TRANSFERS,
     "task": TASKS,
     "step_rule": STEP_RULES,
+    "flow_direction": FLOW_DIRECTIONS,
 }
+BIDIRECTIONAL = "two_stream_2014"  # the network that reads flow of both directions
 MIN_INTEGERS = {
     "rgb_step": 1,
     "test_windows": 1,
@@ -92,6 +97,7 @@ GIVEN_ARGUMENTS = (
     "width_multiplier",
     "stream",
     "all_steps",
+    "is_bidirectional",
     "name",
 )
 # Fields that a recipe for another network takes over from the paper's row of it.
@@ -162,6 +168,8 @@ class Recipe:
 
         task: What is learned: one class a clip ("clip"), several classes a clip ("multilabel"), or
             the classes of every frame ("frames"), see `i3d_tf.data.pipeline.PipelineConfig`.
+        flow_direction: Direction in time of the fields of a flow network: "both" is bi-directional
+            optical flow, of two_stream_2014; see `i3d_tf.specs.protocol.flow_fields`.
         step_rule: Where the logits at I3D's steps are taken to be in time, for the task "frames";
             see `i3d_tf.specs.geometry.head_positions`.
 
@@ -211,6 +219,7 @@ class Recipe:
     network_arguments: Mapping[str, Any] | None = field(default=None, hash=False)
     task: str = CLIP
     step_rule: str = CENTERS
+    flow_direction: str = FORWARD
 
     def __post_init__(self):
         for name, choices in CHOICES.items():
@@ -241,6 +250,7 @@ class Recipe:
         self._check("short_side", f"at least `crop_size`, {self.crop_size}", fits)
         self._check_schedule()
         self._check_task()
+        self._check_flow_direction()
 
     @property
     def streams(self) -> tuple[str, ...]:
@@ -303,6 +313,15 @@ class Recipe:
             fits = self.step_rule == CENTERS
             self._check("step_rule", f"{CENTERS!r} for `task` {self.task!r}", fits)
 
+    def _check_flow_direction(self):
+        if self.flow_direction == FORWARD:
+            return
+        fits = self.model == BIDIRECTIONAL and self.stream == "flow"
+        allowed = f"{FORWARD!r} for {self.model} of {self.stream}"
+        self._check("flow_direction", f"{allowed}; {BIDIRECTIONAL} of flow takes any", fits)
+        for name in ("train_frames", "test_frames"):
+            self._check(name, f"even for `flow_direction` {BOTH!r}", getattr(self, name) % 2 == 0)
+
     def _check(self, name, allowed, fits):
         if not fits:
             raise ValueError(f"`{name}` must be {allowed}; received {getattr(self, name)!r}.")
@@ -317,8 +336,9 @@ def settings_protocol(settings: Mapping[str, Any]) -> Protocol:
         crop_size=settings["crop_size"],
         windows=settings["test_windows"],
         rgb_step=settings["rgb_step"],
-        # Former versions have neither.
+        # Former versions have none of these.
         segments=settings.get("test_segments") or settings.get("segments", 1),
+        flow_direction=settings.get("flow_direction", FORWARD),
     )
 
 
@@ -353,6 +373,7 @@ def for_model(recipe: Recipe, model: str) -> Recipe:
         model=model,
         stream=stream,
         network_arguments=None,
+        flow_direction=FORWARD,
         loss_gain=None if further is None or recipe.task != CLIP else further.loss_gain,
         **sampling,
     )

@@ -5,6 +5,7 @@ from i3d_tf.specs.validation import check_choice
 STREAMS = ("rgb", "flow")
 FLOW_ENGINES = ("auto", "numba", "graph", "opencv", "dis")
 FLOW_ROUNDINGS = ("nearest", "floor", "deepmind")  # of 8-bit codes, see i3d_tf.flow.quantize
+FORWARD, BOTH = FLOW_DIRECTIONS = ("forward", "both")  # in time, of flow
 FUSIONS = ("logits", "probabilities")  # of late fusion: the sum or the mean of two streams
 SCORE_FUSIONS = (*FUSIONS, "log_probabilities")  # of scores that are computed
 CHANNELS = {"rgb": 3, "flow": 2}

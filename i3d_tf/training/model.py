@@ -11,7 +11,7 @@ from i3d_tf.specs.baselines import LOCAL
 from i3d_tf.specs.further_networks import FEATURE_NETWORKS, FURTHER_NETWORKS
 from i3d_tf.specs.inception_v1 import HEAD
 from i3d_tf.specs.recipes import CLIP, FRAMES, TRANSFERS, Recipe
-from i3d_tf.specs.streams import CHANNELS
+from i3d_tf.specs.streams import BOTH, CHANNELS
 from i3d_tf.specs.validation import check_choice
 from i3d_tf.training.optimization import accuracy, make_loss, make_optimizer
 from i3d_tf.zoo.initialize import write_initial_weights
@@ -146,6 +146,11 @@ def _one_of_two_streams(recipe, **arguments):
     return _fixed_length(recipe, stream=recipe.stream, **arguments)
 
 
+def _two_stream_2014(recipe, **arguments):
+    is_bidirectional = recipe.flow_direction == BOTH
+    return _one_of_two_streams(recipe, is_bidirectional=is_bidirectional, **arguments)
+
+
 def _both_streams(recipe, **arguments):
     shapes = {s: recipe.clip_shape(s, recipe.train_frames) for s in recipe.streams}
     return build(recipe.model, input_shape=shapes, **arguments)
@@ -175,7 +180,7 @@ NETWORKS = {
     },
     "pooled_frames": _pooled_frames,
     **dict.fromkeys(("deep_lstm", "lrcn"), partial(_any_length, all_steps=True)),
-    "two_stream_2014": _one_of_two_streams,
+    "two_stream_2014": _two_stream_2014,
     **dict.fromkeys(FEATURE_NETWORKS, partial(_of_features, all_steps=True)),
     "feature_linear": _of_features,
 }

@@ -164,6 +164,14 @@ def _shared_protocol(opened, fields, overrides):
         dataclasses.replace(checkpoint.protocol, **overrides or {})
         for checkpoint in opened.values()
     )
+    by_stream = dict(zip(opened, (first, *others), strict=True))
+    if seeing := [each for s, each in by_stream.items() if s in ("flow", JOINT)]:
+        # The direction of flow matters to networks that see it alone.
+        direction = seeing[0].flow_direction
+        first, *others = (
+            each if each in seeing else dataclasses.replace(each, flow_direction=direction)
+            for each in by_stream.values()
+        )
     for other in others:
         differing = {
             name: f"{name} {_text(getattr(first, name))} and {_text(getattr(other, name))}"

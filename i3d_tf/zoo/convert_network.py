@@ -1,6 +1,5 @@
 """Conversion of public weights of the networks around I3D: S3D, R(2+1)D, ResNet-50 and others."""
 
-import dataclasses
 import os
 from collections.abc import Mapping
 from math import prod
@@ -97,7 +96,7 @@ def _convert(source, file, name, output_dir, geometry):
     sampling = sampling or FURTHER_NETWORKS.get(network)
     is_of_one_size = None not in model.input_shape[-3:-1]
     if sampling is not None and (is_of_one_size or sampling.segments > 1):
-        row["protocol"] = dataclasses.asdict(sampling.protocol)
+        row["protocol"] = sampling.protocol.as_json()
     path = save_weights(model, name, output_dir, row)
     return ConvertedPort(path, _describe(source, file, found.form, network, arguments, labels, row))
 

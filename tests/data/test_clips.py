@@ -1,5 +1,7 @@
 """Videos and flow files whose every pixel says which frame and which column it is."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -185,3 +187,27 @@ def test_find_unreadable_gives_path_and_reason(example, tmp_path):
     reasons = find_unreadable([example, *bad], 25.0)
     assert list(reasons) == [each.path for each in bad]
     assert reasons[bad[0].path].startswith("it is not a video that FFmpeg can read")
+
+
+def test_mirrored_fields_of_both_directions_negate_x(tmp_path, example):
+    forward = np.full((FRAMES, SIZE, WIDTH, 2), (3, 2), np.float32)
+    forward[:, :, WIDTH // 2 :, 0] = 6
+    backward = np.full_like(forward, (-5, -1))
+    both = {**flow_metadata(example.path, "dis", short_side=SIZE), "direction": "both"}
+    protocol = dataclasses.replace(PROTOCOL, frames=4, flow_direction="both")
+    store = FlowStore(tmp_path, protocol, engine="dis")
+    write_flow_file(store.path(example.path), np.stack([forward, backward], 1), both)
+    fields = {
+        mirrored: load_flow(
+            example,
+            View(np.arange(4), CropPlace(mirrored=mirrored)).of_stream("flow", protocol),
+            protocol,
+            store,
+        )
+        for mirrored in (False, True)
+    }
+    np.testing.assert_allclose(fields[False][:2, :, 0, 0], 3, atol=CODE)
+    np.testing.assert_allclose(fields[False][:2, :, -1, 0], 6, atol=CODE)
+    np.testing.assert_allclose(fields[True][:2, :, 0, 0], -6, atol=CODE)
+    np.testing.assert_allclose(fields[True][2:, :, :, 0], 5, atol=CODE)
+    np.testing.assert_allclose(fields[True][2:, :, :, 1], -1, atol=CODE)

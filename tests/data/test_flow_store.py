@@ -180,7 +180,7 @@ def test_compute_missing_refuses_flow_of_replaced_videos(own_videos, tmp_path):
     assert not store.path(videos[2]).exists()
     store.compute_missing(videos[2:], processes=1)
     one.with_name("3.mp4").write_bytes(b"another")
-    with pytest.raises(ValueError, match=r"the flow\. So are 1 more of 3\.$"):
+    with pytest.raises(ValueError, match=r"the flow\. It is so of 1 more of 3\.$"):
         store.compute_missing(videos)
 
 
@@ -213,3 +213,39 @@ def test_rounding_is_that_of_all_files(store, videos, tmp_path):
 def test_flow_store_needs_a_folder():
     with pytest.raises(ValueError, match="`flow_dir` must be given for flow; received None"):
         FlowStore(None, PROTOCOL)
+
+
+def test_store_of_both_directions_refuses_forward_flow_before_anything_is_computed(
+    store, videos, tmp_path
+):
+    video = str(videos / "right" / "1.mp4")
+    store.compute_missing([video], processes=1)
+    both = dataclasses.replace(PROTOCOL, flow_direction="both")
+    needing = FlowStore(tmp_path / "flow", both, videos, "dis")
+    command = (
+        rf"compute_flow --direction=both --overwrite --data_dir={videos} "
+        rf"--flow_dir={tmp_path}/flow --flow_engine=dis --short_side=64, or name another"
+    )
+    for call in (lambda: needing.compute_missing([video]), lambda: needing.open(video)):
+        with pytest.raises((ValueError, VideoError), match=rf"forward flow alone, .*{command}"):
+            call()
+
+
+def test_store_of_both_directions_refuses_folders_of_pictures(videos, tmp_path):
+    folder = tmp_path / "flow" / "right" / "1"
+    folder.mkdir(parents=True)
+    (folder / "flow_x_00001.jpg").write_bytes(b"not read")
+    both = dataclasses.replace(PROTOCOL, flow_direction="both")
+    store = FlowStore(tmp_path / "flow", both, videos, "dis")
+    with pytest.raises(ValueError, match=r"right/1: it has forward flow alone"):
+        store.compute_missing([str(videos / "right" / "1.mp4")])
+
+
+def test_both_directions_of_a_store_serve_a_network_of_forward_flow(videos, tmp_path, capsys):
+    video = str(videos / "right" / "1.mp4")
+    both = dataclasses.replace(PROTOCOL, flow_direction="both")
+    FlowStore(tmp_path / "flow", both, videos, "dis").compute_missing([video], processes=1)
+    flow = FlowStore(tmp_path / "flow", PROTOCOL, videos, "dis").open(video)
+    middle = np.s_[1:-1, 16:48, 16:48, 0]
+    assert np.median(flow.read()[middle]) == pytest.approx(2, abs=0.3)
+    assert np.median(flow.read(is_backward=True)[middle]) == pytest.approx(-2, abs=0.3)

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from i3d_tf.data.views import evaluation_views, random_view
+from i3d_tf.data.views import View, evaluation_views, random_view
 from i3d_tf.specs.protocol import Protocol
 
 
@@ -62,3 +62,13 @@ def test_random_view_draws_the_same_without_flip_and_jitter():
     assert (plain.indices == rich.indices).all()
     assert plain.place[:2] == rich.place[:2]
     assert all(0.6 <= factor <= 1.4 for factor in rich.jitter)
+
+
+def test_view_of_both_directions_has_fields_around_its_middle():
+    protocol = Protocol(frames=4, rgb_step=4, flow_direction="both")
+    view = View(np.array([5, 6, 7, 8]))
+    of_flow = view.of_stream("flow", protocol)
+    assert of_flow.indices.tolist() == [7, 8, 7, 6]
+    assert of_flow.is_backward.tolist() == [False, False, True, True]
+    assert view.of_stream("rgb", protocol).indices.tolist() == [7]
+    assert view.of_stream("flow", Protocol(frames=4)).is_backward is None

@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from i3d_tf.export import saved_model
 from i3d_tf.export.saved_model import ServingModule, signature_shapes
 from i3d_tf.models.c3d import c3d
 from i3d_tf.models.fold_batch_norm import fuse_for_inference
@@ -153,3 +154,23 @@ def test_logits_of_one_stream_take_a_clip(stream, channels):
 def test_signatures_of_a_network_without_head_have_no_features():
     module = ServingModule({"rgb": mean_network(3, "other")}, NAMES, PROTOCOL)
     assert set(module.signatures()) == {"serving_default", "classify", "labels", "record"}
+
+
+def test_classify_gives_a_network_its_flow_of_both_directions(monkeypatch):
+    def difference(previous, following):
+        change = tf.cast(following, tf.float32) - tf.cast(previous, tf.float32)
+        return tf.stack([change, tf.zeros_like(change)], axis=-1)
+
+    monkeypatch.setattr(saved_model, "flow_function", lambda *_, **__: difference)
+    clip = keras.Input((4, 32, 32, 2))
+    means = keras.layers.Reshape((8,))(keras.ops.mean(clip, axis=(2, 3)))  # of every field
+    network = keras.Model(clip, keras.layers.Dense(3, name="Logits")(means))
+    protocol = Protocol(4, 25.0, 40, 32, windows=2, flow_direction="both")
+    module = ServingModule({"flow": network}, NAMES, protocol)
+    levels = np.arange(9) ** 2
+    frames = np.broadcast_to(levels[:, None, None, None], (9, 40, 48, 3)).astype(np.uint8)
+    changes = np.array([[5, 7, -3, -1], [15, 15, -13, -11]]) / 20  # from frames 2 and 7
+    fields = np.zeros((2, 4, 32, 32, 2), np.float32)
+    fields[..., 0] = changes[:, :, None, None]
+    expected = network(fields).numpy().mean(axis=0)
+    assert_close(module.classify(frames)["logits"].numpy(), np.sort(expected)[::-1])

@@ -26,3 +26,12 @@ def test_check_network_refuses_windows_of_one_time_step_before_the_head():
     check_network(checkpoint, feature_config("AvgPool3d_0a_7x7", window=16), Protocol())
     with pytest.raises(ValueError, match=r"small: it takes no clips of \(15, .* two time steps"):
         check_network(checkpoint, feature_config(window=15), Protocol())
+
+
+def test_check_network_refuses_flow_of_both_directions():
+    clip = keras.Input((4, 32, 32, 2))
+    model = keras.Model(clip, keras.layers.Activation("relu", name="fc6")(clip))
+    protocol = Protocol(frames=4, crop_size=32, flow_direction="both")
+    checkpoint = Checkpoint("both", model, "flow", ("a",), protocol, "0")
+    with pytest.raises(ValueError, match="both: it reads flow of both directions"):
+        check_network(checkpoint, feature_config("fc6", window=4), protocol)

@@ -2,9 +2,10 @@ import cv2
 import numpy as np
 import pytest
 
-from i3d_tf.flow.compute import bidirectional_flow, compute_flow, to_grey
+from i3d_tf.flow.compute import bidirectional_flow, compute_fields, compute_flow, to_grey
 from i3d_tf.flow.engines import ENGINES
 from i3d_tf.flow.tvl1 import MIN_SIDE, TVL1Parameters
+from i3d_tf.specs.protocol import FlowField
 from i3d_tf.video.transforms import flip
 
 # Few iterations: these tests are about what goes in and out, not about how exact the engine is.
@@ -177,6 +178,18 @@ def test_bidirectional_flow_goes_both_ways_from_one_frame(texture):
     assert np.abs(means - [[0, 1], [0, 1], [-1, 0], [-1, 0]]).max() < 0.05
     backward = compute_flow(frames[::-1], engine="opencv")[2:4]
     np.testing.assert_array_equal(flow[2:], backward)
+
+
+def test_compute_fields_at_the_ends_of_a_clip(texture):
+    frames = np.stack([window(texture, right) for right in (0, 1, 3)])
+    forward, backward = compute_flow(frames, "dis"), compute_flow(frames[::-1], "dis")[::-1]
+    fields = [FlowField(2, False), FlowField(0, True), FlowField(0, False), FlowField(2, True)]
+    found = compute_fields(frames, fields, "dis")
+    np.testing.assert_array_equal(found, [forward[1], backward[1], forward[0], backward[2]])
+    alone = compute_fields(frames, fields[:1], "dis")  # nothing follows: as the frame before it
+    np.testing.assert_array_equal(alone, forward[1:2])
+    followed = compute_fields(frames[:2], [FlowField(1, False)], "dis", None, frames[2])
+    np.testing.assert_array_equal(followed, forward[1:2])
 
 
 @pytest.mark.parametrize(

@@ -356,3 +356,30 @@ def test_codes_of_another_rounding_are_refused(written):
     with pytest.raises(VideoError, match=reason):
         open_flow_file(written, "deepmind")
     assert open_flow_file(written, "nearest").rounding == "nearest"
+
+
+def test_file_of_both_directions_gives_each_alone(tmp_path, ramp, metadata):
+    path = tmp_path / "both.flow.zip"
+    both = np.stack([ramp, -ramp], axis=1)
+    written = write_flow_file(path, both, {**metadata, "direction": "both"})
+    assert (written["direction"], written["frames"]) == ("both", FRAMES)
+    flow = open_flow_file(path)
+    assert flow.has_backward
+    np.testing.assert_allclose(flow.read(1, 4), ramp[1:4], atol=0.08)
+    np.testing.assert_allclose(flow.read(1, 4, is_backward=True), -ramp[1:4], atol=0.08)
+
+
+def test_file_of_one_direction_has_no_backward_flow(written, ramp, metadata, tmp_path):
+    flow = open_flow_file(written)
+    assert "direction" not in flow.metadata
+    with pytest.raises(VideoError, match=r"no backward flow; compute .*--direction=both"):
+        flow.read(0, 1, is_backward=True)
+    with pytest.raises(ValueError, match=r"frames \(2, H, W, 2\) of both .* \(6, 7, 2\)"):
+        write_flow_file(tmp_path / "both.flow.zip", ramp, {**metadata, "direction": "both"})
+
+
+def test_file_without_its_backward_pictures_is_damaged(describe):
+    with pytest.raises(VideoError, match=r"backward_000000\.png is missing"):
+        open_flow_file(describe(direction="both"))
+    with pytest.raises(VideoError, match=r"`direction` must be one of .*; it is 'up'"):
+        open_flow_file(describe(direction="up"))

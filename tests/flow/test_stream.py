@@ -44,6 +44,16 @@ def test_flow_frames_equals_compute_flow(frames, engine, parameters, pairs, monk
     np.testing.assert_array_equal(found, expected)
 
 
+@pytest.mark.parametrize("pairs", [1, 4, 64])
+def test_flow_frames_of_both_directions_are_those_of_the_reversed_clip(frames, pairs, monkeypatch):
+    monkeypatch.setattr(flow_stream, "MAX_PAIRS", pairs)
+    found = np.stack(list(flow_frames(iter(frames), "dis", direction="both")))
+    np.testing.assert_array_equal(found[:, 0], compute_flow(frames, "dis"))
+    np.testing.assert_array_equal(found[:, 1], compute_flow(frames[::-1], "dis")[::-1])
+    (single,) = flow_frames(frames[:1], "dis", direction="both")
+    assert single.shape == (2, 48, 64, 2)
+
+
 def test_flow_frames_takes_no_more_frames_than_a_piece(frames, monkeypatch):
     monkeypatch.setattr(flow_stream, "MAX_PAIRS", 4)
     taken = []

@@ -1,6 +1,6 @@
 import pytest
 
-from i3d_tf.specs.protocol import Protocol, clip_shape, frame_indices
+from i3d_tf.specs.protocol import Protocol, clip_shape, flow_fields, frame_indices
 
 
 def test_frame_indices_are_the_middle_of_every_step_for_rgb_and_all_for_flow():
@@ -24,6 +24,16 @@ def test_clip_shape_counts_the_frames_of_the_stream():
         clip_shape("joint", 10, 10, 80)
 
 
+def test_flow_fields_of_both_directions_start_at_the_rgb_frame():
+    fields = flow_fields(6, "both")
+    assert [field.frame for field in fields] == [3, 4, 5, 3, 2, 1]
+    assert [field.is_backward for field in fields] == [False] * 3 + [True] * 3
+    assert list(frame_indices("rgb", 6, 6)) == [3]
+    assert flow_fields(3) == [(0, False), (1, False), (2, False)]
+    snippets = flow_fields(2, "both", segments=2)
+    assert snippets == [(1, False), (1, True), (3, False), (3, True)]
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -38,9 +48,18 @@ def test_clip_shape_counts_the_frames_of_the_stream():
             {"crop_set": "corners"},
             r"`crops` must be one of \(5, 10\) for `crop_set` 'corners'",
         ),
+        ({"frames": 5, "flow_direction": "both"}, "`frames` must be even .*; received 5"),
+        ({"flow_direction": "backward"}, r"one of \('forward', 'both'\); received 'backward'"),
         ({"segments": 3, "windows": 2}, "`windows` must be 1 with 3 segments, .*; received 2"),
     ],
 )
 def test_protocol_refuses_numbers_that_are_not_allowed(arguments, message):
     with pytest.raises(ValueError, match=message):
         Protocol(**arguments)
+
+
+@pytest.mark.parametrize("direction", ["forward", "both"])
+def test_protocol_is_made_of_its_plain_values(direction):
+    protocol = Protocol(frames=10, flow_direction=direction)
+    assert Protocol(**protocol.as_json()) == protocol
+    assert ("flow_direction" in protocol.as_json()) == (direction == "both")

@@ -88,6 +88,7 @@ def test_recipes_are_described():
             "`learning_rates` must be 2 positive rates, one more than `boundaries`; received",
         ),
         ({"schedule": "cosine"}, "`boundaries` must be empty for `schedule` 'cosine'"),
+        ({"flow_direction": "both"}, "`flow_direction` must be 'forward' for inception_i3d of rgb"),
     ],
 )
 def test_recipe_refuses_fields_that_are_not_allowed(changes, message):
@@ -122,6 +123,22 @@ def test_for_model_takes_segments_and_gives_them_back():
     assert (recipe.train_protocol.segments, recipe.protocol.segments) == (3, 25)
     back = for_model(recipe, "inception_i3d")
     assert (back.segments, back.test_segments, back.rgb_step) == (1, None, 1)
+
+
+def test_recipe_of_both_directions_says_so_to_its_protocol():
+    recipe = for_model(RECIPES["kinetics_flow"], "two_stream_2014")
+    both = dataclasses.replace(recipe, flow_direction="both")
+    assert both.protocol == dataclasses.replace(recipe.protocol, flow_direction="both")
+    assert for_model(both, "tsn").flow_direction == "forward"
+    for changes, message in (
+        ({"train_frames": 9}, "`train_frames` must be even for `flow_direction` 'both'"),
+        ({"stream": "rgb"}, "'forward' for two_stream_2014 of rgb; two_stream_2014 of flow takes"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            dataclasses.replace(both, **changes)
+    settings = {**vars(recipe)}
+    del settings["flow_direction"]  # of a former version
+    assert settings_protocol(settings) == recipe.protocol
 
 
 def test_settings_of_former_versions_have_one_segment():

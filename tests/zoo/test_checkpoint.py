@@ -192,6 +192,15 @@ def test_open_checkpoints_compares_protocols(known):
     assert open_checkpoints(both, protocol_fields=("frame_rate",)).protocol == Protocol()
 
 
+def test_open_checkpoints_takes_the_direction_of_the_flow_network(known):
+    both_ways = Protocol(flow_direction="both")
+    change(known, "flow", protocol=both_ways)
+    assert open_checkpoints({"rgb": "rgb", "flow": "flow"}).protocol == both_ways
+    change(known, "flow", protocol=Protocol(frames=64, flow_direction="both"))
+    with pytest.raises(ValueError, match=r"protocol: frames 250 and 64\. Name"):
+        open_checkpoints({"rgb": "rgb", "flow": "flow"})
+
+
 def test_open_checkpoints_overrides_protocols(known):
     change(known, "flow", protocol=Protocol(frames=64))
     both = {"rgb": "rgb", "flow": "flow"}
