@@ -5,6 +5,8 @@ python tools/train.py --recipe=stick_actions --data_dir=stick --workdir=runs/rgb
 python tools/train.py --recipe=ucf101 --data_dir=UCF --init=rgb_imagenet --transfer=full --workdir=r
 python tools/train.py --recipe=charades_rgb --data_dir=Charades_v1_480 \
     --intervals=Charades_v1_train.csv --test_intervals=Charades_v1_test.csv
+python tools/train.py --recipe=stick_actions --task=persons --data_dir=videos \
+    --boxes=train.csv --test_boxes=val.csv --label_map=actions.pbtxt
 python tools/train.py --features=features --data_dir=my_videos --workdir=runs/lstm
 
 A stopped run goes on when the same command is given again; also after training videos were added or
@@ -119,6 +121,17 @@ _INTERVALS = flags.DEFINE_string(
 _TEST_INTERVALS = flags.DEFINE_string(
     "test_intervals", None, "The same of the test videos, where --intervals has no splits."
 )
+_BOXES = flags.DEFINE_string(
+    "boxes",
+    None,
+    "Who does what, for --task=persons: rows video,timestamp,x1,y1,x2,y2,action,person as AVA and "
+    "AVA-Kinetics have them.",
+)
+_TEST_BOXES = flags.DEFINE_string("test_boxes", None, "The same of the test videos.")
+_LABEL_MAP = flags.DEFINE_string("label_map", None, "The actions of --boxes: AVA's .pbtxt.")
+_TIME_OFFSET = flags.DEFINE_float(
+    "time_offset", 0.0, "Seconds of --boxes at which the videos start, such as 900."
+)
 
 # Fields of the recipe; values that are not given stay as the recipe has them.
 _MODEL = flags.DEFINE_string("model", None, "Network, with the sampling that it needs.")
@@ -126,8 +139,8 @@ _TASK = flags.DEFINE_enum(
     "task",
     None,
     TASKS,
-    "clip: one class a clip; multilabel: the classes of a clip; frames: those of every frame, I3D "
-    "alone. Default: the recipe's.",
+    "clip: one class a clip; multilabel: the classes of a clip; frames: those of every frame; "
+    "persons: those of each person in a frame; the latter two for I3D. Default: the recipe's.",
 )
 _NETWORK_ARGUMENTS = flags.DEFINE_list(
     "network_arguments",
@@ -176,6 +189,7 @@ _OVERRIDES = (
         "Where I3D's steps are in time, for --task=frames: at the middles of what they see, or as "
         "PyTorch's linear upsampling takes them.",
     ),
+    flags.DEFINE_integer("max_boxes", None, "Persons of a training clip, for --task=persons."),
     flags.DEFINE_bool("flip", None, "Mirror training clips at random."),
     flags.DEFINE_float("jitter", None, "Strength of random color changes; RGB only."),
     flags.DEFINE_integer("evaluate_every", None, "Steps between evaluations."),
@@ -220,6 +234,10 @@ def main(argv):
             features=_FEATURES.value,
             intervals=_INTERVALS.value,
             test_intervals=_TEST_INTERVALS.value,
+            boxes=_BOXES.value,
+            test_boxes=_TEST_BOXES.value,
+            label_map=_LABEL_MAP.value,
+            time_offset=_TIME_OFFSET.value,
         )
         workdir = train(recipe, options)
         print_lines(f"best: {workdir.best}", f"last: {workdir.latest()[1]}")

@@ -101,7 +101,7 @@ def load_rgb(example: VideoExample, view: View, protocol: Protocol) -> np.ndarra
         protocol: Frame rate, short side and crop size.
 
     Returns:
-        uint8 (T, crop_size, crop_size, 3), RGB.
+        uint8 (T, crop_size, crop_size, 3), RGB; of a whole frame (T, H, W, 3).
 
     Raises:
         VideoError: The video cannot be read.
@@ -110,7 +110,7 @@ def load_rgb(example: VideoExample, view: View, protocol: Protocol) -> np.ndarra
     def crop_view(frame):
         # Cropped at once, while a frame is in the processor's cache.
         resized = resize_short_side(frame[np.newaxis], protocol.short_side)
-        return crop_at(resized, view.place, protocol.crop_size)[0]
+        return _cut(resized, view.place, protocol.crop_size)[0]
 
     rate = protocol.frame_rate
     first, last, step = int(view.indices.min()), int(view.indices.max()), _step(view.indices)
@@ -158,7 +158,8 @@ def load_flow(
         flow_store: The flow files.
 
     Returns:
-        float32 (T, crop_size, crop_size, 2), x then y, pixels per frame.
+        float32 (T, crop_size, crop_size, 2), x then y, pixels per frame; of a whole frame
+        (T, H, W, 2).
 
     Raises:
         VideoError: The flow file is missing, cannot be read, was made with other settings, or has
@@ -188,7 +189,7 @@ def _read_fields(flow, positions, view, protocol, is_backward=False):
     wanted, order = np.unique(positions, return_inverse=True)
     runs = np.split(wanted, np.flatnonzero(np.diff(wanted) > 1) + 1)  # of consecutive frames
     windows = [
-        crop_at(
+        _cut(
             flow.read(int(run[0]), int(run[-1]) + 1, is_backward),
             view.place,
             protocol.crop_size,
@@ -198,6 +199,10 @@ def _read_fields(flow, positions, view, protocol, is_backward=False):
     ]
     frames = windows[0] if len(windows) == 1 else np.concatenate(windows)
     return _select(frames, order)
+
+
+def _cut(frames, place, size, stream="rgb"):
+    return frames if place is None else crop_at(frames, place, size, stream)
 
 
 def _step(indices):

@@ -1,5 +1,6 @@
 """Labelled videos, which every reader returns, and the report that accounts for every row."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -119,18 +120,53 @@ class IntervalVideo:
     split: str | None = None
 
 
+class Person(NamedTuple):
+    """A person in a frame.
+
+    Attributes:
+        box: (x1, y1, x2, y2), corners, shares of the frame's width and height, in [0, 1].
+        labels: Classes, ascending; there may be none.
+        number: What an annotation tells persons of a video apart by, or a detector's score.
+    """
+
+    box: tuple[float, float, float, float]
+    labels: tuple[int, ...] = ()
+    number: float | None = None
+
+
+class KeyFrame(NamedTuple):
+    """A moment of a video whose persons are annotated.
+
+    Attributes:
+        video: Name of the video in the annotation.
+        timestamp: Seconds as the annotation has them, maybe of a longer video.
+        time: Seconds after the first frame of the file.
+        persons: In the annotation's order; there may be none.
+    """
+
+    video: str
+    timestamp: float
+    time: float
+    persons: tuple[Person, ...] = ()
+
+    def frame_index(self, frame_rate: float, num_frames: int) -> int:
+        """Returns the frame that is nearest to it, of a video's frames at a rate."""
+        return min(math.floor(self.time * frame_rate + 0.5), num_frames - 1)
+
+
 @dataclass(frozen=True)
 class VideoExample:
-    """A labelled video, or a labelled cut of one, or a video with actions in time.
+    """A labelled video, a labelled cut of one, or a video with actions in time or with persons.
 
     Attributes:
         path: The video file.
         label: Class index, `class_names[label]` of its dataset; `NO_LABEL` of a video with actions
-            in time.
+            in time, or of persons.
         class_name: The name of that class; "" without one.
         start: Seconds after the first frame at which the cut starts, or None for the whole video.
         end: Seconds after the first frame at which the cut ends, or None for the video's end.
         actions: Its actions in time, of a dataset that has them.
+        key_frames: Its moments with persons, of a dataset that has them.
     """
 
     path: str
@@ -139,6 +175,7 @@ class VideoExample:
     start: float | None = None
     end: float | None = None
     actions: IntervalVideo | None = None
+    key_frames: tuple[KeyFrame, ...] = ()
 
     @property
     def intervals(self) -> tuple[Interval, ...]:

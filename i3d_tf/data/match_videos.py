@@ -8,7 +8,14 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from i3d_tf.data.class_names import ClassNames
-from i3d_tf.data.example import NO_LABEL, DataReport, IntervalVideo, VideoDataset, VideoExample
+from i3d_tf.data.example import (
+    NO_LABEL,
+    DataReport,
+    IntervalVideo,
+    KeyFrame,
+    VideoDataset,
+    VideoExample,
+)
 from i3d_tf.data.quarantine import Quarantine
 from i3d_tf.data.video_files import VideoFiles
 from i3d_tf.specs.datasets import Dataset
@@ -42,10 +49,11 @@ class AnnotatedVideo:
         source: Name of the annotation file.
         line: Its line, or None.
         shown: Name of the video in reports.
-        label: Class index; `NO_LABEL` where it has actions in time.
+        label: Class index; `NO_LABEL` where it has actions in time, or persons.
         folders: Folders below data_dir in which it may lie, best first.
         candidates: Files that may hold it, best first.
         actions: Its actions in time, of a dataset that has them.
+        key_frames: Its moments with persons, of a dataset that has them.
     """
 
     source: str
@@ -55,6 +63,7 @@ class AnnotatedVideo:
     folders: tuple[str, ...]
     candidates: tuple[Candidate, ...]
     actions: IntervalVideo | None = None
+    key_frames: tuple[KeyFrame, ...] = ()
 
 
 Row = AnnotatedVideo | SkippedRow | str
@@ -174,7 +183,7 @@ class _Matcher:
             return
         name = "" if row.label == NO_LABEL else self._classes.names[row.label]
         start, end = candidate.start, candidate.end
-        example = VideoExample(path, row.label, name, start, end, row.actions)
+        example = VideoExample(path, row.label, name, start, end, row.actions, row.key_frames)
         self.counts.examples.append(example)
 
     def _find(self, row):
@@ -198,9 +207,11 @@ class _Matcher:
 
 def _labels(example):
     """Returns the classes of an example."""
-    if example.label == NO_LABEL:
-        return {interval.label for interval in example.intervals}
-    return {example.label}
+    if example.label != NO_LABEL:
+        return {example.label}
+    persons = [person for frame in example.key_frames for person in frame.persons]
+    of_persons = {label for person in persons for label in person.labels}
+    return of_persons | {interval.label for interval in example.intervals}
 
 
 def _reason_without_videos(data_dir, counts):

@@ -6,7 +6,7 @@ a run that was stopped goes on at any position.
 """
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
@@ -19,9 +19,9 @@ from i3d_tf.data.feature_store import FeatureStore
 from i3d_tf.data.flow_store import FlowStore
 from i3d_tf.data.intervals import interval_targets
 from i3d_tf.data.threaded_dataset import threaded_dataset
-from i3d_tf.data.views import View, evaluation_views, random_view
+from i3d_tf.data.views import View, evaluation_views, key_view, random_key_view, random_view
 from i3d_tf.specs.protocol import Protocol, clip_shape
-from i3d_tf.specs.recipes import CLIP, FRAMES
+from i3d_tf.specs.recipes import CLIP, FRAMES, PERSONS
 from i3d_tf.specs.streams import FEATURES
 from i3d_tf.video.errors import VideoError
 from i3d_tf.video.transforms_tf import preprocess_batch
@@ -78,8 +78,9 @@ class PipelineConfig:
         feature_store: The stored features; None where no network reads them.
         task: What training batches say of a clip: its class ("clip"), which classes are in it
             ("multilabel"), or which are in each of its frames ("frames"). The latter two are of
-            examples with intervals.
-        classes: Number of classes; only needed for the latter two.
+            examples with intervals. For "persons", views are around an example's key frame, and
+            `i3d_tf.inference.person_clips` makes the batches.
+        classes: Number of classes; only needed where a clip may have several.
 
     Raises:
         ValueError: Flow is needed, and there is no `flow_store`; or features, and no
@@ -117,7 +118,19 @@ class PipelineConfig:
         """Returns a view of the example (phase 2), before anything is decoded."""
         generator = np.random.default_rng([self.seed, VIEW, position])
         frames, segments = self.protocol.frames, self.protocol.segments
-        return random_view(self.count(example), frames, generator, self.flip, self.jitter, segments)
+        available, changes = self.count(example), (generator, self.flip, self.jitter)
+        if self.task == PERSONS:
+            return random_key_view(self._key(example, available), available, frames, *changes)
+        return random_view(available, frames, *changes, segments)
+
+    def key_view(self, example: VideoExample) -> View:
+        """Returns the test view around the example's key frame."""
+        available = self.count(example)
+        return key_view(self._key(example, available), available, self.protocol.frames)
+
+    def _key(self, example, available):
+        (key_frame,) = example.key_frames
+        return key_frame.frame_index(self.protocol.frame_rate, available)
 
     def count(self, example: VideoExample) -> int:
         """Returns the number of frames of an example, or of its rows of stored features."""
@@ -239,9 +252,8 @@ def train_batches(
             return (*config.empty_clips(), config.empty_target(example), np.float32(0))
 
     positions = range(first_step * config.batch_size, last_step * config.batch_size)
-    spec = config.target_spec
     return _batched(
-        positions, load, spec, config, failures, workers, iterations, drop_remainder=True
+        positions, load, config.target_spec, config, failures, workers, iterations, True
     )
 
 
@@ -279,11 +291,11 @@ def evaluation_clips(
 
     positions = range(len(config.examples) * protocol.views)
     spec = tf.TensorSpec((), tf.int32)
-    return _batched(positions, load, spec, config, failures, workers, 1, drop_remainder=False)
+    return _batched(positions, load, spec, config, failures, workers, 1, False)
 
 
 def _batched(positions, load, spec, config, failures, workers, iterations, drop_remainder):
-    """Makes clips in parallel, in order, and batches of them (phase 5)."""
+    """Makes batches of clips by stream, see `batched`."""
     streams = config.streams
     shapes = [(None, *config.shape(s)[1:]) if s == FEATURES else config.shape(s) for s in streams]
     signature = [
@@ -297,9 +309,25 @@ def _batched(positions, load, spec, config, failures, workers, iterations, drop_
         named = dict(zip(streams, inputs, strict=True))
         return (named if len(named) > 1 else inputs[0]), targets, weights
 
-    dataset = threaded_dataset(load, positions, signature, failures.keep_error, workers, iterations)
-    dataset = dataset.batch(config.batch_size, drop_remainder=drop_remainder)
-    dataset = dataset.map(by_stream, tf.data.AUTOTUNE, deterministic=True)
+    elements = threaded_dataset(
+        load, positions, signature, failures.keep_error, workers, iterations
+    )
+    return batched(elements, by_stream, config.batch_size, drop_remainder)
+
+
+def batched(
+    elements: tf.data.Dataset, to_inputs: Callable, batch_size: int, drop_remainder: bool
+) -> tf.data.Dataset:
+    """Makes batches of elements, in order (phase 5).
+
+    Args:
+        elements: The elements, tuples of tensors.
+        to_inputs: Function from their batched components to what the network gets.
+        batch_size: Elements of a batch.
+        drop_remainder: Whether an incomplete last batch is left out.
+    """
+    dataset = elements.batch(batch_size, drop_remainder=drop_remainder)
+    dataset = dataset.map(to_inputs, tf.data.AUTOTUNE, deterministic=True)
     options = tf.data.Options()
     # Batches are split by the strategy; files are chosen by position: nothing is to be sharded.
     sharding = tf.data.experimental.AutoShardPolicy.OFF

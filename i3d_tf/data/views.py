@@ -12,6 +12,7 @@ import numpy as np
 
 from i3d_tf.specs.protocol import Protocol, flow_fields, frame_indices
 from i3d_tf.video.sampling import (
+    centered_window,
     first_frames,
     random_snippets,
     random_window,
@@ -30,14 +31,14 @@ class View:
     Attributes:
         indices: int64 (T,), frames of the video at the protocol's frame rate; those of several
             snippets one after the other.
-        place: The crop.
+        place: The crop; None is the whole frame.
         jitter: Factors of brightness, contrast and saturation; 1 changes nothing.
         is_backward: bool (T,): of flow, whether each field goes to the frame before, and not to the
             next; None where none does.
     """
 
     indices: np.ndarray
-    place: CropPlace = CENTER
+    place: CropPlace | None = CENTER
     jitter: tuple[float, float, float] = (1.0, 1.0, 1.0)
     is_backward: np.ndarray | None = None
 
@@ -80,6 +81,43 @@ def random_view(
         indices = random_window(num_available, num_frames, generator)
     else:
         indices = random_snippets(num_available, num_frames, segments, generator).ravel()
+    return _augmented(indices, generator, flip, jitter)
+
+
+def random_key_view(
+    key: int,
+    num_available: int,
+    num_frames: int,
+    generator: np.random.Generator,
+    flip: bool = True,
+    jitter: float = 0.0,
+) -> View:
+    """Returns a training view around a frame: a random crop, mirrored every other time.
+
+    Args:
+        key: Index of the frame.
+        num_available: See `random_view`.
+        num_frames: Frames of the clip, see `key_view`.
+        generator: See `random_view`.
+        flip: See `random_view`.
+        jitter: See `random_view`.
+    """
+    indices = centered_window(key, num_available, num_frames)
+    return _augmented(indices, generator, flip, jitter)
+
+
+def key_view(key: int, num_available: int, num_frames: int) -> View:
+    """Returns the test view around a frame, which is frame num_frames // 2 of it: no crop.
+
+    Args:
+        key: Index of the frame.
+        num_available: Frames the video has.
+        num_frames: Frames of the clip.
+    """
+    return View(centered_window(key, num_available, num_frames), place=None)
+
+
+def _augmented(indices, generator, flip, jitter):
     top, left, coin = generator.random(3)
     factors = 1.0 + jitter * generator.uniform(-1.0, 1.0, len(JITTERED))
     brightness, contrast, saturation = map(float, factors)

@@ -18,12 +18,14 @@ from i3d_tf.layers.grouped_conv import GroupedConv2D
 from i3d_tf.layers.head import HeadPool, Logits
 from i3d_tf.layers.inception import FusedInceptionBlock, InceptionBlock
 from i3d_tf.layers.padded_conv import AlignTime, CropStart, DepthwiseConv3D, PaddedConv3D
+from i3d_tf.layers.roi_align import BoxesInPixels, RoIAlign
 from i3d_tf.layers.step_pool import StepPool
 from i3d_tf.layers.stream import Stream
 from i3d_tf.layers.unit import DenseUnit, Unit2D, Unit3D
 
 __all__ = [
     "AlignTime",
+    "BoxesInPixels",
     "CropStart",
     "DenseUnit",
     "DepthwiseConv3D",
@@ -38,6 +40,7 @@ __all__ = [
     "Logits",
     "PaddedConv3D",
     "PerFrame",
+    "RoIAlign",
     "SpacePool",
     "StackTime",
     "StepPool",

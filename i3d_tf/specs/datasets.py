@@ -9,11 +9,17 @@ from dataclasses import dataclass
 from i3d_tf.specs.validation import check_choice
 
 INTERVALS = "intervals"
+PERSON_BOXES = "person_boxes"  # read with the boxes that a user names, see `i3d_tf.data.ava`
 # A split's name -> its spellings in folder names, file names and the `split` column.
 SPLIT_SPELLINGS = {
     "train": ("train", "training"),
     "val": ("val", "validate", "validation"),
     "test": ("test", "testing"),
+}
+# Datasets without a class for each video, and the tool that is for them.
+OTHER_TASKS = {
+    INTERVALS: "evaluate_intervals for networks on actions in time",
+    PERSON_BOXES: "evaluate_persons for networks on persons in boxes",
 }
 # Benchmarks by whose rules a submission is scored.
 SCORING_RULES = ("charades_classify", "charades_localize", "ava", "activitynet", "thumos14")
@@ -118,9 +124,9 @@ def check_has_classes(name: str) -> str:
     Raises:
         ValueError: Its videos have actions in time instead.
     """
-    if name == INTERVALS:
+    if name in OTHER_TASKS:
         raise ValueError(
             f"`dataset` must have a class for each video; received {name!r}. Use "
-            "evaluate_intervals for networks on actions in time."
+            f"{OTHER_TASKS[name]}."
         )
     return name

@@ -17,7 +17,7 @@ from i3d_tf.specs.baselines import (
     NETWORK_MODALITIES,
     TSN_ARGUMENTS,
 )
-from i3d_tf.specs.datasets import INTERVALS
+from i3d_tf.specs.datasets import INTERVALS, PERSON_BOXES
 from i3d_tf.specs.further_networks import (
     ALL_ROWS,
     FEATURE_NETWORKS,
@@ -65,7 +65,10 @@ TRAINED_STREAMS = {
     **{name: network.streams for name, network in FURTHER_NETWORKS.items()},
     **dict.fromkeys(FEATURE_NETWORKS, (FEATURES,)),
 }
-CLIP, MULTILABEL, FRAMES = TASKS = ("clip", "multilabel", "frames")
+CLIP, MULTILABEL, FRAMES, PERSONS = TASKS = ("clip", "multilabel", "frames", "persons")
+# Datasets that have what a task learns from; every other dataset has a class for each video.
+TASK_DATASETS = {MULTILABEL: INTERVALS, FRAMES: INTERVALS, PERSONS: PERSON_BOXES}
+MAX_BOXES = 8
 SNIPPET_NETWORKS = ("tsn", *NETWORK_MODALITIES)
 SCRATCH, FIXED, FULL = TRANSFERS = ("scratch", "fixed", "full")
 CHOICES = {
@@ -86,6 +89,7 @@ MIN_INTEGERS = {
     "batch_size": 1,
     "steps": 1,
     "evaluate_every": 1,
+    "max_boxes": 1,
 }
 POSITIVE = ("frame_rate", "width_multiplier")
 FRACTIONS = ("dropout_rate", "batch_norm_momentum", "momentum", "label_smoothing", "jitter")
@@ -98,6 +102,7 @@ GIVEN_ARGUMENTS = (
     "stream",
     "all_steps",
     "is_bidirectional",
+    "boxes",
     "name",
 )
 # Fields that a recipe for another network takes over from the paper's row of it.
@@ -166,12 +171,15 @@ class Recipe:
             step: "linear" rises from 0 to 1 (arXiv:1503.08909); None weighs all alike.
         network_arguments: Further arguments of the network's function, see `i3d_tf.zoo.build`.
 
-        task: What is learned: one class a clip ("clip"), several classes a clip ("multilabel"), or
-            the classes of every frame ("frames"), see `i3d_tf.data.pipeline.PipelineConfig`.
+        task: What is learned: one class a clip ("clip"), several classes a clip ("multilabel"),
+            the classes of every frame ("frames"), see `i3d_tf.data.pipeline.PipelineConfig`, or
+            those of each person in the frame in the middle ("persons"), see
+            `i3d_tf.inference.person_clips`.
         flow_direction: Direction in time of the fields of a flow network: "both" is bi-directional
             optical flow, of two_stream_2014; see `i3d_tf.specs.protocol.flow_fields`.
         step_rule: Where the logits at I3D's steps are taken to be in time, for the task "frames";
             see `i3d_tf.specs.geometry.head_positions`.
+        max_boxes: Persons of a training clip, at most, for the task "persons".
 
     Raises:
         ValueError: A field is not allowed.
@@ -220,6 +228,7 @@ class Recipe:
     task: str = CLIP
     step_rule: str = CENTERS
     flow_direction: str = FORWARD
+    max_boxes: int = MAX_BOXES
 
     def __post_init__(self):
         for name, choices in CHOICES.items():
@@ -295,21 +304,23 @@ class Recipe:
         self._check("learning_rates", wanted, fits and min(self.learning_rates) > 0)
 
     def _check_task(self):
-        has_intervals = self.dataset == INTERVALS
         if self.task == CLIP:
-            self._check("dataset", "one with a class for each video", not has_intervals)
+            has_classes = self.dataset not in TASK_DATASETS.values()
+            self._check("dataset", "one with a class for each video", has_classes)
         else:
-            self._check("dataset", f"{INTERVALS!r} for `task` {self.task!r}", has_intervals)
+            wanted = TASK_DATASETS[self.task]
+            fits = self.dataset == wanted
+            self._check("dataset", f"{wanted!r} for `task` {self.task!r}", fits)
             for name, value in TASK_FIELDS.items():
                 fits = getattr(self, name) == value
                 self._check(name, f"{value} for `task` {self.task!r}", fits)
             sees_clips = self.stream != FEATURES
             self._check("stream", f"of clips for `task` {self.task!r}", sees_clips)
-        if self.task == FRAMES:
+        if self.task in (FRAMES, PERSONS):
             for name, value in {"model": I3D_MODEL, "rgb_step": 1, "segments": 1}.items():
                 fits = getattr(self, name) == value
                 self._check(name, f"{value!r} for `task` {self.task!r}", fits)
-        else:
+        if self.task != FRAMES:
             fits = self.step_rule == CENTERS
             self._check("step_rule", f"{CENTERS!r} for `task` {self.task!r}", fits)
 
@@ -391,21 +402,26 @@ def for_task(recipe: Recipe, task: str) -> Recipe:
         task: One of `TASKS`.
 
     Raises:
-        ValueError: There is no such task, or the recipe is of intervals, and it needs classes.
+        ValueError: There is no such task, or the recipe is of another one, and of its dataset.
     """
     check_choice("task", task, TASKS)
     if recipe.task == task:
         return recipe
-    if recipe.task != CLIP or task == CLIP:
+    if recipe.task != CLIP or task == CLIP:  # of the same dataset, or refused
         return replace(recipe, task=task)
     derived = tuple(name for name in recipe.derived if name not in ("train_split", "test_split"))
+    # Of persons, clips for training and for testing are around the same moments.
+    frames: dict[str, Any] = {}
+    if task == PERSONS:
+        frames["test_frames"] = recipe.train_frames
     return replace(
         recipe,
         task=task,
-        dataset=INTERVALS,
+        dataset=TASK_DATASETS[task],
         train_split="train",
         test_split="test",
         derived=derived,
+        **frames,
         **TASK_FIELDS,
     )
 

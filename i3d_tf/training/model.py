@@ -10,13 +10,13 @@ import tensorflow as tf
 from i3d_tf.specs.baselines import LOCAL
 from i3d_tf.specs.further_networks import FEATURE_NETWORKS, FURTHER_NETWORKS
 from i3d_tf.specs.inception_v1 import HEAD
-from i3d_tf.specs.recipes import CLIP, FRAMES, TRANSFERS, Recipe
+from i3d_tf.specs.recipes import CLIP, FRAMES, PERSONS, TRANSFERS, Recipe
 from i3d_tf.specs.streams import BOTH, CHANNELS
 from i3d_tf.specs.validation import check_choice
 from i3d_tf.training.optimization import accuracy, make_loss, make_optimizer
 from i3d_tf.zoo.initialize import write_initial_weights
 from i3d_tf.zoo.network_file import restore_state
-from i3d_tf.zoo.networks import build
+from i3d_tf.zoo.networks import build, build_person_network
 
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 MIN_BATCH = 8  # clips per replica; batch-norm statistics of fewer are mostly noise
@@ -112,7 +112,8 @@ def _network(recipe, classes, transfer, channels):
     """Builds the network with its batch norm's decay, and layers frozen as `transfer` says."""
     of_features = {} if channels is None else {"channels": channels}
     of_frames = {"all_steps": True} if recipe.task == FRAMES else {}
-    model = NETWORKS[recipe.model](
+    build_network = _of_persons if recipe.task == PERSONS else NETWORKS[recipe.model]
+    model = build_network(
         recipe,
         **of_features,
         **of_frames,
@@ -128,6 +129,12 @@ def _network(recipe, classes, transfer, channels):
         for layer in model.layers:
             layer.trainable = layer.name == HEAD
     return model
+
+
+def _of_persons(recipe, **arguments):
+    """Builds I3D with a head for each person, for clips and frames of any size."""
+    shape = (None, None, None, CHANNELS[recipe.stream])
+    return build_person_network(input_shape=shape, **arguments)
 
 
 def _any_length(recipe, **arguments):

@@ -9,7 +9,7 @@ from i3d_tf.data.example import NO_LABEL
 from i3d_tf.layers.step_interpolation import interpolate_steps
 from i3d_tf.layers.step_pool import step_gains
 from i3d_tf.specs.geometry import CENTERS
-from i3d_tf.specs.recipes import FRAMES, MULTILABEL, Recipe
+from i3d_tf.specs.recipes import FRAMES, MULTILABEL, PERSONS, Recipe
 
 PACKAGE = "i3d_tf"
 
@@ -127,6 +127,32 @@ class FrameCrossentropy(keras.losses.Loss):
         return {**super().get_config(), "step_rule": self.step_rule}
 
 
+@keras.saving.register_keras_serializable(package=PACKAGE)
+class PersonCrossentropy(keras.losses.Loss):
+    """Binary cross-entropy of the classes of each person, averaged over classes and persons.
+
+    Boxes with a weight of 0, which fill up a batch, do not count, also not in the mean.
+
+    Args:
+        **kwargs: See `keras.losses.Loss`.
+    """
+
+    def __init__(self, **kwargs):
+        super().__init__(**{"reduction": "mean_with_sample_weight", **kwargs})
+
+    def call(self, targets: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+        """Returns the loss of each person.
+
+        Args:
+            targets: (N, M, classes), 0 or 1.
+            logits: float (N, M, classes).
+
+        Returns:
+            float (N, M).
+        """
+        return keras.ops.mean(_binary_crossentropies(targets, logits), axis=-1)
+
+
 def _binary_crossentropies(targets, logits):
     targets = keras.ops.cast(targets, logits.dtype)
     return keras.ops.binary_crossentropy(targets, logits, from_logits=True)
@@ -155,6 +181,8 @@ def make_loss(recipe: Recipe) -> keras.losses.Loss:
     """Returns the loss of a recipe's task."""
     if recipe.task == MULTILABEL:
         return MultilabelCrossentropy()
+    if recipe.task == PERSONS:
+        return PersonCrossentropy()
     if recipe.task == FRAMES:
         return FrameCrossentropy(recipe.step_rule)
     return SmoothedCrossentropy(recipe.label_smoothing, recipe.loss_gain)

@@ -8,10 +8,12 @@ from i3d_tf.data.intervals import interval_targets
 from i3d_tf.data.pipeline import Failures, PipelineConfig
 from i3d_tf.inference.dataset_logits import compute_logits, forward_function
 from i3d_tf.inference.frame_logits import FrameLogits
+from i3d_tf.inference.person_logits import compute_person_logits, person_function
 from i3d_tf.metrics.average_precision import class_average_precisions
 from i3d_tf.metrics.classification import top_k_accuracy
+from i3d_tf.metrics.detection import Box, frame_average_precisions
 from i3d_tf.specs.geometry import CENTERS
-from i3d_tf.specs.recipes import CLIP, FRAMES
+from i3d_tf.specs.recipes import CLIP, FRAMES, PERSONS
 from i3d_tf.training.workdir import Workdir
 
 ACCURACY, MEAN_AP = "accuracy", "map"
@@ -22,7 +24,8 @@ class PeriodicEvaluation:
     """Evaluates saved states, keeps the best one and writes the history.
 
     One class a clip is measured by the accuracy; several by the mean average precision over
-    classes, of the videos, or of all frames of all videos.
+    classes, of the videos, or of all frames of all videos; of persons, by AVA's frame mAP with the
+    true boxes.
 
     Args:
         model: The network.
@@ -46,7 +49,8 @@ class PeriodicEvaluation:
         keep_last: bool = False,
         step_rule: str = CENTERS,
     ):
-        self._forward = forward_function(model)
+        make_function = person_function if config.task == PERSONS else forward_function
+        self._forward = make_function(model)
         self._frame_logits = (
             FrameLogits(model, config, step_rule) if config.task == FRAMES else None
         )
@@ -69,7 +73,8 @@ class PeriodicEvaluation:
             return
         name = ACCURACY if self._config.task == CLIP else MEAN_AP
         value, videos = self._value(step)
-        print(f"step {step}: test {TITLES[name]} {value:.1%} of {videos} videos")
+        noun = "key frames" if self._config.task == PERSONS else "videos"
+        print(f"step {step}: test {TITLES[name]} {value:.1%} of {videos} {noun}")
         before = [row[f"test_{name}"] for row in history if row["step"] < step]
         if self._keep_last or all(value > other for other in before):
             self._workdir.keep_as_best()
@@ -80,7 +85,8 @@ class PeriodicEvaluation:
 
     def _value(self, step):
         """Returns the accuracy, or the mean average precision, and of how many videos it is."""
-        measure = self._of_frames if self._config.task == FRAMES else self._of_videos
+        others = {FRAMES: self._of_frames, PERSONS: self._of_persons}
+        measure = others.get(self._config.task, self._of_videos)
         try:
             return measure()
         except FloatingPointError as error:
@@ -114,6 +120,25 @@ class PeriodicEvaluation:
         value = _mean_average_precision(np.concatenate(scores), np.concatenate(targets))
         return value, len(scores)
 
+    def _of_persons(self):
+        found, failures = compute_person_logits(self._forward, self._config, self._workers)
+        self._note(failures.reasons)
+        truth, detections, classes = [], [], range(self._config.classes)
+        num_frames = 0
+        for number, (example, logits) in enumerate(zip(self._config.examples, found, strict=True)):
+            if logits is None:
+                continue
+            num_frames += 1
+            (key_frame,) = example.key_frames
+            scores = keras.ops.convert_to_numpy(keras.ops.sigmoid(logits))
+            for person, row in zip(key_frame.persons, scores, strict=True):
+                boxes = [Box(str(number), person.box, label) for label in classes]
+                truth += [boxes[label] for label in person.labels]
+                detections += [box._replace(score=float(row[box.label])) for box in boxes]
+        self._check_any(num_frames)
+        _check_actions(truth)
+        return frame_average_precisions(truth, detections, classes).mean, num_frames
+
     def _note(self, reasons):
         self._failures.reasons.update(reasons)
         self._workdir.keep_unreadable(self._failures.reasons)
@@ -127,7 +152,11 @@ class PeriodicEvaluation:
             )
 
 
-def _mean_average_precision(scores, targets):
-    if not targets.any():
+def _check_actions(has_actions):
+    if not has_actions:
         raise ValueError("the test split: no action is in its videos. Add annotated videos to it.")
+
+
+def _mean_average_precision(scores, targets):
+    _check_actions(targets.any())
     return class_average_precisions(scores, targets).mean

@@ -61,6 +61,11 @@ class TrainOptions:
         intervals: Annotation file of what happens when, for a recipe whose task needs it; see
             `i3d_tf.data.intervals.read_intervals`.
         test_intervals: That of the test videos, where it is another file.
+        boxes: File of persons of the training videos, for the task "persons"; see
+            `i3d_tf.inference.person_dataset.read_person_dataset`.
+        test_boxes: That of the test videos.
+        label_map: File of their actions, see `i3d_tf.data.ava.read_label_map`.
+        time_offset: Seconds of these files at which the videos start.
     """
 
     data_dir: str
@@ -86,6 +91,10 @@ class TrainOptions:
     features: str | None = None
     intervals: str | None = None
     test_intervals: str | None = None
+    boxes: str | None = None
+    test_boxes: str | None = None
+    label_map: str | None = None
+    time_offset: float = 0.0
 
     def for_recipe(self, recipe: Recipe) -> "TrainOptions":
         """Returns the options with the recipe's values of those that are None.

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from i3d_tf.data.ava import read_label_map
 from i3d_tf.data.class_folders import (
     find_split_folders,
     select_videos,
@@ -15,7 +16,8 @@ from i3d_tf.data.class_folders import (
 from i3d_tf.data.clips import find_unreadable
 from i3d_tf.data.example import VideoDataset
 from i3d_tf.data.readers import read_dataset
-from i3d_tf.specs.recipes import CLIP, Recipe, fit_to_clips
+from i3d_tf.inference.person_dataset import read_person_dataset, without_empty_frames
+from i3d_tf.specs.recipes import CLIP, PERSONS, Recipe, fit_to_clips
 from i3d_tf.system.records import of_kind, record_errors
 from i3d_tf.training.settings import TrainOptions
 from i3d_tf.zoo.run_record import RESTORE, RUN_FILE
@@ -75,8 +77,12 @@ def read_run_videos(
         dataset = _read_readable(recipe, options)
         split = _split(dataset, options, known)
     if split is None:
-        train = _read(recipe, options, recipe.train_split, options.classes)
-        test = _read(recipe, options, recipe.test_split, train.class_names, is_test=True)
+        if recipe.task == PERSONS:
+            train = without_empty_frames(_read_persons(recipe, options, options.boxes))
+            test = _read_persons(recipe, options, options.test_boxes)
+        else:
+            train = _read(recipe, options, recipe.train_split, options.classes)
+            test = _read(recipe, options, recipe.test_split, train.class_names, is_test=True)
         if recipe.task != CLIP:
             _check_apart(train, test, options)
     else:
@@ -118,13 +124,29 @@ def _read(recipe, options, split, classes, is_test=False):
     )
 
 
+def _read_persons(recipe, options, boxes):
+    """Reads the key frames of persons in boxes."""
+    return read_person_dataset(
+        options.data_dir,
+        boxes,
+        read_label_map(options.label_map),
+        recipe.frame_rate,
+        quarantine=options.quarantine,
+        time_offset=options.time_offset,
+        split=recipe.train_split if boxes == options.boxes else recipe.test_split,
+    )
+
+
 def _check_apart(train, test, options):
     """Checks that no video is for training and for testing."""
     both = {example.path for example in train.examples} & {each.path for each in test.examples}
     if both:
+        advice = "Add a column `split`, or give --test_intervals, another file."
+        if options.intervals is None:
+            advice = "Give --test_boxes, a file of other videos."
         raise ValueError(
-            f"{options.intervals}: {len(both)} of its videos are for training and for testing, "
-            f"such as {min(both)}. Add a column `split`, or give --test_intervals, another file."
+            f"{options.intervals or options.boxes}: {len(both)} of its videos are for training and "
+            f"for testing, such as {min(both)}. {advice}"
         )
 
 

@@ -13,8 +13,9 @@ from i3d_tf.data.example import VideoDataset, VideoExample
 from i3d_tf.data.feature_store import FeatureStore
 from i3d_tf.data.flow_store import FlowStore
 from i3d_tf.data.pipeline import Failures, PipelineConfig, train_batches
+from i3d_tf.inference.person_clips import CLIP_INPUT, BoxCounts, person_batches
 from i3d_tf.specs.protocol import Protocol
-from i3d_tf.specs.recipes import CLIP, Recipe
+from i3d_tf.specs.recipes import CLIP, FRAMES, MULTILABEL, PERSONS, Recipe
 from i3d_tf.specs.streams import FEATURES
 from i3d_tf.system.console import print_lines
 from i3d_tf.system.files import check_target, folder_lock
@@ -32,6 +33,14 @@ from i3d_tf.training.settings import TrainOptions, describe_changes, run_setting
 from i3d_tf.training.splits import read_run_videos
 from i3d_tf.training.workdir import Start, Workdir, read_earlier
 from i3d_tf.zoo.resolve import BEST_FILE
+
+INTERVAL_FILES = ("intervals", "test_intervals")
+PERSON_FILES = ("boxes", "test_boxes", "label_map")
+FILE_TITLES = {
+    "boxes": "a file of persons",
+    "test_boxes": "a file of persons in other videos",
+    "label_map": "a file of actions",
+}
 
 
 def train(recipe: Recipe, options: TrainOptions) -> Workdir:
@@ -114,21 +123,28 @@ def _check_features(recipe, options):
 
 
 def _check_task(recipe, options):
-    """Checks that there are intervals for a task that learns from them, and for no other."""
+    """Checks that there are the files that a task learns from, and no others."""
+    given = INTERVAL_FILES if recipe.task in (MULTILABEL, FRAMES) else ()
+    given = PERSON_FILES if recipe.task == PERSONS else given
+    advice = {
+        **dict.fromkeys(INTERVAL_FILES, "--task=frames or --task=multilabel"),
+        **dict.fromkeys(PERSON_FILES, "--task=persons"),
+    }
+    for name, task in advice.items():
+        value = getattr(options, name)
+        if value is not None and name not in given:
+            raise ValueError(
+                f"`{name}` must be None for `task` {recipe.task!r}; received {value!r}. Give "
+                f"{task}."
+            )
+    for name in given:
+        if getattr(options, name) is None and name != "test_intervals":
+            raise ValueError(
+                f"`{name}` must be {FILE_TITLES.get(name, 'an annotation file')} for `task` "
+                f"{recipe.task!r}; received None. Give --{name}."
+            )
     if recipe.task == CLIP:
-        for name in ("intervals", "test_intervals"):
-            value = getattr(options, name)
-            if value is not None:
-                raise ValueError(
-                    f"`{name}` must be None for `task` {CLIP!r}; received {value!r}. Give "
-                    "--task=frames or --task=multilabel."
-                )
         return
-    if options.intervals is None:
-        raise ValueError(
-            f"`intervals` must be an annotation file for `task` {recipe.task!r}; received None. "
-            "Give --intervals."
-        )
     for name in ("class_weights", "annotation"):
         if value := getattr(options, name):
             raise ValueError(
@@ -222,6 +238,8 @@ class _Run:
         self.start = start
         self.replicas, self.store = replicas, store
         self.classes = 0
+        self.max_boxes = recipe.max_boxes
+        self.box_counts = BoxCounts()
         self.batch_size = recipe.batch_size * replicas
         self.failures = Failures(workdir.unreadable() if start.step else {})
         self.step_time = StepTime(start.step, recipe.steps)
@@ -231,6 +249,8 @@ class _Run:
         """Trains to the last step."""
         recipe = self.recipe
         self.classes = len(train_set.class_names)
+        persons = (len(f.persons) for each in train_set.examples for f in each.key_frames)
+        self.max_boxes = min(recipe.max_boxes, max(persons, default=recipe.max_boxes))
         flow_store = self._flow_store((*train_set.examples, *test_set.examples))
         train_protocol = recipe.train_protocol
         train_config = dataclasses.replace(
@@ -299,14 +319,8 @@ class _Run:
 
     def _fit(self, config, step, stop):
         """Trains steps `step` to `stop`; after Ctrl-C and SIGTERM the state is saved."""
-        batches = train_batches(
-            config,
-            step,
-            stop,
-            self.failures,
-            self.options.workers,
-            iterations=1 if self.replicas == 1 else 2,  # Keras looks at the first batch before
-        )
+        iterations = 1 if self.replicas == 1 else 2  # Keras looks at the first batch before
+        batches = self._batches(config, step, stop, self.box_counts, iterations)
         callbacks = [TerminateOnNaN(step, config.paths), Scalars(self.writer, step)]
         callbacks.append(self.step_time)
         if step == 0 and self.options.profile:
@@ -338,8 +352,17 @@ class _Run:
                     )
                 raise
 
+    def _batches(self, config, step, stop, counts, iterations=1):
+        """Makes the batches of some steps, of persons or of clips."""
+        steps, workers = (step, stop, self.failures), self.options.workers
+        if self.recipe.task == PERSONS:
+            return person_batches(config, self.max_boxes, *steps, counts, workers, iterations)
+        return train_batches(config, *steps, workers, iterations)
+
     def _write_pictures(self, config):
-        clips, *_ = next(iter(train_batches(config, 0, 1, self.failures)))
+        clips, *_ = next(iter(self._batches(config, 0, 1, BoxCounts())))
+        if self.recipe.task == PERSONS:
+            clips = clips[CLIP_INPUT]
         by_stream = clips if isinstance(clips, dict) else {self.recipe.stream: clips}
         write_pictures(self.writer, by_stream, 0)
 
@@ -348,6 +371,8 @@ class _Run:
         self.workdir.save(self.model, step)
 
     def _report_failures(self):
+        for line in self.box_counts.lines():
+            print_lines(line)
         if self.failures.reasons:
             print(f"unreadable videos, excluded: {len(self.failures.reasons)}")
             for path, reason in sorted(self.failures.reasons.items()):

@@ -47,6 +47,24 @@ def random_window(
     return _window(start, num_available, num_frames)
 
 
+def centered_window(key: int, num_available: int, num_frames: int) -> np.ndarray:
+    """Returns indices of consecutive frames around one; at the borders, edge frames repeat.
+
+    Args:
+        key: The frame, in [0, num_available); it is at num_frames // 2.
+        num_available: Frames the video has, at least 1.
+        num_frames: Frames in the window, at least 1.
+
+    Returns:
+        int64 (num_frames,), each in [0, num_available).
+    """
+    num_available = _count("num_available", num_available)
+    num_frames = _count("num_frames", num_frames)
+    check_integer("key", key, 0, num_available - 1)
+    start = key - num_frames // 2
+    return np.clip(np.arange(start, start + num_frames, dtype=np.int64), 0, num_available - 1)
+
+
 def uniform_windows(num_available: int, num_frames: int, num_windows: int) -> np.ndarray:
     """Returns windows of consecutive frames, spread evenly from the first to the last that fits.
 

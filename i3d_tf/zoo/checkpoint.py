@@ -20,6 +20,7 @@ from i3d_tf.zoo.run_record import HISTORY_FILE, read_history, read_run
 if TYPE_CHECKING:
     import keras
 
+BOXES_RANK = 3  # of boxes as an input, (N, M, 4); clips have more axes
 PROTOCOL_FIELDS = tuple(field.name for field in dataclasses.fields(Protocol))
 
 
@@ -84,6 +85,7 @@ def open_checkpoint(
     reference: os.PathLike | str,
     checkpoint_dir: os.PathLike | str | None = None,
     reads_features: bool = False,
+    sees_persons: bool = False,
 ) -> Checkpoint:
     """Opens a trained network.
 
@@ -92,6 +94,7 @@ def open_checkpoint(
             such a folder; or a release or another known name.
         checkpoint_dir: See `i3d_tf.zoo.resolve.checkpoint_dirs`.
         reads_features: Whether it must be a network that reads stored features, or must not.
+        sees_persons: Whether it must be a network on persons in boxes, or must not.
 
     Raises:
         FileNotFoundError: The weights or their metadata do not exist.
@@ -106,6 +109,7 @@ def open_checkpoint(
         raise ValueError(f"{reference}: it has {classes} classes, and {source} names {names}.")
     stream = stream_of(model)
     _check_reads_features(reference, stream, reads_features)
+    check_sees_persons(reference, model, sees_persons)
     return Checkpoint(
         name=weights.reference,
         model=model,
@@ -120,6 +124,7 @@ def open_checkpoints(
     checkpoint_dir: os.PathLike | str | None = None,
     *,
     same_classes: bool = True,
+    sees_persons: bool = False,
     protocol_fields: Collection[str] = PROTOCOL_FIELDS,
     protocol_overrides: Mapping[str, Any] | None = None,
 ) -> Checkpoints:
@@ -129,6 +134,7 @@ def open_checkpoints(
         references: Stream, or "joint" for one network of both, to what `open_checkpoint` takes.
         checkpoint_dir: See `i3d_tf.zoo.resolve.checkpoint_dirs`.
         same_classes: Whether the networks must have the same classes.
+        sees_persons: See `open_checkpoint`.
         protocol_fields: Fields of the protocol that must be the same.
         protocol_overrides: Values that replace fields of the networks' protocols; None where the
             user cannot give any, so that a message does not ask for them.
@@ -142,7 +148,8 @@ def open_checkpoints(
         raise ValueError("`references` must name at least one network; received none.")
     opened = {}
     for stream, reference in references.items():
-        opened[stream] = checkpoint = open_checkpoint(reference, checkpoint_dir)
+        checkpoint = open_checkpoint(reference, checkpoint_dir, sees_persons=sees_persons)
+        opened[stream] = checkpoint
         if checkpoint.stream != stream:
             raise ValueError(
                 f"{reference}: is for {checkpoint.stream}, not for {stream}. Name a network for "
@@ -235,17 +242,52 @@ def _check_reads_features(reference, stream, expected):
         )
 
 
+def has_boxes(model: "keras.Model") -> bool:
+    """Returns whether a network looks at persons in boxes, see `i3d_tf.models.person_i3d`."""
+    shapes = _input_shapes(model)
+    return len(shapes) == 2 and any(len(shape) == BOXES_RANK for shape in shapes)
+
+
+def _input_shapes(model):
+    shape = model.input_shape  # of several inputs a dictionary, or, of a loaded model, a list
+    if isinstance(shape, dict):
+        return list(shape.values())
+    return shape if isinstance(shape, list) else [shape]
+
+
+def check_sees_persons(reference: os.PathLike | str, model: "keras.Model", expected: bool) -> None:
+    """Refuses a network that does, or does not, look at persons in boxes.
+
+    Raises:
+        ValueError: It is of the other kind.
+    """
+    if has_boxes(model) and not expected:
+        raise ValueError(
+            f"{reference}: it looks at persons in boxes, and not at whole clips. Use "
+            "evaluate_persons, or predict or extract_features with --boxes=FILE."
+        )
+    if expected and not has_boxes(model):
+        raise ValueError(
+            f"{reference}: it looks at whole clips, and not at persons in boxes. Train one that "
+            "does with --task=persons."
+        )
+
+
 def stream_of(model: "keras.Model") -> str:
-    """Returns the stream of a network, by its channels; "joint" where it has two inputs.
+    """Returns the stream of a network, by its channels; "joint" where it sees both.
 
     Where its input is (N, T, C), it reads stored features.
     """
-    if isinstance(model.input_shape, dict | list):
+    shapes = _input_shapes(model)
+    if has_boxes(model):
+        shapes = [shape for shape in shapes if len(shape) != BOXES_RANK]
+    if len(shapes) > 1:
         return JOINT
-    if len(model.input_shape) == 3:
+    (shape,) = shapes
+    if len(shape) == 3:
         return FEATURES
     streams = {channels: stream for stream, channels in CHANNELS.items()}
-    channels = model.input_shape[-1]
+    channels = shape[-1]
     if channels not in streams:
         raise ValueError(f"{model.name!r} reads {channels} channels; RGB has 3, flow 2.")
     return streams[channels]

@@ -14,6 +14,7 @@ from i3d_tf.models.fused_3d import fused_3d
 from i3d_tf.models.inception import inception_i3d, inception_v1
 from i3d_tf.models.inception_variants import inception_3d
 from i3d_tf.models.lrcn import lrcn
+from i3d_tf.models.person_i3d import person_i3d
 from i3d_tf.models.pooled_frames import pooled_frames
 from i3d_tf.models.resnet_3d import resnet_18, resnet_50
 from i3d_tf.models.sports_1m import sports_1m
@@ -71,10 +72,27 @@ def build(name: str, /, **arguments: Any) -> "keras.Model":
         ValueError: The name is unknown, or the network has no such argument.
     """
     check_choice("name", name, MODELS)
-    known = arguments_of(name)
+    _check_arguments(name, arguments_of(name), arguments)
+    return MODELS[name](**arguments)
+
+
+def build_person_network(**arguments: Any) -> "keras.Model":
+    """Builds I3D on persons in boxes, which has two inputs, with untrained weights.
+
+    Args:
+        **arguments: See `i3d_tf.models.person_i3d.person_i3d`.
+
+    Raises:
+        ValueError: The network has no such argument.
+    """
+    known = tuple(inspect.signature(person_i3d).parameters)
+    _check_arguments("person_i3d", known, arguments)
+    return person_i3d(**arguments)
+
+
+def _check_arguments(name, known, arguments):
     if unknown := [argument for argument in arguments if argument not in known]:
         raise ValueError(f"{name!r} takes the arguments {known}; received {unknown}.")
-    return MODELS[name](**arguments)
 
 
 def arguments_of(name: str) -> tuple[str, ...]:

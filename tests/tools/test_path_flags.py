@@ -36,13 +36,14 @@ OTHERS = {
     "subset", "suffix", "test_split", "train_split",
 }  # fmt: skip
 # (tool, the flag with the path, "" for an argument, what else is given). DATA is a dataset, VIDEO a
-# video of it, WHEN a table of its actions, NEW a name that is free, and RGB and FLOW are folders of
-# small networks.
+# video of it, WHEN a table of its actions, BOXES its persons and MAP their actions, NEW a name that
+# is free, and RGB and FLOW are folders of small networks.
 RGB, FLOW, NETWORK = ("--rgb_checkpoint=RGB",), ("--flow_checkpoint=FLOW",), ("--checkpoint=RGB",)
 TRAIN = ("--dataset=class_folders", "--train_split=train", "--test_split=test", "--data_dir=DATA")
 CLASSIFY = ("--features=DATA", "--data_dir=DATA", "--report_dir=NEW")
 TIMED = ("--data_dir=DATA", "--intervals=WHEN")
 TIMED_TRAIN = ("--task=multilabel", "--workdir=NEW", "--data_dir=DATA")
+BOXED_TRAIN = ("--task=persons", "--workdir=NEW", "--data_dir=DATA")
 TWO_REPORTS = ("REPORT", "REPORT")
 CASES = [
     ("check_videos", "data_dir", ()),
@@ -131,6 +132,9 @@ CASES = [
     ("train", "quarantine", (*TRAIN, "--workdir=NEW")),
     ("train", "intervals", TIMED_TRAIN),
     ("train", "test_intervals", (*TIMED_TRAIN, "--intervals=WHEN")),
+    ("train", "boxes", (*BOXED_TRAIN, "--test_boxes=BOXES", "--label_map=MAP")),
+    ("train", "test_boxes", (*BOXED_TRAIN, "--boxes=BOXES", "--label_map=MAP")),
+    ("train", "label_map", (*BOXED_TRAIN, "--boxes=BOXES", "--test_boxes=BOXES")),
     ("train", "features", (*TRAIN, "--workdir=NEW")),
     ("train_stick_actions", "output_dir", ()),
     ("transfer", "output_dir", ()),
@@ -169,6 +173,8 @@ def data_dir(write_grey_video, tmp_path_factory):
             (folder / split / name).mkdir(parents=True)
             write_grey_video(folder / split / name / "a.mp4", range(0, 200, 5))
     (folder / "when.csv").write_text("id,start,end,class\ntest/one/a,0,1,one\ntest/two/a,0,1,two\n")
+    (folder / "boxes.csv").write_text("test/one/a,0.5,0,0,1,1,7,0\n")
+    (folder / "map.pbtxt").write_text('item {\n name: "one"\n id: 7\n}\n')
     return folder
 
 
@@ -260,6 +266,8 @@ def test_pipe_in_the_place_of_a_path(
         "DATA": data_dir,
         "VIDEO": data_dir / "test/one/a.mp4",
         "WHEN": data_dir / "when.csv",
+        "BOXES": data_dir / "boxes.csv",
+        "MAP": data_dir / "map.pbtxt",
         "NEW": tmp_path / "new",
         "REPORT": report_dir,
         **networks,

@@ -3,6 +3,7 @@ import pytest
 
 from i3d_tf.video.sampling import (
     as_generator,
+    centered_window,
     first_frames,
     random_snippets,
     random_window,
@@ -25,6 +26,14 @@ def test_first_frames_returns_int64_indices():
     indices = first_frames(3, 4)
     assert indices.dtype == np.int64
     assert video[indices].tolist() == [0, 10, 20, 0]
+
+
+@pytest.mark.parametrize(
+    ("key", "frames", "expected"),
+    [(5, 4, [3, 4, 5, 6]), (5, 3, [4, 5, 6]), (1, 6, [0, 0, 0, 1, 2, 3]), (9, 4, [7, 8, 9, 9])],
+)
+def test_centered_window_repeats_edge_frames(key, frames, expected):
+    assert centered_window(key, 10, frames).tolist() == expected
 
 
 def test_random_window_is_consecutive():

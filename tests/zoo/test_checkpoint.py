@@ -149,7 +149,7 @@ def known(monkeypatch):
         stream: Checkpoint(stream, object(), stream, FIVE, Protocol(), "0")
         for stream in ("rgb", "flow", "joint")
     }
-    monkeypatch.setattr(checkpoint_module, "open_checkpoint", lambda name, _: known[name])
+    monkeypatch.setattr(checkpoint_module, "open_checkpoint", lambda name, *_, **__: known[name])
     return known
 
 
