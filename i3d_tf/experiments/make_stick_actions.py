@@ -14,6 +14,8 @@ from functools import partial
 from pathlib import Path
 
 from i3d_tf.experiments.rendered_folder import (
+    MAX_SEED,
+    MAX_VIDEOS,
     RenderReport,
     prepare_folder,
     render_missing,
@@ -31,8 +33,6 @@ from i3d_tf.specs.validation import check_integer
 from i3d_tf.system.worker_pool import check_processes
 
 RECIPE_FILE = "stick_actions.json"
-MAX_CLIPS = 9999  # per action and split: the file names have four digits
-MAX_SEED = 2**63 - 1
 
 
 def make_stick_actions(
@@ -62,8 +62,8 @@ def make_stick_actions(
         VideoError: A video cannot be written.
     """
     counts = {
-        "train": check_integer("train_clips", train_clips, 0, MAX_CLIPS),
-        "test": check_integer("test_clips", test_clips, 0, MAX_CLIPS),
+        "train": check_integer("train_clips", train_clips, 0, MAX_VIDEOS),
+        "test": check_integer("test_clips", test_clips, 0, MAX_VIDEOS),
     }
     recipe = {
         "revision": REVISION,

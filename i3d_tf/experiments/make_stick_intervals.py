@@ -11,9 +11,11 @@ from functools import partial
 from pathlib import Path
 
 from i3d_tf.experiments.rendered_folder import (
+    MAX_SEED,
     RenderReport,
     prepare_folder,
     render_missing,
+    video_keys,
     write_text,
 )
 from i3d_tf.specs.stick_actions import (
@@ -31,8 +33,6 @@ from i3d_tf.system.worker_pool import check_processes
 
 RECIPE_FILE = "stick_intervals.json"
 INTERVALS_FILE = "intervals.csv"
-MAX_VIDEOS = 9999  # of a split: the file names have four digits
-MAX_SEED = 2**63 - 1
 STREAM = 100  # of the random numbers: clips have 0..5
 
 
@@ -62,10 +62,7 @@ def make_stick_intervals(
         OSError: The folder cannot be written, or a process was killed.
         VideoError: A video cannot be written.
     """
-    counts = {
-        "train": check_integer("train_videos", train_videos, 0, MAX_VIDEOS),
-        "test": check_integer("test_videos", test_videos, 0, MAX_VIDEOS),
-    }
+    videos = video_keys(train_videos, test_videos)
     recipe = {
         "revision": REVISION,
         "seed": int(check_integer("seed", seed, 0, MAX_SEED)),
@@ -74,19 +71,13 @@ def make_stick_intervals(
     processes = check_processes(processes)
     data_dir = Path(data_dir)
     prepare_folder(data_dir, RECIPE_FILE, recipe, ("videos",))
-    keys = [(split, index) for split, count in counts.items() for index in range(count)]
-    videos = [(Path("videos", f"{_name(*key)}.mp4"), key) for key in keys]
     draw = partial(_draw, recipe["seed"], recipe["size"])
-    report = render_missing(data_dir, videos, draw, processes, "rendering long videos")
+    report = render_missing(data_dir, list(videos.items()), draw, processes, "rendering videos")
     rows = ["id,start,end,class,duration,split"]
-    for key in keys:
-        rows += _rows(key, long_schedule(_seed(recipe["seed"], key)))
+    for path, key in videos.items():
+        rows += _rows(path.stem, key[0], long_schedule(_seed(recipe["seed"], key)))
     write_text(data_dir / INTERVALS_FILE, "\n".join(rows) + "\n")
     return report
-
-
-def _name(split, index):
-    return f"{split}_{index:04d}"
 
 
 def _seed(seed, key):
@@ -98,10 +89,10 @@ def _draw(seed, size, key):
     return draw_long_video(_seed(seed, key), size)
 
 
-def _rows(key, schedule):
+def _rows(name, split, schedule):
     """Returns the rows of a video: from the time of an action's first frame to that of its last."""
     for span in schedule.spans:
         start, end, duration = (
             f"{frame / FRAME_RATE:.2f}" for frame in (span.start, span.end - 1, schedule.num_frames)
         )
-        yield f"{_name(*key)},{start},{end},{span.action},{duration},{key[0]}"
+        yield f"{name},{start},{end},{span.action},{duration},{split}"

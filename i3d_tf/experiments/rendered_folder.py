@@ -16,11 +16,15 @@ from typing import Any
 import numpy as np
 
 from i3d_tf.specs.streams import FRAME_RATE
+from i3d_tf.specs.validation import check_integer
 from i3d_tf.system.files import atomic_write
 from i3d_tf.system.jobs import Task, run_job
 from i3d_tf.system.records import read_json_object
 from i3d_tf.system.worker_pool import map_unordered
 from i3d_tf.video.errors import VideoError
+
+MAX_VIDEOS = 9999  # of a split: the file names have four digits
+MAX_SEED = 2**63 - 1
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,27 @@ class RenderReport:
     data_dir: Path
     rendered: int
     kept: int
+
+
+def video_keys(train_videos: int, test_videos: int) -> dict[Path, tuple[str, int]]:
+    """Returns the paths of videos below the dataset's folder, and split and number of each.
+
+    Args:
+        train_videos: Training videos, 0..9999.
+        test_videos: Test videos, 0..9999.
+
+    Raises:
+        ValueError: A number is out of range.
+    """
+    counts = {
+        "train": check_integer("train_videos", train_videos, 0, MAX_VIDEOS),
+        "test": check_integer("test_videos", test_videos, 0, MAX_VIDEOS),
+    }
+    return {
+        Path("videos", f"{split}_{index:04d}.mp4"): (split, index)
+        for split, count in counts.items()
+        for index in range(count)
+    }
 
 
 def prepare_folder(

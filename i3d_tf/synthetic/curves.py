@@ -8,7 +8,6 @@ from i3d_tf.specs.stick_actions import CLIP_FRAMES
 
 HOLD_FRAMES = (3, 9)  # frames at rest before and after the action, drawn from one distribution
 EASE = (0.35, 0.85)  # 0 is constant speed, 1 comes to rest at both ends
-MOVING_FRAMES = (30, 55)  # frames of an action among others, from the least to one after the most
 FIDGET = 0.05  # largest progress that is made, and undone, in a pause
 SKEW = 0.22  # largest absolute logarithm of the exponent that makes one half faster than the other
 
@@ -36,7 +35,7 @@ def _eased(progress, skew, ease):
 
 
 def turns(
-    rng: np.random.Generator, at_end: bool, pauses: Sequence[int]
+    rng: np.random.Generator, at_end: bool, pauses: Sequence[int], moves: Sequence[int]
 ) -> tuple[np.ndarray, list[tuple[int, int]]]:
     """Draws the progress of an action that is performed forwards and backwards in turn.
 
@@ -45,28 +44,30 @@ def turns(
     Args:
         rng: Source of random numbers.
         at_end: Whether the first pause is at the action's end, so that it goes backwards first.
-        pauses: Frames of each pause, >= 2; there is an action between any two.
+        pauses: Frames of each pause, >= 1.
+        moves: Frames of each action, >= 2, one between any two pauses.
 
     Returns:
         float64 (T,), in [0, 1]; and the frames of each action, from its first to one after its
         last: the first and the last have the progress of the pauses beside them.
     """
-    parts, spans, length = [], [], 0
-    for number, frames in enumerate(pauses):
-        if number:
-            skew = np.exp(rng.uniform(-SKEW, SKEW))
-            moves = _eased(
-                np.linspace(0, 1, rng.integers(*MOVING_FRAMES)), skew, rng.uniform(*EASE)
-            )
-            parts.append(moves[::-1] if at_end else moves)
-            spans.append((length, length + len(moves)))
-            length, at_end = spans[-1][1], not at_end
-        cycles = rng.integers(1, 3)
-        wave = (1 - np.cos(2 * np.pi * cycles * np.linspace(0, 1, frames))) / 2
-        fidget = rng.uniform(0, FIDGET) * wave
-        parts.append(1 - fidget if at_end else fidget)
-        length += frames
+    parts, spans, length = [_pause(rng, at_end, pauses[0])], [], pauses[0]
+    for moving, resting in zip(moves, pauses[1:], strict=True):
+        skew, ease = np.exp(rng.uniform(-SKEW, SKEW)), rng.uniform(*EASE)
+        progress = _eased(np.linspace(0, 1, moving), skew, ease)
+        parts.append(progress[::-1] if at_end else progress)
+        at_end = not at_end
+        parts.append(_pause(rng, at_end, resting))
+        spans.append((length, length + moving))
+        length += moving + resting
     return np.concatenate(parts), spans
+
+
+def _pause(rng, at_end, frames):
+    cycles = rng.integers(1, 3)
+    wave = (1 - np.cos(2 * np.pi * cycles * np.linspace(0, 1, frames))) / 2
+    fidget = rng.uniform(0, FIDGET) * wave
+    return 1 - fidget if at_end else fidget
 
 
 def ramp(phase: np.ndarray, start: float, end: float) -> np.ndarray:

@@ -19,7 +19,8 @@ from i3d_tf.synthetic.scripts import perform, stroll
 from i3d_tf.synthetic.surroundings import random_surroundings
 
 SHOTS = 3  # with actions, of a video
-PAUSE_FRAMES = (15, 46)  # of a pause, from the least to one after the most
+MOVING_FRAMES = (30, 55)  # of an action, from the least to one after the most
+PAUSE_FRAMES = (15, 46)  # of a pause, likewise
 STROLL_FRAMES = (50, 91)
 MAX_ACTIONS = 3  # of a shot
 STROLL_CHANCE = 0.5  # that somebody walks past, before a shot
@@ -80,7 +81,7 @@ def long_schedule(seed: int | tuple[int, ...]) -> Schedule:
     Raises:
         ValueError: The seed is out of range.
     """
-    rng = np.random.default_rng(_seed(seed))
+    rng = np.random.default_rng(random_seed(seed))
     scripts = tuple(dict.fromkeys(action.script for action in STICK_ACTIONS))
     shots: list[Shot] = []
     spans: list[ActionSpan] = []
@@ -90,8 +91,10 @@ def long_schedule(seed: int | tuple[int, ...]) -> Schedule:
             shots.append(Shot(None, np.linspace(0, 1, rng.integers(*STROLL_FRAMES))))
             length += len(shots[-1].phase)
         at_end = bool(rng.integers(2))
-        pauses = rng.integers(*PAUSE_FRAMES, size=rng.integers(1, MAX_ACTIONS + 1) + 1)
-        phase, moves = turns(rng, at_end, pauses.tolist())
+        count = rng.integers(1, MAX_ACTIONS + 1)
+        pauses = rng.integers(*PAUSE_FRAMES, size=count + 1).tolist()
+        moving = rng.integers(*MOVING_FRAMES, size=count).tolist()
+        phase, moves = turns(rng, at_end, pauses, moving)
         names = script_actions(script)
         spans += [
             ActionSpan(names[(number + at_end) % 2], length + start, length + end)
@@ -116,7 +119,9 @@ def draw_long_video(seed: int | tuple[int, ...], size: int = CLIP_SIZE) -> Itera
         ValueError: An argument is out of range.
     """
     size = int(check_integer("size", size, *CLIP_SIZES))
-    rng = np.random.default_rng([*_seed(seed), 1])  # the schedule has random numbers of its own
+    rng = np.random.default_rng(
+        [*random_seed(seed), 1]
+    )  # the schedule has random numbers of its own
     for shot in long_schedule(seed).shots:
         scene = _scene(rng, shot, size)
         yield from (draw_frame(scene, frame) for frame in range(1, scene.num_frames))
@@ -139,7 +144,8 @@ def with_start(phase: np.ndarray) -> np.ndarray:
     return np.concatenate([[0.0], phase])
 
 
-def _seed(seed):
+def random_seed(seed: int | tuple[int, ...]) -> list[int]:
+    """Returns a seed, an integer >= 0 or a tuple of them, as a list; raises ValueError."""
     parts = seed if isinstance(seed, tuple) else (seed,)
     return [int(check_integer("seed", part, 0)) for part in parts]
 
