@@ -2,27 +2,35 @@
 
 from typing import NamedTuple
 
+from i3d_tf.evaluation.findings import (
+    accuracy_sentence,
+    classes_sentence,
+    confusion_sentence,
+    curve_sentence,
+)
 from i3d_tf.evaluation.measure import TOP
 from i3d_tf.evaluation.results import Results, StreamResult, VideoPrediction
 from i3d_tf.evaluation.text import (
-    FUSION_NAMES,
-    PROTOCOL_NAMES,
     RESULT_NAMES,
     counted,
-    flatten,
     format_value,
     percent,
-    protocol_line,
+    protocol_rows,
+    sentence_case,
 )
 from i3d_tf.metrics.classification import most_confused
 from i3d_tf.viz.confusion import confusion_svg
 from i3d_tf.viz.curves import curves_svg
 from i3d_tf.viz.markup import Markup, element, join
 from i3d_tf.viz.page import (
+    card,
+    colour_key,
     data_table,
     entries_on_demand,
     facts_table,
+    finding,
     html_page,
+    note,
     scrolling,
     share_cell,
 )
@@ -30,8 +38,21 @@ from i3d_tf.viz.page import (
 MAX_CLASSES = 40  # of a confusion matrix that is readable
 MAX_PAIRS_BESIDE_MATRIX, MAX_PAIRS_ALONE = 10, 30
 PREDICTIONS_SHOWN = 3  # of each error
-HASH_SHOWN = 12  # characters of a SHA-256 beside a number; the table has it whole
 DATASETS = {"": "training", "val_": "validation", "test_": "test"}  # prefix in a history
+# Entry of the dataset's report to its name; those that are empty are left out.
+DATA_NAMES = {
+    "name": "Dataset",
+    "split": "Split",
+    "data_dir": "Folder",
+    "rows": "Rows of the annotation",
+    "found": "Videos found",
+    "missing": "Missing videos",
+    "unreadable": "Unreadable videos",
+    "skipped": "Skipped rows",
+    "left_out": "Rows of other splits or classes",
+    "classes": "Classes",
+    "notes": "Notes",
+}
 
 
 class Picture(NamedTuple):
@@ -56,7 +77,8 @@ def report_page(results: Results, pictures: dict[int, Picture]) -> str:
     return html_page(
         f"{dataset or 'Evaluation'}: {percent(results.best.top_1)} top-1",
         f"Evaluation on {dataset}" if dataset else "Evaluation",
-        protocol_line(results),
+        f"{counted(len(results.predictions), 'video')} of "
+        f"{counted(len(results.class_names), 'class', 'classes')}",
         accuracy_section(results),
         protocol_section(results),
         confusion_section(results),
@@ -69,44 +91,43 @@ def report_page(results: Results, pictures: dict[int, Picture]) -> str:
 def accuracy_section(results: Results) -> Markup:
     """Returns a card with the accuracies of each result."""
     top_5 = f"Top-{TOP}: it is among the {TOP} most probable. "
-    return element(
-        "section",
-        element("h2", "Accuracy"),
-        element(
-            "p",
-            "Top-1: the label is the most probable class. "
+    return card(
+        "Accuracy",
+        note(
+            "Top-1: the true class is the most probable one. "
             + (top_5 if results.best.top_5 is not None else "")
-            + "Class mean: every class counts the same, however many videos it has.",
-            class_="muted small",
+            + "Class mean: the mean of the classes' top-1, however many videos each has."
         ),
         element("div", [_card(results, name) for name in results.by_stream], class_="results"),
+        finding(accuracy_sentence(results)),
     )
 
 
 def protocol_section(results: Results) -> Markup:
     """Returns the tables of the protocol and of the dataset's report."""
-    protocol, data = results.protocol, results.data
-    known = [key for key, _, _ in PROTOCOL_NAMES]
-    rows = [(name, format_value(protocol[k])) for k, _, name in PROTOCOL_NAMES if k in protocol]
-    rows += [
-        (_title(" · ".join(keys)), format_value(value))
-        for keys, value in flatten({k: v for k, v in protocol.items() if k not in known})
-    ]
-    fusions = {r.fusion for r in results.by_stream.values() if r.fusion is not None}
-    rows += [("Fusion of the streams", FUSION_NAMES[fusion]) for fusion in fusions]
+    data = results.data
     counts = [("Videos evaluated", f"{len(results.predictions):,}")]
-    counts += [(_title(key), _count(value)) for key, value in data.items()]
+    counts += [
+        (_data_name(key), _count(value))
+        for key, value in data.items()
+        if value not in (None, "", 0, [])
+    ]
     lists = {key: value for key, value in data.items() if isinstance(value, list) and value}
-    return element(
-        "section",
-        element("h2", "Protocol and data"),
+    absent = [key for key in ("missing", "unreadable", "skipped") if key in data]
+    return card(
+        "Protocol and data",
         element(
             "div",
-            element("div", element("h3", "Protocol"), facts_table(rows, "Protocol")),
+            element(
+                "div", element("h3", "Protocol"), facts_table(protocol_rows(results), "Protocol")
+            ),
             element(
                 "div",
                 element("h3", "Data"),
                 facts_table(counts, "Data"),
+                note("No video is missing or unreadable, and no row was skipped.")
+                if absent and not any(data[key] for key in absent)
+                else None,
                 [_details(key, entries) for key, entries in lists.items()],
             ),
             class_="pair",
@@ -118,12 +139,13 @@ def confusion_section(results: Results) -> Markup:
     """Returns confusion matrices of a few classes, the most frequent confusions of many."""
     readable = len(results.class_names) <= MAX_CLASSES
     if readable:
-        legend = (
-            "Rows are classes, columns predictions; the stronger the colour, the larger the share "
-            "of the row. Blue is correct, orange is wrong."
+        legend = colour_key(
+            {"correct-fill": "correct", "wrong-fill": "wrong"},
+            "Rows are the true classes, columns the predicted ones; numbers are videos. The "
+            "stronger the colour, the larger the share of the true class.",
         )
     else:
-        legend = (
+        legend = note(
             f"The confusion matrix of {len(results.class_names)} classes is too large to be read; "
             "these are its largest entries off the diagonal."
         )
@@ -134,10 +156,9 @@ def confusion_section(results: Results) -> Markup:
         for name in results.by_stream
         if name != results.headline
     ]
-    return element(
-        "section",
-        element("h2", "Confusion matrix" if readable else "Most frequent confusions"),
-        element("p", legend, class_="muted small"),
+    return card(
+        "Confusion matrix" if readable else "Most frequent confusions",
+        legend,
         _confusions(results, results.headline, readable),
         others,
     )
@@ -160,17 +181,12 @@ def classes_section(results: Results) -> Markup:
         )
         for k in order
     ]
-    note = f" {counted(unknown, 'class', 'classes')} without videos." if unknown else ""
-    return element(
-        "section",
-        element("h2", "Accuracy by class"),
-        element(
-            "p",
-            f"Top-1, the lowest of {RESULT_NAMES[results.headline]} first.{note}",
-            class_="muted small",
-        ),
+    without = f" {counted(unknown, 'class', 'classes')} without videos." if unknown else ""
+    return card(
+        "Accuracy by class",
+        finding(classes_sentence(results)),
         data_table(
-            protocol_line(results) + ".",
+            f"Top-1, the lowest of {RESULT_NAMES[results.headline]} first.{without}",
             ("Class", "Videos", *(RESULT_NAMES[name] for name in results.by_stream)),
             rows,
             numbers=(1,),
@@ -185,27 +201,29 @@ def training_section(results: Results) -> Markup | None:
         return None
     parts = []
     for stream, rows in histories.items():
-        charts = [element("div", chart) for chart in _charts(rows)]
+        charts = [element("div", *chart) for chart in _charts(rows)]
         parts.append(element("h3", RESULT_NAMES.get(stream, stream)))
         parts.append(element("div", charts, class_="charts"))
-    return element("section", element("h2", "Training"), parts)
+    return card("Training", parts)
 
 
 def errors_section(results: Results, pictures: dict[int, Picture]) -> Markup:
     """Returns the videos whose wrong prediction has the highest probability."""
     headline = results.headline
     cards = [_error_card(results.predictions[index], pictures[index]) for index in results.errors]
-    text = (
-        f"Wrong predictions of {RESULT_NAMES[headline]}, highest probability first. "
-        f"{protocol_line(results, headline)}."
-    )
-    return element(
-        "section",
-        element("h2", "Most confident errors"),
-        element("p", text, class_="muted small"),
-        element("div", cards, class_="clips")
-        if cards
-        else element("p", "None: every video was classified correctly."),
+    wrong = len(results.predictions) - results.best.correct
+    if not cards:
+        return card("Most confident errors", finding("None: every video is correct."))
+    return card(
+        "Most confident errors",
+        finding(
+            f"{counted(wrong, 'video')} of {len(results.predictions):,} "
+            f"{'is' if wrong == 1 else 'are'} predicted as another class by "
+            f"{RESULT_NAMES[headline]}. Shown: {len(cards)}, the highest probability of the "
+            "predicted class first."
+        ),
+        colour_key({"correct": "true class", "wrong": "predicted class, if it is another"}),
+        element("div", cards, class_="clips"),
     )
 
 
@@ -215,10 +233,6 @@ def _card(results, name):
     if result.top_5 is not None:
         rows.append((f"Top-{TOP}", percent(result.top_5)))
     rows.append(("Class mean", _class_mean(result)))
-    rows += [
-        (f"{RESULT_NAMES[stream]} weights", _checkpoint(results, stream))
-        for stream in result.streams
-    ]
     return element(
         "div",
         element("h3", RESULT_NAMES[name], style="margin-top:0"),
@@ -230,7 +244,6 @@ def _card(results, name):
             class_="big",
         ),
         facts_table(rows, f"Numbers of {RESULT_NAMES[name]}"),
-        element("p", protocol_line(results, name), class_="muted small", style="margin-top:8px"),
         class_="headline" if name == results.headline else None,
     )
 
@@ -244,31 +257,26 @@ def _class_mean(result: StreamResult):
     return mean
 
 
-def _checkpoint(results, stream):
-    """Returns the weights' name and the start of their hash."""
-    checkpoints = results.protocol.get("checkpoints")
-    checkpoint = checkpoints.get(stream) if isinstance(checkpoints, dict) else None
-    if not isinstance(checkpoint, dict):
-        return format_value(checkpoint)
-    name, sha256 = (format_value(checkpoint.get(key)) for key in ("name", "sha256"))
-    return join((name, " ", element("span", sha256[:HASH_SHOWN], class_="muted mono")))
-
-
 def _confusions(results, name, readable):
     result = results.by_stream[name]
     matrix = result.confusion_matrix()
     pairs = most_confused(matrix, MAX_PAIRS_BESIDE_MATRIX if readable else MAX_PAIRS_ALONE)
-    content = element("div", _pairs_table(results, name, pairs))
+    content = element("div", _pairs_table(results, pairs))
     if readable:
         heading = f"Confusion matrix, {RESULT_NAMES[name]}"
         svg = confusion_svg(matrix, results.class_names, heading)
         content = element("div", scrolling(svg, "wide", heading), content, class_="beside")
-    return element("div", element("h3", RESULT_NAMES[name]), content)
+    return element(
+        "div",
+        element("h3", RESULT_NAMES[name]),
+        content,
+        finding(confusion_sentence(result, results.class_names)),
+    )
 
 
-def _pairs_table(results, name, pairs):
+def _pairs_table(results, pairs):
     if not pairs:
-        return element("p", "No video was classified wrongly.")
+        return None
     names = results.class_names
     rows = [
         element(
@@ -281,12 +289,12 @@ def _pairs_table(results, name, pairs):
         )
         for pair in pairs
     ]
-    caption = f"Most frequent confusions. {protocol_line(results, name)}."
-    return data_table(caption, ("Class", "Predicted", "Videos", "Of the class"), rows, numbers=(2,))
+    heads = ("True class", "Predicted class", "Videos", "Share of the true class")
+    return data_table("Most frequent confusions", heads, rows, numbers=(2,))
 
 
 def _charts(rows):
-    """Yields a chart for every measured value, of training, validation and test together."""
+    """Yields (chart, sentence) of every measured value, of training, validation and test."""
     # Integers are not measured: they count epochs, videos and the like.
     keys = [key for row in rows for key, value in row.items() if isinstance(value, float)]
     for name in dict.fromkeys(_without_prefix(key) for key in keys if key != "step"):
@@ -295,10 +303,12 @@ def _charts(rows):
             for prefix, dataset in DATASETS.items()
             if prefix + name in keys
         }
-        title = _title(name)
+        title = sentence_case(name)
         if len(lines) == 1 and name not in keys:  # a single line has no legend to name its dataset
             title += f" ({next(iter(lines))})"
-        yield curves_svg(lines, title, share="accuracy" in name)
+        is_share = "accuracy" in name
+        words = [curve_sentence(label, points, is_share) for label, points in lines.items()]
+        yield curves_svg(lines, title, share=is_share), note(" ".join(filter(None, words)))
 
 
 def _without_prefix(key):
@@ -328,7 +338,7 @@ def _error_card(prediction: VideoPrediction, picture: Picture):
         element("p", path, cut, class_="muted small any", style="margin:4px 0 0"),
         element(
             "dl",
-            element("dt", "Label"),
+            element("dt", "True class"),
             element("dd", element("span", label, class_="ink-correct"), class_="any"),
             rankings,
             class_="small",
@@ -383,10 +393,8 @@ def _details(name, entries):
         else format_value(entry)
         for entry in entries
     ]
-    return entries_on_demand(_title(name), shown, "report.json")
+    return entries_on_demand(_data_name(name), shown, "report.json")
 
 
-def _title(key):
-    """Returns the name of a field as a title."""
-    text = key.replace("_", " ")
-    return text[:1].upper() + text[1:]
+def _data_name(key):
+    return DATA_NAMES.get(key, sentence_case(key))

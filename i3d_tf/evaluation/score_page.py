@@ -12,6 +12,7 @@ from i3d_tf.viz.interval_timeline import TimelineRow, interval_timeline_svg
 from i3d_tf.viz.markup import Markup, element
 from i3d_tf.viz.page import (
     card,
+    colour_key,
     data_table,
     entries_on_demand,
     facts_table,
@@ -219,24 +220,13 @@ def _round_up(value):
 
 def _legend(score):
     height = "the sigmoid of the logit" if score.are_logits else "the score, rescaled to 0 to 1"
-    swatches = (
-        ("correct-fill", "score where the action happens"),
-        ("wrong-fill", "score where it does not happen"),
-        ("text", "the action, as annotated"),
-    )
-    return element(
-        "p",
-        [
-            element(
-                "span",
-                element("i", style=f"background:var(--{colour})", class_="swatch"),
-                words,
-                class_="key",
-            )
-            for colour, words in swatches
-        ],
-        element("span", f"Height: {height}. Time in seconds.", class_="key"),
-        class_="small",
+    return colour_key(
+        {
+            "correct-fill": "score where the action happens",
+            "wrong-fill": "score where it does not happen",
+            "text": "the action, as annotated",
+        },
+        f"Height: {height}. Time in seconds.",
     )
 
 
@@ -354,7 +344,7 @@ def _value(value):
     if isinstance(value, dict):  # a network
         sha256 = element("span", str(value["sha256"])[:HASH_SHOWN], class_="muted mono")
         return element("span", value["name"], " ", sha256)
-    return format_value(value)
+    return f"{value:.4g}" if isinstance(value, float) else format_value(value)
 
 
 def _first(score) -> ClassScores:

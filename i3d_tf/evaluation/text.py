@@ -20,25 +20,26 @@ FUSION_NAMES = {
     "svm": "linear SVM on the normalized probabilities",
 }
 MISSING = "-"
-# Protocol entry, its text in a sentence, and its name in the table.
-PROTOCOL_NAMES = (
-    ("frames", "{} frames", "Frames of a clip"),
-    ("segments", "{} snippet(s) of so many", "Snippets of a clip"),
-    ("rgb_step", "RGB 1 of {}", "RGB shows one frame of"),
-    ("frame_rate", "{} frames/s", "Frames per second"),
-    ("folder_rate", "folders at {} frames/s", "Frames per second of folders"),
-    ("video_options", "videos read with {}", "Options of reading videos"),
-    ("clips", "{} clip(s) a video", "Clips of a video"),
-    ("crops", "{} crop(s)", "Crops of a clip"),
-    ("crop_set", "at {}", "Places of the crops"),
-    ("short_side", "short side {}", "Short side, pixels"),
-    ("crop_size", "crop {}", "Crop, pixels"),
-    ("time", "time {}", "Time"),
-    ("flow_engine", "{} flow", "Optical flow engine"),
-    ("flow_rounding", "rounded {}", "Rounding of the flow's codes"),
-    ("fusion_weights", "weights {}", "Weights of the fusion"),
-    ("precision", "{}", "Precision"),
-)
+# Protocol entry to its name and its value in the table of the page, with the unit.
+PROTOCOL_NAMES = {
+    "frames": ("Frames of a clip", "{}"),
+    "segments": ("Snippets of a clip", "{}, each of so many frames"),
+    "rgb_step": ("Frames that RGB gets", "one of {}"),
+    "frame_rate": ("Frame rate", "{} frames per second"),
+    "folder_rate": ("Frame rate of folders of pictures", "{} frames per second"),
+    "video_options": ("Reading of videos", "{}"),
+    "clips": ("Clips of a video", "{}"),
+    "crops": ("Crops of a clip", "{}"),
+    "crop_set": ("Places of the crops", "{}"),
+    "short_side": ("Short side of the frames", "{} pixels"),
+    "crop_size": ("Crop", "{0} x {0} pixels"),
+    "time": ("Time", "{}"),
+    "flow_engine": ("Optical flow", "{}"),
+    "flow_rounding": ("Rounding of the flow's codes", "{}"),
+    "fusion_weights": ("Weights of the streams", "{}"),
+    "precision": ("Precision", "{}"),
+}
+CHECKPOINTS = "checkpoints"
 
 
 def percent(share: float | None, digits: int = 1) -> str:
@@ -51,26 +52,43 @@ def counted(number: int, noun: str, plural: str | None = None) -> str:
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
 
 
-def protocol_line(results: Results, name: str | None = None) -> str:
-    """Returns the protocol in one line, to stand beside numbers.
+def protocol_rows(results: Results) -> list[tuple[str, str]]:
+    """Returns how the clips were made, and by which networks, as names and values.
 
-    Args:
-        results: The results.
-        name: The result that the numbers are of, or None for all of them.
+    An entry that says nothing (RGB gets every frame) or that stands with the data (its name and
+    split) is left out.
     """
-    streams = results.by_stream[name].streams if name else list(results.by_stream)
-    parts = []
-    for key, text, _ in PROTOCOL_NAMES:
-        value = results.protocol.get(key)
-        if value is None or (key.startswith("flow_") and "flow" not in streams):
-            continue
-        if key == "rgb_step" and (value == 1 or "rgb" not in streams):
-            continue
-        plural = "" if value == 1 else "s"
-        parts.append(text.replace("(s)", plural).format(format_value(value)))
-    if name and (fusion := results.by_stream[name].fusion):
-        parts.append(FUSION_NAMES[fusion])
-    return ", ".join([counted(len(results.predictions), "video"), *parts])
+    protocol, data = results.protocol, results.data
+    rows = []
+    for key, (name, text) in PROTOCOL_NAMES.items():
+        if protocol.get(key) is not None and (key, protocol[key]) != ("rgb_step", 1):
+            value = protocol[key]
+            words = f"{value:.4g}" if isinstance(value, float) else format_value(value)
+            rows.append((name, text.format(words)))
+    fusions = [r.fusion for r in results.by_stream.values() if r.fusion is not None]
+    rows += [("Fusion of the streams", FUSION_NAMES[fusion]) for fusion in dict.fromkeys(fusions)]
+    networks = protocol.get(CHECKPOINTS)
+    for stream, network in networks.items() if isinstance(networks, dict) else ():
+        title = RESULT_NAMES.get(stream, stream)
+        if isinstance(network, dict):
+            rows.append((f"{title} network", format_value(network.get("name"))))
+            rows.append((f"SHA-256 of the {title} network", format_value(network.get("sha256"))))
+        else:
+            rows.append((f"{title} network", format_value(network)))
+    known = {*PROTOCOL_NAMES, *({CHECKPOINTS} if isinstance(networks, dict) else ())}
+    if protocol.get("dataset") == data.get("name"):
+        known.add("dataset")
+    if protocol.get("split") == data.get("split"):
+        known.add("split")
+    others = {key: value for key, value in protocol.items() if key not in known}
+    rows += [(sentence_case(*keys), format_value(value)) for keys, value in flatten(others)]
+    return [(name, value) for name, value in rows if value not in ("", MISSING)]
+
+
+def sentence_case(*keys: str) -> str:
+    """Returns the name of a field, or of one in others, as the start of a sentence."""
+    text = ", ".join(keys).replace("_", " ")
+    return text[:1].upper() + text[1:]
 
 
 def format_value(value: Any) -> str:

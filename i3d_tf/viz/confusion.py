@@ -11,7 +11,8 @@ from i3d_tf.viz.svg import shorten
 CELL = 34  # pixels, the side of a cell
 LABEL_SIZE = 12  # pixels
 CHARACTER = 0.62  # width of a character, of the font's size; those of East Asia are twice as wide
-AXIS_TITLES = ("predicted ↗", "true class ↓")
+TITLE_ROOM = 20  # pixels beside the names, for the title of an axis
+ALONG, DOWN = 120, 80  # pixels, the lengths of the titles
 MAX_LABEL = 26  # characters; longer names are cut, and whole in the titles
 STRONG = 0.78  # share of a row from which on a cell is so dark that its number is drawn light
 
@@ -43,14 +44,15 @@ def confusion_svg(
             f"received {matrix.shape}."
         )
     labels = [shorten(name, MAX_LABEL) for name in class_names]
-    margin = 14 + LABEL_SIZE * CHARACTER * max(map(_width, (*labels, *AXIS_TITLES)))
+    room = 14 + LABEL_SIZE * CHARACTER * max(map(_width, labels))
+    margin, top = room + TITLE_ROOM, max(room * 0.72 + 8, DOWN / 2) + TITLE_ROOM
     # Column names lean to the right, beyond the last column.
-    top = margin * 0.72 + 22
-    width, height = margin * 1.72 + classes * CELL, top + classes * CELL + 4
+    width = margin + max(classes * CELL + room * 0.72, ALONG)
+    height = top + max(classes * CELL, (classes * CELL + DOWN) / 2) + 4
     return element(
         "svg",
         element("title", heading),
-        _axis_titles(margin, top),
+        _axis_titles(classes, margin, top),
         _grid(classes, margin, top),
         [
             _names(k, *names, margin, top)
@@ -71,11 +73,20 @@ def confusion_svg(
     )
 
 
-def _axis_titles(margin, top):
-    muted = {"fill": "var(--muted,#667)", "font_size": LABEL_SIZE - 1, "text_anchor": "end"}
+def _axis_titles(classes, margin, top):
+    style = {"fill": "var(--muted,#667)", "font_size": LABEL_SIZE, "font_weight": 600}
+    x, y = 12, top + classes * CELL / 2
     return (
-        element("text", AXIS_TITLES[0], x=margin - 8, y=f"{top - 26:.0f}", **muted),
-        element("text", AXIS_TITLES[1], x=margin - 8, y=f"{top - 9:.0f}", **muted),
+        element("text", "Predicted class", x=f"{margin:.1f}", y=14, **style),
+        element(
+            "text",
+            "True class",
+            x=x,
+            y=f"{y:.1f}",
+            transform=f"rotate(-90 {x} {y:.1f})",
+            text_anchor="middle",
+            **style,
+        ),
     )
 
 

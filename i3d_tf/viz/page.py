@@ -1,6 +1,6 @@
 """Pages: one HTML file without scripts, which needs no other file and no network."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from typing import Any
 
@@ -57,6 +57,29 @@ def note(*words: Any) -> Markup:
 def finding(*words: Any) -> Markup:
     """Returns a paragraph that says what a picture or a table shows."""
     return element("p", *words, class_="finding any")
+
+
+def colour_key(colours: Mapping[str, str], *words: Any) -> Markup:
+    """Returns a legend.
+
+    Args:
+        colours: A colour of the style, such as "correct-fill", to its meaning.
+        words: Anything else that a reader should know.
+    """
+    return element(
+        "p",
+        [
+            element(
+                "span",
+                element("i", style=f"background:var(--{colour})", class_="swatch"),
+                meaning,
+                class_="key",
+            )
+            for colour, meaning in colours.items()
+        ],
+        element("span", *words, class_="key") if words else None,
+        class_="small any",
+    )
 
 
 def facts_table(rows: Sequence[tuple[Any, Any]], label: str) -> Markup:

@@ -1,16 +1,7 @@
 import pytest
 
 from i3d_tf.evaluation.measure import measure
-from i3d_tf.evaluation.text import counted, flatten, format_value, percent, protocol_line
-
-PROTOCOL = {
-    "frames": 250,
-    "frame_rate": 25.0,
-    "clips": 1,
-    "crops": 3,
-    "flow_engine": "numba",
-    "checkpoints": {"rgb": "a"},
-}
+from i3d_tf.evaluation.text import counted, flatten, format_value, percent, protocol_rows
 
 
 def test_percent():
@@ -25,16 +16,42 @@ def test_counted():
     assert counted(0, "class", "classes") == "0 classes"
 
 
-def test_protocol_line_of_a_stream_and_of_two(six_clips):
-    results = measure(six_clips(protocol=PROTOCOL))
-    line = "6 videos, 250 frames, 25 frames/s, 1 clip a video, 3 crops"
-    assert protocol_line(results, "rgb") == line
-    assert protocol_line(results, "joint") == f"{line}, numba flow, sum of the logits"
+def rows_of(six_clips, protocol, data_report=None):
+    return protocol_rows(measure(six_clips(protocol=protocol, data_report=data_report)))
 
 
-def test_protocol_line_keeps_braces_in_a_value(six_clips):
-    results = measure(six_clips(protocol={"precision": "{0.__class__} (s)"}))
-    assert protocol_line(results, "rgb") == "6 videos, {0.__class__} (s)"
+def test_protocol_rows_have_units_and_the_networks(six_clips):
+    protocol = {
+        "frames": 250,
+        "rgb_step": 10,
+        "frame_rate": 25 / 3,
+        "crop_size": 224,
+        "checkpoints": {"rgb": {"name": "mine", "sha256": "0123"}, "flow": "other"},
+    }
+    assert rows_of(six_clips, protocol) == [
+        ("Frames of a clip", "250"),
+        ("Frames that RGB gets", "one of 10"),
+        ("Frame rate", "8.333 frames per second"),
+        ("Crop", "224 x 224 pixels"),
+        ("Fusion of the streams", "sum of the logits"),
+        ("RGB network", "mine"),
+        ("SHA-256 of the RGB network", "0123"),
+        ("Optical flow network", "other"),
+    ]
+
+
+def test_protocol_rows_leave_out_what_says_nothing_or_stands_elsewhere(six_clips):
+    protocol = {"rgb_step": 1, "flow_engine": None, "dataset": "a", "split": "b", "empty": []}
+    fusion = ("Fusion of the streams", "sum of the logits")
+    assert rows_of(six_clips, protocol, {"name": "a", "split": "c"}) == [fusion, ("Split", "b")]
+
+
+def test_protocol_rows_list_other_entries_and_keep_braces(six_clips):
+    protocol = {"precision": "{0.__class__}", "features": {"frame_rate": 3}, "checkpoints": "x"}
+    rows = dict(rows_of(six_clips, protocol))
+    assert rows["Precision"] == "{0.__class__}"
+    assert rows["Features, frame rate"] == "3"
+    assert rows["Checkpoints"] == "x"
 
 
 @pytest.mark.parametrize(

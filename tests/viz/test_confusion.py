@@ -42,10 +42,10 @@ def test_confusion_svg_cuts_long_names_except_in_titles():
 
 def test_confusion_svg_grows_with_the_classes():
     sizes = []
-    for classes in (2, 40):
+    for classes in (4, 40):
         svg = confusion_svg(np.eye(classes, dtype=int), ["name"] * classes)
         sizes.append(float(ElementTree.fromstring(svg).get("height")))
-    assert sizes[1] - sizes[0] == 38 * CELL
+    assert sizes[1] - sizes[0] == 36 * CELL
 
 
 @pytest.mark.parametrize(("shape", "names"), [((2, 3), "ab"), ((3, 3), "ab"), ((0, 0), "")])
@@ -62,8 +62,13 @@ def test_confusion_svg_has_room_for_wide_letters():
     assert float(chinese.get("width")) > 1.5 * float(latin.get("width"))
 
 
-def test_confusion_svg_has_room_for_axis_titles_beside_short_names():
-    svg = ElementTree.fromstring(confusion_svg([[1]], ["a"]))
-    title = next(text for text in svg.iter(SVG + "text") if text.text.startswith("true class"))
-    # Ends at x; letters of 11 pixels are about 0.6 as wide.
-    assert float(title.get("x")) > 0.6 * 11 * len("true class ↓")
+@pytest.mark.parametrize("names", [["a"], ["a very long name"], ["a", "b", "c"]])
+def test_confusion_svg_has_room_for_axis_titles(names):
+    svg = ElementTree.fromstring(confusion_svg(np.eye(len(names), dtype=int), names))
+    texts = {text.text: text for text in svg.iter(SVG + "text")}
+    # Bold letters of 12 pixels are about 0.62 as wide.
+    along, down = (0.62 * 12 * len(words) for words in ("Predicted class", "True class"))
+    assert float(texts["Predicted class"].get("x")) + along < float(svg.get("width"))
+    middle = float(texts["True class"].get("y"))
+    assert middle - down / 2 > 0
+    assert middle + down / 2 < float(svg.get("height"))
