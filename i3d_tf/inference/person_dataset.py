@@ -76,7 +76,11 @@ def read_person_dataset(
         video, timestamp = frame
         key_frames[video].append(KeyFrame(video, timestamp, timestamp - time_offset, persons))
     rows: list[Row] = [*content.skipped, *_videos(source, key_frames, data_dir)]
-    videos = collect(DATASET, split, data_dir, names, rows, Quarantine(quarantine))
+    notes = []
+    if min_score is not None:
+        low = sum(row.last is None or row.last < min_score for row in content.rows)
+        notes = [f"{low} of {len(content.rows)} rows have no score of at least {min_score:g}"]
+    videos = collect(DATASET, split, data_dir, names, rows, Quarantine(quarantine), notes)
     return _with_readable_key_frames(videos, source, frame_rate)
 
 

@@ -37,13 +37,15 @@ OTHERS = {
 }  # fmt: skip
 # (tool, the flag with the path, "" for an argument, what else is given). DATA is a dataset, VIDEO a
 # video of it, WHEN a table of its actions, BOXES its persons and MAP their actions, NEW a name that
-# is free, and RGB and FLOW are folders of small networks.
+# is free, RGB and FLOW are folders of small networks, PERSONS and FLOW_PERSONS of such on boxes.
 RGB, FLOW, NETWORK = ("--rgb_checkpoint=RGB",), ("--flow_checkpoint=FLOW",), ("--checkpoint=RGB",)
 TRAIN = ("--dataset=class_folders", "--train_split=train", "--test_split=test", "--data_dir=DATA")
 CLASSIFY = ("--features=DATA", "--data_dir=DATA", "--report_dir=NEW")
 TIMED = ("--data_dir=DATA", "--intervals=WHEN")
 TIMED_TRAIN = ("--task=multilabel", "--workdir=NEW", "--data_dir=DATA")
 BOXED_TRAIN = ("--task=persons", "--workdir=NEW", "--data_dir=DATA")
+TRUE, MAPPED = ("--data_dir=DATA", "--truth=BOXES"), ("--label_map=MAP", "--output_dir=NEW")
+PERSONS = ("--checkpoint=PERSONS",)
 TWO_REPORTS = ("REPORT", "REPORT")
 CASES = [
     ("check_videos", "data_dir", ()),
@@ -91,6 +93,18 @@ CASES = [
     ("evaluate_intervals", "checkpoint_dir", (*TIMED, "--rgb_checkpoint=none", "--output_dir=NEW")),
     ("evaluate_intervals", "flow_dir", (*TIMED, *FLOW, "--output_dir=NEW")),
     ("evaluate_intervals", "quarantine", (*TIMED, *RGB, "--output_dir=NEW")),
+    ("evaluate_persons", "data_dir", (*PERSONS, "--truth=BOXES", *MAPPED)),
+    ("evaluate_persons", "truth", (*PERSONS, "--data_dir=DATA", *MAPPED)),
+    ("evaluate_persons", "label_map", (*PERSONS, *TRUE, "--output_dir=NEW")),
+    ("evaluate_persons", "output_dir", (*PERSONS, *TRUE, "--label_map=MAP")),
+    ("evaluate_persons", "boxes", (*PERSONS, *TRUE, *MAPPED)),
+    ("evaluate_persons", "exclusions", (*PERSONS, *TRUE, *MAPPED)),
+    ("evaluate_persons", "quarantine", (*PERSONS, *TRUE, *MAPPED)),
+    ("evaluate_persons", "flow_dir", ("--flow_checkpoint=FLOW_PERSONS", *TRUE, *MAPPED)),
+    ("evaluate_persons", "checkpoint", (*TRUE, *MAPPED)),
+    ("evaluate_persons", "rgb_checkpoint", (*TRUE, *MAPPED)),
+    ("evaluate_persons", "flow_checkpoint", (*TRUE, *MAPPED)),
+    ("evaluate_persons", "checkpoint_dir", ("--rgb_checkpoint=none", *TRUE, *MAPPED)),
     ("export", "checkpoint", ("--output_dir=NEW",)),
     ("export", "flow_checkpoint", (*NETWORK, "--output_dir=NEW")),
     ("export", "checkpoint_dir", ("--checkpoint=none", "--output_dir=NEW")),
@@ -180,7 +194,7 @@ def data_dir(write_grey_video, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def networks(tmp_path_factory):
-    """RGB and FLOW to folders as training leaves them, with networks of a single layer."""
+    """RGB, FLOW and others to folders as training leaves them, with networks of a layer or two."""
     settings = {"test_frames": 16, "frame_rate": 25, "short_side": 48, "crop_size": 32}
     run = {
         "settings": {**settings, "test_windows": 1, "rgb_step": 1},
@@ -193,6 +207,15 @@ def networks(tmp_path_factory):
         clips = keras.Input((None, None, None, channels))
         pooled = keras.layers.GlobalAveragePooling3D(name="Mixed_5c")(clips)
         model = keras.Model(clips, keras.layers.Dense(2)(pooled), name=name.lower())
+        model.save(folders[name] / "best.keras")
+    for name, channels in (("PERSONS", 3), ("FLOW_PERSONS", 2)):
+        folders[name] = tmp_path_factory.mktemp("run")
+        (folders[name] / "run.json").write_text(json.dumps(run))
+        clip = keras.Input((None, None, None, channels), name="clip")
+        boxes = keras.Input((None, 4), name="boxes")
+        pooled = keras.layers.Dense(4)(keras.layers.GlobalAveragePooling3D()(clip))
+        both = keras.layers.Add()([boxes, keras.layers.Reshape((1, 4))(pooled)])
+        model = keras.Model({"clip": clip, "boxes": boxes}, keras.layers.Dense(2)(both))
         model.save(folders[name] / "best.keras")
     return folders
 
