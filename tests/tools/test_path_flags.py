@@ -47,7 +47,18 @@ BOXED_TRAIN = ("--task=persons", "--workdir=NEW", "--data_dir=DATA")
 TRUE, MAPPED = ("--data_dir=DATA", "--truth=BOXES"), ("--label_map=MAP", "--output_dir=NEW")
 PERSONS = ("--checkpoint=PERSONS",)
 TWO_REPORTS = ("REPORT", "REPORT")
+ABLATE = (*RGB, "--data_dir=DATA", "--report_dir=NEW")
 CASES = [
+    ("ablate_time", "data_dir", (*RGB, "--report_dir=NEW")),
+    ("ablate_time", "report_dir", (*RGB, "--data_dir=DATA")),
+    ("ablate_time", "checkpoint", ("--data_dir=DATA", "--report_dir=NEW")),
+    ("ablate_time", "rgb_checkpoint", ("--data_dir=DATA", "--report_dir=NEW")),
+    ("ablate_time", "flow_checkpoint", ("--data_dir=DATA", "--report_dir=NEW")),
+    ("ablate_time", "joint_checkpoint", ("--data_dir=DATA", "--report_dir=NEW")),
+    ("ablate_time", "checkpoint_dir", ("--rgb_checkpoint=none", *ABLATE[1:])),
+    ("ablate_time", "annotation", (*ABLATE, "--dataset=csv")),
+    ("ablate_time", "quarantine", ABLATE),
+    ("ablate_time", "", (*RGB, "--report_dir=NEW")),
     ("check_videos", "data_dir", ()),
     ("check_videos", "annotation", ("--data_dir=DATA", "--dataset=csv")),
     ("check_videos", "classes", ("--data_dir=DATA", "--dataset=class_folders")),

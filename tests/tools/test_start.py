@@ -7,7 +7,14 @@ from absl import flags
 from fixtures.tools import FORMER_FLAGS, TOOLS, loaded_tool
 
 NAMES = sorted({path.stem for path in TOOLS.glob("*.py")} - {"__init__", "i3d"})
-TAKE_ARGUMENTS = {"compute_flow", "extract_features", "predict", "probe", "show_filters"}
+TAKE_ARGUMENTS = {
+    "ablate_time",
+    "compute_flow",
+    "extract_features",
+    "predict",
+    "probe",
+    "show_filters",
+}
 
 
 @pytest.fixture(scope="module")
