@@ -25,6 +25,7 @@ from i3d_tf.video.probe import read_comment
 from i3d_tf.viz.annotate import annotate_frames
 from i3d_tf.viz.class_timeline import class_timeline_svg
 from i3d_tf.viz.flow_wheel import colour_flow, flow_scale, wheel_legend
+from i3d_tf.viz.markup import Markup
 
 COPY_FORMAT, COPY_VERSION = "i3d_tf annotated video", 1
 MAX_TITLE = 2**16  # bytes at the start of a timeline that hold its title
@@ -196,16 +197,12 @@ def flow_pictures(
         yield np.hstack([frame, picture]) if beside else picture
 
 
-def write_timeline(prediction: VideoPrediction, path: Path) -> None:
-    """Writes the class probabilities of every window of a video over time, as SVG.
+def timeline_svg(prediction: VideoPrediction) -> Markup:
+    """Draws the class probabilities of every window of a video over time.
 
     Args:
         prediction: The prediction for the video, with a timeline; classes that are not among the
             best of a window count as 0 there.
-        path: The file to write; folders above it are made.
-
-    Raises:
-        OSError: It cannot be written.
     """
     timeline = prediction.timeline
     names = list(dict.fromkeys(p.label for window in timeline for p in window.top))
@@ -213,7 +210,20 @@ def write_timeline(prediction: VideoPrediction, path: Path) -> None:
     probabilities = [[top.get(name, 0.0) for name in names] for top in tops]
     times = [(window.start, window.end) for window in timeline]
     title = Path(prediction.path).name
+    return class_timeline_svg(np.array(times), np.array(probabilities), names, title)
+
+
+def write_timeline(prediction: VideoPrediction, path: Path) -> None:
+    """Writes the picture of `timeline_svg`.
+
+    Args:
+        prediction: See `timeline_svg`.
+        path: The file to write; folders above it are made.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    svg = timeline_svg(prediction)
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_write(path) as temporary:
-        svg = class_timeline_svg(np.array(times), np.array(probabilities), names, title)
         temporary.write_text(f"{svg}\n", "utf-8")

@@ -1,0 +1,278 @@
+"""The jobs behind the page: recognize a video, play it backwards, compare two sets."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from i3d_tf.features.fvd import MIN_VIDEOS, FvdOptions, FvdResult, frechet_video_distance
+from i3d_tf.features.fvd_protocol import clip_config
+from i3d_tf.inference.prediction import VideoPrediction
+from i3d_tf.inference.test_clip import read_start
+from i3d_tf.specs.inception_v1 import MIN_FRAMES
+from i3d_tf.specs.stick_actions import STICK_LABELS, stick_action
+from i3d_tf.specs.validation import check_integer
+from i3d_tf.video.decode import count_frames, read_watched
+from i3d_tf.video.errors import VideoError
+from i3d_tf.web.clip_pictures import frames_beside_flow
+from i3d_tf.web.networks import NetworkShelf, OpenNetwork
+from i3d_tf.web.uploads import Limits, check_video
+
+TIMELINE_CLASSES = 8  # of each window
+FVD_FRAMES = 16  # of a clip
+FVD_BATCH = 4
+MAX_TOP = 100
+
+
+@dataclass(frozen=True)
+class Recognition:
+    """The prediction for a video, with what is shown beside it.
+
+    Attributes:
+        network: Name of the network.
+        prediction: The prediction; its path is the name of the video without folders.
+        window: Frames of a window of the time line; None where there is none.
+        note: A remark, or None.
+        clip: An mp4 of the frames and the flow that the network sees, or None.
+    """
+
+    network: str
+    prediction: VideoPrediction
+    window: int | None = None
+    note: str | None = None
+    clip: bytes | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns plain values, without the clip."""
+        values = {"network": self.network, **self.prediction.to_json()}
+        return values if self.note is None else {**values, "note": self.note}
+
+
+@dataclass(frozen=True)
+class Reversal:
+    """The predictions for a clip and for the same clip played backwards.
+
+    Attributes:
+        network: Name of the network.
+        forwards: The prediction for the clip.
+        backwards: The prediction for its frames in reverse order, with their own flow.
+        probabilities: Class to its probability forwards and backwards, for the best of either.
+        reversal: The class that the best class becomes when it is played backwards, where the class
+            has one that is known, or None.
+        forwards_clip: An mp4 of the frames and their flow, or None.
+        backwards_clip: The same backwards.
+    """
+
+    network: str
+    forwards: VideoPrediction
+    backwards: VideoPrediction
+    probabilities: dict[str, tuple[float, float]]
+    reversal: str | None = None
+    forwards_clip: bytes | None = None
+    backwards_clip: bytes | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns plain values, without the clips."""
+        return {
+            "network": self.network,
+            "path": self.forwards.path,
+            "forwards": _without_path(self.forwards),
+            "backwards": _without_path(self.backwards),
+            "reversal": self.reversal,
+        }
+
+
+def _without_path(prediction):
+    return {name: value for name, value in prediction.to_json().items() if name != "path"}
+
+
+@dataclass(frozen=True)
+class SetComparison:
+    """The Fréchet video distance of two sets.
+
+    Attributes:
+        network: Name of the network.
+        result: The distance, the numbers of videos, and the protocol.
+        failures: Name of each video that was left out to the reason.
+    """
+
+    network: str
+    result: FvdResult
+    failures: dict[str, str] = field(default_factory=dict)
+
+
+class Jobs:
+    """The jobs, one at a time.
+
+    Args:
+        shelf: The networks.
+        limits: Limits of the videos.
+    """
+
+    def __init__(self, shelf: NetworkShelf, limits: Limits):
+        self.shelf, self.limits = shelf, limits
+
+    def recognize(
+        self, path: Path, network: str, top: int = 5, with_clip: bool = False
+    ) -> Recognition:
+        """Classifies a video; one of two windows or more gets a time line, too.
+
+        Args:
+            path: The video.
+            network: Name of the network.
+            top: Classes to return.
+            with_clip: Whether to draw the clip that the network sees.
+
+        Raises:
+            VideoError: The video is refused or cannot be read.
+            ValueError: An argument is not allowed, or the network cannot be opened.
+        """
+        check_integer("top", top, 1, MAX_TOP)
+        check_video(path, self.limits)
+        opened = self.shelf.open(network)
+        protocol, window, note = opened.clips.networks.protocol, None, None
+        num_frames = read_watched(path, lambda: count_frames(path, protocol.frame_rate))
+        if num_frames >= 2 * opened.window:
+            window = opened.window if opened.windows else None
+            note = None if window else "This network has no time line: it sees clips of one length."
+        if window is None:
+            prediction = opened.clips.predict(path, top)
+        else:
+            prediction = opened.windows.predict(path, max(top, TIMELINE_CLASSES))
+            prediction = replace(prediction, top=prediction.top[:top])
+        prediction = named(checked(prediction), path)
+        clip = _draw_start(path, opened) if with_clip else None
+        return Recognition(network, prediction, window, note, clip)
+
+    def play_backwards(
+        self, path: Path, network: str, top: int = 5, with_clips: bool = False
+    ) -> Reversal:
+        """Classifies the first clip of a video as it is, and with its frames in reverse order.
+
+        Args:
+            path: The video.
+            network: Name of the network.
+            top: Classes to return of each.
+            with_clips: Whether to draw both clips with their flow.
+
+        Raises:
+            VideoError: See `recognize`.
+            ValueError: See `recognize`.
+        """
+        check_integer("top", top, 1, MAX_TOP)
+        check_video(path, self.limits)
+        opened = self.shelf.open(network)
+        protocol, classes = opened.clips.networks.protocol, len(opened.clips.networks.class_names)
+        frames = read_start(path, protocol, protocol.frames * protocol.segments)
+        orders = (frames, frames[::-1].copy())
+        predictions = [
+            opened.clips.predict(order, classes, protocol.frame_rate) for order in orders
+        ]
+        by_class = [{p.label: p.probability for p in prediction.top} for prediction in predictions]
+        best = dict.fromkeys(p.label for prediction in predictions for p in prediction.top[:top])
+        shown = [named(replace(each, top=each.top[:top]), path) for each in predictions]
+        label, clips = predictions[0].top[0].label, [None, None]
+        if with_clips:
+            engine = opened.clips.flow_engine
+            clips = [frames_beside_flow(order, protocol, engine) for order in orders]
+        return Reversal(
+            network,
+            *shown,
+            probabilities={name: (by_class[0][name], by_class[1][name]) for name in best},
+            reversal=stick_action(label).reversal if label in STICK_LABELS else None,
+            forwards_clip=clips[0],
+            backwards_clip=clips[1],
+        )
+
+    def compare_sets(
+        self, first: Sequence[Path], second: Sequence[Path], network: str
+    ) -> SetComparison:
+        """Computes the Fréchet video distance of two sets of videos.
+
+        Args:
+            first: The videos of one set.
+            second: Those of the other.
+            network: Name of an RGB network.
+
+        Raises:
+            ValueError: A set has too few videos that can be read, or too many; or see `recognize`.
+        """
+        failures: dict[str, str] = {}
+        protocol = self.shelf.open(network).clips.networks.protocol
+        readable = [self._readable(paths, failures) for paths in (first, second)]
+        for title, given, paths in zip(("first", "second"), (first, second), readable, strict=True):
+            if len(paths) < MIN_VIDEOS:
+                reasons = "".join(f" {name}: {failures[name]}." for name in _names(given, failures))
+                raise ValueError(
+                    f"the {title} set has {len(paths)} videos that can be read; at least "
+                    f"{MIN_VIDEOS} are needed.{reasons}"
+                )
+        result = frechet_video_distance(
+            FvdOptions(
+                *(tuple(map(str, paths)) for paths in readable),
+                checkpoint=self.shelf.offered[network].checkpoints["rgb"],
+                checkpoint_dir=self.shelf.checkpoint_dir,
+                config=self._fvd_config(readable, protocol),
+                batch_size=FVD_BATCH,
+            )
+        )
+        failures |= {Path(each["path"]).name: each["error"] for each in result.failures}
+        return SetComparison(network, result, failures)
+
+    def _readable(self, paths, failures):
+        """Returns the videos that can be read; the reasons of the others go to a dictionary."""
+        limit = self.limits.max_videos
+        if len(paths) > limit:
+            raise ValueError(
+                f"a set has {len(paths)} videos; at most {limit} are taken. Start the page with a "
+                "larger --max_videos, or use i3d fvd."
+            )
+        found = []
+        for path in paths:
+            try:
+                check_video(path, self.limits)
+                found.append(path)
+            except VideoError as error:
+                failures[path.name] = error.reason
+        return found
+
+    def _fvd_config(self, sets, protocol):
+        """Returns the original protocol with the network's size and rate, and clips of 16 frames.
+
+        Where a video is shorter, all clips are as long as the shortest that is long enough.
+        """
+        rate = protocol.frame_rate
+        frames = FVD_FRAMES
+        for path in (path for paths in sets for path in paths):
+            found = read_watched(
+                path, lambda path=path: count_frames(path, rate, end=FVD_FRAMES / rate)
+            )
+            if found >= MIN_FRAMES:
+                frames = min(frames, found)
+        return clip_config("original", frames=frames, size=protocol.crop_size, frame_rate=rate)
+
+
+def _names(paths, failures):
+    return [path.name for path in paths if path.name in failures]
+
+
+def _draw_start(path: Path, opened: OpenNetwork) -> bytes:
+    protocol = opened.clips.networks.protocol
+    frames = read_start(path, protocol, protocol.frames)
+    return frames_beside_flow(frames, protocol, opened.clips.flow_engine)
+
+
+def checked(prediction: VideoPrediction) -> VideoPrediction:
+    """Returns a prediction that did not fail.
+
+    Raises:
+        VideoError: It failed.
+    """
+    if prediction.error is not None:
+        raise VideoError(prediction.path, prediction.error)
+    return prediction
+
+
+def named(prediction: VideoPrediction, path: Path) -> VideoPrediction:
+    """Returns a prediction with the name of its video, without the folder of the server."""
+    return replace(prediction, path=path.name)

@@ -1,0 +1,163 @@
+"""Results as parts of the page; names of files and classes are text in it, whatever they hold."""
+
+import base64
+from collections.abc import Sequence
+from importlib.resources import files
+
+from i3d_tf.inference.annotate import timeline_svg
+from i3d_tf.inference.prediction import VideoPrediction
+from i3d_tf.metrics.ranking import Prediction
+from i3d_tf.system.console import printable
+from i3d_tf.viz.markup import Markup, element
+from i3d_tf.web.jobs import Recognition, Reversal, SetComparison
+
+STYLE = "page.css"
+FLOW_LEGEND = (
+    "Left: the frames that the network sees. Right: their motion; the hue is the direction, as on "
+    "the wheel, and a full colour is as long as the number below it, in pixels per frame."
+)
+
+
+def style() -> str:
+    """Returns the style sheet of the results."""
+    return files(__package__).joinpath(STYLE).read_text("utf-8")
+
+
+def error_markup(message: str) -> Markup:
+    """Returns a message about what could not be done, in one line."""
+    line = " ".join(printable(message.replace("\n", " ")).split())
+    return element("p", line, class_="i3d-error", role="alert")
+
+
+def recognition_markup(result: Recognition) -> Markup:
+    """Returns the bars, the time line and the clip of a recognized video."""
+    prediction = result.prediction
+    return _result(
+        _title(prediction, result.network),
+        _bars(prediction.top),
+        result.note and element("p", result.note, class_="i3d-note"),
+        result.window and _timeline(prediction, result.window),
+        result.clip and _clip(result.clip, FLOW_LEGEND),
+    )
+
+
+def reversal_markup(result: Reversal) -> Markup:
+    """Returns the predictions of a clip and of the same clip backwards, side by side."""
+    sides = (
+        ("forwards", result.forwards, result.forwards_clip),
+        ("backwards", result.backwards, result.backwards_clip),
+    )
+    return _result(
+        _title(result.forwards, result.network),
+        element("p", _verdict(result), class_="i3d-verdict"),
+        element(
+            "div",
+            [
+                element(
+                    "section",
+                    element("h4", f"Played {direction}"),
+                    _bars(prediction.top),
+                    clip and _clip(clip),
+                )
+                for direction, prediction, clip in sides
+            ],
+            class_="i3d-sides",
+        ),
+        _changes(result.probabilities),
+        result.forwards_clip and element("p", FLOW_LEGEND, class_="i3d-note"),
+    )
+
+
+def comparison_markup(result: SetComparison) -> Markup:
+    """Returns the distance of two sets, the numbers of videos, and those that were left out."""
+    lines = result.result.lines()
+    failures = [element("li", f"{printable(n)}: {why}") for n, why in result.failures.items()]
+    return _result(
+        element("p", lines[0], class_="i3d-number"),
+        element(
+            "p",
+            "0 is reached by equal sets; more is farther apart. Compare numbers only if "
+            "network, protocol and number of videos are the same.",
+            class_="i3d-note",
+        ),
+        element("ul", [element("li", line.strip()) for line in lines[1:]]),
+        result.result.warning and element("p", result.result.warning, class_="i3d-note"),
+        failures and [element("p", f"{len(failures)} left out:"), element("ul", failures)],
+    )
+
+
+def _result(*children):
+    return element("div", *children, class_="i3d-result")
+
+
+def _title(prediction: VideoPrediction, network: str):
+    seen = f"{prediction.frames} frames, {prediction.seconds:.2f} s"
+    return [
+        element("h3", printable(prediction.path)),
+        element("p", f"{network}; {prediction.stream}; {seen}", class_="i3d-note"),
+    ]
+
+
+def _bars(top: Sequence[Prediction]):
+    return element(
+        "table",
+        element("caption", "Probability of each class"),
+        [
+            element(
+                "tr",
+                element("th", p.label, scope="row"),
+                element("td", element("div", style=f"width:{p.probability:.2%}"), class_="i3d-bar"),
+                element("td", f"{p.probability:.1%}", class_="i3d-value"),
+            )
+            for p in top
+        ],
+        class_="i3d-bars",
+    )
+
+
+def _timeline(prediction: VideoPrediction, window: int):
+    seconds = prediction.timeline[0].end - prediction.timeline[0].start
+    text = (
+        f"Time line: each window is {window} frames ({seconds:.2f} s); the darker a class, the more "
+        "probable it is there. The bars above are the mean over the video."
+    )
+    return element("figure", timeline_svg(prediction), element("figcaption", text))
+
+
+def _clip(clip: bytes, caption: str | None = None):
+    data = base64.b64encode(clip).decode()
+    video = element(
+        "video",
+        src=f"data:video/mp4;base64,{data}",
+        controls=True,
+        loop=True,
+        muted=True,
+        autoplay=True,
+        playsinline=True,
+    )
+    return element("figure", video, caption and element("figcaption", caption))
+
+
+def _verdict(result: Reversal):
+    forwards, backwards = result.forwards.top[0].label, result.backwards.top[0].label
+    if result.reversal is not None and backwards == result.reversal:
+        return f"{forwards} becomes its reversal, {backwards}: the network sees the direction of the motion."
+    if forwards == backwards:
+        return f"{forwards} both ways: what the network goes by looks the same backwards."
+    expected = f", and not {result.reversal}" if result.reversal is not None else ""
+    return f"{forwards} becomes {backwards}{expected}."
+
+
+def _changes(probabilities: dict[str, tuple[float, float]]):
+    order = sorted(probabilities.items(), key=lambda pair: -abs(pair[1][1] - pair[1][0]))
+    header = element("tr", [element("th", n) for n in ("class", "forwards", "backwards", "change")])
+    rows = [
+        element(
+            "tr",
+            element("th", name, scope="row"),
+            [element("td", f"{value:.1%}", class_="i3d-value") for value in (before, after)],
+            element("td", f"{100 * (after - before):+.1f} points", class_="i3d-value"),
+        )
+        for name, (before, after) in order
+    ]
+    return element("table", header, rows, class_="i3d-changes")
