@@ -11,7 +11,7 @@ STAMP := $(VENV)/installed-from-$(LIBRARIES_KEY)-$(shell cksum < setup.py | cut 
 # A file's tests share what they build, so a file stays in one process; 16 cores need no 16 TensorFlows.
 PARALLEL := --numprocesses=auto --maxprocesses=8 --dist=loadfile
 
-.PHONY: help env lint format test train table transfer homework bench structure demo demo-release test-slow test-backends test-export test-remote test-svm test-release hunt hunt-short dist test-install lock clean
+.PHONY: help env lint format test train table transfer homework bench structure demo demo-release test-slow test-backends test-export test-remote test-svm test-web test-release hunt hunt-short dist test-install lock clean
 
 help:
 	@echo "make demo           classify rendered clips with the networks that ship"
@@ -28,6 +28,7 @@ help:
 	@echo "make test-export    the exports to ONNX and PyTorch, whose packages are in a folder of their own"
 	@echo "make test-remote    videos and results at addresses, on a local S3 server"
 	@echo "make test-svm       linear SVMs, whose package is in a folder of its own"
+	@echo "make test-web       the page in a browser, whose packages are in a folder of their own"
 	@echo "make test-release   a released network on real clips, where it can be downloaded"
 	@echo "make hunt           5,000 hostile inputs and unlucky moments, about an hour; hunt-short takes 5 minutes"
 	@echo "make dist           build the wheel and the source distribution in dist/, and check them"
@@ -108,6 +109,18 @@ $(SVM_STAMP): | $(STAMP)
 test-svm: env $(SVM_STAMP)
 	PYTHONPATH="$(abspath $(SVM))" $(BIN)/python -m pytest tests/metrics/test_svm.py tests/evaluation/test_fuse_reports.py tests/evaluation/test_classify_features.py -rs
 
+# The web extra, beside the environment and not in it.
+WEB := $(VENV)-web
+WEB_STAMP := $(WEB)/made-from-$(shell { $(PYTHON) --version; cat requirements-web.txt; } 2>&1 | cksum | cut -d' ' -f1)
+
+$(WEB_STAMP): | $(STAMP)
+	rm -rf "$(WEB)"
+	$(BIN)/python -m pip install --quiet --no-deps --target="$(WEB)" --requirement requirements-web.txt
+	touch "$@"
+
+test-web: env $(WEB_STAMP)
+	PYTHONPATH="$(abspath $(WEB))" $(BIN)/python -m pytest tests/web -rs
+
 dist: env
 	rm -rf dist
 	$(BIN)/python tests/distribution/build_distributions.py dist
@@ -177,4 +190,4 @@ lock:
 	  --extra dev setup.py --constraint requirements.in --output-file requirements.lock
 
 clean:
-	rm -rf "$(VENV)" "$(VENV)-backends" "$(VENV)-export" "$(VENV)-remote" "$(VENV)-svm" "$(VENV)-install" build dist *.egg-info
+	rm -rf "$(VENV)" "$(VENV)-backends" "$(VENV)-export" "$(VENV)-remote" "$(VENV)-svm" "$(VENV)-web" "$(VENV)-install" build dist *.egg-info

@@ -15,6 +15,8 @@ EXTRAS = {
     "remote": ["fsspec>=2024.6", "s3fs>=2024.6"],
     # Linear SVMs on features, and on the outputs of two networks.
     "svm": ["scikit-learn>=1.4"],
+    # The page of tools/web.py.
+    "web": ["gradio>=6.31"],
     "dev": ["hypothesis>=6.100", "mypy>=1.15", "pytest>=8.0", "pytest-xdist>=3.6", "ruff>=0.9"],
 }
 
@@ -43,6 +45,7 @@ setup(
     package_data={
         "i3d_tf.specs": ["*.txt"],
         "i3d_tf.viz": ["*.css"],
+        "i3d_tf.web": ["*.css"],
         "i3d_tf.checkpoints": ["manifest.json", "stick_actions_*.weights.h5"],
     },
     entry_points={"console_scripts": ["i3d = i3d_tf.tools.i3d:main"]},

@@ -33,6 +33,8 @@ ALLOWED = {
     "explain": "specs system metrics viz video flow data models zoo inference",
     "experiments": "specs system layers metrics viz synthetic weights video flow models data "
     "inflation zoo inference training evaluation features export explain",
+    "web": "specs system metrics viz synthetic weights video flow data models zoo inference "
+    "features explain",
 }
 ALLOWED = {room: set(rooms.split()) for room, rooms in ALLOWED.items()}
 ALLOWED["tools"] = set(ALLOWED)
@@ -43,6 +45,7 @@ ONLY_IN = {
     "cv2": {"video", "flow", "viz", "synthetic"},
     "matplotlib": {"viz"},
     "absl": {"tools"},
+    **{library: {"web"} for library in ("anyio", "fastapi", "gradio", "starlette", "uvicorn")},
 }
 # Room: libraries it must not import.
 NEVER_IN = {

@@ -15,7 +15,10 @@ DISTRIBUTIONS = {
     "absl": "absl-py",
     "cv2": "opencv-contrib-python-headless",
 }
-BROUGHT_BY = {"llvmlite": "numba"}
+BROUGHT_BY = {
+    "llvmlite": "numba",
+    **dict.fromkeys(("anyio", "fastapi", "starlette", "uvicorn"), "gradio"),
+}
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +60,7 @@ def test_command_starts_in_the_package_of_the_tools(keywords):
 
 def test_every_imported_library_is_required(keywords, repository_root):
     extras = keywords["extras_require"]
-    of_extras = (extras[name] for name in ("export", "remote", "svm"))
+    of_extras = (extras[name] for name in ("export", "remote", "svm", "web"))
     requirements = chain(keywords["install_requires"], *of_extras)
     required = {re.match(r"[\w-]+", requirement)[0] for requirement in requirements}
     imported = set()

@@ -21,7 +21,8 @@ def main(argv):
         refuse_arguments(argv)
         quiet_tensorflow()
         from i3d_tf.evaluation.text import summary
-        from i3d_tf.experiments.train_stick_actions import NAMES, publish, train_stick_actions
+        from i3d_tf.experiments.train_stick_actions import publish, train_stick_actions
+        from i3d_tf.specs.stick_actions import STICK_NETWORKS
 
         outcome = train_stick_actions(_OUTPUT_DIR.value, _SEED.value, _STEPS.value)
         for name, results in outcome.reports.items():
@@ -33,7 +34,7 @@ def main(argv):
             command = (
                 f"python tools/train_stick_actions.py --seed={_SEED.value} --publish=checkpoints"
             )
-            for stream, name in NAMES.items():
+            for stream, name in STICK_NETWORKS.items():
                 workdir = outcome.folder / f"{stream}_seed{_SEED.value}"
                 print_lines(publish(workdir, name, _PUBLISH.value, command))
 

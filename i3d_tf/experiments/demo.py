@@ -4,11 +4,10 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from i3d_tf.experiments.train_stick_actions import NAMES
 from i3d_tf.inference.command_output import classify_videos
 from i3d_tf.inference.predictor import Predictor
 from i3d_tf.inference.sliding_window import WindowPredictor
-from i3d_tf.specs.stick_actions import DEMO, STICK_ACTIONS
+from i3d_tf.specs.stick_actions import DEMO, STICK_ACTIONS, STICK_NETWORKS
 from i3d_tf.synthetic.clip import clip_seed, render_clip
 from i3d_tf.system.console import print_lines
 from i3d_tf.system.files import atomic_write, check_target
@@ -40,7 +39,7 @@ def demo(output_dir: Path | str = "demo", checkpoint_dir: Path | str | None = No
         check_target(folder / name, lambda path: (folder / "labelled").is_dir())
     videos = [write_demo_clip(folder, action) for action in CLIPS]
     _remove_files(folder / "labelled", "*_predicted.mp4")
-    predictor = Predictor("joint", NAMES, checkpoint_dir)
+    predictor = Predictor("joint", STICK_NETWORKS, checkpoint_dir)
     predictions = classify_videos(videos, predictor, top=3, output_video=folder / "labelled")
     failed = sum(prediction.error is not None for prediction in predictions)
     classified = [prediction for prediction in predictions if prediction.top]

@@ -17,7 +17,6 @@ from i3d_tf.weights.store import save_weights
 from i3d_tf.zoo import build, open_checkpoint
 
 RECIPE = "stick_actions"
-NAMES = {stream: f"stick_actions_{stream}" for stream in STREAMS}
 
 
 @dataclass(frozen=True)

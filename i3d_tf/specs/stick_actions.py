@@ -7,6 +7,7 @@ flip clips at random.
 
 from dataclasses import dataclass
 
+from i3d_tf.specs.streams import STREAMS
 from i3d_tf.specs.validation import check_choice
 
 DEMO = "demo"  # clips for neither training nor testing
@@ -66,6 +67,9 @@ STICK_ACTIONS = (
     StickAction("pull_crate",   "push_crate",   "crate",  True,  True, "pulls a crate backwards"),
 )
 # fmt: on
+
+# The small networks that ship, by stream.
+STICK_NETWORKS = {stream: f"stick_actions_{stream}" for stream in STREAMS}
 
 STICK_LABELS = tuple(sorted(action.name for action in STICK_ACTIONS))  # class k is STICK_LABELS[k]
 

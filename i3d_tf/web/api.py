@@ -1,7 +1,6 @@
-"""The JSON interface for scripts: a video as the body of a request, its prediction as the answer."""
+"""The JSON interface for scripts: a video is the body of a request."""
 
 import functools
-import os
 import tempfile
 import threading
 from collections.abc import Callable
@@ -17,9 +16,9 @@ from i3d_tf.specs.validation import check_choice
 from i3d_tf.video.errors import VideoError
 from i3d_tf.web.failures import EXPECTED, failure_line
 from i3d_tf.web.jobs import Jobs
+from i3d_tf.web.uploads import safe_name
 
 MAX_WAITING = 8
-MAX_NAME = 100  # characters of a file's name
 
 
 class JsonInterface:
@@ -97,14 +96,6 @@ def _options(request, networks):
     if not (top.isascii() and top.isdigit()):
         raise ValueError(f"`top` must be an integer; received {top!r}.")
     return network, int(top), safe_name(query.get("name", "video"))
-
-
-def safe_name(name: str) -> str:
-    """Returns the last part of a file's name, without characters that matter to a file system."""
-    last = os.path.basename(name.replace("\\", "/"))
-    letters = "".join(letter if letter.isalnum() or letter in " ._-" else "_" for letter in last)
-    letters = letters.strip(" .").encode()[-MAX_NAME:].decode("utf-8", "ignore")
-    return letters or "video"
 
 
 def _failure(status, reason):

@@ -11,7 +11,7 @@ from i3d_tf.video.encode import write_video
 SIZE, SET_SIZE = 256, 96  # pixels
 SEED = 7
 LONG = ("sit_down", "stand_up", "pick_up", "put_down", "put_on_hat")
-SET_CLIPS = 12  # of each of two sets
+SET_CLIPS = 24  # of each of two sets
 EXAMPLES = {
     "a person opens a door": ("open_door",),
     "a person puts on a hat": ("put_on_hat",),

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from i3d_tf.system.errors import UserError, message_of
-from i3d_tf.video.errors import VideoError
+from i3d_tf.system.errors import UserError
+from i3d_tf.video.errors import VideoError, reason_of
 
 NO_MEMORY = "there is not enough memory for it. Give a shorter or smaller video."
 FAULT = "the server failed at this. Its terminal shows why."
@@ -25,7 +25,9 @@ def failure_line(error: Exception) -> str:
         return f"{Path(error.path).name}: {error.reason}."
     if isinstance(error, MemoryError | tf.errors.ResourceExhaustedError):
         return NO_MEMORY
+    if isinstance(error, OSError):  # whose message names folders of the server
+        return f"the server has a problem with its files: {reason_of(error)}."
     if isinstance(error, EXPECTED):
-        return message_of(error)
+        return str(error)
     traceback.print_exception(error, file=sys.stderr)
     return FAULT

@@ -20,13 +20,29 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104
 UPLOAD, API, JOIN = "/gradio_api/upload", "/api/", "/gradio_api/queue/join"
-# What the page needs; a name that ends in a slash means all below it.
+# What the page needs besides itself; a name that ends in a slash means all below it.
 PATHS = (
-    "/", "/config", "/theme.css", "/favicon.ico", "/robots.txt", "/manifest.json", "/assets/",
-    "/static/", "/svelte/", "/gradio_api/info", "/gradio_api/startup-events", "/gradio_api/heartbeat/",
-    "/gradio_api/upload_progress", "/gradio_api/queue/", "/gradio_api/cancel", "/gradio_api/reset",
-    "/gradio_api/app_id", "/gradio_api/file=/", "/gradio_api/theme.css", UPLOAD, API,
-)  # fmt: skip
+    "/config",
+    "/theme.css",
+    "/favicon.ico",
+    "/robots.txt",
+    "/manifest.json",
+    "/assets/",
+    "/static/",
+    "/svelte/",
+    "/gradio_api/info",
+    "/gradio_api/app_id",
+    "/gradio_api/startup-events",
+    "/gradio_api/heartbeat/",
+    "/gradio_api/theme.css",
+    "/gradio_api/upload_progress",
+    "/gradio_api/queue/",
+    "/gradio_api/cancel",
+    "/gradio_api/reset",
+    "/gradio_api/file=/",
+    UPLOAD,
+    API,
+)
 UPLOADED_AT_ONCE = 4  # of the largest size: the videos of a set come in one request
 MAX_MESSAGE = MEGABYTE  # bytes of any other request
 HEADERS = {
@@ -83,12 +99,7 @@ class Guard:
             return 421, f"this page is not at {host!r}. Use the address that the server printed."
         if (origin := headers.get("origin")) and urlsplit(origin).netloc != host:
             return 403, "requests from other pages are refused."
-        if posixpath.normpath(path) != path.rstrip("/") and path != "/":
-            return 404, "there is no such page."
-        if not any(
-            path == known or (known.endswith("/") and known != "/" and path.startswith(known))
-            for known in PATHS
-        ):
+        if not _is_known(path):
             return 404, "there is no such page."
         return self._body_refusal(path, headers) if method not in ("GET", "HEAD") else None
 
@@ -122,6 +133,14 @@ class Guard:
             if not isinstance(path, str) or not Path(path).resolve().is_relative_to(self._folder):
                 return 403, "a file of the request was not uploaded here. Upload it."
         return None
+
+
+def _is_known(path):
+    if path == "/":
+        return True
+    if posixpath.normpath(path) != path.rstrip("/"):
+        return False
+    return any(path.startswith(known) if known.endswith("/") else path == known for known in PATHS)
 
 
 def _paths(value: Any) -> Iterator[Any]:

@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
+
+import numpy as np
 
 from i3d_tf.features.fvd import MIN_VIDEOS, FvdOptions, FvdResult, frechet_video_distance
 from i3d_tf.features.fvd_protocol import clip_config
@@ -22,6 +24,7 @@ TIMELINE_CLASSES = 8  # of each window
 FVD_FRAMES = 16  # of a clip
 FVD_BATCH = 4
 MAX_TOP = 100
+NO_TIMELINE = "This network has no time line: it sees clips of one length."
 
 
 @dataclass(frozen=True)
@@ -130,18 +133,20 @@ class Jobs:
         check_integer("top", top, 1, MAX_TOP)
         check_video(path, self.limits)
         opened = self.shelf.open(network)
-        protocol, window, note = opened.clips.networks.protocol, None, None
-        num_frames = read_watched(path, lambda: count_frames(path, protocol.frame_rate))
-        if num_frames >= 2 * opened.window:
-            window = opened.window if opened.windows else None
-            note = None if window else "This network has no time line: it sees clips of one length."
-        if window is None:
+        rate = opened.clips.networks.protocol.frame_rate
+        is_long = read_watched(path, lambda: count_frames(path, rate)) >= 2 * opened.window
+        windows = opened.windows if is_long else None
+        if windows is None:
             prediction = opened.clips.predict(path, top)
         else:
-            prediction = opened.windows.predict(path, max(top, TIMELINE_CLASSES))
+            prediction = windows.predict(path, max(top, TIMELINE_CLASSES))
             prediction = replace(prediction, top=prediction.top[:top])
-        prediction = named(checked(prediction), path)
+        if prediction.error is not None:
+            raise VideoError(path.name, prediction.error)
+        prediction = replace(prediction, path=path.name)  # without the folder of the server
         clip = _draw_start(path, opened) if with_clip else None
+        note = NO_TIMELINE if is_long and windows is None else None
+        window = None if windows is None else windows.window
         return Recognition(network, prediction, window, note, clip)
 
     def play_backwards(
@@ -162,26 +167,28 @@ class Jobs:
         check_integer("top", top, 1, MAX_TOP)
         check_video(path, self.limits)
         opened = self.shelf.open(network)
-        protocol, classes = opened.clips.networks.protocol, len(opened.clips.networks.class_names)
+        protocol, engine = opened.clips.networks.protocol, opened.clips.flow_engine
         frames = read_start(path, protocol, protocol.frames * protocol.segments)
-        orders = (frames, frames[::-1].copy())
-        predictions = [
-            opened.clips.predict(order, classes, protocol.frame_rate) for order in orders
-        ]
-        by_class = [{p.label: p.probability for p in prediction.top} for prediction in predictions]
-        best = dict.fromkeys(p.label for prediction in predictions for p in prediction.top[:top])
-        shown = [named(replace(each, top=each.top[:top]), path) for each in predictions]
-        label, clips = predictions[0].top[0].label, [None, None]
-        if with_clips:
-            engine = opened.clips.flow_engine
-            clips = [frames_beside_flow(order, protocol, engine) for order in orders]
+        reversed_frames = frames[::-1].copy()
+        forwards, backwards = (_classify(opened, part) for part in (frames, reversed_frames))
+        before, after = (
+            {p.label: p.probability for p in each.top} for each in (forwards, backwards)
+        )
+        label = forwards.top[0].label
+        forwards, backwards = (
+            replace(each, path=path.name, top=each.top[:top]) for each in (forwards, backwards)
+        )
+        shown = dict.fromkeys(p.label for p in (*forwards.top, *backwards.top))
         return Reversal(
             network,
-            *shown,
-            probabilities={name: (by_class[0][name], by_class[1][name]) for name in best},
+            forwards,
+            backwards,
+            probabilities={name: (before[name], after[name]) for name in shown},
             reversal=stick_action(label).reversal if label in STICK_LABELS else None,
-            forwards_clip=clips[0],
-            backwards_clip=clips[1],
+            forwards_clip=frames_beside_flow(frames, protocol, engine) if with_clips else None,
+            backwards_clip=(
+                frames_beside_flow(reversed_frames, protocol, engine) if with_clips else None
+            ),
         )
 
     def compare_sets(
@@ -209,7 +216,8 @@ class Jobs:
                 )
         result = frechet_video_distance(
             FvdOptions(
-                *(tuple(map(str, paths)) for paths in readable),
+                real=tuple(map(str, readable[0])),
+                generated=tuple(map(str, readable[1])),
                 checkpoint=self.shelf.offered[network].checkpoints["rgb"],
                 checkpoint_dir=self.shelf.checkpoint_dir,
                 config=self._fvd_config(readable, protocol),
@@ -256,23 +264,14 @@ def _names(paths, failures):
     return [path.name for path in paths if path.name in failures]
 
 
+def _classify(opened: OpenNetwork, frames: np.ndarray) -> VideoPrediction:
+    """Returns the prediction for frames at the protocol's rate, with all classes."""
+    networks = opened.clips.networks
+    found = opened.clips.predict(frames, len(networks.class_names), networks.protocol.frame_rate)
+    return cast(VideoPrediction, found)
+
+
 def _draw_start(path: Path, opened: OpenNetwork) -> bytes:
     protocol = opened.clips.networks.protocol
     frames = read_start(path, protocol, protocol.frames)
     return frames_beside_flow(frames, protocol, opened.clips.flow_engine)
-
-
-def checked(prediction: VideoPrediction) -> VideoPrediction:
-    """Returns a prediction that did not fail.
-
-    Raises:
-        VideoError: It failed.
-    """
-    if prediction.error is not None:
-        raise VideoError(prediction.path, prediction.error)
-    return prediction
-
-
-def named(prediction: VideoPrediction, path: Path) -> VideoPrediction:
-    """Returns a prediction with the name of its video, without the folder of the server."""
-    return replace(prediction, path=path.name)

@@ -70,18 +70,25 @@ def reversal_markup(result: Reversal) -> Markup:
 
 def comparison_markup(result: SetComparison) -> Markup:
     """Returns the distance of two sets, the numbers of videos, and those that were left out."""
-    lines = result.result.lines()
+    found = result.result
+    protocol = found.protocol
+    lines = (
+        f"{found.real} videos in the first set, {found.generated} in the second",
+        f"clips of {protocol['frames']} frames, {protocol['frame_rate']:.4g} per second; "
+        f"{protocol['resize']}",
+        f"{found.features} features of {result.network}: its {protocol['features']}",
+    )
     failures = [element("li", f"{printable(n)}: {why}") for n, why in result.failures.items()]
     return _result(
-        element("p", lines[0], class_="i3d-number"),
+        element("p", f"FVD {found.fvd:.4g}", class_="i3d-number"),
         element(
             "p",
-            "0 is reached by equal sets; more is farther apart. Compare numbers only if "
-            "network, protocol and number of videos are the same.",
+            "Equal sets have 0, sets that are farther apart have more. Compare numbers only where "
+            "network, clips and number of videos are the same.",
             class_="i3d-note",
         ),
-        element("ul", [element("li", line.strip()) for line in lines[1:]]),
-        result.result.warning and element("p", result.result.warning, class_="i3d-note"),
+        element("ul", [element("li", line) for line in lines]),
+        found.warning and element("p", found.warning, class_="i3d-note"),
         failures and [element("p", f"{len(failures)} left out:"), element("ul", failures)],
     )
 
@@ -118,8 +125,8 @@ def _bars(top: Sequence[Prediction]):
 def _timeline(prediction: VideoPrediction, window: int):
     seconds = prediction.timeline[0].end - prediction.timeline[0].start
     text = (
-        f"Time line: each window is {window} frames ({seconds:.2f} s); the darker a class, the more "
-        "probable it is there. The bars above are the mean over the video."
+        f"Time line: a window is {window} frames ({seconds:.2f} s); the darker a class, the more "
+        "probable it is there. The bars above are of the whole video."
     )
     return element("figure", timeline_svg(prediction), element("figcaption", text))
 
@@ -141,7 +148,7 @@ def _clip(clip: bytes, caption: str | None = None):
 def _verdict(result: Reversal):
     forwards, backwards = result.forwards.top[0].label, result.backwards.top[0].label
     if result.reversal is not None and backwards == result.reversal:
-        return f"{forwards} becomes its reversal, {backwards}: the network sees the direction of the motion."
+        return f"{forwards} becomes its reversal, {backwards}: the direction of motion is seen."
     if forwards == backwards:
         return f"{forwards} both ways: what the network goes by looks the same backwards."
     expected = f", and not {result.reversal}" if result.reversal is not None else ""

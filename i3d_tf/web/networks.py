@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from i3d_tf.experiments.train_stick_actions import NAMES
 from i3d_tf.inference.predictor import Predictor
 from i3d_tf.inference.sliding_window import WINDOW_FRAMES, WindowPredictor
 from i3d_tf.specs.releases import RELEASES
+from i3d_tf.specs.stick_actions import STICK_NETWORKS
 from i3d_tf.specs.streams import JOINT
 from i3d_tf.specs.validation import check_choice
 from i3d_tf.weights.store import find_weights
@@ -59,12 +59,12 @@ def offered_networks(
     named = {"rgb": rgb_checkpoint, "flow": flow_checkpoint}
     groups = [{stream: text for stream, text in named.items() if text is not None}]
     groups += [{find_stream(text, checkpoint_dir): text} for text in checkpoints]
-    groups += [NAMES, *({stream: name} for stream, name in NAMES.items())]
+    groups += [STICK_NETWORKS, *({stream: name} for stream, name in STICK_NETWORKS.items())]
     places = checkpoint_dirs(checkpoint_dir)
     for name, release in RELEASES.items():
         if any(find_weights(name, place) for place in places):
             groups.append({release.stream: name})
-    offered = {}
+    offered: dict[str, OfferedNetwork] = {}
     for group in groups:
         if group:
             stream = JOINT if len(group) > 1 else next(iter(group))

@@ -49,13 +49,13 @@ class Page:
             with gr.Tab("Compare two sets"):
                 gr.Markdown(
                     "The Fréchet video distance (FVD) of two sets of videos, such as real and "
-                    "generated ones. Without files, two sets of rendered clips are compared, one of "
-                    "them with noise."
+                    "generated ones. Without files, two sets of rendered clips are compared, of "
+                    "which one has noise."
                 )
                 with gr.Row():
                     sets = [
                         gr.File(
-                            label=f"{name} set: videos of up to {limits.max_megabytes:g} MB",
+                            label=f"{name} set: videos of at most {limits.max_megabytes:g} MB",
                             file_count="multiple",
                             elem_id=f"{name.lower()}-set",
                         )
@@ -77,7 +77,7 @@ class Page:
         with gr.Row():
             with gr.Column():
                 video = gr.File(
-                    label=f"Video of up to {limits.max_megabytes:g} MB and {limits.max_seconds:g} s",
+                    label=f"Video: at most {limits.max_megabytes:g} MB, {limits.max_seconds:g} s",
                     file_types=[*VIDEO_SUFFIXES],
                 )
             with gr.Column():

@@ -4,8 +4,8 @@ import os
 import socket
 import tempfile
 import threading
-from contextlib import closing, contextmanager
 from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
@@ -75,8 +75,6 @@ def serve(options: WebOptions) -> None:
         ValueError: gradio is not installed, or a network does not fit.
         OSError: The address is taken, or a network does not exist.
     """
-    check_installed()
-    os.environ.update(ENVIRONMENT)
     shelf = NetworkShelf(
         offered_networks(
             options.checkpoints,
@@ -88,6 +86,8 @@ def serve(options: WebOptions) -> None:
         options.flow_engine,
     )
     shelf.open(shelf.names[0])
+    check_installed()
+    os.environ.update(ENVIRONMENT)
     with closing(_listen(options)) as listener, _folder() as folder:
         import uvicorn
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import math
+import os
 import threading
 import time
 from collections.abc import Iterator
@@ -14,7 +15,8 @@ from i3d_tf.video.decode import count_frames, read_watched
 from i3d_tf.video.errors import VideoError
 from i3d_tf.video.probe import probe
 
-MEGABYTE = 10**6
+MEGABYTE = 2**20  # bytes
+MAX_NAME = 100  # bytes of a file's name
 KEEP_SECONDS = 1800  # an upload, which may be used again with another network
 SWEEP_SECONDS = 60
 UPLOADS_KEPT = 10  # of the largest size, in the folder at a time
@@ -25,7 +27,7 @@ class Limits:
     """Limits of what the page takes.
 
     Attributes:
-        max_megabytes: Size of a video file, in 10^6 bytes.
+        max_megabytes: Size of a video file, in 2^20 bytes.
         max_seconds: Duration of a video.
         max_videos: Videos of a set.
 
@@ -91,6 +93,15 @@ def _seconds(path, limits):
     if duration is not None:
         return duration
     return count_frames(path, FRAME_RATE, end=limits.max_seconds + 1) / FRAME_RATE
+
+
+def safe_name(name: str) -> str:
+    """Returns the last part of a file's name, without characters that matter to a file system."""
+    last = os.path.basename(name.replace("\\", "/"))
+    letters = "".join(letter if letter.isalnum() or letter in " ._-" else "_" for letter in last)
+    # The end is kept, which tells the format.
+    letters = letters.encode("utf-8", "ignore")[-MAX_NAME:].decode("utf-8", "ignore").strip(" .")
+    return letters or "video"
 
 
 def held_bytes(folder: Path) -> int:

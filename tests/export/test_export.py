@@ -7,10 +7,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from i3d_tf.experiments.train_stick_actions import NAMES
 from i3d_tf.export.export import export, output_folder
 from i3d_tf.inference.predictor import Predictor
-from i3d_tf.specs.stick_actions import DEMO, STICK_LABELS
+from i3d_tf.specs.stick_actions import DEMO, STICK_LABELS, STICK_NETWORKS
 from i3d_tf.synthetic.clip import clip_seed, render_clip
 from i3d_tf.video.decode import read_clip
 from i3d_tf.video.encode import write_video
@@ -70,14 +69,16 @@ def videos(tmp_path_factory):
 def folder(videos, tmp_path_factory):
     """A folder with an export of RGB, one of both streams, and their inputs."""
     folder = tmp_path_factory.mktemp("exports")
-    export(NAMES["rgb"], folder / "rgb", checkpoint_dir=CHECKPOINTS)
-    export(NAMES["rgb"], folder / "joint", NAMES["flow"], checkpoint_dir=CHECKPOINTS)
+    export(STICK_NETWORKS["rgb"], folder / "rgb", checkpoint_dir=CHECKPOINTS)
+    export(
+        STICK_NETWORKS["rgb"], folder / "joint", STICK_NETWORKS["flow"], checkpoint_dir=CHECKPOINTS
+    )
     generator = np.random.default_rng(0)
     clips = {
         stream: generator.uniform(-1, 1, (2, 11, 50, 43, channels)).astype(np.float32)
         for stream, channels in (("rgb", 3), ("flow", 2))
     }
-    rate = open_checkpoint(NAMES["rgb"], CHECKPOINTS).protocol.frame_rate
+    rate = open_checkpoint(STICK_NETWORKS["rgb"], CHECKPOINTS).protocol.frame_rate
     frames = {f"{name}_frames": read_clip(path, rate) for name, path in videos.items()}
     np.savez(folder / "inputs.npz", **clips, **frames)
     return folder
@@ -94,7 +95,9 @@ def outputs(folder):
 
 @pytest.fixture(scope="module")
 def networks():
-    return {stream: open_checkpoint(name, CHECKPOINTS).model for stream, name in NAMES.items()}
+    return {
+        stream: open_checkpoint(name, CHECKPOINTS).model for stream, name in STICK_NETWORKS.items()
+    }
 
 
 def assert_close(output, expected):
@@ -142,7 +145,7 @@ def test_classify_of_rgb_is_the_keras_model(outputs, folder, networks):
 
 @two_exports
 def test_classify_of_two_streams_is_the_predictor(outputs, videos):
-    predictor = Predictor("joint", NAMES, CHECKPOINTS, flow_engine="graph")
+    predictor = Predictor("joint", STICK_NETWORKS, CHECKPOINTS, flow_engine="graph")
     top = predictor.predict(videos["joint"], top=12).top
     expected = {p.index: p.logit for p in top}
     assert_close(in_order(outputs, "joint"), np.array([expected[k] for k in range(12)]))
@@ -160,7 +163,10 @@ def test_labels_and_metadata_are_inside_and_beside(outputs, folder):
         assert metadata["class_names"] == list(STICK_LABELS)
         manifest = json.loads((CHECKPOINTS / "manifest.json").read_text("utf-8"))["weights"]
         assert metadata["sources"] == {
-            stream: {"name": NAMES[stream], "sha256": manifest[NAMES[stream]]["sha256"]}
+            stream: {
+                "name": STICK_NETWORKS[stream],
+                "sha256": manifest[STICK_NETWORKS[stream]]["sha256"],
+            }
             for stream in streams
         }
         assert metadata["protocol"]["short_side"] == 96

@@ -31,9 +31,9 @@ LATE = {
 }
 OTHERS = {
     "base_url", "boundaries", "dataset", "endpoint", "extra_files", "frame_rate",
-    "keras_application", "learning_rates", "loss_gain", "model", "name", "networks", "optimizer",
-    "overlaps", "prefix", "profile_file", "schedule", "shard", "size", "split", "stream", "streams",
-    "subset", "suffix", "test_split", "train_split",
+    "host", "keras_application", "learning_rates", "loss_gain", "model", "name", "networks",
+    "optimizer", "overlaps", "prefix", "profile_file", "schedule", "shard", "size", "split",
+    "stream", "streams", "subset", "suffix", "test_split", "train_split",
 }  # fmt: skip
 # (tool, the flag with the path, "" for an argument, what else is given). DATA is a dataset, VIDEO a
 # video of it, WHEN a table of its actions, BOXES its persons and MAP their actions, NEW a name that
@@ -164,6 +164,10 @@ CASES = [
     ("train_stick_actions", "output_dir", ()),
     ("transfer", "output_dir", ()),
     ("verify_release", "sample_dir", ()),
+    ("web", "checkpoint", ()),
+    ("web", "rgb_checkpoint", ()),
+    ("web", "flow_checkpoint", ()),
+    ("web", "checkpoint_dir", ("--checkpoint=none",)),
 ]
 # Endings by which a path may be told to be of a kind.
 ENDINGS = {

@@ -4,9 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from i3d_tf.experiments.train_stick_actions import NAMES
 from i3d_tf.inference.predictor import Predictor
-from i3d_tf.specs.stick_actions import DEMO, STICK_LABELS
+from i3d_tf.specs.stick_actions import DEMO, STICK_LABELS, STICK_NETWORKS
 from i3d_tf.synthetic.clip import clip_seed, render_clip
 from i3d_tf.video.encode import write_video
 from i3d_tf.weights.store import find_weights
@@ -25,9 +24,9 @@ def clips(tmp_path_factory):
     return paths
 
 
-@pytest.mark.parametrize("stream", NAMES)
+@pytest.mark.parametrize("stream", STICK_NETWORKS)
 def test_manifest_describes_the_shipped_networks(stream):
-    path, row = find_weights(NAMES[stream], CHECKPOINTS)  # compares the hash
+    path, row = find_weights(STICK_NETWORKS[stream], CHECKPOINTS)  # compares the hash
     assert path.stat().st_size < 4 * 2**20
     assert tuple(row["labels"]) == STICK_LABELS
     assert (row["stream"], row["classes"], row["width_multiplier"]) == (stream, 12, 0.25)
@@ -35,7 +34,7 @@ def test_manifest_describes_the_shipped_networks(stream):
 
 
 def test_shipped_networks_tell_actions_from_their_reversals(clips):
-    predictor = Predictor("joint", NAMES, CHECKPOINTS)
+    predictor = Predictor("joint", STICK_NETWORKS, CHECKPOINTS)
     predictions = {action: predictor.predict(path) for action, path in clips.items()}
     correct = [action for action, p in predictions.items() if p.top[0].label == action]
     # On 120 test clips both streams are right 119 times or more: of six, one miss is luck.
