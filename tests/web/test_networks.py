@@ -1,6 +1,7 @@
 import pytest
 
-from i3d_tf.web.networks import NetworkShelf, offered_networks
+from i3d_tf.web import networks
+from i3d_tf.web.networks import MAX_OPEN, NetworkShelf, OfferedNetwork, offered_networks
 
 SHIPPED = ["stick_actions_rgb+stick_actions_flow", "stick_actions_rgb", "stick_actions_flow"]
 
@@ -23,3 +24,14 @@ def test_named_networks_come_first_and_together():
 def test_other_names_are_refused():
     with pytest.raises(ValueError, match="`network` must be one of"):
         NetworkShelf(offered_networks()).open("/etc/passwd")
+
+
+def test_shelf_closes_the_network_that_was_not_used_for_longest(monkeypatch):
+    monkeypatch.setattr(networks, "OpenNetwork", lambda offered, *_: [offered.name])
+    names = [f"net{k}" for k in range(MAX_OPEN + 1)]
+    shelf = NetworkShelf({name: OfferedNetwork(name, "rgb", {"rgb": "x"}) for name in names})
+    first = [shelf.open(name) for name in names[:MAX_OPEN]]
+    assert shelf.open("net0") is first[0]
+    shelf.open(names[-1])
+    assert shelf.open("net0") is first[0]
+    assert shelf.open("net1") is not first[1]
