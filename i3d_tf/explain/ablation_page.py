@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from i3d_tf.explain.ablation import Ablation, ConditionResult
-from i3d_tf.explain.frame_orders import BEST, MIDDLE, ORIGINAL, REVERSED, Condition
+from i3d_tf.explain.ablation import Ablation
+from i3d_tf.explain.frame_orders import BEST, MIDDLE, ORIGINAL, REVERSED
 from i3d_tf.metrics.bootstrap import Difference
 from i3d_tf.specs.streams import JOINT
 from i3d_tf.viz.markup import Markup, element
@@ -23,6 +23,7 @@ RESULT_NAMES = {"rgb": "RGB", "flow": "optical flow", JOINT: "both streams"}
 HEADING = "Temporal ablation"
 MAX_VIDEOS = 60  # whose predictions are shown; ablation.json has them all
 MISSING = "-"
+UNBROKEN = "white-space:nowrap"  # of names beside many columns
 
 
 def ablation_page(ablation: Ablation) -> str:
@@ -63,32 +64,64 @@ def accuracy_chart(ablation: Ablation) -> Markup:
 
 
 def accuracy_section(ablation: Ablation) -> Markup:
-    """Returns the chart and the table of all conditions."""
-    heads, rows = ["Frames"], []
-    for name in ablation.results:
-        heads += [RESULT_NAMES[name].capitalize().replace("Rgb", "RGB"), "Drop", "Without drop"]
-    for condition in ablation.conditions:
-        cells = []
-        for name, results in ablation.results.items():
-            kind = "headline" if name == ablation.headline else None
-            cells += _accuracy_cells(results[condition.name], condition, kind)
-        rows.append(element("tr", element("th", condition.title, scope="row"), cells))
+    """Returns the chart, and a table of all conditions for each result."""
     return card(
         "Accuracy under each condition",
         [finding(sentence) for sentence in findings(ablation)],
         element("div", accuracy_chart(ablation), class_="wide"),
         note(
             "Lines are 95 % intervals of the drop (paired bootstrap: test sets resampled by video, "
-            "the two predictions of a video kept together), drawn around the accuracy."
+            "the two predictions of a video kept together), drawn around the accuracy. A class "
+            "without certain drop is one whose own interval reaches 0; intervals of classes of few "
+            "videos are rough. Same prediction: share of the videos that are classified as with "
+            "the frames as they are, correctly or not."
         ),
-        data_table(
-            "Drop: percentage points below the frames as they are, with its interval. Without "
-            "drop: share of the classes whose interval reaches 0. A class of few videos is among "
-            "them easily.",
-            heads,
-            rows,
-        ),
+        _for_each_result(ablation, _accuracy_table),
     )
+
+
+def _for_each_result(ablation, table) -> list[Markup]:
+    """Returns the headline's table, and the others on demand."""
+    others = [name for name in ablation.results if name != ablation.headline]
+    return [
+        table(ablation, ablation.headline),
+        *(
+            element("details", element("summary", _capital(RESULT_NAMES[name])), found)
+            for name in others
+            for found in [table(ablation, name)]
+        ),
+    ]
+
+
+def _accuracy_table(ablation, name):
+    rows = []
+    for condition in ablation.conditions:
+        result = ablation.results[name][condition.name]
+        labels = result.against_labels
+        kind = "headline" if name == ablation.headline else None
+        drop = without = MISSING
+        if condition.name != ORIGINAL:
+            drop = points(labels.drop)
+            without = f"{len(labels.unaffected)} of {_known(labels)}"
+        rows.append(
+            element(
+                "tr",
+                element("th", condition.title, scope="row"),
+                share_cell(labels.accuracy, percent(labels.accuracy), kind),
+                [
+                    element("td", words, class_="number")
+                    for words in (drop, without, percent(result.same))
+                ],
+            )
+        )
+    heads = (
+        "Frames",
+        "Top-1",
+        "Drop, points (95 % interval)",
+        "Classes without certain drop",
+        "Same prediction",
+    )
+    return data_table(_capital(RESULT_NAMES[name]), heads, rows, (2, 3, 4))
 
 
 def findings(ablation: Ablation) -> list[str]:
@@ -101,9 +134,10 @@ def findings(ablation: Ablation) -> list[str]:
     if frozen in labels:
         still = labels[frozen]
         found.append(
-            f"One frame repeated ({'the most confident one' if BEST in frozen else 'the middle'}) "
-            f"leaves {percent(still.accuracy)}; of {_known(still)} classes with videos, "
-            f"{len(still.unaffected)} show no drop that is certain: they may need no motion."
+            f"One frame repeated ({'the most confident' if BEST in frozen else 'the middle'}) "
+            f"leaves {percent(still.accuracy)}. {len(still.unaffected)} of {_known(still)} "
+            f"classes ({percent(still.unaffected_share, 0)}) have no certain drop: they may need "
+            "no motion."
         )
     if REVERSED in labels:
         pairs = [pair for pair in labels[REVERSED].exchanges if min(pair.shares) >= 0.5]
@@ -138,12 +172,12 @@ def reversal_section(ablation: Ablation) -> Markup | None:
             for pair in labels.exchanges
             for first, second in [pair.classes]
         ]
-        caption = f"{RESULT_NAMES[result]}, in parentheses with the frames as they are"
+        caption = f"{_capital(RESULT_NAMES[result])}, in parentheses with the frames as they are"
         heads = ("Class", "Other class", "Predicted as the other", "And the other way")
         content.append(
             data_table(caption, heads, rows, (2, 3))
             if rows
-            else note(f"{RESULT_NAMES[result]}: no pair.")
+            else note(f"{_capital(RESULT_NAMES[result])}: no pair.")
         )
     return card(
         "Exchanged when reversed",
@@ -154,57 +188,53 @@ def reversal_section(ablation: Ablation) -> Markup | None:
 
 def classes_section(ablation: Ablation) -> Markup:
     """Returns every class's accuracy under each condition, those with the largest drop first."""
-    content = []
-    for name in reversed(ablation.results):
-        table = _class_table(ablation, name)
-        if name == ablation.headline:
-            content.append(table)
-        else:
-            content.append(element("details", element("summary", RESULT_NAMES[name]), table))
     return card(
         "Accuracy by class",
         note("* The drop is certain: its interval is above 0."),
-        content,
+        _for_each_result(ablation, _class_table),
     )
 
 
 def predictions_section(ablation: Ablation) -> Markup:
     """Returns the prediction of each video under each condition."""
-    conditions = list(ablation.results[ablation.headline])
-    titles = [c.title for c in ablation.conditions if c.name in conditions]
-    tables = []
-    for result, results in ablation.results.items():
-        original = results[ORIGINAL].predicted
-        rows = []
-        for number, video in enumerate(ablation.videos[:MAX_VIDEOS]):
-            cells = []
-            for condition in conditions:
-                of_condition = results[condition]
-                label = ablation.class_names[of_condition.predicted[number]]
-                words = f"{label} {percent(float(of_condition.probabilities[number]), 0)}"
-                same = of_condition.predicted[number] == original[number]
-                cells.append(
-                    element("td", element("span", words, class_=None if same else "ink-wrong"))
-                )
-            label = None
-            if ablation.labels is not None:
-                label = element("td", ablation.class_names[ablation.labels[number]])
-            rows.append(
-                element("tr", element("th", video, scope="row", class_="any"), label, cells)
-            )
-        same = [element("td", percent(results[condition].same)) for condition in conditions]
-        blank = None if ablation.labels is None else element("td", "")
-        rows.append(element("tr", element("th", "same prediction", scope="row"), blank, same))
-        heads = ("Video", *(("Label",) if ablation.labels is not None else ()), *titles)
-        tables.append(data_table(RESULT_NAMES[result], heads, rows))
     return card(
         "Predictions",
         note(
             "The most probable class; in colour where it is another than with the frames as they "
             "are."
         ),
-        tables,
+        _for_each_result(ablation, _predictions_table),
     )
+
+
+def _predictions_table(ablation, name):
+    results, has_labels = ablation.results[name], ablation.labels is not None
+    rows = [
+        element(
+            "tr",
+            element("th", video, scope="row", style=UNBROKEN),
+            element("td", ablation.class_names[ablation.labels[number]]) if has_labels else None,
+            [
+                _prediction(ablation, result, results[ORIGINAL], number)
+                for result in results.values()
+            ],
+        )
+        for number, video in enumerate(ablation.videos[:MAX_VIDEOS])
+    ]
+    heads = ("Video", *(("Label",) if has_labels else ()), *results)
+    table = data_table(_capital(RESULT_NAMES[name]), heads, rows)
+    if has_labels:
+        return table
+    shares = [(name, percent(result.same)) for name, result in results.items()]
+    return element("div", table, element("h3", "Same prediction"), facts_table(shares, "Shares"))
+
+
+def _prediction(ablation, result, original, number):
+    """Returns a cell with a class and its probability."""
+    share = percent(float(result.probabilities[number]), 0)
+    same = result.predicted[number] == original.predicted[number]
+    label = ablation.class_names[result.predicted[number]]
+    return element("td", element("span", label, " ", share, class_=None if same else "ink-wrong"))
 
 
 def settings_section(ablation: Ablation) -> Markup:
@@ -220,7 +250,8 @@ def settings_section(ablation: Ablation) -> Markup:
     rows += [(_title(key), _value(value)) for key, value in settings["protocol"].items()]
     others = ("frozen_frames", "seed", "flow_engine", "flow_rounding", "folder_rate")
     rows += [(_title(k), _value(settings[k])) for k in (*others, "video_options") if k in settings]
-    rows.append(("Bootstrap samples", f"{ablation.metadata['bootstrap']['samples']:,}"))
+    if ablation.labels is not None:
+        rows.append(("Bootstrap samples", f"{ablation.metadata['bootstrap']['samples']:,}"))
     rows += [
         (_title(key), f"{len(value):,}" if isinstance(value, list) else _value(value))
         for key, value in data.items()
@@ -236,22 +267,13 @@ def settings_section(ablation: Ablation) -> Markup:
 
 def percent(share: float | None, digits: int = 1) -> str:
     """Returns a share in [0, 1] as text; a dash for None."""
-    return MISSING if share is None else f"{100 * share:.{digits}f} %"
+    return MISSING if share is None else f"{100 * share:.{digits}f}\N{NO-BREAK SPACE}%"
 
 
 def points(drop: Difference) -> str:
     """Returns a drop in percentage points, with its interval."""
     value, low, high = (100 * part for part in drop)
     return f"{value:.1f} ({low:.1f} to {high:.1f})"
-
-
-def _accuracy_cells(result: ConditionResult, condition: Condition, kind):
-    labels = result.against_labels
-    cells = [share_cell(labels.accuracy, percent(labels.accuracy), kind)]
-    if condition.name == ORIGINAL:
-        return [*cells, element("td", MISSING), element("td", MISSING)]
-    share = f"{percent(labels.unaffected_share, 0)}"
-    return [*cells, element("td", points(labels.drop)), element("td", share)]
 
 
 def _class_table(ablation, name):
@@ -265,7 +287,7 @@ def _class_table(ablation, name):
     rows = [
         element(
             "tr",
-            element("th", ablation.class_names[label], scope="row", class_="any"),
+            element("th", ablation.class_names[label], scope="row", style=UNBROKEN),
             element("td", f"{videos[label]:,}", class_="number"),
             [
                 element(
@@ -279,9 +301,10 @@ def _class_table(ablation, name):
         )
         for label in sorted(known, key=lambda k: -mean_drop[k])
     ]
-    titles = [condition.title for condition in ablation.conditions]
-    numbers = tuple(range(1, len(titles) + 2))
-    return data_table(RESULT_NAMES[name], ("Class", "Videos", *titles), rows, numbers)
+    names = [condition.name for condition in ablation.conditions]
+    numbers = tuple(range(1, len(names) + 2))
+    heads = ("Class", "Videos", *names)
+    return data_table(_capital(RESULT_NAMES[name]), heads, rows, numbers)
 
 
 def _known(labels):
@@ -293,7 +316,10 @@ def _counted(number, noun):
 
 
 def _title(key):
-    text = key.replace("_", " ")
+    return _capital(key.replace("_", " "))
+
+
+def _capital(text):
     return text[:1].upper() + text[1:]
 
 

@@ -7,10 +7,11 @@ from i3d_tf.viz.markup import Markup, element
 from i3d_tf.viz.svg import svg_text
 
 WIDTH = 680  # pixels
-LEFT, RIGHT, TOP, BOTTOM = 216, 56, 66, 30  # margins
+LEFT, RIGHT, TOP, BOTTOM = 216, 56, 78, 30  # margins
 BAR, GAP = 14, 12  # pixels: of a bar, and between groups
 GRID = 5  # lines from 0 to 100 %
 TEXT, MUTED, LINE = "var(--text,#222)", "var(--muted,#667)", "var(--line,#ddd)"
+CARD = "var(--card,#fff)"
 COLOURS = ("var(--correct,#2563b0)", "var(--wrong,#b4480f)", MUTED)
 
 
@@ -64,7 +65,7 @@ def share_bars_svg(
     return element(
         "svg",
         element("title", f"{title}. {_description(groups)}"),
-        element("rect", width=WIDTH, height=f"{height:g}", fill="var(--card,#fff)"),
+        element("rect", width=WIDTH, height=f"{height:g}", fill=CARD),
         svg_text(title, 8, 20, fill=TEXT, font_size=14, font_weight=600),
         [_key(name, number, names) for number, name in enumerate(names)],
         [_grid(k / GRID, bottom) for k in range(GRID + 1)],
@@ -138,7 +139,14 @@ def _bar(name, share, y, names):
         if share.high > share.low
         else None,
         svg_text(
-            f"{100 * share.value:.1f}", max(end, high) + 5, middle + 4, fill=TEXT, font_size=10.5
+            f"{100 * share.value:.1f}",
+            max(end, high) + 5,
+            middle + 4,
+            fill=TEXT,
+            font_size=10.5,
+            stroke=CARD,
+            stroke_width=3,
+            paint_order="stroke",  # so that no line crosses it
         ),
     )
 

@@ -93,7 +93,7 @@ def test_videos_without_labels_have_predictions_and_no_oracle():
     predicted = {k: r.predicted.tolist() for k, r in found.results["rgb"].items()}
     assert predicted == {"original": [0], "reversed": [0], "frozen:middle": [1], "frozen:best": [2]}
     assert found.results["rgb"]["frozen:best"].same == 0
-    assert "stand 100 %" in ablation_page(found)
+    assert "stand 100\N{NO-BREAK SPACE}%" in ablation_page(found)
     assert len(found.lines()) == 6
 
 
