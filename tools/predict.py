@@ -5,6 +5,7 @@ python tools/predict.py --stream=joint --top=3 clips/ 'more/*.avi'
 python tools/predict.py --json clips/ > predictions.jsonl
 python tools/predict.py --window=64 --timeline_dir=timelines long.mp4
 python tools/predict.py --checkpoint=runs/mine video.mp4
+python tools/predict.py --checkpoint=runs/ava --boxes=persons.csv --json video.mp4
 python tools/predict.py --saved_model=exports/rgb video.mp4
 python tools/predict.py --output_dir=predictions --shard=0/4 videos/
 python tools/predict.py --output_dir=predictions --status videos/
@@ -33,6 +34,7 @@ from i3d_tf.system.console import (
     print_lines,
     quiet_tensorflow,
     refuse_flags_beside,
+    refuse_flags_without,
 )
 
 _STREAM = flags.DEFINE_enum(
@@ -90,6 +92,19 @@ _TIMELINE_DIR = flags.DEFINE_string(
     "timeline_dir",
     None,
     "With --window: folder for pictures of class probabilities over time.",
+)
+_BOXES = flags.DEFINE_string(
+    "boxes",
+    None,
+    "Say what each person does, at the moments and in the boxes of this file: rows "
+    "video,timestamp,x1,y1,x2,y2,action,person of any detector or annotation in AVA's form. The "
+    "network is one of train --task=persons.",
+)
+_MIN_SCORE = flags.DEFINE_float(
+    "min_score", None, "With --boxes: lowest score of a box, in its last column. Default: all."
+)
+_TIME_OFFSET = flags.DEFINE_float(
+    "time_offset", 0.0, "With --boxes: seconds of the file at which the videos start, such as 900."
 )
 _OUTPUT_VIDEO = flags.DEFINE_string(
     "output_video",
@@ -176,9 +191,12 @@ def _predictor():
     from i3d_tf.zoo.checkpoint import find_stream
 
     if _SAVED_MODEL.value is not None:
-        others = (_FLOW_ENGINE, _FLOW_ROUNDING, _PRECISION, _WINDOW, *_PROTOCOL)
+        others = (_BOXES, _FLOW_ENGINE, _FLOW_ROUNDING, _PRECISION, _WINDOW, *_PROTOCOL)
         refuse_flags_beside(_SAVED_MODEL, (_STREAM, _CHECKPOINT, *_NETWORKS, *others))
         return SavedPredictor(_SAVED_MODEL.value)
+    if _BOXES.value is not None:
+        return _person_predictor()
+    refuse_flags_without(_BOXES, (_MIN_SCORE, _TIME_OFFSET))
     stream = _STREAM.value
     checkpoints = {"rgb": _RGB_CHECKPOINT.value, "flow": _FLOW_CHECKPOINT.value}
     if _CHECKPOINT.value is not None:
@@ -199,6 +217,21 @@ def _predictor():
         return Predictor(stream, checkpoints, **arguments, protocol=protocol)
     refuse_flags_beside(_WINDOW, _PROTOCOL)
     return WindowPredictor(stream, checkpoints, **arguments, window=_WINDOW.value)
+
+
+def _person_predictor():
+    """Returns the predictor of what persons in boxes do."""
+    from i3d_tf.inference.person_dataset import PersonBoxes
+    from i3d_tf.inference.person_predictor import PersonPredictor
+
+    refuse_flags_beside(_BOXES, (_STREAM, *_NETWORKS, _FLOW_ENGINE, _FLOW_ROUNDING, _WINDOW))
+    refuse_flags_beside(_BOXES, _PROTOCOL)
+    if _CHECKPOINT.value is None:
+        raise ValueError("--boxes needs --checkpoint, a network of train --task=persons.")
+    boxes = PersonBoxes(_BOXES.value, _MIN_SCORE.value, _TIME_OFFSET.value)
+    return PersonPredictor(
+        _CHECKPOINT.value, boxes, _CHECKPOINT_DIR.value, precision=_PRECISION.value
+    )
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """Pictures of predictions: copies of videos with their top classes drawn, flow, class timelines."""
 
+import hashlib
 import html
 import json
 import os
@@ -22,7 +23,7 @@ from i3d_tf.video.errors import VideoError
 from i3d_tf.video.frame_folder import video_metadata
 from i3d_tf.video.names import VIDEO_SUFFIXES, assign_outputs, output_path
 from i3d_tf.video.probe import read_comment
-from i3d_tf.viz.annotate import annotate_frames
+from i3d_tf.viz.annotate import annotate_boxes, annotate_frames
 from i3d_tf.viz.class_timeline import class_timeline_svg
 from i3d_tf.viz.flow_wheel import colour_flow, flow_scale, wheel_legend
 from i3d_tf.viz.markup import Markup
@@ -30,6 +31,7 @@ from i3d_tf.viz.markup import Markup
 COPY_FORMAT, COPY_VERSION = "i3d_tf annotated video", 1
 MAX_TITLE = 2**16  # bytes at the start of a timeline that hold its title
 SCALE_STEP = 5  # frames; the scale of a clip is chosen from one in so many
+MAX_DISTANCE = 0.5  # seconds from a moment with boxes, within which frames show them
 LEGEND_SHARE = 4  # the side of the legend is the short side of the frames over this
 
 
@@ -125,7 +127,8 @@ def _timeline_video(path):
 def write_annotated(prediction: VideoPrediction, path: Path) -> None:
     """Writes a copy of a video, at 25 frames per second, with its top classes drawn.
 
-    It shows what the networks see: frames, flow, or for two streams frames beside flow. A copy of
+    It shows what the networks see: frames, flow, or for two streams frames beside flow. Of persons
+    in boxes, frames show those of the nearest moment, up to half a second away. A copy of
     the same video with the same classes that is there already is kept: a stopped job goes on.
 
     Args:
@@ -147,6 +150,9 @@ def write_annotated(prediction: VideoPrediction, path: Path) -> None:
         "flow": algorithm,
         "classes": shown,
     }
+    if prediction.persons:  # too many to be written out
+        text = json.dumps([person.to_json() for person in prediction.persons])
+        metadata["persons"] = hashlib.sha256(text.encode()).hexdigest()
     if os.path.lexists(path):
         found = _copy_metadata(path) or {"format": "another"}
         if difference := first_difference(found, metadata):
@@ -154,6 +160,10 @@ def write_annotated(prediction: VideoPrediction, path: Path) -> None:
                 f"{path}: it exists and shows something else: {difference}. Name another place, or "
                 "remove it."
             )
+        return
+    if prediction.persons:
+        frames = _frames_with_persons(prediction)
+        write_video(path, frames, FRAME_RATE, json.dumps(metadata))
         return
     lines = list(zip(shown, (p.probability for p in prediction.top), strict=True))
     if prediction.flow_engine is None:
@@ -163,6 +173,20 @@ def write_annotated(prediction: VideoPrediction, path: Path) -> None:
             prediction.path, prediction.flow_engine, beside=prediction.stream == JOINT
         )
     write_video(path, annotate_frames(frames, lines), FRAME_RATE, json.dumps(metadata))
+
+
+def _frames_with_persons(prediction):
+    """Yields the frames of a video, each with the persons of the moment that is nearest to it."""
+    by_time: dict[float, list] = {}
+    for person in prediction.persons:
+        lines = [(f"{k.label}  {k.probability:.0%}", k.probability) for k in person.top]
+        by_time.setdefault(person.time, []).append((person.box, lines))
+    times = np.array(sorted(by_time))
+    for index, frame in enumerate(read_frames(prediction.path, short_side=None)):
+        distances = np.abs(times - index / FRAME_RATE)
+        nearest = int(distances.argmin())
+        is_near = distances[nearest] <= MAX_DISTANCE
+        yield annotate_boxes(frame, by_time[times[nearest]]) if is_near else frame
 
 
 def flow_pictures(

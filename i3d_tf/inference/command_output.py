@@ -99,7 +99,7 @@ def _print_prediction(prediction, as_json):
     if as_json:
         print_lines(_printable_json(prediction.to_json()))
         return
-    if prediction.top:
+    if prediction.top or prediction.persons:
         print_lines(*format_table(prediction))
     if prediction.error is not None:
         print_lines(f"error: {prediction.path}: {prediction.error}", file=sys.stderr)
@@ -118,6 +118,8 @@ def _printable_json(values):
 def format_table(prediction: VideoPrediction) -> list[str]:
     """Returns the lines that show a prediction: a heading, a line a class, the time spent."""
     p = prediction
+    if p.persons:
+        return _format_persons(p)
     width = max(len("class"), *(len(best.label) for best in p.top))
     stages = ", ".join(f"{stage} {seconds:.2f} s" for stage, seconds in p.timing.items())
     return [
@@ -128,6 +130,18 @@ def format_table(prediction: VideoPrediction) -> list[str]:
         f"  {stages}",
         "",
     ]
+
+
+def _format_persons(p):
+    """Returns a line for each person: time, box, best classes."""
+    lines = [f"{p.path}  ({p.stream}, {len(p.persons)} persons)"]
+    for person in p.persons:
+        box = ", ".join(f"{side:.3f}" for side in person.box)
+        name = "" if person.person is None else f"  person {person.person}"
+        best = ", ".join(f"{k.label} {k.probability:.2f}" for k in person.top)
+        lines.append(f"  {person.time:8.2f} s  [{box}]{name}  {best}")
+    stages = ", ".join(f"{stage} {seconds:.2f} s" for stage, seconds in p.timing.items())
+    return [*lines, f"  {stages}", ""]
 
 
 def _format_timeline(timeline: Sequence[WindowPrediction]):

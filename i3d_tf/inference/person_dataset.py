@@ -17,12 +17,15 @@ from i3d_tf.data.video_files import safe_path
 from i3d_tf.specs.datasets import PERSON_BOXES, Dataset
 from i3d_tf.specs.validation import check_number
 from i3d_tf.system.console import progress_bar
+from i3d_tf.system.files import sha256
 from i3d_tf.system.storage import file_names, is_folder, join
 from i3d_tf.system.tables import SkippedRow
 from i3d_tf.video.errors import VideoError
+from i3d_tf.video.names import video_stem
 
 DATASET = Dataset(PERSON_BOXES, form=PERSON_BOXES, video_folders=("", "videos"))
-CUT = re.compile(r"(?P<video>.+)_(?P<start>\d{6})_(?P<end>\d{6})\.\w+")  # Kinetics' clips
+# Kinetics' clips.
+CUT_STEM = re.compile(r"(?P<video>.+)_(?P<start>\d{6})_(?P<end>\d{6})")
 
 
 def read_person_dataset(
@@ -113,6 +116,87 @@ def group_persons(
     }
 
 
+class PersonBoxes:
+    """A file of persons in boxes, by video, for videos that are given.
+
+    Args:
+        path: The file, see `i3d_tf.data.ava.read_persons`; its actions have no meaning.
+        min_score: Lowest score of a person, in the eighth column; None takes all.
+        time_offset: Seconds of the file at which the videos start. Clips that are named as
+            Kinetics' are start at the second in their name.
+
+    Attributes:
+        has_numbers: Whether the last column tells persons apart: it holds whole numbers only.
+
+    Raises:
+        ValueError: The file has another form, rows that are not valid, or no person.
+        OSError: It cannot be read.
+    """
+
+    def __init__(
+        self,
+        path: os.PathLike | str,
+        min_score: float | None = None,
+        time_offset: float = 0.0,
+    ):
+        self._path, self._offset = os.fspath(path), check_number("time_offset", time_offset)
+        content = read_persons(path)
+        if content.skipped:
+            raise ValueError(
+                f"{self._path}: {len(content.skipped)} rows are not valid, the first is "
+                f"{content.skipped[0]}. Correct or remove them."
+            )
+        numbers = [row.last for row in content.rows if row.last is not None]
+        self.has_numbers = min_score is None and all(value == int(value) for value in numbers)
+        self._by_video: dict[str, list[tuple[float, tuple[Person, ...]]]] = defaultdict(list)
+        for frame, persons in sorted(group_persons(content, {}, min_score).items()):
+            if persons:
+                self._by_video[frame.video].append((frame.timestamp, persons))
+        if not self._by_video:
+            least = "" if min_score is None else f" with a score of at least {min_score:g}"
+            raise ValueError(f"{self._path}: there is no person in it{least}.")
+        self.settings = {
+            "boxes": {"name": posixpath.basename(self._path), "sha256": sha256(self._path)},
+            "min_score": min_score,
+            "time_offset": time_offset,
+        }
+
+    def examples(self, video: os.PathLike | str, frame_rate: float) -> tuple[VideoExample, ...]:
+        """Returns an example for each key frame of a video, by time.
+
+        Args:
+            video: Path; its name without the ending is the video's in the file.
+            frame_rate: Frames per second of the clips.
+
+        Raises:
+            VideoError: The file has no person of it, or a key frame is outside of it.
+        """
+        path = os.fspath(video)
+        name = video_stem(posixpath.basename(path.replace(os.sep, "/").rstrip("/")))
+        start, found = self._offset, self._by_video.get(name, [])
+        match = CUT_STEM.fullmatch(name)
+        if match and not found:
+            start, end = float(match["start"]), float(match["end"])
+            of_video = self._by_video.get(match["video"], [])
+            found = [frame for frame in of_video if start <= frame[0] <= end]
+        if not found:
+            known = min(self._by_video)
+            raise VideoError(
+                path, f"{self._path} has no person of {name!r}; it has some of {known!r}"
+            )
+        whole = VideoExample(path, NO_LABEL, "")
+        seconds = count_frames(whole, frame_rate) / frame_rate
+        frames = [KeyFrame(name, stamp, stamp - start, persons) for stamp, persons in found]
+        outside = [frame for frame in frames if not 0 <= frame.time <= seconds]
+        if outside:
+            raise VideoError(
+                path,
+                f"{len(outside)} of its {len(frames)} key frames are outside of it: "
+                f"{_outside(path, outside[0], seconds)}; check --time_offset",
+            )
+        return tuple(dataclasses.replace(whole, key_frames=(frame,)) for frame in frames)
+
+
 def _videos(source, key_frames: Mapping[str, list[KeyFrame]], data_dir) -> Iterator[AnnotatedVideo]:
     """Yields the files that may hold the key frames of each video."""
     cuts = _cuts(data_dir)
@@ -146,7 +230,7 @@ def _cuts(data_dir) -> dict[str, list[tuple[str, int, int]]]:
     cuts: dict[str, list[tuple[str, int, int]]] = defaultdict(list)
     for folder in DATASET.video_folders:
         for name in sorted(file_names(join(data_dir, folder)) or ()):
-            if match := CUT.fullmatch(name):
+            if match := CUT_STEM.fullmatch(video_stem(name)):
                 cuts[match["video"]].append((name, int(match["start"]), int(match["end"])))
     return cuts
 

@@ -1,6 +1,6 @@
 """Logits of the persons in key frames, over a whole test set."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import keras
 import numpy as np
@@ -40,18 +40,31 @@ def compute_person_logits(
     """
     failures = Failures()
     found: list[np.ndarray | None] = [None] * len(config.examples)
-    with progress_bar() as bar, failures.reraised():
-        clips = key_frame_clips(config, failures, workers)
-        task = bar.add_task(title, total=len(clips))
-        for inputs, number in clips:
-            bar.advance(task)
-            if not inputs[BOXES_INPUT].shape[1]:  # it could not be read
-                continue
-            logits = np.array(forward(inputs))[0]
-            example = config.examples[int(number)]
-            if not np.isfinite(logits).all():
+    with progress_bar() as bar:
+        task = bar.add_task(title, total=len(config.examples))
+        for number, logits in iter_person_outputs(forward, config, failures, workers):
+            bar.update(task, completed=number + 1)
+            if logits is not None and not np.isfinite(logits).all():
                 raise FloatingPointError(
-                    f"the network's logits are not finite, such as those of {example.path}."
+                    "the network's logits are not finite, such as those of "
+                    f"{config.examples[number].path}."
                 )
-            found[int(number)] = logits
+            found[number] = logits
     return found, failures
+
+
+def iter_person_outputs(
+    forward: Callable, config: PipelineConfig, failures: Failures, workers: int | None = None
+) -> Iterator[tuple[int, np.ndarray | None]]:
+    """Yields the number of each example with somebody, and the outputs for its persons.
+
+    Args:
+        forward: See `person_function`.
+        config: Examples, and how their clips are made.
+        failures: Filled with the videos that could not be read; their outputs are None.
+        workers: Clips made at once.
+    """
+    with failures.reraised():
+        for inputs, number in key_frame_clips(config, failures, workers):
+            is_read = inputs[BOXES_INPUT].shape[1] > 0
+            yield int(number), np.array(forward(inputs))[0] if is_read else None

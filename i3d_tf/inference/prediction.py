@@ -41,6 +41,35 @@ class WindowPrediction:
 
 
 @dataclass(frozen=True)
+class PersonPrediction:
+    """The prediction for a person at a moment of a video.
+
+    Attributes:
+        time: Seconds after the first frame.
+        box: (x1, y1, x2, y2), corners, shares of the frame's width and height.
+        top: The best classes, best first; their probabilities are sigmoids, each class by itself.
+        person: Number of the person, where the file of boxes tells persons apart.
+        score: Score of the box, where the file has one.
+    """
+
+    time: float
+    box: tuple[float, float, float, float]
+    top: list[Prediction]
+    person: int | None = None
+    score: float | None = None
+
+    def to_json(self) -> dict:
+        """Returns the fields as plain values."""
+        values: dict[str, Any] = {"time": round(self.time, 6), "box": list(self.box)}
+        values |= {
+            name: value
+            for name, value in (("person", self.person), ("score", self.score))
+            if value is not None
+        }
+        return {**values, "top": _top_to_json(self.top)}
+
+
+@dataclass(frozen=True)
 class VideoPrediction:
     """The prediction for one video, or the reason it failed.
 
@@ -51,6 +80,7 @@ class VideoPrediction:
         seconds: The same in seconds.
         top: The best classes, best first; none where the prediction failed.
         timeline: The prediction for each window, where windows were asked for.
+        persons: The prediction for each person in boxes, by time; there is no `top` then.
         timing: Stage to the seconds spent on it.
         flow_engine: The engine that computed the flow, or None without flow.
         concealed_frames: Frames of the video that were damaged or lost, where damage is concealed.
@@ -63,6 +93,7 @@ class VideoPrediction:
     seconds: float = 0.0
     top: list[Prediction] = field(default_factory=list)
     timeline: list[WindowPrediction] = field(default_factory=list)
+    persons: list[PersonPrediction] = field(default_factory=list)
     timing: dict[str, float] = field(default_factory=dict)
     flow_engine: str | None = None
     concealed_frames: int = 0
@@ -73,14 +104,18 @@ class VideoPrediction:
         values: dict[str, Any] = {"path": self.path, "stream": self.stream}
         if self.error is not None:
             values["error"] = self.error
-        if not self.top:
+        if not self.top and not self.persons:
             return values
         if self.flow_engine is not None:
             values["flow"] = {
                 "algorithm": ALGORITHMS[self.flow_engine],
                 "engine": self.flow_engine,
             }
-        values |= {"frames": self.frames, "seconds": self.seconds, "top": _top_to_json(self.top)}
+        values |= {"frames": self.frames, "seconds": self.seconds}
+        if self.persons:
+            values["persons"] = [person.to_json() for person in self.persons]
+        else:
+            values["top"] = _top_to_json(self.top)
         if self.concealed_frames:
             values["concealed_frames"] = self.concealed_frames
         if self.timeline:

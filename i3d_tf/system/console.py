@@ -261,6 +261,20 @@ def refuse_flags_beside(flag, others):
         raise ValueError(f"--{flag.name} cannot be combined with {' and '.join(ignored)}.")
 
 
+def refuse_flags_without(flag, others):
+    """Refuses absl flags that have no effect without another, which was not given.
+
+    Args:
+        flag: FlagHolder of the other.
+        others: FlagHolders.
+
+    Raises:
+        ValueError: One of the others was given.
+    """
+    if ignored := [f"--{other.name}" for other in others if other.present]:
+        raise ValueError(f"{' and '.join(ignored)} cannot be given without --{flag.name}.")
+
+
 def parse_numbers(
     name: str, texts: Sequence[str] | None, kind: Callable[[str], Any] = float
 ) -> tuple[Any, ...] | None:

@@ -138,6 +138,7 @@ CASES = [
     ("predict", "list", RGB),
     ("predict", "checkpoint_dir", ("--rgb_checkpoint=none", "VIDEO")),
     ("predict", "saved_model", ("VIDEO",)),
+    ("predict", "boxes", (*PERSONS, "VIDEO")),
     ("predict", "output_video", (*RGB, "VIDEO")),
     ("predict", "output_dir", (*RGB, "VIDEO")),
     ("predict", "", RGB),
