@@ -96,7 +96,8 @@ def comparison_plot(rows: Sequence[ComparisonRow]) -> str:
         )
         for row in rows
     ]
-    return scatter_svg(points, PANELS, PLOT_TITLE)
+    names = {f"({row.entry.letter})": row.entry.architecture.title for row in rows}
+    return scatter_svg(points, PANELS, PLOT_TITLE, names)
 
 
 def _with_all_streams(row):

@@ -19,7 +19,8 @@ from i3d_tf.system.console import print_lines, quiet_tensorflow
 from i3d_tf.system.files import atomic_write, check_target
 from i3d_tf.system.worker_pool import run_in_process
 from i3d_tf.training.train import TrainOptions, train
-from i3d_tf.viz.curves import curves_svg
+from i3d_tf.viz.curves import HEIGHT, WIDTH, curves_svg
+from i3d_tf.viz.svg import captioned_svg
 from i3d_tf.zoo.run_record import read_history
 
 SEEDS, STEPS = 3, 240
@@ -146,7 +147,9 @@ def transfer_plot(curves: Mapping[str, list[Curve]]) -> str:
         means[TITLES[transfer]] = [
             (point[0][0], sum(accuracy for _, accuracy in point) / len(point)) for point in points
         ]
-    return str(curves_svg(means, PLOT_TITLE, share=True))
+    ends = [f"{name} {points[-1][1]:.1%}" for name, points in means.items()]
+    finding = f"After {max(p[-1][0] for p in means.values())} updates: {', '.join(ends)}."
+    return str(captioned_svg(curves_svg(means, PLOT_TITLE, share=True), WIDTH, HEIGHT, finding))
 
 
 def _train_quietly(recipe: Recipe, options: TrainOptions):

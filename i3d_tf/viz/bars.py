@@ -1,56 +1,147 @@
-"""Bar charts of ratios as SVG, each bar with the mark that it is measured against."""
+"""Bar charts as SVG: bars of one unit have one scale, and those with a goal a mark at it."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
+from i3d_tf.viz.curves import ticks
 from i3d_tf.viz.markup import Markup, element
-from i3d_tf.viz.svg import INK, svg_picture, svg_text
+from i3d_tf.viz.svg import (
+    FIRST,
+    INK,
+    LETTER,
+    LINE,
+    SECOND,
+    svg_paragraph,
+    svg_picture,
+    svg_text,
+)
 
-WIDTH = 640  # pixels
-LEFT, RIGHT, TOP, BOTTOM = 250, 70, 40, 14  # margins
-ROW, GAP = 20, 8  # pixels
-COLOUR, MARK = "#2563b0", "#b4480f"
+WIDTH = 820  # pixels
+RIGHT, MARGIN = 170, 14  # pixels; values stand at the right
+ROW, GAP = 18, 7  # pixels
+HEAD, FOOT = 30, 26  # pixels of a group: its heading, its scale
+TICKS = 5
 
 
-def bars_svg(rows: Sequence[tuple[str, float, float | None]], title: str) -> Markup:
-    """Draws one horizontal bar a row, each on a scale of its own, on which its mark is 1.
+class Bar(NamedTuple):
+    """One number.
+
+    Attributes:
+        name: Its name.
+        value: At least 0.
+        goal: The value that it is to reach, or None.
+    """
+
+    name: str
+    value: float
+    goal: float | None = None
+
+
+class BarGroup(NamedTuple):
+    """Numbers that can be compared.
+
+    Attributes:
+        title: What they are.
+        unit: Their unit; groups of one unit have one scale.
+        bars: The numbers.
+    """
+
+    title: str
+    unit: str
+    bars: tuple[Bar, ...]
+
+
+def bars_svg(groups: Sequence[BarGroup], title: str, finding: str) -> Markup:
+    """Draws a horizontal bar for each number, group below group.
 
     Args:
-        rows: (name, value, mark): a positive number and the number it is to reach, or None; bars
-            without a mark are drawn against the longest of them.
-        title: What the ratios are.
+        groups: The numbers.
+        title: What they are.
+        finding: A sentence that says what they show.
 
     Returns:
-        Markup of one <svg> element, with a white background.
+        Markup of one <svg> element.
 
     Raises:
-        ValueError: There are no rows, or a number is not positive.
+        ValueError: There are no numbers, or one of them is negative.
     """
-    if not rows or min(n for _, *pair in rows for n in pair if n is not None) <= 0:
-        raise ValueError(f"`rows` must be (name, value > 0, mark > 0 or None); received {rows!r}.")
-    height = TOP + len(rows) * (ROW + GAP) + BOTTOM
-    longest = max((value for _, value, mark in rows if mark is None), default=1.0)
-    reach = max((value / mark for _, value, mark in rows if mark is not None), default=1.0)
-    scale = (WIDTH - LEFT - RIGHT) / max(reach, 1.0)
-    values = "; ".join(f"{name}: {value:.3g}" for name, value, _ in rows)
+    bars = [bar for group in groups for bar in group.bars]
+    if not bars or min(n for bar in bars for n in bar[1:] if n is not None) < 0:
+        raise ValueError(f"`groups` must have numbers of at least 0; received {groups!r}.")
+    sentence, height = svg_paragraph(finding, MARGIN, 34, WIDTH - 2 * MARGIN)
+    top = 34 + height + 8
+    has_goals = any(bar.goal is not None for bar in bars)
+    key = _key(top) if has_goals else None
+    top += 20 * has_goals
+    left = MARGIN + 12 * LETTER * max(len(bar.name) for bar in bars) + 10
+    parts = []
+    for group in groups:
+        parts.append(_group(group, top, left, _scale(groups, group.unit)))
+        top += HEAD + len(group.bars) * (ROW + GAP) + FOOT
+    values = "; ".join(f"{bar.name}: {bar.value:.3g}" for bar in bars)
     return svg_picture(
-        f"{title}: {values}",
+        f"{title}. {finding} {values}",
         WIDTH,
-        height,
-        svg_text(title, 8, 22, fill=INK, font_size=13, font_weight=600),
-        [_bar(place, row, scale, longest) for place, row in enumerate(rows)],
+        round(top + 6),
+        svg_text(title, MARGIN, 24, fill=INK, font_size=15, font_weight=600),
+        sentence,
+        key,
+        parts,
     )
 
 
-def _bar(place, row, scale, longest):
-    name, value, mark = row
-    y = TOP + place * (ROW + GAP)
-    length = value / (mark or longest) * scale
-    at = LEFT + scale
+def _scale(groups, unit):
+    """Returns the ticks of a unit."""
+    numbers = [
+        n for group in groups if group.unit == unit for bar in group.bars for n in bar[1:] if n
+    ]
+    return ticks(0.0, max(numbers, default=1.0), TICKS)
+
+
+def _key(top):
     return (
-        svg_text(name, LEFT - 8, y + 14, fill=INK, text_anchor="end"),
-        element(
-            "rect", x=LEFT, y=y, width=f"{length:.1f}", height=ROW, fill=COLOUR, fill_opacity=0.8
-        ),
-        svg_text(f"{value:.3g}", LEFT + length + 6, y + 14, fill=INK),
-        mark and element("path", d=f"M{at:.1f} {y - 3}V{y + ROW + 3}", stroke=MARK, stroke_width=2),
+        element("rect", x=MARGIN, y=top + 2, width=18, height=9, fill=FIRST),
+        svg_text("measured", MARGIN + 24, top + 11),
+        element("path", d=f"M{MARGIN + 100} {top}v13", stroke=SECOND, stroke_width=3),
+        svg_text("goal: at least", MARGIN + 108, top + 11),
     )
+
+
+def _group(group, top, left, scale):
+    def x_of(value):
+        return left + value / scale[-1] * (WIDTH - RIGHT - left)
+
+    start = top + HEAD
+    end = start + len(group.bars) * (ROW + GAP)
+    return (
+        svg_text(group.title, MARGIN, top + 18, fill=INK, font_size=12, font_weight=600),
+        [
+            (
+                element("path", d=f"M{x_of(tick):.1f} {start - 3}V{end}", stroke=LINE),
+                svg_text(f"{tick:g}", x_of(tick), end + 13, text_anchor="middle"),
+            )
+            for tick in scale
+        ],
+        svg_text(group.unit, WIDTH - RIGHT + 14, end + 13),
+        [
+            _bar(bar, start + place * (ROW + GAP), left, x_of)
+            for place, bar in enumerate(group.bars)
+        ],
+    )
+
+
+def _bar(bar, y, left, x_of):
+    goal, words = None, f"{bar.value:.3g}"
+    end = x_of(bar.value)
+    if bar.goal is not None:
+        at = x_of(bar.goal)
+        goal = element("path", d=f"M{at:.1f} {y - 3}v{ROW + 6}", stroke=SECOND, stroke_width=3)
+        words += f" (goal {bar.goal:g}{'' if bar.value >= bar.goal else ', missed'})"
+        end = max(end, at)
+    return (
+        svg_text(bar.name, left - 8, y + 13, fill=INK, font_size=12, text_anchor="end"),
+        element("rect", x=f"{left:.1f}", y=y, width=f"{x_of(bar.value) - left:.1f}", height=ROW,
+                fill=FIRST),
+        goal,
+        svg_text(words, end + 7, y + 13, fill=INK, font_size=12),
+    )  # fmt: skip

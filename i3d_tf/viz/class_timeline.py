@@ -7,16 +7,17 @@ import numpy as np
 
 from i3d_tf.viz.curves import ticks
 from i3d_tf.viz.markup import Markup, element
-from i3d_tf.viz.svg import INK, shorten, svg_picture, svg_text
+from i3d_tf.viz.svg import EMPTY, FIRST, INK, shorten, svg_paragraph, svg_picture, svg_text
 
 WIDTH = 760  # pixels
 RIGHT, TOP, BOTTOM = 16, 34, 40  # margins
+KEY = 110  # pixels, the width of the legend
 ROW, GAP = 22, 4  # pixels
 LETTER = 6.4  # pixels, the mean width of one
 MAX_NAME = 32  # letters that are shown
 MAX_CELLS = 380  # along time: two pixels each
 ROWS = 8
-COLOUR = "#2563b0"
+MAX_NAMED = 3  # classes in the sentence
 
 
 def class_timeline_svg(
@@ -53,7 +54,9 @@ def class_timeline_svg(
     shown = leading_classes(probabilities, rows)
     names = [shorten(class_names[k], MAX_NAME) for k in shown]
     left = 16 + LETTER * max(map(len, names))
-    height = TOP + len(shown) * (ROW + GAP) + BOTTOM
+    sentence, room = svg_paragraph(_finding(times, probabilities, class_names), 8, 26, WIDTH - 16)
+    top = TOP + room
+    height = round(top + len(shown) * (ROW + GAP) + BOTTOM)
     start, end = times[0, 0], times[-1, 1]
 
     def x_of(seconds):
@@ -64,8 +67,10 @@ def class_timeline_svg(
         WIDTH,
         height,
         svg_text(title, 8, 20, font_size=13, font_weight=600, fill=INK),
+        _key(),
+        sentence,
         [
-            _row(place, name, probabilities[:, k], times, x_of)
+            _row(top + place * (ROW + GAP), name, probabilities[:, k], times, x_of)
             for place, (name, k) in enumerate(zip(names, shown, strict=True))
         ],
         [
@@ -102,25 +107,67 @@ def _merge_windows(times, probabilities):
     )
 
 
-def _row(place, name, values, times, x_of):
-    y = TOP + place * (ROW + GAP)
-    left, right = x_of(times[0, 0]), x_of(times[-1, 1])
-    # Windows may overlap: each is shown from its middle to half-way before the next one's.
+def _key():
+    """Draws the shades of the probabilities 0, 0.25, ... 1."""
+    x = WIDTH - RIGHT - KEY
+    return (
+        svg_text("probability 0", x - 6, 20, text_anchor="end"),
+        [
+            element("rect", x=x + 18 * k, y=10, width=18, height=12, fill=colour, opacity=opacity)
+            for k in range(5)
+            for colour, opacity in ((EMPTY, None), (FIRST, k / 4))
+        ],
+        svg_text("1", x + 96, 20),
+    )
+
+
+def _finding(times, probabilities, class_names):
+    """Returns which classes are the most probable, and for how much of the time."""
+    best = probabilities.argmax(axis=1)
+    edges = _edges(times)
+    seconds = np.bincount(best, edges[1:] - edges[:-1], minlength=probabilities.shape[1])
+    order = [k for k in np.argsort(-seconds, kind="stable").tolist() if seconds[k] > 0]
+    shares = [
+        f"{class_names[k]} in {seconds[k] / seconds.sum():.0%} of the time"
+        for k in order[:MAX_NAMED]
+    ]
+    more = len(order) - MAX_NAMED
+    others = f", {more} other{'s' * (more > 1)} in the rest" if more > 0 else ""
+    changes = int((np.diff(best) != 0).sum())
+    return (
+        f"The most probable class is {', '.join(shares)}{others}; it changes "
+        f"{f'{changes:,} times' if changes != 1 else 'once'}."
+    )
+
+
+def _edges(times):
+    """Returns where windows, which may overlap, are shown: from half-way after the one before."""
     middles = times.mean(axis=1)
-    edges = [times[0, 0], *((middles[:-1] + middles[1:]) / 2), times[-1, 1]]
+    between = (middles[:-1] + middles[1:]) / 2
+    return np.array([times[0, 0], *between, times[-1, 1]])
+
+
+def _row(y, name, values, times, x_of):
+    left, right = x_of(times[0, 0]), x_of(times[-1, 1])
+    edges = _edges(times)
     return (
         svg_text(name, left - 8, y + ROW - 7, text_anchor="end", fill=INK),
         element(
-            "rect", x=f"{left:.1f}", y=y, width=f"{right - left:.1f}", height=ROW, fill="#f2f4f7"
+            "rect",
+            x=f"{left:.1f}",
+            y=f"{y:.1f}",
+            width=f"{right - left:.1f}",
+            height=ROW,
+            fill=EMPTY,
         ),
         [
             element(
                 "rect",
                 x=f"{x_of(start):.1f}",
-                y=y,
+                y=f"{y:.1f}",
                 width=f"{x_of(stop) - x_of(start):.1f}",
                 height=ROW,
-                fill=COLOUR,
+                fill=FIRST,
                 fill_opacity=f"{value:.2f}",
             )
             for start, stop, value in zip(edges[:-1], edges[1:], values, strict=True)

@@ -1,17 +1,27 @@
 """Scatter plots of accuracy against cost as SVG: points with their spread, a logarithmic axis."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from i3d_tf.viz.markup import Markup, element
-from i3d_tf.viz.svg import INK, svg_picture, svg_text
+from i3d_tf.viz.svg import (
+    FIRST,
+    INK,
+    LINE,
+    MUTED,
+    PAPER,
+    SECOND,
+    svg_paragraph,
+    svg_picture,
+    svg_text,
+)
 
 WIDTH, HEIGHT = 420, 300  # pixels of one panel
-LEFT, RIGHT, TOP, BOTTOM = 48, 22, 54, 44  # margins
+LEFT, RIGHT, TOP, BOTTOM = 48, 22, 14, 44  # margins of a panel
 GRID = 5  # lines between 0 and 100 %
 RADIUS = 5
-COLOURS = ("#2563b0", "#b4480f")  # of the groups; the second is also hollow
+COLOURS = (FIRST, SECOND)  # of the groups; the second is also hollow
 MAX_GROUPS = len(COLOURS)
 
 
@@ -32,16 +42,22 @@ class Point(NamedTuple):
     accuracies: tuple[float, ...]
 
 
-def scatter_svg(points: Sequence[Point], panels: Sequence[str], title: str) -> Markup:
+def scatter_svg(
+    points: Sequence[Point],
+    panels: Sequence[str],
+    title: str,
+    names: Mapping[str, str] | None = None,
+) -> Markup:
     """Draws accuracies against costs, one panel beside the other.
 
     Args:
         points: Of two groups at most.
         panels: Label of each panel's costs, with their unit.
         title: Title of the picture.
+        names: Name of a point to a longer one, for a legend.
 
     Returns:
-        Markup of one <svg> element, with a white background.
+        Markup of one <svg> element.
 
     Raises:
         ValueError: There are no points, too many groups, or a cost is not positive.
@@ -53,17 +69,23 @@ def scatter_svg(points: Sequence[Point], panels: Sequence[str], title: str) -> M
         if len(point.costs) != len(panels) or min(point.costs) <= 0 or not point.accuracies:
             raise ValueError(f"`points` must have a positive cost a panel; received {point}.")
     width = WIDTH * len(panels)
+    sentence, top = svg_paragraph(_finding(points), LEFT, 26, width - LEFT - RIGHT)
+    legend = " · ".join(f"{name} {long}" for name, long in (names or {}).items())
+    key, room = svg_paragraph(legend, LEFT, 26 + top + 4, width - LEFT - RIGHT, 11)
+    top += 26 + room + 34
     return svg_picture(
         f"{title}. {_description(points)}",
         width,
-        HEIGHT,
+        round(top + HEIGHT),
         svg_text(title, LEFT, 20, font_size=14, font_weight=600, fill=INK),
-        [_key(group, number) for number, group in enumerate(groups)],
+        sentence,
+        key,
+        [_key(group, number, top - 12) for number, group in enumerate(groups)],
         [
             element(
                 "g",
                 _panel(points, groups, number, label),
-                transform=f"translate({number * WIDTH} 0)",
+                transform=f"translate({number * WIDTH} {top:.1f})",
             )
             for number, label in enumerate(panels)
         ],
@@ -104,7 +126,7 @@ def _dot(point, group, x):
     """Draws a point, its spread, and its name: left of the first group, right of the second."""
     colour = COLOURS[group]
     x += (-3, 3)[group]  # so that groups of one cost do not hide each other
-    mean = sum(point.accuracies) / len(point.accuracies)
+    mean = _mean(point)
     spread = f"M{x:.1f} {_y(min(point.accuracies)):.1f}V{_y(max(point.accuracies)):.1f}"
     return (
         element("path", d=spread, stroke=colour, stroke_width=2),
@@ -113,7 +135,7 @@ def _dot(point, group, x):
             cx=f"{x:.1f}",
             cy=f"{_y(mean):.1f}",
             r=RADIUS,
-            fill=(colour, "white")[group],
+            fill=(colour, PAPER)[group],
             stroke=colour,
             stroke_width=2,
         ),
@@ -127,20 +149,20 @@ def _dot(point, group, x):
     )
 
 
-def _key(group, number):
+def _key(group, number, y):
     x = LEFT + 4 + 170 * number
     colour = COLOURS[number]
     return (
         element(
             "circle",
             cx=x,
-            cy=36,
+            cy=f"{y:.1f}",
             r=RADIUS,
-            fill=(colour, "white")[number],
+            fill=(colour, PAPER)[number],
             stroke=colour,
             stroke_width=2,
         ),
-        svg_text(group, x + 10, 40, fill=colour),
+        svg_text(group, x + 10, y + 4, fill=colour),
     )
 
 
@@ -151,20 +173,34 @@ def _y(share):
 def _horizontal(share):
     y = _y(share)
     return (
-        element("path", d=f"M{LEFT} {y:.1f}H{WIDTH - RIGHT}", stroke="#ddd", fill="none"),
+        element("path", d=f"M{LEFT} {y:.1f}H{WIDTH - RIGHT}", stroke=LINE, fill="none"),
         svg_text(f"{100 * share:.0f}%", LEFT - 6, y + 4, text_anchor="end"),
     )
 
 
 def _mark(value, x):
     return (
-        element("path", d=f"M{x:.1f} {HEIGHT - BOTTOM}v4", stroke="#999", fill="none"),
+        element("path", d=f"M{x:.1f} {HEIGHT - BOTTOM}v4", stroke=MUTED, fill="none"),
         svg_text(f"{value:g}", x, HEIGHT - BOTTOM + 17, text_anchor="middle"),
     )
 
 
+def _finding(points):
+    """Returns which point is the highest, and which the lowest."""
+
+    def words(point):
+        return f"{point.name} {point.group} ({_mean(point):.1%})"
+
+    highest, lowest = max(points, key=_mean), min(points, key=_mean)
+    if len(points) == 1:
+        return f"The only point is {words(highest)}."
+    return f"The highest accuracy is that of {words(highest)}, the lowest that of {words(lowest)}."
+
+
+def _mean(point):
+    return sum(point.accuracies) / len(point.accuracies)
+
+
 def _description(points):
     """Returns the points' means, for screen readers."""
-    return "; ".join(
-        f"{p.name} {p.group}: {100 * sum(p.accuracies) / len(p.accuracies):.1f}%" for p in points
-    )
+    return "; ".join(f"{p.name} {p.group}: {100 * _mean(p):.1f}%" for p in points)
