@@ -6,9 +6,10 @@ python tools/export.py --checkpoint=runs/mine --format=onnx --output_dir=exports
 python tools/export.py --checkpoint=rgb_imagenet --format=pytorch --output_dir=exports/torch
 
 A SavedModel has the signatures serving_default (float clip -> logits), classify (uint8 frames of
-any size -> class names and probabilities), features, labels and record. It is a program: take one
-only from someone you trust. The format pytorch is a state dict of pytorch-i3d, as safetensors. ONNX
-and PyTorch need the extra i3d_tf[export].
+any size -> class names and probabilities), classify_encoded (the same of JPEG or PNG files, for
+REST), features, labels and record. It is a program: take one only from someone you trust. The
+format pytorch is a state dict of pytorch-i3d, as safetensors. ONNX and PyTorch need the extra
+i3d_tf[export].
 """
 
 from absl import app, flags, logging

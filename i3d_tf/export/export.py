@@ -36,9 +36,9 @@ def export(
             of both.
         output_dir: The folder to make.
         flow_checkpoint: A flow network beside an RGB one, for the sum of both logits; or None.
-        format: One of `FORMATS`. A SavedModel has the signatures `serving_default`, `classify`,
-            `features`, `labels` and `record`; ONNX is the network alone, `model.onnx`; PyTorch the
-            weights alone, `model.safetensors`, see `write_pytorch`.
+        format: One of `FORMATS`. A SavedModel has the signatures of `ServingModule`; ONNX is the
+            network alone, `model.onnx`; PyTorch the weights alone, `model.safetensors`, see
+            `write_pytorch`.
         precision: See `fuse_for_inference`; ONNX and PyTorch are float32.
         checkpoint_dir: See `i3d_tf.zoo.resolve.checkpoint_dirs`.
 

@@ -36,6 +36,8 @@ class ServingModule(tf.Module):
             network has no head.
         classify: Function of the frames of a video to `labels`, `probabilities`, `logits` and
             `indices`, best first.
+        classify_encoded: The same of frames as JPEG or PNG files, text (T,), which a REST
+            request can hold.
         labels: Function to `labels`, the class names.
         record: Function to `record`, the metadata.
 
@@ -64,6 +66,12 @@ class ServingModule(tf.Module):
             self.features = tf.function(self._features, input_signature=specs, autograph=False)
         frames = tf.TensorSpec([None, None, None, 3], tf.uint8, name="frames")
         self.classify = tf.function(self._classify, input_signature=[frames], autograph=False)
+        encoded = tf.TensorSpec([None], tf.string, name="frames")
+        self.classify_encoded = tf.function(
+            lambda frames: self.classify(decoded_images(frames)),
+            input_signature=[encoded],
+            autograph=False,
+        )
         self.labels = tf.function(
             lambda: {"labels": self._class_names}, input_signature=[], autograph=False
         )
@@ -74,6 +82,7 @@ class ServingModule(tf.Module):
         signatures = {
             "serving_default": self.logits,
             "classify": self.classify,
+            "classify_encoded": self.classify_encoded,
             "features": self.features,
             "labels": self.labels,
             "record": self.record,
@@ -175,6 +184,20 @@ class _ClipMaker:
         flow = self._flow(grey[1:number], grey[: number - 1])
         backward = tf.gather(flow, tf.maximum(tf.range(number) - 1, 0))
         return tf.concat([forward, backward], axis=0)
+
+
+def decoded_images(encoded: tf.Tensor) -> tf.Tensor:
+    """Returns images of one size, uint8 (T, H, W, 3), RGB.
+
+    Args:
+        encoded: Texts (T,), each a JPEG or PNG file.
+    """
+
+    def decode(image):
+        return tf.io.decode_image(image, channels=3, expand_animations=False)
+
+    image = tf.TensorSpec([None, None, 3], tf.uint8)
+    return tf.map_fn(decode, encoded, fn_output_signature=image)
 
 
 def clip_shapes(networks: Mapping[str, keras.Model]) -> dict[str, tuple[int | None, ...]]:

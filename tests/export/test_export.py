@@ -173,6 +173,7 @@ def test_labels_and_metadata_are_inside_and_beside(outputs, folder):
         assert set(metadata["signatures"]) == {
             "serving_default",
             "classify",
+            "classify_encoded",
             "features",
             "labels",
             "record",

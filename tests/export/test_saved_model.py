@@ -4,7 +4,7 @@ import pytest
 import tensorflow as tf
 
 from i3d_tf.export import saved_model
-from i3d_tf.export.saved_model import ServingModule, signature_shapes
+from i3d_tf.export.saved_model import ServingModule, decoded_images, signature_shapes
 from i3d_tf.models.c3d import c3d
 from i3d_tf.models.fold_batch_norm import fuse_for_inference
 from i3d_tf.models.inception import inception_i3d
@@ -56,6 +56,26 @@ def test_classify_ranks_the_classes_of_frames(module, network, number):
     np.testing.assert_allclose(
         outputs["probabilities"], exponentials / exponentials.sum(), atol=TOLERANCE
     )
+
+
+def test_classify_encoded_is_classify_of_the_decoded_frames(module):
+    frames = video(12)
+    encoded = [tf.io.encode_png(frame).numpy() for frame in frames]
+    outputs, expected = module.classify_encoded(encoded), module.classify(frames)
+    for name, values in expected.items():
+        assert outputs[name].numpy().tolist() == values.numpy().tolist(), name
+
+
+def test_classify_encoded_takes_jpeg_and_png_of_one_size(module):
+    red = np.zeros((40, 40, 3), np.uint8) + np.array([254, 0, 0], np.uint8)
+    images = [tf.io.encode_jpeg(red).numpy(), tf.io.encode_png(red).numpy()]
+    decoded = decoded_images(tf.constant(images))
+    np.testing.assert_allclose(decoded, np.stack([red, red]), atol=1)
+    other = tf.io.encode_png(red[:30]).numpy()
+    with pytest.raises(tf.errors.InvalidArgumentError, match="shape"):
+        module.classify_encoded([*images, other] * 4)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="Unknown image file format"):
+        module.classify_encoded([b"no picture"] * 12)
 
 
 def test_features_are_the_input_of_the_head(module, network):
@@ -153,7 +173,9 @@ def test_logits_of_one_stream_take_a_clip(stream, channels):
 
 def test_signatures_of_a_network_without_head_have_no_features():
     module = ServingModule({"rgb": mean_network(3, "other")}, NAMES, PROTOCOL)
-    assert set(module.signatures()) == {"serving_default", "classify", "labels", "record"}
+    assert set(module.signatures()) == {
+        *("serving_default", "classify", "classify_encoded", "labels", "record")
+    }
 
 
 def test_classify_gives_a_network_its_flow_of_both_directions(monkeypatch):

@@ -1,21 +1,14 @@
 """The commands of docs/finetune.md, on videos in a folder for each class."""
 
 import json
-import shlex
 import shutil
 
 import pytest
+from fixtures.pages import commands_of
 
 from i3d_tf.evaluation.results import read_results
 
 PAGE = "docs/finetune.md"
-
-
-def commands_of(page):
-    """The commands in the indented blocks of a page: lists of a tool and its arguments."""
-    text = page.read_text("utf-8").replace("\\\n", " ")
-    lines = [line.strip() for line in text.splitlines() if line.startswith("    ")]
-    return [shlex.split(line)[1:] for line in lines if line.startswith("i3d ")]
 
 
 @pytest.fixture
@@ -40,11 +33,11 @@ def short(small_release, monkeypatch):
 @pytest.mark.usefixtures("short")
 def test_commands_of_the_page_run(run_tool, repository_root, folder):
     commands = commands_of(repository_root / PAGE)
-    assert [tool for tool, *_ in commands] == [
+    assert [tool for tool, _ in commands] == [
         *("train", "predict", "evaluate", "export", "predict", "train")
     ]
     shown = {}
-    for tool, *arguments in commands:
+    for tool, arguments in commands:
         status, out, err = run_tool(tool, *arguments)
         assert status == 0, (tool, arguments, err)
         shown[tool, arguments[0]] = out
