@@ -6,6 +6,7 @@ python tools/predict.py --json clips/ > predictions.jsonl
 python tools/predict.py --window=64 --timeline_dir=timelines long.mp4
 python tools/predict.py --checkpoint=runs/mine video.mp4
 python tools/predict.py --checkpoint=runs/ava --boxes=persons.csv --json video.mp4
+python tools/predict.py --explain=gradcam --explain_output=explained video.mp4
 python tools/predict.py --saved_model=exports/rgb video.mp4
 python tools/predict.py --output_dir=predictions --shard=0/4 videos/
 python tools/predict.py --output_dir=predictions --status videos/
@@ -122,6 +123,38 @@ _OVERWRITE = flags.DEFINE_bool(
     "overwrite", False, "With --output_dir: replace files made with other settings."
 )
 _STATUS = flags.DEFINE_bool("status", False, f"With --output_dir: {STATUS_HELP.lower()}")
+_EXPLAIN = flags.DEFINE_enum(
+    "explain",
+    None,
+    ("gradcam", "tubes", "smoothgrad"),
+    "Show what speaks for the class: a video with a map over its frames, a picture of some frames, "
+    "and numbers (.mp4, .png, .json), in --explain_output.",
+)
+_EXPLAIN_OUTPUT = flags.DEFINE_string("explain_output", "explained", "Folder of the explanations.")
+_EXPLAIN_ENDPOINT = flags.DEFINE_string(
+    "explain_endpoint",
+    None,
+    "Layer whose outputs are explained, such as Mixed_4f; its last maps if not given.",
+)
+_EXPLAIN_CLASS = flags.DEFINE_string(
+    "explain_class", None, "Class to explain, name or index; the predicted class if not given."
+)
+_EXPLAIN_SAMPLES = flags.DEFINE_integer(
+    "explain_samples", 25, "Noisy clips of smoothgrad.", lower_bound=1
+)
+_EXPLAIN_CHECKS = flags.DEFINE_bool(
+    "explain_checks",
+    False,
+    "Also compute how the logit falls when the most salient parts are masked, and how alike maps "
+    "by random class weights are.",
+)
+_EXPLANATION = (
+    _EXPLAIN_OUTPUT,
+    _EXPLAIN_ENDPOINT,
+    _EXPLAIN_CLASS,
+    _EXPLAIN_SAMPLES,
+    _EXPLAIN_CHECKS,
+)
 _LIST = flags.DEFINE_string("list", None, LIST_HELP)
 _SHARD = flags.DEFINE_string("shard", None, SHARD_HELP)
 flags.DEFINE_alias("rgb_weights", "rgb_checkpoint", module_name=FORMER_FLAGS)
@@ -142,6 +175,10 @@ def main(argv):
             refuse_flags_beside(_OUTPUT_DIR, (_OUTPUT_VIDEO, _TIMELINE_DIR))
         elif _STATUS.value or _OVERWRITE.value:
             raise ValueError("--status and --overwrite need --output_dir, the folder of a job.")
+        if _EXPLAIN.value is not None:
+            refuse_flags_beside(_EXPLAIN, (_SAVED_MODEL, _WINDOW, _BOXES, _OUTPUT_DIR))
+        else:
+            refuse_flags_without(_EXPLAIN, _EXPLANATION)
         quiet_tensorflow()
         from i3d_tf.inference.command_output import classify_videos
         from i3d_tf.video.find import find_videos
@@ -156,13 +193,15 @@ def main(argv):
         videos = find_videos(argv[1:], list_file=_LIST.value, shard=shard)
         if not videos:  # as few videos on many shards leave some without
             sys.exit(0)
+        predictor = _predictor()
         predictions = classify_videos(
             videos,
-            _predictor(),
+            predictor,
             top=_TOP.value,
             as_json=_JSON.value,
             output_video=_OUTPUT_VIDEO.value,
             timeline_dir=_TIMELINE_DIR.value,
+            writer=_explainer(predictor),
         )
         sys.exit(1 if any(prediction.error is not None for prediction in predictions) else 0)
 
@@ -181,6 +220,23 @@ def _write_files(videos, shard):
     )
     print_lines(report.line())
     return 1 if report.failed else 0
+
+
+def _explainer(predictor):
+    """Returns the writer of explanations that the flags describe, or None."""
+    if _EXPLAIN.value is None:
+        return None
+    from i3d_tf.explain.explain_videos import Explainer, ExplainOptions
+
+    options = ExplainOptions(
+        _EXPLAIN.value,
+        _EXPLAIN_OUTPUT.value,
+        _EXPLAIN_ENDPOINT.value,
+        _EXPLAIN_CLASS.value,
+        _EXPLAIN_SAMPLES.value,
+        with_checks=_EXPLAIN_CHECKS.value,
+    )
+    return Explainer(predictor, options)
 
 
 def _predictor():

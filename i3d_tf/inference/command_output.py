@@ -13,7 +13,12 @@ from i3d_tf.inference.annotate import (
     write_annotated,
     write_timeline,
 )
-from i3d_tf.inference.prediction import VideoPrediction, VideoPredictor, WindowPrediction
+from i3d_tf.inference.prediction import (
+    PredictionWriter,
+    VideoPrediction,
+    VideoPredictor,
+    WindowPrediction,
+)
 from i3d_tf.system.console import print_lines, printable, progress_bar
 from i3d_tf.system.errors import message_of
 from i3d_tf.system.remote import RemoteFileError, check_local, copies_folder, local_copy
@@ -29,6 +34,7 @@ def classify_videos(
     as_json: bool = False,
     output_video: str | os.PathLike | None = None,
     timeline_dir: str | os.PathLike | None = None,
+    writer: PredictionWriter | None = None,
 ) -> list[VideoPrediction]:
     """Classifies the videos that the arguments name, and prints each prediction as it comes.
 
@@ -42,6 +48,7 @@ def classify_videos(
         as_json: Whether to print JSON, one line a video, failures too, instead of tables.
         output_video: An .mp4 file, or a folder, for copies with the top classes drawn; or None.
         timeline_dir: Folder for pictures of class probabilities over time, or None.
+        writer: Writer of a further file for each prediction, or None.
 
     Returns:
         The predictions, in order; those that failed, or whose files could not be written, have an
@@ -55,7 +62,8 @@ def classify_videos(
         check_local(name, place)
     videos = find_videos(arguments)
     copies = {} if output_video is None else annotated_paths(videos, output_video)
-    made = {os.path.realpath(path) for path in copies.values()}
+    written = {} if writer is None else writer.paths(videos)
+    made = {os.path.realpath(path) for path in (*copies.values(), *written.values())}
     videos = [video for video in videos if os.path.realpath(video) not in made]
     timelines = {} if timeline_dir is None else timeline_paths(videos, timeline_dir)
     predictions = []
@@ -72,6 +80,8 @@ def classify_videos(
                         prediction = _write(
                             prediction, write_timeline, timelines[video], "timeline"
                         )
+                    if writer is not None and prediction.error is None:
+                        prediction = _write(prediction, writer.write, written[video], writer.name)
                 prediction = replace(prediction, path=video)
             except RemoteFileError as error:
                 prediction = VideoPrediction(video, predictor.stream, error=error.reason)

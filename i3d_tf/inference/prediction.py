@@ -4,8 +4,9 @@ import contextlib
 import os
 import time
 import typing
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -149,6 +150,22 @@ class VideoPredictor(typing.Protocol):
             path: The video.
             top: Classes to return.
         """
+
+
+class PredictionWriter(typing.Protocol):
+    """The interface of what writes a file for each prediction.
+
+    Attributes:
+        name: What the file is, in words.
+    """
+
+    name: str
+
+    def paths(self, videos: Sequence[str]) -> dict[str, Path]:
+        """Returns the file of each video; it raises an error where one cannot be written."""
+
+    def write(self, prediction: VideoPrediction, path: Path) -> None:
+        """Writes the file of a prediction; it raises VideoError or OSError where that fails."""
 
 
 def failed_prediction(path: str | os.PathLike, stream: str, error: Exception) -> VideoPrediction:

@@ -274,17 +274,37 @@ class Predictor:
         num_views = clips.num_clips * protocol.crops
         for windows in clips.clips():
             for name, forward in self._forward.items():
-                views = {s: self._crops(s, windows, protocol, timer) for s in streams_of(name)}
-                for crops in zip(*views.values(), strict=True):
-                    inputs = dict(zip(views, crops, strict=True))
+                for inputs in self.network_inputs(name, windows, protocol, timer):
                     with timer.stage(f"{name} network"):
-                        logits = forward(inputs if name == JOINT else inputs[name]).numpy()[0]
+                        logits = forward(inputs).numpy()[0]
                     yield logits / num_views
+
+    def network_inputs(
+        self, name: str, windows: list[TestWindow], protocol: Protocol, timer: StageTimer
+    ) -> Iterator[Any]:
+        """Yields what a network is given of a clip, crop by crop.
+
+        Args:
+            name: Of the network, a key of `networks.models`.
+            windows: The window of the clip, or its snippets.
+            protocol: Frames and crops.
+            timer: Of the stages.
+
+        Yields:
+            float32 (1, T, crop size, crop size, C) in [-1, 1]; for "joint" a dictionary of stream
+            to such.
+        """
+        views = {
+            stream: self._crops(stream, windows, protocol, timer) for stream in streams_of(name)
+        }
+        for crops in zip(*views.values(), strict=True):
+            inputs = dict(zip(views, crops, strict=True))
+            yield inputs if name == JOINT else inputs[name]
 
     def _crops(
         self, stream: str, windows: list[TestWindow], protocol: Protocol, timer: StageTimer
     ) -> Iterator[np.ndarray]:
-        """Yields a network's inputs: float32 (1, T, crop size, crop size, C) in [-1, 1]."""
+        """Yields the inputs of one stream: float32 (1, T, crop size, crop size, C) in [-1, 1]."""
         snippets = [self._frames(stream, window, protocol, timer) for window in windows]
         for place in crop_places(protocol.crops, protocol.crop_set):
             with timer.stage("crop"):

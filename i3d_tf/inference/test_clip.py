@@ -44,6 +44,7 @@ class TestClips(NamedTuple):
         length: Frames of a window.
         num_frames: Different frames in all windows together.
         segments: Windows that are the snippets of one clip; 1 where each is a clip.
+        video_starts: Index in the video, at the protocol's rate, of the first frame of each window.
     """
 
     frames: np.ndarray
@@ -51,6 +52,7 @@ class TestClips(NamedTuple):
     length: int
     num_frames: int
     segments: int = 1
+    video_starts: tuple[int, ...] = (0,)
 
     @property
     def num_clips(self) -> int:
@@ -156,7 +158,7 @@ def frames_as_test_clip(frames: np.ndarray, protocol: Protocol) -> TestClips:
         return TestClips(frames, (0,), len(frames), len(frames))
     snippets = uniform_snippets(len(frames), protocol.frames, protocol.segments)
     starts, length = tuple(snippets[:, 0].tolist()), min(len(frames), protocol.frames)
-    return TestClips(frames, starts, length, len(np.unique(snippets)), protocol.segments)
+    return TestClips(frames, starts, length, len(np.unique(snippets)), protocol.segments, starts)
 
 
 def _test_clips(path, protocol, iterate, count) -> TestClips:
@@ -178,8 +180,14 @@ def _test_clips(path, protocol, iterate, count) -> TestClips:
     needed = np.union1d(windows, ends[ends < num_frames])
     positions = np.searchsorted(needed, starts).tolist()
     frames = _resized(path, protocol, iterate(), needed.tolist())
-    num_different = len(np.unique(windows))
-    return TestClips(frames, tuple(positions), length, num_different, protocol.segments)
+    return TestClips(
+        frames,
+        tuple(positions),
+        length,
+        num_frames=len(np.unique(windows)),
+        segments=protocol.segments,
+        video_starts=tuple(starts.tolist()),
+    )
 
 
 def read_start(path: str | os.PathLike, protocol: Protocol, max_frames: int) -> np.ndarray:

@@ -49,18 +49,23 @@ class Span(NamedTuple):
 
 
 class TimeSteps(NamedTuple):
-    """The time steps of an endpoint.
+    """The time steps of an endpoint, or its rows or columns.
 
     Attributes:
         length: Number of steps.
         first: Middle of the first step's receptive field, padding included, as a frame's index: 0.5
-            is between the first two frames.
-        jump: Frames from one step to the next.
+            is between the first two frames. Of rows and columns, as a pixel's index.
+        jump: Frames, or pixels, from one step to the next.
     """
 
     length: int
     first: float
     jump: int
+
+    @property
+    def centers(self) -> tuple[float, ...]:
+        """The middle of every step's receptive field, see `first`."""
+        return tuple(self.first + self.jump * step for step in range(self.length))
 
 
 def output_length(length: int, stride: int) -> int:
@@ -130,10 +135,35 @@ def time_steps(rows: Sequence[Row], endpoint: str, num_frames: int) -> TimeSteps
     Raises:
         ValueError: There is no such endpoint.
     """
-    count, first, jump = num_frames, 0.0, 1
+    return _axis_steps(rows, endpoint, num_frames, 0)
+
+
+def cell_steps(
+    rows: Sequence[Row], endpoint: str, clip_size: Sequence[int]
+) -> tuple[TimeSteps, TimeSteps, TimeSteps]:
+    """Computes the time steps, the rows and the columns of an endpoint's cells.
+
+    Args:
+        rows: See `time_steps`.
+        endpoint: See `time_steps`.
+        clip_size: (frames, height, width) of the clip.
+
+    Raises:
+        ValueError: There is no such endpoint.
+    """
+    time, height, width = clip_size
+    return (
+        _axis_steps(rows, endpoint, time, 0),
+        _axis_steps(rows, endpoint, height, 1),
+        _axis_steps(rows, endpoint, width, 2),
+    )
+
+
+def _axis_steps(rows, endpoint, length, axis):
+    count, first, jump = length, 0.0, 1
     for row in rows:
-        if not isinstance(row, Mixed):  # an Inception block is symmetric in time
-            extent, stride = row.kernel[0], row.stride[0]
+        if not isinstance(row, Mixed):  # an Inception block is symmetric
+            extent, stride = row.kernel[axis], row.stride[axis]
             steps = output_length(count, stride)
             padding = max(0, (steps - 1) * stride + extent - count)
             first += jump * ((extent - 1) / 2 - padding // 2)
@@ -177,7 +207,7 @@ def head_positions(rows: Sequence[Row], num_frames: int, rule: str = CENTERS) ->
     check_choice("rule", rule, STEP_RULES)
     steps = head_steps(rows, num_frames)
     if rule == CENTERS:
-        return tuple(steps.first + steps.jump * step for step in range(steps.length))
+        return steps.centers
     if rule == ALIGN_CORNERS:
         distance = (num_frames - 1) / max(steps.length - 1, 1)
         return tuple(distance * step for step in range(steps.length))

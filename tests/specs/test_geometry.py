@@ -5,6 +5,7 @@ from i3d_tf.specs.geometry import (
     FIGURE_3,
     STEP_RULES,
     TimeSteps,
+    cell_steps,
     endpoint_shapes,
     head_positions,
     head_steps,
@@ -89,6 +90,15 @@ def test_time_steps_are_centered_on_the_frames_that_change_them(tiny_network, en
     inside = np.flatnonzero(np.abs(tape.gradient(total, clip)[0].numpy()).sum((1, 2, 3)))
     assert inside[-1] - inside[0] + 1 == receptive_fields(I3D)[endpoint].field[0]
     assert (inside[0] + inside[-1]) / 2 == first + middle * jump
+
+
+def test_cell_steps_are_time_steps_along_every_axis():
+    # Of 224 pixels the paddings of all layers but the first are behind the frame alone.
+    found = cell_steps(I3D, "Mixed_5c", (64, 224, 32))
+    assert found[0] == time_steps(I3D, "Mixed_5c", 64)
+    assert found[1] == TimeSteps(7, 23.0, 32)
+    assert found[1].centers == (23, 55, 87, 119, 151, 183, 215)
+    assert found[2].length == 1
 
 
 def test_head_positions_by_hand():

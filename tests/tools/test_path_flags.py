@@ -30,10 +30,11 @@ LATE = {
     ("homework", "network"),
 }
 OTHERS = {
-    "base_url", "boundaries", "dataset", "endpoint", "extra_files", "frame_rate",
-    "host", "keras_application", "learning_rates", "loss_gain", "model", "name", "networks",
-    "optimizer", "overlaps", "prefix", "profile_file", "schedule", "shard", "size", "split",
-    "stream", "streams", "subset", "suffix", "test_split", "train_split",
+    "base_url", "boundaries", "dataset", "endpoint", "explain_class", "explain_endpoint",
+    "extra_files", "frame_rate", "host", "keras_application", "learning_rates", "loss_gain",
+    "model", "name", "networks", "optimizer", "overlaps", "prefix", "profile_file", "schedule",
+    "shard", "size", "split", "stream", "streams", "subset", "suffix", "test_split",
+    "train_split",
 }  # fmt: skip
 # (tool, the flag with the path, "" for an argument, what else is given). DATA is a dataset, VIDEO a
 # video of it, WHEN a table of its actions, BOXES its persons and MAP their actions, NEW a name that
@@ -141,6 +142,7 @@ CASES = [
     ("predict", "boxes", (*PERSONS, "VIDEO")),
     ("predict", "output_video", (*RGB, "VIDEO")),
     ("predict", "output_dir", (*RGB, "VIDEO")),
+    ("predict", "explain_output", (*RGB, "--explain=smoothgrad", "VIDEO")),
     ("predict", "", RGB),
     ("score", "truth", ("--rule=charades_classify", "--predictions=NEW")),
     ("score", "predictions", ("--rule=thumos14", "--truth=NEW")),

@@ -128,3 +128,29 @@ def test_checkpoint_is_of_any_stream(run_tool, small_dir, folder):
     )
     message = "error: --checkpoint cannot be combined with --stream and --rgb_checkpoint."
     assert (status, out, err) == (1, [], [message])
+
+
+@pytest.mark.slow
+def test_explain_writes_maps_of_the_named_class(run_tool, small_dir, folder, tmp_path):
+    places = (f"--checkpoint_dir={small_dir}", f"--explain_output={tmp_path / 'out'}")
+    status, out, err = run_tool(
+        "predict", *SMALL, *places, "--explain=gradcam", "--explain_class=two", folder / "good.mp4"
+    )
+    assert (status, err) == (0, [])
+    assert len(out) > 2
+    names = sorted(path.name for path in (tmp_path / "out").iterdir())
+    assert names == [f"good_gradcam.{ending}" for ending in ("json", "mp4", "png")]
+    record = json.loads((tmp_path / "out/good_gradcam.json").read_text())
+    assert record["class"] == {"class": "two", "index": 1}
+
+
+def test_explain_flags_that_do_not_fit_are_one_line(run_tool):
+    for flags, message in (
+        (["--explain_class=two"], "--explain_class cannot be given without --explain."),
+        (["--explain=gradcam", "--window=9"], "--explain cannot be combined with --window."),
+        (
+            ["--explain=gradcam", "--output_dir=x"],
+            "--explain cannot be combined with --output_dir.",
+        ),
+    ):
+        assert run_tool("predict", *flags, "video.mp4") == (1, [], [f"error: {message}"])
