@@ -5,6 +5,7 @@ python tools/extract_features.py --stream=joint --window=16 --stride=16 --output
 python tools/extract_features.py --endpoint=Mixed_4f --pool=none --format=h5 --output_dir=f a.mp4
 python tools/extract_features.py --shard=0/4 --output_dir=features videos/
 python tools/extract_features.py --status --output_dir=features videos/
+python tools/extract_features.py --boxes=persons.csv --output_dir=f videos/
 python tools/extract_features.py --profile=thumos14 --output_dir=f videos/
 
 Without --window the network runs over each whole video, with a row for every 8 frames. With it,
@@ -35,6 +36,8 @@ from i3d_tf.system.console import (
     one_line_errors,
     print_lines,
     quiet_tensorflow,
+    refuse_flags_beside,
+    refuse_flags_without,
 )
 
 _OUTPUT_DIR = flags.DEFINE_string("output_dir", None, "Folder of the files.", required=True)
@@ -153,6 +156,20 @@ _SETTINGS = (
     *(_FLOW_ROUNDING, _VALUE_RANGE, _ENDPOINT, _POOL, _WINDOW, _STRIDE, _TAIL, _SHORT, _LOOKAHEAD),
     *(_KEEP_AXES, _FORMAT, _CROP_LAYOUT, _STREAM_LAYOUT, _PREFIX, _SUFFIX, _EXTRA_FILES),
 )
+_BOXES = flags.DEFINE_string(
+    "boxes",
+    None,
+    "A row for each person, at the moments and in the boxes of this file: rows "
+    "video,timestamp,x1,y1,x2,y2,action,person of any detector or annotation in AVA's form. The "
+    "network is any I3D, or one of train --task=persons.",
+)
+_MIN_SCORE = flags.DEFINE_float(
+    "min_score", None, "With --boxes: lowest score of a box, in its last column. Default: all."
+)
+_TIME_OFFSET = flags.DEFINE_float(
+    "time_offset", 0.0, "With --boxes: seconds of the file at which the videos start, such as 900."
+)
+_WITH_BOXES = ("window", "format", "prefix", "suffix")  # settings that have an effect then
 _RGB_CHECKPOINT = flags.DEFINE_string(
     "rgb_checkpoint", "rgb_imagenet", f"The RGB network: {CHECKPOINT_HELP}."
 )
@@ -205,16 +222,20 @@ def main(argv):
             sys.exit(0 if status.is_done else 1)
         set_folder_rate(_FOLDER_RATE.value)
         set_video_options(_DAMAGED.value, _DEINTERLACE.value, _PIXEL_ASPECT.value)
-        options = settings_options(
-            settings,
-            use,
-            rgb_checkpoint=_RGB_CHECKPOINT.value,
-            flow_checkpoint=_FLOW_CHECKPOINT.value,
-            checkpoint_dir=_CHECKPOINT_DIR.value,
-            flow_engine=_FLOW_ENGINE.value,
-            precision=_PRECISION.value,
-            batch_size=_BATCH_SIZE.value,
-        )
+        if _BOXES.value is not None:
+            options = _person_options()
+        else:
+            refuse_flags_without(_BOXES, (_MIN_SCORE, _TIME_OFFSET))
+            options = settings_options(
+                settings,
+                use,
+                rgb_checkpoint=_RGB_CHECKPOINT.value,
+                flow_checkpoint=_FLOW_CHECKPOINT.value,
+                checkpoint_dir=_CHECKPOINT_DIR.value,
+                flow_engine=_FLOW_ENGINE.value,
+                precision=_PRECISION.value,
+                batch_size=_BATCH_SIZE.value,
+            )
         layout = settings_layout(settings)
         if use is not None:
             print_lines(*choices.profile_lines(settings, use))
@@ -232,6 +253,23 @@ def main(argv):
         )
         print_lines(report.line())
         sys.exit(1 if report.failed else 0)
+
+
+def _person_options():
+    """Returns the options of features of persons in boxes."""
+    from i3d_tf.features.person_extractor import PersonFeatureOptions
+
+    others = [flag for flag in _SETTINGS if flag.name not in _WITH_BOXES]
+    refuse_flags_beside(_BOXES, (_PROFILE, *others, _FLOW_CHECKPOINT, _FLOW_DIR, _BATCH_SIZE))
+    return PersonFeatureOptions(
+        _BOXES.value,
+        _RGB_CHECKPOINT.value,
+        _CHECKPOINT_DIR.value,
+        _WINDOW.value,
+        _MIN_SCORE.value,
+        _TIME_OFFSET.value,
+        _PRECISION.value,
+    )
 
 
 if __name__ == "__main__":

@@ -42,6 +42,10 @@ from i3d_tf.video.find import VideoTarget, find_targets
 
 if TYPE_CHECKING:
     from i3d_tf.features.extractor import FeatureExtractor
+    from i3d_tf.features.person_extractor import PersonFeatureExtractor, PersonFeatureOptions
+
+    Options = FeatureOptions | PersonFeatureOptions
+    Extractor = FeatureExtractor | PersonFeatureExtractor
 
 # Settings that are in the metadata of some files only: where one is, another run must have it, too.
 OPTIONAL_SETTINGS = ("tail", "short", "lookahead", "keep_axes", "rgb_step", "layout")
@@ -90,7 +94,7 @@ class FeatureReport:
 def extract_feature_files(
     videos: Sequence[os.PathLike | str],
     output_dir: os.PathLike | str,
-    options: FeatureOptions,
+    options: "Options",
     file_format: str = "npy",
     flow_dir: os.PathLike | str | None = None,
     processes: int = 1,
@@ -107,7 +111,7 @@ def extract_feature_files(
     Args:
         videos: Files, folders, patterns or lists, see `find_targets`.
         output_dir: Folder of the feature files, or an address; it is made if it does not exist.
-        options: FeatureOptions.
+        options: FeatureOptions, or PersonFeatureOptions for features of persons in boxes.
         file_format: "npy", "npz" or "h5".
         flow_dir: Folder of flow files of `compute_flow_files`, or of folders of pictures of flow,
             with the structure that the feature files get; None computes flow where it is needed.
@@ -126,7 +130,9 @@ def extract_feature_files(
     check_choice("file_format", file_format, FORMATS)
     check_processes(processes)
     check_local("flow_dir", flow_dir)
-    layout = layout or FileLayout(file_format, streams_of(options.stream), options.frames.crops)
+    if layout is None:
+        crops = options.frames.crops if isinstance(options, FeatureOptions) else 1
+        layout = FileLayout(file_format, streams_of(options.stream), crops)
     targets = _find(videos, output_dir, layout, list_file, shard)
     if "flow" not in streams_of(options.stream):
         flow_dir = None
@@ -138,9 +144,7 @@ def extract_feature_files(
         )
         for target in targets
     ]
-    from i3d_tf.features.extractor import FeatureExtractor  # and TensorFlow, which takes seconds
-
-    extractor = FeatureExtractor(options)
+    extractor = open_extractor(options)
     missing = missing_outputs(
         tasks,
         partial(_mismatch, extractor),
@@ -168,6 +172,17 @@ def extract_feature_files(
         len(tasks) - len(missing),
         failed,
     )
+
+
+def open_extractor(options: "Options") -> "Extractor":
+    """Returns the networks of some options, made ready; TensorFlow takes seconds to import."""
+    if isinstance(options, FeatureOptions):
+        from i3d_tf.features.extractor import FeatureExtractor
+
+        return FeatureExtractor(options)
+    from i3d_tf.features.person_extractor import PersonFeatureExtractor
+
+    return PersonFeatureExtractor(options)
 
 
 def feature_status(
@@ -221,7 +236,7 @@ def _flow_file(target: VideoTarget, flow_dir):
     return None if flow_dir is None else str(find_flow(target.video, flow_dir, target.root))
 
 
-def _mismatch(extractor: "FeatureExtractor", task: Task) -> str | None:
+def _mismatch(extractor: "Extractor", task: Task) -> str | None:
     """Returns how a feature file differs from what is wanted, or None."""
     files = task.details
     wanted = extractor.metadata(task.source, files.flow_file) | files.layout.metadata()
@@ -245,7 +260,7 @@ def _forget_flow_file(found, wanted):
 
 
 def _extract(
-    extractor: "FeatureExtractor", tasks: Sequence[Task], staging: Path
+    extractor: "Extractor", tasks: Sequence[Task], staging: Path
 ) -> Iterator[tuple[Task, str | None]]:
     """Writes feature files in this process; see `run_job`."""
     results = extractor.extract_videos((task.source, task.details.flow_file) for task in tasks)
@@ -258,12 +273,12 @@ def _extract(
                 yield task, reason_of_failure(task, result)
 
 
-def _extract_one(extractor: "FeatureExtractor", task: Task, staging: Path) -> None:
+def _extract_one(extractor: "Extractor", task: Task, staging: Path) -> None:
     """Writes the feature file of one video in this process; see `run_each`."""
     _write(task, extractor.extract(task.source, task.details.flow_file), staging)
 
 
-def extract_in_worker(options: FeatureOptions, threads: int, task: Task, staging: Path):
+def extract_in_worker(options: "Options", threads: int, task: Task, staging: Path):
     """Writes the feature file of one video in one of several processes; see `run_each`."""
     features = _worker_extractor(options, threads).extract(task.source, task.details.flow_file)
     _write(task, features, staging)
@@ -283,6 +298,4 @@ def _worker_extractor(options, threads):
     os.environ["TF_NUM_INTRAOP_THREADS"] = str(threads)
     os.environ["TF_FORCE_GPU_ALLOW_GROWTH"] = "true"
     quiet_tensorflow()
-    from i3d_tf.features.extractor import FeatureExtractor
-
-    return FeatureExtractor(options)
+    return open_extractor(options)

@@ -85,7 +85,7 @@ def open_checkpoint(
     reference: os.PathLike | str,
     checkpoint_dir: os.PathLike | str | None = None,
     reads_features: bool = False,
-    sees_persons: bool = False,
+    sees_persons: bool | None = False,
 ) -> Checkpoint:
     """Opens a trained network.
 
@@ -94,7 +94,8 @@ def open_checkpoint(
             such a folder; or a release or another known name.
         checkpoint_dir: See `i3d_tf.zoo.resolve.checkpoint_dirs`.
         reads_features: Whether it must be a network that reads stored features, or must not.
-        sees_persons: Whether it must be a network on persons in boxes, or must not.
+        sees_persons: Whether it must be a network on persons in boxes, or must not; None allows
+            both.
 
     Raises:
         FileNotFoundError: The weights or their metadata do not exist.
@@ -109,7 +110,8 @@ def open_checkpoint(
         raise ValueError(f"{reference}: it has {classes} classes, and {source} names {names}.")
     stream = stream_of(model)
     _check_reads_features(reference, stream, reads_features)
-    check_sees_persons(reference, model, sees_persons)
+    if sees_persons is not None:
+        check_sees_persons(reference, model, sees_persons)
     return Checkpoint(
         name=weights.reference,
         model=model,

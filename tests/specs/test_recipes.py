@@ -32,6 +32,27 @@ def test_schedules_are_the_published_ones(name, steps, boundaries, rates):
     assert (recipe.steps, recipe.boundaries, recipe.learning_rates) == (steps, boundaries, rates)
 
 
+def test_clips_of_persons_are_as_long_for_testing_as_for_training():
+    recipe = for_task(KINETICS, "persons")
+    assert (recipe.train_frames, recipe.test_frames) == (64, 64)
+    assert recipe.dataset == "person_boxes"
+    assert RECIPES["ava_rgb"].protocol.frames == 64
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"max_boxes": 0}, "`max_boxes` must be an integer >= 1"),
+        ({"dataset": "intervals"}, "`dataset` must be 'person_boxes' for `task` 'persons'"),
+        ({"model": "c3d"}, "`model` must be 'inception_i3d' for `task` 'persons'"),
+        ({"network_arguments": {"boxes": 3}}, "`network_arguments` must be other than"),
+    ],
+)
+def test_recipe_of_persons_is_checked(changes, message):
+    with pytest.raises(ValueError, match=message):
+        dataclasses.replace(for_task(KINETICS, "persons"), **changes)
+
+
 @pytest.mark.parametrize("name", ["kinetics_rgb", "kinetics_flow", "ucf101", "hmdb51"])
 def test_recipes_have_the_published_protocol(name):
     recipe = RECIPES[name]

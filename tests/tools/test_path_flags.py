@@ -125,6 +125,7 @@ CASES = [
     ("extract_features", "flow_checkpoint", ("--stream=flow", "--output_dir=NEW", "VIDEO")),
     ("extract_features", "checkpoint_dir", ("--rgb_checkpoint=none", "--output_dir=NEW", "VIDEO")),
     ("extract_features", "list", ("--output_dir=NEW",)),
+    ("extract_features", "boxes", ("--output_dir=NEW", "VIDEO")),
     ("fvd", "real", (*NETWORK, "--generated=VIDEO")),
     ("fvd", "generated", (*NETWORK, "--real=DATA")),
     ("fvd", "save_statistics", (*NETWORK, "--real=DATA")),

@@ -2,7 +2,6 @@
 
 import dataclasses
 
-import keras
 import numpy as np
 import pytest
 
@@ -12,7 +11,7 @@ from i3d_tf.specs.recipes import for_task
 from i3d_tf.training.optimization import PersonCrossentropy
 from i3d_tf.training.train import TrainOptions, train
 from i3d_tf.video.encode import write_video
-from i3d_tf.zoo.checkpoint import check_sees_persons, open_checkpoint
+from i3d_tf.zoo.checkpoint import open_checkpoint
 
 
 def test_loss_is_that_of_the_persons_without_padding():
@@ -119,9 +118,3 @@ def test_persons_need_their_task(tiny_recipe, options):
 def test_videos_for_training_and_for_testing_are_refused(recipe, options):
     with pytest.raises(ValueError, match=r"2 of its videos are for training .* Give --test_boxes"):
         train(recipe, dataclasses.replace(options, test_boxes=options.boxes))
-
-
-def test_clip_networks_are_refused_for_persons():
-    clip = keras.Input((None, 32, 32, 3))
-    with pytest.raises(ValueError, match="it looks at whole clips, and not at persons in boxes"):
-        check_sees_persons("run", keras.Model(clip, clip), True)

@@ -10,7 +10,7 @@ from i3d_tf.system.files import sha256
 from i3d_tf.weights.store import MANIFEST
 from i3d_tf.zoo import checkpoint as checkpoint_module
 from i3d_tf.zoo import open_checkpoint, open_checkpoints
-from i3d_tf.zoo.checkpoint import Checkpoint, find_stream, stream_of
+from i3d_tf.zoo.checkpoint import Checkpoint, check_sees_persons, find_stream, stream_of
 from i3d_tf.zoo.resolve import NAME, ResolvedWeights
 
 FIVE = ("one", "two", "three", "four", "five")
@@ -90,6 +90,18 @@ def test_invalid_protocol_in_the_manifest(row, protocol, reason):
 def test_stream_of_two_inputs_is_joint():
     shape = {"rgb": (None, 9, 32, 32, 3), "flow": (None, 9, 32, 32, 2)}
     assert stream_of(SimpleNamespace(input_shape=shape)) == "joint"
+
+
+def test_network_on_persons_is_told_by_its_boxes():
+    clip, boxes = (None, None, None, None, 2), (None, None, 4)
+    for shape in ({"clip": clip, "boxes": boxes}, [boxes, clip]):  # a loaded one has a list
+        model = SimpleNamespace(input_shape=shape)
+        assert stream_of(model) == "flow"
+        check_sees_persons("run", model, True)
+        with pytest.raises(ValueError, match="run: it looks at persons in boxes, and not at whole"):
+            check_sees_persons("run", model, False)
+    with pytest.raises(ValueError, match="it looks at whole clips, and not at persons in boxes"):
+        check_sees_persons("run", SimpleNamespace(input_shape=clip), True)
 
 
 def test_stream_of_other_channels_is_an_error():
