@@ -21,6 +21,7 @@ from i3d_tf.system.console import (
     DEINTERLACE_HELP,
     FOLDER_RATE_HELP,
     FORMER_FLAGS,
+    HEAD_HELP,
     PIXEL_ASPECT_HELP,
     STORED_ROUNDING_HELP,
     one_line_errors,
@@ -50,6 +51,7 @@ _FLOW_CHECKPOINT = flags.DEFINE_string(
 _JOINT_CHECKPOINT = flags.DEFINE_string(
     "joint_checkpoint", None, "One network for both streams, instead of these two."
 )
+_HEAD = flags.DEFINE_string("head", None, HEAD_HELP)
 _CHECKPOINT_DIR = flags.DEFINE_string("checkpoint_dir", None, CHECKPOINT_DIR_HELP)
 _FLOW_DIR = flags.DEFINE_string(
     "flow_dir", None, "Folder of flow files, read or written. Default: <data_dir>/flow."
@@ -145,6 +147,7 @@ def main(argv):
             freeze_time=_FREEZE_TIME.value,
             fusion_weights=parse_numbers(_FUSION_WEIGHTS.name, _FUSION_WEIGHTS.value),
             features=_FEATURES.value,
+            head=_HEAD.value,
         )
         print_lines(*summary(evaluate(options), options.report_dir))
 

@@ -17,6 +17,7 @@ from absl import app, flags, logging
 from i3d_tf.system.console import (
     CHECKPOINT_DIR_HELP,
     CHECKPOINT_HELP,
+    HEAD_HELP,
     one_line_errors,
     print_lines,
     quiet_tensorflow,
@@ -28,6 +29,7 @@ _FLOW_CHECKPOINT = flags.DEFINE_string(
     "flow_checkpoint", None, "A flow network to add to the RGB one: exports the sum of both."
 )
 _CHECKPOINT_DIR = flags.DEFINE_string("checkpoint_dir", None, CHECKPOINT_DIR_HELP)
+_HEAD = flags.DEFINE_string("head", None, HEAD_HELP)
 _FORMAT = flags.DEFINE_enum(
     "format", "saved_model", ("saved_model", "onnx", "pytorch"), "Format of the export."
 )
@@ -54,6 +56,7 @@ def main(argv):
             format=_FORMAT.value,
             precision=_PRECISION.value,
             checkpoint_dir=_CHECKPOINT_DIR.value,
+            head=_HEAD.value,
         )
         print_lines(f"{folder}: exported as {_FORMAT.value}, {_PRECISION.value}")
 

@@ -26,6 +26,7 @@ from i3d_tf.system.console import (
     FED_ROUNDING_HELP,
     FOLDER_RATE_HELP,
     FORMER_FLAGS,
+    HEAD_HELP,
     LIST_HELP,
     PIXEL_ASPECT_HELP,
     SHARD_HELP,
@@ -55,6 +56,7 @@ _JOINT_CHECKPOINT = flags.DEFINE_string(
 )
 _NETWORKS = (_RGB_CHECKPOINT, _FLOW_CHECKPOINT, _JOINT_CHECKPOINT)
 _CHECKPOINT_DIR = flags.DEFINE_string("checkpoint_dir", None, CHECKPOINT_DIR_HELP)
+_HEAD = flags.DEFINE_string("head", None, HEAD_HELP)
 _SAVED_MODEL = flags.DEFINE_string(
     "saved_model",
     None,
@@ -247,7 +249,15 @@ def _predictor():
     from i3d_tf.zoo.checkpoint import find_stream
 
     if _SAVED_MODEL.value is not None:
-        others = (_BOXES, _FLOW_ENGINE, _FLOW_ROUNDING, _PRECISION, _WINDOW, *_PROTOCOL)
+        others = (
+            _BOXES,
+            _HEAD,
+            _FLOW_ENGINE,
+            _FLOW_ROUNDING,
+            _PRECISION,
+            _WINDOW,
+            *_PROTOCOL,
+        )
         refuse_flags_beside(_SAVED_MODEL, (_STREAM, _CHECKPOINT, *_NETWORKS, *others))
         return SavedPredictor(_SAVED_MODEL.value)
     if _BOXES.value is not None:
@@ -270,8 +280,8 @@ def _predictor():
     }
     if _WINDOW.value is None:
         protocol = {flag.name: flag.value for flag in _PROTOCOL if flag.value is not None}
-        return Predictor(stream, checkpoints, **arguments, protocol=protocol)
-    refuse_flags_beside(_WINDOW, _PROTOCOL)
+        return Predictor(stream, checkpoints, **arguments, protocol=protocol, head=_HEAD.value)
+    refuse_flags_beside(_WINDOW, (_HEAD, *_PROTOCOL))
     return WindowPredictor(stream, checkpoints, **arguments, window=_WINDOW.value)
 
 

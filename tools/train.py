@@ -7,6 +7,8 @@ python tools/train.py --recipe=charades_rgb --data_dir=Charades_v1_480 \
     --intervals=Charades_v1_train.csv --test_intervals=Charades_v1_test.csv
 python tools/train.py --recipe=stick_actions --task=persons --data_dir=videos \
     --boxes=train.csv --test_boxes=val.csv --label_map=actions.pbtxt
+python tools/train.py --recipe=ucf101 --data_dir=UCF --model=two_stream_2014 --stream=flow \
+    --second_data_dir=HMDB --second_dataset=hmdb51 --workdir=runs/both
 python tools/train.py --features=features --data_dir=my_videos --workdir=runs/lstm
 
 A stopped run goes on when the same command is given again; also after training videos were added or
@@ -110,7 +112,27 @@ _CLASSES = flags.DEFINE_string("classes", None, "File of class names, one a line
 _QUARANTINE = flags.DEFINE_string(
     "quarantine", None, "List of videos to leave out, from tools/check_videos.py."
 )
-
+_SECOND = (
+    flags.DEFINE_string(
+        "second_data_dir",
+        None,
+        "Folder of a second dataset: the network is trained on both, with a head and a loss for "
+        "each; two_stream_2014 alone.",
+    ),
+    flags.DEFINE_string("second_dataset", None, "Its reader. Default: that of the first."),
+    flags.DEFINE_string("second_train_split", None, "Its split to train on. Default: the first's."),
+    flags.DEFINE_string("second_test_split", None, "Its split to evaluate on."),
+    flags.DEFINE_string("second_annotation", None, "Its annotation file, or the folder of these."),
+    flags.DEFINE_string("second_quarantine", None, "List of its videos to leave out."),
+    flags.DEFINE_string(
+        "second_flow_dir", None, "Folder of its flow files. Default: <second_data_dir>/flow."
+    ),
+)
+_HEADS = flags.DEFINE_list(
+    "heads",
+    None,
+    "Names of the two heads, such as ucf101,hmdb51. Default: the readers, or else the folders.",
+)
 _INTERVALS = flags.DEFINE_string(
     "intervals",
     None,
@@ -204,7 +226,8 @@ def main(argv):
         refuse_arguments(argv)
         recipe = _recipe()
         quiet_tensorflow()
-        from i3d_tf.training.train import TrainOptions, train
+        from i3d_tf.training.settings import TrainOptions
+        from i3d_tf.training.train import train
         from i3d_tf.video.frame_folder import set_folder_rate
         from i3d_tf.video.options import set_video_options
 
@@ -238,6 +261,8 @@ def main(argv):
             test_boxes=_TEST_BOXES.value,
             label_map=_LABEL_MAP.value,
             time_offset=_TIME_OFFSET.value,
+            second=_second(),
+            heads=None if _HEADS.value is None else tuple(_HEADS.value),
         )
         workdir = train(recipe, options)
         print_lines(f"best: {workdir.best}", f"last: {workdir.latest()[1]}")
@@ -261,6 +286,20 @@ def _recipe():
     recipe = for_task(for_model(recipe, _MODEL.value or recipe.model), task)
     derived = tuple(name for name in recipe.derived if name not in changes)
     return dataclasses.replace(recipe, **changes, derived=derived)
+
+
+def _second():
+    """Returns the second dataset that the flags describe, or None."""
+    from i3d_tf.training.settings import SecondDataset
+
+    fields = {flag.name.removeprefix("second_"): flag.value for flag in _SECOND}
+    given = [flag.name for flag in _SECOND if flag.value is not None]
+    if fields["data_dir"] is None:
+        if given:
+            raise ValueError(f"--{given[0]} needs --second_data_dir, the folder of that dataset.")
+        return None
+    fields["flow_dir"] = fields["flow_dir"] or f"{fields['data_dir']}/flow"
+    return SecondDataset(**fields)
 
 
 def _network_arguments(texts):

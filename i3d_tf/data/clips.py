@@ -7,7 +7,7 @@ from functools import lru_cache
 import numpy as np
 
 from i3d_tf.data.example import VideoExample
-from i3d_tf.data.flow_store import FlowStore
+from i3d_tf.data.flow_store import FlowStore, JoinedFlowStore
 from i3d_tf.data.views import View
 from i3d_tf.specs.protocol import Protocol
 from i3d_tf.specs.streams import CHANNELS, FRAME_RATE
@@ -147,7 +147,10 @@ def _load_scattered(path, rate, part, view, crop_view):
 
 
 def load_flow(
-    example: VideoExample, view: View, protocol: Protocol, flow_store: FlowStore
+    example: VideoExample,
+    view: View,
+    protocol: Protocol,
+    flow_store: FlowStore | JoinedFlowStore,
 ) -> np.ndarray:
     """Reads one view of the flow.
 

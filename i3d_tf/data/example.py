@@ -167,6 +167,7 @@ class VideoExample:
         end: Seconds after the first frame at which the cut ends, or None for the video's end.
         actions: Its actions in time, of a dataset that has them.
         key_frames: Its moments with persons, of a dataset that has them.
+        head: Name of the classifier whose class the label is, of a network with several.
     """
 
     path: str
@@ -176,6 +177,7 @@ class VideoExample:
     end: float | None = None
     actions: IntervalVideo | None = None
     key_frames: tuple[KeyFrame, ...] = ()
+    head: str | None = None
 
     @property
     def intervals(self) -> tuple[Interval, ...]:

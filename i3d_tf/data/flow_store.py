@@ -3,7 +3,7 @@
 import contextlib
 import math
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -223,6 +223,21 @@ class FlowStore:
                 f"and short side {metadata['short_side']}, not by {algorithm} at {rate:g} and "
                 f"{side}; name another folder for the flow",
             )
+
+
+class JoinedFlowStore:
+    """The flow of several datasets.
+
+    Args:
+        stores: Path of each video to the store of its dataset.
+    """
+
+    def __init__(self, stores: Mapping[str, FlowStore]):
+        self._stores = stores
+
+    def open(self, video: str) -> StoredFlow:
+        """Opens the flow of a video; see `FlowStore.open`."""
+        return self._stores[video].open(video)
 
 
 def _unusual(name, value, default):

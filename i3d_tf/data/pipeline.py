@@ -8,15 +8,15 @@ a run that was stopped goes on at any position.
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import numpy as np
 import tensorflow as tf
 
 from i3d_tf.data.clips import count_frames, load_flow, load_rgb
-from i3d_tf.data.example import VideoExample
+from i3d_tf.data.example import NO_LABEL, VideoExample
 from i3d_tf.data.feature_store import FeatureStore
-from i3d_tf.data.flow_store import FlowStore
+from i3d_tf.data.flow_store import FlowStore, JoinedFlowStore
 from i3d_tf.data.intervals import interval_targets
 from i3d_tf.data.threaded_dataset import threaded_dataset
 from i3d_tf.data.views import View, evaluation_views, key_view, random_key_view, random_view
@@ -81,6 +81,8 @@ class PipelineConfig:
             examples with intervals. For "persons", views are around an example's key frame, and
             `i3d_tf.inference.person_clips` makes the batches.
         classes: Number of classes; only needed where a clip may have several.
+        heads: Names of the classifiers of a network with several. Training batches then have
+            dictionaries of labels and weights by these; a clip counts for that of its example.
 
     Raises:
         ValueError: Flow is needed, and there is no `flow_store`; or features, and no
@@ -92,7 +94,7 @@ class PipelineConfig:
     protocol: Protocol
     batch_size: int
     seed: int
-    flow_store: FlowStore | None = None
+    flow_store: FlowStore | JoinedFlowStore | None = None
     flip: bool = True
     jitter: float = 0.0
     class_weights: tuple[float, ...] | None = None
@@ -101,6 +103,7 @@ class PipelineConfig:
     feature_store: FeatureStore | None = None
     task: str = CLIP
     classes: int = 0
+    heads: tuple[str, ...] = ()
 
     def __post_init__(self):
         if FEATURES in self.streams and self.feature_store is None:
@@ -164,10 +167,11 @@ class PipelineConfig:
         """Returns what is to be learned of a view.
 
         Returns:
-            int32, the class; or float32 of 0 and 1, (classes,) or (T, classes), by the task.
+            int32, the class; or float32 of 0 and 1, (classes,) or (T, classes), by the task. With
+            several heads int32 (heads,), `NO_LABEL` for those of other datasets.
         """
         if self.task == CLIP:
-            return np.array(example.label, np.int32)
+            return self._label(example)
         times = (example.start or 0.0) + view.indices / self.protocol.frame_rate
         targets = interval_targets(example.intervals, times, self.classes).astype(np.float32)
         return targets if self.task == FRAMES else targets.max(axis=0)
@@ -176,14 +180,20 @@ class PipelineConfig:
         """Returns a target in the place of that of an unreadable clip: no class, but for a clip."""
         spec = self.target_spec
         if self.task == CLIP:
-            return np.array(example.label, np.int32)
+            return self._label(example)
         return np.zeros(spec.shape, spec.dtype.as_numpy_dtype)
+
+    def _label(self, example):
+        if not self.heads:
+            return np.array(example.label, np.int32)
+        labels = [example.label if head == example.head else NO_LABEL for head in self.heads]
+        return np.array(labels, np.int32)
 
     @property
     def target_spec(self) -> tf.TensorSpec:
         """The type and shape of a target."""
         if self.task == CLIP:
-            return tf.TensorSpec((), tf.int32)
+            return tf.TensorSpec((len(self.heads),) if self.heads else (), tf.int32)
         frames = (self.protocol.frames,) if self.task == FRAMES else ()
         return tf.TensorSpec((*frames, self.classes), tf.float32)
 
@@ -237,7 +247,7 @@ def train_batches(
     Returns:
         tf.data.Dataset of (clips, targets, weights): float32 (N, T, S, S, C) in [-1, 1], or a
         dictionary of them by stream; labels, int32 (N,), or see `PipelineConfig.target`; float32
-        (N,).
+        (N,). With several heads labels and weights are dictionaries by their names.
     """
 
     def load(position):
@@ -252,9 +262,17 @@ def train_batches(
             return (*config.empty_clips(), config.empty_target(example), np.float32(0))
 
     positions = range(first_step * config.batch_size, last_step * config.batch_size)
-    return _batched(
+    batches = _batched(
         positions, load, config.target_spec, config, failures, workers, iterations, True
     )
+    return batches.map(partial(_by_head, config.heads)) if config.heads else batches
+
+
+def _by_head(heads, clips, labels, weights):
+    """Returns labels and weights of each head; the clips of others weigh nothing."""
+    by_head = {head: labels[:, index] for index, head in enumerate(heads)}
+    own = {head: tf.where(of_head == NO_LABEL, 0.0, weights) for head, of_head in by_head.items()}
+    return clips, by_head, own
 
 
 def evaluation_clips(

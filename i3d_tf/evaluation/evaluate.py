@@ -22,7 +22,12 @@ from i3d_tf.specs.datasets import check_has_classes
 from i3d_tf.specs.protocol import SPREAD, Protocol
 from i3d_tf.specs.streams import BOTH, FEATURES, JOINT, inputs_of
 from i3d_tf.zoo import open_checkpoints
-from i3d_tf.zoo.checkpoint import Checkpoint, Checkpoints, open_checkpoint
+from i3d_tf.zoo.checkpoint import (
+    Checkpoint,
+    Checkpoints,
+    check_head_is_used,
+    open_checkpoint,
+)
 
 
 @dataclass(frozen=True)
@@ -51,6 +56,7 @@ class EvaluateOptions:
         fusion_weights: Weights of the two streams, RGB first; None for equal ones.
         features: Folder of the videos' stored features.
         features_checkpoint: Network that reads these, instead of any other.
+        head: Name of the classifier to use, of networks that were trained with several.
     """
 
     dataset: str
@@ -74,6 +80,7 @@ class EvaluateOptions:
     fusion_weights: tuple[float, ...] | None = None
     features: str | None = None
     features_checkpoint: str | None = None
+    head: str | None = None
 
     @property
     def checkpoints(self) -> dict[str, str]:
@@ -170,14 +177,19 @@ def _open_networks(options) -> Checkpoints:
     """Opens the networks, of which one may read stored features."""
     references, protocol = options.checkpoints, options.protocol
     if FEATURES not in references:
-        return open_checkpoints(references, options.checkpoint_dir, protocol_overrides=protocol)
+        return open_checkpoints(
+            references, options.checkpoint_dir, protocol_overrides=protocol, head=options.head
+        )
     check_feature_folder(options.features)
     if others := sorted(set(protocol) - {"frames"}):
         raise ValueError(
             f"`protocol` must have frames alone with features, which are rows of them; received "
             f"{', '.join(others)}. Leave out {' and '.join(f'--{name}' for name in others)}."
         )
-    network = open_checkpoint(references[FEATURES], options.checkpoint_dir, reads_features=True)
+    network = open_checkpoint(
+        references[FEATURES], options.checkpoint_dir, reads_features=True, head=options.head
+    )
+    check_head_is_used(options.head, [network])
     protocol = dataclasses.replace(network.protocol, **protocol)
     return Checkpoints({FEATURES: network}, network.class_names, protocol)
 
@@ -255,6 +267,8 @@ def _protocol_metadata(
         metadata["segments"] = protocol.segments
     if protocol.crop_set != SPREAD:
         metadata["crop_set"] = protocol.crop_set
+    if options.head is not None:
+        metadata["head"] = options.head
     if protocol.flow_direction == BOTH:
         metadata["flow_direction"] = protocol.flow_direction
     if (rate := unusual_folder_rate()) is not None:

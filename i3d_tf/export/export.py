@@ -14,7 +14,12 @@ from i3d_tf.export.saved_model import ServingModule, signature_shapes
 from i3d_tf.models.fold_batch_norm import PRECISIONS, fuse_for_inference
 from i3d_tf.specs.validation import check_choice
 from i3d_tf.system.files import atomic_folder, ensure_disk_space
-from i3d_tf.zoo.checkpoint import Checkpoint, open_checkpoint, open_checkpoints
+from i3d_tf.zoo.checkpoint import (
+    Checkpoint,
+    check_head_is_used,
+    open_checkpoint,
+    open_checkpoints,
+)
 
 # The packages of the extra that a format needs.
 PACKAGES = {"onnx": ("tf2onnx", "onnx", "onnxruntime"), "pytorch": ("safetensors",)}
@@ -28,6 +33,7 @@ def export(
     format: str = "saved_model",
     precision: str = "float32",
     checkpoint_dir: str | os.PathLike | None = None,
+    head: str | None = None,
 ) -> Path:
     """Writes a folder with a network, its classes and its protocol, and `export.json`.
 
@@ -41,6 +47,7 @@ def export(
             `write_pytorch`.
         precision: See `fuse_for_inference`; ONNX and PyTorch are float32.
         checkpoint_dir: See `i3d_tf.zoo.resolve.checkpoint_dirs`.
+        head: Name of the classifier to export, of networks that were trained with several.
 
     Returns:
         `output_dir`.
@@ -60,7 +67,7 @@ def export(
         raise ValueError("the format 'pytorch' takes one network. Export each stream alone.")
     check_is_new(output_dir)
     _check_packages(format)
-    checkpoints = _open(checkpoint, flow_checkpoint, checkpoint_dir)
+    checkpoints = _open(checkpoint, flow_checkpoint, checkpoint_dir, head)
     networks = {stream: checkpoint.model for stream, checkpoint in checkpoints.items()}
     if format != "pytorch":
         networks = {s: fuse_for_inference(model, precision) for s, model in networks.items()}
@@ -81,13 +88,14 @@ def _check_packages(format):
         )
 
 
-def _open(checkpoint, flow_checkpoint, checkpoint_dir) -> dict[str, Checkpoint]:
+def _open(checkpoint, flow_checkpoint, checkpoint_dir, head) -> dict[str, Checkpoint]:
     """Opens the networks by stream; "joint" is one network of both."""
     if flow_checkpoint is None:
-        opened = open_checkpoint(checkpoint, checkpoint_dir)
+        opened = open_checkpoint(checkpoint, checkpoint_dir, head=head)
+        check_head_is_used(head, [opened])
         return {opened.stream: opened}
     checkpoints = {"rgb": checkpoint, "flow": flow_checkpoint}
-    return open_checkpoints(checkpoints, checkpoint_dir).by_stream
+    return open_checkpoints(checkpoints, checkpoint_dir, head=head).by_stream
 
 
 @contextlib.contextmanager

@@ -216,6 +216,7 @@ class FeatureExtractor:
             options.checkpoint_dir,
             same_classes=False,
             protocol_fields=("frame_rate", "short_side", "crop_size"),
+            any_head=True,
         )
         self.protocol = checkpoints.protocol
         self._cropper = FrameCropper(options.frames, self.protocol, options.flow_rounding)

@@ -62,10 +62,11 @@ def open_networks(
     checkpoint_dir: os.PathLike | str | None = None,
     precision: str = "float32",
     protocol: Mapping[str, Any] | None = None,
+    head: str | None = None,
 ) -> Networks:
     """Opens the networks of a stream, see `Predictor`."""
     references = checkpoints_of(stream, checkpoints)
-    opened = open_checkpoints(references, checkpoint_dir, protocol_overrides=protocol)
+    opened = open_checkpoints(references, checkpoint_dir, protocol_overrides=protocol, head=head)
     models = {
         name: fuse_for_inference(checkpoint.model, precision)
         for name, checkpoint in opened.by_stream.items()
@@ -123,6 +124,7 @@ class Predictor:
             the releases were trained on, see `i3d_tf.flow.quantize`. None gives it as computed.
         protocol: Fields of `Protocol` that replace the networks' own, such as {"segments": 25,
             "crops": 10, "crop_set": "corners"}; None for none.
+        head: Name of the classifier to use, of networks that were trained with several.
 
     Attributes:
         stream: As given.
@@ -144,12 +146,13 @@ class Predictor:
         precision: str = "float32",
         flow_rounding: str | None = None,
         protocol: Mapping[str, Any] | None = None,
+        head: str | None = None,
     ):
         self.stream = stream
         self._flow_rounding = check_rounding(flow_rounding)
         self.flow_engine = choose_engine(flow_engine) if "flow" in streams_of(stream) else None
         self.networks = open_networks(
-            stream, checkpoints, checkpoint_dir, precision, protocol or None
+            stream, checkpoints, checkpoint_dir, precision, protocol or None, head
         )
         self.settings = {
             "weights": self.networks.weights,
@@ -159,6 +162,8 @@ class Predictor:
         }
         if protocol:
             self.settings["protocol"] = dict(protocol)
+        if head is not None:
+            self.settings["head"] = head
         self._forward: dict[str, Callable] = {
             name: chunked_forward(model) or forward_function(model)
             for name, model in self.networks.models.items()

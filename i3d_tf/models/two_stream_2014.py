@@ -64,7 +64,7 @@ def two_stream_2014(
         subtract_mean_flow: Whether each field loses its own mean vector. Trajectories follow the
             fields as they were.
         heads: Name of a dataset -> classes, for several classifiers at once, each with an output of
-            its name (multi-task learning, section 5); of one stream. `classes` is not used then.
+            its name (multi-task learning, section 3.3); of one stream. `classes` is not used then.
         pixel_mean: See `i3d_tf.models.clip_input.normalized`; of RGB alone.
         pixel_std: See `pixel_mean`.
         channel_order: See `pixel_mean`.

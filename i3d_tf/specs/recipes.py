@@ -103,6 +103,7 @@ GIVEN_ARGUMENTS = (
     "all_steps",
     "is_bidirectional",
     "boxes",
+    "heads",
     "name",
 )
 # Fields that a recipe for another network takes over from the paper's row of it.

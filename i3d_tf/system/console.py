@@ -204,6 +204,9 @@ STORED_ROUNDING_HELP = (
 FED_ROUNDING_HELP = (
     "Give flow as if it had been stored in 8 bits; deepmind is what the releases were trained on."
 )
+HEAD_HELP = (
+    "Dataset whose classes are meant, of a network that was trained on two with a head for each."
+)
 LIST_HELP = (
     "Text file with a video a line: a path relative to it, or an address. Labels are passed over."
 )

@@ -1,6 +1,7 @@
 """The network of a training run: initial weights, frozen layers, optimizer and loss."""
 
 import os
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
@@ -9,11 +10,11 @@ import tensorflow as tf
 
 from i3d_tf.specs.baselines import LOCAL
 from i3d_tf.specs.further_networks import FEATURE_NETWORKS, FURTHER_NETWORKS
-from i3d_tf.specs.inception_v1 import HEAD
 from i3d_tf.specs.recipes import CLIP, FRAMES, PERSONS, TRANSFERS, Recipe
 from i3d_tf.specs.streams import BOTH, CHANNELS
 from i3d_tf.specs.validation import check_choice
 from i3d_tf.training.optimization import accuracy, make_loss, make_optimizer
+from i3d_tf.zoo.heads import head_names, is_head
 from i3d_tf.zoo.initialize import write_initial_weights
 from i3d_tf.zoo.network_file import restore_state
 from i3d_tf.zoo.networks import build, build_person_network
@@ -39,7 +40,7 @@ def set_precision(precision: str):
 
 def build_model(
     recipe: Recipe,
-    classes: int,
+    classes: int | Mapping[str, int],
     transfer: str = "scratch",
     init: os.PathLike | str | None = None,
     checkpoint_dir: os.PathLike | str | None = None,
@@ -49,7 +50,7 @@ def build_model(
 
     Args:
         recipe: The recipe.
-        classes: Number of classes.
+        classes: Number of classes, or of those of each head of a network with several.
         transfer: "scratch" trains everything from random weights, "full" everything from `init`,
             and "fixed" only the last layer on top of `init`, with batch norm as it was.
         init: Initial weights, see `write_initial_weights`.
@@ -72,7 +73,7 @@ def build_model(
 def restore_model(
     path: os.PathLike | str,
     recipe: Recipe,
-    classes: int,
+    classes: int | Mapping[str, int],
     transfer: str = "scratch",
     frozen: bool = False,
     accumulate: int = 1,
@@ -87,7 +88,7 @@ def restore_model(
     Args:
         path: The `.keras` file.
         recipe: The recipe it is trained with.
-        classes: Number of classes.
+        classes: Number of classes, or of those of each head of a network with several.
         transfer: See `build_model`; no `init` is needed any more.
         frozen: Whether `freeze_batch_norm` was called.
         accumulate: See `compile_model`.
@@ -112,12 +113,13 @@ def _network(recipe, classes, transfer, channels):
     """Builds the network with its batch norm's decay, and layers frozen as `transfer` says."""
     of_features = {} if channels is None else {"channels": channels}
     of_frames = {"all_steps": True} if recipe.task == FRAMES else {}
+    of_classes = {"heads": classes} if isinstance(classes, Mapping) else {"classes": classes}
     build_network = _of_persons if recipe.task == PERSONS else NETWORKS[recipe.model]
     model = build_network(
         recipe,
         **of_features,
         **of_frames,
-        classes=classes,
+        **of_classes,
         dropout_rate=recipe.dropout_rate,
         width_multiplier=recipe.width_multiplier,
         **(recipe.network_arguments or {}),
@@ -127,7 +129,7 @@ def _network(recipe, classes, transfer, channels):
         layer.momentum = recipe.batch_norm_momentum
     if transfer == "fixed":
         for layer in model.layers:
-            layer.trainable = layer.name == HEAD
+            layer.trainable = is_head(layer.name)
     return model
 
 
@@ -241,14 +243,21 @@ def compile_model(model: keras.Model, recipe: Recipe, accumulate: int = 1):
             "alone (CUDA_VISIBLE_DEVICES=0), or choose another `batch_size`."
         )
     # Weighted, so that clips that could not be read (weight 0) do not count.
-    metrics = [keras.metrics.MeanMetricWrapper(accuracy, name="accuracy")]
+    loss, metrics = make_loss(recipe), _accuracies() if recipe.task == CLIP else None
+    if heads := head_names(model):  # the sum of their losses
+        loss = {head: make_loss(recipe) for head in heads}
+        metrics = {head: _accuracies() for head in heads}
     model.compile(
         optimizer=make_optimizer(recipe, accumulate),
-        loss=make_loss(recipe),
-        weighted_metrics=metrics if recipe.task == CLIP else None,
+        loss=loss,
+        weighted_metrics=metrics,
         jit_compile=uses_xla(replicas),
     )
     model.optimizer.build(model.trainable_variables)
+
+
+def _accuracies():
+    return [keras.metrics.MeanMetricWrapper(accuracy, name="accuracy")]
 
 
 def uses_xla(replicas: int) -> bool:

@@ -34,7 +34,7 @@ class SmoothedCrossentropy(keras.losses.Loss):
         """Returns the loss of each clip; of logits at every step, their weighted mean.
 
         A clip without a label has no loss: of the heads of several datasets, each counts the clips
-        of its own (multi-task learning, arXiv:1406.2199, section 5).
+        of its own (multi-task learning, arXiv:1406.2199, section 3.3).
 
         Args:
             labels: Integers (N,); `NO_LABEL` for none.

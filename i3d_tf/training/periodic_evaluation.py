@@ -1,5 +1,7 @@
 """The test accuracy, or mean average precision, of a network between its training steps."""
 
+from collections.abc import Callable, Mapping
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -15,6 +17,7 @@ from i3d_tf.metrics.detection import Box, frame_average_precisions
 from i3d_tf.specs.geometry import CENTERS
 from i3d_tf.specs.recipes import CLIP, FRAMES, PERSONS
 from i3d_tf.training.workdir import Workdir
+from i3d_tf.zoo.heads import select_head
 
 ACCURACY, MEAN_AP = "accuracy", "map"
 TITLES = {ACCURACY: "accuracy", MEAN_AP: "mean average precision"}
@@ -29,7 +32,8 @@ class PeriodicEvaluation:
 
     Args:
         model: The network.
-        config: Examples, task and clips of the test split.
+        config: Examples, task and clips of the test split; of a network with several heads, those
+            of each by its name, and the best state is that of the highest mean accuracy.
         workdir: Folder of the run.
         writer: Writer of TensorBoard's events.
         failures: Filled with the videos that could not be read.
@@ -41,7 +45,7 @@ class PeriodicEvaluation:
     def __init__(
         self,
         model: keras.Model,
-        config: PipelineConfig,
+        config: PipelineConfig | Mapping[str, PipelineConfig],
         workdir: Workdir,
         writer: tf.summary.SummaryWriter,
         failures: Failures,
@@ -49,8 +53,14 @@ class PeriodicEvaluation:
         keep_last: bool = False,
         step_rule: str = CENTERS,
     ):
-        make_function = person_function if config.task == PERSONS else forward_function
-        self._forward = make_function(model)
+        self._heads: dict[str | None, tuple[Callable, PipelineConfig]] = {}
+        if isinstance(config, Mapping):
+            for head, of_head in config.items():
+                self._heads[head] = forward_function(select_head(model, head)), of_head
+            config = next(iter(config.values()))
+        else:
+            make_function = person_function if config.task == PERSONS else forward_function
+            self._heads[None] = make_function(model), config
         self._frame_logits = (
             FrameLogits(model, config, step_rule) if config.task == FRAMES else None
         )
@@ -72,35 +82,47 @@ class PeriodicEvaluation:
         if any(row["step"] == step for row in history):
             return
         name = ACCURACY if self._config.task == CLIP else MEAN_AP
-        value, videos = self._value(step)
         noun = "key frames" if self._config.task == PERSONS else "videos"
-        print(f"step {step}: test {TITLES[name]} {value:.1%} of {videos} {noun}")
+        values = {head: self._value(step, head) for head in self._heads}
+        for head, (of_head, videos) in values.items():
+            title = TITLES[name] if head is None else f"{TITLES[name]} of {head}"
+            print(f"step {step}: test {title} {of_head:.1%} of {videos} {noun}")
+        value = float(np.mean([of_head for of_head, _ in values.values()]))
+        videos = sum(videos for _, videos in values.values())
         before = [row[f"test_{name}"] for row in history if row["step"] < step]
         if self._keep_last or all(value > other for other in before):
             self._workdir.keep_as_best()
-        self._workdir.add_history({"step": step, f"test_{name}": value, "test_videos": videos})
+        row = {"step": step, f"test_{name}": value, "test_videos": videos}
+        if None not in values:
+            row["heads"] = {
+                head: {f"test_{name}": of_head, "test_videos": count}
+                for head, (of_head, count) in values.items()
+            }
+        self._workdir.add_history(row)
         with self._writer.as_default(step):
             tf.summary.scalar(f"test/{name}", value)
+            for head in filter(None, values):
+                tf.summary.scalar(f"test/{head}_{name}", values[head][0])
             self._writer.flush()
 
-    def _value(self, step):
+    def _value(self, step, head):
         """Returns the accuracy, or the mean average precision, and of how many videos it is."""
         others = {FRAMES: self._of_frames, PERSONS: self._of_persons}
         measure = others.get(self._config.task, self._of_videos)
         try:
-            return measure()
+            return measure(*self._heads[head])
         except FloatingPointError as error:
             raise FloatingPointError(
                 f"step {step}: {error} Start in another --workdir with lower --learning_rates."
             ) from error
 
-    def _of_videos(self):
-        logits, failures = compute_logits(self._forward, self._config, self._workers)
+    def _of_videos(self, forward, config):
+        logits, failures = compute_logits(forward, config, self._workers)
         self._note(failures.reasons)
         read = np.isfinite(logits).all(axis=1)
         self._check_any(read.any())
-        examples = self._config.examples
-        if self._config.task == CLIP:
+        examples = config.examples
+        if config.task == CLIP:
             labels = np.array([example.label for example in examples])
             return float(top_k_accuracy(logits[read], labels[read], 1)), int(read.sum())
         targets = np.zeros(logits.shape, bool)
@@ -108,7 +130,7 @@ class PeriodicEvaluation:
             row[[interval.label for interval in example.intervals]] = True
         return _mean_average_precision(logits[read], targets[read]), int(read.sum())
 
-    def _of_frames(self):
+    def _of_frames(self, _, config):
         scores, targets, failures = [], [], Failures()
         for example, logits in self._frame_logits.of_all(failures):
             if logits is not None:
@@ -120,12 +142,12 @@ class PeriodicEvaluation:
         value = _mean_average_precision(np.concatenate(scores), np.concatenate(targets))
         return value, len(scores)
 
-    def _of_persons(self):
-        found, failures = compute_person_logits(self._forward, self._config, self._workers)
+    def _of_persons(self, forward, config):
+        found, failures = compute_person_logits(forward, config, self._workers)
         self._note(failures.reasons)
-        truth, detections, classes = [], [], range(self._config.classes)
+        truth, detections, classes = [], [], range(config.classes)
         num_frames = 0
-        for number, (example, logits) in enumerate(zip(self._config.examples, found, strict=True)):
+        for number, (example, logits) in enumerate(zip(config.examples, found, strict=True)):
             if logits is None:
                 continue
             num_frames += 1

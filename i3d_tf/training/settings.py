@@ -32,6 +32,29 @@ _DEFAULTS = {field.name: field.default for field in dataclasses.fields(Recipe)}
 
 
 @dataclass(frozen=True)
+class SecondDataset:
+    """A second dataset that a network is trained on, with a classifier of its own.
+
+    Attributes:
+        data_dir: Its folder.
+        dataset: Its reader, see `i3d_tf.specs.datasets.DATASETS`; None takes the recipe's.
+        train_split: Its split to train on; None takes the recipe's.
+        test_split: Its split to evaluate on; None takes the recipe's.
+        annotation: See `TrainOptions`.
+        quarantine: See `TrainOptions`.
+        flow_dir: See `TrainOptions`.
+    """
+
+    data_dir: str
+    dataset: str | None = None
+    train_split: str | None = None
+    test_split: str | None = None
+    annotation: str | None = None
+    quarantine: str | None = None
+    flow_dir: str | None = None
+
+
+@dataclass(frozen=True)
 class TrainOptions:
     """Options of a training run besides its recipe.
 
@@ -66,6 +89,10 @@ class TrainOptions:
         test_boxes: That of the test videos.
         label_map: File of their actions, see `i3d_tf.data.ava.read_label_map`.
         time_offset: Seconds of these files at which the videos start.
+        second: A second dataset; the network then has a head for each (multi-task learning,
+            arXiv:1406.2199, section 3.3).
+        heads: Names of the two heads; None takes the names of the datasets' readers, or else of
+            their folders.
     """
 
     data_dir: str
@@ -95,6 +122,8 @@ class TrainOptions:
     test_boxes: str | None = None
     label_map: str | None = None
     time_offset: float = 0.0
+    second: SecondDataset | None = None
+    heads: tuple[str, ...] | None = None
 
     def for_recipe(self, recipe: Recipe) -> "TrainOptions":
         """Returns the options with the recipe's values of those that are None.
@@ -139,6 +168,7 @@ def run_settings(
     train_videos: int,
     replicas: int,
     features: Mapping[str, Any] | None = None,
+    second: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Returns the settings of a run, as run.json keeps them.
 
@@ -149,6 +179,7 @@ def run_settings(
         train_videos: Number of training videos.
         replicas: Devices that share a batch.
         features: How stored features were made, for a network that reads these.
+        second: Those of the second dataset and its head, where there is one.
     """
     fields = dataclasses.asdict(recipe)
     return {
@@ -160,6 +191,7 @@ def run_settings(
         "features": features,
         "class_names": list(class_names),
         VIDEOS: train_videos,
+        **({} if second is None else {"second": dict(second)}),
     }
 
 

@@ -1,6 +1,7 @@
 """The training and the test videos of a run, and the fields of its recipe that follow from them."""
 
 import dataclasses
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,15 +15,17 @@ from i3d_tf.data.class_folders import (
     video_name,
 )
 from i3d_tf.data.clips import find_unreadable
-from i3d_tf.data.example import VideoDataset
+from i3d_tf.data.example import VideoDataset, VideoExample
 from i3d_tf.data.readers import read_dataset
 from i3d_tf.inference.person_dataset import read_person_dataset, without_empty_frames
 from i3d_tf.specs.recipes import CLIP, PERSONS, Recipe, fit_to_clips
 from i3d_tf.system.records import of_kind, record_errors
+from i3d_tf.system.remote import file_name
 from i3d_tf.training.settings import TrainOptions
 from i3d_tf.zoo.run_record import RESTORE, RUN_FILE
 
 SPLITS = ("train_split", "test_split")
+HEAD_NAME = re.compile(r"[A-Za-z0-9._-]+")
 
 
 @dataclass(frozen=True)
@@ -35,12 +38,51 @@ class RunVideos:
         test: The test videos.
         split: Names of the videos of "train" and "test" where the run chose them; None where the
             dataset has splits.
+        second: Those of the second dataset; None where there is one.
+        heads: Names of the heads of both.
     """
 
     recipe: Recipe
     train: VideoDataset
     test: VideoDataset
     split: dict[str, tuple[str, ...]] | None = None
+    second: "RunVideos | None" = None
+    heads: tuple[str, ...] = ()
+
+    @property
+    def by_head(self) -> dict[str | None, "RunVideos"]:
+        """The videos of each dataset by its head, or those of the one dataset by None."""
+        if self.second is None:
+            return {None: self}
+        return dict(zip(self.heads, (self, self.second), strict=True))
+
+    @property
+    def classes(self) -> int | dict[str, int]:
+        """Number of classes, or of those of each head."""
+        if self.second is None:
+            return len(self.train.class_names)
+        return {str(h): len(videos.train.class_names) for h, videos in self.by_head.items()}
+
+    @property
+    def train_examples(self) -> tuple[VideoExample, ...]:
+        """The training videos of all datasets, each with its head."""
+        if self.second is None:
+            return self.train.examples
+        return tuple(
+            dataclasses.replace(example, head=head)
+            for head, videos in self.by_head.items()
+            for example in videos.train.examples
+        )
+
+    @property
+    def second_settings(self) -> dict[str, Any] | None:
+        """The settings of the second dataset, as run.json keeps them."""
+        if self.second is None:
+            return None
+        recipe = self.second.recipe
+        fields = {name: getattr(recipe, name) for name in ("dataset", *SPLITS)}
+        class_names = list(self.second.train.class_names)
+        return {"heads": list(self.heads), **fields, "class_names": class_names}
 
 
 def read_run_videos(
@@ -59,10 +101,60 @@ def read_run_videos(
         earlier: The content of run.json of a run that goes on, whose derived values stay.
 
     Raises:
-        ValueError: The folder has no videos, fewer than two classes, or no test videos; or all
-            videos of a class are unreadable.
-        OSError: The folder does not exist, or cannot be read.
+        ValueError: A folder has no videos, fewer than two classes, or no test videos; or all videos
+            of a class are unreadable; or the names of the heads are not two.
+        OSError: A folder does not exist, or cannot be read.
     """
+    heads = () if options.second is None else _heads(recipe, options)
+    videos = _read_videos(recipe, options, earlier)
+    if options.second is not None:
+        second = _read_second(recipe, options, options.second, earlier)
+        videos = dataclasses.replace(videos, second=second, heads=heads)
+    transfer = options.transfer or recipe.transfer
+    fitted = fit_to_clips(videos.recipe, transfer, len(videos.train_examples), replicas)
+    return dataclasses.replace(videos, recipe=fitted)
+
+
+def _heads(recipe, options):
+    """Returns the names of the two heads, the first dataset's first."""
+    folders = options.data_dir.rstrip("/"), options.second.data_dir.rstrip("/")
+    readers = recipe.dataset, options.second.dataset or recipe.dataset
+    names = options.heads
+    if names is None:
+        names = readers if len(set(readers)) == 2 else tuple(map(file_name, folders))
+    if len(names) != 2 or len(set(names)) != 2 or not all(map(HEAD_NAME.fullmatch, names)):
+        raise ValueError(
+            "`heads` must be two different names of letters, digits, dots, - and _; received "
+            f"{', '.join(names)}. Give --heads, such as --heads=ucf101,hmdb51."
+        )
+    return tuple(names)
+
+
+def _read_second(recipe, options, second, earlier):
+    """Reads the videos of the second dataset of a run."""
+    changes = {name: getattr(second, name) for name in ("dataset", *SPLITS)}
+    given = {name: value for name, value in changes.items() if value is not None}
+    derived = tuple(name for name in recipe.derived if name in SPLITS and name not in given)
+    recipe = dataclasses.replace(recipe, **given, derived=derived)
+    options = dataclasses.replace(
+        options,
+        data_dir=second.data_dir,
+        annotation=second.annotation,
+        quarantine=second.quarantine,
+        classes=None,
+    )
+    if earlier is not None:
+        with record_errors(Path(options.workdir) / RUN_FILE, "the settings of a run", RESTORE):
+            fields = of_kind(earlier["settings"].get("second") or {}, "second", dict)
+            names = {"name": earlier["settings"].get("name")}
+            of_head = earlier.get("heads", {}).get((fields.get("heads") or [None])[-1], {})
+        split = {name: of_head[name] for name in ("split",) if name in of_head}
+        earlier = {"settings": {**names, **fields}, **split}
+    return _read_videos(recipe, options, earlier)
+
+
+def _read_videos(recipe, options, earlier):
+    """Reads the videos of one dataset, whose recipe lacks what follows from their number."""
     known = split = None
     chooses = recipe.dataset == "class_folders" and set(SPLITS) <= set(recipe.derived)
     if earlier is not None and earlier["settings"].get("name") == recipe.name:
@@ -93,8 +185,6 @@ def read_run_videos(
             f"{options.data_dir}: has one class, {train.class_names[0]!r}. Make a folder for each "
             "of at least two classes, with its videos in it."
         )
-    transfer = options.transfer or recipe.transfer
-    recipe = fit_to_clips(recipe, transfer, len(train.examples), replicas)
     return RunVideos(recipe, train, test, split)
 
 

@@ -9,14 +9,14 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from i3d_tf.data.example import VideoDataset, VideoExample
+from i3d_tf.data.example import VideoExample
 from i3d_tf.data.feature_store import FeatureStore
-from i3d_tf.data.flow_store import FlowStore
+from i3d_tf.data.flow_store import FlowStore, JoinedFlowStore
 from i3d_tf.data.pipeline import Failures, PipelineConfig, train_batches
 from i3d_tf.inference.person_clips import CLIP_INPUT, BoxCounts, person_batches
 from i3d_tf.specs.protocol import Protocol
-from i3d_tf.specs.recipes import CLIP, FRAMES, MULTILABEL, PERSONS, Recipe
-from i3d_tf.specs.streams import FEATURES
+from i3d_tf.specs.recipes import CLIP, FRAMES, MULTILABEL, PERSONS, TRAINED_STREAMS, Recipe
+from i3d_tf.specs.streams import FEATURES, JOINT
 from i3d_tf.system.console import print_lines
 from i3d_tf.system.files import check_target, folder_lock
 from i3d_tf.training import model as training_model
@@ -30,8 +30,9 @@ from i3d_tf.training.callbacks import (
 )
 from i3d_tf.training.periodic_evaluation import PeriodicEvaluation
 from i3d_tf.training.settings import TrainOptions, describe_changes, run_settings
-from i3d_tf.training.splits import read_run_videos
+from i3d_tf.training.splits import RunVideos, read_run_videos
 from i3d_tf.training.workdir import Start, Workdir, read_earlier
+from i3d_tf.zoo.networks import arguments_of
 from i3d_tf.zoo.resolve import BEST_FILE
 
 INTERVAL_FILES = ("intervals", "test_intervals")
@@ -67,6 +68,7 @@ def train(recipe: Recipe, options: TrainOptions) -> Workdir:
     options = options.for_recipe(recipe)
     _check_features(recipe, options)
     _check_task(recipe, options)
+    _check_second(recipe, options)
     training_model.set_precision(options.precision)
     keras.utils.set_random_seed(options.seed)
     if options.deterministic:
@@ -87,10 +89,10 @@ def train(recipe: Recipe, options: TrainOptions) -> Workdir:
         start = _start(videos, options, strategy, workdir, store)
         channels = None if store is None else store.channels
         with strategy.scope():
-            model = _build_or_restore(recipe, options, len(train_set.class_names), start, channels)
+            model = _build_or_restore(recipe, options, videos.classes, start, channels)
         _warn_of_small_batches(recipe, options, model)
         run = _Run(recipe, options, model, workdir, start, strategy.num_replicas_in_sync, store)
-        run.train(train_set, test_set)
+        run.train(videos)
     return workdir
 
 
@@ -152,27 +154,47 @@ def _check_task(recipe, options):
             )
 
 
+def _check_second(recipe, options):
+    """Checks that a network can have a head for each of two datasets, where there are two."""
+    if options.second is None:
+        if options.heads is not None:
+            raise ValueError(
+                f"`heads` must be None with one dataset; received {', '.join(options.heads)}. Give "
+                "--second_data_dir, too."
+            )
+        return
+    if "heads" not in arguments_of(recipe.model) or recipe.stream == JOINT or recipe.task != CLIP:
+        able = ", ".join(name for name in TRAINED_STREAMS if "heads" in arguments_of(name))
+        raise ValueError(
+            f"`second` must be None for {recipe.model} of {recipe.stream} and the task "
+            f"{recipe.task}. Give --model, one of {able}, for a head for each of two datasets."
+        )
+    if options.class_weights:
+        raise ValueError(
+            "`class_weights` must be False with a second dataset; received True. Leave it out."
+        )
+
+
 def _start(videos, options, strategy, workdir, store):
     """Records or checks the run's settings, and says what is trained on, and from which step."""
-    recipe, train_set, test_set = videos.recipe, videos.train, videos.test
+    recipe, train_set = videos.recipe, videos.train
     settings = run_settings(
         recipe,
         options,
         train_set.class_names,
-        len(train_set.examples),
+        len(videos.train_examples),
         strategy.num_replicas_in_sync,
         None if store is None else {"channels": store.channels, **store.settings},
+        videos.second_settings,
     )
-    reports = {"train": train_set.report, "test": test_set.report}
-    metadata = {
-        "class_names": list(train_set.class_names),
-        "data": {name: report.as_json() for name, report in reports.items()},
-    }
-    if videos.split is not None:
-        metadata["split"] = videos.split
+    metadata = _data_metadata(videos)
+    if videos.second is not None:
+        metadata["heads"] = {head: _data_metadata(each) for head, each in videos.by_head.items()}
     start = workdir.start(settings, metadata)
-    for report in reports.values():
-        print_lines(*report.lines())
+    for head, each in videos.by_head.items():
+        if head is not None:
+            print_lines(f"head {head}:")
+        print_lines(*each.train.report.lines(), *each.test.report.lines())
     print(
         f"{recipe.steps} steps of {recipe.batch_size} clips, an evaluation every "
         f"{recipe.evaluate_every}"
@@ -182,6 +204,18 @@ def _start(videos, options, strategy, workdir, store):
     if start.step:
         print(f"going on from step {start.step} of {recipe.steps}")
     return start
+
+
+def _data_metadata(videos):
+    """Returns what run.json records of the videos of a dataset."""
+    reports = {"train": videos.train.report, "test": videos.test.report}
+    metadata = {
+        "class_names": list(videos.train.class_names),
+        "data": {name: report.as_json() for name, report in reports.items()},
+    }
+    if videos.split is not None:
+        metadata["split"] = videos.split
+    return metadata
 
 
 def _build_or_restore(recipe, options, classes, start, channels):
@@ -245,17 +279,18 @@ class _Run:
         self.step_time = StepTime(start.step, recipe.steps)
         self.writer = tf.summary.create_file_writer(str(workdir.tensorboard))
 
-    def train(self, train_set: VideoDataset, test_set: VideoDataset):
+    def train(self, videos: RunVideos):
         """Trains to the last step."""
         recipe = self.recipe
-        self.classes = len(train_set.class_names)
-        persons = (len(f.persons) for each in train_set.examples for f in each.key_frames)
+        train_protocol, examples = recipe.train_protocol, videos.train_examples
+        self.classes = len(videos.train.class_names)
+        persons = (len(f.persons) for each in examples for f in each.key_frames)
         self.max_boxes = min(recipe.max_boxes, max(persons, default=recipe.max_boxes))
-        flow_store = self._flow_store((*train_set.examples, *test_set.examples))
-        train_protocol = recipe.train_protocol
+        flow_store = self._flow_store(videos)
         train_config = dataclasses.replace(
-            self._config(train_set.examples, train_protocol, self.batch_size, flow_store),
-            class_weights=class_weights(train_set.examples, len(train_set.class_names))
+            self._config(examples, train_protocol, self.batch_size, flow_store),
+            heads=videos.heads,
+            class_weights=class_weights(examples, self.classes)
             if self.options.class_weights
             else None,
             epoch_start=self.start.epoch_start_step * self.batch_size,
@@ -266,9 +301,13 @@ class _Run:
         test_batch = max(1, frames_at_once // test_frames)
         if self.store is not None:  # each video has all its rows
             test_batch = 1
+        test_configs = {
+            head: self._config(each.test.examples, recipe.protocol, test_batch, flow_store)
+            for head, each in videos.by_head.items()
+        }
         evaluation = PeriodicEvaluation(
             self.model,
-            self._config(test_set.examples, recipe.protocol, test_batch, flow_store),
+            test_configs.get(None, test_configs),
             self.workdir,
             self.writer,
             self.failures,
@@ -287,20 +326,24 @@ class _Run:
             evaluation.run(step)
         self._report_failures()
 
-    def _flow_store(self, examples):
+    def _flow_store(self, videos):
         """Computes the flow that is missing; None where the network sees none."""
         if "flow" not in self.recipe.streams:
             return None
-        options = self.options
-        store = FlowStore(
-            options.flow_dir,
-            self.recipe.protocol,
-            options.data_dir,
-            options.flow_engine,
-            options.flow_rounding,
-        )
-        store.compute_missing(example.path for example in examples)
-        return store
+        options, stores = self.options, {}
+        datasets = [options] if options.second is None else [options, options.second]
+        for of_dataset, each in zip(datasets, videos.by_head.values(), strict=True):
+            store = FlowStore(
+                of_dataset.flow_dir,
+                self.recipe.protocol,
+                of_dataset.data_dir,
+                options.flow_engine,
+                options.flow_rounding,
+            )
+            paths = [example.path for example in (*each.train.examples, *each.test.examples)]
+            store.compute_missing(paths)
+            stores |= dict.fromkeys(paths, store)
+        return store if videos.second is None else JoinedFlowStore(stores)
 
     def _config(self, examples, protocol: Protocol, batch_size, flow_store):
         return PipelineConfig(

@@ -106,7 +106,7 @@ class Workdir:
         before = read_run(file)
         changed = changed_settings(str(self.path), before["settings"], settings, step)
         epoch_start_step = step if VIDEOS in changed else before.get("epoch_start_step", 0)
-        if changed or before.get("split") != record.get("split"):
+        if changed or any(before.get(key) != record.get(key) for key in ("split", "heads")):
             earlier = [*before.pop("earlier", []), {"until_step": step, **before}]
             record |= {"epoch_start_step": epoch_start_step, "earlier": earlier}
             _write_json(file, record, indent=2)

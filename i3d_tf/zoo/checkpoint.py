@@ -13,6 +13,7 @@ from i3d_tf.specs.recipes import settings_protocol
 from i3d_tf.specs.streams import CHANNELS, FEATURES, JOINT, STREAM_CHOICES
 from i3d_tf.specs.validation import check_choice, check_positive
 from i3d_tf.system.records import get_list, of_kind, record_errors
+from i3d_tf.zoo.heads import choose_head, head_names, select_head
 from i3d_tf.zoo.network_file import load_network
 from i3d_tf.zoo.resolve import KERAS_FILE, NAME, RUN, ResolvedWeights, resolve
 from i3d_tf.zoo.run_record import HISTORY_FILE, read_history, read_run
@@ -45,6 +46,8 @@ class Checkpoint:
             sees clips.
         step_rule: Where its steps were taken to be in time when it was trained on frames, see
             `i3d_tf.specs.geometry.head_positions`.
+        head: Name of the classifier, of a network that was trained with several; the classes, the
+            history and the split are those of its dataset.
     """
 
     name: str
@@ -58,6 +61,7 @@ class Checkpoint:
     split: Mapping[str, Collection[str]] = field(default_factory=dict)
     features: Mapping[str, Any] = field(default_factory=dict)
     step_rule: str = CENTERS
+    head: str | None = None
 
     @property
     def precision(self) -> str:
@@ -86,6 +90,8 @@ def open_checkpoint(
     checkpoint_dir: os.PathLike | str | None = None,
     reads_features: bool = False,
     sees_persons: bool | None = False,
+    head: str | None = None,
+    any_head: bool = False,
 ) -> Checkpoint:
     """Opens a trained network.
 
@@ -96,14 +102,24 @@ def open_checkpoint(
         reads_features: Whether it must be a network that reads stored features, or must not.
         sees_persons: Whether it must be a network on persons in boxes, or must not; None allows
             both.
+        head: Name of the classifier to use, of a network with several; without effect on others,
+            see `check_head_is_used`.
+        any_head: Whether the first one will do, as outputs of other layers are wanted.
 
     Raises:
         FileNotFoundError: The weights or their metadata do not exist.
-        ValueError: The weights or their metadata are damaged, or do not fit.
+        ValueError: The weights or their metadata are damaged, or do not fit; or the network has
+            several classifiers, and `head` names none of them.
     """
     weights = resolve(reference, checkpoint_dir, (RUN, KERAS_FILE))
     metadata = _read_manifest_row(weights) if weights.kind == NAME else _read_run(weights)
+    heads = metadata.pop("heads", {})
+    head = next(iter(heads), None) if any_head else choose_head(str(reference), tuple(heads), head)
     model = load_network(weights)
+    if head is not None:
+        if head not in head_names(model):
+            raise ValueError(f"{reference}: it has no head {head}, which {weights.run_file} names.")
+        model, metadata = select_head(model, head), {**metadata, **heads[head], "head": head}
     classes, names = model.output_shape[-1], len(metadata["class_names"])
     if classes != names:
         source = "its row in the manifest" if weights.kind == NAME else weights.run_file
@@ -121,6 +137,17 @@ def open_checkpoint(
     )
 
 
+def check_head_is_used(head: str | None, checkpoints: Collection[Checkpoint]) -> None:
+    """Checks that a name of a classifier was given for at least one network with several.
+
+    Raises:
+        ValueError: It was not.
+    """
+    if head is not None and all(each.head is None for each in checkpoints):
+        names = " and ".join(each.name for each in checkpoints)
+        raise ValueError(f"{names}: it has one head. Leave out --head={head}.")
+
+
 def open_checkpoints(
     references: Mapping[str, os.PathLike | str],
     checkpoint_dir: os.PathLike | str | None = None,
@@ -129,6 +156,8 @@ def open_checkpoints(
     sees_persons: bool = False,
     protocol_fields: Collection[str] = PROTOCOL_FIELDS,
     protocol_overrides: Mapping[str, Any] | None = None,
+    head: str | None = None,
+    any_head: bool = False,
 ) -> Checkpoints:
     """Opens the networks of one or two streams and checks that they fit together.
 
@@ -140,6 +169,8 @@ def open_checkpoints(
         protocol_fields: Fields of the protocol that must be the same.
         protocol_overrides: Values that replace fields of the networks' protocols; None where the
             user cannot give any, so that a message does not ask for them.
+        head: Name of the classifier to use, of networks with several.
+        any_head: Whether the first one will do, as outputs of other layers are wanted.
 
     Raises:
         FileNotFoundError: See `open_checkpoint`.
@@ -150,13 +181,16 @@ def open_checkpoints(
         raise ValueError("`references` must name at least one network; received none.")
     opened = {}
     for stream, reference in references.items():
-        checkpoint = open_checkpoint(reference, checkpoint_dir, sees_persons=sees_persons)
+        checkpoint = open_checkpoint(
+            reference, checkpoint_dir, sees_persons=sees_persons, head=head, any_head=any_head
+        )
         opened[stream] = checkpoint
         if checkpoint.stream != stream:
             raise ValueError(
                 f"{reference}: is for {checkpoint.stream}, not for {stream}. Name a network for "
                 f"{stream}."
             )
+    check_head_is_used(head, opened.values())
     first, *others = opened.values()
     if same_classes and any(other.class_names != first.class_names for other in others):
         raise ValueError(
@@ -319,6 +353,7 @@ def _read_run(weights: ResolvedWeights) -> dict:
             f"{path}: no such file. {weights.path.name} must be in the folder of its training run."
         )
     run = read_run(path)
+    history = read_history(path.with_name(HISTORY_FILE))
     with record_errors(path, "the settings of a training run", "Restore the file."):
         settings = run["settings"]
         width = check_positive("width_multiplier", settings.get("width_multiplier", 1.0))
@@ -326,8 +361,21 @@ def _read_run(weights: ResolvedWeights) -> dict:
             "class_names": get_list(run, "class_names", str),
             "protocol": settings_protocol(settings),
             "width_multiplier": width,
-            "history": read_history(path.with_name(HISTORY_FILE)),
+            "history": history,
             "split": run.get("split", {}),
             "features": of_kind(settings.get("features") or {}, "features", dict),
             "step_rule": check_choice("step_rule", settings.get("step_rule", CENTERS), STEP_RULES),
+            "heads": {
+                name: {
+                    "class_names": get_list(fields, "class_names", str),
+                    "split": fields.get("split", {}),
+                    "history": [_row_of_head(row, name) for row in history],
+                }
+                for name, fields in run.get("heads", {}).items()
+            },
         }
+
+
+def _row_of_head(row, head):
+    """Returns an evaluation with the values of one classifier in the place of those of all."""
+    return {"step": row["step"], **of_kind(row.get("heads", {}).get(head, {}), "heads", dict)}

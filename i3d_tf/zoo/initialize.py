@@ -18,6 +18,7 @@ from i3d_tf.specs.inception_v1 import (
 )
 from i3d_tf.weights.assign import WeightsError, assign_weights, read_weights
 from i3d_tf.zoo import imagenet
+from i3d_tf.zoo.heads import is_head
 from i3d_tf.zoo.network_file import load_network
 from i3d_tf.zoo.resolve import resolve
 
@@ -69,12 +70,12 @@ def write_initial_weights(
     arrays = {
         path: value
         for path, value in arrays.items()
-        if not path.startswith(f"{HEAD}/") or targets.get(path) == value.shape
+        if not _in_head(path) or targets.get(path) == value.shape
     }
     untrained = [
         path
         for path in targets
-        if path not in arrays and (path.startswith(f"{HEAD}/") or (is_2d and not _in_trunk(path)))
+        if path not in arrays and (_in_head(path) or (is_2d and not _in_trunk(path)))
     ]
     assign_weights(model, arrays, ignore_target=untrained)
     _warn_of_untrained(init, untrained)
@@ -104,6 +105,10 @@ def _is_variant(targets):
     """Returns whether a network has I3D's rows, and not its layers."""
     blocks = (path for path in targets if path.startswith(f"{LAST_BLOCK}_Branch_"))
     return next(blocks, None) is not None
+
+
+def _in_head(path):
+    return is_head(path.partition("/")[0])
 
 
 def _in_trunk(path):

@@ -22,7 +22,7 @@ RESTORE = "Restore the file that train.py wrote, or name another folder."
 
 
 def read_run(path: os.PathLike | str) -> dict[str, Any]:
-    """Reads run.json; it has "settings", and maybe class names and settings of earlier parts.
+    """Reads run.json: its "settings", and maybe class names, heads and settings of earlier parts.
 
     Raises:
         ValueError: It is something else.
@@ -35,13 +35,22 @@ def read_run(path: os.PathLike | str) -> dict[str, Any]:
             get_list(run, "class_names", str)
         if "earlier" in run:
             get_list(run, "earlier", dict)
-        if "split" in run:
-            for split in SPLITS:
-                get_list(get_value(run, "split", dict), split, str)
+        _check_split(run)
+        if "heads" in run:
+            for head in get_value(run, "heads", dict):
+                fields = get_value(run["heads"], head, dict)
+                get_list(fields, "class_names", str)
+                _check_split(fields)
         step = run.get("epoch_start_step", 0)
         if not is_integer(step) or step < 0:
             raise ValueError(f"'epoch_start_step' is {step!r}")
         return run
+
+
+def _check_split(record):
+    if "split" in record:
+        for split in SPLITS:
+            get_list(get_value(record, "split", dict), split, str)
 
 
 def read_history(path: os.PathLike | str) -> list[dict[str, Any]]:

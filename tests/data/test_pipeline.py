@@ -213,3 +213,17 @@ def test_unreadable_clips_have_no_action_and_no_weight(examples, tmp_path):
     settings = config([broken], task="frames", classes=2, batch_size=1)
     _, targets, weights = next(iter(train_batches(settings, 0, 1, Failures())))
     assert (targets.shape, float(targets.numpy().sum()), weights.numpy()) == ((1, 8, 2), 0, [0])
+
+
+def test_clip_of_one_of_two_datasets_counts_for_its_head_alone(examples, tmp_path):
+    own = [replace(each, head="a") for each in examples[:2]]
+    broken = VideoExample(str(tmp_path / "none.mp4"), 1, "", head="b")
+    others = [replace(examples[3], label=0, head="b"), broken]
+    two = config((*own, *others), batch_size=4, heads=("b", "a"))
+    ((_, labels, weights),) = list(train_batches(two, 0, 1, Failures()))
+    columns = [part[head].numpy() for part in (labels, weights) for head in "ab"]
+    # Labels of a and b, then the weights; that of the unreadable clip is 0 for both.
+    expected = [[-1, 0, 0, 1], [-1, 1, 0, 0], [0, -1, 1, 0], [1, -1, 1, 0]]
+    assert sorted(np.stack(columns, axis=1).tolist()) == expected
+    ((_, found, _),) = list(evaluation_clips(replace(two, examples=own), Failures()))
+    assert found.numpy().tolist() == [0, 1]  # numbers of examples, whatever the heads

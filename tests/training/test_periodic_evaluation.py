@@ -57,3 +57,30 @@ def test_best_state_is_the_first_of_the_highest_accuracy_or_the_last(
     evaluation.run(5)  # was done already
     assert [row["test_accuracy"] for row in run.rows] == [0.25, 0.5, 0.5, 0.25, 0.75]
     assert run.best == best
+
+
+def test_best_state_of_two_heads_is_that_of_the_highest_mean(monkeypatch, tmp_path):
+    run = Run()
+    correct = iter((2, 2, 4, 1, 3, 1))  # of four videos: of one head, then of the other
+
+    def compute_logits(*_):
+        count = next(correct)
+        logits = np.eye(2)[[0] * count + [1] * (4 - count)]
+        return logits.astype(np.float32), Failures()
+
+    monkeypatch.setattr(periodic_evaluation, "compute_logits", compute_logits)
+    config = SimpleNamespace(
+        examples=[SimpleNamespace(label=label) for label in LABELS], task="clip"
+    )
+    inputs = keras.Input((1,))
+    model = keras.Model(inputs, {name: keras.layers.Dense(2)(inputs) for name in ("a", "b")})
+    writer = tf.summary.create_file_writer(str(tmp_path))
+    evaluation = PeriodicEvaluation(model, {"a": config, "b": config}, run, writer, Failures())
+    for step in range(1, 4):
+        evaluation.run(step)
+    assert [row["test_accuracy"] for row in run.rows] == [0.5, 0.625, 0.5]
+    assert run.rows[1]["heads"] == {
+        "a": {"test_accuracy": 1.0, "test_videos": 4},
+        "b": {"test_accuracy": 0.25, "test_videos": 4},
+    }
+    assert (run.rows[1]["test_videos"], run.best) == (8, [0, 1])

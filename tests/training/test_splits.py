@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from i3d_tf.training.settings import TrainOptions
+from i3d_tf.training.settings import SecondDataset, TrainOptions
 from i3d_tf.training.splits import read_run_videos
 
 
@@ -193,3 +193,48 @@ def test_folder_of_other_videos_is_refused(read, data_dir):
             path.rename(path.with_name(f"other {path.name}"))
     with pytest.raises(ValueError, match=r"none of the videos of the run in run, .* --workdir"):
         read(earlier)
+
+
+def test_second_dataset_has_its_own_videos_classes_and_split(read, data_dir, squares_dir):
+    def read_both(earlier=None):
+        second = SecondDataset(str(data_dir))
+        return read(earlier, folder=squares_dir, second=second, heads=("four", "three"))
+
+    videos = read_both()
+    assert videos.classes == {"four": 4, "three": 3}
+    assert (videos.split, list(videos.second.split)) == (None, ["train", "test"])
+    heads = [example.head for example in videos.train_examples]
+    assert heads == ["four"] * 12 + ["three"] * 6
+    # The length of the run follows from all clips: 20 times 18.
+    assert videos.recipe.steps * videos.recipe.batch_size == 360
+    earlier = record(videos)
+    earlier["settings"]["second"] = videos.second_settings
+    earlier["heads"] = {"three": {"class_names": [], "split": videos.second.split}}
+    for number in range(5, 45):
+        shutil.copy(data_dir / "left" / "0.mp4", data_dir / "left" / f"{number}.mp4")
+    again = read_both(json.loads(json.dumps(earlier)))
+    assert again.second.split["test"] == videos.second.split["test"]
+    assert len(again.second.train.examples) == 46
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({}, "`heads` must be two different names .*; received squares, squares. Give --heads"),
+        ({"heads": ("a",)}, "received a. Give --heads"),
+        ({"heads": ("a", "b/c")}, "received a, b/c. Give --heads"),
+    ],
+)
+def test_heads_need_two_names(read, tmp_path, options, message):
+    with pytest.raises(ValueError, match=message):
+        read(
+            folder=tmp_path / "squares",
+            second=SecondDataset(str(tmp_path / "other" / "squares")),
+            **options,
+        )
+
+
+def test_heads_are_named_like_readers_where_these_differ(read, tmp_path):
+    other = SecondDataset(str(tmp_path / "squares"), dataset="hmdb51")
+    with pytest.raises(OSError, match="squares"):  # the names were fine
+        read(folder=tmp_path / "squares", second=other)

@@ -249,3 +249,40 @@ def test_open_checkpoint_reads_the_split_of_a_run(run):
     (run / "run.json").write_text(json.dumps(record))
     with pytest.raises(ValueError, match=r"run\.json: not the settings .*'test' is missing"):
         open_checkpoint(run)
+
+
+def test_open_checkpoint_reads_the_chosen_head_of_a_run(run, five_classes, monkeypatch):
+    record = json.loads((run / "run.json").read_text())
+    record["heads"] = {
+        "a": {"class_names": FIVE},
+        "b": {"class_names": ["x", "y"], "split": {"train": ["x/1.mp4"], "test": ["y/1.mp4"]}},
+    }
+    (run / "run.json").write_text(json.dumps(record))
+    row = {"step": 2, "test_accuracy": 0.5, "heads": {"b": {"test_accuracy": 0.25}}}
+    (run / "history.jsonl").write_text(json.dumps(row) + "\n")
+    chosen = []
+
+    def select(model, head):
+        chosen.append(head)
+        shape = model.input_shape
+        return SimpleNamespace(name="both", input_shape=shape, output_shape=(None, 2))
+
+    five_classes.output = {"a": None, "b": None}
+    monkeypatch.setattr(checkpoint_module, "select_head", select)
+    found = open_checkpoint(run, head="b")
+    assert (found.head, found.class_names, chosen) == ("b", ("x", "y"), ["b"])
+    assert found.history == [{"step": 2, "test_accuracy": 0.25}]
+    assert found.split == record["heads"]["b"]["split"]
+    with pytest.raises(ValueError, match="it has the heads a and b"):
+        open_checkpoint(run)
+    record["heads"]["b"] = {"class_names": 3}
+    (run / "run.json").write_text(json.dumps(record))
+    with pytest.raises(ValueError, match=r"run\.json: not the settings of a training run"):
+        open_checkpoint(run, head="b")
+
+
+def test_head_of_networks_with_one_is_refused(known):
+    with pytest.raises(ValueError, match=r"rgb: it has one head\. Leave out --head=a\."):
+        open_checkpoints({"rgb": "rgb"}, head="a")
+    change(known, "flow", head="a")
+    assert open_checkpoints({"rgb": "rgb", "flow": "flow"}, head="a").class_names == FIVE

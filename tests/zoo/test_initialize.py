@@ -1,5 +1,6 @@
 from functools import cache
 
+import keras
 import numpy as np
 import pytest
 
@@ -132,3 +133,25 @@ def test_missing_weights_are_named(tmp_path):
             read_initial_weights(tmp_path / name)
     with pytest.raises(FileNotFoundError, match="No weights named 'none'"):
         read_initial_weights("none", tmp_path)
+
+
+def heads_on_one_layer(**heads):
+    inputs = keras.Input((3,))
+    features = keras.layers.Dense(4, name="fc7")(inputs)
+    return keras.Model(
+        inputs,
+        {name: keras.layers.Dense(k, name=f"Logits_{name}")(features) for name, k in heads.items()},
+    )
+
+
+def test_heads_of_other_datasets_stay_untrained(tmp_path):
+    source = heads_on_one_layer(a=2, b=3)
+    source.save(tmp_path / "best.keras")
+    model = heads_on_one_layer(b=3, c=5)
+    before = values(model)
+    with pytest.warns(UserWarning, match="all was loaded but Logits_c, untrained"):
+        write_initial_weights(model, tmp_path / "best.keras")
+    found, expected = values(model), values(source)
+    for path in ("fc7/kernel", "Logits_b/kernel"):
+        np.testing.assert_array_equal(found[path], expected[path])
+    np.testing.assert_array_equal(found["Logits_c/kernel"], before["Logits_c/kernel"])
