@@ -291,7 +291,7 @@ def _person_predictor():
     from i3d_tf.inference.person_predictor import PersonPredictor
 
     refuse_flags_beside(_BOXES, (_STREAM, *_NETWORKS, _FLOW_ENGINE, _FLOW_ROUNDING, _WINDOW))
-    refuse_flags_beside(_BOXES, _PROTOCOL)
+    refuse_flags_beside(_BOXES, (_HEAD, *_PROTOCOL))
     if _CHECKPOINT.value is None:
         raise ValueError("--boxes needs --checkpoint, a network of train --task=persons.")
     boxes = PersonBoxes(_BOXES.value, _MIN_SCORE.value, _TIME_OFFSET.value)
