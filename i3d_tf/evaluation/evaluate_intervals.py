@@ -230,8 +230,8 @@ def _score(task, scores, dataset, reasons, protocol, folder):
     notes = list(report.notes)
     unreadable = {**dict(report.quarantined), **reasons}
     left_out = {
-        "Missing videos": report.missing,
-        "Videos that cannot be read": tuple(f"{p}: {why}" for p, why in unreadable.items()),
+        "missing videos": report.missing,
+        "videos that cannot be read": tuple(f"{p}: {why}" for p, why in unreadable.items()),
     }
     if absent := [*report.missing, *unreadable]:
         notes.append(
@@ -258,7 +258,7 @@ def _score(task, scores, dataset, reasons, protocol, folder):
         {None: found},
         tuple(notes),
         report.skipped,
-        {heading: entries for heading, entries in left_out.items() if entries},
+        {kind: entries for kind, entries in left_out.items() if entries},
         {"Dataset": report.name, **protocol, "Videos": len(scores)},
         tuple(scores) if task != CLASSIFY else (),
         are_logits=True,

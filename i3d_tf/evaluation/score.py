@@ -2,7 +2,7 @@
 
 import dataclasses
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -52,8 +52,8 @@ class Score:
             precisions.
         notes: What a user should know, a sentence each.
         skipped: Rows of the files that are not valid.
-        left_out: A heading to names of videos, frames or classes that do not count, or that have
-            no scores.
+        left_out: What does not count, or has no scores, such as "videos of the annotation have no
+            scores", to names of videos, frames or classes.
         protocol: How the scores were made, a name to its value.
         videos: The scores along each video, where they are known at several times.
         are_logits: Whether these are logits, of which a sigmoid makes probabilities.
@@ -110,7 +110,7 @@ class Score:
             "values": values,
             "notes": list(self.notes),
             "skipped": list(map(str, self.skipped)),
-            "left_out": {heading: list(names) for heading, names in self.left_out.items()},
+            "left_out": {kind: list(names) for kind, names in self.left_out.items()},
         }
 
 
@@ -187,9 +187,9 @@ def _score_charades(rule, truth, predictions):
         rule,
         names,
         {None: found},
-        (*notes, *_differences(left_out)),
+        (*notes, *left_out_notes(left_out)),
         annotation.skipped,
-        _headings(left_out),
+        _in_order(left_out),
         videos=videos,
     )
 
@@ -220,9 +220,9 @@ def _score_ava(truth, predictions, label_map, exclusions, max_detections):
         "ava",
         tuple(actions.values()),
         {None: found},
-        tuple(_differences(left_out)),
+        tuple(left_out_notes(left_out)),
         (*true_file.skipped, *found_file.skipped),
-        _headings(left_out),
+        _in_order(left_out),
     )
 
 
@@ -255,26 +255,22 @@ def _score_segments(rule, truth, predictions, subset, overlaps):
         rule,
         names,
         by_overlap,
-        tuple(_differences(left_out)),
+        tuple(left_out_notes(left_out)),
         (*skipped, *more),
-        _headings(left_out),
+        _in_order(left_out),
     )
 
 
-def _differences(left_out):
-    """Returns a note for each kind of what was left out."""
+def left_out_notes(left_out: Mapping[str, Collection[str]]) -> list[str]:
+    """Returns a note for each kind of what was left out, with the first name."""
     return [
-        f"{len(names)} {text}, such as {min(names)}" for text, names in left_out.items() if names
+        f"{len(names)} {kind}, such as {min(names)}" for kind, names in left_out.items() if names
     ]
 
 
-def _headings(left_out):
-    """Returns what was left out, in order, by its heading."""
-    return {
-        text[0].upper() + text[1:]: tuple(sorted(names))
-        for text, names in left_out.items()
-        if names
-    }
+def _in_order(left_out):
+    """Returns the names of each kind of what was left out, sorted."""
+    return {kind: tuple(sorted(names)) for kind, names in left_out.items() if names}
 
 
 def _plain(value):

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from i3d_tf.evaluation.score import Score
+from i3d_tf.evaluation.score import Score, left_out_notes
 from i3d_tf.evaluation.text import MISSING, counted, format_value
-from i3d_tf.evaluation.video_scores import VideoScores, best_and_worst, rescaled, shown_classes
+from i3d_tf.evaluation.video_scores import VideoScores, best_and_worst, score_scale, shown_classes
 from i3d_tf.metrics.average_precision import ClassScores
 from i3d_tf.viz.interval_timeline import TimelineRow, interval_timeline_svg
 from i3d_tf.viz.markup import Markup, element
@@ -200,15 +200,15 @@ def timeline_section(score: Score) -> Markup | None:
         f"Of {counted(ranked, 'video')} with actions, the {len(best)} with the highest"
         + (f" and the {len(worst)} with the lowest." if worst else ".")
     )
-    values = rescaled(score.videos, score.are_logits)
-    shown = {id(video): part for video, part in zip(score.videos, values, strict=True)}
-    highest = _round_up(max(shown[id(video)].max() for video in (*best, *worst)))
+    scale = score_scale(score.videos, score.are_logits)
+    highest = _round_up(max(scale(video.values).max() for video in (*best, *worst)))
     content = []
     for title, videos in (("Best", best), ("Worst", worst)):
         if videos:
             content.append(element("h3", title))
             content += [
-                _timeline(video, shown[id(video)], score.class_names, highest) for video in videos
+                _timeline(video, scale(video.values), score.class_names, highest)
+                for video in videos
             ]
     return card("Truth against scores over time", note(text), _legend(score), content)
 
@@ -242,7 +242,8 @@ def _timeline(video: VideoScores, values: np.ndarray, names: Sequence[str], high
         for k in (*true, *others)
     ]
     title = f"{video.actions.name}: AP {_number(video.average_precision)}"
-    duration = video.actions.duration or float(video.times[-1])
+    # An annotation may know of less than the video's frames show.
+    duration = max(video.actions.duration or 0.0, float(video.times[-1])) or 1.0
     sentence = timeline_sentence(video, values, names)
     picture = interval_timeline_svg(video.times, rows, duration, f"{title}. {sentence}", highest)
     return element(
@@ -313,10 +314,11 @@ def protocol_section(score: Score, source: str) -> Markup:
     """Returns how the scores were made, and what was left out, with the names."""
     rows = [(name, _value(value)) for name, value in score.protocol.items() if value is not None]
     lists = {
-        **score.left_out,
+        **{_capital(kind): names for kind, names in score.left_out.items()},
         "Rows that are not valid, and skipped": tuple(map(str, score.skipped)),
     }
     lists = {heading: names for heading, names in lists.items() if names}
+    notes = [note for note in score.notes if note not in left_out_notes(score.left_out)]
     left_out = (
         [entries_on_demand(heading, names, source) for heading, names in lists.items()]
         if lists
@@ -333,11 +335,15 @@ def protocol_section(score: Score, source: str) -> Markup:
                 "div",
                 element("h3", "Left out"),
                 left_out,
-                [element("p", f"Note: {words}.", class_="small any") for words in score.notes],
+                [element("p", f"{_capital(words)}.", class_="small any") for words in notes],
             ),
             class_="pair",
         ),
     )
+
+
+def _capital(words):
+    return words[:1].upper() + words[1:]
 
 
 def _value(value):

@@ -1,7 +1,7 @@
 """The scores of classes along a video, and how well they follow its actions."""
 
 import functools
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -74,22 +74,22 @@ def shown_classes(video: VideoScores, max_true: int, max_other: int) -> tuple[li
     return true[:max_true], [k for k in others[:max_other] if np.isfinite(highest[k])]
 
 
-def rescaled(videos: Sequence[VideoScores], are_logits: bool) -> list[np.ndarray]:
-    """Returns the scores of videos within [0, 1], in which their order stays.
+def score_scale(
+    videos: Iterable[VideoScores], are_logits: bool
+) -> Callable[[np.ndarray], np.ndarray]:
+    """Returns a function of scores to numbers within [0, 1], which keeps their order.
 
     Args:
-        videos: Their scores.
-        are_logits: Whether the sigmoid is taken. Else scores within [0, 1] are kept, and others are
-            counted from the lowest to the highest of these videos.
-
-    Returns:
-        Float (P, classes) of each video.
+        videos: All of the videos.
+        are_logits: Whether the sigmoid is taken. Else scores are kept where all are within [0, 1],
+            and otherwise counted from the lowest to the highest of them.
     """
-    values = [np.asarray(video.values, np.float64) for video in videos]
     if are_logits:
-        return [1 / (1 + np.exp(-np.clip(part, -500, 500))) for part in values]
-    finite = np.concatenate([part[np.isfinite(part)] for part in values] or [np.zeros(0)])
-    low, high = (finite.min(), finite.max()) if finite.size else (0.0, 1.0)
-    if low >= 0 and high <= 1:
+        return lambda values: 1 / (1 + np.exp(-np.clip(values, -500, 500).astype(np.float64)))
+    low, high = np.inf, -np.inf
+    for video in videos:
+        finite = video.values[np.isfinite(video.values)]
+        low, high = finite.min(initial=low), finite.max(initial=high)
+    if not low < high or (low >= 0 and high <= 1):
         low, high = 0.0, 1.0
-    return [np.clip((part - low) / max(high - low, 1e-12), 0, 1) for part in values]
+    return lambda values: np.clip((values - low) / (high - low), 0, 1)

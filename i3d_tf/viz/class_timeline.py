@@ -127,16 +127,13 @@ def _finding(times, probabilities, class_names):
     edges = _edges(times)
     seconds = np.bincount(best, edges[1:] - edges[:-1], minlength=probabilities.shape[1])
     order = [k for k in np.argsort(-seconds, kind="stable").tolist() if seconds[k] > 0]
-    shares = [
-        f"{class_names[k]} in {seconds[k] / seconds.sum():.0%} of the time"
-        for k in order[:MAX_NAMED]
-    ]
+    shares = [f"{class_names[k]} for {seconds[k] / seconds.sum():.0%}" for k in order[:MAX_NAMED]]
     more = len(order) - MAX_NAMED
-    others = f", {more} other{'s' * (more > 1)} in the rest" if more > 0 else ""
+    others = [f"{more} other{'s' * (more > 1)} for the rest"] if more > 0 else []
     changes = int((np.diff(best) != 0).sum())
     return (
-        f"The most probable class is {', '.join(shares)}{others}; it changes "
-        f"{f'{changes:,} times' if changes != 1 else 'once'}."
+        f"Most probable: {', '.join([*shares, *others])} of the time; it changes "
+        f"{'once' if changes == 1 else f'{changes:,} times'}."
     )
 
 

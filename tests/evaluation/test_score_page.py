@@ -81,11 +81,20 @@ def test_timeline_sentence_says_where_scores_are_highest():
 
 def test_what_was_left_out_is_counted_and_named():
     page = score_page(
-        score(skipped=(SkippedRow("a.csv", 3, "it is bad"),), left_out={"Missing videos": ("a",)})
+        score(skipped=(SkippedRow("a.csv", 3, "it is bad"),), left_out={"missing videos": ("a",)})
     )
     assert "Missing videos (1)" in page
     assert "a.csv line 3: it is bad" in page
     assert "Nothing: every row was valid" in score_page(score())
+
+
+def test_notes_that_repeat_a_list_are_left_out():
+    left_out = {"videos have no scores": ("a", "b")}
+    page = score_page(
+        score(notes=("2 videos have no scores, such as a", "all of a_b is well"), left_out=left_out)
+    )
+    assert "such as a" not in page
+    assert "All of a_b is well." in page
 
 
 def test_names_stay_text():

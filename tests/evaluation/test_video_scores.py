@@ -5,7 +5,7 @@ from i3d_tf.data.example import Interval, IntervalVideo
 from i3d_tf.evaluation.video_scores import (
     VideoScores,
     best_and_worst,
-    rescaled,
+    score_scale,
     shown_classes,
 )
 
@@ -52,10 +52,12 @@ def test_shown_classes_are_those_of_actions_and_the_highest_others():
     assert shown_classes(silent, 9, 9) == ([0], [])
 
 
-def test_rescaled_scores_are_within_0_and_1_in_the_same_order():
-    (of_logits,) = rescaled([video("a", [0.0, 99, -999], [1, 2, 3])], are_logits=True)
-    np.testing.assert_allclose(of_logits[0], [0.5, 1, 0], atol=1e-12)
-    (kept,) = rescaled([video("a", [0.1, 0.2, -np.inf], [0.3, 0.4, 0.9])], are_logits=False)
-    np.testing.assert_allclose(kept, [[0.1, 0.2, 0], [0.3, 0.4, 0.9]])
-    (stretched,) = rescaled([video("a", [-1.0, 0, 3], [0, 0, 0])], are_logits=False)
-    np.testing.assert_allclose(stretched[0], [0, 0.25, 1])
+def test_score_scale_is_within_0_and_1_in_the_same_order():
+    of_logits = score_scale([], are_logits=True)(np.array([0.0, 99, -999]))
+    np.testing.assert_allclose(of_logits, [0.5, 1, 0], atol=1e-12)
+    kept = score_scale([video("a", [0.1, 0.2, -np.inf], [0.3, 0.4, 0.9])], are_logits=False)
+    np.testing.assert_allclose(kept(np.array([0.1, -np.inf])), [0.1, 0])
+    stretched = score_scale([video("a", [-1.0, 0, 3], [0, 0, 0]), FIRST], are_logits=False)
+    np.testing.assert_allclose(stretched(np.array([-1.0, 0, 9])), [0, 0.1, 1])
+    nothing = score_scale([video("a", *np.full((2, 3), -np.inf))], are_logits=False)
+    assert nothing(np.array([-np.inf])) == 0

@@ -41,6 +41,15 @@ def test_class_timeline_svg_describes_the_leading_classes():
     assert "4 s</text>" in svg
 
 
+def test_class_timeline_svg_says_for_how_long_a_class_is_the_most_probable():
+    svg = class_timeline_svg(TIMES, SHARES, NAMES, "a video")
+    # Edges at 0, 1, 2.25 and 4 s.
+    words = (
+        "Most probable: sit &amp; wait for 44%, jump for 31%, run for 25% of the time; it changes"
+    )
+    assert f"{words} 2 times." in svg
+
+
 def test_class_timeline_svg_merges_many_windows():
     count = 11_250
     times = np.arange(count)[:, None] * 0.32 + [0.0, 2.56]
