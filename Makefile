@@ -107,7 +107,7 @@ $(SVM_STAMP): | $(STAMP)
 	touch "$@"
 
 test-svm: env $(SVM_STAMP)
-	PYTHONPATH="$(abspath $(SVM))" $(BIN)/python -m pytest tests/metrics/test_svm.py tests/evaluation/test_fuse_reports.py tests/evaluation/test_classify_features.py -rs
+	PYTHONPATH="$(abspath $(SVM))" $(BIN)/python -m pytest tests/metrics/test_svm.py tests/metrics/test_embedding.py tests/evaluation/test_fuse_reports.py tests/evaluation/test_classify_features.py tests/explain/test_map_features.py -rs
 
 # The web extra, beside the environment and not in it.
 WEB := $(VENV)-web

@@ -5,18 +5,11 @@ from typing import Any
 
 import numpy as np
 
-from i3d_tf.data.class_folders import (
-    is_split_folder,
-    select_videos,
-    split_videos,
-    video_name,
-)
-from i3d_tf.data.example import VideoDataset
 from i3d_tf.data.feature_store import FeatureStore, check_feature_folder, mean_rows
-from i3d_tf.data.readers import read_dataset
 from i3d_tf.evaluation.measure import Evaluation
 from i3d_tf.evaluation.report import check_report_dir, report_folder, write_report
 from i3d_tf.evaluation.results import Results
+from i3d_tf.inference.test_set import read_train_and_test
 from i3d_tf.metrics.svm import check_scikit_learn, l2_normalized, svm_scores
 from i3d_tf.specs.datasets import check_has_classes
 from i3d_tf.specs.streams import FEATURES
@@ -67,7 +60,15 @@ def classify_features(options: ClassifyOptions) -> Results:
     check_report_dir(options.report_dir)
     check_feature_folder(options.features)
     with report_folder(options.report_dir):
-        train, test = _read_splits(options)
+        train, test = read_train_and_test(
+            options.dataset,
+            options.data_dir,
+            (options.train_split, options.test_split),
+            options.annotation,
+            options.classes,
+            options.quarantine,
+            options.seed,
+        )
         check_scikit_learn()
         examples = (*train.examples, *test.examples)
         store = FeatureStore(options.features, examples, options.data_dir)
@@ -86,33 +87,6 @@ def classify_features(options: ClassifyOptions) -> Results:
             data_report=test.report.as_json(),
         )
         return write_report(evaluation, options.report_dir)
-
-
-def _read_splits(options) -> tuple[VideoDataset, VideoDataset]:
-    """Reads both splits; of class folders without folders for them, chooses as training does."""
-
-    def read(split, classes):
-        return read_dataset(
-            options.dataset,
-            options.data_dir,
-            split,
-            annotation=options.annotation,
-            classes=classes,
-            quarantine=options.quarantine,
-        )
-
-    if options.dataset != "class_folders" or is_split_folder(options.data_dir, options.train_split):
-        train = read(options.train_split, options.classes)
-        return train, read(options.test_split, train.class_names)
-    videos = read(None, options.classes)
-    folder = videos.report.data_dir
-    names = {video_name(example, folder): example.class_name for example in videos.examples}
-    split = split_videos(names, options.seed)
-    notes = [f"chosen by seed {options.seed}, from every class"]
-    return (
-        select_videos(videos, "train", split["train"]),
-        select_videos(videos, "test", split["test"], notes),
-    )
 
 
 def _protocol_metadata(options: ClassifyOptions, store: FeatureStore) -> dict[str, Any]:

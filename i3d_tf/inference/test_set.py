@@ -1,8 +1,13 @@
-"""The videos of a test set that networks are evaluated on."""
+"""The videos of a test set that networks are evaluated on, and those that they learn from."""
 
 from collections.abc import Collection, Mapping, Sequence
 
-from i3d_tf.data.class_folders import is_split_folder, select_videos
+from i3d_tf.data.class_folders import (
+    is_split_folder,
+    select_videos,
+    split_videos,
+    video_name,
+)
 from i3d_tf.data.example import VideoDataset
 from i3d_tf.data.readers import read_dataset
 from i3d_tf.zoo.checkpoint import Checkpoint
@@ -64,3 +69,41 @@ def _recorded_videos(dataset, data_dir, split, networks) -> Collection[str] | No
             f"split {split!r} in common. Train them with the same seed."
         )
     return videos
+
+
+def read_train_and_test(
+    dataset: str,
+    data_dir: str,
+    splits: tuple[str, str],
+    annotation: str | None = None,
+    classes: str | None = None,
+    quarantine: str | None = None,
+    seed: int = 0,
+) -> tuple[VideoDataset, VideoDataset]:
+    """Reads two splits; of class folders without folders for them, chooses as training does.
+
+    Args:
+        dataset: See `read_dataset`.
+        data_dir: See `read_dataset`.
+        splits: The training split and the test split.
+        annotation: See `read_dataset`.
+        classes: See `read_dataset`; the test split has those of the training split.
+        quarantine: See `read_dataset`.
+        seed: Of the choice.
+    """
+
+    def read(split, classes):
+        return read_dataset(dataset, data_dir, split, annotation, classes, quarantine)
+
+    if dataset != "class_folders" or is_split_folder(data_dir, splits[0]):
+        train = read(splits[0], classes)
+        return train, read(splits[1], train.class_names)
+    videos = read(None, classes)
+    folder = videos.report.data_dir
+    names = {video_name(example, folder): example.class_name for example in videos.examples}
+    split = split_videos(names, seed)
+    notes = [f"chosen by seed {seed}, from every class"]
+    return (
+        select_videos(videos, "train", split["train"]),
+        select_videos(videos, "test", split["test"], notes),
+    )

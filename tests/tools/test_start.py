@@ -40,6 +40,7 @@ def test_unexpected_argument_is_one_line(run_tool, name, tmp_path):
         "make_stick_actions": ["--data_dir=x"],
         "check_videos": ["--data_dir=x"],
         "classify_features": ["--features=x", "--data_dir=x", "--report_dir=x"],
+        "map_features": ["--features=x", "--data_dir=x", "--report_dir=x"],
         "convert": ["--release=rgb_imagenet"],
         "score": ["--rule=ava", "--truth=x", "--predictions=x"],
     }
