@@ -7,13 +7,14 @@ import numpy as np
 
 from i3d_tf.data.feature_store import FeatureStore, check_feature_folder, mean_rows
 from i3d_tf.evaluation.measure import Evaluation
-from i3d_tf.evaluation.report import check_report_dir, report_folder, write_report
+from i3d_tf.evaluation.report import check_report_dir, write_report
 from i3d_tf.evaluation.results import Results
 from i3d_tf.inference.test_set import read_train_and_test
 from i3d_tf.metrics.svm import check_scikit_learn, l2_normalized, svm_scores
 from i3d_tf.specs.datasets import check_has_classes
 from i3d_tf.specs.streams import FEATURES
 from i3d_tf.specs.validation import check_positive
+from i3d_tf.system.report_folder import report_folder
 
 
 @dataclass(frozen=True)

@@ -14,13 +14,14 @@ from i3d_tf.data.feature_store import FeatureStore, check_feature_folder
 from i3d_tf.data.flow_store import FlowStore
 from i3d_tf.data.pipeline import PipelineConfig
 from i3d_tf.evaluation.measure import Evaluation
-from i3d_tf.evaluation.report import check_report_dir, report_folder, write_report
+from i3d_tf.evaluation.report import check_report_dir, write_report
 from i3d_tf.evaluation.results import Results
 from i3d_tf.inference.dataset_logits import compute_logits, forward_function
 from i3d_tf.inference.test_set import read_test_set
 from i3d_tf.specs.datasets import check_has_classes
 from i3d_tf.specs.protocol import SPREAD, Protocol
 from i3d_tf.specs.streams import BOTH, FEATURES, JOINT, inputs_of
+from i3d_tf.system.report_folder import report_folder
 from i3d_tf.zoo import open_checkpoints
 from i3d_tf.zoo.checkpoint import (
     Checkpoint,

@@ -21,7 +21,7 @@ from i3d_tf.evaluation.compare_reports import (
     confused_pairs,
 )
 from i3d_tf.evaluation.measure import TOP, Evaluation, measure
-from i3d_tf.evaluation.report import check_report_dir, report_folder, write_report
+from i3d_tf.evaluation.report import check_report_dir, write_report
 from i3d_tf.evaluation.report_logits import (
     ReportLogits,
     align,
@@ -36,6 +36,7 @@ from i3d_tf.specs.streams import FUSED, SCORE_FUSIONS
 from i3d_tf.specs.validation import check_choice
 from i3d_tf.system.console import printable
 from i3d_tf.system.files import atomic_write, check_target
+from i3d_tf.system.report_folder import report_folder
 from i3d_tf.viz.confusion import confusion_svg
 
 SVM = "svm"

@@ -11,7 +11,6 @@ import contextlib
 import json
 import os
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -19,8 +18,9 @@ import numpy as np
 from i3d_tf.evaluation.html import Picture, report_page
 from i3d_tf.evaluation.measure import Evaluation, measure
 from i3d_tf.evaluation.results import FILE, FORMAT, Results, VideoPrediction
-from i3d_tf.system.files import atomic_write, check_target, folder_lock, open_regular
+from i3d_tf.system.files import atomic_write, check_target, open_regular
 from i3d_tf.system.records import read_json_object
+from i3d_tf.system.report_folder import make_report_folder, unwritable_report
 from i3d_tf.video.decode import read_clip
 from i3d_tf.video.errors import VideoError
 from i3d_tf.video.probe import probe
@@ -47,7 +47,7 @@ def write_report(evaluation: Evaluation, report_dir: os.PathLike | str) -> Resul
     results = measure(evaluation)
     pictures = {index: _film_strip(results.predictions[index]) for index in results.errors}
     page = report_page(results, pictures)
-    folder = _make_folder(report_dir)
+    folder = make_report_folder(report_dir)
     try:
         with contextlib.ExitStack() as files:
             # Replaced from the last to the first: where the numbers are new, so is the rest.
@@ -58,43 +58,8 @@ def write_report(evaluation: Evaluation, report_dir: os.PathLike | str) -> Resul
             _write_logits(evaluation, logits)
             html.write_text(page, "utf-8")
     except OSError as error:
-        raise _unwritable(folder, error) from error
+        raise unwritable_report(folder, error) from error
     return results
-
-
-@contextlib.contextmanager
-def report_folder(report_dir: os.PathLike | str) -> Iterator[None]:
-    """Makes the folder of a report, and keeps other processes from writing into it meanwhile.
-
-    After an error a folder that was made, and that is still empty, is removed.
-
-    Raises:
-        BlockingIOError: Another process writes a report into it, or trains in it.
-        OSError: It cannot be made.
-    """
-    is_new = not os.path.lexists(report_dir)
-    with folder_lock(_make_folder(report_dir), wait=False):
-        try:
-            yield
-        except BaseException:
-            if is_new:
-                with contextlib.suppress(OSError):  # it is not empty
-                    os.rmdir(report_dir)
-            raise
-
-
-def _make_folder(report_dir):
-    folder = Path(report_dir)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise _unwritable(folder, error) from error
-    return folder
-
-
-def _unwritable(folder, error):
-    reason = error.strerror or error
-    return OSError(f"`report_dir` {folder} cannot be written ({reason}). Name another folder.")
 
 
 def check_report_dir(report_dir: os.PathLike | str) -> None:

@@ -39,9 +39,10 @@ from i3d_tf.models.fold_batch_norm import fuse_for_inference
 from i3d_tf.specs.datasets import check_has_classes
 from i3d_tf.specs.streams import JOINT, streams_of
 from i3d_tf.specs.validation import check_integer
-from i3d_tf.system.files import atomic_write, check_target, folder_lock
+from i3d_tf.system.files import atomic_write, check_target
 from i3d_tf.system.jobs import SOURCE, Task, first_difference, missing_outputs, run_each, run_job
 from i3d_tf.system.records import read_json_object
+from i3d_tf.system.report_folder import report_folder
 from i3d_tf.video.find import find_targets
 from i3d_tf.video.frame_folder import video_metadata
 from i3d_tf.video.names import assign_outputs, output_path, relative_name
@@ -161,7 +162,7 @@ def ablate_time(options: AblationOptions) -> Ablation:
     )
     videos, data = _find_videos(options, networks)
     settings = _settings(options, networks, conditions)
-    with folder_lock(_make_folder(folder), wait=False):
+    with report_folder(folder):
         logits, failed = _compute(options, networks, conditions, videos, settings)
         found = [video for video in videos if video.name in logits]
         if not found:
@@ -325,17 +326,6 @@ def _is_page(path):
 
 def _is_chart(path):
     return b'class="shares"' in path.read_bytes()
-
-
-def _make_folder(folder):
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        reason = error.strerror or error
-        raise OSError(
-            f"`report_dir` {folder} cannot be written ({reason}). Name another folder."
-        ) from error
-    return folder
 
 
 def _json(ablation):

@@ -24,8 +24,9 @@ from i3d_tf.metrics.svm import check_scikit_learn, l2_normalized, svm_scores
 from i3d_tf.specs.datasets import check_has_classes
 from i3d_tf.specs.validation import check_integer, check_positive
 from i3d_tf.system.console import progress_bar
-from i3d_tf.system.files import atomic_write, check_target, folder_lock
+from i3d_tf.system.files import atomic_write, check_target
 from i3d_tf.system.records import read_json_object
+from i3d_tf.system.report_folder import report_folder
 from i3d_tf.video.decode import read_clip
 from i3d_tf.video.errors import VideoError
 from i3d_tf.video.names import relative_name
@@ -174,6 +175,17 @@ def map_features(options: MapOptions) -> FeatureMap:
     folder = Path(options.report_dir)
     check_target(folder / NUMBERS, _is_numbers)
     check_target(folder / PAGE, _is_page)
+    with report_folder(folder):
+        found = _compute(options)
+        with atomic_write(folder / PAGE) as page:
+            page.write_text(map_page(found, _pictures(found.examples)), "utf-8")
+        with atomic_write(folder / NUMBERS) as numbers:
+            numbers.write_text(json.dumps(found.to_json(), indent=1) + "\n", "utf-8")
+    return found
+
+
+def _compute(options: MapOptions) -> FeatureMap:
+    """Returns the map of the features, and the scores of the classifiers."""
     train, test = read_train_and_test(
         options.dataset,
         options.data_dir,
@@ -190,7 +202,7 @@ def map_features(options: MapOptions) -> FeatureMap:
     labels, count = np.array([example.label for example in examples]), len(train.examples)
     classes = len(train.class_names)
     data = (rows[:count], labels[:count], rows[count:], classes)
-    found = FeatureMap(
+    return FeatureMap(
         class_names=train.class_names,
         examples=examples,
         num_train=count,
@@ -210,13 +222,6 @@ def map_features(options: MapOptions) -> FeatureMap:
             "seed": options.seed,
         },
     )
-    folder.mkdir(parents=True, exist_ok=True)
-    with folder_lock(folder, wait=False):
-        with atomic_write(folder / PAGE) as page:
-            page.write_text(map_page(found, _pictures(examples)), "utf-8")
-        with atomic_write(folder / NUMBERS) as numbers:
-            numbers.write_text(json.dumps(found.to_json(), indent=1) + "\n", "utf-8")
-    return found
 
 
 def map_page(found: FeatureMap, pictures: list[tuple[str, int] | None]) -> str:
