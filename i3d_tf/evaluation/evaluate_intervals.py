@@ -22,7 +22,7 @@ from i3d_tf.evaluation.charades import (
     localization_times,
     write_charades_submission,
 )
-from i3d_tf.evaluation.score import Score
+from i3d_tf.evaluation.score import Score, absent_videos
 from i3d_tf.evaluation.score_report import check_score_dir, write_score
 from i3d_tf.evaluation.text import FUSION_NAMES, RESULT_NAMES, counted
 from i3d_tf.evaluation.video_scores import VideoScores
@@ -228,12 +228,7 @@ def _score(task, scores, dataset, reasons, protocol, folder):
     """Returns the score; writes the submission of Charades's tasks."""
     names, report = dataset.class_names, dataset.report
     notes = list(report.notes)
-    unreadable = {**dict(report.quarantined), **reasons}
-    left_out = {
-        "missing videos": report.missing,
-        "videos that cannot be read": tuple(f"{p}: {why}" for p, why in unreadable.items()),
-    }
-    if absent := [*report.missing, *unreadable]:
+    if absent := [*report.missing, *dict(report.quarantined), *reasons]:
         notes.append(
             f"{len(absent)} videos are missing or cannot be read, and left out, such as "
             f"{absent[0]}; by the official rules they would have the lowest scores"
@@ -258,7 +253,7 @@ def _score(task, scores, dataset, reasons, protocol, folder):
         {None: found},
         tuple(notes),
         report.skipped,
-        {kind: entries for kind, entries in left_out.items() if entries},
+        absent_videos(report, reasons),
         {"Dataset": report.name, **protocol, "Videos": len(scores)},
         tuple(scores) if task != CLASSIFY else (),
         are_logits=True,

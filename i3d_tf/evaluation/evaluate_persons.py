@@ -15,7 +15,7 @@ from i3d_tf.data.class_names import ClassNames
 from i3d_tf.data.example import VideoDataset, VideoExample
 from i3d_tf.data.flow_store import FlowStore
 from i3d_tf.data.pipeline import PipelineConfig
-from i3d_tf.evaluation.score import Score, score_submission
+from i3d_tf.evaluation.score import Score, absent_videos, score_submission
 from i3d_tf.evaluation.score_report import check_score_dir, write_score
 from i3d_tf.evaluation.text import FUSION_NAMES, RESULT_NAMES
 from i3d_tf.inference.person_dataset import read_person_dataset
@@ -110,6 +110,7 @@ def evaluate_persons(options: PersonOptions) -> Score:
         score,
         notes=tuple(notes),
         skipped=tuple(dict.fromkeys((*report.skipped, *score.skipped))),
+        left_out={**absent_videos(report, reasons), **score.left_out},
         protocol={**_protocol(options, networks), **score.protocol},
     )
     more = {

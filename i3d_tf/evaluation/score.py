@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from i3d_tf.data.ava import read_frames, read_label_map, read_persons
+from i3d_tf.data.example import DataReport
 from i3d_tf.data.intervals import (
     read_activitynet_detections,
     read_activitynet_truth,
@@ -266,6 +267,21 @@ def left_out_notes(left_out: Mapping[str, Collection[str]]) -> list[str]:
     return [
         f"{len(names)} {kind}, such as {min(names)}" for kind, names in left_out.items() if names
     ]
+
+
+def absent_videos(report: DataReport, reasons: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
+    """Returns the videos of a dataset that have no scores, as in `Score.left_out`.
+
+    Args:
+        report: Of the dataset.
+        reasons: Path of a video that could not be read to the reason.
+    """
+    unreadable = {**dict(report.quarantined), **reasons}
+    kinds = {
+        "missing videos": report.missing,
+        "videos that cannot be read": tuple(f"{p}: {why}" for p, why in unreadable.items()),
+    }
+    return {kind: names for kind, names in kinds.items() if names}
 
 
 def _in_order(left_out):

@@ -140,6 +140,9 @@ def test_logits_of_two_networks_are_added_and_unreadable_videos_left_out(
     assert {name for name, _ in rows} == {"a"}
     np.testing.assert_allclose(rows["a", "1"], [9, -9], atol=1e-6)
     assert "1 videos are missing or cannot be read, and left out, such as" in score.notes[-1]
+    assert [names[0].endswith("b.mp4: it is broken") for names in score.left_out.values()] == [True]
+    page = Path(options.output_dir, "report.html").read_text()
+    assert "Videos that cannot be read (1)" in page
     given_logits({"rgb": {}})
     with pytest.raises(ValueError, match="no video of test could be read"):
         evaluate_intervals(options)
