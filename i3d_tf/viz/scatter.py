@@ -23,6 +23,13 @@ GRID = 5  # lines between 0 and 100 %
 RADIUS = 5
 COLOURS = (FIRST, SECOND)  # of the groups; the second is also hollow
 MAX_GROUPS = len(COLOURS)
+# Where a name may stand beside its point: (shift to the right, of its base line downwards, anchor).
+LEFT_OF, RIGHT_OF = (-9, 4, "end"), (9, 4, "start")
+AROUND = (
+    *((0, -9, "middle"), (0, 18, "middle")),
+    *((7, -6, "start"), (-7, -6, "end"), (7, 14, "start"), (-7, 14, "end")),
+)
+LETTER = 6.6  # pixels, width of a letter of a name
 
 
 class Point(NamedTuple):
@@ -114,26 +121,80 @@ def _panel(points, groups, panel, label):
         share = math.log(cost / low) / math.log(high / low)
         return LEFT + 10 + share * (WIDTH - LEFT - RIGHT - 20)
 
+    numbers = [groups.index(point.group) for point in points]
+    # Groups are moved aside, so that those of one cost do not hide each other.
+    places = [
+        (x_of(cost) + (-3, 3)[number], _y(_mean(point)))
+        for point, cost, number in zip(points, costs, numbers, strict=True)
+    ]
+    names = name_places(
+        [point.name for point in points], places, [(LEFT_OF, RIGHT_OF)[n] for n in numbers]
+    )
     return [
         [_horizontal(k / GRID) for k in range(GRID + 1)],
         [_mark(mark, x_of(mark)) for mark in marks],
         svg_text(label, (LEFT + WIDTH - RIGHT) / 2, HEIGHT - 8, text_anchor="middle", fill=INK),
-        [_dot(point, groups.index(point.group), x_of(point.costs[panel])) for point in points],
+        [_dot(*each) for each in zip(points, numbers, places, names, strict=True)],
     ]
 
 
-def _dot(point, group, x):
-    """Draws a point, its spread, and its name: left of the first group, right of the second."""
+def name_places(
+    names: Sequence[str],
+    places: Sequence[tuple[float, float]],
+    preferred: Sequence[tuple[float, float, str]],
+) -> list[tuple[float, float, str]]:
+    """Returns where names stand beside their points, so that few of them lie on anything.
+
+    Args:
+        names: Name of each point.
+        places: (x, y) of each point.
+        preferred: The place of each name where nothing is in its way.
+
+    Returns:
+        (x, y, anchor) of each name's base line.
+    """
+    dots = [(x - RADIUS, y - RADIUS, x + RADIUS, y + RADIUS) for x, y in places]
+    boxes: list[tuple[float, float, float, float]] = []
+    chosen = []
+    for number, (name, (x, y), first) in enumerate(zip(names, places, preferred, strict=True)):
+        others = [*dots[:number], *dots[number + 1 :], *boxes]
+        options = []
+        for dx, dy, anchor in dict.fromkeys((first, LEFT_OF, RIGHT_OF, *AROUND)):
+            box = _text_box(name, x + dx, y + dy, anchor)
+            outside = box[0] < LEFT or box[2] > WIDTH or box[3] > HEIGHT - BOTTOM + 4
+            hidden = sum(_overlap(box, other) for other in others) + 1000 * outside
+            options.append((hidden, box, (x + dx, y + dy, anchor)))
+        _, box, place = min(options, key=lambda option: option[0])  # the first of equal ones
+        boxes.append(box)
+        chosen.append(place)
+    return chosen
+
+
+def _text_box(name, x, y, anchor):
+    """Returns the (left, top, right, bottom) of a text."""
+    width = LETTER * len(name)
+    left = x - {"start": 0, "middle": width / 2, "end": width}[anchor]
+    return left, y - 9, left + width, y + 2
+
+
+def _overlap(box, other):
+    """Returns the area that two boxes share."""
+    width = min(box[2], other[2]) - max(box[0], other[0])
+    height = min(box[3], other[3]) - max(box[1], other[1])
+    return max(0, width) * max(0, height)
+
+
+def _dot(point, group, place, name_place):
+    """Draws a point, its spread, and its name."""
     colour = COLOURS[group]
-    x += (-3, 3)[group]  # so that groups of one cost do not hide each other
-    mean = _mean(point)
+    (x, y), (name_x, name_y, anchor) = place, name_place
     spread = f"M{x:.1f} {_y(min(point.accuracies)):.1f}V{_y(max(point.accuracies)):.1f}"
     return (
         element("path", d=spread, stroke=colour, stroke_width=2),
         element(
             "circle",
             cx=f"{x:.1f}",
-            cy=f"{_y(mean):.1f}",
+            cy=f"{y:.1f}",
             r=RADIUS,
             fill=(colour, PAPER)[group],
             stroke=colour,
@@ -141,9 +202,9 @@ def _dot(point, group, x):
         ),
         svg_text(
             point.name,
-            x + (-9, 9)[group],
-            _y(mean) + 4,
-            text_anchor=("end", "start")[group],
+            name_x,
+            name_y,
+            text_anchor=anchor,
             fill=colour,
         ),
     )

@@ -3,7 +3,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from i3d_tf.viz.scatter import Point, decades, scatter_svg
+from i3d_tf.viz.scatter import LEFT, LEFT_OF, Point, decades, name_places, scatter_svg
 
 POINTS = [
     Point("(a)", "before", (1.0, 10.0), (0.0,)),
@@ -39,6 +39,19 @@ def test_scatter_svg_draws_the_spread():
     (_, y1), (_, y2), (_, y3) = circles(svg := scatter_svg(POINTS, ("m", "b"), "A title"))
     height = y1 - y3
     assert f"{y2 + 0.1 * height:.1f}V{y2 - 0.1 * height:.1f}" in svg
+
+
+def test_name_places_avoid_points_and_other_names():
+    alone = name_places(["a"], [(200, 100)], [LEFT_OF])
+    assert alone == [(191, 104, "end")]
+    beside = name_places(["a", "b"], [(200, 100), (188, 100)], [LEFT_OF, LEFT_OF])
+    assert beside == [(209, 104, "start"), (179, 104, "end")]
+    between = [(200, 100), (188, 100), (212, 100)]
+    assert name_places(["a", "b", "c"], between, [LEFT_OF] * 3)[0] == (200, 91, "middle")
+
+
+def test_name_places_stay_within_the_panel():
+    assert name_places(["a"], [(LEFT + 5, 100)], [LEFT_OF]) == [(LEFT + 14, 104, "start")]
 
 
 @pytest.mark.parametrize(
