@@ -32,7 +32,7 @@ def frames_beside_flow(frames: np.ndarray, protocol: Protocol, flow_engine: str 
     engine = choose_engine(flow_engine or "auto")
     frames = frames[:MAX_FRAMES]
     flow = center_crop(compute_flow(frames, engine), protocol.crop_size)
-    factor = max(1, round(SHOWN_SIZE / protocol.crop_size))
+    factor = enlargement(protocol)
     shown = enlarge(center_crop(frames, protocol.crop_size), factor)
     scale = flow_scale(flow)
     coloured = enlarge(colour_flow(flow, scale), factor)
@@ -40,6 +40,11 @@ def frames_beside_flow(frames: np.ndarray, protocol: Protocol, flow_engine: str 
     side = len(legend)
     coloured[:, -side:, -side:] = legend
     return encode(np.concatenate([shown, coloured], axis=2), protocol.frame_rate)
+
+
+def enlargement(protocol: Protocol) -> int:
+    """Returns how often the pixels of a network's frames are repeated in pictures."""
+    return max(1, round(SHOWN_SIZE / protocol.crop_size))
 
 
 def enlarge(frames: np.ndarray, factor: int) -> np.ndarray:

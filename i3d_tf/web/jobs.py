@@ -18,6 +18,7 @@ from i3d_tf.video.decode import count_frames, read_watched
 from i3d_tf.video.errors import VideoError
 from i3d_tf.web.clip_pictures import frames_beside_flow
 from i3d_tf.web.networks import NetworkShelf, OpenNetwork
+from i3d_tf.web.saliency import saliency_clip
 from i3d_tf.web.uploads import Limits, check_video
 
 TIMELINE_CLASSES = 8  # of each window
@@ -25,6 +26,7 @@ FVD_FRAMES = 16  # of a clip
 FVD_BATCH = 4
 MAX_TOP = 100
 NO_TIMELINE = "This network has no time line: it sees clips of one length."
+NO_SALIENCY = "This network has no map of what speaks for a class."
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,8 @@ class Recognition:
         window: Frames of a window of the time line; None where there is none.
         note: A remark, or None.
         clip: An mp4 of the frames and the flow that the network sees, or None.
+        saliency: An mp4 of the parts of the first clip that speak for a class, or None.
+        explained_class: That class: the best of the clip, or of the first window; or None.
     """
 
     network: str
@@ -44,9 +48,11 @@ class Recognition:
     window: int | None = None
     note: str | None = None
     clip: bytes | None = None
+    saliency: bytes | None = None
+    explained_class: str | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """Returns plain values, without the clip."""
+        """Returns plain values, without the clips."""
         values = {"network": self.network, **self.prediction.to_json()}
         return values if self.note is None else {**values, "note": self.note}
 
@@ -116,7 +122,12 @@ class Jobs:
         self.shelf, self.limits = shelf, limits
 
     def recognize(
-        self, path: Path, network: str, top: int = 5, with_clip: bool = False
+        self,
+        path: Path,
+        network: str,
+        top: int = 5,
+        with_clip: bool = False,
+        with_saliency: bool = False,
     ) -> Recognition:
         """Classifies a video; one of two windows or more gets a time line, too.
 
@@ -125,6 +136,7 @@ class Jobs:
             network: Name of the network.
             top: Classes to return.
             with_clip: Whether to draw the clip that the network sees.
+            with_saliency: Whether to draw what speaks for the best class in the first clip.
 
         Raises:
             VideoError: The video is refused or cannot be read.
@@ -145,9 +157,18 @@ class Jobs:
             raise VideoError(path.name, prediction.error)
         prediction = replace(prediction, path=path.name)  # without the folder of the server
         clip = _draw_start(path, opened) if with_clip else None
-        note = NO_TIMELINE if is_long and windows is None else None
+        notes = [NO_TIMELINE] if is_long and windows is None else []
+        saliency = explained = None
+        if with_saliency and opened.explainer is not None:
+            best = (prediction.timeline[0] if prediction.timeline else prediction).top[0]
+            protocol, explained = opened.clips.networks.protocol, best.label
+            saliency = saliency_clip(path, opened.explainer, best.index, protocol)
+        elif with_saliency:
+            notes.append(NO_SALIENCY)
         window = None if windows is None else windows.window
-        return Recognition(network, prediction, window, note, clip)
+        return Recognition(
+            network, prediction, window, " ".join(notes) or None, clip, saliency, explained
+        )
 
     def play_backwards(
         self, path: Path, network: str, top: int = 5, with_clips: bool = False

@@ -7,6 +7,7 @@ from importlib.resources import files
 from i3d_tf.inference.annotate import timeline_svg
 from i3d_tf.inference.prediction import VideoPrediction
 from i3d_tf.metrics.ranking import Prediction
+from i3d_tf.specs.streams import JOINT
 from i3d_tf.system.console import printable
 from i3d_tf.viz.markup import Markup, element
 from i3d_tf.web.jobs import Recognition, Reversal, SetComparison
@@ -38,6 +39,7 @@ def recognition_markup(result: Recognition) -> Markup:
         result.note and element("p", result.note, class_="i3d-note"),
         result.window and _timeline(prediction, result.window),
         result.clip and _clip(result.clip, FLOW_LEGEND),
+        result.saliency and _clip(result.saliency, _saliency_legend(result)),
     )
 
 
@@ -129,6 +131,12 @@ def _timeline(prediction: VideoPrediction, window: int):
         "probable it is there. The bars above are of the whole video."
     )
     return element("figure", timeline_svg(prediction), element("figcaption", text))
+
+
+def _saliency_legend(result: Recognition):
+    text = "Grad-CAM of the first clip: the brighter a part of it, the more it speaks for "
+    sides = " Left: by the RGB network. Right: by the flow network."
+    return f"{text}{result.explained_class}.{sides if result.prediction.stream == JOINT else ''}"
 
 
 def _clip(clip: bytes, caption: str | None = None):

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from i3d_tf.explain.explain_videos import Explainer, ExplainOptions
+from i3d_tf.explain.saliency import GRADCAM
 from i3d_tf.inference.predictor import Predictor
 from i3d_tf.inference.sliding_window import WINDOW_FRAMES, WindowPredictor
 from i3d_tf.specs.releases import RELEASES
@@ -103,6 +105,14 @@ class OpenNetwork:
     def window(self) -> int:
         """Frames of a window of a long video."""
         return min(WINDOW_FRAMES, self.clips.networks.protocol.frames)
+
+    @cached_property
+    def explainer(self) -> Explainer | None:
+        """The writer of Grad-CAM maps; None where a network has none."""
+        try:
+            return Explainer(self.clips, ExplainOptions(GRADCAM))
+        except ValueError:
+            return None
 
     @cached_property
     def windows(self) -> WindowPredictor | None:

@@ -44,8 +44,12 @@ class Page:
             gr.Markdown(f"# {TITLE}")
             with gr.Tab("Recognize"):
                 inputs = self._video_inputs(shelf.names)
-                shown = gr.Checkbox(True, label="Show the frames and their motion")
-                self._button("Recognize", self.recognize, [*inputs, shown], "recognize")
+                with gr.Row():
+                    shown = [
+                        gr.Checkbox(True, label=f"Show {what}")
+                        for what in ("the frames and their motion", "what speaks for the class")
+                    ]
+                self._button("Recognize", self.recognize, [*inputs, *shown], "recognize")
             with gr.Tab("Compare two sets"):
                 gr.Markdown(
                     "The Fréchet video distance (FVD) of two sets of videos, such as real and "
@@ -92,11 +96,18 @@ class Page:
         output = gr.HTML(elem_id=f"{name}-result")
         button.click(function, [*inputs], output, api_visibility="private", **SHARED)
 
-    def recognize(self, video: str | None, example: str, network: str, shown: bool) -> Markup:
+    def recognize(
+        self, video: str | None, example: str, network: str, clip: bool, saliency: bool
+    ) -> Markup:
         """Returns the prediction for an uploaded video, or for an example where there is none."""
         return self._shown(
             lambda: recognition_markup(
-                self._jobs.recognize(self._path(video, example), network, with_clip=bool(shown))
+                self._jobs.recognize(
+                    self._path(video, example),
+                    network,
+                    with_clip=bool(clip),
+                    with_saliency=bool(saliency),
+                )
             )
         )
 

@@ -39,12 +39,15 @@ def test_sets_must_have_two_videos_that_can_be_read(jobs, clip, tmp_path):
 
 @pytest.mark.slow
 def test_recognition_of_a_clip_is_that_of_the_predictor(jobs, clip):
-    found = jobs.recognize(clip, RGB, top=3, with_clip=True)
+    found = jobs.recognize(clip, RGB, top=3, with_clip=True, with_saliency=True)
     expected = Predictor("rgb", RGB).predict(clip, top=3)
     assert found.prediction.top == expected.top
     assert (found.prediction.path, found.window, found.note) == ("open_door.mp4", None, None)
     info = probe(found.clip)  # enlarged frames beside their flow
     assert (info.width, info.height) == (480, 240)
+    assert found.explained_class == "open_door"
+    info = probe(found.saliency)  # of the whole frames of 96 pixels
+    assert (info.width, info.height, info.num_frames) == (288, 288, found.prediction.frames)
 
 
 @pytest.mark.slow

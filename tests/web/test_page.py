@@ -7,6 +7,8 @@ import concurrent.futures
 import json
 import os
 import re
+import shlex
+import shutil
 import signal
 import socket
 import subprocess
@@ -19,6 +21,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from fixtures.browser import CHROMIUM, Browser
+from fixtures.pages import programs_of
 
 from i3d_tf.specs.stick_actions import DEMO
 from i3d_tf.synthetic.clip import clip_seed, render_clip
@@ -126,6 +129,24 @@ def test_json_interface_plays_a_clip_backwards(address, clips):
     best = [found[way]["top"][0]["class"] for way in ("forwards", "backwards")]
     assert best == ["climb_up", "climb_down"]
     assert found["reversal"] == "climb_down"
+
+
+def test_commands_of_the_page_in_docs(
+    address, clips, repository_root, tmp_path, monkeypatch, capsys
+):
+    page = repository_root / "docs" / "web.md"
+    shutil.copy(clips["sit_down"], tmp_path / "clip.mp4")
+    monkeypatch.chdir(tmp_path)
+    (program,) = programs_of(page)
+    exec(program.replace("http://127.0.0.1:7860", address), {})
+    assert capsys.readouterr().out == "sit_down\n"
+    (command,) = re.findall("^    curl .*", page.read_text("utf-8"), re.MULTILINE)
+    options = shlex.split(command.replace("http://127.0.0.1:7860", address))
+    if shutil.which("curl"):
+        answer = subprocess.run(
+            [*options, "--silent"], capture_output=True, check=True, timeout=300
+        )
+        assert len(json.loads(answer.stdout)["top"]) == 3
 
 
 def test_json_interface_refuses_in_one_line_and_goes_on(address, clips, server):
