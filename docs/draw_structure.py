@@ -25,6 +25,7 @@ ROOM_HEIGHT, STAIRS = 124, 40
 GAP, PADDING = 14, 8
 NAME_SIZE, TEXT_SIZE, LINE_HEIGHT = 16, 12, 15
 LETTER = 6.9  # pixels, the mean width of one of TEXT_SIZE
+BOLD_LETTER = 0.66  # mean width of a letter of a name, of its size
 MAX_LINES = 5  # of a description
 # Boxes have their own background, so that the picture is legible on light and on dark pages.
 FLOOR_COLOURS = (
@@ -211,7 +212,12 @@ def _bend(x1, y1, x2, y2):
 
 
 def _room(room, box):
-    letters = max(1, int((box.width - 2 * PADDING) / LETTER))
+    inside = box.width - 2 * PADDING
+    # Names and words that are too long for a narrow box are smaller.
+    name_size = min(NAME_SIZE, inside / (BOLD_LETTER * len(room.name)))
+    longest = max(map(len, room.description.split()))
+    text_size = min(TEXT_SIZE, inside / (longest * LETTER / TEXT_SIZE))
+    letters = max(1, int(inside / (LETTER * text_size / TEXT_SIZE)))
     lines = textwrap.wrap(
         room.description, letters, max_lines=MAX_LINES, placeholder=" …", break_long_words=False
     )
@@ -231,10 +237,13 @@ def _room(room, box):
             stroke=EDGE,
             stroke_width=0.8,
         ),
-        _text(room.name, x, box.top + 21, font_size=NAME_SIZE, font_weight=600),
-        [_text(line, x, box.top + 39 + LINE_HEIGHT * number) for number, line in enumerate(lines)],
+        _text(room.name, x, box.top + 21, font_size=f"{name_size:.1f}", font_weight=600),
+        [
+            _text(line, x, box.top + 39 + LINE_HEIGHT * number, font_size=f"{text_size:.1f}")
+            for number, line in enumerate(lines)
+        ],
         _text(
-            size if len(size) <= letters else f"{room.lines:,} lines",
+            size if len(size) * LETTER <= inside else f"{room.lines:,} lines",
             x,
             box.top + ROOM_HEIGHT - 7,
             fill=MUTED,

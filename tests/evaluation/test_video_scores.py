@@ -18,9 +18,10 @@ def video(name, *values, intervals=((0, 0.0, 1.0),)):
     )
 
 
-# Of six pairs of a time and a class, the first is true: its rank is 1, 2, and 6.
+# Of six pairs of a time and a class, the first is true: its rank is 1, 2, 3, and 6.
 FIRST = video("first", [9.0, 0, 0], [0, 0, 0])
 SECOND = video("second", [8.0, 0, 9], [0, 0, 0])
+THIRD = video("third", [7.0, 0, 9], [0, 0, 9])
 LAST = video("last", [-9.0, 0, 0], [0, 0, 0])
 NOTHING = video("nothing", [0.0, 0, 0], [0, 0, 0], intervals=())
 
@@ -34,6 +35,7 @@ def test_average_precision_of_a_video_ranks_its_pairs_of_time_and_class():
     ("videos", "best", "worst"),
     [
         ([LAST, NOTHING, FIRST, SECOND], ["first", "second"], ["last"]),
+        ([LAST, THIRD, FIRST, SECOND], ["first", "second"], ["last", "third"]),
         ([NOTHING, SECOND], ["second"], []),
         ([NOTHING], [], []),
     ],
