@@ -120,11 +120,17 @@ def _overlap_table(score):
         element(
             "tr",
             element("th", f"{overlap:.2f}", scope="row"),
-            share_cell(_share(scores.mean), _number(scores.mean), "headline"),
+            share_cell(_share(scores.mean), _number(scores.mean), "headline main"),
         )
         for overlap, scores in score.by_overlap.items()
     ]
-    return element("div", data_table("mAP by threshold", ("Overlap at least", "mAP"), rows))
+    (low, first), *_, (high, last) = score.by_overlap.items()
+    sentence = (
+        f"From an overlap of {low:.2f} to {high:.2f} the mAP goes from {_number(first.mean)} to "
+        f"{_number(last.mean)}."
+    )
+    table = data_table("mAP by threshold", ("Overlap at least", "mAP"), rows)
+    return element("div", table, finding(sentence))
 
 
 def classes_section(score: Score) -> Markup:
@@ -137,7 +143,7 @@ def classes_section(score: Score) -> Markup:
     without = [names[k] for k in np.flatnonzero(positives == 0)]
     unit = POSITIVES[score.rule]
     columns = list(score.by_overlap.items()) if len(score.by_overlap) > 1 else []
-    shown = [columns[0], columns[len(columns) // 2]] if len(columns) > 2 else columns
+    shown = [columns[0], columns[len(columns) // 2], columns[-1]] if len(columns) > 3 else columns
     main = "headline" if shown else "headline main"
     rows = [
         element(

@@ -51,8 +51,9 @@ def test_several_thresholds_have_a_table_and_no_random_order():
 
     page = score_page(score("thumos14", {0.3: at(0.9), 0.5: at(0.5), 0.7: at(0.1)}))
     assert re.findall(r'<th scope="row">(0\.\d\d)</th>', page) == ["0.30", "0.50", "0.70"]
-    assert re.findall(r"AP at [\d.]+", page) == ["AP at 0.30", "AP at 0.50"]
+    assert re.findall(r"AP at [\d.]+", page) == ["AP at 0.30", "AP at 0.50", "AP at 0.70"]
     assert "mAP, mean of the thresholds" in page
+    assert "From an overlap of 0.30 to 0.70 the mAP goes from 0.900 to 0.100." in page
     assert "random" not in page
     assert "<svg" not in page
 
