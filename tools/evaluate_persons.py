@@ -110,19 +110,12 @@ def main(argv):
 
 def _checkpoints():
     """Returns the networks by stream."""
-    given = {"rgb": _RGB_CHECKPOINT, "flow": _FLOW_CHECKPOINT}
-    if _CHECKPOINT.value is None:
-        named = {stream: flag.value for stream, flag in given.items() if flag.value is not None}
-        if not named:
-            raise ValueError(
-                "no network was named. Give --checkpoint, or --rgb_checkpoint and "
-                "--flow_checkpoint."
-            )
-        return named
-    from i3d_tf.zoo.checkpoint import find_stream
+    from i3d_tf.zoo.checkpoint import references_by_stream
 
-    refuse_flags_beside(_CHECKPOINT, tuple(given.values()))
-    return {find_stream(_CHECKPOINT.value, _CHECKPOINT_DIR.value): _CHECKPOINT.value}
+    if _CHECKPOINT.value is not None:
+        refuse_flags_beside(_CHECKPOINT, (_RGB_CHECKPOINT, _FLOW_CHECKPOINT))
+    by_stream = {"rgb": _RGB_CHECKPOINT.value, "flow": _FLOW_CHECKPOINT.value}
+    return references_by_stream(_CHECKPOINT.value, by_stream, _CHECKPOINT_DIR.value)
 
 
 if __name__ == "__main__":

@@ -266,6 +266,31 @@ def find_stream(
     return stream
 
 
+def references_by_stream(
+    checkpoint: str | None,
+    by_stream: Mapping[str, str | None],
+    checkpoint_dir: os.PathLike | str | None = None,
+) -> dict[str, str]:
+    """Returns the networks that a user named, by stream, for `open_checkpoints`.
+
+    Args:
+        checkpoint: One network of any stream, or None.
+        by_stream: Stream to its network, or None; not used where `checkpoint` is given.
+        checkpoint_dir: See `i3d_tf.zoo.resolve.checkpoint_dirs`.
+
+    Raises:
+        FileNotFoundError: See `find_stream`.
+        ValueError: No network was named; or see `find_stream`.
+    """
+    if checkpoint is not None:
+        return {find_stream(checkpoint, checkpoint_dir): checkpoint}
+    named = {stream: value for stream, value in by_stream.items() if value is not None}
+    if not named:
+        flags = " and ".join(f"--{stream}_checkpoint" for stream in by_stream)
+        raise ValueError(f"no network was named. Give --checkpoint, or {flags}.")
+    return named
+
+
 def _check_reads_features(reference, stream, expected):
     if expected and stream != FEATURES:
         raise ValueError(

@@ -10,7 +10,13 @@ from i3d_tf.system.files import sha256
 from i3d_tf.weights.store import MANIFEST
 from i3d_tf.zoo import checkpoint as checkpoint_module
 from i3d_tf.zoo import open_checkpoint, open_checkpoints
-from i3d_tf.zoo.checkpoint import Checkpoint, check_sees_persons, find_stream, stream_of
+from i3d_tf.zoo.checkpoint import (
+    Checkpoint,
+    check_sees_persons,
+    find_stream,
+    references_by_stream,
+    stream_of,
+)
 from i3d_tf.zoo.resolve import NAME, ResolvedWeights
 
 FIVE = ("one", "two", "three", "four", "five")
@@ -90,6 +96,13 @@ def test_invalid_protocol_in_the_manifest(row, protocol, reason):
 def test_stream_of_two_inputs_is_joint():
     shape = {"rgb": (None, 9, 32, 32, 3), "flow": (None, 9, 32, 32, 2)}
     assert stream_of(SimpleNamespace(input_shape=shape)) == "joint"
+
+
+def test_references_by_stream_are_those_that_were_named():
+    found = references_by_stream(None, {"rgb": "a", "flow": None})
+    assert found == {"rgb": "a"}
+    with pytest.raises(ValueError, match="Give --checkpoint, or --rgb_checkpoint and --flow_check"):
+        references_by_stream(None, {"rgb": None, "flow": None})
 
 
 def test_network_on_persons_is_told_by_its_boxes():
