@@ -124,7 +124,7 @@ def read_label_map(path: os.PathLike | str) -> dict[int, str]:
     actions: dict[int, str] = {}
     for block in re.findall(r"\{(.*?)\}", text, re.DOTALL):
         name = re.search(r'^\s*name:\s*"(.*)"\s*$', block, re.MULTILINE)
-        number = re.search(r"^\s*(?:label_)?id:\s*(\d+)\s*$", block, re.MULTILINE)
+        number = re.search(r"^\s*(?:label_)?id:\s*(\d{1,18})\s*$", block, re.MULTILINE)
         if name is None or number is None:
             raise ValueError(f"{path}: a block has no name or no id: {block.strip()!r:.80}.")
         if int(number[1]) in actions:

@@ -117,9 +117,16 @@ class PipelineConfig:
         epoch, index = divmod(position - self.epoch_start, count)
         return self.examples[_epoch_order(self.seed, self.epoch_start, epoch, count)[index]]
 
-    def sample(self, position: int, example: VideoExample) -> View:
-        """Returns a view of the example (phase 2), before anything is decoded."""
-        generator = np.random.default_rng([self.seed, VIEW, position])
+    def sample(self, position: int, example: VideoExample, attempt: int = 0) -> View:
+        """Returns a view of the example (phase 2), before anything is decoded.
+
+        Args:
+            position: Position in the training run.
+            example: The example there.
+            attempt: Number of views of this position that were drawn before.
+        """
+        key = [self.seed, VIEW, position, attempt] if attempt else [self.seed, VIEW, position]
+        generator = np.random.default_rng(key)
         frames, segments = self.protocol.frames, self.protocol.segments
         available, changes = self.count(example), (generator, self.flip, self.jitter)
         if self.task == PERSONS:

@@ -22,6 +22,7 @@ from i3d_tf.video.transforms_tf import preprocess_batch
 
 CLIP_INPUT, BOXES_INPUT = "clip", "boxes"  # names of the network's inputs
 MIN_VISIBLE = 0.5  # share of a box that must be within the crop; others are left out
+MAX_ATTEMPTS = 10  # to draw a crop in which somebody is
 WHOLE = (0.0, 0.0, 1.0, 1.0)  # a box in a clip where nobody is left
 BOXES = 2  # random numbers for the choice of boxes, beside those of `i3d_tf.data.pipeline`
 
@@ -114,6 +115,30 @@ def view_boxes(
     return move_boxes(boxes, height, width, protocol.crop_size, view.place)
 
 
+def sample_view(
+    config: PipelineConfig, position: int, example: VideoExample
+) -> tuple[View, np.ndarray, np.ndarray]:
+    """Returns a training view, with its boxes; one without anybody is drawn again.
+
+    Args:
+        config: Settings.
+        position: Position in the training run.
+        example: The example there.
+
+    Returns:
+        (view, boxes, shares), see `view_boxes`. After `MAX_ATTEMPTS` views, there may be nobody.
+
+    Raises:
+        VideoError: The video cannot be read.
+    """
+    for attempt in range(MAX_ATTEMPTS):
+        view = config.sample(position, example, attempt)
+        boxes, shares = view_boxes(example, view, config)
+        if (shares >= MIN_VISIBLE).any():
+            break
+    return view, boxes, shares
+
+
 def pad_boxes(
     boxes: np.ndarray, targets: np.ndarray, number: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -178,8 +203,7 @@ def person_batches(
     def load(position):
         example = config.read(position)
         try:
-            view = config.sample(position, example)
-            boxes, shares = view_boxes(example, view, config)
+            view, boxes, shares = sample_view(config, position, example)
             (clip,) = config.decode(example, view)
         except VideoError as error:
             failures.reasons[error.path] = error.reason

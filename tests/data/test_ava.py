@@ -71,6 +71,9 @@ def test_label_map_has_both_forms(tmp_path):
     path.write_text('item {\n  name: "stand"\n}\n')
     with pytest.raises(ValueError, match="a block has no name or no id"):
         read_label_map(path)
+    path.write_text(f'item {{\n  name: "stand"\n  id: {"9" * 5000}\n}}\n')
+    with pytest.raises(ValueError, match="a block has no name or no id"):
+        read_label_map(path)
     path.write_text("stand 12\n")
     with pytest.raises(ValueError, match="it has no block"):
         read_label_map(path)

@@ -12,6 +12,7 @@ from i3d_tf.inference.person_clips import (
     multi_hot,
     pad_boxes,
     person_batches,
+    sample_view,
 )
 from i3d_tf.specs.protocol import Protocol
 from i3d_tf.specs.recipes import PERSONS
@@ -116,7 +117,7 @@ def test_training_clips_have_the_boxes_of_their_crops(video):
     shown = 0
     for step, (inputs, targets, weights) in enumerate(batches):
         assert inputs["clip"].shape == (1, 9, 32, 32, 3)
-        view = config.sample(step, config.examples[0])
+        view, *_ = sample_view(config, step, config.examples[0])
         boxes, shares = move_boxes([LEFT.box, RIGHT.box], 32, 64, 32, view.place)
         kept = shares >= 0.5
         shown += kept.sum()
@@ -127,6 +128,20 @@ def test_training_clips_have_the_boxes_of_their_crops(video):
     assert (counts.shown, counts.cut_off, counts.surplus) == (shown, 16 - shown, 0)
     assert 0 < shown < 16
     assert f"{shown} were shown; {16 - shown} were left out" in counts.lines()[0]
+
+
+def test_views_without_anybody_are_drawn_again(video):
+    example = example_of(video, 0.4, LEFT, RIGHT)
+    config = config_of([example])
+    is_first = []
+    for position in range(40):
+        view, _, shares = sample_view(config, position, example)
+        assert shares.max() >= 0.5
+        is_first.append(view.place == config.sample(position, example).place)
+    assert 0.5 < np.mean(is_first) < 1
+    wide = example_of(video, 0.4, Person((0, 0, 1, 1)))  # a crop has half of it at most
+    _, _, shares = sample_view(config, 0, wide)
+    assert shares == 0.5
 
 
 def test_clips_of_unreadable_videos_and_surplus_boxes_do_not_count(video, tmp_path):
