@@ -58,7 +58,11 @@ def recipe(request):
     )
 
 
-def independent_logits(path, model):
+CENTER = ((4, 8),)
+CORNERS = (*CENTER, (0, 0), (0, 16), (8, 0), (8, 16))  # top and left of crops of 40 x 48
+
+
+def independent_logits(path, model, crops=CENTER, is_mirrored=(False,)):
     """The mean logits of a video, of frames by OpenCV and fields pair by pair.
 
     The video has FIELDS frames or more, at 25 per second, and a short side of 40 pixels.
@@ -74,7 +78,7 @@ def independent_logits(path, model):
             start, end = start - 1, end - 1
         flow = engine.calc(grey[start], grey[end], None)
         codes = np.floor(np.clip((flow + 20) * 255 / 40, 0, 255) + 0.5)
-        return (codes * 40 / 255 - 20)[4:36, 8:40] / 20
+        return (codes * 40 / 255 - 20) / 20
 
     logits = []
     last_start = len(grey) - FIELDS
@@ -83,7 +87,12 @@ def independent_logits(path, model):
         forward = [field(middle + k, middle + k + 1) for k in range(HALF)]
         backward = [field(middle - k, middle - k - 1) for k in range(HALF)]
         clip = np.stack([*forward, *backward])[None].astype(np.float32)
-        logits.append(model(clip, training=False).numpy()[0])
+        for top, left in crops:
+            for mirrored in is_mirrored:
+                view = clip[:, :, top : top + SIZE, left : left + SIZE]
+                if mirrored:
+                    view = view[:, :, :, ::-1] * np.array([-1, 1], np.float32)
+                logits.append(model(view, training=False).numpy()[0])
     return np.mean(logits, axis=0)
 
 
@@ -125,6 +134,27 @@ def test_evaluation_and_prediction_of_both_directions_equal_an_independent_compu
         np.testing.assert_allclose(
             [predicted[name] for name in dataset.class_names], expected, atol=1e-5
         )
+    # The paper's ten crops of each window.
+    ten = {"crops": 10, "crop_set": "corners"}
+    video = dataset.examples[-1]
+    expected = independent_logits(video.path, checkpoint.model, CORNERS, (False, True))
+    protocol = dataclasses.replace(checkpoint.protocol, **ten)
+    (found,), _ = compute_logits(
+        forward_function(checkpoint.model),
+        dataclasses.replace(config, examples=[video], protocol=protocol),
+    )
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+    predictor = Predictor(
+        "flow",
+        str(tmp_path / "run"),
+        flow_engine="dis",
+        flow_rounding="nearest",
+        protocol=ten,
+    )
+    predicted = {each.label: each.logit for each in predictor.predict(video.path, top=2).top}
+    np.testing.assert_allclose(
+        [predicted[name] for name in dataset.class_names], expected, atol=1e-5
+    )
     # Not by luck: with the fields of the other direction the logits are others.
     forward = dataclasses.replace(checkpoint.protocol, flow_direction="forward")
     other, _ = compute_logits(
