@@ -21,6 +21,25 @@ from i3d_tf.viz.share_bars import Share, share_bars_svg
 
 RESULT_NAMES = {"rgb": "RGB", "flow": "optical flow", JOINT: "both streams"}
 HEADING = "Temporal ablation"
+SETTING_NAMES = {
+    "frames": "Frames of a clip",
+    "frame_rate": "Frames per second",
+    "windows": "Clips of a video",
+    "segments": "Snippets of a clip",
+    "rgb_step": "RGB shows one of so many frames",
+    "short_side": "Short side, pixels",
+    "crop_size": "Crop, pixels",
+    "crops": "Crops of a clip",
+    "crop_set": "Places of the crops",
+    "flow_direction": "Direction of the flow",
+    "flow_engine": "Optical flow engine",
+    "flow_rounding": "Rounding of the flow's codes",
+    "folder_rate": "Frames per second of folders",
+    "video_options": "Options of reading videos",
+    "frozen_frames": "Frames to choose from",
+    "seed": "Seed",
+}
+UNUSED = {"segments": 1, "rgb_step": 1, "crop_set": "spread"}  # values that need no row
 MAX_VIDEOS = 60  # whose predictions are shown; ablation.json has them all
 MISSING = "-"
 UNBROKEN = "white-space:nowrap"  # of names beside many columns
@@ -135,9 +154,9 @@ def findings(ablation: Ablation) -> list[str]:
         still = labels[frozen]
         found.append(
             f"One frame repeated ({'the most confident' if BEST in frozen else 'the middle'}) "
-            f"leaves {percent(still.accuracy)}. {len(still.unaffected)} of {_known(still)} "
-            f"classes ({percent(still.unaffected_share, 0)}) have no certain drop: they may need "
-            "no motion."
+            f"leaves {percent(still.accuracy)}. Without a drop that is certain: "
+            f"{len(still.unaffected)} of {_known(still)} classes "
+            f"({percent(still.unaffected_share, 0)}), which may need no motion."
         )
     if REVERSED in labels:
         pairs = [pair for pair in labels[REVERSED].exchanges if min(pair.shares) >= 0.5]
@@ -247,13 +266,19 @@ def settings_section(ablation: Ablation) -> Markup:
         )
         for stream, weights in settings["weights"].items()
     ]
-    rows += [(_title(key), _value(value)) for key, value in settings["protocol"].items()]
-    others = ("frozen_frames", "seed", "flow_engine", "flow_rounding", "folder_rate")
-    rows += [(_title(k), _value(settings[k])) for k in (*others, "video_options") if k in settings]
+    values = {**settings["protocol"], **settings}
+    rows += [
+        (title, _value(values[key]))
+        for key, title in SETTING_NAMES.items()
+        if key in values and values[key] != UNUSED.get(key)
+    ]
     if ablation.labels is not None:
         rows.append(("Bootstrap samples", f"{ablation.metadata['bootstrap']['samples']:,}"))
     rows += [
-        (_title(key), f"{len(value):,}" if isinstance(value, list) else _value(value))
+        (
+            _capital(key.replace("_", " ")),
+            f"{len(value):,}" if isinstance(value, list) else _value(value),
+        )
         for key, value in data.items()
         if value not in (None, [], 0)
     ]
@@ -313,10 +338,6 @@ def _known(labels):
 
 def _counted(number, noun):
     return f"{number} {noun}{'s' * (number != 1)}"
-
-
-def _title(key):
-    return _capital(key.replace("_", " "))
 
 
 def _capital(text):

@@ -93,14 +93,14 @@ def read_video_logits(path: os.PathLike | str) -> tuple[VideoLogits, dict[str, A
         for name in (SETTINGS, SOURCE):
             get_value(record, name, dict)
         ordered = {
-            network: {name: np.array(get_list(rows, name, float)) for name in rows}
+            network: {name: _row(get_list(rows, name, float)) for name in rows}
             for network, rows in get_value(record, LOGITS, dict).items()
             if of_kind(rows, network, dict)
         }
         networks = get_value(record, FROZEN, dict)
         rows = {network: get_list(networks, network, list) for network in networks}
         frozen = {
-            network: np.array([[of_kind(value, network, float) for value in row] for row in table])
+            network: _row([[of_kind(value, network, float) for value in row] for row in table])
             for network, table in rows.items()
         }
         middle = get_value(record, MIDDLE, int)
@@ -123,6 +123,11 @@ def _check(ordered, frozen, middle):
         raise ValueError("its logits are not finite numbers")
     if not 0 <= middle < max(count, 1):
         raise ValueError(f"{MIDDLE} {middle} is none of its {count} frozen frames")
+
+
+def _row(values):
+    with np.errstate(over="ignore"):  # what is too large is infinite, and refused
+        return np.array(values, np.float32)
 
 
 def _plain(row):

@@ -121,6 +121,14 @@ JOBS = {
         ),
         refused=True,
     ),
+    "ablation": Job(
+        "ablate_time",
+        (
+            *("--data_dir=IN/data", "--rgb_checkpoint=IN/run", "--report_dir=OUT"),
+            "--conditions=reversed,frozen:middle",
+        ),
+        refused=True,
+    ),
     "statistics": Job(
         "fvd",
         (

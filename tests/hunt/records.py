@@ -59,7 +59,19 @@ class Records(Kind):
         found = read_features(features)
         crops = replace(found, features=np.stack([found.features] * 2, axis=1))
         write_contents(feature_contents(folder / "features/cmcs.npz", crops, cmcs_name="moving"))
+        self._ablation(folder / "ablation")
         (folder / "run/unreadable.json").write_text(json.dumps({"a.mp4": "cut", "b.mp4": "empty"}))
+
+    @staticmethod
+    def _ablation(folder):
+        from i3d_tf.explain.video_logits import VideoLogits, write_video_logits
+
+        folder.mkdir()
+        rows = np.arange(12.0).reshape(4, 3)
+        logits = VideoLogits({"rgb": {"original": rows[0], "reversed": rows[1]}}, {"rgb": rows}, 2)
+        settings = {"seed": 0, "protocol": {"frames": 16}}
+        path = folder / "moving.json"
+        write_video_logits(logits, "moving.mp4", str(folder), settings, path, folder)
 
     @staticmethod
     def _pictures(folder):
@@ -366,6 +378,14 @@ def _read_quarantine(folder):
     return found.reason(str(folder / "videos/broken.mp4")), found.outdated
 
 
+def _read_ablation(folder):
+    from i3d_tf.explain.video_logits import read_video_logits
+
+    logits, _ = read_video_logits(folder / "ablation/moving.json")
+    assert {name: rows.shape for name, rows in logits.frozen.items()}
+    return True
+
+
 def _read_features(name):
     def read(folder):
         from i3d_tf.data.feature_file import is_feature_file, read_features
@@ -464,6 +484,7 @@ TARGETS = {
         _copy("videos", file=["videos/quarantine.jsonl", "videos/quarantine.jsonl.journal"]),
         _read_quarantine,
     ),
+    "ablation": (_copy("ablation", file="ablation/moving.json"), _read_ablation),
     "npy features": (
         _copy("features", file=["features/moving.npy", "features/moving.npy.json"]),
         _read_features("features/moving.npy"),
