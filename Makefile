@@ -119,7 +119,7 @@ $(WEB_STAMP): | $(STAMP)
 	touch "$@"
 
 test-web: env $(WEB_STAMP)
-	PYTHONPATH="$(abspath $(WEB))" $(BIN)/python -m pytest tests/web -rs
+	PYTHONPATH="$(abspath $(WEB))" $(BIN)/python -m pytest tests/web/test_page.py -rs
 
 dist: env
 	rm -rf dist

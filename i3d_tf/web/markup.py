@@ -116,12 +116,16 @@ def _bars(top: Sequence[Prediction]):
                 "tr",
                 element("th", p.label, scope="row"),
                 element("td", element("div", style=f"width:{p.probability:.2%}"), class_="i3d-bar"),
-                element("td", f"{p.probability:.1%}", class_="i3d-value"),
+                element("td", _percent(p.probability), class_="i3d-value"),
             )
             for p in top
         ],
         class_="i3d-bars",
     )
+
+
+def _percent(probability: float) -> str:
+    return "< 0.1%" if probability < 0.0005 else f"{probability:.1%}"
 
 
 def _timeline(prediction: VideoPrediction, window: int):
@@ -170,7 +174,7 @@ def _changes(probabilities: dict[str, tuple[float, float]]):
         element(
             "tr",
             element("th", name, scope="row"),
-            [element("td", f"{value:.1%}", class_="i3d-value") for value in (before, after)],
+            [element("td", _percent(value), class_="i3d-value") for value in (before, after)],
             element("td", f"{100 * (after - before):+.1f} points", class_="i3d-value"),
         )
         for name, (before, after) in order

@@ -225,6 +225,13 @@ def give(page, path):
     page.wait(f"document.body.innerText.includes({json.dumps(path.name)})")
 
 
+def open_tab(page, title):
+    page.run(
+        "[...document.querySelectorAll('button[role=tab]')]"
+        f".find(tab => tab.innerText.trim() == '{title}').click()"
+    )
+
+
 def result(page, tab="recognize"):
     page.wait(f"!!document.querySelector('{DONE.format(tab)}')")
     return page.text(f"#{tab}-result")
@@ -278,6 +285,21 @@ def test_two_visitors_at_once_get_their_own_predictions(visitor, clips):
         assert best == name
 
 
+def test_browser_compares_sets_and_names_the_file_that_is_no_video(visitor, clips):
+    page = visitor()
+    open_tab(page, "Compare two sets")
+    videos = [clips[name] for name in ACTIONS]
+    page.upload("#first-set input[type=file]", *videos, clips["text"])
+    page.upload("#second-set input[type=file]", *videos)
+    page.wait("document.querySelectorAll('#first-set .file').length == 4")
+    page.wait("document.querySelectorAll('#second-set .file').length == 3")
+    page.click("#compare-button")
+    lines = result(page, "compare").splitlines()
+    assert float(lines[0].removeprefix("FVD ")) == pytest.approx(0, abs=1e-3)
+    assert "3 videos in the first set, 3 in the second" in lines
+    assert lines[-1].startswith("text.mp4: it is not a video")
+
+
 @pytest.mark.parametrize(
     ("title", "tab", "expected"),
     [
@@ -287,9 +309,6 @@ def test_two_visitors_at_once_get_their_own_predictions(visitor, clips):
 )
 def test_other_tabs_take_rendered_examples(visitor, title, tab, expected):
     page = visitor()
-    page.run(
-        "[...document.querySelectorAll('button[role=tab]')]"
-        f".find(tab => tab.innerText.trim() == '{title}').click()"
-    )
+    open_tab(page, title)
     page.click(f"#{tab}-button")
     assert re.search(expected, result(page, tab))
