@@ -4,6 +4,7 @@ The library of the page can fetch addresses for its visitors and serve other pro
 itself; none of this is used here, so everything but what the page needs is refused.
 """
 
+import asyncio
 import json
 import posixpath
 from collections.abc import Awaitable, Callable, Iterator, MutableMapping
@@ -86,7 +87,12 @@ class Guard:
         if refusal is not None:
             await _refuse(send, *refusal)
             return
-        await self._app(scope, receive, _with_headers(send))
+        started: list[bool] = []
+        try:
+            await self._app(scope, receive, _with_headers(send, started))
+        except asyncio.CancelledError:  # the server is stopped
+            if not started:
+                await _refuse(send, 503, "the server was stopped.")
 
     def refusal(self, scope: Scope) -> tuple[int, str] | None:
         """Returns the status and the reason why a request is refused; None where it is not."""
@@ -173,9 +179,12 @@ def _replay(body, receive):
     return replayed
 
 
-def _with_headers(send):
+def _with_headers(send, started):
+    """Returns a function that sends our headers, too, and notes in a list that an answer starts."""
+
     async def with_headers(message):
         if message["type"] == "http.response.start":
+            started.append(True)
             names = {name.encode() for name in HEADERS}
             kept = [pair for pair in message.get("headers", ()) if pair[0].lower() not in names]
             added = [(name.encode(), value.encode()) for name, value in HEADERS.items()]

@@ -13,7 +13,9 @@ HERE = "127.0.0.1:7860"
 def visit(tmp_path):
     """Function: a request -> (status, headers, body read by the page or None, reason or None)."""
 
-    def visit(path, method="GET", body=b"", host=HERE, listening="127.0.0.1", **headers):
+    def visit(
+        path, method="GET", body=b"", host=HERE, listening="127.0.0.1", receive=None, **headers
+    ):
         sent, passed = [], []
 
         async def page(scope, receive, send):
@@ -21,7 +23,7 @@ def visit(tmp_path):
             await send({"type": "http.response.start", "status": 200, "headers": []})
             await send({"type": "http.response.body", "body": b"{}"})
 
-        async def receive():
+        async def whole():
             return {"type": "http.request", "body": body, "more_body": False}
 
         async def send(message):
@@ -33,7 +35,7 @@ def visit(tmp_path):
         ]
         scope = {"type": "http", "method": method, "path": path, "headers": raw}
         guard = Guard(page, Limits(max_megabytes=5), tmp_path, listening)
-        asyncio.run(guard(scope, receive, send))
+        asyncio.run(guard(scope, receive or whole, send))
         reason = json.loads(sent[1]["body"]).get("error")
         return sent[0]["status"], dict(sent[0]["headers"]), (passed or [None])[0], reason
 
@@ -85,6 +87,16 @@ def test_large_upload_is_refused_before_its_body_is_read(visit, path):
 def test_upload_without_size_is_refused(visit):
     assert visit("/api/predict", "POST", content_length=None)[0] == 411
     assert visit("/api/predict", "POST", transfer_encoding="chunked")[0] == 411
+
+
+def test_stopped_job_is_answered(visit):
+    async def stopped():
+        raise asyncio.CancelledError
+
+    assert visit("/api/predict", "POST", b"x", receive=stopped)[0::3] == (
+        503,
+        "the server was stopped.",
+    )
 
 
 def test_uploads_are_refused_while_the_folder_is_full(visit, tmp_path):
