@@ -11,7 +11,7 @@ STAMP := $(VENV)/installed-from-$(LIBRARIES_KEY)-$(shell cksum < setup.py | cut 
 # A file's tests share what they build, so a file stays in one process; 16 cores need no 16 TensorFlows.
 PARALLEL := --numprocesses=auto --maxprocesses=8 --dist=loadfile
 
-.PHONY: help env lint format test train table transfer homework bench structure demo demo-release test-slow test-backends test-export test-remote test-svm test-web test-release hunt hunt-short dist test-install lock clean
+.PHONY: help env lint format test train table transfer homework tasks bench structure demo demo-release test-slow test-backends test-export test-remote test-svm test-web test-release hunt hunt-short dist test-install lock clean
 
 help:
 	@echo "make demo           classify rendered clips with the networks that ship"
@@ -20,6 +20,7 @@ help:
 	@echo "make table          train the paper's five architectures and compare them (NETWORKS=all: all)"
 	@echo "make transfer       fine-tune a released network (downloaded once), in three settings"
 	@echo "make homework       single frames, an LSTM on their features, and both together, on the embedded dataset"
+	@echo "make tasks          when actions happen in long videos, and what each person of a scene does"
 	@echo "make bench          measure speed as ratios to references"
 	@echo "make structure      draw docs/structure.svg: the rooms and the imports between them"
 	@echo "make test           lint, types, layering and tests"
@@ -154,6 +155,9 @@ transfer: env
 
 homework: env
 	$(BIN)/python tools/homework.py
+
+tasks: env
+	$(BIN)/python tools/tasks.py
 
 bench: env
 	$(BIN)/python benchmarks/all.py

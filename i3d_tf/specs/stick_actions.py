@@ -24,7 +24,7 @@ CLIP_FRAMES = (44, 64)  # frames of the shortest and the longest clip: about 2 s
 # The kinds of videos, and how many there are by default: for training and for testing. Of clips it
 # is the number for each action.
 CLIPS, INTERVALS, SCENES = "clips", "intervals", "scenes"
-KINDS = {CLIPS: (TRAIN_CLIPS, TEST_CLIPS), INTERVALS: (60, 20), SCENES: (80, 24)}
+KINDS = {CLIPS: (TRAIN_CLIPS, TEST_CLIPS), INTERVALS: (60, 20), SCENES: (60, 20)}
 SCENE_SIZE = 192  # pixels, side of a frame with several people
 
 

@@ -68,7 +68,7 @@ def interval_timeline_svg(
         raise ValueError(f"`rows` must have {times.size} values each, one a time.")
     names = [shorten(row.name, MAX_NAME) for row in rows]
     left = 14 + LETTER * max(map(len, names))
-    height = TOP + len(rows) * (CURVE + BAR + GAP) + BOTTOM
+    height = timeline_height(len(rows))
 
     def x_of(seconds):
         return left + min(max(seconds / duration, 0.0), 1.0) * (WIDTH - left - RIGHT)
@@ -89,6 +89,11 @@ def interval_timeline_svg(
         style="font-family:inherit",
         xmlns="http://www.w3.org/2000/svg",
     )
+
+
+def timeline_height(rows: int) -> int:
+    """Returns the height of a picture of so many rows, pixels."""
+    return TOP + rows * (CURVE + BAR + GAP) + BOTTOM
 
 
 def _tick(seconds, x, height):

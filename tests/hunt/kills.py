@@ -100,6 +100,16 @@ JOBS = {
         "make_stick_actions",
         ("--data_dir=OUT", "--train_clips=2", "--test_clips=1", "--size=64", "--processes=2"),
     ),
+    **{
+        f"render {kind}": Job(
+            "make_stick_actions",
+            (
+                *("--data_dir=OUT", f"--kind={kind}", "--train_clips=2", "--test_clips=1"),
+                *("--size=64", "--processes=2"),
+            ),
+        )
+        for kind in ("intervals", "scenes")
+    },
     "predict": Job("predict", (*NETWORK, "--output_video=OUT", "IN/data/train/left")),
     "convert": Job("convert", ("--name=mine", "--source=IN/state_dict.pt", "--output_dir=OUT")),
     "export": Job(

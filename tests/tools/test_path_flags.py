@@ -171,6 +171,7 @@ CASES = [
     ("train", "test_boxes", (*BOXED_TRAIN, "--boxes=BOXES", "--label_map=MAP")),
     ("train", "label_map", (*BOXED_TRAIN, "--boxes=BOXES", "--test_boxes=BOXES")),
     ("train", "features", (*TRAIN, "--workdir=NEW")),
+    ("tasks", "output_dir", ()),
     ("train_stick_actions", "output_dir", ()),
     ("transfer", "output_dir", ()),
     ("verify_release", "sample_dir", ()),
