@@ -156,7 +156,11 @@ def ablate_time(options: AblationOptions) -> Ablation:
     for name, is_own in ((NUMBERS, _is_numbers), (PAGE, _is_page), (CHART, _is_chart)):
         check_target(folder / name, is_own)
     if (options.data_dir is None) == (not options.videos):
-        raise ValueError("what to look at? Give --data_dir, or videos, and not both.")
+        given = "both" if options.videos else "neither"
+        raise ValueError(
+            f"videos must be named by --data_dir or as arguments; received {given}. Give one of "
+            "them."
+        )
     networks = open_checkpoints(
         options.checkpoints, options.checkpoint_dir, protocol_overrides=options.protocol
     )
