@@ -216,6 +216,12 @@ _OVERRIDES = (
     flags.DEFINE_float("jitter", None, "Strength of random color changes; RGB only."),
     flags.DEFINE_integer("evaluate_every", None, "Steps between evaluations."),
 )
+_CROP_SCALES = flags.DEFINE_list(
+    "crop_scales",
+    None,
+    "Sizes of training crops as shares of the short side, such as 1,.875,.75,.66: corner cropping "
+    "and scale jittering of TSN. Default: squares of --crop_size at random places.",
+)
 _BOUNDARIES = flags.DEFINE_list("boundaries", None, "Steps at which the learning rate changes.")
 _LEARNING_RATES = flags.DEFINE_list("learning_rates", None, "One rate more than --boundaries.")
 
@@ -271,7 +277,8 @@ def main(argv):
 def _recipe():
     """Returns the chosen recipe with the fields that flags override."""
     changes = {flag.name: flag.value for flag in _OVERRIDES if flag.value is not None}
-    for flag, kind in ((_BOUNDARIES, int), (_LEARNING_RATES, float)):
+    numbers = ((_BOUNDARIES, int), (_LEARNING_RATES, float), (_CROP_SCALES, float))
+    for flag, kind in numbers:
         if flag.value is not None:
             changes[flag.name] = parse_numbers(flag.name, flag.value, kind)
     if _NETWORK_ARGUMENTS.value is not None:

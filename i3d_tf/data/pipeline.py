@@ -72,6 +72,7 @@ class PipelineConfig:
         flow_store: The flow files; None where no flow is needed.
         flip: Whether clips may be mirrored.
         jitter: Strength of random colour changes.
+        crop_scales: Sizes of training crops, see `i3d_tf.data.views.random_view`.
         class_weights: Weight of each class's clips, or None for 1.
         freeze_time: Show the middle frame of every clip, repeated (of flow: no motion).
         epoch_start: Position at which the first epoch starts; earlier ones are not asked for.
@@ -97,6 +98,7 @@ class PipelineConfig:
     flow_store: FlowStore | JoinedFlowStore | None = None
     flip: bool = True
     jitter: float = 0.0
+    crop_scales: tuple[float, ...] | None = None
     class_weights: tuple[float, ...] | None = None
     freeze_time: bool = False
     epoch_start: int = 0
@@ -131,7 +133,7 @@ class PipelineConfig:
         available, changes = self.count(example), (generator, self.flip, self.jitter)
         if self.task == PERSONS:
             return random_key_view(self._key(example, available), available, frames, *changes)
-        return random_view(available, frames, *changes, segments)
+        return random_view(available, frames, *changes, segments, self.crop_scales)
 
     def key_view(self, example: VideoExample) -> View:
         """Returns the test view around the example's key frame."""

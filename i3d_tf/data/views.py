@@ -5,7 +5,7 @@ policy turns the number of frames of a video into views: `random_view` for train
 `evaluation_views` for testing.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -19,8 +19,16 @@ from i3d_tf.video.sampling import (
     uniform_snippets,
     uniform_windows,
 )
-from i3d_tf.video.transforms import CENTER, CropPlace, crop_places
+from i3d_tf.video.transforms import CENTER, CropPlace, ScaledCropPlace, crop_places
 
+# Tops and lefts of TSN's crops, in quarters of the pixels to spare: corners, center, middles of the
+# edges, and the points between the center and the corners.
+FIXED_OFFSETS = (
+    *((top, left) for top in (0, 4) for left in (0, 4)),
+    (2, 2),
+    *((0, 2), (2, 0), (2, 4), (4, 2)),
+    *((top, left) for top in (1, 3) for left in (1, 3)),
+)
 JITTERED = ("brightness", "contrast", "saturation")
 
 
@@ -38,7 +46,7 @@ class View:
     """
 
     indices: np.ndarray
-    place: CropPlace | None = CENTER
+    place: CropPlace | ScaledCropPlace | None = CENTER
     jitter: tuple[float, float, float] = (1.0, 1.0, 1.0)
     is_backward: np.ndarray | None = None
 
@@ -66,6 +74,7 @@ def random_view(
     flip: bool = True,
     jitter: float = 0.0,
     segments: int = 1,
+    crop_scales: Sequence[float] | None = None,
 ) -> View:
     """Returns a training view: a random window, a random crop, mirrored every other time.
 
@@ -76,12 +85,32 @@ def random_view(
         flip: Whether views may be mirrored.
         jitter: Largest relative change of brightness, contrast and saturation.
         segments: Snippets of the clip; 1 is a window.
+        crop_scales: Sizes of crops as shares of the short side, in descending order; height and
+            width are drawn from them, at most one step apart, and the crop is at one of 13 fixed
+            places (TSN's corner cropping and scale jittering, arXiv:1608.00859, section 4.1). None
+            for squares of one size at random places.
     """
     if segments == 1:
         indices = random_window(num_available, num_frames, generator)
     else:
         indices = random_snippets(num_available, num_frames, segments, generator).ravel()
-    return _augmented(indices, generator, flip, jitter)
+    view = _augmented(indices, generator, flip, jitter)
+    if crop_scales is None:
+        return view
+    return replace(view, place=_scaled(view.place, crop_scales, generator))
+
+
+def _scaled(place, scales, generator):
+    """Returns one of TSN's crops, mirrored as `place` is."""
+    pairs = [
+        (height, width)
+        for row, height in enumerate(scales)
+        for column, width in enumerate(scales)
+        if abs(row - column) <= 1
+    ]
+    height, width = pairs[generator.integers(len(pairs))]
+    top, left = FIXED_OFFSETS[generator.integers(len(FIXED_OFFSETS))]
+    return ScaledCropPlace(top / 4, left / 4, place.mirrored, height, width)
 
 
 def random_key_view(

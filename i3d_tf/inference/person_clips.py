@@ -17,7 +17,7 @@ from i3d_tf.data.views import View
 from i3d_tf.specs.streams import CHANNELS
 from i3d_tf.video.errors import VideoError
 from i3d_tf.video.probe import probe
-from i3d_tf.video.transforms import CropPlace, crop_offsets, resized_shape
+from i3d_tf.video.transforms import CropPlace, ScaledCropPlace, crop_offsets, resized_shape
 from i3d_tf.video.transforms_tf import preprocess_batch
 
 CLIP_INPUT, BOXES_INPUT = "clip", "boxes"  # names of the network's inputs
@@ -111,6 +111,8 @@ def view_boxes(
     protocol = config.protocol
     if view.place is None:
         return move_boxes(boxes, 0, 0, 0, None)
+    if isinstance(view.place, ScaledCropPlace):
+        raise ValueError("`crop_scales` must be empty for persons in boxes.")
     height, width = resized_shape(*_frame_size(example.path), protocol.short_side)
     return move_boxes(boxes, height, width, protocol.crop_size, view.place)
 

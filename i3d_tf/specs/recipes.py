@@ -158,6 +158,9 @@ class Recipe:
         label_smoothing: Share of the uniform distribution in the target, in [0, 1).
         flip: Whether training clips are mirrored at random.
         jitter: Strength of random brightness, contrast and saturation in [0, 1); RGB only.
+        crop_scales: Sizes of training crops as shares of the short side, in descending order, from
+            which height and width are drawn; see `i3d_tf.data.views.random_view`. None for squares
+            of `crop_size` at random places.
         evaluate_every: Steps between evaluations, each with a checkpoint.
         transfer: One of `TRANSFERS`: "scratch" trains everything from random weights, "full"
             everything from `init`, and "fixed" only the last layer on top of `init`.
@@ -230,6 +233,7 @@ class Recipe:
     step_rule: str = CENTERS
     flow_direction: str = FORWARD
     max_boxes: int = MAX_BOXES
+    crop_scales: tuple[float, ...] | None = None
 
     def __post_init__(self):
         for name, choices in CHOICES.items():
@@ -261,6 +265,8 @@ class Recipe:
         self._check_schedule()
         self._check_task()
         self._check_flow_direction()
+        if self.crop_scales is not None:
+            self._check_crop_scales()
 
     @property
     def streams(self) -> tuple[str, ...]:
@@ -324,6 +330,14 @@ class Recipe:
         if self.task != FRAMES:
             fits = self.step_rule == CENTERS
             self._check("step_rule", f"{CENTERS!r} for `task` {self.task!r}", fits)
+
+    def _check_crop_scales(self):
+        scales = list(self.crop_scales or ())
+        is_descending = scales == sorted(set(scales), reverse=True) != []
+        fits = is_descending and all(0 < scale <= 1 for scale in scales)
+        self._check("crop_scales", "within (0, 1], in descending order", fits)
+        fits = self.task != PERSONS and self.stream != FEATURES
+        self._check("crop_scales", f"None for `task` {self.task!r} of {self.stream}", fits)
 
     def _check_flow_direction(self):
         if self.flow_direction == FORWARD:
@@ -516,8 +530,9 @@ def _tsn(
             f"trains {modality} with BN-Inception: {epochs[-1]} epochs of the first split, batches "
             "of 128 (--accumulate, where they do not fit), partial batch norm. --init names "
             "ImageNet's weights of BN-Inception; or --network_arguments=backbone=ResNet50 "
-            "--init=imagenet:ResNet50. Crops are random here, and not at corners and in several "
-            "scales. Published for three modalities together, mean of three splits: 94.2."
+            "--init=imagenet:ResNet50. Crops are random here; --crop_scales=1,.875,.75,.66 (of "
+            "flow and differences 1,.875,.75) has those at corners, in several scales. Published "
+            "for three modalities together, mean of three splits: 94.2."
         ),
         dataset="ucf101",
         stream=MODALITIES[modality].stream,

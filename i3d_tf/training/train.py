@@ -355,6 +355,7 @@ class _Run:
             flow_store=flow_store,
             flip=self.recipe.flip,
             jitter=self.recipe.jitter,
+            crop_scales=self.recipe.crop_scales,
             feature_store=self.store,
             task=self.recipe.task,
             classes=self.classes,

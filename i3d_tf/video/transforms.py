@@ -205,6 +205,24 @@ class CropPlace(NamedTuple):
     mirrored: bool = False
 
 
+class ScaledCropPlace(NamedTuple):
+    """The place of a rectangle in a frame of any size, which is then resized to a square.
+
+    Attributes:
+        top: See `CropPlace`.
+        left: See `CropPlace`.
+        mirrored: See `CropPlace`.
+        height: Its rows, as a share of the frame's shorter side, in (0, 1].
+        width: Its columns, as a share of the same side, in (0, 1].
+    """
+
+    top: float
+    left: float
+    mirrored: bool
+    height: float
+    width: float
+
+
 CENTER = CropPlace()
 CORNER_PLACES = tuple(CropPlace(top, left) for top in (0.0, 1.0) for left in (0.0, 1.0))
 
@@ -244,9 +262,12 @@ def crop_offsets(height: int, width: int, size: int, place: CropPlace) -> tuple[
 
 
 def crop_at(
-    frames: np.ndarray, place: CropPlace, size: int = CROP_SIZE, stream: str = "rgb"
+    frames: np.ndarray,
+    place: CropPlace | ScaledCropPlace,
+    size: int = CROP_SIZE,
+    stream: str = "rgb",
 ) -> np.ndarray:
-    """Cuts a square out of every frame, and mirrors it where the place says so.
+    """Cuts a square, or a rectangle that becomes one, out of every frame, and may mirror it.
 
     Args:
         frames: (T, H, W, C), H and W at least `size`.
@@ -255,12 +276,32 @@ def crop_at(
         stream: "rgb" or "flow", whose x changes its sign in a mirror.
 
     Returns:
-        (T, size, size, C): a view, or a new array where it is mirrored.
+        (T, size, size, C): a view, or a new array where it is mirrored or resized. Resized flow
+        keeps its values, as TSN's public programs have it.
     """
-    _check_fits(frames, size)
-    height, width = frames.shape[1:3]
-    cut = crop(frames, *crop_offsets(height, width, size, place), size)
+    if isinstance(place, ScaledCropPlace):
+        cut = _resized_part(frames, place, size)
+    else:
+        _check_fits(frames, size)
+        height, width = frames.shape[1:3]
+        cut = crop(frames, *crop_offsets(height, width, size, place), size)
     return flip(cut, stream) if place.mirrored else cut
+
+
+def _resized_part(frames, place, size):
+    """Cuts a rectangle out of every frame, and resizes it to a square."""
+    sides = frames.shape[1:3]
+    lengths = [max(1, int(min(sides) * share)) for share in (place.height, place.width)]
+    # Sizes within 3 pixels of the square's are the square's: nothing is resized by a pixel or two.
+    rows, columns = (size if abs(n - size) < 3 and size <= min(sides) else n for n in lengths)
+    top, left = (
+        math.ceil(share * (side - length) - 0.5)
+        for share, side, length in zip((place.top, place.left), sides, (rows, columns), strict=True)
+    )
+    part = frames[:, top : top + rows, left : left + columns]
+    if (rows, columns) == (size, size):
+        return part
+    return np.stack([_resize_frame(frame, size, size) for frame in part])
 
 
 def flip(frames: np.ndarray, stream: str = "rgb") -> np.ndarray:

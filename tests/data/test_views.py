@@ -3,6 +3,7 @@ import pytest
 
 from i3d_tf.data.views import View, evaluation_views, random_view
 from i3d_tf.specs.protocol import Protocol
+from i3d_tf.video.transforms import CropPlace
 
 
 def test_one_evaluation_view_is_first_frames():
@@ -72,3 +73,26 @@ def test_view_of_both_directions_has_fields_around_its_middle():
     assert of_flow.is_backward.tolist() == [False, False, True, True]
     assert view.of_stream("rgb", protocol).indices.tolist() == [7]
     assert view.of_stream("flow", Protocol(frames=4)).is_backward is None
+
+
+def test_random_view_of_scales_has_the_crops_of_tsn():
+    scales = (1.0, 0.875, 0.75)
+    generator = np.random.default_rng(0)
+    places = [random_view(9, 4, generator, crop_scales=scales).place for _ in range(400)]
+    sizes = {(place.height, place.width) for place in places}
+    near = {(a, b) for a in scales for b in scales if abs(a - b) < 0.2}
+    assert sizes == near
+    assert {(place.top, place.left) for place in places} == {
+        *((y, x) for y in (0, 0.5, 1) for x in (0, 0.5, 1)),
+        *((y, x) for y in (0.25, 0.75) for x in (0.25, 0.75)),
+    }
+    assert 150 < sum(place.mirrored for place in places) < 250
+
+
+def test_random_view_without_scales_draws_as_before():
+    first, second = (np.random.default_rng(3) for _ in range(2))
+    plain = random_view(50, 4, first)
+    scaled = random_view(50, 4, second, crop_scales=(1.0,))
+    np.testing.assert_array_equal(plain.indices, scaled.indices)
+    assert plain.jitter == scaled.jitter
+    assert isinstance(plain.place, CropPlace)

@@ -109,6 +109,11 @@ def test_recipes_are_described():
             "`learning_rates` must be 2 positive rates, one more than `boundaries`; received",
         ),
         ({"schedule": "cosine"}, "`boundaries` must be empty for `schedule` 'cosine'"),
+        (
+            {"crop_scales": (0.75, 1.0)},
+            r"`crop_scales` must be within \(0, 1\], in descending order",
+        ),
+        ({"crop_scales": (1.5,)}, r"`crop_scales` must be within \(0, 1\]"),
         ({"flow_direction": "both"}, "`flow_direction` must be 'forward' for inception_i3d of rgb"),
     ],
 )

@@ -6,6 +6,7 @@ import tensorflow as tf
 from i3d_tf.specs.streams import FLOW_BOUND
 from i3d_tf.video.transforms import (
     CropPlace,
+    ScaledCropPlace,
     center_crop,
     center_offsets,
     change_colours,
@@ -303,3 +304,22 @@ def test_crop_at_cuts_and_then_mirrors():
     mirrored = crop_at(frames, CropPlace(1.0, 1.0, mirrored=True), 2, "flow")
     assert mirrored[0, ..., 0].tolist() == [[-8, -7], [-12, -11]]
     assert mirrored[0, ..., 1].tolist() == [[8, 7], [12, 11]]
+
+
+def test_scaled_crop_is_resized_to_the_square():
+    ramp = np.arange(24, dtype=np.float32)
+    frames = np.zeros((1, 16, 24, 2), np.float32)
+    frames[..., 0], frames[..., 1] = ramp, ramp[:16, None]
+    # 16 x 8 pixels, of the last columns: columns are doubled, rows stay.
+    part = crop_at(frames, ScaledCropPlace(0.0, 1.0, False, 1.0, 0.5), 16, "flow")
+    assert part.shape == (1, 16, 16, 2)
+    columns = np.clip(16 + (np.arange(16) + 0.5) / 2 - 0.5, 16, 23)
+    np.testing.assert_allclose(part[0, 3, :, 0], columns, atol=1e-5)
+    np.testing.assert_allclose(part[0, :, 5, 1], np.arange(16), atol=1e-5)
+    mirrored = crop_at(frames, ScaledCropPlace(0.0, 1.0, True, 1.0, 0.5), 16, "flow")
+    np.testing.assert_allclose(mirrored[0, 3, :, 0], -columns[::-1], atol=1e-5)
+    # 14 of 16 rows are so nearly 16 that nothing is resized.
+    np.testing.assert_array_equal(
+        crop_at(frames, ScaledCropPlace(0.0, 0.5, False, 0.9, 0.9), 16, "flow"),
+        frames[:, :, 4:20],
+    )
