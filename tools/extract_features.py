@@ -169,7 +169,8 @@ _MIN_SCORE = flags.DEFINE_float(
 _TIME_OFFSET = flags.DEFINE_float(
     "time_offset", 0.0, "With --boxes: seconds of the file at which the videos start, such as 900."
 )
-_WITH_BOXES = ("window", "format", "prefix", "suffix")  # settings that have an effect then
+# Settings that have an effect with --boxes.
+_WITH_BOXES = ("stream", "flow_rounding", "window", "format", "prefix", "suffix")
 _RGB_CHECKPOINT = flags.DEFINE_string(
     "rgb_checkpoint", "rgb_imagenet", f"The RGB network: {CHECKPOINT_HELP}."
 )
@@ -260,15 +261,19 @@ def _person_options():
     from i3d_tf.features.person_extractor import PersonFeatureOptions
 
     others = [flag for flag in _SETTINGS if flag.name not in _WITH_BOXES]
-    refuse_flags_beside(_BOXES, (_PROFILE, *others, _FLOW_CHECKPOINT, _FLOW_DIR, _BATCH_SIZE))
+    refuse_flags_beside(_BOXES, (_PROFILE, *others, _FLOW_DIR, _BATCH_SIZE))
+    stream = _STREAM.value or "rgb"
     return PersonFeatureOptions(
         _BOXES.value,
-        _RGB_CHECKPOINT.value,
+        (_FLOW_CHECKPOINT if stream == "flow" else _RGB_CHECKPOINT).value,
         _CHECKPOINT_DIR.value,
         _WINDOW.value,
         _MIN_SCORE.value,
         _TIME_OFFSET.value,
         _PRECISION.value,
+        stream,
+        _FLOW_ENGINE.value,
+        _FLOW_ROUNDING.value,
     )
 
 

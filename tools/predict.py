@@ -290,13 +290,17 @@ def _person_predictor():
     from i3d_tf.inference.person_dataset import PersonBoxes
     from i3d_tf.inference.person_predictor import PersonPredictor
 
-    refuse_flags_beside(_BOXES, (_STREAM, *_NETWORKS, _FLOW_ENGINE, _FLOW_ROUNDING, _WINDOW))
-    refuse_flags_beside(_BOXES, (_HEAD, *_PROTOCOL))
+    refuse_flags_beside(_BOXES, (_STREAM, *_NETWORKS, _WINDOW, _HEAD, *_PROTOCOL))
     if _CHECKPOINT.value is None:
         raise ValueError("--boxes needs --checkpoint, a network of train --task=persons.")
     boxes = PersonBoxes(_BOXES.value, _MIN_SCORE.value, _TIME_OFFSET.value)
     return PersonPredictor(
-        _CHECKPOINT.value, boxes, _CHECKPOINT_DIR.value, precision=_PRECISION.value
+        _CHECKPOINT.value,
+        boxes,
+        _CHECKPOINT_DIR.value,
+        _PRECISION.value,
+        _FLOW_ENGINE.value,
+        _FLOW_ROUNDING.value,
     )
 
 

@@ -7,7 +7,7 @@ from functools import lru_cache
 import numpy as np
 
 from i3d_tf.data.example import VideoExample
-from i3d_tf.data.flow_store import FlowStore, JoinedFlowStore
+from i3d_tf.data.flow_store import ComputedFlowStore, FlowStore, JoinedFlowStore
 from i3d_tf.data.views import View
 from i3d_tf.specs.protocol import Protocol
 from i3d_tf.specs.streams import CHANNELS, FRAME_RATE
@@ -150,7 +150,7 @@ def load_flow(
     example: VideoExample,
     view: View,
     protocol: Protocol,
-    flow_store: FlowStore | JoinedFlowStore,
+    flow_store: FlowStore | JoinedFlowStore | ComputedFlowStore,
 ) -> np.ndarray:
     """Reads one view of the flow.
 

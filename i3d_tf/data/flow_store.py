@@ -7,17 +7,24 @@ from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import numpy as np
+
+from i3d_tf.flow.compute import compute_flow
 from i3d_tf.flow.compute_files import compute_flow_files
 from i3d_tf.flow.engines import ALGORITHMS, choose_engine
 from i3d_tf.flow.flow_file import SUFFIX, StoredFlow, open_flow_file, source_name
 from i3d_tf.flow.flow_folder import FlowFolder, check_source, find_flow, open_flow
+from i3d_tf.flow.quantize import quantize
 from i3d_tf.specs.protocol import Protocol
 from i3d_tf.specs.streams import BOTH, FRAME_RATE, SHORT_SIDE
 from i3d_tf.system.console import print_lines, progress_bar
 from i3d_tf.system.jobs import SOURCE
 from i3d_tf.system.storage import FileState, file_state
+from i3d_tf.video.decode import count_frames, read_clip, read_watched
 from i3d_tf.video.errors import VideoError
 from i3d_tf.video.names import assign_outputs, output_path
+from i3d_tf.video.probe import probe
+from i3d_tf.video.transforms import resize_short_side, resized_shape
 
 CHECK_THREADS = 8  # which wait for the disk, most of the time
 
@@ -238,6 +245,56 @@ class JoinedFlowStore:
     def open(self, video: str) -> StoredFlow:
         """Opens the flow of a video; see `FlowStore.open`."""
         return self._stores[video].open(video)
+
+
+class ComputedFlowStore:
+    """The flow of videos, computed in memory whenever it is read; the same as that of flow files.
+
+    Args:
+        protocol: Frame rate and short side of the flow.
+        engine: See `FlowStore`.
+        rounding: How its codes are rounded and unpacked; None means to the nearest.
+    """
+
+    def __init__(self, protocol: Protocol, engine: str = "auto", rounding: str | None = None):
+        self._protocol, self._rounding = protocol, rounding or "nearest"
+        self._engine = choose_engine(engine)
+
+    def open(self, video: str) -> StoredFlow:
+        """Returns the flow of a video, of which nothing is computed yet.
+
+        Raises:
+            VideoError: The video cannot be read.
+        """
+        return _ComputedFlow(video, self._protocol, self._engine, self._rounding)
+
+
+class _ComputedFlow(StoredFlow):
+    def __init__(self, path, protocol, engine, rounding):
+        info = probe(path)
+        self.path, self.rounding, self.metadata = os.fspath(path), rounding, {}
+        self.height, self.width = resized_shape(info.height, info.width, protocol.short_side)
+        self.frames = count_frames(path, protocol.frame_rate)
+        self._protocol, self._engine = protocol, engine
+
+    def _read_codes(self, start, stop, is_backward):
+        rate, short_side = self._protocol.frame_rate, self._protocol.short_side
+        last = start == self.frames - 1 and start > 0  # its flow is that of the frame before
+        first = start - last
+        frames = read_watched(
+            self.path,
+            lambda: read_clip(
+                self.path,
+                rate,
+                first / rate,
+                (stop + 1) / rate,
+                change=lambda frame: resize_short_side(frame[np.newaxis], short_side)[0],
+            ),
+        )
+        wanted = stop - first
+        next_frame = frames[wanted] if len(frames) > wanted else None
+        flow = compute_flow(frames[:wanted], self._engine, next_frame=next_frame)
+        return quantize(flow, self.rounding)[int(last) :]
 
 
 def _unusual(name, value, default):

@@ -16,7 +16,7 @@ import tensorflow as tf
 from i3d_tf.data.clips import count_frames, load_flow, load_rgb
 from i3d_tf.data.example import NO_LABEL, VideoExample
 from i3d_tf.data.feature_store import FeatureStore
-from i3d_tf.data.flow_store import FlowStore, JoinedFlowStore
+from i3d_tf.data.flow_store import ComputedFlowStore, FlowStore, JoinedFlowStore
 from i3d_tf.data.intervals import interval_targets
 from i3d_tf.data.threaded_dataset import threaded_dataset
 from i3d_tf.data.views import View, evaluation_views, key_view, random_key_view, random_view
@@ -95,7 +95,7 @@ class PipelineConfig:
     protocol: Protocol
     batch_size: int
     seed: int
-    flow_store: FlowStore | JoinedFlowStore | None = None
+    flow_store: FlowStore | JoinedFlowStore | ComputedFlowStore | None = None
     flip: bool = True
     jitter: float = 0.0
     crop_scales: tuple[float, ...] | None = None

@@ -10,15 +10,20 @@ import keras
 import numpy as np
 
 from i3d_tf.data.feature_file import VideoFeatures
+from i3d_tf.data.flow_store import ComputedFlowStore
 from i3d_tf.data.pipeline import Failures, PipelineConfig
 from i3d_tf.features.extractor import RANGES, Extraction, PathLike
+from i3d_tf.flow.engines import choose_engine
+from i3d_tf.flow.quantize import check_rounding
 from i3d_tf.inference.person_dataset import PersonBoxes
 from i3d_tf.inference.person_logits import iter_person_outputs, person_function
+from i3d_tf.inference.video_source import flow_origin
 from i3d_tf.models.fold_batch_norm import fuse_for_inference
 from i3d_tf.models.person_i3d import PERSON_FEATURES
 from i3d_tf.specs.inception_v1 import MIN_FRAMES
 from i3d_tf.specs.recipes import PERSONS
-from i3d_tf.specs.validation import check_integer
+from i3d_tf.specs.streams import STREAMS
+from i3d_tf.specs.validation import check_choice, check_integer
 from i3d_tf.specs.version import __version__
 from i3d_tf.video.decode import concealed_frames
 from i3d_tf.video.errors import VideoError
@@ -34,14 +39,16 @@ class PersonFeatureOptions:
 
     Attributes:
         boxes: File of persons, see `i3d_tf.inference.person_dataset.PersonBoxes`.
-        checkpoint: An RGB network: one of `train --task=persons`, or any I3D.
+        checkpoint: A network of the stream: one of `train --task=persons`, or any I3D.
         checkpoint_dir: See `i3d_tf.zoo.resolve.checkpoint_dirs`.
         window: Frames of the clip around a person's moment; None takes those that the network was
             trained with.
         min_score: Lowest score of a person; None takes all.
         time_offset: Seconds of the file at which the videos start.
         precision: "float32" or "bfloat16", see `i3d_tf.fuse_for_inference`.
-        stream: "rgb".
+        stream: "rgb" or "flow".
+        flow_engine: Engine that computes flow.
+        flow_rounding: How flow goes through 8-bit codes; None means to the nearest.
     """
 
     boxes: str
@@ -52,6 +59,12 @@ class PersonFeatureOptions:
     time_offset: float = 0.0
     precision: str = "float32"
     stream: str = "rgb"
+    flow_engine: str = "auto"
+    flow_rounding: str | None = None
+
+    def __post_init__(self):
+        check_choice("stream", self.stream, STREAMS)
+        check_rounding(self.flow_rounding)
 
 
 class PersonFeatureExtractor:
@@ -71,13 +84,19 @@ class PersonFeatureExtractor:
         opened = open_person_features(options.checkpoint, options.checkpoint_dir)
         if opened.stream != options.stream:
             raise ValueError(
-                f"{options.checkpoint}: it sees {opened.stream}, and --boxes needs a network that "
-                "sees RGB."
+                f"{options.checkpoint}: is for {opened.stream}, not for {options.stream}. Name a "
+                f"network for {options.stream}."
             )
         self._protocol = opened.protocol
         if options.window is not None:
             window = check_integer("window", options.window, MIN_FRAMES, MAX_WINDOW)
             self._protocol = dataclasses.replace(opened.protocol, frames=window)
+        self._flow_store, self._flow_engine = None, "auto"
+        if options.stream == "flow":
+            self._flow_engine = choose_engine(options.flow_engine)
+            self._flow_store = ComputedFlowStore(
+                self._protocol, self._flow_engine, options.flow_rounding
+            )
         self._weights = {options.stream: {"name": opened.name, "sha256": opened.sha256}}
         folded = fuse_for_inference(opened.model, options.precision)
         endpoint = folded.get_layer(PERSON_FEATURES).output
@@ -91,6 +110,15 @@ class PersonFeatureExtractor:
             flow_file: None.
         """
         protocol, stream = self._protocol, self._options.stream
+        preprocessing: dict[str, Any] = {
+            "frame_rate": protocol.frame_rate,
+            "short_side": protocol.short_side,
+            "crop": "none: whole frames",
+            "range": {stream: RANGES[stream]},
+        }
+        if stream == "flow":
+            rounding = self._options.flow_rounding or "nearest"
+            preprocessing["flow"] = flow_origin(self._flow_engine, None, rounding)
         return {
             "stream": stream,
             "endpoint": PERSON_FEATURES,
@@ -101,12 +129,7 @@ class PersonFeatureExtractor:
             "frame_rate": protocol.frame_rate,
             "weights": self._weights,
             "precision": self._options.precision,
-            "preprocessing": {
-                "frame_rate": protocol.frame_rate,
-                "short_side": protocol.short_side,
-                "crop": "none: whole frames",
-                "range": {stream: RANGES[stream]},
-            },
+            "preprocessing": preprocessing,
             **self._boxes.settings,
             "source": video_metadata(video),
         }
@@ -128,6 +151,7 @@ class PersonFeatureExtractor:
             protocol=self._protocol,
             batch_size=1,
             seed=0,
+            flow_store=self._flow_store,
             task=PERSONS,
         )
         failures, rows, times = Failures(), [], []

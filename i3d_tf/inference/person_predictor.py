@@ -4,7 +4,10 @@ import os
 
 import numpy as np
 
+from i3d_tf.data.flow_store import ComputedFlowStore
 from i3d_tf.data.pipeline import Failures, PipelineConfig
+from i3d_tf.flow.engines import choose_engine
+from i3d_tf.flow.quantize import check_rounding
 from i3d_tf.inference.person_dataset import PersonBoxes
 from i3d_tf.inference.person_logits import iter_person_outputs, person_function
 from i3d_tf.inference.prediction import (
@@ -29,13 +32,15 @@ class PersonPredictor:
     A person is looked at in a clip of whole frames around the moment of its box.
 
     Args:
-        checkpoint: See `i3d_tf.zoo.open_checkpoint`: an RGB network that was trained on persons.
+        checkpoint: See `i3d_tf.zoo.open_checkpoint`: a network that was trained on persons.
         boxes: The file of persons.
         checkpoint_dir: See `i3d_tf.zoo.resolve.checkpoint_dirs`.
         precision: See `i3d_tf.Predictor`.
+        flow_engine: Engine that computes the flow of a network that sees it.
+        flow_rounding: How flow goes through 8-bit codes, as in training; None means to the nearest.
 
     Attributes:
-        stream: "rgb".
+        stream: "rgb" or "flow".
         settings: See `VideoPredictor`.
 
     Raises:
@@ -49,20 +54,24 @@ class PersonPredictor:
         boxes: PersonBoxes,
         checkpoint_dir: os.PathLike | str | None = None,
         precision: str = "float32",
+        flow_engine: str = "auto",
+        flow_rounding: str | None = None,
     ):
+        check_rounding(flow_rounding)
         opened = open_checkpoint(checkpoint, checkpoint_dir, sees_persons=True)
-        if opened.stream != "rgb":
-            raise ValueError(
-                f"{checkpoint}: it sees {opened.stream}, and --boxes needs a network that sees "
-                "RGB. Use evaluate_persons for flow."
-            )
         self.stream = opened.stream
+        self._flow_store, self._flow_engine = None, None
+        if self.stream == "flow":
+            self._flow_engine = choose_engine(flow_engine)
+            self._flow_store = ComputedFlowStore(opened.protocol, self._flow_engine, flow_rounding)
         self._boxes, self._protocol = boxes, opened.protocol
         self._class_names = opened.class_names
         self._forward = person_function(fuse_for_inference(opened.model, precision))
         self.settings = {
             "weights": {self.stream: {"name": opened.name, "sha256": opened.sha256}},
             "precision": precision,
+            "flow_engine": self._flow_engine,
+            "flow_rounding": flow_rounding,
             **boxes.settings,
         }
 
@@ -88,6 +97,7 @@ class PersonPredictor:
                 protocol=self._protocol,
                 batch_size=1,
                 seed=0,
+                flow_store=self._flow_store,
                 task=PERSONS,
                 classes=len(self._class_names),
             )
@@ -107,6 +117,7 @@ class PersonPredictor:
             seconds=frames * self._protocol.frames / self._protocol.frame_rate,
             persons=persons,
             timing=timer.seconds,
+            flow_engine=self._flow_engine,
         )
 
     def _person(self, time, person, logits, top):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from i3d_tf.data import flow_store
-from i3d_tf.data.flow_store import FlowStore
+from i3d_tf.data.flow_store import ComputedFlowStore, FlowStore
 from i3d_tf.flow.flow_file import write_flow_file
 from i3d_tf.flow.stream import write_video_flow
 from i3d_tf.specs.protocol import Protocol
@@ -53,6 +53,17 @@ def test_compute_missing_writes_files_of_write_video_flow_where_class_folders_sa
     flow = store.open(video).read()
     # 2 pixels a frame to the right, away from the edges; a method's error is no matter here.
     assert np.median(flow[:-1, 16:48, 16:48, 0]) == pytest.approx(2, abs=0.3)
+
+
+def test_computed_flow_is_that_of_files(store, videos):
+    video = str(videos / "right" / "1.mp4")
+    store.compute_missing([video], processes=1)
+    stored, computed = store.open(video), ComputedFlowStore(PROTOCOL, "dis").open(video)
+    assert (computed.frames, computed.height, computed.width) == (FRAMES, 64, 64)
+    for start, stop in ((0, FRAMES), (2, 4), (FRAMES - 1, FRAMES)):
+        np.testing.assert_array_equal(computed.read(start, stop), stored.read(start, stop))
+    with pytest.raises(VideoError, match="is not a video"):
+        ComputedFlowStore(PROTOCOL, "dis").open(str(videos / "right" / "broken.mp4"))
 
 
 def test_compute_missing_keeps_existing_files(store, videos, capsys):

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 
+import keras
 import numpy as np
 import pytest
 
@@ -134,14 +135,33 @@ def test_swapped_boxes_swap_predictions(boxes, video, tmp_path, random_weights):
     model = person_i3d((None, None, None, 3), width_multiplier=1 / 16, classes=3)
     random_weights(model).save(tmp_path / "best.keras")
     (tmp_path / "run.json").write_text(json.dumps(run))
-    found = []
-    for rows in ((LEFT, RIGHT), (RIGHT, LEFT)):
-        file = boxes(*(f"a,1,{box},,{number}" for number, box in enumerate(rows)))
-        found.append(PersonPredictor(tmp_path, file).predict(video, top=3))
+    swapped = tmp_path / "b.mp4"
+    swapped.write_bytes(video.read_bytes())
+    rows = (f"a,1,{LEFT},,0", f"a,1,{RIGHT},,1", f"b,1,{RIGHT},,0", f"b,1,{LEFT},,1")
+    predictor = PersonPredictor(tmp_path, boxes(*rows))
+    found = [predictor.predict(path, top=3) for path in (video, swapped)]
     first, second = (prediction.persons for prediction in found)
     assert [person.box for person in first] == [person.box for person in second][::-1]
     assert [person.top for person in first] == [person.top for person in second][::-1]
     assert first[0].top != first[1].top
     assert found[0].to_json()["persons"][1]["person"] == 1
-    wrong = boxes(f"b,1,{LEFT},,0")
-    assert "has no person of 'a'" in PersonPredictor(tmp_path, wrong).predict(video).error
+    swapped.rename(tmp_path / "c.mp4")
+    assert "has no person of 'c'" in predictor.predict(tmp_path / "c.mp4").error
+
+
+def test_flow_is_computed_for_networks_that_see_it(boxes, video, tmp_path):
+    clip = keras.Input((None, None, None, 2), name="clip")
+    corners = keras.Input((None, 4), name="boxes")
+    pooled = keras.layers.Dense(4)(keras.layers.GlobalAveragePooling3D()(clip))
+    both = keras.layers.Add()([corners, keras.layers.Reshape((1, 4))(pooled)])
+    model = keras.Model({"clip": clip, "boxes": corners}, keras.layers.Dense(3)(both))
+    model.save(tmp_path / "best.keras")
+    settings = {**dataclasses.asdict(RECIPES["stick_actions"]), "test_frames": 9}
+    run = {"settings": settings, "class_names": ["walk", "stand", "talk"]}
+    (tmp_path / "run.json").write_text(json.dumps(run))
+    file = boxes(f"a,1,{LEFT},,3", f"a,1,{RIGHT},,4")
+    predictor = PersonPredictor(tmp_path, file, flow_engine="dis")
+    values = predictor.predict(video).to_json()
+    assert (values["stream"], values["flow"]["engine"]) == ("flow", "dis")
+    assert [person["person"] for person in values["persons"]] == [3, 4]
+    assert predictor.settings["flow_engine"] == "dis"
