@@ -24,6 +24,7 @@ from i3d_tf.explain.saliency import (
     SaliencyMap,
     grad_cam,
     gradient_map,
+    logit_gradient,
     saliency_tubes,
     smooth_gradient,
 )
@@ -136,7 +137,10 @@ class Explainer:
             )
         self._predictor, self._options = predictor, options
         self._networks = {}
-        if options.method != SMOOTHGRAD:
+        self._gradients = {}
+        if options.method == SMOOTHGRAD:
+            self._gradients = {stream: logit_gradient(model) for stream, model in models.items()}
+        else:
             self._networks = {
                 stream: EndpointNetwork(model, options.endpoint) for stream, model in models.items()
             }
@@ -221,7 +225,7 @@ class Explainer:
         explained = []
         for stream, model in networks.models.items():
             (inputs,) = self._predictor.network_inputs(stream, windows, protocol, StageTimer())
-            saliency = self._saliency(stream, model, inputs[0], class_index)
+            saliency = self._saliency(stream, inputs[0], class_index)
             heat = FrameHeat(saliency, clip_frames(stream, clips, number, protocol), crop)
             checks = {}
             if self._options.with_checks:
@@ -246,11 +250,12 @@ class Explainer:
             logits.append(sum(views))
         return int(np.argmax(logits))
 
-    def _saliency(self, stream, model, clip, class_index):
+    def _saliency(self, stream, clip, class_index):
         options = self._options
         if options.method == SMOOTHGRAD:
-            gradient = smooth_gradient(model, clip, class_index, options.samples, options.noise)
-            return gradient_map(gradient)
+            gradient = self._gradients[stream]
+            settings = {"samples": options.samples, "noise": options.noise}
+            return gradient_map(smooth_gradient(gradient, clip, class_index, **settings))
         method = grad_cam if options.method == GRADCAM else saliency_tubes
         return method(self._networks[stream], clip, class_index)
 
@@ -262,9 +267,9 @@ class Explainer:
 
         def values_of():
             if self._options.method == SMOOTHGRAD:  # without noise, which takes as long each time
-                gradient = smooth_gradient(model, clip, class_index, samples=1, noise=0.0)
-                return gradient_map(gradient).values
-            return self._saliency(stream, model, clip, class_index).values
+                plain = self._gradients[stream](clip[np.newaxis], class_index)
+                return gradient_map(plain).values
+            return self._saliency(stream, clip, class_index).values
 
         block = PIXEL_BLOCK
         if saliency.endpoint is not None:

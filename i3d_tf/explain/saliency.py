@@ -1,13 +1,14 @@
 """Maps of the parts of a clip that speak for a class: Grad-CAM, saliency tubes, SmoothGrad."""
 
-import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
+from i3d_tf.explain.logit_gradient import gradient_function
 from i3d_tf.inference.dataset_logits import pool_step_logits
 from i3d_tf.inference.streaming import is_i3d
 from i3d_tf.models.keras_graph import nodes_of
@@ -20,6 +21,7 @@ GRADCAM, TUBES, SMOOTHGRAD = METHODS = ("gradcam", "tubes", "smoothgrad")
 FIELDS, PARTS, PIXELS = "receptive fields", "equal parts", "pixels"
 SAMPLES, NOISE = 25, 0.15  # of SmoothGrad (arXiv:1706.03825: 50 or fewer, 0.1 to 0.2)
 MAX_SAMPLES = 10_000
+Gradient = Callable[[Any, int], np.ndarray]
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,7 +76,7 @@ class EndpointNetwork:
             raise ValueError(f"`endpoint` must be one of {names}; received {endpoint!r}.")
         self.endpoint = names[-1] if endpoint is None else endpoint
         self._before = keras.Model(model.inputs[0], model.get_layer(self.endpoint).output)
-        self._after: keras.Model | None = None
+        self._gradient: Gradient | None = None
 
     @property
     def is_before_head(self) -> bool:
@@ -103,21 +105,20 @@ class EndpointNetwork:
         Returns:
             float32 (T', H', W', C').
         """
-        if self._after is None:
-            try:
-                layer = self.model.get_layer(self.endpoint)
-                self._after = keras.Model(layer.output, self.model.outputs[0])
-            except ValueError as error:
-                raise ValueError(
-                    f"`endpoint` must be a layer through which all paths to the logits go; "
-                    f"received {self.endpoint!r}."
-                ) from error
-        after = self._after
-        return _gradient(
-            lambda inputs: pool_step_logits(self.model, after(inputs, training=False)),
-            tf.cast(maps[np.newaxis], self._before.outputs[0].dtype),
-            class_index,
-        )[0].numpy()
+        if self._gradient is None:
+            self._gradient = logit_gradient(self._rest(), self.model)
+        inputs = tf.cast(maps[np.newaxis], self._before.outputs[0].dtype)
+        return self._gradient(inputs, class_index)
+
+    def _rest(self):
+        """Returns the part of the network after the layer."""
+        try:
+            return keras.Model(self.model.get_layer(self.endpoint).output, self.model.outputs[0])
+        except ValueError as error:
+            raise ValueError(
+                f"`endpoint` must be a layer through which all paths to the logits go; received "
+                f"{self.endpoint!r}."
+            ) from error
 
 
 def endpoints_of(model: keras.Model) -> tuple[str, ...]:
@@ -240,7 +241,7 @@ def saliency_tubes(network: EndpointNetwork, clip: np.ndarray, class_index: int)
 
 
 def smooth_gradient(
-    model: keras.Model,
+    gradient: Gradient,
     clip: np.ndarray,
     class_index: int,
     samples: int = SAMPLES,
@@ -250,7 +251,7 @@ def smooth_gradient(
     """Computes SmoothGrad (arXiv:1706.03825): the mean gradient of a logit over noisy clips.
 
     Args:
-        model: Clips to logits.
+        gradient: See `logit_gradient`.
         clip: float32 (T, H, W, C) in [-1, 1].
         class_index: Index of the logit.
         samples: Number of noisy clips.
@@ -264,17 +265,36 @@ def smooth_gradient(
     check_number("noise", noise, 0)
     generator = np.random.default_rng(check_integer("seed", seed, 0))
     deviation = np.float32(noise * (clip.max() - clip.min()))
-
-    def logits_of(clips):
-        return pool_step_logits(model, model(clips, training=False))
-
     total = np.zeros(clip.shape, np.float64)
     for _ in range(samples):
         noisy = clip + deviation * generator.standard_normal(clip.shape, np.float32)
-        with warnings.catch_warnings():  # noise leaves the range of clips
-            warnings.filterwarnings("ignore", "The network's input has values from")
-            total += _gradient(logits_of, noisy[np.newaxis], class_index)[0].numpy()
+        total += gradient(noisy[np.newaxis], class_index)
     return (total / samples).astype(np.float32)
+
+
+def logit_gradient(part: keras.Model, model: keras.Model | None = None) -> Gradient:
+    """Returns the gradient of a network's logits, traced once for all calls.
+
+    Args:
+        part: The network, or the rest of it after some layer.
+        model: The network, if `part` is the rest.
+
+    Returns:
+        Function of inputs of `part`, (1, T, H, W, C), and a class index, to the gradient of that
+        logit by them, float32 (T, H, W, C).
+    """
+    whole = part if model is None else model
+
+    def logit(inputs, class_index):
+        return tf.gather(pool_step_logits(whole, part(inputs, training=False)), class_index, axis=1)
+
+    function = gradient_function(logit)
+
+    def gradient(inputs: Any, class_index: int) -> np.ndarray:
+        _, found = function(tf.convert_to_tensor(inputs), tf.constant(class_index))
+        return tf.cast(found[0], tf.float32).numpy()
+
+    return gradient
 
 
 def gradient_map(gradient: np.ndarray) -> SaliencyMap:
@@ -307,11 +327,3 @@ def place_cells(
 
 def _has_released_head(network):
     return any(layer.name == HEAD_POOL for layer in network.model.layers)
-
-
-def _gradient(function, inputs, class_index):
-    inputs = tf.convert_to_tensor(inputs)
-    with tf.GradientTape() as tape:
-        tape.watch(inputs)
-        logit = function(inputs)[:, class_index]
-    return tf.cast(tape.gradient(logit, inputs), tf.float32)

@@ -12,6 +12,7 @@ from i3d_tf.explain.saliency import (
     gradient_map,
     head_gradient,
     head_kernel,
+    logit_gradient,
     place_cells,
     saliency_tubes,
     smooth_gradient,
@@ -88,9 +89,16 @@ def test_grad_cam_at_earlier_endpoints_and_in_other_networks(tiny_network, clip)
     i3d = tiny_network("inception_i3d")
     network = EndpointNetwork(i3d, "Mixed_4f")
     assert grad_cam(network, clip, 0).values.shape == (9, 4, 4)
+    # By a difference: a small step along the gradient raises the logit by its length.
+    maps = network.maps(clip)
+    gradient = network.logit_gradient(maps, 0)
+    after = keras.Model(i3d.get_layer("Mixed_4f").output, i3d.output)
+    size = 1e-2 / np.abs(gradient).max()
+    low, high = (after(maps[None] + sign * size * gradient[None])[0, 0] for sign in (-1, 1))
+    assert float(high - low) == pytest.approx(2 * size * float((gradient**2).sum()), rel=0.02)
     resnet = EndpointNetwork(tiny_network("r3d_18"))
     assert grad_cam(resnet, clip, 0).centers_rule == PARTS
-    with pytest.raises(ValueError, match=r"`endpoint` must have 16 channels|must be one of"):
+    with pytest.raises(ValueError, match=r"must have 64 channels for tubes.*'Mixed_3b' with 16"):
         saliency_tubes(EndpointNetwork(i3d, "Mixed_3b"), clip, 0)
 
 
@@ -98,7 +106,7 @@ def test_grad_cam_at_earlier_endpoints_and_in_other_networks(tiny_network, clip)
 def test_endpoints_are_those_with_time_height_and_width(tiny_network):
     model = tiny_network("inception_i3d")
     assert endpoints_of(model) == tuple(row.name for row in I3D)
-    with pytest.raises(ValueError, match=r"`endpoint` one of \('Conv3d_1a_7x7', .*'Logits'"):
+    with pytest.raises(ValueError, match=r"one of \('Conv3d_1a_7x7', .*'Logits'"):
         EndpointNetwork(model, "Logits")
     with pytest.raises(ValueError, match=r"must have one input; received 'two_stream_i3d' with 2"):
         EndpointNetwork(tiny_network("two_stream_i3d"))
@@ -117,23 +125,26 @@ def test_smooth_gradient_of_a_linear_network_is_its_weights_whatever_the_noise(r
     model, weights = linear_model()
     clip = random_clips((3, 4, 4, 2), 1)[0]
     expected = weights[:, 1].reshape(clip.shape)
+    gradient = logit_gradient(model)
     for samples, noise in ((1, 0.0), (3, 0.5)):
-        found = smooth_gradient(model, clip, 1, samples, noise)
+        found = smooth_gradient(gradient, clip, 1, samples, noise)
         np.testing.assert_allclose(found, expected, rtol=1e-6)
 
 
 @pytest.mark.slow
-def test_smooth_gradient_without_noise_is_the_gradient(tiny_network, clip):
+def test_smooth_gradient_without_noise_is_the_gradient(tiny_network, random_clips):
     import tensorflow as tf
 
-    model = tiny_network("inception_i3d")
+    model = tiny_network("c3d_original")  # whose pools do not overlap
+    clip = random_clips((16, 33, 35, 3), 1)[0]
     inputs = tf.constant(clip[np.newaxis])
     with tf.GradientTape() as tape:
         tape.watch(inputs)
         logit = model(inputs, training=False)[0, 4]
     expected = tape.gradient(logit, inputs)[0].numpy()
-    plain = smooth_gradient(model, clip, 4, samples=1, noise=0.0)
+    gradient = logit_gradient(model)
+    plain = smooth_gradient(gradient, clip, 4, samples=1, noise=0.0)
     np.testing.assert_allclose(plain, expected, rtol=1e-4, atol=1e-6 * np.abs(expected).max())
-    noisy = smooth_gradient(model, clip, 4, samples=2, noise=0.15)
+    noisy = smooth_gradient(gradient, clip, 4, samples=2, noise=0.15)
     assert np.abs(noisy - plain).max() > 1e-3 * np.abs(plain).max()
-    np.testing.assert_array_equal(noisy, smooth_gradient(model, clip, 4, samples=2, noise=0.15))
+    np.testing.assert_array_equal(noisy, smooth_gradient(gradient, clip, 4, samples=2, noise=0.15))

@@ -30,11 +30,11 @@ LATE = {
     ("homework", "network"),
 }
 OTHERS = {
-    "base_url", "boundaries", "dataset", "endpoint", "explain_class", "explain_endpoint",
-    "extra_files", "frame_rate", "host", "keras_application", "learning_rates", "loss_gain",
-    "model", "name", "networks", "optimizer", "overlaps", "prefix", "profile_file", "schedule",
-    "shard", "size", "split", "stream", "streams", "subset", "suffix", "test_split",
-    "train_split",
+    "base_url", "boundaries", "channels", "dataset", "endpoint", "explain_class",
+    "explain_endpoint", "extra_files", "frame_rate", "host", "keras_application",
+    "learning_rates", "loss_gain", "model", "name", "networks", "optimizer", "overlaps",
+    "prefix", "profile_file", "schedule", "shard", "size", "split", "stream", "streams",
+    "subset", "suffix", "test_split", "time_weights", "train_split",
 }  # fmt: skip
 # (tool, the flag with the path, "" for an argument, what else is given). DATA is a dataset, VIDEO a
 # video of it, WHEN a table of its actions, BOXES its persons and MAP their actions, NEW a name that
@@ -175,6 +175,9 @@ CASES = [
     ("train_stick_actions", "output_dir", ()),
     ("transfer", "output_dir", ()),
     ("verify_release", "sample_dir", ()),
+    ("visualize_units", "checkpoint", ("--output_dir=NEW",)),
+    ("visualize_units", "checkpoint_dir", ("--checkpoint=none", "--output_dir=NEW")),
+    ("visualize_units", "output_dir", (*NETWORK, "--endpoint=Mixed_5c", "--channels=0")),
     ("web", "checkpoint", ()),
     ("web", "rgb_checkpoint", ()),
     ("web", "flow_checkpoint", ()),

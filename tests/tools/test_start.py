@@ -42,6 +42,7 @@ def test_unexpected_argument_is_one_line(run_tool, name, tmp_path):
         "classify_features": ["--features=x", "--data_dir=x", "--report_dir=x"],
         "map_features": ["--features=x", "--data_dir=x", "--report_dir=x"],
         "convert": ["--release=rgb_imagenet"],
+        "visualize_units": ["--checkpoint=x", "--output_dir=x"],
         "score": ["--rule=ava", "--truth=x", "--predictions=x"],
     }
     status, out, err = run_tool(name, *required.get(name, ()), "one", "two", "three")
