@@ -7,7 +7,6 @@ sum: at `Mixed_4f` of a released network the gradient was 2.8 times too long. He
 values of a window share its gradient.
 """
 
-import itertools
 from collections.abc import Callable
 
 import tensorflow as tf
@@ -40,50 +39,55 @@ def gradient_function(function: Callable[..., tf.Tensor]) -> Callable[..., tuple
 def share_pool_gradient(operation: tf.Operation, upstream: tf.Tensor) -> tf.Tensor:
     """Computes the gradient of a 3D max-pool of (N, T, H, W, C); see the module.
 
+    The pool is one along time, then one along each row and each column: each shares by itself.
+
     Args:
         operation: The pool.
         upstream: Gradient by its outputs.
     """
-    inputs, outputs = operation.inputs[0], operation.outputs[0]
-    kernel, strides = (operation.get_attr(name)[1:4] for name in ("ksize", "strides"))
-    ends = (tf.shape(outputs)[1:4] - 1) * strides
-    missing = tf.maximum(ends + kernel - tf.shape(inputs)[1:4], 0)  # 0 without padding
+    padding = operation.get_attr("padding").decode()
+    maps, pools = [operation.inputs[0]], []
+    for axis in (1, 2, 3):
+        size, stride = (operation.get_attr(name)[axis] for name in ("ksize", "strides"))
+        if (size, stride) != (1, 1):
+            window, step = (
+                [number if a == axis else 1 for a in range(5)] for number in (size, stride)
+            )
+            maps.append(tf.nn.max_pool3d(maps[-1], window, step, padding))
+            pools.append((axis, size, stride))
+    for pool, inputs, outputs in zip(pools[::-1], maps[-2::-1], maps[:0:-1], strict=True):
+        upstream = _share_along_axis(inputs, outputs, upstream, *pool)
+    return upstream
+
+
+def _share_along_axis(inputs, outputs, upstream, axis, size, stride):
+    """Computes the gradient of a pool along one axis."""
+    span = (tf.shape(outputs)[axis] - 1) * stride + 1  # from the first window's start to the last's
+    missing = tf.maximum(span - 1 + size - tf.shape(inputs)[axis], 0)  # 0 without padding
     before = missing // 2
-    widths = tf.pad(tf.stack([before, missing - before], axis=1), [(1, 1), (0, 0)])
+    widths = [[before, missing - before] if a == axis else [0, 0] for a in range(5)]
     padded = tf.pad(inputs, widths, constant_values=inputs.dtype.min)
-    shape, steps = tf.shape(padded), tf.constant([1, *strides, 1])
-    places = [(0, *place, 0) for place in itertools.product(*map(range, kernel))]
-    offsets = tf.constant(places)
-
-    def bounds(number):
-        start = offsets[number]
-        inside = tf.concat([start[1:4] + ends + 1, shape[4:]], axis=0)
-        return start, tf.concat([shape[:1], inside], axis=0)
-
-    def is_largest(number):
-        start, end = bounds(number)
-        window = tf.strided_slice(padded, start, end, steps)
-        return tf.cast(tf.equal(window, outputs), upstream.dtype)
-
-    def part_of(number):
-        start, end = bounds(number)
-        part = is_largest(number) * share
-        return tf.raw_ops.StridedSliceGrad(
-            shape=shape, begin=start, end=end, strides=steps, dy=part
+    shape = tf.shape(padded)
+    steps = [stride if a == axis else 1 for a in range(5)]
+    bounds = [
+        (
+            tf.stack([offset if a == axis else 0 for a in range(5)]),
+            tf.stack([offset + span if a == axis else shape[a] for a in range(5)]),
         )
-
-    # One position of the windows after the other, for the sake of memory.
-    share = upstream / _sum(is_largest, len(places), tf.zeros_like(outputs))
-    total = _sum(part_of, len(places), tf.zeros_like(padded))
-    return tf.slice(total, tf.pad(before, [(1, 1)]), tf.shape(inputs))
-
-
-def _sum(function, count, zeros):
-    """Adds up a function of 0 to count - 1 in a loop of the graph."""
-
-    def body(number, total):
-        return number + 1, tf.ensure_shape(total + function(number), zeros.shape)
-
-    start = (tf.constant(0), zeros)
-    _, total = tf.while_loop(lambda number, _: number < count, body, start, parallel_iterations=1)
-    return total
+        for offset in range(size)
+    ]
+    is_largest = [
+        tf.cast(tf.equal(tf.strided_slice(padded, start, end, steps), outputs), upstream.dtype)
+        for start, end in bounds
+    ]
+    share = upstream / tf.add_n(is_largest)
+    total = tf.add_n(
+        [
+            tf.raw_ops.StridedSliceGrad(
+                shape=shape, begin=start, end=end, strides=steps, dy=part * share
+            )
+            for part, (start, end) in zip(is_largest, bounds, strict=True)
+        ]
+    )
+    first = tf.stack([before if a == axis else 0 for a in range(5)])
+    return tf.slice(total, first, tf.shape(inputs))

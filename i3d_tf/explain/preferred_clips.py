@@ -16,7 +16,7 @@ import tensorflow as tf
 from i3d_tf.explain.logit_gradient import gradient_function
 from i3d_tf.specs.validation import check_integer, check_number
 
-START_SPREAD = 0.3  # standard deviation of the random start
+START_SPREAD = 0.1  # standard deviation of the random start
 TIME_WEIGHTS = (10.0, 1.0, 0.0)  # slow to fast
 SPACE_WEIGHT = 4.0
 AVERAGE = 16  # steps of a moving average
