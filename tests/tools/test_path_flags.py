@@ -31,7 +31,7 @@ LATE = {
 }
 OTHERS = {
     "base_url", "boundaries", "channels", "dataset", "endpoint", "explain_class",
-    "explain_endpoint", "extra_files", "frame_rate", "host", "keras_application",
+    "explain_endpoint", "extra_files", "frame_rate", "head", "host", "keras_application",
     "learning_rates", "loss_gain", "model", "name", "networks", "optimizer", "overlaps",
     "prefix", "profile_file", "schedule", "shard", "size", "split", "stream", "streams",
     "subset", "suffix", "test_split", "time_weights", "train_split",
