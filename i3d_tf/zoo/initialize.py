@@ -18,6 +18,7 @@ from i3d_tf.specs.inception_v1 import (
 )
 from i3d_tf.weights.assign import WeightsError, assign_weights, read_weights
 from i3d_tf.zoo import imagenet
+from i3d_tf.zoo.checkpoint import has_boxes
 from i3d_tf.zoo.heads import is_head
 from i3d_tf.zoo.network_file import load_network
 from i3d_tf.zoo.resolve import resolve
@@ -38,6 +39,7 @@ def write_initial_weights(
     """Assigns the weights to start with, and warns of layers that stay untrained.
 
     Weights of the same network are copied; where the number of classes differs, without the head.
+    A network on persons that ends before I3D's last blocks takes the others.
     Those of 2D Inception-v1 are inflated for I3D and the networks of its rows, and copied into
     every trunk of the networks that look at single frames; a first layer of images that reads other
     channels gets the kernels of `i3d_tf.inflation.kernels.adapt_channels`.
@@ -72,6 +74,8 @@ def write_initial_weights(
         for path, value in arrays.items()
         if not _in_head(path) or targets.get(path) == value.shape
     }
+    if has_boxes(model):
+        arrays = _of_layers(arrays, targets)
     untrained = [
         path
         for path in targets
@@ -79,6 +83,13 @@ def write_initial_weights(
     ]
     assign_weights(model, arrays, ignore_target=untrained)
     _warn_of_untrained(init, untrained)
+
+
+def _of_layers(arrays, targets):
+    """Returns the arrays without those of I3D's last blocks, where the network has none of them."""
+    layers = {path.partition("/")[0] for path in targets}
+    left_out = {row.name for row in I3D} - layers
+    return {path: v for path, v in arrays.items() if path.partition("/")[0] not in left_out}
 
 
 def _warn_of_untrained(init, paths):

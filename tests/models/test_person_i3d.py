@@ -78,6 +78,20 @@ def test_checkpoint_of_i3d_starts_it(tmp_path, recwarn, random_weights):
 
 
 @pytest.mark.slow
+def test_head_without_blocks_is_started_by_i3d_too(tmp_path, random_weights):
+    source = random_weights(inception_i3d(width_multiplier=1 / 16, classes=5))
+    source.save(tmp_path / "i3d.keras")
+    model = person_i3d(width_multiplier=1 / 16, classes=3, head="mean_time")
+    with pytest.warns(UserWarning, match="all was loaded but Logits, untrained"):
+        write_initial_weights(model, tmp_path / "i3d.keras", width_multiplier=1 / 16)
+    expected, found = read_weights(source), read_weights(model)
+    assert not any(path.startswith("Mixed_5") for path in found)
+    for path, value in found.items():
+        if not path.startswith("Logits/"):
+            np.testing.assert_array_equal(value, expected[path])
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "arguments", [{"head": "mean_time"}, {"pooling": "max"}, {"boxes": 1, "sampling": 0}]
 )
