@@ -227,3 +227,14 @@ def test_clip_of_one_of_two_datasets_counts_for_its_head_alone(examples, tmp_pat
     assert sorted(np.stack(columns, axis=1).tolist()) == expected
     ((_, found, _),) = list(evaluation_clips(replace(two, examples=own), Failures()))
     assert found.numpy().tolist() == [0, 1]  # numbers of examples, whatever the heads
+
+
+def test_crop_scales_are_of_training_alone(examples):
+    half = config(examples, crop_scales=(0.5,))
+    place = half.sample(0, examples[0]).place
+    assert (place.height, place.width) == (0.5, 0.5)
+    (batch,) = list(train_batches(half, 0, 1, Failures()))
+    assert batch[0].shape == (3, 8, 32, 32, 3)
+    (plain,) = list(evaluation_clips(config(examples, batch_size=4), Failures()))
+    (scaled,) = list(evaluation_clips(replace(half, batch_size=4), Failures()))
+    np.testing.assert_array_equal(plain[0], scaled[0])

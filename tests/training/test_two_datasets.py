@@ -117,16 +117,19 @@ def test_labels_of_one_dataset_leave_the_head_of_the_other_as_it_is(
 def test_run_on_two_datasets_goes_on_and_is_used_by_either_head(
     recipe, options, squares_dir, second_dir, tmp_path, monkeypatch
 ):
-    seen = []
+    seen, scales = [], set()
     original = train_file.train_batches
 
-    def train_batches(*arguments, **named):
-        batches = original(*arguments, **named)
+    def train_batches(config, *arguments, **named):
+        batches = original(config, *arguments, **named)
+        scales.add(config.crop_scales)
         seen.extend(labels for _, labels, _ in batches)
-        return original(*arguments, **named)
+        return original(config, *arguments, **named)
 
     monkeypatch.setattr(train_file, "train_batches", train_batches)
+    recipe = dataclasses.replace(recipe, crop_scales=(1.0, 0.8))
     train(recipe, options)
+    assert scales == {(1.0, 0.8)}
     four, two = (np.array(seen[0][name]) for name in ("four", "two"))
     assert ((four == NO_LABEL) != (two == NO_LABEL)).all()
     assert 0 < (four == NO_LABEL).sum() < 8  # both are in one batch
