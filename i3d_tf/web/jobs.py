@@ -16,7 +16,7 @@ from i3d_tf.specs.stick_actions import STICK_LABELS, stick_action
 from i3d_tf.specs.validation import check_integer
 from i3d_tf.video.decode import count_frames, read_watched
 from i3d_tf.video.errors import VideoError
-from i3d_tf.web.clip_pictures import frames_beside_flow
+from i3d_tf.web.clip_pictures import ClipMotion
 from i3d_tf.web.networks import NetworkShelf, OpenNetwork
 from i3d_tf.web.saliency import saliency_clip
 from i3d_tf.web.uploads import Limits, check_video
@@ -70,6 +70,7 @@ class Reversal:
             has one that is known, or None.
         forwards_clip: An mp4 of the frames and their flow, or None.
         backwards_clip: The same backwards.
+        motion: A JPEG of a frame, brighter where the clip moves more, or None.
     """
 
     network: str
@@ -79,6 +80,7 @@ class Reversal:
     reversal: str | None = None
     forwards_clip: bytes | None = None
     backwards_clip: bytes | None = None
+    motion: bytes | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Returns plain values, without the clips."""
@@ -188,7 +190,7 @@ class Jobs:
         check_integer("top", top, 1, MAX_TOP)
         check_video(path, self.limits)
         opened = self.shelf.open(network)
-        protocol, engine = opened.clips.networks.protocol, opened.clips.flow_engine
+        protocol = opened.clips.networks.protocol
         frames = read_start(path, protocol, protocol.frames * protocol.segments)
         reversed_frames = frames[::-1].copy()
         forwards, backwards = (_classify(opened, part) for part in (frames, reversed_frames))
@@ -206,10 +208,7 @@ class Jobs:
             backwards,
             probabilities={name: (before[name], after[name]) for name in shown},
             reversal=stick_action(label).reversal if label in STICK_LABELS else None,
-            forwards_clip=frames_beside_flow(frames, protocol, engine) if with_clips else None,
-            backwards_clip=(
-                frames_beside_flow(reversed_frames, protocol, engine) if with_clips else None
-            ),
+            **_draw_both(opened, frames, reversed_frames) if with_clips else {},
         )
 
     def compare_sets(
@@ -295,4 +294,15 @@ def _classify(opened: OpenNetwork, frames: np.ndarray) -> VideoPrediction:
 def _draw_start(path: Path, opened: OpenNetwork) -> bytes:
     protocol = opened.clips.networks.protocol
     frames = read_start(path, protocol, protocol.frames)
-    return frames_beside_flow(frames, protocol, opened.clips.flow_engine)
+    return ClipMotion(frames, protocol, opened.clips.flow_engine).frames_beside_flow()
+
+
+def _draw_both(opened: OpenNetwork, *orders: np.ndarray) -> dict[str, bytes]:
+    """Returns the pictures of a `Reversal`."""
+    protocol, engine = opened.clips.networks.protocol, opened.clips.flow_engine
+    forwards, backwards = (ClipMotion(frames, protocol, engine) for frames in orders)
+    return {
+        "forwards_clip": forwards.frames_beside_flow(),
+        "backwards_clip": backwards.frames_beside_flow(),
+        "motion": forwards.where_it_moves(),
+    }

@@ -1,6 +1,5 @@
 """Results as parts of the page; names of files and classes are text in it, whatever they hold."""
 
-import base64
 from collections.abc import Sequence
 from importlib.resources import files
 
@@ -10,6 +9,7 @@ from i3d_tf.metrics.ranking import Prediction
 from i3d_tf.specs.streams import JOINT
 from i3d_tf.system.console import printable
 from i3d_tf.viz.markup import Markup, element
+from i3d_tf.viz.thumbnails import data_uri
 from i3d_tf.web.jobs import Recognition, Reversal, SetComparison
 
 STYLE = "page.css"
@@ -65,8 +65,9 @@ def reversal_markup(result: Reversal) -> Markup:
             ],
             class_="i3d-sides",
         ),
-        _changes(result.probabilities),
         result.forwards_clip and element("p", FLOW_LEGEND, class_="i3d-note"),
+        _changes(result.probabilities),
+        result.motion and _motion(result.motion),
     )
 
 
@@ -144,10 +145,9 @@ def _saliency_legend(result: Recognition):
 
 
 def _clip(clip: bytes, caption: str | None = None):
-    data = base64.b64encode(clip).decode()
     video = element(
         "video",
-        src=f"data:video/mp4;base64,{data}",
+        src=data_uri(clip, "video/mp4"),
         controls=True,
         loop=True,
         muted=True,
@@ -155,6 +155,12 @@ def _clip(clip: bytes, caption: str | None = None):
         playsinline=True,
     )
     return element("figure", video, caption and element("figcaption", caption))
+
+
+def _motion(picture: bytes):
+    text = "Where it moves: the brighter a part of the middle frame, the longer the flow there."
+    image = element("img", src=data_uri(picture), alt="The middle frame of the clip.")
+    return element("figure", image, element("figcaption", text))
 
 
 def _verdict(result: Reversal):

@@ -72,6 +72,7 @@ def test_playing_backwards_twice_is_playing_forwards(jobs, tmp_path):
     assert [each.reversal for each in results] == ["climb_down", "climb_up"]
     assert results[0].backwards.top[0].label == results[1].forwards.top[0].label
     assert probe(results[0].backwards_clip).num_frames == 16
+    assert results[0].motion.startswith(b"\xff\xd8")
     before, after = results[0].probabilities["climb_up"]
     assert before > 0.9
     assert after < 0.1
