@@ -129,6 +129,10 @@ def _percent(probability: float) -> str:
     return "< 0.1%" if probability < 0.0005 else f"{probability:.1%}"
 
 
+def _points(change: float) -> str:
+    return "0" if abs(change) < 0.0005 else f"{100 * change:+.1f}"
+
+
 def _timeline(prediction: VideoPrediction, window: int):
     seconds = prediction.timeline[0].end - prediction.timeline[0].start
     text = (
@@ -175,13 +179,15 @@ def _verdict(result: Reversal):
 
 def _changes(probabilities: dict[str, tuple[float, float]]):
     order = sorted(probabilities.items(), key=lambda pair: -abs(pair[1][1] - pair[1][0]))
-    header = element("tr", [element("th", n) for n in ("class", "forwards", "backwards", "change")])
+    header = element(
+        "tr", [element("th", n) for n in ("class", "forwards", "backwards", "change in points")]
+    )
     rows = [
         element(
             "tr",
             element("th", name, scope="row"),
             [element("td", _percent(value), class_="i3d-value") for value in (before, after)],
-            element("td", f"{100 * (after - before):+.1f} points", class_="i3d-value"),
+            element("td", _points(after - before), class_="i3d-value"),
         )
         for name, (before, after) in order
     ]

@@ -37,7 +37,7 @@ def test_reversal_says_whether_the_class_is_reversed():
         return reversal_markup(Reversal("net", *sides, {"sit_down": (0.9, 0.1)}, reversal))
 
     assert "sit_down becomes its reversal, stand_up" in verdict(STAND)
-    assert "-80.0 points" in verdict(STAND)
+    assert "-80.0</td>" in verdict(STAND)
     assert "sit_down both ways" in verdict(SIT)
     assert "becomes run, and not stand_up" in verdict(Prediction("run", 2, 0.5, 1.0))
     assert "becomes run." in verdict(Prediction("run", 2, 0.5, 1.0), reversal=None)
