@@ -125,7 +125,7 @@ class Recipe:
     Attributes:
         name: Name in `RECIPES`.
         description: Source, cost and expected result.
-        dataset: Name in `i3d_tf.specs.datasets.DATASETS`.
+        dataset: Name in `i3d_tf.specs.datasets.DATASETS`; "person_boxes" of persons.
         stream: "rgb" or "flow", or "joint" for a network of both, or "features" for one that reads
             stored features; see `TRAINED_STREAMS`.
         model: The network, one of `TRAINED_STREAMS`.
