@@ -9,9 +9,8 @@ from dataclasses import dataclass
 from i3d_tf.specs.validation import check_choice
 
 INTERVALS = "intervals"
-PERSON_BOXES = (
-    "person_boxes"  # read with the boxes that a user names, see `i3d_tf.inference.person_dataset`
-)
+# Read with the boxes that a user names, see `i3d_tf.inference.person_dataset`.
+PERSON_BOXES = "person_boxes"
 # A split's name -> its spellings in folder names, file names and the `split` column.
 SPLIT_SPELLINGS = {
     "train": ("train", "training"),
