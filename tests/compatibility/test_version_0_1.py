@@ -12,6 +12,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+from fixtures.networks import network_params
 
 import i3d_tf
 from i3d_tf import layers
@@ -32,8 +33,11 @@ CHECKPOINT = ("--checkpoint_dir=checkpoints", "--rgb_weights=tiny_rgb")
 # change up to 2e-6. Dropout as of another step, a small mistake, changes a resumed run by 2e-4.
 TOLERANCE = 2e-5
 # Since version 0.1: layers, and fields of the protocol with what they were before.
-LATER_LAYERS = {"ExtendTime", "FrameDifferences", "GroupedConv2D", "StepPool", "TimePool"}
-LATER_PROTOCOL = {"segments": 1, "crop_set": "spread"}
+LATER_LAYERS = {
+    *("BoxesInPixels", "ExtendTime", "FrameDifferences", "GroupedConv2D", "RoIAlign", "StepPool"),
+    "TimePool",
+}
+LATER_PROTOCOL = {"segments": 1, "crop_set": "spread", "flow_direction": "forward"}
 
 
 @pytest.fixture(scope="module")
@@ -110,14 +114,14 @@ def predicted(run_tool, *arguments):
 # ---- networks
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", network_params(NETWORKS))
 def test_keras_file_gives_the_same_logits(name, arrays, structures):
     model = load_keras(Path(f"networks/{name}.keras"))
     assert_structure(model, structures[name])
     assert_close(model(clips_for(model)), arrays[f"logits/{name}"])
 
 
-@pytest.mark.parametrize("name", BUILT)
+@pytest.mark.parametrize("name", network_params(BUILT))
 def test_network_built_anew_has_the_same_names(name, structures):
     arguments = structures[name]["arguments"]
     assert_structure(build(name, **arguments), structures[name])
@@ -179,6 +183,7 @@ def test_compiled_state_is_loaded_by_keras():
     assert model.optimizer.get_config() == EXPECTED["run"]["optimizer"]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("eager_training")
 def test_run_is_resumed(run_tool, arrays, tmp_path):
     workdir = shutil.copytree("run", tmp_path / "run")
@@ -221,6 +226,7 @@ def test_feature_file_is_read(file_format, arrays):
     assert found.metadata == EXPECTED["features"][file_format]
 
 
+@pytest.mark.slow
 def test_feature_file_is_kept_and_made_again_alike(run_tool, arrays, tmp_path):
     rows = ("--window=9", "--stride=4")
     kept = shutil.copytree("features", tmp_path / "features") / "moving.npy"
@@ -263,7 +269,9 @@ def test_flow_file_is_kept_and_made_again_alike(run_tool, arrays, tmp_path):
 # ---- statistics
 
 
-@pytest.mark.parametrize("generated", ["fvd_test.npz", "data/test"])
+@pytest.mark.parametrize(
+    "generated", ["fvd_test.npz", pytest.param("data/test", marks=pytest.mark.slow)]
+)
 def test_fvd_from_saved_statistics(generated, run_tool):
     status, out, err = run_tool(
         "fvd",
@@ -293,6 +301,7 @@ def test_fvd_refuses_saved_statistics_under_another_protocol(run_tool):
 # ---- reports
 
 
+@pytest.mark.slow
 def test_report_is_made_again_alike(run_tool, tmp_path):
     folders = (tmp_path, Path("report"))
     status, *_ = run_tool(
