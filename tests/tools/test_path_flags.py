@@ -33,7 +33,8 @@ OTHERS = {
     "base_url", "boundaries", "channels", "dataset", "endpoint", "explain_class",
     "explain_endpoint", "extra_files", "frame_rate", "head", "host", "keras_application",
     "learning_rates", "loss_gain", "model", "name", "networks", "optimizer", "overlaps",
-    "prefix", "profile_file", "schedule", "shard", "size", "split", "stream", "streams",
+    "prefix", "profile_file", "schedule", "second_dataset", "second_test_split",
+    "second_train_split", "shard", "size", "split", "stream", "streams",
     "subset", "suffix", "test_split", "time_weights", "train_split",
 }  # fmt: skip
 # (tool, the flag with the path, "" for an argument, what else is given). DATA is a dataset, VIDEO a
@@ -42,6 +43,7 @@ OTHERS = {
 RGB, FLOW, NETWORK = ("--rgb_checkpoint=RGB",), ("--flow_checkpoint=FLOW",), ("--checkpoint=RGB",)
 TRAIN = ("--dataset=class_folders", "--train_split=train", "--test_split=test", "--data_dir=DATA")
 CLASSIFY = ("--features=DATA", "--data_dir=DATA", "--report_dir=NEW")
+TWO_DATASETS = (*TRAIN, "--model=two_stream_2014", "--heads=a,b", "--workdir=NEW")
 TIMED = ("--data_dir=DATA", "--intervals=WHEN")
 TIMED_TRAIN = ("--task=multilabel", "--workdir=NEW", "--data_dir=DATA")
 BOXED_TRAIN = ("--task=persons", "--workdir=NEW", "--data_dir=DATA")
@@ -165,6 +167,17 @@ CASES = [
     ("train", "annotation", ("--data_dir=DATA", "--workdir=NEW", "--dataset=csv")),
     ("train", "classes", (*TRAIN, "--workdir=NEW")),
     ("train", "quarantine", (*TRAIN, "--workdir=NEW")),
+    ("train", "second_data_dir", TWO_DATASETS),
+    (
+        "train",
+        "second_annotation",
+        (*TWO_DATASETS, "--second_data_dir=DATA", "--second_dataset=csv"),
+    ),
+    ("train", "second_quarantine", (*TWO_DATASETS, "--second_data_dir=DATA")),
+    (
+        *("train", "second_flow_dir"),
+        (*TWO_DATASETS, "--second_data_dir=DATA", "--stream=flow", "--flow_engine=dis"),
+    ),
     ("train", "intervals", TIMED_TRAIN),
     ("train", "test_intervals", (*TIMED_TRAIN, "--intervals=WHEN")),
     ("train", "boxes", (*BOXED_TRAIN, "--test_boxes=BOXES", "--label_map=MAP")),
