@@ -1,6 +1,6 @@
 import numpy as np
 
-from i3d_tf.viz.annotate import annotate_frame, annotate_frames
+from i3d_tf.viz.annotate import annotate_boxes, annotate_frame, annotate_frames
 
 
 def test_annotate_frame_draws_only_at_the_top():
@@ -25,3 +25,15 @@ def test_annotate_frames_accepts_frames_smaller_than_the_text():
     assert [f.shape for f in annotate_frames(frames, [("a long class name", 1.0)] * 5)] == [
         (8, 8, 3)
     ] * 2
+
+
+def test_boxes_have_their_text_above_or_below_them():
+    frame = np.full((200, 300, 3), 90, np.uint8)
+    low, high = (0.1, 0.6, 0.2, 0.9), (0.8, 0.0, 0.95, 0.5)
+    picture = annotate_boxes(frame, [(low, [("walk", 1.0)]), (high, [("stand up", 0.5)])])
+    changed = (picture != frame).any(axis=-1)
+    assert changed[119, 30:60].all()  # its upper edge
+    assert changed[100:119, 30:50].any(axis=0).all()  # above the low box
+    assert not changed[130:170, 35:55].any()  # who is in it can be seen
+    assert changed[101:120, 245:270].any(axis=0).all()  # below the high one
+    assert not changed[150:, 100:].any()
