@@ -122,6 +122,7 @@ def test_threads_end_when_a_dataset_is_dropped_that_nobody_read():
     assert wait_for_no_threads()
 
 
+@pytest.mark.slow
 def test_iterator_is_dropped_while_elements_are_being_made():
     """Slow elements, of which one is always under way: see the module's docstring."""
 
@@ -153,7 +154,11 @@ next(batches)
 
 @pytest.mark.parametrize(
     ("end", "status", "last"),
-    [("", 0, ""), ("sys.exit('error: so')", 1, "error: so"), ("1 / 0", 1, "ZeroDivisionError")],
+    [
+        ("", 0, ""),
+        pytest.param("sys.exit('error: so')", 1, "error: so", marks=pytest.mark.slow),
+        pytest.param("1 / 0", 1, "ZeroDivisionError", marks=pytest.mark.slow),
+    ],
 )
 def test_interpreter_ends_while_elements_are_being_made(end, status, last):
     command = [sys.executable, "-c", PROGRAM % end]

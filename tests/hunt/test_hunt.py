@@ -32,6 +32,7 @@ def test_known_faults_are_found_and_counted(tmp_path, capsys):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_fault_names_the_command_that_repeats_its_case(tmp_path, capsys):
     hunt.main(["--cases=2", "--kinds=dying", "--seed=3", f"--folder={tmp_path}"])
     (line,) = [line for line in capsys.readouterr().out.splitlines() if "hunt.py" in line]
