@@ -14,6 +14,9 @@ import time
 import weakref
 from collections.abc import Callable, Sequence
 
+# np.unique imports it at its first call, which parses Python. In Python 3.11 two threads that parse
+# at once can fail ("AST constructor recursion depth mismatch"), and the main thread traces.
+import numpy.ma  # noqa: F401
 import tensorflow as tf
 
 from i3d_tf.system.signals import stop_signals_deferred

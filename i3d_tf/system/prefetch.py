@@ -6,6 +6,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import numpy.ma  # noqa: F401 - for threads, see `i3d_tf.data.threaded_dataset`
+
 from i3d_tf.system.signals import stop_signals_deferred
 from i3d_tf.system.watch import StalledError, Watch, follow, note_progress
 

@@ -123,6 +123,14 @@ def test_threads_end_when_a_dataset_is_dropped_that_nobody_read():
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("module", ["i3d_tf.data.threaded_dataset", "i3d_tf.system.prefetch"])
+def test_numpy_parses_nothing_in_threads(module):
+    """A first call of np.unique parses Python, which two threads must not do at once."""
+    code = f"import {module}, ast, numpy\nast.parse = None\nnumpy.unique([1])"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.slow
 def test_iterator_is_dropped_while_elements_are_being_made():
     """Slow elements, of which one is always under way: see the module's docstring."""
 
