@@ -14,17 +14,15 @@ from functools import partial
 from pathlib import Path
 
 from i3d_tf.experiments.rendered_folder import (
-    MAX_SEED,
     MAX_VIDEOS,
     RenderReport,
     prepare_folder,
     render_missing,
+    render_recipe,
     write_text,
 )
 from i3d_tf.specs.stick_actions import (
     CLIP_SIZE,
-    CLIP_SIZES,
-    REVISION,
     STICK_LABELS,
     TEST_CLIPS,
     TRAIN_CLIPS,
@@ -65,11 +63,7 @@ def make_stick_actions(
         "train": check_integer("train_clips", train_clips, 0, MAX_VIDEOS),
         "test": check_integer("test_clips", test_clips, 0, MAX_VIDEOS),
     }
-    recipe = {
-        "revision": REVISION,
-        "seed": int(check_integer("seed", seed, 0, MAX_SEED)),
-        "size": int(check_integer("size", size, *CLIP_SIZES)),
-    }
+    recipe = render_recipe(seed, size)
     processes = check_processes(processes)
     data_dir = Path(data_dir)
     folders = [*(f"videos/{action}" for action in STICK_LABELS), "splits"]

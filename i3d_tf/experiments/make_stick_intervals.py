@@ -11,23 +11,20 @@ from functools import partial
 from pathlib import Path
 
 from i3d_tf.experiments.rendered_folder import (
-    MAX_SEED,
     RenderReport,
     prepare_folder,
     render_missing,
+    render_recipe,
     video_keys,
     write_text,
 )
 from i3d_tf.specs.stick_actions import (
     CLIP_SIZE,
-    CLIP_SIZES,
     INTERVALS,
     KINDS,
-    REVISION,
     SPLITS,
 )
 from i3d_tf.specs.streams import FRAME_RATE
-from i3d_tf.specs.validation import check_integer
 from i3d_tf.synthetic.long_video import draw_long_video, long_schedule
 from i3d_tf.system.worker_pool import check_processes
 
@@ -63,11 +60,7 @@ def make_stick_intervals(
         VideoError: A video cannot be written.
     """
     videos = video_keys(train_videos, test_videos)
-    recipe = {
-        "revision": REVISION,
-        "seed": int(check_integer("seed", seed, 0, MAX_SEED)),
-        "size": int(check_integer("size", size, *CLIP_SIZES)),
-    }
+    recipe = render_recipe(seed, size)
     processes = check_processes(processes)
     data_dir = Path(data_dir)
     prepare_folder(data_dir, RECIPE_FILE, recipe, ("videos",))

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from i3d_tf.specs.stick_actions import CLIP_SIZES, REVISION
 from i3d_tf.specs.streams import FRAME_RATE
 from i3d_tf.specs.validation import check_integer
 from i3d_tf.system.files import atomic_write
@@ -60,6 +61,23 @@ def video_keys(train_videos: int, test_videos: int) -> dict[Path, tuple[str, int
         Path("videos", f"{split}_{index:04d}.mp4"): (split, index)
         for split, count in counts.items()
         for index in range(count)
+    }
+
+
+def render_recipe(seed: int, size: int) -> dict[str, int]:
+    """Returns what rendered videos depend on, beside their names.
+
+    Args:
+        seed: Integer >= 0.
+        size: Pixels, the side of a frame, within CLIP_SIZES.
+
+    Raises:
+        ValueError: An argument is out of range.
+    """
+    return {
+        "revision": REVISION,
+        "seed": int(check_integer("seed", seed, 0, MAX_SEED)),
+        "size": int(check_integer("size", size, *CLIP_SIZES)),
     }
 
 
