@@ -3,9 +3,10 @@
 KERAS_BACKEND=jax python benchmarks/gpu.py
 KERAS_BACKEND=torch python benchmarks/gpu.py --parts=inference --output=gpu.json
 KERAS_BACKEND=torch python benchmarks/gpu.py --parts=networks --precisions=bfloat16
+KERAS_BACKEND=jax python benchmarks/gpu.py --parts=flow,input clip.mp4 another.avi
 KERAS_BACKEND=torch python benchmarks/gpu.py --size=32 --width_multiplier=0.1   # also on a CPU
 
-Needs JAX or PyTorch, and no TensorFlow. The product has the precision of its row and takes turns
+Needs TensorFlow, JAX or PyTorch. The product has the precision of its row and takes turns
 with the network; both run `--steps` times in a turn. Prints medians over the rounds; a share is the
 network's operations per second over the product's. A training step counts as three forward passes.
 "float32" is without TF32, "tf32" is float32 as it runs by default on such a GPU: with inputs of
@@ -19,6 +20,10 @@ the clips are random and always the same.
 "networks" are those of docs/networks.md, folded for inference, each by turns with I3D; the ratio is
 of the times for a clip.
 
+"flow" is TV-L1 of the given videos, or of rendered ones, by turns with the numba engine on all
+processors; needs TensorFlow or JAX. "input" is how many clips of them threads make for training,
+and how many threads the steps need that were measured before in the same call.
+
 Most of JAX's time goes to tracing, on one core. Several processes with the same `--lock` trace side
 by side, and compile and measure one after the other.
 """
@@ -28,8 +33,10 @@ import fcntl
 import os
 import statistics
 import sys
+import tempfile
 import time
 from importlib.metadata import version
+from pathlib import Path
 
 os.environ.setdefault("KERAS_BACKEND", "jax")
 os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
@@ -38,6 +45,7 @@ import keras
 import numpy as np
 from absl import app, flags
 from gpu_backends import distance, make_backend, to_numpy, worst_distance
+from gpu_video import measure_flow, measure_input, rendered_videos
 from product import network_operations, product_operations
 from record import write_record
 from zoo_networks import I3D, zoo_networks
@@ -48,6 +56,7 @@ from i3d_tf.models.inception import inception_i3d
 from i3d_tf.models.multiply_adds import count_multiply_adds
 from i3d_tf.specs.validation import check_choice
 from i3d_tf.system.console import one_line_errors, refuse_arguments
+from i3d_tf.system.worker_pool import processor_count
 from i3d_tf.zoo import build
 
 POLICIES = {
@@ -57,9 +66,11 @@ POLICIES = {
     "float16": "mixed_float16",
 }
 DTYPES = {"float32": "float32", "tf32": "float32", "bfloat16": "bfloat16", "float16": "float16"}
-PARTS = ("inference", "training", "networks")
+PARTS = ("inference", "training", "networks", "flow", "input")
+VIDEO_PARTS = {"flow", "input"}
 VARIANTS = ("original", "fused")
 CLASSES = 400
+TEXT_COLUMNS = ("clip", "engine", "schedule")
 # Defaults on a GPU, and on a CPU.
 DEFAULTS = {
     "frames": (64, 9),
@@ -67,6 +78,9 @@ DEFAULTS = {
     "training_batch_sizes": ([4, 8, 16], [2]),
     "matrix": (8192, 512),
     "steps": (10, 1),
+    "pairs": (64, 4),
+    "flow_batches": ([16, 64], [1]),
+    "clips": (8, 2),
 }
 
 _OUTPUT = flags.DEFINE_string("output", None, "JSON file for the numbers.")
@@ -89,12 +103,16 @@ _BATCH_SIZES = flags.DEFINE_list("batch_sizes", None, "Clips of a forward pass."
 _TRAINING_BATCH_SIZES = flags.DEFINE_list("training_batch_sizes", None, "Clips of a step.")
 _MATRIX = flags.DEFINE_integer("matrix", None, "Rows and columns of the product.", lower_bound=1)
 _STEPS = flags.DEFINE_integer("steps", None, "Repetitions in a turn.", lower_bound=1)
+_PAIRS = flags.DEFINE_integer("pairs", None, "Pairs of frames of a turn of flow.", lower_bound=1)
+_FLOW_BATCHES = flags.DEFINE_list("flow_batches", None, "Pairs of frames that are solved at once.")
+_CLIPS = flags.DEFINE_integer("clips", None, "Clips of a turn of a thread.", lower_bound=1)
 
 
 def main(argv):
     """Measures, prints the tables, writes the file."""
     with one_line_errors():
-        refuse_arguments(argv)
+        if not VIDEO_PARTS.intersection(_PARTS.value):
+            refuse_arguments(argv)
         for flag, choices in (
             (_PARTS, PARTS),
             (_VARIANTS, VARIANTS),
@@ -103,17 +121,21 @@ def main(argv):
         ):
             for name in flag.value:
                 check_choice(flag.name, name, choices)
-        benchmark = _Benchmark(make_backend())
-        print(benchmark.title())
-        for part in _PARTS.value:
-            getattr(benchmark, part)()
+        with tempfile.TemporaryDirectory() as folder:
+            videos = argv[1:]
+            if not videos and VIDEO_PARTS.intersection(_PARTS.value):
+                videos = rendered_videos(Path(folder))
+            benchmark = _Benchmark(make_backend(), videos)
+            print(benchmark.title())
+            for part in _PARTS.value:
+                getattr(benchmark, part)()
 
 
 class _Benchmark:
     """The measurements on one backend."""
 
-    def __init__(self, backend):
-        self.backend = backend
+    def __init__(self, backend, videos):
+        self.backend, self.videos = backend, videos
         if not backend.has_gpu and not flags.FLAGS["size"].present:
             raise ValueError(
                 f"{keras.backend.backend()} finds no GPU here. Try this benchmark with --size=32, "
@@ -195,6 +217,46 @@ class _Benchmark:
                     if chosen or network.name == I3D:
                         reference = self._measure_network(network, precision, batch_size, reference)
 
+    def flow(self):
+        """Measures optical flow: a table for all videos."""
+        settings = self.settings
+        with _alone():
+            rows = measure_flow(
+                self.videos, settings["pairs"], settings["flow_batches"], _ROUNDS.value
+            )
+        self._keep("flow", rows)
+        columns = {
+            "clip": "{clip}",
+            "size": "{size[1]} x {size[0]}",
+            "engine": "{engine}",
+            "schedule": "{schedule}",
+            "batch": "{batch}",
+            "pairs/s": "{pairs_per_second:.1f}",
+            "x numba": "{ratio:.2f}",
+            "error, px": "{mean_error:.4f}",
+        }
+        _print_columns("TV-L1", columns, rows)
+
+    def input(self):
+        """Measures how many clips threads make, and how many threads the training steps need."""
+        processors = processor_count()
+        threads = sorted({1, max(1, processors // 2), processors})
+        frames, clips = self.settings["frames"], self.settings["clips"]
+        rows = measure_input(self.videos, frames, threads, clips, _ROUNDS.value)
+        self._keep("input", rows)
+        columns = {
+            "threads": "{threads}",
+            "clips/s": "{clips_per_second:.1f}",
+            "processor ms / clip": "{processor_ms:.0f}",
+        }
+        _print_columns(f"Training clips of {frames} x 224 x 224", columns, rows)
+        for step in self.results.get("training", []):
+            needed = step["clips_per_second"] * rows[-1]["processor_ms"] / 1e3
+            print(
+                f"{step['precision']}, batch {step['batch_size']}: {step['clips_per_second']:.0f} "
+                f"clips/s in training need {needed:.1f} processors"
+            )
+
     def _measure_network(self, network, precision, batch_size, reference):
         """Measures a network by turns with I3D, whose turn is returned."""
         shape = network.shape
@@ -227,8 +289,12 @@ class _Benchmark:
         return turns[i3d_name]
 
     def _report(self, part, title, rows):
-        """Prints a table and writes the file with it, so that what was measured is kept."""
+        """Prints a table and writes the file with it."""
         _print_table(title, rows)
+        self._keep(part, rows)
+
+    def _keep(self, part, rows):
+        """Writes the file with the rows, so that what was measured is kept."""
         self.results.setdefault(part, []).extend(rows)
         write_record(
             _OUTPUT.value,
@@ -358,6 +424,19 @@ def _alone():
 
 def _version(name):
     return f"{name} {version(name)}"
+
+
+def _print_columns(title, columns, rows):
+    """Prints a table of columns, heading to format."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=title)
+    for heading in columns:
+        table.add_column(heading, justify="left" if heading in TEXT_COLUMNS else "right")
+    for row in rows:
+        table.add_row(*(text.format(**row) for text in columns.values()))
+    Console(width=None if sys.stdout.isatty() else 100).print(table)
 
 
 def _print_table(title, rows):

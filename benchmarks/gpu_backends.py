@@ -1,4 +1,4 @@
-"""The two Keras backends that `gpu.py` measures, with one interface: JAX and PyTorch."""
+"""The three Keras backends that `gpu.py` measures, with one interface."""
 
 import contextlib
 import time
@@ -221,22 +221,95 @@ class TorchBackend:
         return Turn(run_with_tf32)
 
 
-BACKENDS = {"jax": JaxBackend, "torch": TorchBackend}
+class TensorFlowBackend:
+    """TensorFlow: graphs whose operations run one after the other, as `fit` and `predict` do."""
+
+    libraries = ("tensorflow",)
+
+    def __init__(self):
+        import tensorflow as tf
+
+        self.tf = tf
+        gpus = tf.config.list_physical_devices("GPU")
+        self.has_gpu = bool(gpus)
+        details = tf.config.experimental.get_device_details(gpus[0]) if gpus else {}
+        self.device_name = details.get("device_name", "cpu")
+        self._tf32 = True
+
+    @contextlib.contextmanager
+    def tf32(self, allowed: bool) -> Iterator[None]:
+        """Allows or forbids TF32 in the turns that are made within."""
+        self._tf32 = allowed
+        yield
+
+    def put(self, array: np.ndarray) -> Any:
+        """Copies an array to the device."""
+        return self.tf.identity(array)
+
+    def wait(self, outputs: Any) -> None:
+        """Waits until the device has computed everything."""
+        self.tf.test.experimental.sync_devices()
+
+    def product(self, size: int, dtype: str) -> Turn:
+        """Returns the turn of the product of two square matrices."""
+        matrix = self.tf.cast(self.put(_matrix(size)), dtype)
+        return self._turn(lambda a: a @ a, matrix)
+
+    def forward(self, model: keras.Model, clips: Any) -> Turn:
+        """Returns the turn of a forward pass, as `model.predict` runs it."""
+        return self._turn(lambda x: model(x, training=False), clips)
+
+    def training_step(self, model: keras.Model, clips: Any, labels: Any) -> Turn:
+        """Returns the turn of a training step of a compiled model, as `model.fit` runs it."""
+        model.optimizer.build(model.trainable_variables)
+        model.compute_metrics  # noqa: B018  # metrics exist from here on
+        return self._turn(lambda x, y: model.train_step((x, y)), clips, labels)
+
+    def gradients(self, model: keras.Model, clips: Any, labels: Any) -> Turn:
+        """Returns the turn of the gradients of all kernels, with batch norm as at test time."""
+        kernels = [v.value for v in model.trainable_variables if is_kernel(v)]
+
+        def gradients(x, y):
+            with self.tf.GradientTape() as tape:
+                loss = model.loss(y, model(x, training=False))
+            return tape.gradient(loss, kernels)
+
+        return self._turn(gradients, clips, labels)
+
+    def compile_all(self, turns: Sequence[Turn]) -> float:
+        """Runs each turn once, so that it is traced; returns the seconds."""
+        start = time.perf_counter()
+        for turn in turns:
+            self.wait(turn.run())
+        return time.perf_counter() - start
+
+    def start_peak(self) -> None:
+        """Starts to watch the device memory."""
+        if self.has_gpu:
+            self.tf.config.experimental.reset_memory_stats("GPU:0")
+
+    def peak(self) -> int | None:
+        """Returns the peak of the device memory since `start_peak`, None on a CPU."""
+        if not self.has_gpu:
+            return None
+        return self.tf.config.experimental.get_memory_info("GPU:0")["peak"]
+
+    def _turn(self, function, *arguments):
+        traced, tf32 = self.tf.function(function, autograph=False), self._tf32
+
+        def run():
+            self.tf.config.experimental.enable_tensor_float_32_execution(tf32)
+            return traced(*arguments)
+
+        return Turn(run)
 
 
-def make_backend() -> JaxBackend | TorchBackend:
-    """Returns the backend that Keras runs on.
+BACKENDS = {"jax": JaxBackend, "tensorflow": TensorFlowBackend, "torch": TorchBackend}
 
-    Raises:
-        ValueError: It is TensorFlow.
-    """
-    name = keras.backend.backend()
-    if name not in BACKENDS:
-        raise ValueError(
-            f"Keras runs on {name!r}, and this benchmark on one of {tuple(BACKENDS)}. Set "
-            "KERAS_BACKEND, or use benchmarks/inference.py and benchmarks/train_step.py."
-        )
-    return BACKENDS[name]()
+
+def make_backend() -> JaxBackend | TensorFlowBackend | TorchBackend:
+    """Returns the backend that Keras runs on."""
+    return BACKENDS[keras.backend.backend()]()
 
 
 def is_kernel(variable: keras.Variable) -> bool:

@@ -4,22 +4,16 @@ import pytest
 import tensorflow as tf
 
 from i3d_tf.flow.tvl1 import DEFAULT, TVL1Parameters
-from i3d_tf.flow.tvl1_tensorflow import (
+from i3d_tf.flow.tvl1_graph import (
     FIXED_STEPS,
     FIXED_STEPS_COARSEST,
-    flow_between,
-    flow_function,
-    linearise,
-    median_filter,
-    repeat_edge,
-    resize,
+    TVL1Graph,
     step_limits,
-    warp_table,
 )
+from i3d_tf.flow.tvl1_tensorflow import TensorFlowLibrary, flow_between, flow_function
 
 QUICK = TVL1Parameters(scales=1, warps=2)  # compiles sooner, on one level of the pyramid
-
-
+GRAPH = TVL1Graph(TensorFlowLibrary(), DEFAULT)
 SIZE = (32, 40)
 
 
@@ -133,7 +127,7 @@ def test_flow_function_refuses_unknown_schedule():
 def test_median_filter_equals_opencv(size):
     noise = np.random.default_rng(0).random((2, *size)).astype(np.float32)
     expected = [cv2.medianBlur(image, 5).reshape(size) for image in noise]
-    np.testing.assert_array_equal(median_filter(tf.constant(noise)), expected)
+    np.testing.assert_array_equal(GRAPH.median_filter(tf.constant(noise)), expected)
 
 
 SHAPE = (24, 37)
@@ -155,26 +149,28 @@ def derivatives(image):
 @pytest.mark.parametrize("scale", [0.8, 0.5, 0.37])
 def test_resize_to_smaller_equals_opencv(images, scale):
     expected = cv2.resize(images[0][1], None, fx=scale, fy=scale, interpolation=cv2.INTER_LINEAR)
-    smaller = resize(tf.constant(images[0]), expected.shape, (1 / scale, 1 / scale))
+    smaller = GRAPH.resize(tf.constant(images[0]), expected.shape, (1 / scale, 1 / scale))
     # A few roundings of numbers below 256.
     np.testing.assert_allclose(smaller[1], expected, atol=1e-4)
 
 
 def test_resize_to_larger_equals_opencv(images):
     expected = cv2.resize(images[0][1], (46, 29), interpolation=cv2.INTER_LINEAR)
-    larger = resize(tf.constant(images[0]), (29, 46), (24 / 29, 37 / 46))
+    larger = GRAPH.resize(tf.constant(images[0]), (29, 46), (24 / 29, 37 / 46))
     np.testing.assert_allclose(larger[1], expected, atol=1e-4)
 
 
 def test_repeat_edge_repeats_edge():
     image = tf.constant([[[1.0, 2.0], [3.0, 4.0]]])
     expected = np.pad(image[0], 2, mode="edge")
-    np.testing.assert_array_equal(repeat_edge(image, 2)[0], expected)
+    np.testing.assert_array_equal(GRAPH.repeat_edge(image, 2)[0], expected)
 
 
 def test_linearise_without_motion_reads_image_itself(images):
     previous, following = images
-    data = linearise(previous, warp_table(tf.constant(following)), *tf.zeros((2, *images[0].shape)))
+    data = GRAPH.linearise(
+        previous, GRAPH.warp_table(tf.constant(following)), *tf.zeros((2, *images[0].shape))
+    )
     for index in range(2):
         expected_x, expected_y = derivatives(following[index])
         np.testing.assert_array_equal(data.gradient_x[index], expected_x)
@@ -188,7 +184,7 @@ def test_linearise_between_pixels_is_opencv_s_cubic_remap(images):
     previous, following = images
     generator = np.random.default_rng(1)
     u1, u2 = generator.uniform(-8, 8, images.shape).astype(np.float32)  # some lead out of the image
-    data = linearise(previous, warp_table(tf.constant(following)), u1, u2)
+    data = GRAPH.linearise(previous, GRAPH.warp_table(tf.constant(following)), u1, u2)
     y, x = np.mgrid[: SHAPE[0], : SHAPE[1]].astype(np.float32)
     for index in range(2):
         position = (x + u1[index], y + u2[index])
@@ -207,7 +203,7 @@ def test_linearise_between_pixels_is_opencv_s_cubic_remap(images):
 def test_linearise_far_outside_reads_zeros(images, u1):
     previous, following = images
     away = np.full(images[0].shape, u1, np.float32)
-    data = linearise(previous, warp_table(tf.constant(following)), away, -away)
+    data = GRAPH.linearise(previous, GRAPH.warp_table(tf.constant(following)), away, -away)
     for images_of_zeros in (data.gradient_x, data.gradient_y, data.inverse_norm):
         assert not images_of_zeros.numpy().any()
     np.testing.assert_array_equal(data.constant, -previous)
@@ -215,7 +211,9 @@ def test_linearise_far_outside_reads_zeros(images, u1):
 
 def test_linearise_of_flat_image_has_no_gradient():
     flat = tf.fill((1, *SHAPE), 77.0)
-    data = linearise(flat - 10, warp_table(flat), tf.zeros_like(flat), tf.zeros_like(flat))
+    data = GRAPH.linearise(
+        flat - 10, GRAPH.warp_table(flat), tf.zeros_like(flat), tf.zeros_like(flat)
+    )
     for images_of_zeros in (data.gradient_x, data.gradient_y, data.inverse_norm):
         assert not images_of_zeros.numpy().any()
     np.testing.assert_array_equal(data.constant, tf.fill((1, *SHAPE), 10.0))
