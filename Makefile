@@ -72,6 +72,8 @@ test-backends: env $(BACKENDS_STAMP)
 	KERAS_BACKEND=jax PYTHONPATH=. $(BACKENDS)/bin/python tests/backends/compare_backends.py compare build/backends
 	KERAS_BACKEND=torch PYTHONPATH=. $(BACKENDS)/bin/python tests/backends/compare_backends.py compare build/backends
 	KERAS_BACKEND=torch PYTHONPATH=. $(BACKENDS)/bin/python tests/backends/torch_convolution.py
+	$(BIN)/python tests/backends/compare_flow.py write build/backends
+	PYTHONPATH=. $(BACKENDS)/bin/python tests/backends/compare_flow.py compare build/backends
 	KERAS_BACKEND=torch PYTHONPATH=. $(BACKENDS)/bin/python benchmarks/gpu.py --size=32 --width_multiplier=0.1 --rounds=1 --precisions=float32,bfloat16 --training_precisions=float32
 
 # The export extra, beside the environment and not in it.
