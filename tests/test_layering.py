@@ -23,16 +23,17 @@ ALLOWED = {
     "flow": "specs system video",
     "models": "specs layers",
     "data": "specs system video flow",
+    "records": "specs system video flow data",
     "inflation": "specs layers weights models",
     "zoo": "specs system metrics weights models inflation",
     "inference": "specs system layers metrics viz video flow models data zoo",
-    "training": "specs system layers metrics data zoo inference",
+    "training": "specs system layers metrics data records zoo inference",
     "evaluation": "specs system metrics viz video data zoo inference",
     "features": "specs system metrics video flow data models zoo inference",
     "export": "specs system metrics video flow models zoo inference",
     "explain": "specs system metrics viz video flow data models zoo inference",
     "experiments": "specs system layers metrics viz synthetic weights video flow models data "
-    "inflation zoo inference training evaluation features export explain",
+    "records inflation zoo inference training evaluation features export explain",
     "web": "specs system metrics viz synthetic weights video flow data models zoo inference "
     "features explain",
 }

@@ -345,11 +345,24 @@ def change_colours(
     """
     if (brightness, contrast, saturation) == (1.0, 1.0, 1.0):
         return frames
-    # One affine map of (R, G, B) does all three.
+    affine = colour_matrix(brightness, contrast, saturation)
+    return np.stack([cv2.transform(frame, affine) for frame in frames])
+
+
+def colour_matrix(brightness: float, contrast: float, saturation: float) -> np.ndarray:
+    """Returns the affine map of (R, G, B) that does what `change_colours` does, all at once.
+
+    Args:
+        brightness: See `change_colours`.
+        contrast: See `change_colours`.
+        saturation: See `change_colours`.
+
+    Returns:
+        float32 (3, 4): a row of factors and an offset for each of R, G and B.
+    """
     matrix = saturation * np.eye(3, dtype=np.float32) + (1 - saturation) * GREY
     offset = np.full((3, 1), 127.5 * (1 - contrast), np.float32)
-    affine = np.concatenate([brightness * contrast * matrix, offset], axis=1)
-    return np.stack([cv2.transform(frame, affine) for frame in frames])
+    return np.concatenate([brightness * contrast * matrix, offset], axis=1)
 
 
 def preprocess_input(frames: np.ndarray, stream: str = "rgb") -> np.ndarray:

@@ -11,6 +11,7 @@ from i3d_tf.specs.streams import FLOW_BOUND
 _WEIGHT_ONE = 1 << 11  # OpenCV's INTER_RESIZE_COEF_SCALE
 _GREY_WEIGHTS = (9798, 19235, 3735)  # .299, .587 and .114 in 15 bits
 _GREY_SHIFT = 15
+_COLOUR_SHIFT = 10  # bits of the factors with which OpenCV's transform maps uint8
 
 
 def resize_short_side(frames: tf.Tensor, short_side: int) -> tf.Tensor:
@@ -95,6 +96,25 @@ def to_grey(frames: tf.Tensor) -> tf.Tensor:
     weighted = tf.cast(frames, tf.int32) * tf.constant(_GREY_WEIGHTS)
     rounded = tf.reduce_sum(weighted, axis=-1) + (1 << (_GREY_SHIFT - 1))
     return tf.cast(_shift(rounded, _GREY_SHIFT), tf.float32)
+
+
+def change_colours(frames: tf.Tensor, matrix: tf.Tensor) -> tf.Tensor:
+    """Does the same as `i3d_tf.video.transforms.change_colours`.
+
+    Args:
+        frames: uint8 RGB (T, H, W, 3).
+        matrix: float32 (3, 4), see `i3d_tf.video.transforms.colour_matrix`.
+
+    Returns:
+        uint8 (T, H, W, 3).
+    """
+    # OpenCV computes in whole numbers; tf.round, as it does, rounds halves to even ones.
+    factors = tf.cast(tf.round(matrix * (1 << _COLOUR_SHIFT)), tf.int32)
+    half = 1 << (_COLOUR_SHIFT - 1)
+    red, green, blue = (channel[..., tf.newaxis] for channel in tf.unstack(frames, axis=-1))
+    red, green, blue = (tf.cast(channel, tf.int32) for channel in (red, green, blue))
+    sums = red * factors[:, 0] + green * factors[:, 1] + blue * factors[:, 2] + factors[:, 3]
+    return tf.cast(tf.clip_by_value(_shift(sums + half, _COLOUR_SHIFT), 0, 255), tf.uint8)
 
 
 def center_crop(frames: tf.Tensor, size: int) -> tf.Tensor:

@@ -1,0 +1,1 @@
+"""Records: videos as TFRecord shards of MediaSequence's SequenceExamples, written and read."""

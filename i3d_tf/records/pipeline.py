@@ -1,0 +1,483 @@
+"""Records to batches by TensorFlow operations alone: plan, read, decode, augment, batch.
+
+`PipelineConfig` draws what follows from the seed and the position: the example, window, crop,
+mirroring and colours of each clip. These are a plan, rows of numbers that are known before anything
+is read. A function of TensorFlow operations makes the clip of a row, so that the whole can also run
+in other processes and on other machines (tf.data service). From lossless records come the batches
+that the videos give, bit for bit.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+import tensorflow as tf
+
+from i3d_tf.data.example import VideoExample
+from i3d_tf.data.pipeline import DTYPES, Failures, PipelineConfig
+from i3d_tf.data.views import View
+from i3d_tf.flow.quantize import dequantize
+from i3d_tf.records import keys
+from i3d_tf.records.index import Record, RecordError
+from i3d_tf.records.record_set import Place
+from i3d_tf.specs.recipes import CLIP
+from i3d_tf.specs.streams import BOTH, CHANNELS, FLOW_ROUNDINGS
+from i3d_tf.system.errors import short_reason
+from i3d_tf.video.errors import VideoError
+from i3d_tf.video.resample import as_fraction
+from i3d_tf.video.transforms import CropPlace, colour_matrix
+from i3d_tf.video.transforms_tf import change_colours, preprocess_batch, resize_short_side
+
+READ_BYTES = 2**20  # at once, of a shard
+EXACT = "INTEGER_ACCURATE"  # JPEG's inverse transform, the same on every machine
+PAST_THE_END = 2**62  # bytes, of every shard
+# Errors of TensorFlow that are the fault of one record.
+RECORD_ERRORS = (tf.errors.DataLossError, tf.errors.InvalidArgumentError, tf.errors.OutOfRangeError)
+LISTS = {"rgb": keys.ENCODED, "flow": keys.FLOW_ENCODED}
+Row = dict[str, tf.Tensor]
+
+
+@dataclass(frozen=True)
+class RecordConfig(PipelineConfig):
+    """Settings of a pipeline from records.
+
+    Attributes:
+        places: Path of an example to its record.
+        flow_rounding: How codes of flow are unpacked; None means as each record says.
+
+    Raises:
+        ValueError: Records do not have what the settings need.
+    """
+
+    places: dict[str, Place] = field(default_factory=dict)
+    flow_rounding: str | None = None
+
+    def __post_init__(self):
+        if self.task != CLIP or self.heads or self.feature_store is not None:
+            raise ValueError(
+                f"`records` are for the task {CLIP!r} and one dataset of videos; received task "
+                f"{self.task!r}. Train on the videos: give --data_dir."
+            )
+        if "flow" not in self.streams:
+            return
+        if self.protocol.flow_direction == BOTH:
+            raise ValueError(
+                "`flow_direction` must be forward for records, which hold no other flow; received "
+                f"{BOTH!r}. Train on the videos: give --data_dir."
+            )
+        for example in self.examples:
+            self._check_flow(example)
+
+    def _check_flow(self, example):
+        place = self.places[example.path]
+        record, side = place.record, self.protocol.short_side
+        where = f"{place.shard}: record {place.number}"
+        if not record.flow_frames:
+            raise ValueError(f"{where} has no flow. Make records with --flow_dir.")
+        found = min(record.flow_height, record.flow_width)
+        if found and found != side:
+            raise ValueError(
+                f"{where} has flow of short side {found}, not {side}. Give --short_side={found}."
+            )
+        if self.ratio(record) != (1, 1):
+            raise ValueError(
+                f"{where} has flow at {record.frame_rate:g} frames per second, not "
+                f"{self.protocol.frame_rate:g}. Give --frame_rate={record.frame_rate:g}."
+            )
+
+    def ratio(self, record: Record) -> tuple[int, int]:
+        """Returns the rate of a record's frames by the protocol's, as a fraction."""
+        if record.frame_rate is None:
+            return 1, 1
+        rate = as_fraction("frame_rate", self.protocol.frame_rate)
+        return (as_fraction("frame_rate", record.frame_rate) / rate).as_integer_ratio()
+
+    def count(self, example: VideoExample) -> int:
+        """Returns the number of frames of an example at the protocol's rate."""
+        record = self.places[example.path].record
+        if record.frame_count is not None and self.ratio(record) == (1, 1):
+            return record.frame_count
+        return _at_rate(record.frames, self.ratio(record))
+
+    def decode(self, example: VideoExample, view: View) -> list[np.ndarray]:
+        """Makes the clips of one view at once, for tests of a network.
+
+        Raises:
+            VideoError: The record cannot be read; the reason names shard and record.
+        """
+        try:
+            row = self.row(example, view)
+            return [clip.numpy() for clip in self._make_now(row)]
+        except tf.errors.OpError as error:
+            raise _unreadable(example, self.places[example.path], error) from error
+
+    @cached_property
+    def _make_now(self):
+        return tf.function(ClipMaker(self).clips, reduce_retracing=True)
+
+    def row(self, example: VideoExample, view: View) -> dict[str, np.ndarray]:
+        """Returns what `ClipMaker` needs to know of a clip.
+
+        Raises:
+            VideoError: The record has none of the frames.
+        """
+        place = self.places[example.path]
+        record, at = place.record, view.place
+        if not isinstance(at, CropPlace):
+            raise ValueError(
+                "`crop_scales` must be None for records, whose crops are not resized; received "
+                f"{self.crop_scales}. Train on the videos: give --data_dir."
+            )
+        row = {
+            "shard": np.int32(self._shard_numbers[place.shard]),
+            "offset": np.int64(record.offset),
+            "top": np.float64(at.top),
+            "left": np.float64(at.left),
+            "mirrored": np.bool_(at.mirrored),
+        }
+        for stream in self.streams:
+            seen = view.of_stream(stream, self.protocol)
+            try:
+                row[stream] = self._frames(stream, record, seen.indices)
+            except ValueError as error:
+                raise VideoError(example.path, f"{_where(place)}: {error}") from error
+            if stream == "rgb" and self.jitter:
+                row["colours"] = colour_matrix(*view.jitter)
+            if stream == "flow":
+                rounding = self.flow_rounding or record.flow_rounding
+                row["rounding"] = np.int32(FLOW_ROUNDINGS.index(rounding))
+        return row
+
+    def empty_row(self) -> dict[str, np.ndarray]:
+        """Returns a row in the place of that of a record without the frames; it reads nothing."""
+        row = {
+            "shard": np.int32(0),
+            "offset": np.int64(PAST_THE_END),
+            "top": np.float64(0),
+            "left": np.float64(0),
+            "mirrored": np.bool_(False),
+        }
+        for stream in self.streams:
+            row[stream] = np.zeros(1 if self.freeze_time else self.shape(stream)[0], np.int32)
+            if stream == "rgb" and self.jitter:
+                row["colours"] = np.zeros((3, 4), np.float32)
+            if stream == "flow":
+                row["rounding"] = np.int32(0)
+        return row
+
+    def _frames(self, stream, record, indices):
+        """Returns the stored pictures of a clip; of a frozen one, the middle one's."""
+        if stream == "rgb":
+            frames = _stored_frames(indices, record.frames, self.ratio(record))
+        else:
+            frames = _flow_positions(indices, record.flow_frames)
+        if self.freeze_time:
+            frames = frames[len(frames) // 2 :][:1]
+        return frames.astype(np.int32)
+
+    @cached_property
+    def shards(self) -> tuple[str, ...]:
+        """The shards of all examples, sorted."""
+        return tuple(sorted({self.places[example.path].shard for example in self.examples}))
+
+    @cached_property
+    def _shard_numbers(self):
+        return {shard: number for number, shard in enumerate(self.shards)}
+
+
+def _unreadable(example, place, error):
+    """Returns the error of a record that TensorFlow cannot read or decode."""
+    # Without the names of operations that TensorFlow puts before and after it.
+    reason = short_reason(re.sub(r"^\{\{.*?\}\} | \[Op:.*", "", error.message, flags=re.DOTALL))
+    return VideoError(example.path, f"{_where(place)}: {reason}")
+
+
+def _where(place):
+    return f"{place.shard}, record {place.number} at byte {place.record.offset}"
+
+
+def _at_rate(frames, ratio):
+    """Returns how many frames there are at another rate, ratio = rate / other rate."""
+    rate, other = ratio
+    return -(-frames * other // rate)
+
+
+def _step(indices):
+    """Returns the distance between consecutive indices; 1 where it varies."""
+    steps = set(np.diff(indices).tolist())
+    return max(1, steps.pop()) if len(steps) == 1 else 1
+
+
+def _stored_frames(indices, frames, ratio):
+    """Returns the stored frames of a view; those past the end start the view over."""
+    rate, other = ratio
+    first, step = int(indices.min()), _step(indices)
+    available = -(-max(0, _at_rate(frames, ratio) - first) // step)
+    if not available:
+        raise ValueError(f"it ends before frame {first}")
+    wanted = first + (indices - first) // step % available * step
+    return np.minimum((2 * wanted * rate + other - 1) // (2 * other), frames - 1)
+
+
+def _flow_positions(indices, frames):
+    """Returns the stored fields of a view; those past the end start the view over."""
+    first, end = int(indices.min()), min(int(indices.max()) + 1, frames)
+    if first >= end:
+        raise ValueError(f"its flow ends before frame {first}")
+    return first + (indices - first) % (end - first)
+
+
+class ClipMaker:
+    """The function from a row of the plan to a clip, TensorFlow operations alone.
+
+    Args:
+        config: Settings. Their examples need not be those of the rows, but the shards must be.
+    """
+
+    def __init__(self, config: RecordConfig):
+        self._config = config
+
+    def clips(self, row: Row) -> tuple[tf.Tensor, ...]:
+        """Reads, decodes and augments the clip of a row (phases 3 and 4).
+
+        Args:
+            row: See `RecordConfig.row`.
+
+        Returns:
+            A clip for each stream: uint8 RGB, or float32 flow in pixels per frame.
+
+        Raises:
+            tf.errors.OpError: The record or a picture of it cannot be read, when this runs.
+        """
+        shard = tf.gather(tf.constant(self._config.shards), row["shard"])
+        pictures = read_pictures(shard, row["offset"], self._config.streams)
+        makers = {"rgb": self._rgb, "flow": self._flow}
+        return tuple(makers[s](pictures[s], row) for s in self._config.streams)
+
+    def __call__(self, row: Row) -> tuple[tf.Tensor, ...]:
+        """Makes the element of a row; of an unreadable record, black or motionless clips.
+
+        Args:
+            row: An element of `plan_dataset`.
+
+        Returns:
+            (clip of each stream, label, weight, number): the weight is 0 for an unreadable
+            record, and the number is that of its example; else -1.
+        """
+
+        def make(row):
+            return *self.clips(row), row["label"], row["weight"], tf.constant(-1, tf.int32)
+
+        def give_up(row):
+            empty = [
+                tf.zeros(self._config.shape(stream), DTYPES[stream])
+                for stream in self._config.streams
+            ]
+            return *empty, row["label"], tf.constant(0.0), row["example"]
+
+        # Not errors of many elements are ignored, which would shift those that follow, but that
+        # of this one, in whose place another comes.
+        rows = tf.data.Dataset.from_tensors(row)
+        either = rows.map(make).ignore_errors().concatenate(rows.map(give_up)).take(1)
+        return either.get_single_element()
+
+    def _rgb(self, pictures, row):
+        protocol = self._config.protocol
+        frames = _decoded(pictures, row["rgb"])
+        frames = _crop(resize_short_side(frames, protocol.short_side), row, protocol.crop_size)
+        if self._config.jitter:
+            frames = change_colours(frames, row["colours"])
+        return self._in_shape(frames, "rgb")
+
+    def _flow(self, pictures, row):
+        codes = _decoded(pictures, row["flow"])[..., : CHANNELS["flow"]]
+        codes = _crop(codes, row, self._config.protocol.crop_size)
+        values = tf.constant(
+            np.stack([dequantize(np.arange(256, dtype=np.uint8), r) for r in FLOW_ROUNDINGS])
+        )
+        flow = tf.gather(tf.gather(values, row["rounding"]), tf.cast(codes, tf.int32))
+        sign = tf.where(row["mirrored"], [-1.0, 1.0], [1.0, 1.0])
+        if self._config.freeze_time:
+            sign = tf.zeros(2)
+        return self._in_shape(flow * sign, "flow")
+
+    def _in_shape(self, frames, stream):
+        shape = self._config.shape(stream)
+        if self._config.freeze_time:
+            frames = tf.repeat(frames, shape[0], axis=0)
+        return tf.ensure_shape(frames, shape)
+
+
+def read_pictures(
+    shard: tf.Tensor, offset: tf.Tensor, streams: tuple[str, ...]
+) -> dict[str, tf.Tensor]:
+    """Reads a record of a shard, wherever in it, and nothing else of it.
+
+    Args:
+        shard: string, the path.
+        offset: int64, bytes of the shard before the record.
+        streams: Those whose pictures are wanted.
+
+    Returns:
+        string (T,) of each stream: its encoded pictures.
+    """
+    # The constructor of tf.data.TFRecordDataset does not take the offset.
+    records = tf.raw_ops.TFRecordDatasetV2(
+        filenames=tf.reshape(shard, (1,)),
+        compression_type="",
+        buffer_size=READ_BYTES,
+        byte_offsets=tf.reshape(offset, (1,)),
+    )
+    spec = tf.TensorSpec((), tf.string)
+    content = tf.data.experimental.from_variant(records, spec).take(1).get_single_element()
+    picture = tf.io.FixedLenSequenceFeature((), tf.string)
+    lists = {LISTS[stream]: picture for stream in streams}
+    _, found = tf.io.parse_single_sequence_example(content, sequence_features=lists)
+    return {stream: found[LISTS[stream]] for stream in streams}
+
+
+def _decoded(pictures, numbers):
+    """Decodes some of the pictures: uint8 (T, H, W, 3)."""
+
+    def decode(number):
+        # Named after JPEG, but it knows PNG by its first bytes, too.
+        return tf.io.decode_jpeg(pictures[number], channels=3, dct_method=EXACT)
+
+    signature = tf.TensorSpec((None, None, 3), tf.uint8)
+    return tf.map_fn(decode, numbers, fn_output_signature=signature)
+
+
+def _crop(frames, row, size):
+    """Does the same as `i3d_tf.video.transforms.crop_at`, but leaves the sign of flow."""
+    spare = tf.cast(tf.shape(frames)[1:3] - size, tf.float64)
+    offsets = tf.cast(tf.math.ceil(tf.stack([row["top"], row["left"]]) * spare - 0.5), tf.int32)
+    cut = frames[:, offsets[0] : offsets[0] + size, offsets[1] : offsets[1] + size]
+    return tf.cond(row["mirrored"], lambda: tf.reverse(cut, [2]), lambda: cut)
+
+
+def plan_dataset(
+    config: RecordConfig, first_step: int, last_step: int, failures: Failures
+) -> tf.data.Dataset:
+    """Draws the clips of some steps, before anything is read.
+
+    Args:
+        config: Settings.
+        first_step: First step.
+        last_step: One after the last.
+        failures: Filled with records that have none of the frames that are wanted.
+
+    Returns:
+        tf.data.Dataset of rows, one a clip in the order of the positions, dictionaries of
+        tensors: those of `RecordConfig.row`, the label, the weight and the number of the example.
+    """
+    first, last = first_step * config.batch_size, last_step * config.batch_size
+    numbers = {example.path: number for number, example in enumerate(config.examples)}
+    rows: dict[str, list] = {}
+    for position in range(first, last):
+        example = config.read(position)
+        weight = config.class_weights[example.label] if config.class_weights else 1
+        try:
+            row = config.row(example, config.sample(position, example))
+        except VideoError as error:
+            failures.reasons[error.path] = error.reason
+            row = config.empty_row()
+        row["example"] = np.int32(numbers[example.path])
+        row["label"], row["weight"] = np.int32(example.label), np.float32(weight)
+        for name, value in row.items():
+            rows.setdefault(name, []).append(value)
+    return tf.data.Dataset.from_tensor_slices({k: np.stack(v) for k, v in rows.items()})
+
+
+class FailedRecords:
+    """The records that could not be read while batches were made, noted by TensorFlow operations.
+
+    Args:
+        config: Settings of the batches.
+    """
+
+    def __init__(self, config: RecordConfig):
+        self._config = config
+        with tf.init_scope(), tf.device("CPU"):
+            self._counts = tf.lookup.experimental.MutableHashTable(tf.int32, tf.int32, 0)
+
+    def note(self, numbers: tf.Tensor) -> tf.Operation:
+        """Notes the examples of a batch that failed, by their numbers; -1 are the others."""
+        failed = tf.boolean_mask(numbers, numbers >= 0)
+        return self._counts.insert(failed, tf.ones_like(failed))
+
+    def reasons(self) -> dict[str, str]:
+        """Returns the path of each to the reason, for which the record is read once more.
+
+        Raises:
+            OSError: A shard is missing, or cannot be read any more.
+        """
+        numbers, _ = self._counts.export()
+        return {
+            self._config.examples[number].path: self._reason(self._config.examples[number])
+            for number in sorted(numbers.numpy().tolist())
+        }
+
+    def _reason(self, example):
+        place = self._config.places[example.path]
+        try:
+            self._check(np.int64(place.record.offset), place.shard)
+        except RECORD_ERRORS as error:
+            return _unreadable(example, place, error).reason
+        except tf.errors.OpError as error:
+            raise RecordError(place.shard, short_reason(error)) from error
+        return f"{_where(place)}: it has other frames than its index says, or could not be read"
+
+    def _check(self, offset, shard):
+        """Reads and decodes a record whole."""
+        for pictures in read_pictures(tf.constant(shard), offset, self._config.streams).values():
+            for picture in pictures:
+                tf.io.decode_jpeg(picture, channels=3, dct_method=EXACT)
+
+
+def record_batches(
+    config: RecordConfig,
+    first_step: int,
+    last_step: int,
+    failures: Failures,
+    failed: FailedRecords,
+    workers: int | None = None,
+    distribute: Callable[[tf.data.Dataset], tf.data.Dataset] | None = None,
+) -> tf.data.Dataset:
+    """Makes the training batches of some steps, as `i3d_tf.data.pipeline.train_batches` does.
+
+    Args:
+        config: Settings.
+        first_step: First step.
+        last_step: One after the last.
+        failures: See `plan_dataset`.
+        failed: Notes records that could not be read. Such a clip stays in its batch as zeros with
+            weight 0.
+        workers: Clips made at once; None lets TensorFlow choose.
+        distribute: Function that hands a dataset to other processes, which then make its batches.
+            It gets batches of the elements of `ClipMaker`: clips as they are, not yet in [-1, 1].
+
+    Returns:
+        tf.data.Dataset of (clips, labels, weights), see `train_batches`.
+    """
+
+    def to_inputs(*batch):
+        *clips, labels, weights, numbers = batch
+        with tf.control_dependencies([failed.note(numbers)]):
+            weights = tf.identity(weights)
+        inputs = list(map(preprocess_batch, clips, config.streams))
+        named = dict(zip(config.streams, inputs, strict=True))
+        return (named if len(named) > 1 else inputs[0]), labels, weights
+
+    plan = plan_dataset(config, first_step, last_step, failures)
+    clips = plan.map(ClipMaker(config), workers or tf.data.AUTOTUNE, deterministic=True)
+    batches = clips.batch(config.batch_size, drop_remainder=True)
+    if distribute is not None:
+        batches = distribute(batches)
+    batches = batches.map(to_inputs, tf.data.AUTOTUNE, deterministic=True)
+    options = tf.data.Options()
+    # Batches are split by the strategy; records are chosen by position: nothing is to be sharded.
+    sharding = tf.data.experimental.AutoShardPolicy.OFF
+    options.experimental_distribute.auto_shard_policy = sharding
+    return batches.with_options(options).prefetch(tf.data.AUTOTUNE)

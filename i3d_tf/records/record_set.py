@@ -1,0 +1,194 @@
+"""Sets of shards as datasets: the same examples, labels and reports as readers of videos give."""
+
+import fnmatch
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from i3d_tf.data.class_names import read_class_names
+from i3d_tf.data.example import DataReport, VideoDataset, VideoExample
+from i3d_tf.records.index import SUFFIX, Record, RecordError, read_index
+from i3d_tf.system.console import progress_bar
+from i3d_tf.system.storage import file_names, is_file, is_folder, join
+from i3d_tf.system.tables import SkippedRow
+
+READ_BY_TENSORFLOW = ("", "gs")  # schemes of addresses that TensorFlow's readers know
+THREADS = 8  # that read indexes, which wait for the disk most of the time
+OTHER_FILES = (".json", ".txt", ".csv", ".mp4", ".zip")
+
+
+@dataclass(frozen=True)
+class Place:
+    """A record and its shard.
+
+    Attributes:
+        shard: Path of the shard.
+        number: Number of the record in its shard.
+        record: The record.
+    """
+
+    shard: str
+    number: int
+    record: Record
+
+
+@dataclass(frozen=True)
+class RecordSet:
+    """The records of some shards.
+
+    Attributes:
+        dataset: Their videos; the path of an example is the pattern, and the record's name below.
+        places: Path of an example to its record.
+    """
+
+    dataset: VideoDataset
+    places: dict[str, Place]
+
+
+def find_shards(pattern: str) -> list[str]:
+    """Returns the shards that a pattern names, sorted.
+
+    Args:
+        pattern: A file, a folder, or a path or an address with `*` or `?` in its last part.
+
+    Raises:
+        ValueError: It is at an address that TensorFlow does not read, or names no shard.
+    """
+    scheme = pattern.partition("://")[0] if "://" in pattern else ""
+    if scheme not in READ_BY_TENSORFLOW:
+        raise ValueError(
+            f"`records` must be on this machine or at gs://, which TensorFlow reads; received "
+            f"{pattern}. Copy them, or mount the storage as a folder."
+        )
+    if is_file(pattern):
+        return [pattern]
+    folder, name = pattern, "*"
+    if not is_folder(pattern):
+        folder, _, name = pattern.replace(os.sep, "/").rpartition("/")
+        if pattern.startswith("/") and not folder:
+            folder = "/"
+    names = file_names(folder or os.curdir)
+    found = [
+        each
+        for each in names or ()
+        if fnmatch.fnmatchcase(each, name) and not each.startswith(".") and _is_shard(each)
+    ]
+    if not found:
+        raise ValueError(f"`records` {pattern}: there is no such shard. Give a file or a pattern.")
+    return [join(folder, each) for each in found]
+
+
+def _is_shard(name):
+    return not name.endswith((SUFFIX, *OTHER_FILES))
+
+
+def read_records(
+    pattern: str, classes: Sequence[str] | os.PathLike | str | None = None, title: str = "records"
+) -> RecordSet:
+    """Reads the indexes of shards; of those that have none, every record.
+
+    The label of a record is that of its class name, where it has one; the classes are those that
+    the shards list, else, where all numbers can be trusted, in their order, else sorted. Without
+    names, the numbers are the labels.
+
+    Args:
+        pattern: See `find_shards`.
+        classes: Class names in label order, or a file of them; records of others are left out.
+        title: Name of the set in reports.
+
+    Raises:
+        ValueError: There is no shard, or the labels contradict each other.
+        RecordError: A shard or a record cannot be read, or a record has no class.
+    """
+    shards, indexes = find_shards(pattern), []
+    pool = ThreadPoolExecutor(THREADS)
+    try:
+        with progress_bar() as bar:
+            task = bar.add_task("looking at the records", total=len(shards))
+            for index in pool.map(read_index, shards):
+                indexes.append(index)
+                bar.advance(task)
+    finally:
+        pool.shutdown(cancel_futures=True)
+    places = [
+        Place(shard, number, record)
+        for shard, index in zip(shards, indexes, strict=True)
+        for number, record in enumerate(index.records)
+    ]
+    if not places:
+        raise ValueError(f"`records` {pattern}: its shards hold no record.")
+    places.sort(key=_order)
+    names = read_class_names(classes)
+    names = _class_names(pattern, places, indexes) if names is None else tuple(names)
+    labels = {name: label for label, name in enumerate(names)}
+    examples, by_path, left_out = [], {}, 0
+    for place in places:
+        record = place.record
+        if record.label_text is not None:
+            label = labels.get(record.label_text, -1)
+        else:
+            label = -1 if record.label is None else record.label
+        if not 0 <= label < len(names):
+            left_out += 1
+            continue
+        path = _unique(f"{pattern}/{record.name}", by_path)
+        by_path[path] = place
+        examples.append(VideoExample(path, label, names[label]))
+    failed = [each for index in indexes for each in index.left_out]
+    report = DataReport(
+        title,
+        None,
+        pattern,
+        rows=len(places) + len(failed),
+        found=len(examples),
+        skipped=tuple(SkippedRow(pattern, 0, f"{name}: {why}") for name, why in failed),
+        left_out=left_out,
+        classes=len(names),
+    )
+    if not examples:
+        raise ValueError(f"`records` {pattern}: no record is of the classes {', '.join(names)}.")
+    return RecordSet(VideoDataset(tuple(examples), names, report), by_path)
+
+
+def _order(place):
+    """Returns the key of the order of the dataset that records were made of, else of the files."""
+    position = place.record.position
+    is_known = position is not None
+    return not is_known, position if is_known else 0, place.shard, place.number
+
+
+def _unique(path, others):
+    name, count = path, 1
+    while name in others:
+        count += 1
+        name = f"{path}#{count}"
+    return name
+
+
+def _class_names(pattern, places, indexes):
+    listed = {index.class_names for index in indexes if index.class_names is not None}
+    if len(listed) > 1:
+        raise ValueError(
+            f"`records` {pattern}: its shards list different classes. Give --classes, a file of "
+            "class names, or name the shards of one dataset."
+        )
+    if listed:
+        return listed.pop()
+    unlabelled = next((p for p in places if p.record.label_text is None is p.record.label), None)
+    if unlabelled is not None:
+        raise RecordError(unlabelled.shard, f"record {unlabelled.number} has no class")
+    named = [place for place in places if place.record.label_text is not None]
+    if len(named) < len(places):
+        if named:
+            raise ValueError(
+                f"`records` {pattern}: some of its records have a class name, and others a number "
+                "alone. Name shards of one kind."
+            )
+        largest = max(place.record.label for place in places)
+        return tuple(f"class {label}" for label in range(largest + 1))
+    texts = {place.record.label_text for place in named}
+    numbers = {(p.record.label, p.record.label_text) for p in named if p.record.is_label_trusted}
+    if len(numbers) == len(texts) and {label for label, _ in numbers} == set(range(len(texts))):
+        return tuple(text for _, text in sorted(numbers))
+    return tuple(sorted(texts))
