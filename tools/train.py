@@ -9,6 +9,7 @@ python tools/train.py --recipe=stick_actions --task=persons --data_dir=videos \
     --boxes=train.csv --test_boxes=val.csv --label_map=actions.pbtxt
 python tools/train.py --recipe=ucf101 --data_dir=UCF --model=two_stream_2014 --stream=flow \
     --second_data_dir=HMDB --second_dataset=hmdb51 --workdir=runs/both
+python tools/train.py --recipe=finetune --records='records/train-*' --test_records='records/test-*'
 python tools/train.py --features=features --data_dir=my_videos --workdir=runs/lstm
 
 A stopped run goes on when the same command is given again; also after training videos were added or
@@ -50,9 +51,18 @@ from i3d_tf.system.console import (
 _RECIPE = flags.DEFINE_enum(
     "recipe", "stick_actions", tuple(RECIPES), "Schedule; the flags from --dataset on change it."
 )
-_DATA_DIR = flags.DEFINE_string("data_dir", None, "Folder of the dataset.", required=True)
+_DATA_DIR = flags.DEFINE_string("data_dir", None, "Folder of the dataset.")
+_RECORDS = flags.DEFINE_string(
+    "records",
+    None,
+    "Shards of records to train on instead of videos, from make_records.py or another program: a "
+    "folder, or a pattern such as 'records/train-*'.",
+)
+_TEST_RECORDS = flags.DEFINE_string(
+    "test_records", None, "Those to evaluate on. Default: a part of every class of --records."
+)
 _WORKDIR = flags.DEFINE_string(
-    "workdir", None, "Folder of this run. Default: runs/<name of data_dir>."
+    "workdir", None, "Folder of this run. Default: runs/<name of data_dir, or of records>."
 )
 _FEATURES = flags.DEFINE_string(
     "features",
@@ -241,8 +251,8 @@ def main(argv):
         set_video_options(_DAMAGED.value, _DEINTERLACE.value, _PIXEL_ASPECT.value)
         options = TrainOptions(
             data_dir=_DATA_DIR.value,
-            workdir=_WORKDIR.value or _default_workdir(_DATA_DIR.value),
-            flow_dir=_FLOW_DIR.value or f"{_DATA_DIR.value}/flow",
+            workdir=_WORKDIR.value or _default_workdir(),
+            flow_dir=_flow_dir(),
             flow_engine=_FLOW_ENGINE.value,
             flow_rounding=_FLOW_ROUNDING.value,
             transfer=_TRANSFER.value,
@@ -269,6 +279,8 @@ def main(argv):
             time_offset=_TIME_OFFSET.value,
             second=_second(),
             heads=None if _HEADS.value is None else tuple(_HEADS.value),
+            records=_RECORDS.value,
+            test_records=_TEST_RECORDS.value,
         )
         workdir = train(recipe, options)
         print_lines(f"best: {workdir.best}", f"last: {workdir.latest()[1]}")
@@ -325,8 +337,18 @@ def _network_arguments(texts):
     return arguments
 
 
-def _default_workdir(data_dir):
-    """Returns a folder in runs/ that is named like the folder of the videos."""
+def _flow_dir():
+    """Returns the folder of flow files; None where there are no videos."""
+    if _FLOW_DIR.value is not None or _DATA_DIR.value is None:
+        return _FLOW_DIR.value
+    return f"{_DATA_DIR.value}/flow"
+
+
+def _default_workdir():
+    """Returns a folder in runs/ that is named like the folder of the videos, or of the records."""
+    data_dir = _DATA_DIR.value
+    if data_dir is None:
+        data_dir = (_RECORDS.value or "").rpartition("/")[0] or "records"
     path = data_dir if "://" in data_dir else os.path.abspath(data_dir)
     return f"runs/{os.path.basename(path.rstrip('/')) or 'videos'}"
 

@@ -18,6 +18,7 @@ import tensorflow as tf
 from i3d_tf.data.example import VideoExample
 from i3d_tf.data.pipeline import DTYPES, Failures, PipelineConfig
 from i3d_tf.data.views import View
+from i3d_tf.flow.metadata import FORMULAS
 from i3d_tf.flow.quantize import dequantize
 from i3d_tf.records import keys
 from i3d_tf.records.index import Record, RecordError
@@ -27,7 +28,7 @@ from i3d_tf.specs.streams import BOTH, CHANNELS, FLOW_ROUNDINGS
 from i3d_tf.system.errors import short_reason
 from i3d_tf.video.errors import VideoError
 from i3d_tf.video.resample import as_fraction
-from i3d_tf.video.transforms import CropPlace, colour_matrix
+from i3d_tf.video.transforms import CENTER, colour_matrix
 from i3d_tf.video.transforms_tf import change_colours, preprocess_batch, resize_short_side
 
 READ_BYTES = 2**20  # at once, of a shard
@@ -60,6 +61,11 @@ class RecordConfig(PipelineConfig):
                 f"`records` are for the task {CLIP!r} and one dataset of videos; received task "
                 f"{self.task!r}. Train on the videos: give --data_dir."
             )
+        if self.crop_scales is not None:
+            raise ValueError(
+                "`crop_scales` must be None for records, whose crops are not resized; received "
+                f"{self.crop_scales}. Train on the videos: give --data_dir."
+            )
         if "flow" not in self.streams:
             return
         if self.protocol.flow_direction == BOTH:
@@ -76,6 +82,12 @@ class RecordConfig(PipelineConfig):
         where = f"{place.shard}: record {place.number}"
         if not record.flow_frames:
             raise ValueError(f"{where} has no flow. Make records with --flow_dir.")
+        rounding = self.flow_rounding or record.flow_rounding
+        if FORMULAS[rounding] != FORMULAS[record.flow_rounding]:
+            raise ValueError(
+                f"{where} has flow whose codes were rounded as {record.flow_rounding!r}, not "
+                f"{rounding!r}. Give --flow_rounding={record.flow_rounding}, or make records anew."
+            )
         found = min(record.flow_height, record.flow_width)
         if found and found != side:
             raise ValueError(
@@ -124,12 +136,7 @@ class RecordConfig(PipelineConfig):
             VideoError: The record has none of the frames.
         """
         place = self.places[example.path]
-        record, at = place.record, view.place
-        if not isinstance(at, CropPlace):
-            raise ValueError(
-                "`crop_scales` must be None for records, whose crops are not resized; received "
-                f"{self.crop_scales}. Train on the videos: give --data_dir."
-            )
+        record, at = place.record, view.place or CENTER
         row = {
             "shard": np.int32(self._shard_numbers[place.shard]),
             "offset": np.int64(record.offset),
@@ -399,6 +406,7 @@ class FailedRecords:
 
     def __init__(self, config: RecordConfig):
         self._config = config
+        self._reasons: dict[str, str] = {}
         with tf.init_scope(), tf.device("CPU"):
             self._counts = tf.lookup.experimental.MutableHashTable(tf.int32, tf.int32, 0)
 
@@ -414,10 +422,11 @@ class FailedRecords:
             OSError: A shard is missing, or cannot be read any more.
         """
         numbers, _ = self._counts.export()
-        return {
-            self._config.examples[number].path: self._reason(self._config.examples[number])
-            for number in sorted(numbers.numpy().tolist())
-        }
+        for number in sorted(numbers.numpy().tolist()):
+            example = self._config.examples[number]
+            if example.path not in self._reasons:
+                self._reasons[example.path] = self._reason(example)
+        return dict(self._reasons)
 
     def _reason(self, example):
         place = self._config.places[example.path]

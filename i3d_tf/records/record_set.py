@@ -5,6 +5,7 @@ import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 
 from i3d_tf.data.class_names import read_class_names
 from i3d_tf.data.example import DataReport, VideoDataset, VideoExample
@@ -15,6 +16,13 @@ from i3d_tf.system.tables import SkippedRow
 
 READ_BY_TENSORFLOW = ("", "gs")  # schemes of addresses that TensorFlow's readers know
 THREADS = 8  # that read indexes, which wait for the disk most of the time
+SETTINGS = (
+    "format",
+    "quality",
+    "frame_rate",
+    "short_side",
+    "flow",
+)  # of shards, see `make_records`
 OTHER_FILES = (".json", ".txt", ".csv", ".mp4", ".zip")
 
 
@@ -40,10 +48,12 @@ class RecordSet:
     Attributes:
         dataset: Their videos; the path of an example is the pattern, and the record's name below.
         places: Path of an example to its record.
+        settings: How the pictures were made, where this program wrote the shards; else {}.
     """
 
     dataset: VideoDataset
     places: dict[str, Place]
+    settings: dict[str, Any]
 
 
 def find_shards(pattern: str) -> list[str]:
@@ -122,7 +132,8 @@ def read_records(
     names = read_class_names(classes)
     names = _class_names(pattern, places, indexes) if names is None else tuple(names)
     labels = {name: label for label, name in enumerate(names)}
-    examples, by_path, left_out = [], {}, 0
+    examples, left_out = [], 0
+    by_path: dict[str, Place] = {}
     for place in places:
         record = place.record
         if record.label_text is not None:
@@ -148,7 +159,23 @@ def read_records(
     )
     if not examples:
         raise ValueError(f"`records` {pattern}: no record is of the classes {', '.join(names)}.")
-    return RecordSet(VideoDataset(tuple(examples), names, report), by_path)
+    dataset = VideoDataset(tuple(examples), names, report)
+    return RecordSet(dataset, by_path, _settings(pattern, indexes))
+
+
+def _settings(pattern, indexes):
+    """Returns the settings that all shards share."""
+    each = [
+        {name: (index.settings or {}).get(name) for name in SETTINGS}
+        for index in indexes
+        if index.records
+    ]
+    if any(settings != each[0] for settings in each):
+        raise ValueError(
+            f"`records` {pattern}: its shards were made with different settings. Name shards of "
+            "one set."
+        )
+    return {name: value for name, value in each[0].items() if value is not None}
 
 
 def _order(place):

@@ -59,7 +59,7 @@ class TrainOptions:
     """Options of a training run besides its recipe.
 
     Attributes:
-        data_dir: Folder of the dataset.
+        data_dir: Folder of the dataset; None with records.
         workdir: Folder of the run.
         flow_dir: Folder of the flow files; those that are missing are computed.
         flow_engine: Engine that computes them.
@@ -93,9 +93,12 @@ class TrainOptions:
             arXiv:1406.2199, section 3.3).
         heads: Names of the two heads; None takes the names of the datasets' readers, or else of
             their folders.
+        records: Shards of records to train on instead of videos, see
+            `i3d_tf.records.record_set.find_shards`.
+        test_records: Those to evaluate on; None takes a part of every class.
     """
 
-    data_dir: str
+    data_dir: str | None
     workdir: str
     flow_dir: str | None = None
     flow_engine: str = "auto"
@@ -124,6 +127,8 @@ class TrainOptions:
     time_offset: float = 0.0
     second: SecondDataset | None = None
     heads: tuple[str, ...] | None = None
+    records: str | None = None
+    test_records: str | None = None
 
     def for_recipe(self, recipe: Recipe) -> "TrainOptions":
         """Returns the options with the recipe's values of those that are None.
@@ -169,6 +174,7 @@ def run_settings(
     replicas: int,
     features: Mapping[str, Any] | None = None,
     second: Mapping[str, Any] | None = None,
+    records: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Returns the settings of a run, as run.json keeps them.
 
@@ -180,6 +186,7 @@ def run_settings(
         replicas: Devices that share a batch.
         features: How stored features were made, for a network that reads these.
         second: Those of the second dataset and its head, where there is one.
+        records: How the pictures of records were made, where these are trained on.
     """
     fields = dataclasses.asdict(recipe)
     return {
@@ -192,6 +199,7 @@ def run_settings(
         "class_names": list(class_names),
         VIDEOS: train_videos,
         **({} if second is None else {"second": dict(second)}),
+        **({} if records is None else {"records": dict(records)}),
     }
 
 

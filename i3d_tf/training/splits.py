@@ -18,6 +18,7 @@ from i3d_tf.data.clips import find_unreadable
 from i3d_tf.data.example import VideoDataset, VideoExample
 from i3d_tf.data.readers import read_dataset
 from i3d_tf.inference.person_dataset import read_person_dataset, without_empty_frames
+from i3d_tf.records.record_set import Place, read_records
 from i3d_tf.specs.recipes import CLIP, PERSONS, Recipe, fit_to_clips
 from i3d_tf.system.records import of_kind, record_errors
 from i3d_tf.system.remote import file_name
@@ -40,6 +41,8 @@ class RunVideos:
             dataset has splits.
         second: Those of the second dataset; None where there is one.
         heads: Names of the heads of both.
+        places: Path of each example to its record, where these are read and not videos.
+        records: How their pictures were made.
     """
 
     recipe: Recipe
@@ -48,6 +51,8 @@ class RunVideos:
     split: dict[str, tuple[str, ...]] | None = None
     second: "RunVideos | None" = None
     heads: tuple[str, ...] = ()
+    places: Mapping[str, Place] | None = None
+    records: Mapping[str, Any] | None = None
 
     @property
     def by_head(self) -> dict[str | None, "RunVideos"]:
@@ -106,7 +111,9 @@ def read_run_videos(
         OSError: A folder does not exist, or cannot be read.
     """
     heads = () if options.second is None else _heads(recipe, options)
-    videos = _read_videos(recipe, options, earlier)
+    read = _read_videos if options.records is None else _read_record_videos
+    videos = read(recipe, options, earlier)
+    _check_classes(videos, options)
     if options.second is not None:
         second = _read_second(recipe, options, options.second, earlier)
         videos = dataclasses.replace(videos, second=second, heads=heads)
@@ -153,6 +160,33 @@ def _read_second(recipe, options, second, earlier):
     return _read_videos(recipe, options, earlier)
 
 
+def _read_record_videos(recipe, options, earlier):
+    """Reads the records of a run, whose recipe lacks what follows from their number."""
+    known = None
+    if earlier is not None and earlier["settings"].get("name") == recipe.name:
+        known = earlier.get("split")
+        recipe = _with_recorded_fields(recipe, options.workdir, earlier["settings"])
+    train = read_records(options.records, options.classes, "training records")
+    if options.test_records is None:
+        dataset = train.dataset
+        split = _split(dataset, options, known)
+        notes = _split_notes(dataset, split, options)
+        parts = (
+            select_videos(dataset, "train", split["train"]),
+            select_videos(dataset, "test", split["test"], notes),
+        )
+        return RunVideos(recipe, *parts, split, places=train.places, records=train.settings)
+    names = train.dataset.class_names
+    test = read_records(options.test_records, names, "test records")
+    return RunVideos(
+        recipe,
+        train.dataset,
+        test.dataset,
+        places=train.places | test.places,
+        records=train.settings,
+    )
+
+
 def _read_videos(recipe, options, earlier):
     """Reads the videos of one dataset, whose recipe lacks what follows from their number."""
     known = split = None
@@ -180,12 +214,17 @@ def _read_videos(recipe, options, earlier):
     else:
         train = select_videos(dataset, "train", split["train"])
         test = select_videos(dataset, "test", split["test"], _split_notes(dataset, split, options))
-    if len(train.class_names) < 2 and recipe.task == CLIP:
-        raise ValueError(
-            f"{options.data_dir}: has one class, {train.class_names[0]!r}. Make a folder for each "
-            "of at least two classes, with its videos in it."
-        )
     return RunVideos(recipe, train, test, split)
+
+
+def _check_classes(videos, options):
+    names = videos.train.class_names
+    if len(names) < 2 and videos.recipe.task == CLIP:
+        advice = "Make a folder for each of at least two classes, with its videos in it."
+        if options.records is not None:
+            advice = "Name records of at least two classes."
+        folder = options.records or videos.train.report.data_dir
+        raise ValueError(f"{folder}: has one class, {names[0]!r}. {advice}")
 
 
 def _with_recorded_fields(recipe, workdir, settings):

@@ -2,8 +2,9 @@
 
 import dataclasses
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -14,6 +15,8 @@ from i3d_tf.data.feature_store import FeatureStore
 from i3d_tf.data.flow_store import FlowStore, JoinedFlowStore
 from i3d_tf.data.pipeline import Failures, PipelineConfig, train_batches
 from i3d_tf.inference.person_clips import CLIP_INPUT, BoxCounts, person_batches
+from i3d_tf.records.pipeline import FailedRecords, RecordConfig, record_batches
+from i3d_tf.records.record_set import Place
 from i3d_tf.specs.protocol import Protocol
 from i3d_tf.specs.recipes import CLIP, FRAMES, MULTILABEL, PERSONS, TRAINED_STREAMS, Recipe
 from i3d_tf.specs.streams import FEATURES, JOINT
@@ -35,6 +38,8 @@ from i3d_tf.training.workdir import Start, Workdir, read_earlier
 from i3d_tf.zoo.networks import arguments_of
 from i3d_tf.zoo.resolve import BEST_FILE
 
+# Options of videos, which records have behind them.
+RECORDS_EXCLUDE = ("features", "annotation", "quarantine", "second", "intervals", "boxes")
 INTERVAL_FILES = ("intervals", "test_intervals")
 PERSON_FILES = ("boxes", "test_boxes", "label_map")
 FILE_TITLES = {
@@ -69,6 +74,7 @@ def train(recipe: Recipe, options: TrainOptions) -> Workdir:
     _check_features(recipe, options)
     _check_task(recipe, options)
     _check_second(recipe, options)
+    _check_records(recipe, options)
     training_model.set_precision(options.precision)
     keras.utils.set_random_seed(options.seed)
     if options.deterministic:
@@ -175,6 +181,36 @@ def _check_second(recipe, options):
         )
 
 
+def _check_records(recipe, options):
+    """Checks that there are videos or records, and for records nothing that only videos have."""
+    if options.records is None:
+        if options.test_records is not None:
+            raise ValueError(
+                f"`test_records` must be None without records; received {options.test_records!r}. "
+                "Give --records, too."
+            )
+        if options.data_dir is None:
+            raise ValueError(
+                "`data_dir` must be the folder of a dataset; received None. Give --data_dir, or "
+                "--records to train on records."
+            )
+        return
+    for name in ("data_dir", *RECORDS_EXCLUDE):
+        if (value := getattr(options, name)) is not None:
+            shown = repr(value) if isinstance(value, str) else "one"
+            raise ValueError(
+                f"`{name}` must be None with records; received {shown}. Leave it out, or train on "
+                "the videos: give --data_dir without --records."
+            )
+    if recipe.task != CLIP or recipe.crop_scales is not None:
+        name = "crop_scales" if recipe.task == CLIP else "task"
+        wanted = "None" if recipe.task == CLIP else repr(CLIP)
+        raise ValueError(
+            f"`{name}` must be {wanted} with records; received {getattr(recipe, name)!r}. Train on "
+            "the videos: give --data_dir without --records."
+        )
+
+
 def _start(videos, options, strategy, workdir, store):
     """Records or checks the run's settings, and says what is trained on, and from which step."""
     recipe, train_set = videos.recipe, videos.train
@@ -186,6 +222,7 @@ def _start(videos, options, strategy, workdir, store):
         strategy.num_replicas_in_sync,
         None if store is None else {"channels": store.channels, **store.settings},
         videos.second_settings,
+        videos.records,
     )
     metadata = _data_metadata(videos)
     if videos.second is not None:
@@ -274,6 +311,8 @@ class _Run:
         self.classes = 0
         self.max_boxes = recipe.max_boxes
         self.box_counts = BoxCounts()
+        self.places: Mapping[str, Place] | None = None
+        self.failed_records: FailedRecords | None = None
         self.batch_size = recipe.batch_size * replicas
         self.failures = Failures(workdir.unreadable() if start.step else {})
         self.step_time = StepTime(start.step, recipe.steps)
@@ -286,6 +325,7 @@ class _Run:
         self.classes = len(videos.train.class_names)
         persons = (len(f.persons) for each in examples for f in each.key_frames)
         self.max_boxes = min(recipe.max_boxes, max(persons, default=recipe.max_boxes))
+        self.places = videos.places
         flow_store = self._flow_store(videos)
         train_config = dataclasses.replace(
             self._config(examples, train_protocol, self.batch_size, flow_store),
@@ -295,6 +335,8 @@ class _Run:
             else None,
             epoch_start=self.start.epoch_start_step * self.batch_size,
         )
+        if self.places is not None:
+            self.failed_records = FailedRecords(train_config)
         # Evaluation runs on one replica, with no more frames at once than that trains on.
         frames_at_once = recipe.batch_size * recipe.train_frames * recipe.segments
         test_frames = recipe.test_frames * recipe.protocol.segments
@@ -328,7 +370,7 @@ class _Run:
 
     def _flow_store(self, videos):
         """Computes the flow that is missing; None where the network sees none."""
-        if "flow" not in self.recipe.streams:
+        if "flow" not in self.recipe.streams or self.places is not None:
             return None
         options, stores = self.options, {}
         datasets = [options] if options.second is None else [options, options.second]
@@ -346,7 +388,12 @@ class _Run:
         return store if videos.second is None else JoinedFlowStore(stores)
 
     def _config(self, examples, protocol: Protocol, batch_size, flow_store):
-        return PipelineConfig(
+        make: type[PipelineConfig] = PipelineConfig
+        of_records: dict[str, Any] = {}
+        if self.places is not None:
+            make = RecordConfig
+            of_records = {"places": self.places, "flow_rounding": self.options.flow_rounding}
+        return make(
             examples=examples,
             streams=self.recipe.streams,
             protocol=protocol,
@@ -359,6 +406,7 @@ class _Run:
             feature_store=self.store,
             task=self.recipe.task,
             classes=self.classes,
+            **of_records,
         )
 
     def _fit(self, config, step, stop):
@@ -401,6 +449,8 @@ class _Run:
         steps, workers = (step, stop, self.failures), self.options.workers
         if self.recipe.task == PERSONS:
             return person_batches(config, self.max_boxes, *steps, counts, workers, iterations)
+        if self.failed_records is not None:
+            return record_batches(config, *steps, self.failed_records, workers)
         return train_batches(config, *steps, workers, iterations)
 
     def _write_pictures(self, config):
@@ -411,6 +461,9 @@ class _Run:
         write_pictures(self.writer, by_stream, 0)
 
     def _save(self, step):
+        if self.failed_records is not None:
+            for path, reason in self.failed_records.reasons().items():
+                self.failures.reasons.setdefault(path, reason)
         self.workdir.keep_unreadable(self.failures.reasons)
         self.workdir.save(self.model, step)
 

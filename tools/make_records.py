@@ -1,0 +1,117 @@
+"""Writes the videos of a dataset as TFRecord shards, which train.py and tf.data read.
+
+python tools/make_records.py --data_dir=my_videos --output_dir=records
+python tools/make_records.py --dataset=ucf101 --data_dir=UCF --split=train1 --output_dir=records
+python tools/make_records.py --format=png --flow_dir=flow --data_dir=my_videos --output_dir=records
+
+Records are MediaSequence's SequenceExamples: frames as JPEG or PNG, class, actions, flow. A stopped
+job goes on when the same command is given again.
+"""
+
+import sys
+
+from absl import app, flags
+
+from i3d_tf.specs.datasets import DATASETS
+from i3d_tf.specs.streams import FLOW_ENGINES, FLOW_ROUNDINGS, FRAME_RATE, SHORT_SIDE
+from i3d_tf.system.console import (
+    DAMAGED_HELP,
+    DEINTERLACE_HELP,
+    FOLDER_RATE_HELP,
+    PIXEL_ASPECT_HELP,
+    STORED_ROUNDING_HELP,
+    one_line_errors,
+    print_lines,
+    quiet_tensorflow,
+    refuse_arguments,
+)
+
+_DATA_DIR = flags.DEFINE_string("data_dir", None, "Folder of the dataset.", required=True)
+_OUTPUT_DIR = flags.DEFINE_string("output_dir", None, "Folder of the shards.", required=True)
+_NAME = flags.DEFINE_string("name", None, "Start of their names. Default: the split, or records.")
+_DATASET = flags.DEFINE_string(
+    "dataset", "class_folders", f"Reader of the dataset: {', '.join(DATASETS)}."
+)
+_SPLIT = flags.DEFINE_string("split", None, "Split of the dataset. Default: all class folders.")
+_ANNOTATION = flags.DEFINE_string(
+    "annotation", None, "Annotation file of the dataset, or the folder of its files."
+)
+_CLASSES = flags.DEFINE_string("classes", None, "File of class names, one a line. Default: all.")
+_QUARANTINE = flags.DEFINE_string(
+    "quarantine", None, "List of videos to leave out, from tools/check_videos.py."
+)
+_SHARDS = flags.DEFINE_integer("shards", 16, "Number of shards.", lower_bound=1)
+_FORMAT = flags.DEFINE_enum("format", "jpeg", ("jpeg", "png"), "Of pictures; png loses nothing.")
+_QUALITY = flags.DEFINE_integer("quality", 95, "Of JPEG.", lower_bound=1, upper_bound=100)
+_FRAME_RATE = flags.DEFINE_float("frame_rate", FRAME_RATE, "Frames per second after resampling.")
+_SHORT_SIDE = flags.DEFINE_integer("short_side", SHORT_SIDE, "Pixels after resizing.")
+_FLOW_DIR = flags.DEFINE_string(
+    "flow_dir", None, "Folder of flow files, read or written: write the flow, too."
+)
+_FLOW_ENGINE = flags.DEFINE_enum(
+    "flow_engine", "auto", FLOW_ENGINES, "Engine that computes missing flow."
+)
+_FLOW_ROUNDING = flags.DEFINE_enum("flow_rounding", None, FLOW_ROUNDINGS, STORED_ROUNDING_HELP)
+_FOLDER_RATE = flags.DEFINE_float("folder_rate", None, FOLDER_RATE_HELP)
+_DAMAGED = flags.DEFINE_enum("damaged", None, ("refuse", "conceal"), DAMAGED_HELP)
+_DEINTERLACE = flags.DEFINE_bool("deinterlace", None, DEINTERLACE_HELP)
+_PIXEL_ASPECT = flags.DEFINE_bool("pixel_aspect", None, PIXEL_ASPECT_HELP)
+_PROCESSES = flags.DEFINE_integer(
+    "processes", None, "Shards at a time. Default: one per processor.", lower_bound=1
+)
+_SHARD = flags.DEFINE_string(
+    "shard",
+    None,
+    "Part of the shards to write, i/n with i from 0, where several machines share the work. env "
+    "takes it from SLURM, Kubernetes or AWS Batch.",
+)
+_OVERWRITE = flags.DEFINE_bool("overwrite", False, "Replace shards made with other settings.")
+
+
+def main(argv):
+    """Reads the flags and makes one call."""
+    with one_line_errors():
+        refuse_arguments(argv)
+        quiet_tensorflow()
+        from i3d_tf.data.readers import read_dataset
+        from i3d_tf.records.make_records import make_records, records_flow_store
+        from i3d_tf.records.write import RecordFormat
+        from i3d_tf.system.shards import parse_shard
+        from i3d_tf.video.frame_folder import set_folder_rate
+        from i3d_tf.video.options import set_video_options
+
+        set_folder_rate(_FOLDER_RATE.value)
+        set_video_options(_DAMAGED.value, _DEINTERLACE.value, _PIXEL_ASPECT.value)
+        form = RecordFormat(_FORMAT.value, _QUALITY.value, _FRAME_RATE.value, _SHORT_SIDE.value)
+        shard = parse_shard(_SHARD.value)
+        dataset = read_dataset(
+            _DATASET.value,
+            _DATA_DIR.value,
+            _SPLIT.value,
+            annotation=_ANNOTATION.value,
+            classes=_CLASSES.value,
+            quarantine=_QUARANTINE.value,
+        )
+        print_lines(*dataset.report.lines())
+        flow_store = None
+        if _FLOW_DIR.value is not None:
+            flow_store = records_flow_store(
+                _FLOW_DIR.value, _DATA_DIR.value, form, _FLOW_ENGINE.value, _FLOW_ROUNDING.value
+            )
+        report = make_records(
+            dataset,
+            _OUTPUT_DIR.value,
+            _NAME.value or _SPLIT.value or "records",
+            _SHARDS.value,
+            form,
+            flow_store,
+            _PROCESSES.value,
+            _OVERWRITE.value,
+            shard,
+        )
+        print_lines(*report.lines())
+        sys.exit(1 if report.failed or report.left_out else 0)
+
+
+if __name__ == "__main__":
+    app.run(main)
