@@ -22,7 +22,6 @@ from i3d_tf.system.console import (
     STORED_ROUNDING_HELP,
     one_line_errors,
     print_lines,
-    quiet_tensorflow,
     refuse_arguments,
 )
 
@@ -72,10 +71,9 @@ def main(argv):
     """Reads the flags and makes one call."""
     with one_line_errors():
         refuse_arguments(argv)
-        quiet_tensorflow()
         from i3d_tf.data.readers import read_dataset
-        from i3d_tf.records.make_records import make_records, records_flow_store
-        from i3d_tf.records.write import RecordFormat
+        from i3d_tf.records.make_records import FlowOptions, make_records
+        from i3d_tf.records.record_format import RecordFormat
         from i3d_tf.system.shards import parse_shard
         from i3d_tf.video.frame_folder import set_folder_rate
         from i3d_tf.video.options import set_video_options
@@ -93,10 +91,10 @@ def main(argv):
             quarantine=_QUARANTINE.value,
         )
         print_lines(*dataset.report.lines())
-        flow_store = None
+        flow = None
         if _FLOW_DIR.value is not None:
-            flow_store = records_flow_store(
-                _FLOW_DIR.value, _DATA_DIR.value, form, _FLOW_ENGINE.value, _FLOW_ROUNDING.value
+            flow = FlowOptions(
+                _FLOW_DIR.value, _DATA_DIR.value, _FLOW_ENGINE.value, _FLOW_ROUNDING.value
             )
         report = make_records(
             dataset,
@@ -104,7 +102,7 @@ def main(argv):
             _NAME.value or _SPLIT.value or "records",
             _SHARDS.value,
             form,
-            flow_store,
+            flow,
             _PROCESSES.value,
             _OVERWRITE.value,
             shard,

@@ -2,6 +2,7 @@
 
 An index is a JSON file beside its shard, `NAME-00000-of-00016.index.json`. A shard without one is
 read once from the start to the end, and its index is kept beside it, or else in the user's cache.
+TensorFlow is imported where records themselves are looked at.
 """
 
 import contextlib
@@ -12,8 +13,6 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
-
-import tensorflow as tf
 
 from i3d_tf.records import keys
 from i3d_tf.system import storage
@@ -238,6 +237,8 @@ def scan_shard(shard: str) -> Iterator[Record]:
         RecordError: It cannot be read, is compressed, or a record of it is damaged or is no
             SequenceExample with pictures.
     """
+    import tensorflow as tf
+
     offset = number = 0
     try:
         with tf.io.gfile.GFile(shard, "rb") as file:
@@ -268,6 +269,8 @@ def describe_record(content: bytes, shard: str, number: int, offset: int) -> Rec
     Raises:
         RecordError: It is no SequenceExample, or has no pictures.
     """
+    import tensorflow as tf
+
     try:
         example = tf.train.SequenceExample.FromString(content)
     except Exception as error:

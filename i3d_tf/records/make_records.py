@@ -8,12 +8,11 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
-import tensorflow as tf
-
 from i3d_tf.data.class_folders import path_below
 from i3d_tf.data.clips import unusual_folder_rate, unusual_options
 from i3d_tf.data.example import VideoDataset, VideoExample
 from i3d_tf.data.flow_store import FlowStore
+from i3d_tf.flow.engines import ALGORITHMS, choose_engine
 from i3d_tf.records.index import (
     FRAME_BYTES,
     RecordError,
@@ -23,12 +22,12 @@ from i3d_tf.records.index import (
     read_index,
     write_index,
 )
-from i3d_tf.records.write import RecordFormat, make_record
+from i3d_tf.records.record_format import RecordFormat
 from i3d_tf.specs.protocol import Protocol
 from i3d_tf.specs.streams import CROP_SIZE
 from i3d_tf.specs.validation import check_integer
 from i3d_tf.specs.version import __version__
-from i3d_tf.system.console import print_lines
+from i3d_tf.system.console import print_lines, quiet_tensorflow
 from i3d_tf.system.errors import UserError, short_reason
 from i3d_tf.system.files import atomic_write, path_problem
 from i3d_tf.system.jobs import NO_MEMORY, Task, first_difference, missing_outputs, run_each, run_job
@@ -54,6 +53,35 @@ class Entry(NamedTuple):
     example: VideoExample
     name: str
     position: int
+
+
+@dataclass(frozen=True)
+class FlowOptions:
+    """Flow files whose flow is written, too; those that are missing are computed.
+
+    Attributes:
+        flow_dir: Their folder.
+        data_dir: Folder of the videos.
+        engine: See `FlowStore`.
+        rounding: See `FlowStore`.
+    """
+
+    flow_dir: str
+    data_dir: str
+    engine: str = "auto"
+    rounding: str | None = None
+
+    def store(self, form: RecordFormat) -> FlowStore:
+        """Returns the flow files, at the rate and size of the frames of records."""
+        side = form.short_side
+        crop_size = min(side, CROP_SIZE)
+        protocol = Protocol(frame_rate=form.frame_rate, short_side=side, crop_size=crop_size)
+        return FlowStore(self.flow_dir, protocol, self.data_dir, self.engine, self.rounding)
+
+    def settings(self) -> dict[str, str]:
+        """Returns what determines the flow."""
+        algorithm = ALGORITHMS[choose_engine(self.engine)]
+        return {"algorithm": algorithm, "rounding": self.rounding or "as stored"}
 
 
 class _Contents(NamedTuple):
@@ -109,7 +137,7 @@ def make_records(
     name: str = "records",
     shards: int = 16,
     form: RecordFormat | None = None,
-    flow_store: FlowStore | None = None,
+    flow: FlowOptions | None = None,
     processes: int | None = None,
     overwrite: bool = False,
     shard: Shard | None = None,
@@ -125,7 +153,7 @@ def make_records(
         name: Start of their names.
         shards: Their number.
         form: The pictures; None means JPEG at 25 frames per second and a short side of 256.
-        flow_store: The flow files, see `records_flow_store`; None writes no flow.
+        flow: The flow files; None writes no flow.
         processes: Shards at a time, each in a process of its own; None means one per processor.
         overwrite: Whether shards that were made with other settings are replaced.
         shard: The part of the shards that is written; None means all. Several machines may write
@@ -140,17 +168,17 @@ def make_records(
     if not name or name != os.path.basename(name) or path_problem(name) or name.startswith("."):
         raise ValueError(f"`name` must be the start of a file's name; received {name!r}.")
     form, output_dir = form or RecordFormat(), os.fspath(output_dir)
-    tasks = _tasks(dataset, output_dir, name, shards, form, flow_store)
+    tasks = _tasks(dataset, output_dir, name, shards, form, flow)
     if shard is not None:
         tasks = tasks[shard.index :: shard.count]
     processes = check_processes(processes)
     missing = missing_outputs(
         tasks, _mismatch, overwrite, REMEDY, _is_own, _outdated, _outputs, output_dir
     )
-    if flow_store is not None:
-        flow_store.compute_missing(
-            entry.example.path for task in missing for entry in task.details.entries
-        )
+    if flow is not None and missing:
+        store = missing[0].details.flow_store  # one for all
+        entries = (entry for task in missing for entry in task.details.entries)
+        store.compute_missing(entry.example.path for entry in entries)
     run = run_each(_write_shard, min(processes, max(1, len(missing))), DIED)
     failed = run_job(missing, run, output_dir, "writing records", _outputs)
     not_written = {source for source, _ in failed}
@@ -163,27 +191,6 @@ def make_records(
         tuple(each for index in indexes for each in index.left_out),
         failed,
     )
-
-
-def records_flow_store(
-    flow_dir: os.PathLike | str,
-    data_dir: str,
-    form: RecordFormat,
-    engine: str = "auto",
-    rounding: str | None = None,
-) -> FlowStore:
-    """Returns the flow files for records, at the rate and size of their frames.
-
-    Args:
-        flow_dir: Folder of the flow files.
-        data_dir: Folder of the videos.
-        form: The pictures of the records.
-        engine: See `FlowStore`.
-        rounding: See `FlowStore`.
-    """
-    side = form.short_side
-    protocol = Protocol(frame_rate=form.frame_rate, short_side=side, crop_size=min(side, CROP_SIZE))
-    return FlowStore(flow_dir, protocol, data_dir, engine, rounding)
 
 
 def entries_of(dataset: VideoDataset) -> list[Entry]:
@@ -206,7 +213,7 @@ def entries_of(dataset: VideoDataset) -> list[Entry]:
     return entries
 
 
-def _tasks(dataset, output_dir, name, shards, form, flow_store):
+def _tasks(dataset, output_dir, name, shards, form, flow):
     by_shard: list[list[Entry]] = [[] for _ in range(shards)]
     for entry in entries_of(dataset):
         by_shard[shard_index(entry.name, shards)].append(entry)
@@ -214,13 +221,13 @@ def _tasks(dataset, output_dir, name, shards, form, flow_store):
         "version": __version__,
         **asdict(form),
         "quality": form.quality if form.format == "jpeg" else None,
-        "flow": None if flow_store is None else flow_store.rounding or "as stored",
+        "flow": None if flow is None else flow.settings(),
         "folder_rate": unusual_folder_rate(),
         "video_options": unusual_options(),
         "dataset": dataset.report.name,
         "split": dataset.report.split,
     }
-    tasks = []
+    tasks, flow_store = [], None if flow is None else flow.store(form)
     for index, entries in enumerate(by_shard):
         settings = common | {"videos": _digest(entries, dataset.class_names)}
         contents = _Contents(
@@ -274,6 +281,9 @@ def _mismatch(task):
 
 def _write_shard(task, staging):
     """Writes a shard and its index, which comes first: no shard of this program is without."""
+    quiet_tensorflow()  # in a process of its own nothing has imported it before
+    import tensorflow as tf
+
     contents, records, left_out = task.details, [], []
     try:
         with atomic_write(task.target, folder=staging) as temporary:
@@ -294,6 +304,8 @@ def _write_shard(task, staging):
 
 def _serialized(contents: _Contents, left_out: list[tuple[str, str]]) -> Iterator[bytes]:
     """Yields the records of a shard; videos that cannot be read are added to `left_out`."""
+    from i3d_tf.records.write import make_record
+
     for example, name, position in contents.entries:
         try:
             record = make_record(

@@ -1,7 +1,6 @@
 """One video, or a cut of one, as a SequenceExample: frames, flow, class, actions."""
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 import tensorflow as tf
@@ -10,55 +9,29 @@ from i3d_tf.data.clips import count_frames
 from i3d_tf.data.example import NO_LABEL, VideoExample
 from i3d_tf.data.flow_store import FlowStore
 from i3d_tf.records import keys
-from i3d_tf.specs.streams import FLOW_BOUND, FRAME_RATE, SHORT_SIDE
-from i3d_tf.specs.validation import check_choice, check_integer, check_positive
+from i3d_tf.records.record_format import MAX_RECORD, PNG, RecordFormat
+from i3d_tf.specs.streams import FLOW_BOUND
 from i3d_tf.video.decode import iter_frames, iter_watched
 from i3d_tf.video.errors import VideoError
 from i3d_tf.video.transforms import resize_short_side
 
-JPEG, PNG = FORMATS = ("jpeg", "png")
-MAX_RECORD = 2**30  # bytes; a reader needs several times as much memory
 PNG_LEVEL = 3  # of compression; 6 takes twice as long and saves a few percent
 
 
-@dataclass(frozen=True)
-class RecordFormat:
-    """The pictures of records.
+def encode(picture: np.ndarray, form: RecordFormat, is_flow: bool = False) -> bytes:
+    """Encodes a picture.
 
-    Attributes:
-        format: "jpeg" or "png"; the latter loses nothing.
-        quality: Of JPEG, 1 to 100.
-        frame_rate: Frames per second after resampling.
-        short_side: Pixels after resizing.
-
-    Raises:
-        ValueError: A value is not allowed.
+    Args:
+        picture: uint8 (H, W, 3).
+        form: Its format.
+        is_flow: Whether the channels are no colours, so that none is stored more coarsely.
     """
-
-    format: str = JPEG
-    quality: int = 95
-    frame_rate: float = FRAME_RATE
-    short_side: int = SHORT_SIDE
-
-    def __post_init__(self):
-        check_choice("format", self.format, FORMATS)
-        check_integer("quality", self.quality, 1, 100)
-        check_positive("frame_rate", self.frame_rate)
-        check_integer("short_side", self.short_side, 1)
-
-    def encode(self, picture: np.ndarray, is_flow: bool = False) -> bytes:
-        """Encodes a picture.
-
-        Args:
-            picture: uint8 (H, W, 3).
-            is_flow: Whether the channels are no colours, so that none is stored more coarsely.
-        """
-        if self.format == PNG:
-            return tf.io.encode_png(picture, compression=PNG_LEVEL).numpy()
-        encoded = tf.io.encode_jpeg(
-            picture, format="rgb", quality=self.quality, chroma_downsampling=not is_flow
-        )
-        return encoded.numpy()
+    if form.format == PNG:
+        return tf.io.encode_png(picture, compression=PNG_LEVEL).numpy()
+    encoded = tf.io.encode_jpeg(
+        picture, format="rgb", quality=form.quality, chroma_downsampling=not is_flow
+    )
+    return encoded.numpy()
 
 
 def make_record(
@@ -153,7 +126,7 @@ def _frames(example, count, form):
     frames = iter_frames(example.path, form.frame_rate, *part)
     for frame, repeats in iter_watched(example.path, frames):
         resized = resize_short_side(frame[np.newaxis], form.short_side)[0]
-        encoded += [form.encode(resized)] * repeats
+        encoded += [encode(resized, form)] * repeats
         shape, size = resized.shape[:2], size + len(encoded[-1]) * repeats
         if size > MAX_RECORD:
             raise VideoError(example.path, _too_long(size))
@@ -171,7 +144,7 @@ def _flow(example, count, form, flow_store):
     for index in range(offset, end):
         codes = flow.codes(index, index + 1)[0]
         picture = np.concatenate([codes, np.zeros_like(codes[..., :1])], axis=-1)
-        encoded.append(form.encode(picture, is_flow=True))
+        encoded.append(encode(picture, form, is_flow=True))
     return encoded, flow
 
 
