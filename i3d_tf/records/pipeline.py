@@ -177,9 +177,9 @@ class RecordConfig(PipelineConfig):
     def _frames(self, stream, record, indices):
         """Returns the stored pictures of a clip; of a frozen one, the middle one's."""
         if stream == "rgb":
-            frames = _stored_frames(indices, record.frames, self.ratio(record))
+            frames = stored_frames(indices, record.frames, self.ratio(record))
         else:
-            frames = _flow_positions(indices, record.flow_frames)
+            frames = stored_fields(indices, record.flow_frames)
         if self.freeze_time:
             frames = frames[len(frames) // 2 :][:1]
         return frames.astype(np.int32)
@@ -217,7 +217,7 @@ def _step(indices):
     return max(1, steps.pop()) if len(steps) == 1 else 1
 
 
-def _stored_frames(indices, frames, ratio):
+def stored_frames(indices, frames, ratio):
     """Returns the stored frames of a view; those past the end start the view over."""
     rate, other = ratio
     first, step = int(indices.min()), _step(indices)
@@ -228,7 +228,7 @@ def _stored_frames(indices, frames, ratio):
     return np.minimum((2 * wanted * rate + other - 1) // (2 * other), frames - 1)
 
 
-def _flow_positions(indices, frames):
+def stored_fields(indices, frames):
     """Returns the stored fields of a view; those past the end start the view over."""
     first, end = int(indices.min()), min(int(indices.max()) + 1, frames)
     if first >= end:
