@@ -2,12 +2,14 @@
 
 python benchmarks/pipeline.py
 python benchmarks/pipeline.py --frames=64 --output=pipeline.json clip.mp4 another.avi
+python benchmarks/pipeline.py --records=jpeg clip.mp4
 
 Both read the same windows of the same videos with the same number of threads, and take turns, so
 that other load on the machine affects both alike. A turn includes the start of the pipeline, and is
 so long that the start matters little, as in training. The decoder returns whole frames; the
-pipeline resizes, crops, mirrors and batches them, as float32 in [-1, 1]. Prints medians over the
-rounds.
+pipeline resizes, crops, mirrors and batches them, as float32 in [-1, 1]. With --records the
+pipeline from records of the videos takes turns with both, and the sizes of the files are shown.
+Prints medians over the rounds.
 """
 
 import os
@@ -15,6 +17,7 @@ import statistics
 import sys
 import tempfile
 import time
+from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -38,6 +41,10 @@ _MEMORY_CLIPS = flags.DEFINE_integer(
     "memory_clips", 1000, "Clips over which memory is measured; 0: none."
 )
 
+_RECORDS = flags.DEFINE_enum(
+    "records", None, ("jpeg", "png"), "Also from records of the videos, of this format."
+)
+
 RENDERED = ("sit_down", "climb_up", "open_door")  # actions of the embedded dataset
 WATCHED = (0.1, 0.5, 1.0)  # shares of the clips after which memory is measured
 LIBRARIES = ("numpy", "tensorflow", "av", "opencv-contrib-python-headless")
@@ -50,7 +57,10 @@ def main(argv):
         with tempfile.TemporaryDirectory() as folder:
             config = _config(argv[1:] or _rendered(Path(folder)))
             workers = _WORKERS.value or processor_count()
-            results = _measure(config, workers)
+            records = None
+            if _RECORDS.value is not None:
+                records = _of_records(config, Path(folder) / "records")
+            results = _measure(config, records, workers)
             results["memory"] = _watch_memory(config, workers, _MEMORY_CLIPS.value)
         _print_table(results)
         write_record(_OUTPUT.value, LIBRARIES, **results)
@@ -83,6 +93,38 @@ def _config(paths):
     )
 
 
+def _of_records(config, folder):
+    """Writes records of the videos, and returns the settings of their pipeline."""
+    import dataclasses
+
+    from i3d_tf.data.example import DataReport, VideoDataset
+    from i3d_tf.records.make_records import make_records
+    from i3d_tf.records.pipeline import RecordConfig
+    from i3d_tf.records.record_format import RecordFormat
+    from i3d_tf.records.record_set import read_records
+
+    count = len(config.examples)
+    report = DataReport("any", None, "", rows=count, found=count, classes=1)
+    dataset = VideoDataset(config.examples, ("any",), report)
+    form = RecordFormat(_RECORDS.value, short_side=_SHORT_SIDE.value)
+    make_records(dataset, folder, "any", 1, form, processes=1)
+    records = read_records(str(folder))
+    fields = {each.name: getattr(config, each.name) for each in dataclasses.fields(config)}
+    return RecordConfig(**fields | {"examples": records.dataset.examples}, places=records.places)
+
+
+def _record_batches(config, first, last, workers):
+    """Yields the same clips as batches, from records."""
+    from i3d_tf.data.pipeline import Failures
+    from i3d_tf.records.pipeline import FailedRecords, record_batches
+
+    size, failed = config.batch_size, FailedRecords(config)
+    steps = first // size, last // size
+    yield from record_batches(config, *steps, Failures(), failed, workers)
+    for path, reason in failed.reasons().items():
+        raise ValueError(f"{path}: {reason}.")
+
+
 def _decode(config, first, last, workers):
     """Reads the windows of some clips with the decoder alone."""
     from i3d_tf.video.decode import read_clip
@@ -110,24 +152,28 @@ def _batches(config, first, last, workers):
         raise ValueError(f"{path}: {reason}. Name other videos.")
 
 
-def _measure(config, workers):
-    """Measures both in turns; the first ones are not counted."""
+def _measure(config, records, workers):
+    """Measures all in turns; the first ones are not counted."""
     clips = _BATCHES.value * config.batch_size
-    seconds = {"decoder": [], "pipeline": []}
+    make = {
+        "decoder": lambda first, last: _decode(config, first, last, workers),
+        "pipeline": lambda first, last: deque(_batches(config, first, last, workers), 0),
+    }
+    if records is not None:
+        make["records"] = lambda first, last: deque(
+            _record_batches(records, first, last, workers), 0
+        )
+    seconds = {name: [] for name in make}
     for turn in range(_ROUNDS.value + 1):
         first, last = turn * clips, (turn + 1) * clips
-        start = time.perf_counter()
-        _decode(config, first, last, workers)
-        middle = time.perf_counter()
-        for _ in _batches(config, first, last, workers):
-            pass
-        end = time.perf_counter()
-        if turn:
-            seconds["decoder"].append(middle - start)
-            seconds["pipeline"].append(end - middle)
+        for name, run in make.items():
+            start = time.perf_counter()
+            run(first, last)
+            if turn:
+                seconds[name].append(time.perf_counter() - start)
     ratios = [d / p for d, p in zip(seconds["decoder"], seconds["pipeline"], strict=True)]
     speeds = {name: clips / statistics.median(each) for name, each in seconds.items()}
-    return {
+    results = {
         "videos": len(config.examples),
         "frames": config.protocol.frames,
         "threads": workers,
@@ -135,6 +181,12 @@ def _measure(config, workers):
         "ratio": statistics.median(ratios),
         "ratios": ratios,
     }
+    if records is not None:
+        results["bytes"] = {
+            "videos": sum(os.path.getsize(example.path) for example in config.examples),
+            "records": sum(place.record.length for place in records.places.values()),
+        }
+    return results
 
 
 def _watch_memory(config, workers, clips):
@@ -169,6 +221,8 @@ def _print_table(results):
         table.add_row(name, f"{speed:.2f}")
     ratios = sorted(results["ratios"])
     table.add_row("ratio", f"{results['ratio']:.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f})")
+    for name, size in results.get("bytes", {}).items():
+        table.add_row(f"{name}, in all", f"{size / 1e6:.1f} MB")
     for clips, memory in results["memory"].items():
         table.add_row(f"memory after {clips} clips", f"{memory:.0f} MiB")
     Console(width=None if sys.stdout.isatty() else 100).print(table)

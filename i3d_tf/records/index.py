@@ -18,7 +18,7 @@ from i3d_tf.records import keys
 from i3d_tf.system import storage
 from i3d_tf.system.cache import cache_dir
 from i3d_tf.system.errors import UserError
-from i3d_tf.system.files import atomic_write
+from i3d_tf.system.files import atomic_write, check_regular, open_regular
 from i3d_tf.system.records import get_list, get_value, of_kind, record_errors
 from i3d_tf.system.remote import is_remote
 
@@ -153,7 +153,10 @@ def read_index(shard: str) -> ShardIndex:
     Raises:
         RecordError: The shard cannot be read, or an index is that of another shard.
         ValueError: The index is no index.
+        OSError: The shard is missing, or is no regular file.
     """
+    if not is_remote(shard):
+        check_regular(shard)
     path = index_path(shard)
     if storage.is_file(path):
         index, state = _parse(path)
@@ -191,7 +194,7 @@ def _state(shard, hashed=True):
     state: dict[str, Any] = {"bytes": storage.file_state(shard).size}
     if hashed and not is_remote(shard):
         digest = hashlib.sha256()
-        with open(shard, "rb") as file:
+        with open_regular(shard) as file:
             digest.update(file.read(END_BYTES))
             file.seek(max(END_BYTES, state["bytes"] - END_BYTES))
             digest.update(file.read(END_BYTES))

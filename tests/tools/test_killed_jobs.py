@@ -95,6 +95,12 @@ JOBS = {
         ("export", "--checkpoint=small_rgb", "--checkpoint_dir={small}", "--output_dir={out}/new"),
         _of_export,
     ),
+    "make_records": Job(
+        (
+            *("make_records", "--data_dir={dataset}", "--split=train", "--output_dir={out}"),
+            *("--shards=4", "--processes=2", "--short_side=32", "--format=png"),
+        )
+    ),
     "make_stick_actions": Job(
         (
             *("make_stick_actions", "--data_dir={out}", "--train_clips=1", "--test_clips=1"),

@@ -13,7 +13,10 @@ import pytest
 from absl import flags
 from fixtures.tools import FORMER_FLAGS, TOOLS, loaded_tool
 
+from i3d_tf.data.readers import read_dataset
 from i3d_tf.evaluation.report import write_report
+from i3d_tf.records.make_records import make_records
+from i3d_tf.records.record_format import RecordFormat
 
 TIME_LIMIT = 120  # seconds, after which whoever waits for the pipe is let go
 NAMES = sorted({path.stem for path in TOOLS.glob("*.py")} - {"__init__", "i3d"})
@@ -39,10 +42,12 @@ OTHERS = {
 }  # fmt: skip
 # (tool, the flag with the path, "" for an argument, what else is given). DATA is a dataset, VIDEO a
 # video of it, WHEN a table of its actions, BOXES its persons and MAP their actions, NEW a name that
-# is free, RGB and FLOW are folders of small networks, PERSONS and FLOW_PERSONS of such on boxes.
+# is free, RECORDS a shard of DATA, RGB and FLOW are folders of small networks, PERSONS and
+# FLOW_PERSONS of such on boxes.
 RGB, FLOW, NETWORK = ("--rgb_checkpoint=RGB",), ("--flow_checkpoint=FLOW",), ("--checkpoint=RGB",)
 TRAIN = ("--dataset=class_folders", "--train_split=train", "--test_split=test", "--data_dir=DATA")
 CLASSIFY = ("--features=DATA", "--data_dir=DATA", "--report_dir=NEW")
+MAKE_RECORDS = ("--data_dir=DATA", "--split=train", "--output_dir=NEW")
 TWO_DATASETS = (*TRAIN, "--model=two_stream_2014", "--heads=a,b", "--workdir=NEW")
 TIMED = ("--data_dir=DATA", "--intervals=WHEN")
 TIMED_TRAIN = ("--task=multilabel", "--workdir=NEW", "--data_dir=DATA")
@@ -134,6 +139,12 @@ CASES = [
     ("fvd", "checkpoint", ("--real=DATA", "--generated=DATA")),
     ("fvd", "checkpoint_dir", ("--checkpoint=none", "--real=DATA", "--generated=DATA")),
     ("homework", "output_dir", ()),
+    ("make_records", "data_dir", ("--output_dir=NEW",)),
+    ("make_records", "output_dir", MAKE_RECORDS[:2]),
+    ("make_records", "annotation", (*MAKE_RECORDS, "--dataset=csv")),
+    ("make_records", "classes", MAKE_RECORDS),
+    ("make_records", "quarantine", MAKE_RECORDS),
+    ("make_records", "flow_dir", (*MAKE_RECORDS, "--flow_engine=dis")),
     ("make_stick_actions", "data_dir", ()),
     ("map_features", "features", ("--data_dir=DATA", "--report_dir=NEW")),
     ("map_features", "data_dir", ("--features=DATA", "--report_dir=NEW")),
@@ -184,6 +195,8 @@ CASES = [
     ("train", "test_boxes", (*BOXED_TRAIN, "--boxes=BOXES", "--label_map=MAP")),
     ("train", "label_map", (*BOXED_TRAIN, "--boxes=BOXES", "--test_boxes=BOXES")),
     ("train", "features", (*TRAIN, "--workdir=NEW")),
+    ("train", "records", ("--workdir=NEW",)),
+    ("train", "test_records", ("--records=RECORDS", "--workdir=NEW")),
     ("tasks", "output_dir", ()),
     ("train_stick_actions", "output_dir", ()),
     ("transfer", "output_dir", ()),
@@ -262,6 +275,15 @@ def networks(tmp_path_factory):
     return folders
 
 
+@pytest.fixture(scope="module")
+def shard(data_dir, tmp_path_factory):
+    """Records of the dataset's training videos."""
+    folder = tmp_path_factory.mktemp("records")
+    form = RecordFormat("png", short_side=32)
+    make_records(read_dataset("class_folders", data_dir, "train"), folder, "a", 1, form)
+    return folder / "a-00000-of-00001"
+
+
 @pytest.fixture
 def report_dir(six_clips, tmp_path):
     """A report of six clips."""
@@ -322,7 +344,17 @@ def test_every_text_flag_is_a_case_or_no_path(name):
 
 @pytest.mark.parametrize(("tool", "flag", "others", "ending"), RUNS)
 def test_pipe_in_the_place_of_a_path(
-    run_tool, data_dir, networks, report_dir, tmp_path, monkeypatch, tool, flag, others, ending
+    run_tool,
+    data_dir,
+    shard,
+    networks,
+    report_dir,
+    tmp_path,
+    monkeypatch,
+    tool,
+    flag,
+    others,
+    ending,
 ):
     monkeypatch.chdir(tmp_path)
     pipe = tmp_path / f"pipe{ending}"
@@ -334,6 +366,7 @@ def test_pipe_in_the_place_of_a_path(
         "BOXES": data_dir / "boxes.csv",
         "MAP": data_dir / "map.pbtxt",
         "NEW": tmp_path / "new",
+        "RECORDS": shard,
         "REPORT": report_dir,
         **networks,
     }

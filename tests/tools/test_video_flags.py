@@ -49,7 +49,8 @@ def test_features_tell_what_was_concealed(broken, small_dir, run_tool, tmp_path)
 
 
 @pytest.mark.parametrize(
-    "tool", ["predict", "extract_features", "compute_flow", "fvd", "train", "evaluate"]
+    "tool",
+    ["predict", "extract_features", "compute_flow", "fvd", "train", "evaluate", "make_records"],
 )
 def test_tools_know_the_flags(tool, run_tool):
     for flag in ("--damaged=hide", "--deinterlace=hide", "--pixel_aspect=hide"):
