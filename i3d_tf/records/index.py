@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from i3d_tf.records import keys
+from i3d_tf.specs.protocol import MAX_FRAME_RATE
+from i3d_tf.specs.streams import FLOW_ROUNDINGS
 from i3d_tf.system import storage
 from i3d_tf.system.cache import cache_dir
 from i3d_tf.system.errors import UserError
@@ -27,6 +29,9 @@ DESCRIPTION, VERSION = "i3d_tf record index", 1
 FRAME_BYTES = 16  # of a TFRecord around its content: length and two checksums
 END_BYTES = 2**16  # at either end of a shard, which tell it from a later one
 REMEDY = "Remove it; it is then made anew."
+NUMBERS = {"frame_count", "position", "label", "flow_frames", "flow_height", "flow_width"}
+NUMBERS |= {"height", "width"}
+TEXTS = {"label_text", "flow_rounding"}
 COMPRESSED = {b"\x1f\x8b": "gzip", b"\x78\x9c": "zlib", b"\x78\x01": "zlib", b"\x78\xda": "zlib"}
 
 
@@ -160,7 +165,8 @@ def read_index(shard: str) -> ShardIndex:
     path = index_path(shard)
     if storage.is_file(path):
         index, state = _parse(path)
-        if state != (now := _state(shard, hashed="digest" in state)):
+        now = _state(shard)
+        if not _agree(state, now):
             raise RecordError(
                 shard,
                 f"its index {path} is of another shard ({state['bytes']} bytes, and it has "
@@ -170,7 +176,7 @@ def read_index(shard: str) -> ShardIndex:
     kept = _cached_path(shard)
     with contextlib.suppress(OSError, ValueError):
         index, state = _parse(kept)
-        if state == _state(shard, hashed="digest" in state):
+        if _agree(state, _state(shard)):
             return index
     index = ShardIndex(tuple(scan_shard(shard)))
     places = [kept] if is_remote(shard) else [path, kept]
@@ -189,10 +195,15 @@ def _cached_path(shard):
     return os.path.join(cache_dir(), "record_indexes", f"{name[:32]}{SUFFIX}")
 
 
-def _state(shard, hashed=True):
+def _agree(state, now):
+    """Returns whether two states of shards agree, as far as both are known."""
+    return all(state.get(name, value) == value for name, value in now.items())
+
+
+def _state(shard):
     """Returns the size of a shard, and a hash of its first and last bytes where it is local."""
     state: dict[str, Any] = {"bytes": storage.file_state(shard).size}
-    if hashed and not is_remote(shard):
+    if not is_remote(shard):
         digest = hashlib.sha256()
         with open_regular(shard) as file:
             digest.update(file.read(END_BYTES))
@@ -222,12 +233,21 @@ def _parse(path):
 
 
 def _record(row):
-    for name in ("offset", "length", "frames"):
+    """Returns a record from its row, whose values are of the kinds that they should be."""
+    for name in ("offset", "length", "frames", *row.keys() & NUMBERS):
         if get_value(row, name, int) < 0:
             raise ValueError(f"{name!r} is negative")
-    get_value(row, "name", str)
-    row = dict(row, segments=tuple(map(tuple, row.get("segments", ()))))
-    return Record(**row)
+    for name in ("name", *row.keys() & TEXTS):
+        get_value(row, name, str)
+    if get_value({"frame_rate": 1, **row}, "frame_rate", (int, float)) <= 0:
+        raise ValueError("'frame_rate' is not positive")
+    if row.get("flow_rounding", "nearest") not in FLOW_ROUNDINGS:
+        raise ValueError("'flow_rounding' is unknown")
+    segments = []
+    for start, end, label in row.get("segments", ()):
+        numbers = [of_kind(each, "segments", (int, float)) for each in (start, end)]
+        segments.append((*numbers, of_kind(label, "segments", (int, str))))
+    return Record(**row | {"segments": tuple(segments)})
 
 
 def scan_shard(shard: str) -> Iterator[Record]:
@@ -285,7 +305,9 @@ def describe_record(content: bytes, shard: str, number: int, offset: int) -> Rec
     flow = len(lists[keys.FLOW_ENCODED].feature) if keys.FLOW_ENCODED in lists else 0
     name = context.text(keys.EXAMPLE_ID) or context.text(keys.MEDIA_ID)
     text = context.text(keys.LABEL_STRING)
-    rate = context.number(keys.FRAME_RATE) or _rate_of(lists)
+    rate = context.number(keys.FRAME_RATE)
+    if rate is None or not 0 < rate < MAX_FRAME_RATE:
+        rate = _rate_of(lists)
     label = context.number(keys.LABEL_INDEX)
     return Record(
         name=name or context.text(keys.DATA_PATH) or f"{os.path.basename(shard)}#{number}",
@@ -301,11 +323,16 @@ def describe_record(content: bytes, shard: str, number: int, offset: int) -> Rec
         flow_frames=flow,
         flow_height=context.number(keys.FLOW_PREFIX + keys.HEIGHT) or 0,
         flow_width=context.number(keys.FLOW_PREFIX + keys.WIDTH) or 0,
-        flow_rounding=context.text(keys.FLOW_ROUNDING) or "nearest",
+        flow_rounding=_rounding(context.text(keys.FLOW_ROUNDING)),
         height=context.number(keys.HEIGHT) or 0,
         width=context.number(keys.WIDTH) or 0,
         segments=tuple(context.segments()),
     )
+
+
+def _rounding(text):
+    """Returns how codes were rounded; to the nearest where a program does not say."""
+    return text if text in FLOW_ROUNDINGS else FLOW_ROUNDINGS[0]
 
 
 def _rate_of(lists):

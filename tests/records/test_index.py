@@ -1,7 +1,9 @@
 """Indexes of shards that this program and others wrote."""
 
+import json
 import shutil
 import struct
+from pathlib import Path
 
 import pytest
 import tensorflow as tf
@@ -144,6 +146,23 @@ def test_damaged_index_is_one_line(texture_records, tmp_path):
         (tmp_path / "shard.index.json").write_text(text)
         with pytest.raises(ValueError, match=r"index.json: not the index of a shard .*Remove it"):
             read_index(str(shard))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(("offset", -1), ("frames", "2"), ("label", 0.5), ("frame_rate", 0), ("name", None)),
+        *(("flow_rounding", "up"), ("segments", [[0, 1]]), ("segments", 3), ("other", 1)),
+    ],
+)
+def test_index_with_a_value_of_another_kind_is_one_line(texture_records, tmp_path, name, value):
+    source = str(min(texture_records.glob("all-0000?-of-00002")))
+    shard = shutil.copy(source, tmp_path / "shard")
+    fields = json.loads(Path(index_path(source)).read_text("utf-8"))
+    fields["records"][0][name] = value
+    (tmp_path / "shard.index.json").write_text(json.dumps(fields))
+    with pytest.raises(ValueError, match=r"index.json: not the index of a shard .*Remove it"):
+        read_index(str(shard))
 
 
 def test_damaged_and_compressed_shards_are_one_line(texture_records, tmp_path):

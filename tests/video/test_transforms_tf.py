@@ -97,3 +97,10 @@ def test_uniform_snippets_equal_numpy(number):
         transforms_tf.uniform_snippets(number, 5, 3),
         sampling.uniform_snippets(number, 5, 3).reshape(1, -1),
     )
+
+
+@pytest.mark.parametrize("factors", [(1.0, 1.0, 1.0), (0.7, 1.3, 0.1), (1.4, 0.6, 1.4), (2, 2, 2)])
+def test_change_colours_equals_opencv(factors):
+    frames = noise(2, 37, 41, 3)
+    changed = transforms_tf.change_colours(frames, transforms.colour_matrix(*factors)).numpy()
+    np.testing.assert_array_equal(changed, transforms.change_colours(frames, *factors))
