@@ -129,6 +129,12 @@ def read_records(
     if not places:
         raise ValueError(f"`records` {pattern}: its shards hold no record.")
     places.sort(key=_order)
+    for place in places:
+        if place.record.label_text is place.record.label is None:
+            has = "actions in time, and no class" if place.record.segments else "no class"
+            raise RecordError(
+                place.shard, f"record {place.number} has {has}; training needs one of each record"
+            )
     names = read_class_names(classes)
     names = _class_names(pattern, places, indexes) if names is None else tuple(names)
     labels = {name: label for label, name in enumerate(names)}
@@ -202,9 +208,6 @@ def _class_names(pattern, places, indexes):
         )
     if listed:
         return listed.pop()
-    unlabelled = next((p for p in places if p.record.label_text is None is p.record.label), None)
-    if unlabelled is not None:
-        raise RecordError(unlabelled.shard, f"record {unlabelled.number} has no class")
     named = [place for place in places if place.record.label_text is not None]
     if len(named) < len(places):
         if named:
