@@ -109,7 +109,7 @@ class RecordConfig(PipelineConfig):
     def count(self, example: VideoExample) -> int:
         """Returns the number of frames of an example at the protocol's rate."""
         record = self.places[example.path].record
-        if record.frame_count is not None and self.ratio(record) == (1, 1):
+        if record.frame_count and self.ratio(record) == (1, 1):
             return record.frame_count
         return _at_rate(record.frames, self.ratio(record))
 
@@ -217,8 +217,20 @@ def _step(indices):
     return max(1, steps.pop()) if len(steps) == 1 else 1
 
 
-def stored_frames(indices, frames, ratio):
-    """Returns the stored frames of a view; those past the end start the view over."""
+def stored_frames(indices: np.ndarray, frames: int, ratio: tuple[int, int]) -> np.ndarray:
+    """Returns the stored frames of a view; those past the end start the view over.
+
+    Args:
+        indices: int64 (T,), frames of the view at the protocol's rate.
+        frames: Frames that are stored.
+        ratio: The rate at which they are by the protocol's, as a fraction.
+
+    Returns:
+        int64 (T,): for each the stored frame nearest in time, the earlier of equally near ones.
+
+    Raises:
+        ValueError: The frames end before the view.
+    """
     rate, other = ratio
     first, step = int(indices.min()), _step(indices)
     available = -(-max(0, _at_rate(frames, ratio) - first) // step)
@@ -228,8 +240,16 @@ def stored_frames(indices, frames, ratio):
     return np.minimum((2 * wanted * rate + other - 1) // (2 * other), frames - 1)
 
 
-def stored_fields(indices, frames):
-    """Returns the stored fields of a view; those past the end start the view over."""
+def stored_fields(indices: np.ndarray, frames: int) -> np.ndarray:
+    """Returns the stored fields of flow of a view; those past the end start the view over.
+
+    Args:
+        indices: int64 (T,), frames of the view.
+        frames: Fields that are stored.
+
+    Raises:
+        ValueError: The flow ends before the view.
+    """
     first, end = int(indices.min()), min(int(indices.max()) + 1, frames)
     if first >= end:
         raise ValueError(f"its flow ends before frame {first}")
@@ -306,9 +326,8 @@ class ClipMaker:
         )
         flow = tf.gather(tf.gather(values, row["rounding"]), tf.cast(codes, tf.int32))
         sign = tf.where(row["mirrored"], [-1.0, 1.0], [1.0, 1.0])
-        if self._config.freeze_time:
-            sign = tf.zeros(2)
-        return self._in_shape(flow * sign, "flow")
+        flow = tf.zeros_like(flow) if self._config.freeze_time else flow * sign
+        return self._in_shape(flow, "flow")
 
     def _in_shape(self, frames, stream):
         shape = self._config.shape(stream)

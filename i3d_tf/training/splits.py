@@ -166,7 +166,7 @@ def _read_record_videos(recipe, options, earlier):
     if earlier is not None and earlier["settings"].get("name") == recipe.name:
         known = earlier.get("split")
         recipe = _with_recorded_fields(recipe, options.workdir, earlier["settings"])
-    train = read_records(options.records, options.classes, "training records")
+    train = _read_records(recipe, options.records, options.classes, "training records")
     if options.test_records is None:
         dataset = train.dataset
         split = _split(dataset, options, known)
@@ -177,7 +177,7 @@ def _read_record_videos(recipe, options, earlier):
         )
         return RunVideos(recipe, *parts, split, places=train.places, records=train.settings)
     names = train.dataset.class_names
-    test = read_records(options.test_records, names, "test records")
+    test = _read_records(recipe, options.test_records, names, "test records")
     return RunVideos(
         recipe,
         train.dataset,
@@ -185,6 +185,23 @@ def _read_record_videos(recipe, options, earlier):
         places=train.places | test.places,
         records=train.settings,
     )
+
+
+def _read_records(recipe, pattern, classes, title):
+    """Reads records; a note says so where their frames are not of the recipe's size or rate."""
+    records = read_records(pattern, classes, title)
+    names = ("short_side", "frame_rate")
+    others = [
+        f"{name} {records.settings[name]:g}, and the recipe's is {getattr(recipe, name):g}"
+        for name in names
+        if records.settings.get(name, getattr(recipe, name)) != getattr(recipe, name)
+    ]
+    if not others:
+        return records
+    note = f"made with {'; '.join(others)}: clips are not those of the videos"
+    report = dataclasses.replace(records.dataset.report, notes=(note,))
+    dataset = dataclasses.replace(records.dataset, report=report)
+    return dataclasses.replace(records, dataset=dataset)
 
 
 def _read_videos(recipe, options, earlier):

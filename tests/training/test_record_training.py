@@ -94,7 +94,7 @@ def test_run_on_records_is_that_on_videos_also_when_stopped(
 
 
 @pytest.mark.slow
-def test_two_streams_from_records_train_as_from_videos(
+def test_flow_from_records_trains_as_from_videos(
     tiny_recipe, squares_dir, squares_flow_dir, tmp_path
 ):
     recipe = dataclasses.replace(
@@ -135,6 +135,16 @@ def test_split_of_records_is_that_of_the_folder(tiny_recipe, own_dir, tmp_path):
     ]
     assert splits[0] == splits[1]
     assert len(splits[1]["test"]) == 3
+
+
+def test_note_says_where_frames_are_of_another_size(tiny_recipe, square_records, tmp_path):
+    recipe = dataclasses.replace(tiny_recipe, short_side=36)
+    videos = read_run_videos(recipe, of_records(square_records, tmp_path))
+    note = "made with short_side 40, and the recipe's is 36: clips are not those of the videos"
+    assert videos.train.report.notes == videos.test.report.notes == (note,)
+    assert (
+        read_run_videos(tiny_recipe, of_records(square_records, tmp_path)).train.report.notes == ()
+    )
 
 
 @pytest.mark.slow
