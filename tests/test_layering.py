@@ -34,6 +34,8 @@ ALLOWED = {
     "explain": "specs system metrics viz video flow data models zoo inference",
     "experiments": "specs system layers metrics viz synthetic weights video flow models data "
     "records inflation zoo inference training evaluation features export explain",
+    "distributed": "specs system layers metrics viz synthetic weights video flow models data "
+    "records inflation zoo inference training evaluation features export explain experiments",
     "web": "specs system metrics viz synthetic weights video flow data models zoo inference "
     "features explain",
 }

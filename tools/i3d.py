@@ -34,9 +34,10 @@ def main() -> None:
         if name == "--version":
             print(f"i3d_tf {__version__}")
             sys.exit(0)
-        if name not in tool_names():
+        tool = name.replace("-", "_")
+        if tool not in tool_names():
             raise ValueError(_unknown(name))
-    _run(name, arguments)
+    _run(tool, arguments)
 
 
 def tool_names() -> list[str]:

@@ -61,6 +61,12 @@ _RECORDS = flags.DEFINE_string(
 _TEST_RECORDS = flags.DEFINE_string(
     "test_records", None, "Those to evaluate on. Default: a part of every class of --records."
 )
+_DATA_SERVICE = flags.DEFINE_string(
+    "data_service",
+    None,
+    "Address of a tf.data service, grpc://HOST:PORT, whose workers make the batches of --records; "
+    "see tools/data_dispatcher.py. The order of the clips then varies from run to run.",
+)
 _WORKDIR = flags.DEFINE_string(
     "workdir", None, "Folder of this run. Default: runs/<name of data_dir, or of records>."
 )
@@ -281,6 +287,7 @@ def main(argv):
             heads=None if _HEADS.value is None else tuple(_HEADS.value),
             records=_RECORDS.value,
             test_records=_TEST_RECORDS.value,
+            data_service=_DATA_SERVICE.value,
         )
         workdir = train(recipe, options)
         print_lines(f"best: {workdir.best}", f"last: {workdir.latest()[1]}")

@@ -485,6 +485,8 @@ def record_batches(
         workers: Clips made at once; None lets TensorFlow choose.
         distribute: Function that hands a dataset to other processes, which then make its batches.
             It gets batches of the elements of `ClipMaker`: clips as they are, not yet in [-1, 1].
+            So that clips that are lost on the way are replaced, the plan then starts over at its
+            end.
 
     Returns:
         tf.data.Dataset of (clips, labels, weights), see `train_batches`.
@@ -499,10 +501,14 @@ def record_batches(
         return (named if len(named) > 1 else inputs[0]), labels, weights
 
     plan = plan_dataset(config, first_step, last_step, failures)
+    if distribute is not None:
+        plan = plan.repeat()
     clips = plan.map(ClipMaker(config), workers or tf.data.AUTOTUNE, deterministic=True)
     batches = clips.batch(config.batch_size, drop_remainder=True)
     if distribute is not None:
-        batches = distribute(batches)
+        steps = last_step - first_step
+        cardinality = tf.data.experimental.assert_cardinality(steps)
+        batches = distribute(batches).take(steps).apply(cardinality)
     batches = batches.map(to_inputs, tf.data.AUTOTUNE, deterministic=True)
     options = tf.data.Options()
     # Batches are split by the strategy; records are chosen by position: nothing is to be sharded.

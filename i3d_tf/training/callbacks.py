@@ -184,6 +184,46 @@ def format_duration(seconds: float) -> str:
     return f"{seconds / 3600:.1f} h"
 
 
+class WarnOfWaiting(keras.callbacks.Callback):
+    """Callback that prints a warning when no step has ended for a while.
+
+    A tf.data service without workers gives no batches, and says nothing.
+
+    Args:
+        service: Address of the service, for the warning.
+        seconds: Time without a step after which to warn, and again after each as long.
+    """
+
+    def __init__(self, service: str, seconds: float = 60.0):
+        super().__init__()
+        self._service, self._seconds = service, seconds
+        self._steps, self._ended = 0, threading.Event()
+
+    def on_train_begin(self, logs: Mapping | None = None):
+        """Starts to watch."""
+        self._ended.clear()
+        threading.Thread(target=self._watch, name="waiting", daemon=True).start()
+
+    def on_train_batch_end(self, batch: int, logs: Mapping | None = None):
+        """Counts the step."""
+        self._steps += 1
+
+    def on_train_end(self, logs: Mapping | None = None):
+        """Ends the watch."""
+        self._ended.set()
+
+    def _watch(self):
+        before = -1
+        while not self._ended.wait(self._seconds):
+            if self._steps == before:
+                print(
+                    f"WARNING: no step for {self._seconds:.0f} s. Does i3d data_worker run for "
+                    f"{self._service}, and see the records?",
+                    file=sys.stderr,
+                )
+            before = self._steps
+
+
 class Profile(keras.callbacks.Callback):
     """Profiles a few steps for TensorBoard.
 

@@ -96,6 +96,8 @@ class TrainOptions:
         records: Shards of records to train on instead of videos, see
             `i3d_tf.records.record_set.find_shards`.
         test_records: Those to evaluate on; None takes a part of every class.
+        data_service: Address of a tf.data service whose workers make the batches of records, see
+            `i3d_tf.records.service`.
     """
 
     data_dir: str | None
@@ -129,6 +131,7 @@ class TrainOptions:
     heads: tuple[str, ...] | None = None
     records: str | None = None
     test_records: str | None = None
+    data_service: str | None = None
 
     def for_recipe(self, recipe: Recipe) -> "TrainOptions":
         """Returns the options with the recipe's values of those that are None.

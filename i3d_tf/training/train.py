@@ -17,6 +17,7 @@ from i3d_tf.data.pipeline import Failures, PipelineConfig, train_batches
 from i3d_tf.inference.person_clips import CLIP_INPUT, BoxCounts, person_batches
 from i3d_tf.records.pipeline import FailedRecords, RecordConfig, record_batches
 from i3d_tf.records.record_set import Place
+from i3d_tf.records.service import check_service, distribute_to
 from i3d_tf.specs.protocol import Protocol
 from i3d_tf.specs.recipes import CLIP, FRAMES, MULTILABEL, PERSONS, TRAINED_STREAMS, Recipe
 from i3d_tf.specs.streams import FEATURES, JOINT
@@ -29,6 +30,7 @@ from i3d_tf.training.callbacks import (
     StepTime,
     StopOnInterrupt,
     TerminateOnNaN,
+    WarnOfWaiting,
     write_pictures,
 )
 from i3d_tf.training.periodic_evaluation import PeriodicEvaluation
@@ -184,11 +186,12 @@ def _check_second(recipe, options):
 def _check_records(recipe, options):
     """Checks that there are videos or records, and for records nothing that only videos have."""
     if options.records is None:
-        if options.test_records is not None:
-            raise ValueError(
-                f"`test_records` must be None without records; received {options.test_records!r}. "
-                "Give --records, too."
-            )
+        for name in ("test_records", "data_service"):
+            if (value := getattr(options, name)) is not None:
+                raise ValueError(
+                    f"`{name}` must be None without records; received {value!r}. Give --records, "
+                    "too."
+                )
         if options.data_dir is None:
             raise ValueError(
                 "`data_dir` must be the folder of a dataset; received None. Give --data_dir, or "
@@ -202,6 +205,13 @@ def _check_records(recipe, options):
                 f"`{name}` must be None with records; received {shown}. Leave it out, or train on "
                 "the videos: give --data_dir without --records."
             )
+    if options.data_service is not None:
+        if options.deterministic:
+            raise ValueError(
+                "`data_service` must be None for deterministic training, since the order of its "
+                f"clips varies; received {options.data_service!r}. Leave out one of the two."
+            )
+        check_service(options.data_service)
     if recipe.task != CLIP or recipe.crop_scales is not None:
         name = "crop_scales" if recipe.task == CLIP else "task"
         wanted = "None" if recipe.task == CLIP else repr(CLIP)
@@ -415,6 +425,8 @@ class _Run:
         batches = self._batches(config, step, stop, self.box_counts, iterations)
         callbacks = [TerminateOnNaN(step, config.paths), Scalars(self.writer, step)]
         callbacks.append(self.step_time)
+        if self.options.data_service is not None:
+            callbacks.append(WarnOfWaiting(self.options.data_service))
         if step == 0 and self.options.profile:
             callbacks.append(Profile(self.workdir.tensorboard))
         training_model.seed_dropout(self.model, self.options.seed, step)
@@ -450,7 +462,9 @@ class _Run:
         if self.recipe.task == PERSONS:
             return person_batches(config, self.max_boxes, *steps, counts, workers, iterations)
         if self.failed_records is not None:
-            return record_batches(config, *steps, self.failed_records, workers)
+            service = self.options.data_service
+            distribute = None if service is None else distribute_to(service)
+            return record_batches(config, *steps, self.failed_records, workers, distribute)
         return train_batches(config, *steps, workers, iterations)
 
     def _write_pictures(self, config):

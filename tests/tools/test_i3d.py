@@ -99,7 +99,7 @@ def test_version(run_i3d):
     ("name", "hint"),
     [
         ("predcit", "Did you mean predict?"),
-        ("extract-features", "Did you mean extract_features?"),
+        ("extract-feature", "Did you mean extract_features?"),
         ("compare", "Did you mean compare_architectures or compare_reports?"),
         ("flow", "Did you mean compute_flow?"),
         ("--stream=rgb", "`i3d --help` lists the tools."),
