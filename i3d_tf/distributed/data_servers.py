@@ -40,9 +40,9 @@ def run_dispatcher(port: int, work_dir: os.PathLike | str | None = None) -> None
         job_gc_check_interval_ms=1000 * SECONDS_TO_FORGET,
     )
     server = tf.data.experimental.service.DispatchServer(config)
-    _, _, port = server.target.rpartition(":")
+    _, _, chosen = server.target.rpartition(":")
     print_lines(
-        f"dispatcher at {PREFIX}{socket.gethostname()}:{port}, and at its other addresses; there "
+        f"dispatcher at {PREFIX}{socket.gethostname()}:{chosen}, and at its other addresses; there "
         "is no password"
     )
     _serve_for_ever()
@@ -76,7 +76,8 @@ def run_worker(dispatcher: str, port: int = 0, host: str | None = None) -> None:
         port=port,
     )
     server = tf.data.experimental.service.WorkerServer(config)
-    print_lines(f"worker at {PREFIX}{server._address}, for {dispatcher}")
+    _, _, chosen = server._address.rpartition(":")
+    print_lines(f"worker at {PREFIX}{shown_host}:{chosen}, for {dispatcher}")
     _serve_for_ever()
 
 

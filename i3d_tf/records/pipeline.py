@@ -483,10 +483,9 @@ def record_batches(
         failed: Notes records that could not be read. Such a clip stays in its batch as zeros with
             weight 0.
         workers: Clips made at once; None lets TensorFlow choose.
-        distribute: Function that hands a dataset to other processes, which then make its batches.
-            It gets batches of the elements of `ClipMaker`: clips as they are, not yet in [-1, 1].
-            So that clips that are lost on the way are replaced, the plan then starts over at its
-            end.
+        distribute: Function that hands a dataset to other processes, which then make its elements:
+            those of `ClipMaker`, clips as they are, not yet in [-1, 1]. So that clips that are lost
+            on the way are replaced, the plan then starts over at its end.
 
     Returns:
         tf.data.Dataset of (clips, labels, weights), see `train_batches`.
@@ -504,11 +503,10 @@ def record_batches(
     if distribute is not None:
         plan = plan.repeat()
     clips = plan.map(ClipMaker(config), workers or tf.data.AUTOTUNE, deterministic=True)
-    batches = clips.batch(config.batch_size, drop_remainder=True)
     if distribute is not None:
-        steps = last_step - first_step
-        cardinality = tf.data.experimental.assert_cardinality(steps)
-        batches = distribute(batches).take(steps).apply(cardinality)
+        clips = distribute(clips).take((last_step - first_step) * config.batch_size)
+    batches = clips.batch(config.batch_size, drop_remainder=True)
+    batches = batches.apply(tf.data.experimental.assert_cardinality(last_step - first_step))
     batches = batches.map(to_inputs, tf.data.AUTOTUNE, deterministic=True)
     options = tf.data.Options()
     # Batches are split by the strategy; records are chosen by position: nothing is to be sharded.
