@@ -13,6 +13,7 @@ from i3d_tf.training.callbacks import (
     StepTime,
     StopOnInterrupt,
     TerminateOnNaN,
+    WarnOfWaiting,
     format_duration,
     write_pictures,
 )
@@ -189,6 +190,16 @@ def test_step_time_waits_for_enough_steps_in_a_row(fit, capsys):
     fit([callback], inputs=(1.0, 1.0))
     fit([callback], inputs=(1.0, 1.0))
     assert capsys.readouterr().out == ""
+
+
+def test_warning_of_waiting_names_the_service(monkeypatch):
+    warned, text = threading.Event(), io.StringIO()
+    text.write = lambda words: warned.set() if "grpc://here:1" in words else None
+    monkeypatch.setattr(sys, "stderr", text)
+    callback = WarnOfWaiting("grpc://here:1", seconds=0.01)
+    callback.on_train_begin()
+    assert warned.wait(60)
+    callback.on_train_end()
 
 
 @pytest.mark.parametrize(
