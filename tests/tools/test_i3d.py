@@ -72,6 +72,11 @@ def test_name_that_starts_with_a_dash_needs_two_dashes_before_it(
     assert err.startswith(error)
 
 
+def test_tools_are_known_with_hyphens_too(run_i3d):
+    status, _, err = run_i3d("data-worker", "--dispatcher=here")
+    assert (status, err) == (1, "error: `dispatcher` must be grpc://HOST:PORT; received 'here'.\n")
+
+
 @pytest.mark.parametrize("argument", ["--help", "-h", "help"])
 def test_help_lists_every_tool_with_its_first_line(run_i3d, argument):
     status, out, err = run_i3d(argument)

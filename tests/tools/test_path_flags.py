@@ -33,8 +33,9 @@ LATE = {
     ("homework", "network"),
 }
 OTHERS = {
-    "base_url", "boundaries", "channels", "dataset", "endpoint", "explain_class",
-    "explain_endpoint", "extra_files", "frame_rate", "head", "host", "keras_application",
+    "base_url", "boundaries", "channels", "data_service", "dataset", "dispatcher",
+    "endpoint", "explain_class", "explain_endpoint", "extra_files", "frame_rate", "head", "host",
+    "keras_application",
     "learning_rates", "loss_gain", "model", "name", "networks", "optimizer", "overlaps",
     "prefix", "profile_file", "schedule", "second_dataset", "second_test_split",
     "second_train_split", "shard", "size", "split", "stream", "streams",
@@ -136,6 +137,7 @@ CASES = [
     ("fvd", "real", (*NETWORK, "--generated=VIDEO")),
     ("fvd", "generated", (*NETWORK, "--real=DATA")),
     ("fvd", "save_statistics", (*NETWORK, "--real=DATA")),
+    ("data_dispatcher", "work_dir", ("--port=0",)),
     ("fvd", "checkpoint", ("--real=DATA", "--generated=DATA")),
     ("fvd", "checkpoint_dir", ("--checkpoint=none", "--real=DATA", "--generated=DATA")),
     ("homework", "output_dir", ()),
@@ -331,7 +333,7 @@ def test_every_text_flag_is_a_case_or_no_path(name):
     paths = {flag for tool, flag, _ in (*CASES, *SLOW) if tool == name and flag}
     before = set(flags.FLAGS)
     given = [f"--{flag}=x" for flag in paths] + ["--release=rgb_imagenet"] * (name == "convert")
-    given += ["--rule=ava"] * (name == "score")
+    given += ["--rule=ava"] * (name == "score") + ["--dispatcher=x"] * (name == "data_worker")
     with loaded_tool(name, *given):
         added = [flags.FLAGS[flag] for flag in set(flags.FLAGS) - before]
         found = {flag.name for flag in added if isinstance(flag.value, str | list)}

@@ -38,6 +38,7 @@ def test_unexpected_argument_is_one_line(run_tool, name, tmp_path):
     required = {
         "train": ["--data_dir=x", "--workdir=x"],
         "make_stick_actions": ["--data_dir=x"],
+        "data_worker": ["--dispatcher=grpc://x:1"],
         "make_records": ["--data_dir=x", "--output_dir=x"],
         "check_videos": ["--data_dir=x"],
         "classify_features": ["--features=x", "--data_dir=x", "--report_dir=x"],

@@ -1,4 +1,7 @@
+import io
 import signal
+import sys
+import threading
 
 import keras
 import numpy as np
