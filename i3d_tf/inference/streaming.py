@@ -12,6 +12,9 @@ of about 32. With SAME padding and strides, the positions of a layer's windows d
 of its input; so every chunk with its halo starts at a multiple of the part's stride, and its length
 leaves the same remainder as the whole clip's. Then each window of each layer sees the same steps as
 in the whole, and the same zeros at the borders.
+
+On a CPU, kernels of three steps compute two outputs at a time, with two thirds of the multiply-adds
+(`i3d_tf.layers.convolution.convolve_pairs`).
 """
 
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
@@ -23,6 +26,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from i3d_tf.layers.convolution import in_pairs
 from i3d_tf.layers.halo import halo_given
 from i3d_tf.layers.head import HeadPool, HeadWindow, Logits
 from i3d_tf.layers.inception import FusedInceptionBlock, InceptionBlock
@@ -123,8 +127,8 @@ class Streamer:
             frames: One array a frame, as the network's stream has them: uint8 (H, W, 3), or flow in
                 pixels per frame, float (H, W, 2). They are read ahead, in a thread.
             num_frames: Number of frames.
-            chunk_steps: Time steps after the first layer that are computed at a time; deeper layers
-                wait for about as many steps of their own.
+            chunk_steps: Time steps that an Inception block computes at a time, or somewhat fewer;
+                the layers before, with more positions in a step, compute half as many.
 
         Yields:
             float32 (steps, ...), some steps at a time.
@@ -134,7 +138,8 @@ class Streamer:
         """
         check_integer("chunk_steps", chunk_steps, 1)
         _check_length(num_frames)
-        stacks = _stack_frames(iter(frames), num_frames, chunk_steps * self._parts[0].span.jump[0])
+        length = self._parts[0].input_steps(num_frames, chunk_steps)
+        stacks = _stack_frames(iter(frames), num_frames, length)
         with prefetch(stacks, 1) as stacks:
             yield from self._run(map(self._preprocess, stacks), num_frames, chunk_steps)
 
@@ -149,7 +154,7 @@ class Streamer:
         """
         check_integer("chunk_steps", chunk_steps, 1)
         _check_length(len(clip))
-        length = chunk_steps * self._parts[0].span.jump[0]
+        length = self._parts[0].input_steps(len(clip), chunk_steps)
         stacks = (clip[start : start + length] for start in range(0, len(clip), length))
         yield from self._run(map(tf.convert_to_tensor, stacks), len(clip), chunk_steps)
 
@@ -185,14 +190,26 @@ class _Part:
 
     def __init__(self, network: keras.Model, rows: Sequence[Row], pooled: bool):
         self.span = receptive_fields(rows)[rows[-1].name]
-        self._takes_halo = isinstance(rows[0], Conv)
+        self._is_convolution = isinstance(rows[0], Conv)
 
         def forward(steps):
-            with halo_given() if self._takes_halo else nullcontext():
+            with in_pairs(), halo_given() if self._is_convolution else nullcontext():
                 outputs = network(steps[tf.newaxis], training=False)[0]
             return tf.reduce_mean(tf.cast(outputs, tf.float32), (1, 2)) if pooled else outputs
 
         self._forward = _steps_function(forward, network.input_shape[2:], network.input.dtype)
+
+    def input_steps(self, num_steps: int, chunk_steps: int) -> int:
+        """Returns how many steps of its input the part waits for.
+
+        Args:
+            num_steps: See `run`.
+            chunk_steps: See `Streamer.run`.
+        """
+        if not self._is_convolution:
+            return chunk_steps
+        jump = self.span.jump[0]
+        return max(1, min(chunk_steps, output_length(num_steps, jump)) // 2) * jump
 
     def run(
         self, inputs: Iterable[tf.Tensor], num_steps: int, chunk_steps: int
@@ -204,8 +221,9 @@ class _Part:
         Args:
             inputs: The part's input, some steps at a time, (T, ...) each.
             num_steps: Steps of all of them.
-            chunk_steps: Steps to wait for, or somewhat fewer: kernels are faster with many at once.
+            chunk_steps: See `Streamer.run`.
         """
+        wanted = self.input_steps(num_steps, chunk_steps)
         kept: list[tf.Tensor] = []
         start = computed = available = output_start = 0  # `kept` starts at step `start`
         for steps in inputs:
@@ -213,7 +231,7 @@ class _Part:
             available += len(steps)
             del steps
             # Of the first chunk the part before gives fewer steps: the last ones lack a halo.
-            if available < num_steps and 4 * (available - computed) < 3 * chunk_steps:
+            if available < num_steps and 4 * (available - computed) < 3 * wanted:
                 continue
             chunk = next_chunk(num_steps, self.span, output_start, available)
             if chunk.output_end == output_start:
@@ -232,7 +250,7 @@ class _Part:
     def _outputs(self, steps, chunk, num_steps):
         """Returns the outputs of a chunk, without those at its edges."""
         field, jump = self.span.field[0], self.span.jump[0]
-        if not self._takes_halo:
+        if not self._is_convolution:
             first = chunk.start // jump
             return self._forward(steps)[chunk.output_start - first : chunk.output_end - first]
         before, _ = same_padding(num_steps, field, jump)

@@ -20,6 +20,7 @@ from i3d_tf.inference.streaming import (
     split_before_time,
     step_logits,
 )
+from i3d_tf.layers import convolution
 from i3d_tf.layers.head import HeadPool, HeadWindow
 from i3d_tf.models.fold_batch_norm import fuse_for_inference
 from i3d_tf.specs.geometry import Span
@@ -127,6 +128,20 @@ def assert_gives_the_endpoint(network, endpoint, frames, tolerance=TOLERANCE):
 )
 def test_streamer_gives_every_step_of_an_endpoint(build, channels, endpoint, frames):
     assert_gives_the_endpoint(build(channels), endpoint, frames)
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "frames"),
+    [
+        ("Mixed_3b", 62),
+        *(pytest.param(LAST_ENDPOINT, n, marks=pytest.mark.slow) for n in (9, 64, 131)),
+    ],
+)
+def test_streamer_gives_the_endpoint_of_convolutions_in_pairs(
+    network, endpoint, frames, monkeypatch
+):
+    monkeypatch.setattr(convolution, "MIN_PAIR_CHANNELS", 1)
+    assert_gives_the_endpoint(fuse_for_inference(network), endpoint, frames)
 
 
 @pytest.mark.slow

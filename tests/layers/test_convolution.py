@@ -1,7 +1,8 @@
-"""Gradients in bfloat16 against those in float32, from inputs that both hold exactly.
+"""Convolutions in pairs of steps, and gradients in bfloat16 against those in float32.
 
-bfloat16 has 8 significant bits; with sums in float32, as here, a gradient is off by less than 1 %
-of its largest value. The fault that this guards against is off by half of it at least.
+The gradients are of inputs that both types hold exactly. bfloat16 has 8 significant bits; with sums
+in float32, as here, a gradient is off by less than 1 % of its largest value. The fault that this
+guards against is off by half of it at least.
 """
 
 import dataclasses
@@ -11,7 +12,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from i3d_tf.layers.convolution import Conv3D
+from i3d_tf.layers import convolution
+from i3d_tf.layers.convolution import Conv3D, convolve_pairs, in_pairs
+from i3d_tf.layers.halo import halo_given
 from i3d_tf.specs.further_networks import FURTHER_NETWORKS
 from i3d_tf.specs.recipes import RECIPES, STICK_ACTIONS, STICK_SAMPLING
 from i3d_tf.training.model import build_model
@@ -22,6 +25,8 @@ OF_IMAGES = {
     *("tsn", "tsn_rgb_difference"),
 }  # networks without a kernel over time
 REPEATS = 3  # the fault gives another result at every call
+CLIPS = np.random.default_rng(0).uniform(-1, 1, (2, 9, 6, 5, 4)).astype(np.float32)
+ROUNDING = 1e-6  # sums in another order
 
 
 def in_bfloat16(values):
@@ -142,3 +147,65 @@ def test_every_convolution_of_a_recipe_has_its_gradient_in_bfloat16(model, monke
     errors = {key: largest_error(layer, key[-1]) for key, layer in layers.items()}
     assert {key: error for key, error in errors.items() if error >= TOLERANCE} == {}
     assert layers
+
+
+def test_convolve_pairs_by_hand():
+    """Six steps of one pixel, 1, 10, ...: the digits of the outputs are the kernel's steps."""
+    steps = 10 ** np.arange(6, dtype=np.float32).reshape(6, 1, 1, 1)
+    kernel = np.array([1, 2, 3], np.float32).reshape(3, 1, 1, 1, 1)
+    outputs = np.array(convolve_pairs(steps, kernel))
+    assert outputs.shape == (4, 1, 1, 1)
+    assert outputs.ravel().tolist() == [321, 3210, 32100, 321000]
+
+
+@pytest.fixture
+def calls_of_pairs(monkeypatch):
+    """The lengths of what `convolve_pairs` is called with, here also for a few channels."""
+    lengths = []
+
+    def counted(steps, kernel):
+        lengths.append(len(steps))
+        return convolve_pairs(steps, kernel)
+
+    monkeypatch.setattr(convolution, "MIN_PAIR_CHANNELS", CLIPS.shape[-1])
+    monkeypatch.setattr(convolution, "convolve_pairs", counted)
+    return lengths
+
+
+@pytest.mark.parametrize("kernel", [(3, 3, 3), (3, 1, 1), (3, 2, 5)])
+def test_one_clip_is_convolved_in_pairs(calls_of_pairs, kernel):
+    layer = Conv3D(7, kernel, padding="same", bias_initializer="random_normal")
+    for length in range(1, 10):
+        expected = np.array(layer(CLIPS[:1, :length]))
+        with in_pairs():
+            outputs = np.array(layer(CLIPS[:1, :length]))
+        np.testing.assert_allclose(outputs, expected, atol=ROUNDING)
+    assert calls_of_pairs == [4, 4, 6, 6, 8, 8, 10, 10, 12]  # even, with one step or more beside it
+
+
+def test_one_clip_with_its_halo_is_convolved_in_pairs(calls_of_pairs):
+    layer = Conv3D(7, (3, 3, 3), padding="same")
+    expected = np.array(layer(CLIPS[:1]))
+    for end in range(3, 9):
+        with in_pairs(), halo_given():
+            outputs = np.array(layer(CLIPS[:1, 1 : end + 1]))
+        np.testing.assert_allclose(outputs, expected[:, 2:end], atol=ROUNDING)
+    assert calls_of_pairs == [4, 4, 6, 6, 8, 8]
+
+
+@pytest.mark.parametrize(
+    ("clips", "kernel", "strides", "dtype"),
+    [
+        (2, (3, 3, 3), 1, "float32"),
+        (1, (3, 3, 3), 1, "bfloat16"),
+        (1, (3, 3, 3), (2, 1, 1), "float32"),
+        (1, (5, 3, 3), 1, "float32"),
+        (1, (1, 3, 3), 1, "float32"),
+    ],
+)
+def test_other_convolutions_are_not_in_pairs(calls_of_pairs, clips, kernel, strides, dtype):
+    layer = Conv3D(7, kernel, strides, padding="same", dtype=dtype)
+    with in_pairs():
+        layer(CLIPS[:clips])
+    layer(CLIPS[:1])
+    assert calls_of_pairs == []
