@@ -296,3 +296,40 @@ def test_settings_that_records_cannot_serve_are_one_line(records, changes, reaso
 def test_flow_of_another_kind_is_one_line(flow_records, changes, reason):
     with pytest.raises(ValueError, match=reason):
         of_records(flow_records[0], streams=("flow",), **changes)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("label", [{"clip/label/text": b"run"}, {"clip/label/index": 0}])
+def test_frames_of_other_programs_are_resampled_and_resized(tmp_path, label):
+    context = {key: feature(value) for key, value in label.items()}
+    pictures = [
+        tf.io.encode_jpeg(np.full((72, 90, 3), 4 * number, np.uint8), quality=100).numpy()
+        for number in range(60)
+    ]
+    times = [round(1e6 * number / 50) for number in range(60)]  # 50 frames a second
+    example = tf.train.SequenceExample(
+        context=tf.train.Features(feature=context),
+        feature_lists=tf.train.FeatureLists(
+            feature_list={
+                "image/encoded": tf.train.FeatureList(feature=map(feature, pictures)),
+                "image/timestamp": tf.train.FeatureList(feature=map(feature, times)),
+            }
+        ),
+    )
+    with tf.io.TFRecordWriter(str(tmp_path / "other.tfrecord")) as writer:
+        writer.write(example.SerializeToString())
+    records = read_records(str(tmp_path))
+    config = of_records(records, batch_size=1)
+    assert config.count(records.dataset.examples[0]) == 30
+    for position, (clips, labels, weights) in enumerate(batches_of(config)):
+        assert (labels.tolist(), weights.tolist()) == ([0], [1.0])
+        view = config.sample(position, records.dataset.examples[0])
+        levels = np.rint((clips + 1) * 127.5).astype(int)
+        assert np.ptp(levels, axis=(2, 3, 4)).max() == 0
+        np.testing.assert_array_equal(levels[0, :, 0, 0, 0], 8 * view.indices)
+
+
+def feature(value):
+    if isinstance(value, bytes):
+        return tf.train.Feature(bytes_list=tf.train.BytesList(value=[value]))
+    return tf.train.Feature(int64_list=tf.train.Int64List(value=[value]))
