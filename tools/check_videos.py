@@ -46,8 +46,8 @@ _STATUS = flags.DEFINE_bool("status", False, STATUS_HELP)
 _JSON = flags.DEFINE_bool("json", False, STATUS_JSON_HELP)
 
 
-def main(argv):
-    """Reads the flags and makes one call."""
+def main(argv, runner=None):
+    """Reads the flags and makes one call; tools/beam.py gives a runner of the job."""
     with one_line_errors():
         refuse_arguments(argv)
         from i3d_tf.data.check_videos import check_status, check_videos
@@ -68,7 +68,9 @@ def main(argv):
             status = check_status(_DATA_DIR.value, **arguments)
             print_lines(*status.lines(_JSON.value))
             sys.exit(0 if status.is_done else 1)
-        report = check_videos(_DATA_DIR.value, **arguments, processes=_PROCESSES.value)
+        report = check_videos(
+            _DATA_DIR.value, **arguments, processes=_PROCESSES.value, runner=runner
+        )
         print_lines(*report.lines())
         sys.exit(1 if report.faults else 0)
 

@@ -82,8 +82,8 @@ _STATUS = flags.DEFINE_bool("status", False, STATUS_HELP)
 _JSON = flags.DEFINE_bool("json", False, STATUS_JSON_HELP)
 
 
-def main(argv):
-    """Reads the flags and makes one call."""
+def main(argv, runner=None):
+    """Reads the flags and makes one call; tools/beam.py gives a runner of the job."""
     with one_line_errors():
         if _FLOW_ENGINE.value == "graph":
             quiet_tensorflow()
@@ -115,6 +115,7 @@ def main(argv):
             list_file=_LIST.value,
             shard=shard,
             direction=_DIRECTION.value,
+            runner=runner,
         )
         print_lines(report.line())
         sys.exit(1 if report.failed else 0)

@@ -201,8 +201,8 @@ flags.DEFINE_alias("flow_weights", "flow_checkpoint", module_name=FORMER_FLAGS)
 flags.DEFINE_alias("engine", "flow_engine", module_name=FORMER_FLAGS)
 
 
-def main(argv):
-    """Reads the flags and makes one call."""
+def main(argv, runner=None):
+    """Reads the flags and makes one call; tools/beam.py gives a runner of the job."""
     with one_line_errors():
         from i3d_tf.features.extract_features import extract_feature_files, feature_status
         from i3d_tf.features.file_layout import settings_layout
@@ -251,6 +251,7 @@ def main(argv):
             list_file=_LIST.value,
             shard=shard,
             layout=layout,
+            runner=runner,
         )
         print_lines(report.line())
         sys.exit(1 if report.failed else 0)

@@ -13,6 +13,7 @@ python tools/predict.py --output_dir=predictions --status videos/
 """
 
 import sys
+from functools import partial
 
 from absl import app, flags
 
@@ -165,8 +166,8 @@ flags.DEFINE_alias("joint_weights", "joint_checkpoint", module_name=FORMER_FLAGS
 flags.DEFINE_alias("engine", "flow_engine", module_name=FORMER_FLAGS)
 
 
-def main(argv):
-    """Reads the flags and makes one call."""
+def main(argv, runner=None):
+    """Reads the flags and makes one call; tools/beam.py gives a runner of the job."""
     with one_line_errors():
         if _TIMELINE_DIR.value is not None and _WINDOW.value is None:
             raise ValueError("--timeline_dir needs --window, the frames of a window.")
@@ -177,6 +178,8 @@ def main(argv):
             refuse_flags_beside(_OUTPUT_DIR, (_OUTPUT_VIDEO, _TIMELINE_DIR))
         elif _STATUS.value or _OVERWRITE.value:
             raise ValueError("--status and --overwrite need --output_dir, the folder of a job.")
+        elif runner is not None:
+            raise ValueError("a job by Beam needs --output_dir, the folder of its predictions.")
         if _EXPLAIN.value is not None:
             refuse_flags_beside(_EXPLAIN, (_SAVED_MODEL, _WINDOW, _BOXES, _OUTPUT_DIR))
         else:
@@ -190,7 +193,7 @@ def main(argv):
         set_folder_rate(_FOLDER_RATE.value)
         set_video_options(_DAMAGED.value, _DEINTERLACE.value, _PIXEL_ASPECT.value)
         if _OUTPUT_DIR.value is not None:
-            sys.exit(_write_files(argv[1:], shard))
+            sys.exit(_write_files(argv[1:], shard, runner))
         # Before networks are opened, or even downloaded.
         videos = find_videos(argv[1:], list_file=_LIST.value, shard=shard)
         if not videos:  # as few videos on many shards leave some without
@@ -208,7 +211,7 @@ def main(argv):
         sys.exit(1 if any(prediction.error is not None for prediction in predictions) else 0)
 
 
-def _write_files(videos, shard):
+def _write_files(videos, shard, runner):
     """Does a job with an output folder, or shows its state; returns the exit status."""
     from i3d_tf.inference.prediction_files import predict_files, prediction_status
 
@@ -218,7 +221,12 @@ def _write_files(videos, shard):
         print_lines(*status.lines(_JSON.value))
         return 0 if status.is_done else 1
     report = predict_files(
-        videos, open_predictor=_predictor, top=_TOP.value, overwrite=_OVERWRITE.value, **place
+        videos,
+        open_predictor=_predictor_call(),
+        top=_TOP.value,
+        overwrite=_OVERWRITE.value,
+        runner=runner,
+        **place,
     )
     print_lines(report.line())
     return 1 if report.failed else 0
@@ -243,6 +251,11 @@ def _explainer(predictor):
 
 def _predictor():
     """Returns the predictor that the flags describe."""
+    return _predictor_call()()
+
+
+def _predictor_call():
+    """Returns the call that opens the predictor; it can be pickled."""
     from i3d_tf.export.load import SavedPredictor
     from i3d_tf.inference.predictor import Predictor
     from i3d_tf.inference.sliding_window import WindowPredictor
@@ -259,9 +272,9 @@ def _predictor():
             *_PROTOCOL,
         )
         refuse_flags_beside(_SAVED_MODEL, (_STREAM, _CHECKPOINT, *_NETWORKS, *others))
-        return SavedPredictor(_SAVED_MODEL.value)
+        return partial(SavedPredictor, _SAVED_MODEL.value)
     if _BOXES.value is not None:
-        return _person_predictor()
+        return _person_predictor_call()
     refuse_flags_without(_BOXES, (_MIN_SCORE, _TIME_OFFSET))
     stream = _STREAM.value
     checkpoints = {"rgb": _RGB_CHECKPOINT.value, "flow": _FLOW_CHECKPOINT.value}
@@ -280,13 +293,15 @@ def _predictor():
     }
     if _WINDOW.value is None:
         protocol = {flag.name: flag.value for flag in _PROTOCOL if flag.value is not None}
-        return Predictor(stream, checkpoints, **arguments, protocol=protocol, head=_HEAD.value)
+        return partial(
+            Predictor, stream, checkpoints, **arguments, protocol=protocol, head=_HEAD.value
+        )
     refuse_flags_beside(_WINDOW, (_HEAD, *_PROTOCOL))
-    return WindowPredictor(stream, checkpoints, **arguments, window=_WINDOW.value)
+    return partial(WindowPredictor, stream, checkpoints, **arguments, window=_WINDOW.value)
 
 
-def _person_predictor():
-    """Returns the predictor of what persons in boxes do."""
+def _person_predictor_call():
+    """Returns the call that opens the predictor of what persons in boxes do."""
     from i3d_tf.inference.person_dataset import PersonBoxes
     from i3d_tf.inference.person_predictor import PersonPredictor
 
@@ -294,7 +309,8 @@ def _person_predictor():
     if _CHECKPOINT.value is None:
         raise ValueError("--boxes needs --checkpoint, a network of train --task=persons.")
     boxes = PersonBoxes(_BOXES.value, _MIN_SCORE.value, _TIME_OFFSET.value)
-    return PersonPredictor(
+    return partial(
+        PersonPredictor,
         _CHECKPOINT.value,
         boxes,
         _CHECKPOINT_DIR.value,

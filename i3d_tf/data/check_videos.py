@@ -9,12 +9,17 @@ Of several shards, each has its own journal, and the list is made of all of them
 `i3d_tf.data.check_journal`.
 """
 
+import contextlib
+import hashlib
+import json
 import os
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import chain
 from pathlib import Path
+from tempfile import gettempdir
 
 from i3d_tf.data.check_journal import JOURNAL_SUFFIX, Journal, failure_reason, journal_paths
 from i3d_tf.data.example import DataReport
@@ -22,15 +27,26 @@ from i3d_tf.data.quarantine import QUARANTINE_FILE, Cut, VideoCheck, absolute, r
 from i3d_tf.data.readers import read_dataset
 from i3d_tf.specs.datasets import find_dataset
 from i3d_tf.system.console import printable, progress_bar
-from i3d_tf.system.files import check_target
-from i3d_tf.system.job_status import JobStatus
-from i3d_tf.system.remote import RemoteFileError, check_local, copies_folder, local_copy
+from i3d_tf.system.files import atomic_write, check_target, staging_dir
+from i3d_tf.system.job_status import MAX_RECORD, Failures, JobStatus, OutputFiles
+from i3d_tf.system.jobs import JobRunner, Task, make_folder
+from i3d_tf.system.remote import (
+    RemoteFileError,
+    as_path,
+    check_local,
+    copies_folder,
+    is_remote,
+    local_copy,
+    read_bytes,
+    remove,
+)
 from i3d_tf.system.shards import Shard
 from i3d_tf.system.storage import is_folder, join
 from i3d_tf.system.worker_pool import check_processes, map_unordered
 from i3d_tf.video.find import find_videos, videos_below
 from i3d_tf.video.names import OtherFiles, relative_name
 
+RECORDS_SUFFIX = ".records"
 DIED = "decoding it ends the process: a crash, or more memory than there is"
 
 
@@ -81,6 +97,7 @@ def check_videos(
     processes: int | None = None,
     list_file: os.PathLike | str | None = None,
     shard: Shard | None = None,
+    runner: JobRunner | None = None,
 ) -> CheckReport:
     """Decodes all videos of a dataset, or below a folder, completely.
 
@@ -100,6 +117,7 @@ def check_videos(
             videos below `data_dir`, or of the dataset.
         shard: The part of the videos that is decoded; None means all. The list has the bad videos
             of all shards that are decoded so far.
+        runner: The runner of the job, in place of `processes`; None means this machine.
 
     Raises:
         ValueError: An argument is invalid, or there are no videos.
@@ -112,10 +130,10 @@ def check_videos(
     with Journal(quarantine, shard) as journal:
         todo, gone = journal.missing_from(found.cuts)
         unreached = []
-        with copies_folder(check.path for check in todo) as copies, progress_bar() as progress:
+        decode = _decode_here if runner is None else partial(_decode_elsewhere, runner, quarantine)
+        with progress_bar() as progress:
             bar = progress.add_task("decoding videos", total=len(todo))
-            decode = partial(decode_check, copies=copies)
-            with closing(map_unordered(decode, todo, processes, died=DIED)) as results:
+            with closing(decode(todo, processes)) as results:
                 for check, reason in results:
                     if isinstance(reason, RemoteFileError):  # which says nothing of the video
                         unreached.append((check.path, reason.reason))
@@ -190,6 +208,70 @@ def _is_list(path):
     except (ValueError, OSError):
         return False
     return True
+
+
+def _decode_here(checks, processes):
+    """Yields checks and the results of `decode_check`, from processes of this machine."""
+    with copies_folder(check.path for check in checks) as copies:
+        decode = partial(decode_check, copies=copies)
+        with closing(map_unordered(decode, checks, processes, died=DIED)) as results:
+            yield from results
+
+
+def _decode_elsewhere(runner, quarantine, checks, _):
+    """Yields the same; a worker leaves each result in a file, which is removed when it is known.
+
+    A stopped check leaves the files, and goes on from them.
+    """
+    if not checks:
+        return
+    place, name = os.path.split(quarantine)
+    folder = runner.records_dir or os.path.join(place, f".{name}{RECORDS_SUFFIX}")
+    is_local = not is_remote(folder)
+    if is_local:
+        make_folder(folder)
+    files = OutputFiles(folder)
+    tasks = [
+        Task(check.path, as_path(join(folder, _record_name(check))), check) for check in checks
+    ]
+    known = [(task, None) for task in tasks if task.target in files]
+    missing = [task for task in tasks if task.target not in files]
+    with staging_dir(folder if is_local else gettempdir()) as staging:
+        run = runner.run_each(_write_record, folder, DIED)
+        with closing(run(missing, staging)) as outcomes:
+            for task, reason in chain(known, outcomes):
+                if reason is None:
+                    yield task.details, _read_record(task.target)
+                    _remove_record(task.target)  # which is in the journal now
+                else:
+                    is_verdict = reason == DIED
+                    yield task.details, reason if is_verdict else RemoteFileError("", reason)
+                    Failures(folder).discard(task.target)
+    if is_local:
+        with contextlib.suppress(OSError):  # another process has files there
+            os.rmdir(folder)
+
+
+def _record_name(check):
+    text = json.dumps([check.path, check.start, check.end, check.size, check.mtime_ns])
+    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:32] + ".json"
+
+
+def _write_record(task, staging):
+    reason = _decode(task.source, task.details.start, task.details.end)
+    with atomic_write(task.target, folder=staging) as unfinished:
+        unfinished.write_text(json.dumps(reason), "ascii")
+
+
+def _read_record(path):
+    return json.loads(read_bytes(path, MAX_RECORD) if is_remote(path) else path.read_bytes())
+
+
+def _remove_record(path):
+    if is_remote(path):
+        remove(path)
+    else:
+        path.unlink()
 
 
 def decode_check(check: VideoCheck, copies: Path | None = None) -> str | RemoteFileError | None:

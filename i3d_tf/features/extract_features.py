@@ -27,6 +27,7 @@ from i3d_tf.system.console import quiet_tensorflow
 from i3d_tf.system.job_status import JobStatus, job_status
 from i3d_tf.system.jobs import (
     SOURCE,
+    JobRunner,
     Task,
     first_difference,
     has_remote,
@@ -37,7 +38,7 @@ from i3d_tf.system.jobs import (
 )
 from i3d_tf.system.remote import as_path, check_local, is_remote, path_of
 from i3d_tf.system.shards import Shard
-from i3d_tf.system.worker_pool import check_processes, processor_count
+from i3d_tf.system.worker_pool import check_processes, processor_count, share_processors
 from i3d_tf.video.find import VideoTarget, find_targets
 
 if TYPE_CHECKING:
@@ -102,6 +103,7 @@ def extract_feature_files(
     list_file: os.PathLike | str | None = None,
     shard: Shard | None = None,
     layout: FileLayout | None = None,
+    runner: JobRunner | None = None,
 ) -> FeatureReport:
     """Writes a feature file for each video that has none yet.
 
@@ -121,6 +123,7 @@ def extract_feature_files(
         shard: The part of the videos that is worked on; None means all. Several processes may work
             on the same folder at once, also on the same shard.
         layout: FileLayout; None is one file of `file_format` for each video.
+        runner: The runner of the job, in place of `processes`; None means this machine.
 
     Raises:
         ValueError: An argument is invalid, there are no videos, two would share a file, a file
@@ -158,7 +161,10 @@ def extract_feature_files(
             check_sidecar(task.target)
             check_set(task.details.paths)
     processes = min(processes, len(missing))
-    if processes > 1:
+    if runner is not None:
+        work = partial(extract_in_worker, options, runner.threads)
+        run = runner.run_each(work, output_dir, DIED)
+    elif processes > 1:
         threads = max(1, processor_count() // processes)
         run = run_each(partial(extract_in_worker, options, threads), processes, DIED)
     elif has_remote(missing):  # one is copied here at a time
@@ -294,8 +300,6 @@ def _write(task, features, staging):
 def _worker_extractor(options, threads):
     """Returns the networks of this process, which has its share of the processors."""
     use_one_opencv_thread()
-    # Read when TensorFlow starts, and it must not take all of a GPU that several processes share.
-    os.environ["TF_NUM_INTRAOP_THREADS"] = str(threads)
-    os.environ["TF_FORCE_GPU_ALLOW_GROWTH"] = "true"
+    share_processors(threads)
     quiet_tensorflow()
     return open_extractor(options)

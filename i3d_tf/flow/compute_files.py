@@ -3,6 +3,7 @@
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from i3d_tf.flow.engines import ALGORITHMS, FlowParameters, choose_engine, engine_parameters
@@ -22,6 +23,7 @@ from i3d_tf.system.files import atomic_write
 from i3d_tf.system.job_status import JobStatus, job_status
 from i3d_tf.system.jobs import (
     SOURCE,
+    JobRunner,
     Task,
     missing_outputs,
     run_each,
@@ -30,7 +32,7 @@ from i3d_tf.system.jobs import (
 )
 from i3d_tf.system.remote import as_path
 from i3d_tf.system.shards import Shard
-from i3d_tf.system.worker_pool import check_processes
+from i3d_tf.system.worker_pool import check_processes, share_processors
 from i3d_tf.video.errors import VideoError
 from i3d_tf.video.find import find_targets
 from i3d_tf.video.resample import as_fraction
@@ -102,6 +104,7 @@ def compute_flow_files(
     list_file: str | os.PathLike | None = None,
     shard: Shard | None = None,
     direction: str = FORWARD,
+    runner: JobRunner | None = None,
 ) -> FlowReport:
     """Computes a flow file for each video, or for those that have none yet.
 
@@ -127,6 +130,7 @@ def compute_flow_files(
             on the same folder at once, also on the same shard.
         direction: "forward", or "both" for backward flow, too, as bi-directional inputs need it.
             Files of both directions are kept where "forward" is asked for.
+        runner: The runner of the job, in place of `processes`; None means this machine.
 
     Raises:
         ValueError: An argument is invalid, there are no videos, two would share a flow file, or a
@@ -147,7 +151,9 @@ def compute_flow_files(
     missing = missing_outputs(
         tasks, _mismatch, overwrite, remedy, is_flow_file, _outdated, output_dir=flow_dir
     )
-    if processes > 1 and len(missing) > 1:
+    if runner is not None:
+        run = runner.run_each(partial(_compute_in_worker, runner.threads), flow_dir, DIED)
+    elif processes > 1 and len(missing) > 1:
         run = run_each(_compute_on_one_core, processes, DIED)
     else:
         run = run_each(_compute)
@@ -224,6 +230,12 @@ def _outdated(task):
 def _compute(task, staging):
     with atomic_write(task.target, SUFFIX, staging) as unfinished:
         write_video_flow(task.source, unfinished, **vars(task.details))
+
+
+def _compute_in_worker(threads, task, staging):
+    """Does the same in one of several processes, which has its share of the processors."""
+    share_processors(threads)
+    _compute_on_one_core(task, staging)
 
 
 def _compute_on_one_core(task, staging):

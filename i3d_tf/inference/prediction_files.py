@@ -9,15 +9,18 @@ import json
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
+from i3d_tf.flow.stream import use_one_opencv_thread
 from i3d_tf.inference.prediction import VideoPredictor
+from i3d_tf.system.console import quiet_tensorflow
 from i3d_tf.system.files import atomic_write
 from i3d_tf.system.job_status import JobStatus, job_status
 from i3d_tf.system.jobs import (
     SOURCE,
+    JobRunner,
     Task,
     first_difference,
     missing_outputs,
@@ -27,6 +30,7 @@ from i3d_tf.system.jobs import (
 from i3d_tf.system.records import get_value, read_json_object
 from i3d_tf.system.remote import as_path
 from i3d_tf.system.shards import Shard
+from i3d_tf.system.worker_pool import share_processors
 from i3d_tf.video.decode import concealed_frames
 from i3d_tf.video.errors import VideoError
 from i3d_tf.video.find import find_targets
@@ -35,6 +39,7 @@ from i3d_tf.video.frame_folder import video_metadata
 SUFFIX = ".json"
 FORMAT, VERSION = "i3d_tf prediction", 1
 SETTINGS = "settings"
+DIED = "classifying it ends the process: a crash, or too little memory"
 
 
 @dataclass(frozen=True)
@@ -69,6 +74,7 @@ def predict_files(
     overwrite: bool = False,
     list_file: os.PathLike | str | None = None,
     shard: Shard | None = None,
+    runner: JobRunner | None = None,
 ) -> PredictionReport:
     """Writes a prediction for each video that has none yet.
 
@@ -79,12 +85,13 @@ def predict_files(
         videos: Files, folders, patterns or lists, see `find_targets`.
         output_dir: Folder of the predictions, or an address; it is made if it does not exist.
         open_predictor: Function that returns a classifier of videos; it is called when the videos
-            are found.
+            are found. With a `runner`, it is pickled.
         top: Classes of each.
         overwrite: Whether to replace predictions that were made with other settings.
         list_file: See `find_targets`.
         shard: The part of the videos that is worked on; None means all. Several processes may work
             on the same folder at once, also on the same shard.
+        runner: The runner of the job; None means this process.
 
     Raises:
         ValueError: There are no videos, two would share a file, or a file was made with other
@@ -98,7 +105,11 @@ def predict_files(
     missing = missing_outputs(
         tasks, _mismatch, overwrite, is_own=_is_prediction, output_dir=output_dir
     )
-    run = run_each(partial(_predict, predictor, top))
+    if runner is None:
+        run = run_each(partial(_predict, predictor, top))
+    else:
+        work = partial(_predict_in_worker, open_predictor, runner.threads, top)
+        run = runner.run_each(work, output_dir, DIED)
     failed = run_job(missing, run, output_dir, "classifying videos")
     kept = len(tasks) - len(missing)
     return PredictionReport(
@@ -175,6 +186,20 @@ def _mismatch(task):
         return str(error)
     wanted = {SETTINGS: settings, SOURCE: video_metadata(task.source)}
     return first_difference(found, wanted, names=wanted)
+
+
+def _predict_in_worker(open_predictor, threads, top, task, staging):
+    """Writes the prediction of one video in one of several processes."""
+    _predict(_worker_predictor(open_predictor, threads), top, task, staging)
+
+
+@lru_cache(maxsize=1)
+def _worker_predictor(open_predictor, threads):
+    """Returns the predictor of this process, which has its share of the processors."""
+    use_one_opencv_thread()
+    share_processors(threads)
+    quiet_tensorflow()
+    return open_predictor()
 
 
 def _predict(predictor, top, task, staging):

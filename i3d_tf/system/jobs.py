@@ -14,7 +14,7 @@ from contextlib import closing, contextmanager
 from functools import lru_cache, partial
 from pathlib import Path
 from tempfile import TemporaryDirectory, gettempdir
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from i3d_tf.system.console import print_lines, progress_bar
 from i3d_tf.system.errors import UserError
@@ -54,6 +54,32 @@ class Task(NamedTuple):
 
 # A task and why it failed, or None.
 Outcomes = Iterable[tuple[Task, str | None]]
+# Makes a task's output in a staging folder and moves it to its target.
+Work = Callable[[Task, Path], None]
+
+
+class JobRunner(Protocol):
+    """A runner of the tasks of a job, in processes that it starts here or elsewhere.
+
+    Attributes:
+        threads: Threads of each of its processes.
+        records_dir: Folder or address for small files that a job whose outputs are no files needs
+            while it runs; None means beside what it writes.
+    """
+
+    threads: int
+    records_dir: str | None
+
+    def run_each(
+        self, work: Work, output_dir: os.PathLike | str, died: str
+    ) -> Callable[[Sequence[Task], Path], Outcomes]:
+        """Returns a function for `run_job`.
+
+        Args:
+            work: See `run_each`; it is pickled.
+            output_dir: Folder of all outputs.
+            died: See `run_each`.
+        """
 
 
 def missing_outputs(
@@ -283,7 +309,7 @@ def run_job(
 
 
 def run_each(
-    work: Callable[[Task, Path], None], processes: int = 1, died: str = ""
+    work: Work, processes: int = 1, died: str = ""
 ) -> Callable[[Sequence[Task], Path], Outcomes]:
     """Returns a function for `run_job` that does one task after the other, or several at once.
 
@@ -302,7 +328,7 @@ def run_each(
     def run(tasks, staging):
         paths = (path for task in tasks for path in (task.source, task.target))
         with copies_folder(paths) as copies:
-            call = partial(_attempt, work, staging, copies)
+            call = partial(attempt_task, work, staging, copies)
             if processes > 1:
                 results = map_unordered(call, tasks, min(processes, len(tasks) or 1), died)
                 with closing(results):
@@ -358,6 +384,27 @@ def reason_of_failure(task: Task, error: UserError | MemoryError) -> str:
     return NO_MEMORY if isinstance(error, MemoryError) else error.reason_for(task.source)
 
 
+def attempt_task(work: Work, staging: Path, copies: Path | None, task: Task) -> str | None:
+    """Does a task; its input and its output may be at addresses.
+
+    Args:
+        work: See `run_each`.
+        staging: Folder for half-written files.
+        copies: See `copies_folder`.
+        task: The task.
+
+    Returns:
+        Why it failed, or None.
+    """
+    here = task
+    try:
+        with on_this_machine(task, copies) as here:
+            work(here, staging)
+    except (UserError, MemoryError) as error:
+        return reason_of_failure(here, error)
+    return None
+
+
 def make_folder(folder):
     """Makes a folder and those above it.
 
@@ -369,16 +416,6 @@ def make_folder(folder):
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise OSError(f"{folder}: this folder cannot be made: {reason}.") from error
-
-
-def _attempt(work, staging, copies, task):
-    here = task
-    try:
-        with on_this_machine(task, copies) as here:
-            work(here, staging)
-    except (UserError, MemoryError) as error:
-        return reason_of_failure(here, error)
-    return None
 
 
 def _failure(task, reason):

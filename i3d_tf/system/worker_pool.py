@@ -125,6 +125,58 @@ def run_in_process(function: Callable, *arguments: Any, grace: float = 0.0) -> A
     )
 
 
+def share_processors(threads: int) -> None:
+    """Limits the libraries that this process has yet to start to its share of the processors.
+
+    Args:
+        threads: Threads of TensorFlow and of numba.
+    """
+    # Read when the libraries start; and TensorFlow must not take all of a GPU that several share.
+    os.environ["TF_NUM_INTRAOP_THREADS"] = os.environ["NUMBA_NUM_THREADS"] = str(threads)
+    os.environ["TF_FORCE_GPU_ALLOW_GROWTH"] = "true"
+
+
+class TaskProcess:
+    """A process that does one task after the other, and is replaced when one ends it.
+
+    Threads may share it: each waits for its turn.
+
+    Args:
+        function: A module's function, or a `partial` of one.
+        died: The result of a task that ends its process every time.
+    """
+
+    def __init__(self, function: Callable, died: Any = None):
+        self._function, self._died = partial(_call, function), died
+        self._lock = threading.Lock()
+        self._worker: _Worker | None = None
+
+    def __call__(self, *arguments: Any) -> Any:
+        """Calls the function with arguments that can be pickled; raises what it raises."""
+        with self._lock:
+            for _ in range(ATTEMPTS):
+                if self._worker is None:
+                    self._worker = _Worker(self._function)
+                self._worker.start_task(arguments, 1)
+                try:
+                    raised, result = self._worker.connection.recv()
+                except DEATHS:
+                    self._end()
+                    continue
+                except BaseException:  # such as Ctrl-C: the result would be the next task's
+                    self._end()
+                    raise
+                if raised:
+                    raise result
+                return result
+        return self._died
+
+    def _end(self):
+        worker, self._worker = self._worker, None
+        if worker is not None:
+            worker.end()
+
+
 def _call(function, arguments):
     return function(*arguments)
 

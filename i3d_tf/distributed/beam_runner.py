@@ -1,0 +1,252 @@
+"""Jobs by Apache Beam: in processes on this machine, or on Dataflow, Flink or Spark."""
+
+import contextlib
+import logging
+import os
+import re
+import secrets
+import shlex
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from i3d_tf.distributed.beam_flags import BeamError, import_options
+from i3d_tf.system.errors import short_reason
+from i3d_tf.system.job_status import Failures, OutputFiles
+from i3d_tf.system.jobs import Outcomes, Task, Work
+from i3d_tf.system.remote import RemoteFileError, is_remote, remove, write_bytes
+from i3d_tf.system.signals import stop_signals_deferred
+from i3d_tf.system.storage import join
+from i3d_tf.system.worker_pool import processor_count
+from i3d_tf.video.frame_folder import RATE_VARIABLE
+from i3d_tf.video.options import VARIABLE
+
+LOCAL = "DirectRunner"
+DATAFLOW = "DataflowRunner"  # whose machines have none of this one's files
+WORKERS, MODE, LOG_LEVEL = (
+    "--direct_num_workers",
+    "--direct_running_mode",
+    "--default_sdk_harness_log_level",
+)
+PROCESSES = "multi_processing"
+DONE = "DONE"
+SECONDS = 0.5  # from look to look at what is done
+GRACE = 10.0  # seconds for the workers to end
+MAX_PIPELINE = 6 * 2**20  # bytes of tasks: Dataflow takes descriptions of 10 MB, in base 64
+PROBE = ".writable"
+LOST = "there is neither an output nor a reason; run the same command again"
+# A `JobError` in the text of what a runner raises, which has the tracebacks of its workers in it.
+_JOB_ERROR = re.compile(r"JobError: (.*?)(?: \[while running .*)?$", re.MULTILINE)
+
+
+class BeamRunner:
+    """The runner of a job's tasks by a pipeline, see `i3d_tf.system.jobs.JobRunner`.
+
+    Args:
+        flags: Options of Beam, `--name=value`; `--runner` is among them, or is Beam's own on this
+            machine. There, as many processes work as there are processors, or as
+            `--direct_num_workers` says.
+        threads: Threads of each process; None divides this machine's processors among its
+            processes, and means 1 on others.
+        records_dir: See `JobRunner`.
+
+    Attributes:
+        threads: Threads of each process.
+        records_dir: As given.
+
+    Raises:
+        BeamError: Beam is not installed, or does not know the runner.
+        ValueError: An option has a wrong value.
+    """
+
+    def __init__(
+        self,
+        flags: Sequence[str] = (),
+        threads: int | None = None,
+        records_dir: str | None = None,
+    ):
+        self.records_dir = records_dir
+        beam_options = import_options()
+        self._options = beam_options.PipelineOptions(list(flags))
+        self._name = self._options.view_as(beam_options.StandardOptions).runner or LOCAL
+        self._is_local = self._name.lower() in (LOCAL.lower(), "direct")
+        direct = self._options.view_as(beam_options.DirectOptions)
+        if self._is_local and not any(flag.startswith(WORKERS) for flag in flags):
+            direct.direct_num_workers = processor_count()
+        processes = direct.direct_num_workers or processor_count()
+        share = max(1, processor_count() // processes) if self._is_local else 1
+        self.threads = share if threads is None else threads
+        if self._is_local:
+            given = {flag.partition("=")[0] for flag in flags}
+            mode = direct.direct_running_mode if MODE in given else PROCESSES
+            self._has_processes = mode == PROCESSES
+            if self._has_processes:  # by a command of our own: see `_local_runner`
+                direct.direct_running_mode = "in_memory"
+            if LOG_LEVEL not in given:
+                self._options.view_as(
+                    beam_options.WorkerOptions
+                ).default_sdk_harness_log_level = "CRITICAL"
+                logging.getLogger("apache_beam").setLevel(logging.CRITICAL)
+        else:
+            self._runner = self._other_runner()
+
+    def run_each(
+        self, work: Work, output_dir: os.PathLike | str, died: str
+    ) -> Callable[[Sequence[Task], Path], Outcomes]:
+        """Returns a function for `run_job`; see `JobRunner`."""
+        from i3d_tf.distributed.beam_pipeline import JobWork
+
+        place = os.fspath(output_dir)
+        place = place if is_remote(place) else os.path.abspath(place)
+        environment = {
+            name: os.environ[name] for name in (VARIABLE, RATE_VARIABLE) if name in os.environ
+        }
+        job = JobWork(secrets.token_hex(8), work, died, place, environment)
+
+        def run(tasks, staging):
+            unseen = {task.target: task for task in tasks}
+            if tasks:
+                self._check_places(tasks, place)
+                failures = Failures(place)
+                for task in tasks:
+                    failures.discard(task.target)
+                new = (
+                    {}
+                    if is_remote(place)
+                    else {
+                        target: task
+                        for target, task in unseen.items()
+                        if not os.path.lexists(target)
+                    }
+                )
+                with self._running(tasks, job, staging) as ended:
+                    pause = SECONDS
+                    while not ended.wait(pause):
+                        start = time.monotonic()
+                        for target in [target for target in new if os.path.lexists(target)]:
+                            yield new.pop(target), None
+                            del unseen[target]
+                        pause = max(SECONDS, 10 * (time.monotonic() - start))
+            failures, files = Failures(place), OutputFiles(place)
+            for target, task in unseen.items():
+                reason = failures.reason(target)
+                yield task, reason if reason or target in files else LOST
+
+        return run
+
+    def _check_places(self, tasks, output_dir):
+        """Refuses what the workers cannot read or write, before one of them starts."""
+        here = {
+            path for task in tasks for path in (task.source, task.target) if not is_remote(path)
+        }
+        if self._name == DATAFLOW and here:
+            raise BeamError(
+                f"{min(map(str, here))}: --runner={DATAFLOW} works on machines that do not have "
+                "this file. Name addresses of videos and outputs, such as gs://bucket/videos."
+            )
+        relative = [str(path) for path in here if not os.path.isabs(path)]
+        if not self._is_local and relative:
+            raise BeamError(
+                f"{min(relative)}: other machines have no such file. Name absolute paths of a disk "
+                "that all machines share, or addresses."
+            )
+        if is_remote(output_dir):
+            probe = join(output_dir, f"{PROBE}-{secrets.token_hex(4)}")
+            try:
+                write_bytes(probe, b"")
+            except RemoteFileError as error:
+                raise OSError(
+                    f"{output_dir}: nothing can be written there: {error.reason}."
+                ) from error
+            remove(probe)
+
+    @contextlib.contextmanager
+    def _running(self, tasks, job, staging):
+        """Runs a pipeline while the block lasts, and gives the event of its end."""
+        import apache_beam as beam
+
+        from i3d_tf.distributed.beam_pipeline import build_pipeline, pack_tasks
+
+        packed = pack_tasks(tasks)
+        size = sum(map(len, packed))
+        if not self._is_local and size > MAX_PIPELINE:
+            raise BeamError(
+                f"{len(tasks)} videos are too many for one pipeline. Run it by parts: "
+                f"--shard=0/{size // MAX_PIPELINE + 1} and so on."
+            )
+        folder = Path(staging, "running")
+        folder.mkdir()
+        runner = self._local_runner(folder) if self._is_local else self._runner
+        pipeline = beam.Pipeline(runner=runner, options=self._options)
+        build_pipeline(pipeline, packed, job)
+        ended, started, errors = threading.Event(), [], []
+
+        def run():
+            try:
+                started.append(pipeline.run())
+                state = started[0].wait_until_finish()
+                if state != DONE:
+                    raise BeamError(f"the pipeline ended as {state}; {self._name} says why.")
+            except Exception as error:
+                errors.append(error)
+            finally:
+                ended.set()
+
+        # In a thread, as Beam waits for its workers before it lets Ctrl-C through.
+        thread = threading.Thread(target=run, daemon=True)
+        with stop_signals_deferred():
+            thread.start()
+        try:
+            yield ended
+        finally:
+            folder.rmdir()  # the workers on this machine end
+            if not ended.is_set():
+                for result in started:
+                    with contextlib.suppress(Exception):  # it may have ended meanwhile
+                        result.cancel()
+                ended.wait(GRACE)
+        if errors:
+            raise BeamError(_message(errors[0])) from errors[0]
+
+    def _local_runner(self, folder):
+        """Returns Beam's runner in Python; by its usual name, Beam would download one in Go."""
+        from apache_beam.portability.api import beam_provision_api_pb2
+        from apache_beam.runners.portability.fn_api_runner import fn_runner
+        from apache_beam.runners.portability.portable_runner import JobServiceHandle
+        from apache_beam.transforms.environments import SubprocessSDKEnvironment
+
+        environment = None
+        if self._has_processes:
+            command = [
+                sys.executable,
+                "-m",
+                "i3d_tf.distributed.beam_worker",
+                str(folder.absolute()),
+            ]
+            environment = SubprocessSDKEnvironment.from_command_string(
+                f"exec {shlex.join(command)}"
+            )
+        values = JobServiceHandle.encode_pipeline_options(self._options.get_all_options())
+        information = beam_provision_api_pb2.ProvisionInfo(pipeline_options=values)
+        return fn_runner.FnApiRunner(
+            environment, provision_info=fn_runner.ExtendedProvisionInfo(information)
+        )
+
+    def _other_runner(self):
+        from apache_beam.runners.runner import create_runner
+
+        try:
+            return create_runner(self._name)
+        except (ValueError, ImportError) as error:
+            raise BeamError(f"--runner={self._name}: {short_reason(error)}.") from error
+
+
+def _message(error):
+    """Returns a line of what ended a pipeline."""
+    found = _JOB_ERROR.findall(str(error))
+    if found:
+        return found[-1]
+    lines = [line for line in str(error).splitlines() if line.strip()]
+    return f"the pipeline failed: {lines[-1] if lines else type(error).__name__}"
