@@ -1,5 +1,7 @@
 """Options of Apache Beam on a command line, beside the flags of a tool."""
 
+import contextlib
+import io
 import logging
 from collections.abc import Sequence
 from typing import Any
@@ -49,6 +51,26 @@ def split_flags(arguments: Sequence[str], own: Sequence[str]) -> tuple[list[str]
         else:
             raise BeamError(f"{name} needs a value. Give {name}=VALUE.")
     return ours, beams
+
+
+def parse_options(options: Sequence[str]) -> Any:
+    """Returns Beam's options.
+
+    Args:
+        options: `--name=value` each.
+
+    Raises:
+        BeamError: Beam is not installed, or an option has a wrong value.
+    """
+    beam_options = import_options()
+    printed = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(printed):
+            parsed = beam_options.PipelineOptions(list(options))
+            parsed.get_all_options()
+    except SystemExit as error:  # as Beam's parser ends a program
+        raise BeamError(printed.getvalue().strip().rpartition("error: ")[2] + ".") from error
+    return parsed
 
 
 def _beam_flags() -> dict[str, bool]:

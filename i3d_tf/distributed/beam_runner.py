@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from i3d_tf.distributed.beam_flags import BeamError, import_options
+from i3d_tf.distributed.beam_flags import BeamError, import_options, parse_options
 from i3d_tf.system.errors import short_reason
 from i3d_tf.system.job_status import Failures, OutputFiles
 from i3d_tf.system.jobs import Outcomes, Task, Work
@@ -57,8 +57,7 @@ class BeamRunner:
         records_dir: As given.
 
     Raises:
-        BeamError: Beam is not installed, or does not know the runner.
-        ValueError: An option has a wrong value.
+        BeamError: Beam is not installed, does not know the runner, or an option is wrong.
     """
 
     def __init__(
@@ -69,28 +68,17 @@ class BeamRunner:
     ):
         self.records_dir = records_dir
         beam_options = import_options()
-        self._options = beam_options.PipelineOptions(list(flags))
+        self._options = parse_options(flags)
         self._name = self._options.view_as(beam_options.StandardOptions).runner or LOCAL
         self._is_local = self._name.lower() in (LOCAL.lower(), "direct")
-        direct = self._options.view_as(beam_options.DirectOptions)
-        if self._is_local and not any(flag.startswith(WORKERS) for flag in flags):
-            direct.direct_num_workers = processor_count()
-        processes = direct.direct_num_workers or processor_count()
-        share = max(1, processor_count() // processes) if self._is_local else 1
-        self.threads = share if threads is None else threads
+        share = 1
         if self._is_local:
-            given = {flag.partition("=")[0] for flag in flags}
-            mode = direct.direct_running_mode if MODE in given else PROCESSES
-            self._has_processes = mode == PROCESSES
-            if self._has_processes:  # by a command of our own: see `_local_runner`
-                direct.direct_running_mode = "in_memory"
-            if LOG_LEVEL not in given:
-                self._options.view_as(
-                    beam_options.WorkerOptions
-                ).default_sdk_harness_log_level = "CRITICAL"
-                logging.getLogger("apache_beam").setLevel(logging.CRITICAL)
+            share = self._set_local_options(
+                beam_options, {flag.partition("=")[0] for flag in flags}
+            )
         else:
             self._runner = self._other_runner()
+        self.threads = share if threads is None else threads
 
     def run_each(
         self, work: Work, output_dir: os.PathLike | str, died: str
@@ -106,35 +94,39 @@ class BeamRunner:
         job = JobWork(secrets.token_hex(8), work, died, place, environment)
 
         def run(tasks, staging):
-            unseen = {task.target: task for task in tasks}
+            waiting = {task.target: task for task in tasks}
             if tasks:
                 self._check_places(tasks, place)
                 failures = Failures(place)
-                for task in tasks:
-                    failures.discard(task.target)
-                new = (
-                    {}
-                    if is_remote(place)
-                    else {
-                        target: task
-                        for target, task in unseen.items()
-                        if not os.path.lexists(target)
-                    }
-                )
+                for target in waiting:
+                    failures.discard(target)
+                # Where an old output is replaced, its name does not say when.
+                new = [target for target in waiting if not is_remote(target)]
+                new = [target for target in new if not os.path.lexists(target)]
                 with self._running(tasks, job, staging) as ended:
-                    pause = SECONDS
-                    while not ended.wait(pause):
-                        start = time.monotonic()
-                        for target in [target for target in new if os.path.lexists(target)]:
-                            yield new.pop(target), None
-                            del unseen[target]
-                        pause = max(SECONDS, 10 * (time.monotonic() - start))
+                    for target in _appearing(new, ended):
+                        yield waiting.pop(target), None
             failures, files = Failures(place), OutputFiles(place)
-            for target, task in unseen.items():
+            for target, task in waiting.items():
                 reason = failures.reason(target)
                 yield task, reason if reason or target in files else LOST
 
         return run
+
+    def _set_local_options(self, beam_options, given):
+        """Sets the options that are not given; returns each process's share of the processors."""
+        direct = self._options.view_as(beam_options.DirectOptions)
+        if WORKERS not in given:
+            direct.direct_num_workers = processor_count()
+        mode = direct.direct_running_mode if MODE in given else PROCESSES
+        self._has_processes = mode == PROCESSES
+        if self._has_processes:  # by a command of our own: see `_local_runner`
+            direct.direct_running_mode = "in_memory"
+        if LOG_LEVEL not in given:
+            workers = self._options.view_as(beam_options.WorkerOptions)
+            workers.default_sdk_harness_log_level = "CRITICAL"
+            logging.getLogger("apache_beam").setLevel(logging.CRITICAL)
+        return max(1, processor_count() // (direct.direct_num_workers or processor_count()))
 
     def _check_places(self, tasks, output_dir):
         """Refuses what the workers cannot read or write, before one of them starts."""
@@ -241,6 +233,17 @@ class BeamRunner:
             return create_runner(self._name)
         except (ValueError, ImportError) as error:
             raise BeamError(f"--runner={self._name}: {short_reason(error)}.") from error
+
+
+def _appearing(paths, ended):
+    """Yields paths as files appear there, until an event is set."""
+    missing, pause = set(paths), SECONDS
+    while not ended.wait(pause):
+        start = time.monotonic()
+        for path in [path for path in missing if os.path.lexists(path)]:
+            missing.discard(path)
+            yield path
+        pause = max(SECONDS, 10 * (time.monotonic() - start))  # a shared disk takes its time
 
 
 def _message(error):

@@ -7,14 +7,14 @@ which tells the video from others; `settings`, the networks among them; and what
 
 import json
 import os
+import pickle
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from i3d_tf.flow.stream import use_one_opencv_thread
-from i3d_tf.inference.prediction import VideoPredictor
 from i3d_tf.system.console import quiet_tensorflow
 from i3d_tf.system.files import atomic_write
 from i3d_tf.system.job_status import JobStatus, job_status
@@ -35,6 +35,9 @@ from i3d_tf.video.decode import concealed_frames
 from i3d_tf.video.errors import VideoError
 from i3d_tf.video.find import find_targets
 from i3d_tf.video.frame_folder import video_metadata
+
+if TYPE_CHECKING:  # it imports TensorFlow
+    from i3d_tf.inference.prediction import VideoPredictor
 
 SUFFIX = ".json"
 FORMAT, VERSION = "i3d_tf prediction", 1
@@ -69,7 +72,7 @@ class PredictionReport:
 def predict_files(
     videos: Sequence[os.PathLike | str],
     output_dir: os.PathLike | str,
-    open_predictor: Callable[[], VideoPredictor],
+    open_predictor: Callable[[], "VideoPredictor"],
     top: int = 5,
     overwrite: bool = False,
     list_file: os.PathLike | str | None = None,
@@ -108,7 +111,8 @@ def predict_files(
     if runner is None:
         run = run_each(partial(_predict, predictor, top))
     else:
-        work = partial(_predict_in_worker, open_predictor, runner.threads, top)
+        # Pickled, so that a worker imports TensorFlow when it has set its threads.
+        work = partial(_predict_in_worker, pickle.dumps(open_predictor), runner.threads, top)
         run = runner.run_each(work, output_dir, DIED)
     failed = run_job(missing, run, output_dir, "classifying videos")
     kept = len(tasks) - len(missing)
@@ -199,7 +203,7 @@ def _worker_predictor(open_predictor, threads):
     use_one_opencv_thread()
     share_processors(threads)
     quiet_tensorflow()
-    return open_predictor()
+    return pickle.loads(open_predictor)()  # noqa: S301 - of the job itself
 
 
 def _predict(predictor, top, task, staging):
