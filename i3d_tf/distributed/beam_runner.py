@@ -32,6 +32,7 @@ WORKERS, MODE, LOG_LEVEL = (
 )
 PROCESSES = "multi_processing"
 DONE = "DONE"
+WORKER_THREAD = "run_worker"  # Beam's, each of which waits for a worker process
 SECONDS = 0.5  # from look to look at what is done
 GRACE = 10.0  # seconds for the workers to end
 MAX_PIPELINE = 6 * 2**20  # bytes of tasks: Dataflow takes descriptions of 10 MB, in base 64
@@ -174,6 +175,20 @@ class BeamRunner:
         pipeline = beam.Pipeline(runner=runner, options=self._options)
         build_pipeline(pipeline, packed, job)
         ended, started, errors = threading.Event(), [], []
+        report = threading.excepthook
+
+        def note_dead_worker(event):
+            if ended.is_set():  # Beam's threads tell of the workers that end then
+                return
+            if event.thread is None or event.thread.name != WORKER_THREAD:
+                report(event)
+            else:  # Beam would wait for it without end
+                errors.append(
+                    BeamError(
+                        "a worker process ended, perhaps for want of memory. Run it again to go on."
+                    )
+                )
+                ended.set()
 
         def run():
             try:
@@ -190,15 +205,22 @@ class BeamRunner:
         thread = threading.Thread(target=run, daemon=True)
         with stop_signals_deferred():
             thread.start()
+        threading.excepthook = note_dead_worker
         try:
             yield ended
         finally:
+            was_running = not ended.is_set()
+            ended.set()
             folder.rmdir()  # the workers on this machine end
-            if not ended.is_set():
+            if was_running:
                 for result in started:
                     with contextlib.suppress(Exception):  # it may have ended meanwhile
                         result.cancel()
-                ended.wait(GRACE)
+            for worker in threading.enumerate():
+                if worker.name == WORKER_THREAD:
+                    worker.join(GRACE)
+            if not was_running:
+                threading.excepthook = report
         if errors:
             raise BeamError(_message(errors[0])) from errors[0]
 
@@ -248,8 +270,9 @@ def _appearing(paths, ended):
 
 def _message(error):
     """Returns a line of what ended a pipeline."""
-    found = _JOB_ERROR.findall(str(error))
-    if found:
+    if isinstance(error, BeamError):
+        return str(error)
+    if found := _JOB_ERROR.findall(str(error)):
         return found[-1]
     lines = [line for line in str(error).splitlines() if line.strip()]
     return f"the pipeline failed: {lines[-1] if lines else type(error).__name__}"

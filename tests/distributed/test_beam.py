@@ -97,8 +97,8 @@ def test_files_are_those_of_the_job_without_beam(
     # The names of jobs are also written with dashes, and options with a space before their value.
     found = run_beam(tool.replace("_", "-"), f"--{place}={tmp_path}/beam", *given, *TWO.split("="))
     assert (found[0], found[2]) == (status, err)
-    assert len(err) > 4
-    assert found[1] == [line.replace("here", "beam") for line in out]
+    assert len(err) >= 4
+    assert found[1] == [line.replace("/here", "/beam") for line in out]
     assert files_below(tmp_path / "beam") == files_below(tmp_path / "here")
     assert [name for name in os.listdir(tmp_path / "beam") if STAGING_PREFIX in name] == []
     # The job without Beam sees the same state, and has only the bad videos to try.
@@ -118,7 +118,7 @@ def test_check_of_videos_is_that_without_beam(run_tool, run_beam, videos, tmp_pa
     assert run_tool(*given)[1][-1].startswith("0 decoded, ")
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
 def test_stopped_job_goes_on(start_beam, run_beam, run_tool, videos, tmp_path, number):
     (tmp_path / "many").mkdir()
     content = (videos / "run" / "a.mp4").read_bytes()
@@ -206,6 +206,9 @@ def work(task, staging):
         os._exit(7)
     if task.source == "bad":
         raise UserError("it is bad")
+    if task.source == "parent":
+        os.kill(os.getppid(), signal.SIGKILL)
+        time.sleep(9)
     if task.source == "full":
         raise OSError(28, "No space left on device", str(task.target))
     if task.source == "fault":
@@ -242,7 +245,11 @@ def test_video_that_ends_its_process_fails_alone(run_here, tmp_path):
 
 @pytest.mark.parametrize(
     ("source", "message"),
-    [("full", "no space left on device."), ("fault", "KeyError: 'a fault'")],
+    [
+        ("full", "no space left on device."),
+        ("fault", "KeyError: 'a fault'"),
+        ("parent", "a worker process ended, perhaps for want of memory. Run it again to go on."),
+    ],
 )
 def test_what_is_no_fault_of_a_video_ends_the_job(run_here, tmp_path, capfd, source, message):
     with pytest.raises(SystemExit), one_line_errors():
