@@ -1,23 +1,20 @@
 """Jobs by Apache Beam: in processes on this machine, or on Dataflow, Flink or Spark."""
 
-import contextlib
 import logging
 import os
-import re
 import secrets
 import shlex
 import sys
-import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from i3d_tf.distributed.beam_flags import BeamError, import_options, parse_options
+from i3d_tf.distributed.beam_run import PipelineRun
 from i3d_tf.system.errors import short_reason
 from i3d_tf.system.job_status import Failures, OutputFiles
 from i3d_tf.system.jobs import Outcomes, Task, Work
 from i3d_tf.system.remote import RemoteFileError, is_remote, remove, write_bytes
-from i3d_tf.system.signals import stop_signals_deferred
 from i3d_tf.system.storage import join
 from i3d_tf.system.worker_pool import processor_count
 from i3d_tf.video.frame_folder import RATE_VARIABLE
@@ -31,15 +28,10 @@ WORKERS, MODE, LOG_LEVEL = (
     "--default_sdk_harness_log_level",
 )
 PROCESSES = "multi_processing"
-DONE = "DONE"
-WORKER_THREAD = "run_worker"  # Beam's, each of which waits for a worker process
 SECONDS = 0.5  # from look to look at what is done
-GRACE = 10.0  # seconds for the workers to end
 MAX_PIPELINE = 6 * 2**20  # bytes of tasks: Dataflow takes descriptions of 10 MB, in base 64
 PROBE = ".writable"
 LOST = "there is neither an output nor a reason; run the same command again"
-# A `JobError` in the text of what a runner raises, which has the tracebacks of its workers in it.
-_JOB_ERROR = re.compile(r"JobError: (.*?)(?: \[while running .*)?$", re.MULTILINE)
 
 
 class BeamRunner:
@@ -104,8 +96,8 @@ class BeamRunner:
                 # Where an old output is replaced, its name does not say when.
                 new = [target for target in waiting if not is_remote(target)]
                 new = [target for target in new if not os.path.lexists(target)]
-                with self._running(tasks, job, staging) as ended:
-                    for target in _appearing(new, ended):
+                with self._running(tasks, job, staging) as pipeline:
+                    for target in _appearing(new, pipeline.ended):
                         yield waiting.pop(target), None
             failures, files = Failures(place), OutputFiles(place)
             for target, task in waiting.items():
@@ -155,9 +147,8 @@ class BeamRunner:
                 ) from error
             remove(probe)
 
-    @contextlib.contextmanager
     def _running(self, tasks, job, staging):
-        """Runs a pipeline while the block lasts, and gives the event of its end."""
+        """Returns the run of the job's pipeline."""
         import apache_beam as beam
 
         from i3d_tf.distributed.beam_pipeline import build_pipeline, pack_tasks
@@ -174,55 +165,7 @@ class BeamRunner:
         runner = self._local_runner(folder) if self._is_local else self._runner
         pipeline = beam.Pipeline(runner=runner, options=self._options)
         build_pipeline(pipeline, packed, job)
-        ended, started, errors = threading.Event(), [], []
-        report = threading.excepthook
-
-        def note_dead_worker(event):
-            if ended.is_set():  # Beam's threads tell of the workers that end then
-                return
-            if event.thread is None or event.thread.name != WORKER_THREAD:
-                report(event)
-            else:  # Beam would wait for it without end
-                errors.append(
-                    BeamError(
-                        "a worker process ended, perhaps for want of memory. Run it again to go on."
-                    )
-                )
-                ended.set()
-
-        def run():
-            try:
-                started.append(pipeline.run())
-                state = started[0].wait_until_finish()
-                if state != DONE:
-                    raise BeamError(f"the pipeline ended as {state}; {self._name} says why.")
-            except Exception as error:
-                errors.append(error)
-            finally:
-                ended.set()
-
-        # In a thread, as Beam waits for its workers before it lets Ctrl-C through.
-        thread = threading.Thread(target=run, daemon=True)
-        with stop_signals_deferred():
-            thread.start()
-        threading.excepthook = note_dead_worker
-        try:
-            yield ended
-        finally:
-            was_running = not ended.is_set()
-            ended.set()
-            folder.rmdir()  # the workers on this machine end
-            if was_running:
-                for result in started:
-                    with contextlib.suppress(Exception):  # it may have ended meanwhile
-                        result.cancel()
-            for worker in threading.enumerate():
-                if worker.name == WORKER_THREAD:
-                    worker.join(GRACE)
-            if not was_running:
-                threading.excepthook = report
-        if errors:
-            raise BeamError(_message(errors[0])) from errors[0]
+        return PipelineRun(pipeline, folder)
 
     def _local_runner(self, folder):
         """Returns Beam's runner in Python; by its usual name, Beam would download one in Go."""
@@ -266,13 +209,3 @@ def _appearing(paths, ended):
             missing.discard(path)
             yield path
         pause = max(SECONDS, 10 * (time.monotonic() - start))  # a shared disk takes its time
-
-
-def _message(error):
-    """Returns a line of what ended a pipeline."""
-    if isinstance(error, BeamError):
-        return str(error)
-    if found := _JOB_ERROR.findall(str(error)):
-        return found[-1]
-    lines = [line for line in str(error).splitlines() if line.strip()]
-    return f"the pipeline failed: {lines[-1] if lines else type(error).__name__}"

@@ -248,7 +248,11 @@ def test_video_that_ends_its_process_fails_alone(run_here, tmp_path):
     [
         ("full", "no space left on device."),
         ("fault", "KeyError: 'a fault'"),
-        ("parent", "a worker process ended, perhaps for want of memory. Run it again to go on."),
+        (
+            "parent",
+            "a worker process ended, perhaps for want of memory. Run the same command again to go "
+            "on.",
+        ),
     ],
 )
 def test_what_is_no_fault_of_a_video_ends_the_job(run_here, tmp_path, capfd, source, message):
