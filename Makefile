@@ -11,7 +11,7 @@ STAMP := $(VENV)/installed-from-$(LIBRARIES_KEY)-$(shell cksum < setup.py | cut 
 # A file's tests share what they build, so a file stays in one process; 16 cores need no 16 TensorFlows.
 PARALLEL := --numprocesses=auto --maxprocesses=8 --dist=loadfile
 
-.PHONY: help env lint format test train table transfer homework tasks bench structure demo demo-release test-slow test-backends test-export test-remote test-svm test-web test-release hunt hunt-short dist test-install lock clean
+.PHONY: help env lint format test train table transfer homework tasks bench structure demo demo-release test-slow test-backends test-beam test-export test-remote test-svm test-web test-release hunt hunt-short dist test-install lock clean
 
 help:
 	@echo "make demo           classify rendered clips with the networks that ship"
@@ -26,6 +26,7 @@ help:
 	@echo "make test           lint, types, layering and tests"
 	@echo "make test-slow      whole jobs that take longer: kills and restarts, exports, every application"
 	@echo "make test-backends  the network on TensorFlow, JAX and PyTorch, in its own environment"
+	@echo "make test-beam      jobs by Apache Beam, whose packages are in a folder of their own"
 	@echo "make test-export    the exports to ONNX and PyTorch, whose packages are in a folder of their own"
 	@echo "make test-remote    videos and results at addresses, on a local S3 server"
 	@echo "make test-svm       linear SVMs, whose package is in a folder of its own"
@@ -99,6 +100,18 @@ $(REMOTE_STAMP): | $(STAMP)
 
 test-remote: env $(REMOTE_STAMP)
 	PYTHONPATH="$(abspath $(REMOTE))" $(BIN)/python -m pytest tests/tools/test_s3.py -rs
+
+# The beam extra, beside the environment and not in it. The jobs from and to S3 also need that of test-remote.
+BEAM := $(VENV)-beam
+BEAM_STAMP := $(BEAM)/made-from-$(shell { $(PYTHON) --version; cat requirements-beam.txt; } 2>&1 | cksum | cut -d' ' -f1)
+
+$(BEAM_STAMP): | $(STAMP)
+	rm -rf "$(BEAM)"
+	$(BIN)/python -m pip install --quiet --no-deps --target="$(BEAM)" --requirement requirements-beam.txt
+	touch "$@"
+
+test-beam: env $(BEAM_STAMP) $(REMOTE_STAMP)
+	PYTHONPATH="$(abspath $(BEAM)):$(abspath $(REMOTE))" $(BIN)/python -m pytest tests/distributed/test_beam.py tests/tools/test_s3.py tests/docs/test_pages.py -k beam -rs
 
 # The svm extra, beside the environment and not in it.
 SVM := $(VENV)-svm
@@ -196,4 +209,4 @@ lock:
 	  --extra dev setup.py --constraint requirements.in --output-file requirements.lock
 
 clean:
-	rm -rf "$(VENV)" "$(VENV)-backends" "$(VENV)-export" "$(VENV)-remote" "$(VENV)-svm" "$(VENV)-web" "$(VENV)-install" build dist *.egg-info
+	rm -rf "$(VENV)" "$(VENV)-backends" "$(VENV)-beam" "$(VENV)-export" "$(VENV)-remote" "$(VENV)-svm" "$(VENV)-web" "$(VENV)-install" build dist *.egg-info

@@ -13,6 +13,8 @@ EXTRAS = {
     "export": ["onnx>=1.17", "onnxruntime>=1.20", "safetensors>=0.4", "tf2onnx>=1.17"],
     # s3://, and what else fsspec reads; gs:// needs nothing more than TensorFlow.
     "remote": ["fsspec>=2024.6", "s3fs>=2024.6"],
+    # Jobs on Dataflow, Flink and Spark; for Dataflow also apache-beam[gcp].
+    "beam": ["apache-beam>=2.70"],
     # Linear SVMs on features and on the outputs of two networks, and maps of features.
     "svm": ["scikit-learn>=1.4", "threadpoolctl>=3.1"],
     # The page of tools/web.py.

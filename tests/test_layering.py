@@ -48,6 +48,7 @@ ONLY_IN = {
     "cv2": {"video", "flow", "viz", "synthetic"},
     "matplotlib": {"viz"},
     "absl": {"tools"},
+    "apache_beam": {"distributed"},
     **{library: {"web"} for library in ("anyio", "fastapi", "gradio", "starlette", "uvicorn")},
 }
 # Room: libraries it must not import.

@@ -13,6 +13,7 @@ DISTRIBUTIONS = {
     "sklearn": "scikit-learn",
     "PIL": "pillow",
     "absl": "absl-py",
+    "apache_beam": "apache-beam",
     "cv2": "opencv-contrib-python-headless",
 }
 OF_KERAS = {"jax"}  # the other backends: who runs Keras on one has it
@@ -61,7 +62,7 @@ def test_command_starts_in_the_package_of_the_tools(keywords):
 
 def test_every_imported_library_is_required(keywords, repository_root):
     extras = keywords["extras_require"]
-    of_extras = (extras[name] for name in ("export", "remote", "svm", "web"))
+    of_extras = (extras[name] for name in ("beam", "export", "remote", "svm", "web"))
     requirements = chain(keywords["install_requires"], *of_extras)
     required = {re.match(r"[\w-]+", requirement)[0] for requirement in requirements}
     imported = set()

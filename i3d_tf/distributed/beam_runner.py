@@ -14,7 +14,7 @@ from i3d_tf.distributed.beam_run import PipelineRun
 from i3d_tf.system.errors import short_reason
 from i3d_tf.system.job_status import Failures, OutputFiles
 from i3d_tf.system.jobs import Outcomes, Task, Work
-from i3d_tf.system.remote import RemoteFileError, is_remote, remove, write_bytes
+from i3d_tf.system.remote import is_remote, remove, write_bytes
 from i3d_tf.system.storage import join
 from i3d_tf.system.worker_pool import processor_count
 from i3d_tf.video.frame_folder import RATE_VARIABLE
@@ -141,10 +141,9 @@ class BeamRunner:
             probe = join(output_dir, f"{PROBE}-{secrets.token_hex(4)}")
             try:
                 write_bytes(probe, b"")
-            except RemoteFileError as error:
-                raise OSError(
-                    f"{output_dir}: nothing can be written there: {error.reason}."
-                ) from error
+            except OSError as error:
+                reason = str(getattr(error.__cause__, "reason", error))
+                raise OSError(f"{output_dir}: nothing can be written there: {reason}.") from error
             remove(probe)
 
     def _running(self, tasks, job, staging):

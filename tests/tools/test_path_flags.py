@@ -24,6 +24,7 @@ NAMES = sorted({path.stem for path in TOOLS.glob("*.py")} - {"__init__", "i3d"})
 # Text flags that are not paths, or whose paths are used only after hours, a download, or another
 # file.
 LATE = {
+    ("beam", "records_dir"),
     ("train_stick_actions", "publish"),
     ("score", "exclusions"),
     ("score", "output_dir"),

@@ -4,6 +4,7 @@ They need what `pip install 'i3d_tf[remote]' 'moto[server]'` brings.
 """
 
 import contextlib
+import importlib.util
 import json
 import os
 import signal
@@ -82,10 +83,12 @@ def post(url, content):
 @pytest.fixture
 def start_tool(tool_command):
     """Function: (tool, arguments) -> its process, which finds the same libraries."""
+    names = ("apache_beam", "s3fs")
+    specs = filter(None, map(importlib.util.find_spec, names))
+    libraries = os.pathsep.join(str(Path(spec.origin).parent.parent) for spec in specs)
 
     def start(*arguments):
         command = tool_command(*arguments)
-        libraries = str(Path(s3fs.__file__).parent.parent)
         command["env"]["PYTHONPATH"] += os.pathsep + libraries
         return subprocess.Popen(**command)
 
@@ -311,3 +314,20 @@ def test_shards_on_one_prefix_killed_and_started_again(start_tool, run_tool, s3,
     assert remote_files(s3) == whole
     # What the killed ones have left on this machine is removed by the next job.
     run_tool(*FLOW, f"--data_dir={VIDEOS}", f"--flow_dir={OUT}")
+
+
+def test_job_by_beam_from_and_to_s3(start_tool, s3, whole):
+    pytest.importorskip("apache_beam", reason="needs Apache Beam: pip install 'i3d_tf[beam]'")
+    given = ("beam", *FLOW[:-1], f"--data_dir={VIDEOS}", "--direct_num_workers=2")
+    for bucket, count in (("none", 0), ("results", 8)):
+        with start_tool(*given, f"--flow_dir=s3://{bucket}/job") as job:
+            out, err = job.communicate(timeout=300)
+        assert job.returncode == 1
+        assert (
+            out == "" if bucket == "none" else out.startswith(f"{OUT}: {count} computed (DIS by ")
+        )
+        assert err.count("\n") == 1
+        if bucket == "none":
+            assert err.startswith("error: s3://none/job: nothing can be written there: ")
+    assert err == f"error: {VIDEOS}/run/empty.mp4: it is empty (0 bytes)\n"
+    assert remote_files(s3) == whole

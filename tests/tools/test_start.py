@@ -9,6 +9,7 @@ from fixtures.tools import FORMER_FLAGS, TOOLS, loaded_tool
 NAMES = sorted({path.stem for path in TOOLS.glob("*.py")} - {"__init__", "i3d"})
 TAKE_ARGUMENTS = {
     "ablate_time",
+    "beam",
     "compute_flow",
     "extract_features",
     "predict",
