@@ -32,12 +32,12 @@ BATCH = 500  # tasks that are packed together, and share what they have in commo
 
 
 class JobError(Exception):
-    """What ends a job, such as a full disk, rather than a bad video."""
+    """An error that ends a job, such as a full disk, and is no fault of a video."""
 
 
 @dataclass(frozen=True)
 class JobWork:
-    """What the workers of a job have to know.
+    """A job as its workers have to know it.
 
     Attributes:
         job: Text that tells the job from others.
