@@ -161,17 +161,18 @@ class TaskProcess:
                 try:
                     raised, result = self._worker.connection.recv()
                 except DEATHS:
-                    self._end()
+                    self.end()
                     continue
                 except BaseException:  # such as Ctrl-C: the result would be the next task's
-                    self._end()
+                    self.end()
                     raise
                 if raised:
                     raise result
                 return result
         return self._died
 
-    def _end(self):
+    def end(self) -> None:
+        """Ends the process; the next task starts another."""
         worker, self._worker = self._worker, None
         if worker is not None:
             worker.end()

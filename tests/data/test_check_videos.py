@@ -10,6 +10,7 @@ from i3d_tf.data import check_videos as module
 from i3d_tf.data.check_journal import Journal
 from i3d_tf.data.check_videos import DIED, CheckReport, check_videos, decode_check
 from i3d_tf.data.readers import read_dataset
+from i3d_tf.system.jobs import run_each
 
 EMPTY = "it is empty (0 bytes)"
 
@@ -137,6 +138,41 @@ def test_decode_check_returns_any_error_as_reason(videos, monkeypatch):
     assert decode_check(todo[0]) == "decoding it takes more memory than there is"
     monkeypatch.setattr("i3d_tf.video.decode.verify_video", fail(RuntimeError("odd")))
     assert decode_check(todo[0]) == "decoding it fails: RuntimeError: odd"
+
+
+class Runner:
+    """A runner of jobs that does some tasks, of which it does not tell, and is killed then."""
+
+    threads, records_dir, done = 1, None, 0
+
+    def __init__(self, stop_after=None):
+        self.stop_after = stop_after
+
+    def run_each(self, work, output_dir, died):
+        def run(tasks, staging):
+            done = []
+            for outcome in run_each(work)(tasks, staging):
+                if self.done == self.stop_after:
+                    raise KeyboardInterrupt
+                self.done += 1
+                done.append(outcome)
+            yield from done
+
+        return run
+
+
+def test_check_by_a_runner_goes_on_from_its_records(videos):
+    with pytest.raises(KeyboardInterrupt):
+        check_videos(videos, runner=Runner(stop_after=2))
+    folder = videos / ".quarantine.jsonl.records"
+    assert len([name for name in os.listdir(folder) if name.endswith(".json")]) >= 2
+    runner = Runner()
+    report = check_videos(videos, runner=runner)
+    assert runner.done <= 3
+    assert names(report, videos) == BAD
+    assert [record["path"] for record in records(report.quarantine)] == BAD
+    assert not folder.exists()
+    assert check_videos(videos, processes=1).known == 5
 
 
 def test_torn_line_of_journal_is_done_again(videos):

@@ -8,7 +8,12 @@ import time
 
 import pytest
 
-from i3d_tf.system.worker_pool import map_unordered, processor_count, run_in_process
+from i3d_tf.system.worker_pool import (
+    TaskProcess,
+    map_unordered,
+    processor_count,
+    run_in_process,
+)
 
 # `eval` is a function of one task that every process knows.
 DEATH = "__import__('os')._exit(3)"
@@ -59,6 +64,19 @@ def test_map_unordered_raises_if_workers_cannot_start(tmp_path):
     assert done.returncode == 1
     assert done.stdout == ""
     assert "OSError: worker processes end as soon as they start" in done.stderr
+
+
+def test_task_process_is_one_until_a_task_ends_it():
+    process, own = TaskProcess(eval, "died"), "__import__('os').getpid()"
+    first = process(own)
+    assert first != os.getpid()
+    with pytest.raises(ZeroDivisionError):
+        process("1 / 0")
+    assert process(own) == first
+    assert process(DEATH) == "died"
+    assert process(own) != first
+    process.end()
+    assert multiprocessing.active_children() == []
 
 
 def test_workers_end_with_their_parent(tmp_path):
