@@ -8,6 +8,7 @@ child process that loads the network once, and that is replaced where a video en
 import contextlib
 import os
 import pickle
+import weakref
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -150,7 +151,8 @@ class _Folders:
     def __init__(self, output_dir: str):
         self._place = gettempdir() if is_remote(output_dir) else output_dir
         self._made: dict[str, Path] = {}
-        self._stack = contextlib.ExitStack()
+        self._stack, self._closing = contextlib.ExitStack(), Lock()
+        _folders.add(self)
 
     @property
     def staging(self) -> Path:
@@ -161,8 +163,9 @@ class _Folders:
         return self._folder("copies", gettempdir())
 
     def close(self):
-        self._made = {}
-        self._stack.close()
+        with self._closing:  # also by `abandon_work`
+            self._made = {}
+            self._stack.close()
 
     def _folder(self, name, place):
         if name not in self._made:
@@ -170,6 +173,7 @@ class _Folders:
         return self._made[name]
 
 
+_folders: weakref.WeakSet[_Folders] = weakref.WeakSet()  # of this process
 _processes: dict[str, TaskProcess] = {}  # of this process, by the job
 _lock = Lock()
 
@@ -180,3 +184,11 @@ def _process_of(job: JobWork) -> TaskProcess:
         if job.job not in _processes:
             _processes[job.job] = TaskProcess(partial(attempt_task, job.work), job.died)
         return _processes[job.job]
+
+
+def abandon_work() -> None:
+    """Ends the children of this process and removes its folders, as it is about to end."""
+    for process in list(_processes.values()):
+        process.close()
+    for folders in list(_folders):
+        folders.close()

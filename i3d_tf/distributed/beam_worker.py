@@ -11,13 +11,18 @@ import sys
 import threading
 import time
 
+PIPELINE = "i3d_tf.distributed.beam_pipeline"
 SECONDS = 0.2  # from look to look
 
 
 def _end_with_job(folder, parent):
     while os.path.isdir(folder) and os.getppid() == parent:
         time.sleep(SECONDS)
-    os._exit(1)
+    try:
+        if (pipeline := sys.modules.get(PIPELINE)) is not None:  # it has had work to do
+            pipeline.abandon_work()
+    finally:
+        os._exit(1)
 
 
 # The children of a worker import this module, too.

@@ -150,29 +150,37 @@ class TaskProcess:
         self._function, self._died = partial(_call, function), died
         self._lock = threading.Lock()
         self._worker: _Worker | None = None
+        self._is_closed = False
 
     def __call__(self, *arguments: Any) -> Any:
         """Calls the function with arguments that can be pickled; raises what it raises."""
         with self._lock:
             for _ in range(ATTEMPTS):
+                if self._is_closed:
+                    raise InterruptedError("its process was ended")
                 if self._worker is None:
                     self._worker = _Worker(self._function)
                 self._worker.start_task(arguments, 1)
                 try:
                     raised, result = self._worker.connection.recv()
                 except DEATHS:
-                    self.end()
+                    self._end()
                     continue
                 except BaseException:  # such as Ctrl-C: the result would be the next task's
-                    self.end()
+                    self._end()
                     raise
                 if raised:
                     raise result
                 return result
         return self._died
 
-    def end(self) -> None:
-        """Ends the process; the next task starts another."""
+    def close(self) -> None:
+        """Ends the process for good, also within a task, which raises InterruptedError."""
+        self._is_closed = True
+        if (worker := self._worker) is not None:
+            worker.kill()
+
+    def _end(self):
         worker, self._worker = self._worker, None
         if worker is not None:
             worker.end()
@@ -221,6 +229,11 @@ class _Worker:
         self.task, self.attempts = task, attempts
         with contextlib.suppress(ConnectionError):  # killed while idle, as receiving will tell
             self.connection.send(task)
+
+    def kill(self):
+        """Ends the process at once; who waits for its answer meets one of DEATHS."""
+        self._process.kill()
+        self._process.join()
 
     def end(self):
         """Ends the process; it has the grace period to save its work."""

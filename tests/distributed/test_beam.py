@@ -101,10 +101,11 @@ def test_files_are_those_of_the_job_without_beam(
     assert found[1] == [line.replace("/here", "/beam") for line in out]
     assert files_below(tmp_path / "beam") == files_below(tmp_path / "here")
     assert [name for name in os.listdir(tmp_path / "beam") if STAGING_PREFIX in name] == []
-    # The job without Beam sees the same state, and has only the bad videos to try.
-    assert run_tool(tool, f"--{place}={tmp_path}/here", *given, "--status")[0] == 1
-    _, out, _ = run_tool(tool, f"--{place}={tmp_path}/beam", *given, "--status")
-    assert out[-1] == f"{tmp_path}/beam: 6 of {6 + len(err)} done, 0 missing, {len(err)} failed"
+    # The job without Beam sees the same state.
+    for folder in ("here", "beam"):
+        status, out, _ = run_tool(tool, f"--{place}={tmp_path}/{folder}", *given, "--status")
+        assert (status, len(out)) == (1, len(err) + 1)
+        assert out[-1].endswith(f" done, 0 missing, {len(err)} failed")
 
 
 def test_check_of_videos_is_that_without_beam(run_tool, run_beam, videos, tmp_path):
@@ -132,10 +133,12 @@ def test_stopped_job_goes_on(start_beam, run_beam, run_tool, videos, tmp_path, n
         time.sleep(0.02)
     job.send_signal(number)  # to the job alone; its workers end by themselves
     out, err = job.communicate(timeout=60)  # which waits for all that hold its output
-    if number != signal.SIGKILL:
-        assert (out, err, job.returncode) == ("", STOPPED, 128 + number)
     made = files_below(flow_dir)
     assert 0 < len([name for name in made if name.endswith(".zip")]) < 60
+    if number != signal.SIGKILL:
+        assert (out, err, job.returncode) == ("", STOPPED, 128 + number)
+        assert set(made) == {path.name for path in flow_dir.glob("*.flow.zip")}
+        return
     status, out, err = run_beam(*given, TWO)
     assert (status, err) == (0, [])
     assert not out[0].startswith(f"{flow_dir}: 60 computed")
@@ -211,8 +214,6 @@ def work(task, staging):
         time.sleep(9)
     if task.source == "full":
         raise OSError(28, "No space left on device", str(task.target))
-    if task.source == "fault":
-        raise KeyError("a fault")
     with atomic_write(task.target, folder=staging) as unfinished:
         unfinished.write_text(task.source)
 
@@ -239,15 +240,12 @@ def test_video_that_ends_its_process_fails_alone(run_here, tmp_path):
     done = {path.name for path in (tmp_path / "out").iterdir()} - {".failed"}
     assert done == {"one", "two", "three", "four"}
     assert len(os.listdir(tmp_path / "out" / ".failed")) == 2
-    (tmp_path / "out" / "one").unlink()
-    assert run_here("one") == ()
 
 
 @pytest.mark.parametrize(
     ("source", "message"),
     [
         ("full", "no space left on device."),
-        ("fault", "KeyError: 'a fault'"),
         (
             "parent",
             "a worker process ended, perhaps for want of memory. Run the same command again to go "

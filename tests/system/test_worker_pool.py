@@ -75,8 +75,10 @@ def test_task_process_is_one_until_a_task_ends_it():
     assert process(own) == first
     assert process(DEATH) == "died"
     assert process(own) != first
-    process.end()
+    process.close()
     assert multiprocessing.active_children() == []
+    with pytest.raises(InterruptedError):
+        process(own)
 
 
 def test_workers_end_with_their_parent(tmp_path):
