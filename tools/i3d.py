@@ -84,8 +84,10 @@ def _run(name, arguments):
     for flag in flags.FLAGS.flags_by_module_dict().get(sys.argv[0], ()):
         flag.help = as_command(flag.help)
     sys.modules["__main__"].__doc__ = as_command(module.__doc__)
+    parse = getattr(module, "parse_flags", None)  # where some flags are another tool's
     app.run(
-        module.main, flags_parser=lambda argv: app.parse_flags_with_usage(check_file_names(argv))
+        module.main,
+        flags_parser=parse or (lambda argv: app.parse_flags_with_usage(check_file_names(argv))),
     )
 
 
