@@ -108,6 +108,9 @@ _FREEZE_BATCH_NORM = flags.DEFINE_bool(
 _PARTIAL_BATCH_NORM = flags.DEFINE_bool(
     "partial_batch_norm", None, "Keep batch norm as it is in --init, but for the first layer."
 )
+_SYNC_BATCH_NORM = flags.DEFINE_bool(
+    "sync_batch_norm", False, "Batch norm sees the clips of all replicas, not those of its own."
+)
 _ACCUMULATE = flags.DEFINE_integer("accumulate", 1, "Batches per update.", lower_bound=1)
 _CLASS_WEIGHTS = flags.DEFINE_bool(
     "class_weights", False, "Weigh classes by the inverse of their frequency."
@@ -266,6 +269,7 @@ def main(argv):
             checkpoint_dir=_CHECKPOINT_DIR.value,
             freeze_batch_norm=_FREEZE_BATCH_NORM.value,
             partial_batch_norm=_PARTIAL_BATCH_NORM.value,
+            sync_batch_norm=_SYNC_BATCH_NORM.value,
             accumulate=_ACCUMULATE.value,
             class_weights=_CLASS_WEIGHTS.value,
             precision=_PRECISION.value,

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import keras
 import tensorflow as tf
+from tensorflow.python.framework.config import is_op_determinism_enabled
 
 from i3d_tf.specs.baselines import LOCAL
 from i3d_tf.specs.further_networks import FEATURE_NETWORKS, FURTHER_NETWORKS
@@ -14,13 +15,15 @@ from i3d_tf.specs.recipes import CLIP, FRAMES, PERSONS, TRANSFERS, Recipe
 from i3d_tf.specs.streams import BOTH, CHANNELS
 from i3d_tf.specs.validation import check_choice
 from i3d_tf.training.optimization import accuracy, make_loss, make_optimizer
+from i3d_tf.training.replicas import share_steps
 from i3d_tf.zoo.heads import head_names, is_head
 from i3d_tf.zoo.initialize import write_initial_weights
 from i3d_tf.zoo.network_file import restore_state
 from i3d_tf.zoo.networks import build, build_person_network
 
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
-MIN_BATCH = 8  # clips per replica; batch-norm statistics of fewer are mostly noise
+MIN_BATCH = 8  # clips that batch norm sees at once; statistics of fewer are mostly noise
+REPLICA_SEEDS = 2**16  # between the seeds of two replicas' dropout
 
 
 def set_precision(precision: str):
@@ -215,14 +218,16 @@ def freeze_batch_norm(model: keras.Model, but_first: bool = False):
 
 
 def seed_dropout(model: keras.Model, seed: int, step: int):
-    """Makes dropout depend on the seed and the step alone; Keras does not save its generators.
+    """Makes dropout depend on seed, step and replica alone; Keras does not save its generators.
 
     A generator's state is (seed, calls so far), and every step calls it once: training that starts
     here goes on as if it had never stopped.
     """
     states = [v for v in model.variables if v.path.endswith("seed_generator_state")]
     for index, state in enumerate(states):
-        state.assign([(seed + index) % 2**32, step])
+        of_replicas = model.distribute_strategy.experimental_local_results(state.value)
+        for replica, of_replica in enumerate(of_replicas):
+            of_replica.assign([(seed + index + replica * REPLICA_SEEDS) % 2**32, step])
 
 
 def compile_model(model: keras.Model, recipe: Recipe, accumulate: int = 1):
@@ -232,16 +237,8 @@ def compile_model(model: keras.Model, recipe: Recipe, accumulate: int = 1):
         model: The network.
         recipe: The recipe.
         accumulate: Batches whose gradients are averaged before one update.
-
-    Raises:
-        ValueError: Gradients would be accumulated on several replicas, which Keras cannot.
     """
     replicas = tf.distribute.get_strategy().num_replicas_in_sync
-    if accumulate > 1 and replicas > 1:
-        raise ValueError(
-            f"`accumulate` must be 1 on {replicas} replicas; received {accumulate}. Show one GPU "
-            "alone (CUDA_VISIBLE_DEVICES=0), or choose another `batch_size`."
-        )
     # Weighted, so that clips that could not be read (weight 0) do not count.
     loss, metrics = make_loss(recipe), _accuracies() if recipe.task == CLIP else None
     if heads := head_names(model):  # the sum of their losses
@@ -254,6 +251,8 @@ def compile_model(model: keras.Model, recipe: Recipe, accumulate: int = 1):
         jit_compile=uses_xla(replicas),
     )
     model.optimizer.build(model.trainable_variables)
+    if replicas > 1:
+        share_steps(model)
 
 
 def _accuracies():
@@ -264,5 +263,8 @@ def uses_xla(replicas: int) -> bool:
     """Returns whether XLA compiles the training step: on one GPU, but not on several.
 
     A function that it compiles sees the variables of one device only, and would fail on replicas.
+    Nor does it where the same bits are wanted every time: XLA has no kernels of that kind for some
+    operations, and TensorFlow's own kernels are those that promise it.
     """
-    return bool(tf.config.list_physical_devices("GPU")) and replicas == 1
+    has_gpu = bool(tf.config.list_physical_devices("GPU"))
+    return has_gpu and replicas == 1 and not is_op_determinism_enabled()

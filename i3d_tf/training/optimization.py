@@ -10,6 +10,7 @@ from i3d_tf.layers.step_interpolation import interpolate_steps
 from i3d_tf.layers.step_pool import step_gains
 from i3d_tf.specs.geometry import CENTERS
 from i3d_tf.specs.recipes import FRAMES, MULTILABEL, PERSONS, Recipe
+from i3d_tf.training.replicas import share_of_weights
 
 PACKAGE = "i3d_tf"
 
@@ -139,6 +140,13 @@ class PersonCrossentropy(keras.losses.Loss):
 
     def __init__(self, **kwargs):
         super().__init__(**{"reduction": "mean_with_sample_weight", **kwargs})
+
+    def __call__(
+        self, targets: tf.Tensor, logits: tf.Tensor, sample_weight: tf.Tensor | None = None
+    ) -> tf.Tensor:
+        """Returns the mean loss; on a replica, its part of the mean over all replicas' persons."""
+        loss = super().__call__(targets, logits, sample_weight)
+        return loss * share_of_weights(sample_weight)
 
     def call(self, targets: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
         """Returns the loss of each person.

@@ -5,11 +5,14 @@ import os
 import reprlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from i3d_tf.data.clips import unusual_folder_rate, unusual_options
 from i3d_tf.specs.recipes import SCRATCH, Recipe
 from i3d_tf.specs.releases import RELEASES
+from i3d_tf.system.records import get_value, record_errors
+from i3d_tf.zoo.run_record import RESTORE, RUN_FILE
 
 # Fields of TrainOptions that a run keeps; the others, such as folders, may differ.
 KEPT_OPTIONS = (
@@ -18,6 +21,7 @@ KEPT_OPTIONS = (
     "init",
     "freeze_batch_norm",
     "partial_batch_norm",
+    "sync_batch_norm",
     "accumulate",
     "class_weights",
     "precision",
@@ -28,7 +32,10 @@ KEPT_OPTIONS = (
 LEFT_OUT = ("description", "derived", "keep_last")
 VIDEOS, STEPS = "train_videos", "steps"  # the settings that may change
 # Runs of former versions lack the fields that they did not know, which were as they are by default.
-_DEFAULTS = {field.name: field.default for field in dataclasses.fields(Recipe)}
+_DEFAULTS = {
+    **{field.name: field.default for field in dataclasses.fields(Recipe)},
+    "sync_batch_norm": False,
+}
 
 
 @dataclass(frozen=True)
@@ -69,6 +76,7 @@ class TrainOptions:
         checkpoint_dir: See `i3d_tf.zoo.resolve.checkpoint_dirs`.
         freeze_batch_norm: Keep batch norm as it is in the initial weights; None takes the recipe's.
         partial_batch_norm: The same of all batch norm but the first layer's.
+        sync_batch_norm: Whether the batch norm that is trained sees the clips of all replicas.
         accumulate: Batches per update.
         class_weights: Weigh classes by the inverse of their frequency.
         precision: "float32", "mixed_bfloat16" or "mixed_float16".
@@ -110,6 +118,7 @@ class TrainOptions:
     checkpoint_dir: os.PathLike | str | None = None
     freeze_batch_norm: bool | None = None
     partial_batch_norm: bool | None = None
+    sync_batch_norm: bool = False
     accumulate: int = 1
     class_weights: bool = False
     precision: str = "float32"
@@ -204,6 +213,80 @@ def run_settings(
         **({} if second is None else {"second": dict(second)}),
         **({} if records is None else {"records": dict(records)}),
     }
+
+
+@dataclass(frozen=True)
+class RunBatch:
+    """The clips of a step, and how the replicas share them.
+
+    Attributes:
+        clips: Clips of each replica.
+        replicas: Devices that share a batch.
+        settings: "batch_size" and "replicas" of the run when it was new, as run.json keeps them.
+        before: Replicas that the run had when it was started last; None for a new run.
+    """
+
+    clips: int
+    replicas: int
+    settings: Mapping[str, int]
+    before: int | None = None
+
+    @property
+    def size(self) -> int:
+        """Clips of a step."""
+        return self.clips * self.replicas
+
+    @property
+    def change(self) -> str | None:
+        """A sentence about another number of replicas than before, or None."""
+        if self.before in (None, self.replicas):
+            return None
+        return (
+            f"goes on with {self._shares(self.replicas)} instead of {self._shares(self.before)}. "
+            "The clips of every step stay the same; batch norm sees those of a replica at once, "
+            "unless it is frozen or --sync_batch_norm was given."
+        )
+
+    def _shares(self, replicas):
+        return f"{replicas} replica{'s' * (replicas > 1)} of {self.size // replicas} clips"
+
+
+def share_batch(
+    workdir: os.PathLike | str,
+    batch_size: int,
+    replicas: int,
+    earlier: Mapping[str, Any] | None = None,
+) -> RunBatch:
+    """Returns the clips of a step of a run; of one that goes on, as many as before.
+
+    With another number of replicas, both flags go on with the run: `batch_size` as it was when the
+    run was new, and the one that makes the same batch now.
+
+    Args:
+        workdir: Folder of the run.
+        batch_size: Clips of each replica, as the recipe has it.
+        replicas: Devices that share a batch.
+        earlier: The content of run.json of a run that goes on.
+
+    Raises:
+        ValueError: The replicas cannot share the batch, or run.json is damaged.
+    """
+    settings = {"batch_size": batch_size, "replicas": replicas}
+    if earlier is None:
+        return RunBatch(batch_size, replicas, settings)
+    with record_errors(Path(workdir) / RUN_FILE, "the settings of a training run", RESTORE):
+        was = {name: get_value(earlier["settings"], name, int) for name in settings}
+        before = get_value(earlier, "replicas", int) if "replicas" in earlier else was["replicas"]
+    size = was["batch_size"] * was["replicas"]
+    if batch_size != was["batch_size"] and batch_size * replicas != size:
+        return RunBatch(batch_size, replicas, settings)  # `changed_settings` refuses it
+    if size % replicas:
+        raise ValueError(
+            f"{workdir}: holds a run with batches of {size} clips, which {replicas} replicas "
+            "cannot share. Show as many GPUs as divide it (CUDA_VISIBLE_DEVICES), or name another "
+            "--workdir."
+        )
+    return RunBatch(size // replicas, replicas, was, before)
 
 
 def changed_settings(

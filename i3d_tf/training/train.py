@@ -34,7 +34,14 @@ from i3d_tf.training.callbacks import (
     write_pictures,
 )
 from i3d_tf.training.periodic_evaluation import PeriodicEvaluation
-from i3d_tf.training.settings import TrainOptions, describe_changes, run_settings
+from i3d_tf.training.replicas import synchronize
+from i3d_tf.training.settings import (
+    RunBatch,
+    TrainOptions,
+    describe_changes,
+    run_settings,
+    share_batch,
+)
 from i3d_tf.training.splits import RunVideos, read_run_videos
 from i3d_tf.training.workdir import Start, Workdir, read_earlier
 from i3d_tf.zoo.networks import arguments_of
@@ -82,10 +89,11 @@ def train(recipe: Recipe, options: TrainOptions) -> Workdir:
     if options.deterministic:
         tf.config.experimental.enable_op_determinism()
     strategy = choose_strategy()
-    videos = read_run_videos(
-        recipe, options, strategy.num_replicas_in_sync, read_earlier(options.workdir)
-    )
-    recipe, train_set, test_set = videos.recipe, videos.train, videos.test
+    replicas, earlier = strategy.num_replicas_in_sync, read_earlier(options.workdir)
+    videos = read_run_videos(recipe, options, replicas, earlier)
+    batch = share_batch(options.workdir, videos.recipe.batch_size, replicas, earlier)
+    recipe = dataclasses.replace(videos.recipe, batch_size=batch.clips)
+    train_set, test_set = videos.train, videos.test
     store = None
     if options.features is not None:
         examples = (*train_set.examples, *test_set.examples)
@@ -94,12 +102,14 @@ def train(recipe: Recipe, options: TrainOptions) -> Workdir:
     if options.init is not None:  # as a file, or as the folder of a run
         check_target(workdir.best, Path.is_file, (options.init, Path(options.init) / BEST_FILE))
     with folder_lock(workdir.path, wait=False):
-        start = _start(videos, options, strategy, workdir, store)
+        start = _start(videos, options, batch, workdir, store)
         channels = None if store is None else store.channels
         with strategy.scope():
             model = _build_or_restore(recipe, options, videos.classes, start, channels)
-        _warn_of_small_batches(recipe, options, model)
-        run = _Run(recipe, options, model, workdir, start, strategy.num_replicas_in_sync, store)
+        if options.sync_batch_norm:
+            synchronize(training_model.batch_norms(model))
+        _warn_of_small_batches(batch, options, model)
+        run = _Run(recipe, options, model, workdir, start, replicas, store)
         run.train(videos)
     return workdir
 
@@ -221,15 +231,15 @@ def _check_records(recipe, options):
         )
 
 
-def _start(videos, options, strategy, workdir, store):
+def _start(videos, options, batch: RunBatch, workdir, store):
     """Records or checks the run's settings, and says what is trained on, and from which step."""
     recipe, train_set = videos.recipe, videos.train
     settings = run_settings(
-        recipe,
+        dataclasses.replace(recipe, batch_size=batch.settings["batch_size"]),
         options,
         train_set.class_names,
         len(videos.train_examples),
-        strategy.num_replicas_in_sync,
+        batch.settings["replicas"],
         None if store is None else {"channels": store.channels, **store.settings},
         videos.second_settings,
         videos.records,
@@ -237,15 +247,18 @@ def _start(videos, options, strategy, workdir, store):
     metadata = _data_metadata(videos)
     if videos.second is not None:
         metadata["heads"] = {head: _data_metadata(each) for head, each in videos.by_head.items()}
+    if batch.replicas != batch.settings["replicas"]:
+        metadata["replicas"] = batch.replicas
     start = workdir.start(settings, metadata)
     for head, each in videos.by_head.items():
         if head is not None:
             print_lines(f"head {head}:")
         print_lines(*each.train.report.lines(), *each.test.report.lines())
     print(
-        f"{recipe.steps} steps of {recipe.batch_size} clips, an evaluation every "
-        f"{recipe.evaluate_every}"
+        f"{recipe.steps} steps of {batch.size} clips, an evaluation every {recipe.evaluate_every}"
     )
+    if batch.change:
+        print_lines(f"{options.workdir}: {batch.change}")
     if start.changed:
         print_lines(describe_changes(options.workdir, start.changed, recipe.schedule, start.step))
     if start.step:
@@ -290,13 +303,15 @@ def _build_or_restore(recipe, options, classes, start, channels):
     return model
 
 
-def _warn_of_small_batches(recipe, options, model):
-    small = recipe.batch_size < training_model.MIN_BATCH
+def _warn_of_small_batches(batch, options, model):
+    seen = batch.size if options.sync_batch_norm else batch.clips
+    small = seen < training_model.MIN_BATCH
     trains = any(layer.trainable for layer in training_model.batch_norms(model))
     if small and trains and options.transfer == "full":
+        advice = " or --sync_batch_norm" if batch.size > seen else ""
         print(
-            f"WARNING: batch norm trains on {recipe.batch_size} clips per replica, which makes its "
-            "statistics noisy. Consider --freeze_batch_norm.",
+            f"WARNING: batch norm trains on {seen} clips at once, which makes its statistics "
+            f"noisy. Consider --freeze_batch_norm{advice}.",
             file=sys.stderr,
         )
 

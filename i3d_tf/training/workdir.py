@@ -22,6 +22,7 @@ from i3d_tf.zoo.run_record import HISTORY_FILE, RUN_FILE, read_history, read_run
 
 UNREADABLE_FILE = "unreadable.json"
 STATE = re.compile(r"step_(\d{8})\.keras")
+RECORDED = ("split", "heads", "replicas")  # what else may change in run.json while it goes on
 CONFIG_BYTES = 2**20  # of a state, besides its variables
 LIBRARIES = ("tensorflow", "keras", "numpy", "av", "opencv-contrib-python-headless")
 
@@ -106,7 +107,7 @@ class Workdir:
         before = read_run(file)
         changed = changed_settings(str(self.path), before["settings"], settings, step)
         epoch_start_step = step if VIDEOS in changed else before.get("epoch_start_step", 0)
-        if changed or any(before.get(key) != record.get(key) for key in ("split", "heads")):
+        if changed or any(before.get(key) != record.get(key) for key in RECORDED):
             earlier = [*before.pop("earlier", []), {"until_step": step, **before}]
             record |= {"epoch_start_step": epoch_start_step, "earlier": earlier}
             _write_json(file, record, indent=2)

@@ -157,8 +157,15 @@ def test_half_precision_needs_a_gpu(monkeypatch):
         set_precision("mixed_float16")
 
 
-@pytest.mark.parametrize(("gpus", "replicas", "used"), [(0, 1, False), (1, 1, True), (2, 2, False)])
-def test_xla_is_used_on_one_gpu_alone(monkeypatch, gpus, replicas, used):
+@pytest.mark.parametrize(
+    ("gpus", "replicas", "is_deterministic", "used"),
+    [(0, 1, False, False), (1, 1, False, True), (1, 1, True, False), (2, 2, False, False)],
+)
+def test_xla_is_used_on_one_gpu_alone_unless_bits_must_repeat(
+    monkeypatch, gpus, replicas, is_deterministic, used
+):
+    if is_deterministic:
+        tf.config.experimental.enable_op_determinism()
     monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: ["a GPU"] * gpus)
     assert training_model.uses_xla(replicas) is used
 

@@ -1,0 +1,299 @@
+"""Training on several replicas equals training on one device with the whole batch."""
+
+import dataclasses
+import io
+import json
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from i3d_tf.training.settings import RunBatch, share_batch
+from i3d_tf.training.workdir import Workdir
+
+# Trains on so many logical devices of the CPU: number, recipe, options, further lines of Python.
+PROGRAM = """
+import sys
+import keras, tensorflow as tf
+sys.path.append(sys.argv[5])
+from fixtures.jobs import build_small_network
+from i3d_tf.specs.recipes import Recipe
+from i3d_tf.training import model as training_model, train as file
+from i3d_tf.training.settings import TrainOptions
+
+number, recipe, options = int(sys.argv[1]), *map(eval, sys.argv[2:4])
+if number > 1:
+    (cpu,) = tf.config.list_physical_devices("CPU")
+    devices = [tf.config.LogicalDeviceConfiguration()] * number
+    tf.config.set_logical_device_configuration(cpu, devices)
+    file.choose_strategy = lambda: tf.distribute.MirroredStrategy(
+        [f"CPU:{n}" for n in range(number)], tf.distribute.ReductionToOneDevice()
+    )
+training_model.NETWORKS["inception_i3d"] = build_small_network
+exec(sys.argv[4])
+file.train(Recipe(**recipe), TrainOptions(**options))
+"""
+SECONDS = 400
+OPTIONS = {"accumulate": 2, "deterministic": True}
+TESTS = Path(__file__).resolve().parent.parent
+
+
+def train_on(number, recipe, further="", **options):
+    """Trains in a process of its own; returns its end."""
+    arguments = [str(number), repr(dataclasses.asdict(recipe)), repr(options), further, str(TESTS)]
+    return subprocess.run(
+        [sys.executable, "-c", PROGRAM, *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=SECONDS,
+    )
+
+
+def arrays(workdir):
+    """Every array of the newest state, the optimizer's too, by name."""
+    found = {}
+    content = zipfile.ZipFile(Workdir(workdir).latest()[1]).read("model.weights.h5")
+
+    def note(name, item):
+        if isinstance(item, h5py.Dataset) and "seed_generator" not in name:
+            found[name] = item[()]
+
+    with h5py.File(io.BytesIO(content)) as file:
+        file.visititems(note)
+    return found
+
+
+def check_equal(workdir, expected_workdir, tolerance=1e-5):
+    """Checks that two states are equal to a tolerance, and that there is an optimizer in both."""
+    found, expected = arrays(workdir), arrays(expected_workdir)
+    assert found.keys() == expected.keys()
+    assert any(name.startswith("optimizer/") for name in found)
+    for name, array in expected.items():
+        np.testing.assert_allclose(found[name], array, rtol=tolerance, atol=tolerance, err_msg=name)
+
+
+@pytest.fixture(scope="module")
+def data_dir(squares_dir, tmp_path_factory):
+    """The squares with a training video that cannot be read: a clip of weight 0 in every epoch."""
+    folder = tmp_path_factory.mktemp("replicas") / "squares"
+    for path in squares_dir.rglob("*.mp4"):
+        target = folder / path.relative_to(squares_dir)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.symlink_to(path)
+    (folder / "train" / "up" / "broken.mp4").write_bytes(b"not a video")
+    return str(folder)
+
+
+@pytest.fixture(scope="module")
+def recipe(tiny_recipe):
+    """A recipe for two replicas of which every part of the arithmetic counts, but dropout.
+
+    Its learning rate is low: between frames of one color, rounding may decide whether a unit is on
+    for all of them.
+    """
+    return dataclasses.replace(
+        tiny_recipe,
+        dropout_rate=0.0,
+        batch_size=2,
+        steps=50,
+        evaluate_every=50,
+        learning_rates=(0.002,),
+        weight_decay=0.1,
+        clip_norm=0.5,
+    )
+
+
+@pytest.fixture(scope="module")
+def one_device(recipe, data_dir, tmp_path_factory):
+    """Folder of a run of one device with the whole batches, whose updates are of two of them."""
+    folder = tmp_path_factory.mktemp("one") / "run"
+    whole = dataclasses.replace(recipe, batch_size=4)
+    done = train_on(1, whole, data_dir=data_dir, workdir=str(folder), **OPTIONS)
+    assert done.returncode == 0, done.stderr
+    assert "50 steps of 4 clips" in done.stdout
+    return folder
+
+
+@pytest.mark.slow
+def test_two_replicas_equal_one_device_with_the_whole_batch(recipe, data_dir, one_device, tmp_path):
+    options = {"data_dir": data_dir, "sync_batch_norm": True, **OPTIONS}
+    done = train_on(2, recipe, workdir=str(tmp_path), **options)
+    assert done.returncode == 0, done.stderr
+    assert "50 steps of 4 clips" in done.stdout
+    check_equal(tmp_path, one_device)
+
+
+@pytest.mark.slow
+def test_run_goes_on_with_another_number_of_replicas(recipe, data_dir, one_device, tmp_path):
+    options = {
+        "data_dir": data_dir,
+        "workdir": str(tmp_path / "run"),
+        "sync_batch_norm": True,
+        **OPTIONS,
+    }
+    done = train_on(2, dataclasses.replace(recipe, steps=25), **options)
+    assert done.returncode == 0, done.stderr
+    done = train_on(3, recipe, **options)
+    assert done.returncode == 1
+    assert "a run with batches of 4 clips, which 3 replicas cannot share. Show as" in done.stderr
+    done = train_on(1, recipe, **options)
+    assert done.returncode == 0, done.stderr
+    assert "goes on with 1 replica of 4 clips instead of 2 replicas of 2 clips." in done.stdout
+    assert "going on from step 25 of 50" in done.stdout
+    check_equal(tmp_path / "run", one_device)
+    record = json.loads((tmp_path / "run" / "run.json").read_text("utf-8"))
+    settings = record["settings"]
+    assert (settings["batch_size"], settings["replicas"], record["replicas"]) == (2, 2, 1)
+
+
+ARITHMETIC = """
+import keras, numpy as np, tensorflow as tf
+from i3d_tf.training.model import seed_dropout
+from i3d_tf.training.optimization import PersonCrossentropy
+from i3d_tf.training.replicas import compute_gradients, share_steps
+
+(cpu,) = tf.config.list_physical_devices("CPU")
+two = [tf.config.LogicalDeviceConfiguration()] * 2
+tf.config.set_logical_device_configuration(cpu, two)
+strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"], tf.distribute.ReductionToOneDevice())
+
+def parts(*values):
+    return strategy.experimental_distribute_values_from_function(
+        lambda context: tf.constant(values[context.replica_id_in_sync_group], tf.float32)
+    )
+
+def results(values):
+    return [value.numpy().tolist() for value in strategy.experimental_local_results(values)]
+
+"""
+
+
+def run_arithmetic(program):
+    """Runs a program for two replicas, and returns the lines that it prints."""
+    done = subprocess.run(
+        [sys.executable, "-c", ARITHMETIC + program],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=SECONDS,
+    )
+    assert done.returncode == 0, done.stderr
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+DROPOUT = """
+with strategy.scope():
+    model = keras.Sequential([keras.Input((64,)), keras.layers.Dropout(0.5)])
+ones = parts(np.ones((1, 64)), np.ones((1, 64)))
+for seed, step in ((0, 0), (0, 0), (0, 1)):
+    seed_dropout(model, seed, step)
+    print(results(strategy.run(lambda x: model(x, training=True), args=(ones,))))
+"""
+
+
+@pytest.mark.slow
+def test_dropout_differs_between_replicas_and_follows_from_the_step():
+    first, again, later = run_arithmetic(DROPOUT)
+    assert first == again
+    assert first[0] != first[1]
+    assert first[0] != later[0]
+    assert first[1] != later[1]
+
+
+OVERFLOW = """
+with strategy.scope():
+    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, use_bias=False)])
+    optimizer = keras.optimizers.LossScaleOptimizer(keras.optimizers.SGD(0.5), initial_scale=8.0)
+    model.compile(optimizer, keras.losses.MeanAbsoluteError(), jit_compile=False)
+    optimizer.build(model.trainable_variables)
+    share_steps(model)
+model.layers[0].kernel.assign([[1.0]])
+zero, one = np.zeros((1, 1)), np.ones(1)
+step = tf.function(lambda *parts: strategy.run(model.train_step, args=(parts,)))
+for second in (np.inf, 3.0):
+    inputs = parts([[1.0]], [[second]])
+    step(inputs, parts(zero, zero), parts(one, one))
+    print([model.layers[0].kernel.numpy().item(), optimizer.dynamic_scale.numpy().item()])
+"""
+
+
+@pytest.mark.slow
+def test_overflow_on_the_second_replica_alone_leaves_the_weights():
+    """The gradient of |w x| is x: 1 and infinity, then 1 and 3, which are 2 on average."""
+    assert run_arithmetic(OVERFLOW) == [[1.0, 4.0], [0.0, 4.0]]
+
+
+PERSONS = """
+with strategy.scope():
+    model = keras.Sequential([keras.Input((None, 1)), keras.layers.Dense(1, use_bias=False)])
+    model.compile("sgd", PersonCrossentropy(), jit_compile=False)
+model.layers[0].kernel.assign([[0.0]])
+inputs = parts([[[1.0], [2.0]]], [[[4.0], [64.0]]])
+targets = parts(np.ones((1, 2, 1)), np.ones((1, 2, 1)))
+weights = parts([[1.0, 1.0]], [[1.0, 0.0]])
+
+def compute(*data):
+    (gradient,), logs = compute_gradients(model, data)
+    return gradient, logs["loss"]
+
+gradients, losses = strategy.run(compute, args=(inputs, targets, weights))
+print(results(gradients))
+print(results(losses))
+"""
+
+
+@pytest.mark.slow
+def test_loss_of_persons_is_the_mean_over_the_persons_of_all_replicas():
+    """At logit 0, the gradient is -x / 2: of persons 1, 2 and 4, -7 / 6 on average."""
+    gradients, losses = run_arithmetic(PERSONS)
+    np.testing.assert_allclose(gradients, np.full((2, 1, 1), -7 / 6), rtol=1e-6)
+    assert np.mean(losses) == pytest.approx(np.log(2), rel=1e-6)
+
+
+def record(**settings):
+    return {"settings": {"batch_size": 8, "replicas": 2, **settings}}
+
+
+@pytest.mark.parametrize(
+    ("batch_size", "replicas", "clips"),
+    [(8, 2, 8), (8, 1, 16), (16, 1, 16), (8, 4, 4), (4, 4, 4), (8, 16, 1)],
+)
+def test_replicas_share_the_batch_of_the_run(batch_size, replicas, clips):
+    batch = share_batch("run", batch_size, replicas, record())
+    assert (batch.clips, batch.size) == (clips, 16)
+    assert batch.settings == {"batch_size": 8, "replicas": 2}
+    assert (batch.change is None) == (replicas == 2)
+
+
+def test_change_of_replicas_is_that_since_the_run_was_started_last():
+    before = {**record(), "replicas": 4}
+    assert (
+        "goes on with 2 replicas of 8 clips instead of 4 replicas"
+        in share_batch("run", 8, 2, before).change
+    )
+    assert share_batch("run", 8, 4, before).change is None
+
+
+def test_another_batch_is_left_for_the_settings_to_refuse():
+    batch = share_batch("run", 4, 2, record())
+    assert batch.settings == {"batch_size": 4, "replicas": 2}
+
+
+def test_new_run_has_the_batch_of_its_recipe():
+    assert share_batch("run", 8, 2) == RunBatch(8, 2, {"batch_size": 8, "replicas": 2})
+
+
+def test_share_batch_refuses_replicas_that_cannot_share_it():
+    message = r"run: holds a run with batches of 16 clips, which 3 replicas cannot share\. Show as"
+    with pytest.raises(ValueError, match=message):
+        share_batch("run", 8, 3, record())
+
+
+def test_share_batch_refuses_damaged_settings():
+    with pytest.raises(ValueError, match=r"run\.json: .*batch_size"):
+        share_batch("run", 8, 2, record(batch_size="8"))
