@@ -21,6 +21,7 @@ pytest_plugins = [
     "fixtures.networks",
     "fixtures.ports",
     "fixtures.public_networks",
+    "fixtures.replicas",
     "fixtures.tools",
     "fixtures.videos",
 ]

@@ -123,6 +123,12 @@ _DETERMINISTIC = flags.DEFINE_bool(
 )
 _SEED = flags.DEFINE_integer("seed", 0, "Seed of weights, order, windows and crops.", lower_bound=0)
 _WORKERS = flags.DEFINE_integer("workers", None, "Clips made at once.", lower_bound=1)
+_CLUSTER = flags.DEFINE_enum(
+    "cluster",
+    "auto",
+    ("auto", "none"),
+    "auto: train together with the processes that TF_CONFIG or SLURM's srun name; none: alone.",
+)
 _PROFILE = flags.DEFINE_bool("profile", False, "Profile some steps for TensorBoard.")
 _ANNOTATION = flags.DEFINE_string(
     "annotation", None, "Annotation file of the dataset, or the folder of its files."
@@ -288,6 +294,7 @@ def main(argv):
             label_map=_LABEL_MAP.value,
             time_offset=_TIME_OFFSET.value,
             second=_second(),
+            cluster=_CLUSTER.value,
             heads=None if _HEADS.value is None else tuple(_HEADS.value),
             records=_RECORDS.value,
             test_records=_TEST_RECORDS.value,

@@ -68,6 +68,8 @@ class PipelineConfig:
             up to the protocol's frames, so that its batches must be of one clip.
         protocol: How clips are made; its windows and crops matter to `evaluation_clips` alone.
         batch_size: Clips of a batch.
+        share: Number of this process, and of all that share the training batches: each makes its
+            part of their positions.
         seed: Of the order and of the views.
         flow_store: The flow files; None where no flow is needed.
         flip: Whether clips may be mirrored.
@@ -106,6 +108,7 @@ class PipelineConfig:
     task: str = CLIP
     classes: int = 0
     heads: tuple[str, ...] = ()
+    share: tuple[int, int] = (0, 1)
 
     def __post_init__(self):
         if FEATURES in self.streams and self.feature_store is None:
@@ -206,6 +209,15 @@ class PipelineConfig:
         frames = (self.protocol.frames,) if self.task == FRAMES else ()
         return tf.TensorSpec((*frames, self.classes), tf.float32)
 
+    def positions(self, first_step: int, last_step: int) -> Sequence[int]:
+        """Returns the positions of the clips of some steps that this process makes."""
+        index, count = self.share
+        if count == 1:
+            return range(first_step * self.batch_size, last_step * self.batch_size)
+        clips = self.batch_size // count
+        starts = (step * self.batch_size + index * clips for step in range(first_step, last_step))
+        return [start + place for start in starts for place in range(clips)]
+
     def paths(self, step: int) -> list[str]:
         """Returns the videos of one batch."""
         first = step * self.batch_size
@@ -270,7 +282,7 @@ def train_batches(
             failures.reasons[error.path] = error.reason
             return (*config.empty_clips(), config.empty_target(example), np.float32(0))
 
-    positions = range(first_step * config.batch_size, last_step * config.batch_size)
+    positions = config.positions(first_step, last_step)
     batches = _batched(
         positions, load, config.target_spec, config, failures, workers, iterations, True
     )
@@ -339,7 +351,7 @@ def _batched(positions, load, spec, config, failures, workers, iterations, drop_
     elements = threaded_dataset(
         load, positions, signature, failures.keep_error, workers, iterations
     )
-    return batched(elements, by_stream, config.batch_size, drop_remainder)
+    return batched(elements, by_stream, config.batch_size // config.share[1], drop_remainder)
 
 
 def batched(

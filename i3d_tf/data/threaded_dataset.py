@@ -28,7 +28,7 @@ END_SECONDS = 10.0  # that the interpreter's end waits for elements being made
 
 def threaded_dataset(
     make: Callable[[int], Sequence],
-    positions: range,
+    positions: Sequence[int],
     signature: Sequence[tf.TensorSpec],
     on_error: Callable[[Exception], None],
     workers: int | None = None,

@@ -222,7 +222,7 @@ def person_batches(
         return (clip, *pad_boxes(boxes[chosen], targets[chosen], max_boxes))
 
     (stream,) = config.streams
-    positions = range(first_step * config.batch_size, last_step * config.batch_size)
+    positions = config.positions(first_step, last_step)
     signature = [
         tf.TensorSpec(config.shape(stream), DTYPES[stream]),
         tf.TensorSpec((max_boxes, 4), tf.float32),
@@ -237,7 +237,7 @@ def person_batches(
     elements = threaded_dataset(
         load, positions, signature, failures.keep_error, workers, iterations
     )
-    return batched(elements, by_name, config.batch_size, drop_remainder=True)
+    return batched(elements, by_name, config.batch_size // config.share[1], drop_remainder=True)
 
 
 def key_frame_clips(

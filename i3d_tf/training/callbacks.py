@@ -14,6 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from i3d_tf.system.console import Terminated
+from i3d_tf.training.process_group import ProcessGroup
 
 SCALAR_STEPS = 10  # steps between two values of TensorBoard's scalars
 PROFILED_STEPS = (10, 20)
@@ -60,17 +61,19 @@ class StopOnInterrupt(keras.callbacks.Callback):
 
     Args:
         first_step: Step that training starts with.
+        group: The processes that train together; they stop after the same step.
 
     Attributes:
         steps_done: Steps done so far.
         between_steps: Whether training was stopped between two steps.
     """
 
-    def __init__(self, first_step: int):
+    def __init__(self, first_step: int, group: ProcessGroup | None = None):
         super().__init__()
+        self._group = group
         self.steps_done = first_step
         self.between_steps = False
-        self._stop = None  # the exception to raise between two steps
+        self._stop: KeyboardInterrupt | None = None  # to raise between two steps
         self._has_raised = False
         self._handlers: dict[int, Any] = {}
 
@@ -93,10 +96,19 @@ class StopOnInterrupt(keras.callbacks.Callback):
         self._stop = STOPS[number]()
         print("\nStopping after this step ...", file=sys.stderr)
 
+    def on_train_batch_begin(self, batch: int, logs: Mapping | None = None):
+        """Tells the other processes whether a signal came."""
+        if self._group is not None:
+            self._group.ask_to_stop(self._stop is not None)
+
     def on_train_batch_end(self, batch: int, logs: Mapping | None = None):
         """Counts the step, and stops training if a signal came; see `raise_if_stopped`."""
         self.steps_done += 1
-        self.raise_if_stopped()
+        if self._group is None:
+            self.raise_if_stopped()
+        elif self._group.is_stopping:
+            self._stop = self._stop or Terminated()  # the signal came to another process
+            self.raise_if_stopped()
 
     def raise_if_stopped(self):
         """Stops training between two steps if a signal came; also after the last step of `fit`.

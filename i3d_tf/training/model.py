@@ -217,16 +217,22 @@ def freeze_batch_norm(model: keras.Model, but_first: bool = False):
         layer.trainable = False
 
 
-def seed_dropout(model: keras.Model, seed: int, step: int):
+def seed_dropout(model: keras.Model, seed: int, step: int, first_replica: int = 0):
     """Makes dropout depend on seed, step and replica alone; Keras does not save its generators.
 
     A generator's state is (seed, calls so far), and every step calls it once: training that starts
     here goes on as if it had never stopped.
+
+    Args:
+        model: The network.
+        seed: Seed of the run.
+        step: Steps done.
+        first_replica: Number of the first replica of this process.
     """
     states = [v for v in model.variables if v.path.endswith("seed_generator_state")]
     for index, state in enumerate(states):
         of_replicas = model.distribute_strategy.experimental_local_results(state.value)
-        for replica, of_replica in enumerate(of_replicas):
+        for replica, of_replica in enumerate(of_replicas, first_replica):
             of_replica.assign([(seed + index + replica * REPLICA_SEEDS) % 2**32, step])
 
 

@@ -7,6 +7,7 @@ accumulated. Here gradients are summed over the replicas first; all that is done
 
 import functools
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -90,14 +91,18 @@ def _common_moments(layer, inputs, mask=None):
 
 @tf.custom_gradient
 def _total(values):
-    return _all_reduce("SUM", values), functools.partial(_all_reduce, "SUM")
+    return all_reduce("SUM", values), functools.partial(all_reduce, "SUM")
 
 
-def _all_reduce(operation, values):
+def all_reduce(operation: str, values: Any) -> Any:
     """Reduces values over the replicas; no gradient goes back through it.
 
     So TensorFlow does not look for variables that the values of other replicas depend on, in the
     whole graph, at each of many calls.
+
+    Args:
+        operation: "SUM" or "MEAN".
+        values: A tensor, or a structure of them.
     """
     values = tf.nest.map_structure(tf.stop_gradient, values)
     return tf.distribute.get_replica_context().all_reduce(operation, values)
@@ -106,7 +111,7 @@ def _all_reduce(operation, values):
 def _sum_over_replicas(gradients):
     """Sums gradients over the replicas; variables without one, None, stay so."""
     found = [gradient for gradient in gradients if gradient is not None]
-    summed = iter(_all_reduce("SUM", found))
+    summed = iter(all_reduce("SUM", found))
     return [None if gradient is None else next(summed) for gradient in gradients]
 
 
@@ -154,4 +159,4 @@ def share_of_weights(weights: tf.Tensor | None) -> tf.Tensor | float:
     if replicas == 1 or weights is None:
         return 1.0
     own = tf.reduce_sum(weights)
-    return tf.math.divide_no_nan(own, _all_reduce("MEAN", own))
+    return tf.math.divide_no_nan(own, all_reduce("MEAN", own))

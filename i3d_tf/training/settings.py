@@ -106,6 +106,8 @@ class TrainOptions:
         test_records: Those to evaluate on; None takes a part of every class.
         data_service: Address of a tf.data service whose workers make the batches of records, see
             `i3d_tf.records.service`.
+        cluster: "auto" trains together with the processes that TF_CONFIG or SLURM name, see
+            `i3d_tf.training.process_group`; "none" trains alone.
     """
 
     data_dir: str | None
@@ -141,6 +143,7 @@ class TrainOptions:
     records: str | None = None
     test_records: str | None = None
     data_service: str | None = None
+    cluster: str = "none"
 
     def for_recipe(self, recipe: Recipe) -> "TrainOptions":
         """Returns the options with the recipe's values of those that are None.

@@ -1,5 +1,6 @@
 """Training from a folder of videos to a network; a stopped run goes on where it stopped."""
 
+import contextlib
 import dataclasses
 import sys
 from collections.abc import Mapping, Sequence
@@ -21,8 +22,10 @@ from i3d_tf.records.service import check_service, distribute_to
 from i3d_tf.specs.protocol import Protocol
 from i3d_tf.specs.recipes import CLIP, FRAMES, MULTILABEL, PERSONS, TRAINED_STREAMS, Recipe
 from i3d_tf.specs.streams import FEATURES, JOINT
+from i3d_tf.specs.validation import check_choice
 from i3d_tf.system.console import print_lines
 from i3d_tf.system.files import check_target, folder_lock
+from i3d_tf.system.remote import file_name
 from i3d_tf.training import model as training_model
 from i3d_tf.training.callbacks import (
     Profile,
@@ -34,6 +37,7 @@ from i3d_tf.training.callbacks import (
     write_pictures,
 )
 from i3d_tf.training.periodic_evaluation import PeriodicEvaluation
+from i3d_tf.training.process_group import join_group
 from i3d_tf.training.replicas import synchronize
 from i3d_tf.training.settings import (
     RunBatch,
@@ -78,7 +82,20 @@ def train(recipe: Recipe, options: TrainOptions) -> Workdir:
         BlockingIOError: Another process trains in the folder, or writes a report into it.
         FloatingPointError: The loss is not finite; the message names the step and its videos.
         KeyboardInterrupt: Ctrl-C or SIGTERM, after the state was saved.
+        ConnectionError: Another process of the job has ended.
     """
+    check_choice("cluster", options.cluster, ("auto", "none"))
+    group = join_group() if options.cluster == "auto" else None
+    if group is None:
+        return _train(recipe, options, None)
+    with group.quiet():
+        workdir = _train(recipe, options, group)
+        group.wait()  # for the chief's last evaluation
+    return workdir
+
+
+def _train(recipe, options, group):
+    """Trains a network, alone or together with other processes."""
     options = options.for_recipe(recipe)
     _check_features(recipe, options)
     _check_task(recipe, options)
@@ -88,8 +105,9 @@ def train(recipe: Recipe, options: TrainOptions) -> Workdir:
     keras.utils.set_random_seed(options.seed)
     if options.deterministic:
         tf.config.experimental.enable_op_determinism()
-    strategy = choose_strategy()
-    replicas, earlier = strategy.num_replicas_in_sync, read_earlier(options.workdir)
+    strategy = tf.distribute.get_strategy() if group else choose_strategy()
+    replicas = group.count if group else strategy.num_replicas_in_sync
+    earlier = read_earlier(options.workdir)
     videos = read_run_videos(recipe, options, replicas, earlier)
     batch = share_batch(options.workdir, videos.recipe.batch_size, replicas, earlier)
     recipe = dataclasses.replace(videos.recipe, batch_size=batch.clips)
@@ -101,17 +119,34 @@ def train(recipe: Recipe, options: TrainOptions) -> Workdir:
     workdir = Workdir(options.workdir)
     if options.init is not None:  # as a file, or as the folder of a run
         check_target(workdir.best, Path.is_file, (options.init, Path(options.init) / BEST_FILE))
-    with folder_lock(workdir.path, wait=False):
-        start = _start(videos, options, batch, workdir, store)
+    is_chief = group is None or group.is_chief
+    if group is not None:  # also waits until all have read what the chief may now change
+        names = [(example.label, file_name(example.path)) for example in videos.train_examples]
+        group.check_same(recipe, options.seed, options.transfer, options.accumulate, names)
+    with folder_lock(workdir.path, wait=False) if is_chief else contextlib.nullcontext():
+        start = _start(videos, options, batch, workdir, store) if is_chief else Start()
         channels = None if store is None else store.channels
         with strategy.scope():
             model = _build_or_restore(recipe, options, videos.classes, start, channels)
         if options.sync_batch_norm:
             synchronize(training_model.batch_norms(model))
-        _warn_of_small_batches(batch, options, model)
-        run = _Run(recipe, options, model, workdir, start, replicas, store)
+        if group is not None:
+            start = _from_chief(group, model, start)
+        if is_chief:
+            _warn_of_small_batches(batch, options, model)
+        run = _Run(recipe, options, model, workdir, start, replicas, store, group)
         run.train(videos)
     return workdir
+
+
+def _from_chief(group, model, start):
+    """Gives all processes the chief's network and start."""
+    group.copy_from_chief([*model.variables, *model.optimizer.variables])
+    steps = np.array([start.step, start.epoch_start_step], np.int64)
+    (steps,) = group.from_chief([steps])
+    group.share_steps(model)
+    step, epoch_start_step = map(int, steps)
+    return dataclasses.replace(start, step=step, epoch_start_step=epoch_start_step)
 
 
 def choose_strategy() -> tf.distribute.Strategy:
@@ -327,12 +362,14 @@ class _Run:
         start: Where the run starts.
         replicas: Devices that share a batch.
         store: The stored features that the network reads, or None.
+        group: The processes that train together, or None. The chief alone writes and evaluates.
     """
 
-    def __init__(self, recipe, options, model, workdir, start: Start, replicas, store):
+    def __init__(self, recipe, options, model, workdir, start: Start, replicas, store, group=None):
         self.recipe, self.options, self.model, self.workdir = recipe, options, model, workdir
         self.start = start
-        self.replicas, self.store = replicas, store
+        self.replicas, self.store, self.group = replicas, store, group
+        self.is_chief = group is None or group.is_chief
         self.classes = 0
         self.max_boxes = recipe.max_boxes
         self.box_counts = BoxCounts()
@@ -341,7 +378,11 @@ class _Run:
         self.batch_size = recipe.batch_size * replicas
         self.failures = Failures(workdir.unreadable() if start.step else {})
         self.step_time = StepTime(start.step, recipe.steps)
-        self.writer = tf.summary.create_file_writer(str(workdir.tensorboard))
+        self.writer = (
+            tf.summary.create_file_writer(str(workdir.tensorboard))
+            if self.is_chief
+            else tf.summary.create_noop_writer()
+        )
 
     def train(self, videos: RunVideos):
         """Trains to the last step."""
@@ -355,6 +396,7 @@ class _Run:
         train_config = dataclasses.replace(
             self._config(examples, train_protocol, self.batch_size, flow_store),
             heads=videos.heads,
+            share=(self.group.index, self.group.count) if self.group else (0, 1),
             class_weights=class_weights(examples, self.classes)
             if self.options.class_weights
             else None,
@@ -383,14 +425,15 @@ class _Run:
             recipe.step_rule,
         )
         step, every = self.start.step, recipe.evaluate_every
-        if step and (step % every == 0 or step == recipe.steps):
+        if self.is_chief and step and (step % every == 0 or step == recipe.steps):
             evaluation.run(step)  # unless that was done before the run was stopped
         while step < recipe.steps:
             stop = min(recipe.steps, (step // every + 1) * every)
             self._fit(train_config, step, stop)
             step = stop
-            self._save(step)
-            evaluation.run(step)
+            if self.is_chief:
+                self._save(step)
+                evaluation.run(step)
         self._report_failures()
 
     def _flow_store(self, videos):
@@ -408,8 +451,11 @@ class _Run:
                 options.flow_rounding,
             )
             paths = [example.path for example in (*each.train.examples, *each.test.examples)]
-            store.compute_missing(paths)
+            if self.is_chief:
+                store.compute_missing(paths)
             stores |= dict.fromkeys(paths, store)
+        if self.group is not None:
+            self.group.wait()  # for the flow that the chief computes
         return store if videos.second is None else JoinedFlowStore(stores)
 
     def _config(self, examples, protocol: Protocol, batch_size, flow_store):
@@ -436,18 +482,20 @@ class _Run:
 
     def _fit(self, config, step, stop):
         """Trains steps `step` to `stop`; after Ctrl-C and SIGTERM the state is saved."""
-        iterations = 1 if self.replicas == 1 else 2  # Keras looks at the first batch before
+        looks_before = self.replicas > 1 and self.group is None  # Keras, at the first batch
+        iterations = 2 if looks_before else 1
         batches = self._batches(config, step, stop, self.box_counts, iterations)
         callbacks = [TerminateOnNaN(step, config.paths), Scalars(self.writer, step)]
         callbacks.append(self.step_time)
         if self.options.data_service is not None:
             callbacks.append(WarnOfWaiting(self.options.data_service))
-        if step == 0 and self.options.profile:
+        if step == 0 and self.options.profile and self.is_chief:
             callbacks.append(Profile(self.workdir.tensorboard))
-        training_model.seed_dropout(self.model, self.options.seed, step)
+        first_replica = self.group.index if self.group else 0
+        training_model.seed_dropout(self.model, self.options.seed, step, first_replica)
         epoch = step // self.recipe.evaluate_every
-        with self.failures.reraised(), StopOnInterrupt(step) as stopping:
-            if step == 0 and self.store is None:
+        with self._errors(), StopOnInterrupt(step, self.group) as stopping:
+            if step == 0 and self.store is None and self.is_chief:
                 self._write_pictures(config)
             try:
                 self.model.fit(
@@ -462,7 +510,8 @@ class _Run:
                 stopping.raise_if_stopped()
             except BaseException as error:
                 print(flush=True)  # Keras's progress bar leaves its line open
-                if isinstance(error, KeyboardInterrupt) and stopping.between_steps:
+                is_whole = isinstance(error, KeyboardInterrupt) and stopping.between_steps
+                if is_whole and self.is_chief:
                     self._save(stopping.steps_done)
                     print_lines(
                         f"Saved step {stopping.steps_done} in {self.workdir.path}; the same "
@@ -470,6 +519,13 @@ class _Run:
                         file=sys.stderr,
                     )
                 raise
+
+    @contextlib.contextmanager
+    def _errors(self):
+        """Raises errors of the pipeline, or of other processes, in the place of TensorFlow's."""
+        lost = self.group.errors() if self.group else contextlib.nullcontext()
+        with lost, self.failures.reraised():
+            yield
 
     def _batches(self, config, step, stop, counts, iterations=1):
         """Makes the batches of some steps, of persons or of clips."""

@@ -238,3 +238,15 @@ def test_crop_scales_are_of_training_alone(examples):
     (plain,) = list(evaluation_clips(config(examples, batch_size=4), Failures()))
     (scaled,) = list(evaluation_clips(replace(half, batch_size=4), Failures()))
     np.testing.assert_array_equal(plain[0], scaled[0])
+
+
+def test_processes_share_the_clips_of_every_step(examples):
+    whole, first, second = (
+        list(train_batches(config(examples, batch_size=4, share=share), 1, 3, Failures()))
+        for share in ((0, 1), (0, 2), (1, 2))
+    )
+    assert len(whole) == len(first) == len(second) == 2
+    for batch, *parts in zip(whole, first, second, strict=True):
+        for all_of_it, *of_parts in zip(batch, *parts, strict=True):
+            assert [len(part) for part in of_parts] == [2, 2]
+            np.testing.assert_array_equal(np.concatenate(of_parts), all_of_it)

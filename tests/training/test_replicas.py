@@ -1,147 +1,44 @@
 """Training on several replicas equals training on one device with the whole batch."""
 
 import dataclasses
-import io
 import json
 import subprocess
 import sys
-import zipfile
-from pathlib import Path
 
-import h5py
 import numpy as np
 import pytest
+from fixtures.replicas import OPTIONS, SECONDS, check_equal, train_on
 
 from i3d_tf.training.settings import RunBatch, share_batch
-from i3d_tf.training.workdir import Workdir
-
-# Trains on so many logical devices of the CPU: number, recipe, options, further lines of Python.
-PROGRAM = """
-import sys
-import keras, tensorflow as tf
-sys.path.append(sys.argv[5])
-from fixtures.jobs import build_small_network
-from i3d_tf.specs.recipes import Recipe
-from i3d_tf.training import model as training_model, train as file
-from i3d_tf.training.settings import TrainOptions
-
-number, recipe, options = int(sys.argv[1]), *map(eval, sys.argv[2:4])
-if number > 1:
-    (cpu,) = tf.config.list_physical_devices("CPU")
-    devices = [tf.config.LogicalDeviceConfiguration()] * number
-    tf.config.set_logical_device_configuration(cpu, devices)
-    file.choose_strategy = lambda: tf.distribute.MirroredStrategy(
-        [f"CPU:{n}" for n in range(number)], tf.distribute.ReductionToOneDevice()
-    )
-training_model.NETWORKS["inception_i3d"] = build_small_network
-exec(sys.argv[4])
-file.train(Recipe(**recipe), TrainOptions(**options))
-"""
-SECONDS = 400
-OPTIONS = {"accumulate": 2, "deterministic": True}
-TESTS = Path(__file__).resolve().parent.parent
-
-
-def train_on(number, recipe, further="", **options):
-    """Trains in a process of its own; returns its end."""
-    arguments = [str(number), repr(dataclasses.asdict(recipe)), repr(options), further, str(TESTS)]
-    return subprocess.run(
-        [sys.executable, "-c", PROGRAM, *arguments],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=SECONDS,
-    )
-
-
-def arrays(workdir):
-    """Every array of the newest state, the optimizer's too, by name."""
-    found = {}
-    content = zipfile.ZipFile(Workdir(workdir).latest()[1]).read("model.weights.h5")
-
-    def note(name, item):
-        if isinstance(item, h5py.Dataset) and "seed_generator" not in name:
-            found[name] = item[()]
-
-    with h5py.File(io.BytesIO(content)) as file:
-        file.visititems(note)
-    return found
-
-
-def check_equal(workdir, expected_workdir, tolerance=1e-5):
-    """Checks that two states are equal to a tolerance, and that there is an optimizer in both."""
-    found, expected = arrays(workdir), arrays(expected_workdir)
-    assert found.keys() == expected.keys()
-    assert any(name.startswith("optimizer/") for name in found)
-    for name, array in expected.items():
-        np.testing.assert_allclose(found[name], array, rtol=tolerance, atol=tolerance, err_msg=name)
-
-
-@pytest.fixture(scope="module")
-def data_dir(squares_dir, tmp_path_factory):
-    """The squares with a training video that cannot be read: a clip of weight 0 in every epoch."""
-    folder = tmp_path_factory.mktemp("replicas") / "squares"
-    for path in squares_dir.rglob("*.mp4"):
-        target = folder / path.relative_to(squares_dir)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.symlink_to(path)
-    (folder / "train" / "up" / "broken.mp4").write_bytes(b"not a video")
-    return str(folder)
-
-
-@pytest.fixture(scope="module")
-def recipe(tiny_recipe):
-    """A recipe for two replicas of which every part of the arithmetic counts, but dropout.
-
-    Its learning rate is low: between frames of one color, rounding may decide whether a unit is on
-    for all of them.
-    """
-    return dataclasses.replace(
-        tiny_recipe,
-        dropout_rate=0.0,
-        batch_size=2,
-        steps=50,
-        evaluate_every=50,
-        learning_rates=(0.002,),
-        weight_decay=0.1,
-        clip_norm=0.5,
-    )
-
-
-@pytest.fixture(scope="module")
-def one_device(recipe, data_dir, tmp_path_factory):
-    """Folder of a run of one device with the whole batches, whose updates are of two of them."""
-    folder = tmp_path_factory.mktemp("one") / "run"
-    whole = dataclasses.replace(recipe, batch_size=4)
-    done = train_on(1, whole, data_dir=data_dir, workdir=str(folder), **OPTIONS)
-    assert done.returncode == 0, done.stderr
-    assert "50 steps of 4 clips" in done.stdout
-    return folder
 
 
 @pytest.mark.slow
-def test_two_replicas_equal_one_device_with_the_whole_batch(recipe, data_dir, one_device, tmp_path):
-    options = {"data_dir": data_dir, "sync_batch_norm": True, **OPTIONS}
-    done = train_on(2, recipe, workdir=str(tmp_path), **options)
+def test_two_replicas_equal_one_device_with_the_whole_batch(
+    replica_recipe, replica_dir, one_device, tmp_path
+):
+    options = {"data_dir": replica_dir, "sync_batch_norm": True, **OPTIONS}
+    done = train_on(2, replica_recipe, workdir=str(tmp_path), **options)
     assert done.returncode == 0, done.stderr
     assert "50 steps of 4 clips" in done.stdout
     check_equal(tmp_path, one_device)
 
 
 @pytest.mark.slow
-def test_run_goes_on_with_another_number_of_replicas(recipe, data_dir, one_device, tmp_path):
+def test_run_goes_on_with_another_number_of_replicas(
+    replica_recipe, replica_dir, one_device, tmp_path
+):
     options = {
-        "data_dir": data_dir,
+        "data_dir": replica_dir,
         "workdir": str(tmp_path / "run"),
         "sync_batch_norm": True,
         **OPTIONS,
     }
-    done = train_on(2, dataclasses.replace(recipe, steps=25), **options)
+    done = train_on(2, dataclasses.replace(replica_recipe, steps=25), **options)
     assert done.returncode == 0, done.stderr
-    done = train_on(3, recipe, **options)
+    done = train_on(3, replica_recipe, **options)
     assert done.returncode == 1
     assert "a run with batches of 4 clips, which 3 replicas cannot share. Show as" in done.stderr
-    done = train_on(1, recipe, **options)
+    done = train_on(1, replica_recipe, **options)
     assert done.returncode == 0, done.stderr
     assert "goes on with 1 replica of 4 clips instead of 2 replicas of 2 clips." in done.stdout
     assert "going on from step 25 of 50" in done.stdout
