@@ -268,7 +268,7 @@ class ProcessGroup:
 
     @property
     def is_stopping(self) -> bool:
-        """Whether any process asked to stop at the last step; all then stop after the same."""
+        """True if a process asked to stop at the last step; all then stop after the same."""
         return bool(self._stops.numpy())
 
 
@@ -301,18 +301,26 @@ def _meet(cluster):
                     server.settimeout(max(deadline - time.monotonic(), 0.01))
                     connection, _ = server.accept()
                     connection.settimeout(10)
-                    met[connection.recv(8)] = connection
-            for connection in met.values():
-                connection.sendall(b"1")
-                connection.recv(1)  # that it has closed its side
+                    with contextlib.suppress(OSError):  # of something else that looks for ports
+                        name = connection.recv(8)
+                        if len(name) == 8 and name.isdigit():
+                            met[name] = connection
+            try:
+                for connection in met.values():
+                    connection.sendall(b"1")
+                    connection.recv(1)  # that it has closed its side
+            except OSError as error:
+                raise ConnectionError(ENDED) from error
             return
         while time.monotonic() < deadline:
-            with contextlib.suppress(ConnectionError, socket.gaierror):
-                with socket.create_connection((host, int(port)), timeout=10) as connection:
-                    connection.sendall(b"%08d" % cluster.index)
-                    connection.settimeout(max(deadline - time.monotonic(), 0.01))
-                    if connection.recv(1):
-                        return
+            with (
+                contextlib.suppress(OSError),  # it is not there yet
+                socket.create_connection((host, int(port)), timeout=10) as connection,
+            ):
+                connection.sendall(b"%08d" % cluster.index)
+                connection.settimeout(max(deadline - time.monotonic(), 0.01))
+                if connection.recv(1):
+                    return
             time.sleep(0.2)
         raise TimeoutError
     except TimeoutError as error:
