@@ -398,10 +398,9 @@ def plan_dataset(
         tf.data.Dataset of rows, one a clip in the order of the positions, dictionaries of
         tensors: those of `RecordConfig.row`, the label, the weight and the number of the example.
     """
-    first, last = first_step * config.batch_size, last_step * config.batch_size
     numbers = {example.path: number for number, example in enumerate(config.examples)}
     rows: dict[str, list] = {}
-    for position in range(first, last):
+    for position in config.positions(first_step, last_step):
         example = config.read(position)
         weight = config.class_weights[example.label] if config.class_weights else 1
         try:
@@ -499,13 +498,14 @@ def record_batches(
         named = dict(zip(config.streams, inputs, strict=True))
         return (named if len(named) > 1 else inputs[0]), labels, weights
 
+    batch_size = config.batch_size // config.share[1]
     plan = plan_dataset(config, first_step, last_step, failures)
     if distribute is not None:
         plan = plan.repeat()
     clips = plan.map(ClipMaker(config), workers or tf.data.AUTOTUNE, deterministic=True)
     if distribute is not None:
-        clips = distribute(clips).take((last_step - first_step) * config.batch_size)
-    batches = clips.batch(config.batch_size, drop_remainder=True)
+        clips = distribute(clips).take((last_step - first_step) * batch_size)
+    batches = clips.batch(batch_size, drop_remainder=True)
     batches = batches.apply(tf.data.experimental.assert_cardinality(last_step - first_step))
     batches = batches.map(to_inputs, tf.data.AUTOTUNE, deterministic=True)
     options = tf.data.Options()

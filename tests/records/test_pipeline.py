@@ -83,6 +83,7 @@ VARIANTS = {
     "frozen": {"freeze_time": True, "jitter": 0.4},
     "not mirrored, later epochs": {"flip": False, "epoch_start": 6, "seed": 0},
     "class weights": {"class_weights": (0.5, 1.5)},
+    "the second of two processes": {"share": (1, 2)},
 }
 
 

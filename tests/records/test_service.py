@@ -1,6 +1,7 @@
 """Batches of records made by the workers of tf.data service, in processes of this machine."""
 
 import contextlib
+import dataclasses
 import itertools
 import signal
 import socket
@@ -125,8 +126,11 @@ def service(tmp_path):
 
 
 @pytest.mark.slow
-def test_batches_of_one_worker_are_those_of_this_process(config, service, tmp_path):
+@pytest.mark.parametrize("share", [(0, 1), (1, 2)])
+def test_batches_of_one_worker_are_those_of_this_process(config, service, tmp_path, share):
+    config = dataclasses.replace(config, share=share)
     expected = clips_of(batches(config, 6)[0])
+    assert len(expected) == 12 // share[1]
     with server("data_worker", tmp_path / "log", f"--dispatcher={service}") as (_, line):
         assert line.startswith("worker at grpc://127.0.0.1:")
         made, failed = batches(config, 6, service)
