@@ -3,9 +3,11 @@
 python tools/make_records.py --data_dir=my_videos --output_dir=records
 python tools/make_records.py --dataset=ucf101 --data_dir=UCF --split=train1 --output_dir=records
 python tools/make_records.py --format=png --flow_dir=flow --data_dir=my_videos --output_dir=records
+python tools/make_records.py --boxes=persons.csv --label_map=actions.pbtxt --data_dir=my_videos \
+    --output_dir=records
 
-Records are MediaSequence's SequenceExamples: frames as JPEG or PNG, class, actions, flow. A stopped
-job goes on when the same command is given again.
+Records are MediaSequence's SequenceExamples: frames as JPEG or PNG, class, actions, persons, flow.
+A stopped job goes on when the same command is given again.
 """
 
 import sys
@@ -36,6 +38,16 @@ _ANNOTATION = flags.DEFINE_string(
     "annotation", None, "Annotation file of the dataset, or the folder of its files."
 )
 _CLASSES = flags.DEFINE_string("classes", None, "File of class names, one a line. Default: all.")
+_BOXES = flags.DEFINE_string(
+    "boxes",
+    None,
+    "Who does what, of persons in --data_dir's videos: rows video,timestamp,x1,y1,x2,y2,action,"
+    "person as AVA and AVA-Kinetics have them. Instead of --dataset.",
+)
+_LABEL_MAP = flags.DEFINE_string("label_map", None, "The actions of --boxes: AVA's .pbtxt.")
+_TIME_OFFSET = flags.DEFINE_float(
+    "time_offset", 0.0, "Seconds of --boxes at which the videos start, such as 900."
+)
 _QUARANTINE = flags.DEFINE_string(
     "quarantine", None, "List of videos to leave out, from tools/check_videos.py."
 )
@@ -67,11 +79,49 @@ _SHARD = flags.DEFINE_string(
 _OVERWRITE = flags.DEFINE_bool("overwrite", False, "Replace shards made with other settings.")
 
 
+def _read_persons():
+    """Reads --boxes; returns the videos with their persons, and the numbers of their actions."""
+    from i3d_tf.inference.person_dataset import read_person_videos
+
+    for flag in (_DATASET, _SPLIT, _ANNOTATION, _CLASSES):
+        if flag.present:
+            raise ValueError(
+                f"--{flag.name} is not for persons in boxes, whose videos and actions --boxes and "
+                "--label_map name. Leave it out."
+            )
+    if _LABEL_MAP.value is None:
+        raise ValueError("--label_map must be the file of the actions of --boxes.")
+    return read_person_videos(
+        _DATA_DIR.value,
+        _BOXES.value,
+        _LABEL_MAP.value,
+        _FRAME_RATE.value,
+        _QUARANTINE.value,
+        _TIME_OFFSET.value,
+    )
+
+
+def _read_dataset():
+    """Reads the dataset that the flags name."""
+    from i3d_tf.data.readers import read_dataset
+
+    for flag in (_LABEL_MAP, _TIME_OFFSET):
+        if flag.present:
+            raise ValueError(f"--{flag.name} is for --boxes, a file of persons. Give both.")
+    return read_dataset(
+        _DATASET.value,
+        _DATA_DIR.value,
+        _SPLIT.value,
+        annotation=_ANNOTATION.value,
+        classes=_CLASSES.value,
+        quarantine=_QUARANTINE.value,
+    )
+
+
 def main(argv):
     """Reads the flags and makes one call."""
     with one_line_errors():
         refuse_arguments(argv)
-        from i3d_tf.data.readers import read_dataset
         from i3d_tf.records.make_records import FlowOptions, make_records
         from i3d_tf.records.record_format import RecordFormat
         from i3d_tf.system.shards import parse_shard
@@ -82,14 +132,10 @@ def main(argv):
         set_video_options(_DAMAGED.value, _DEINTERLACE.value, _PIXEL_ASPECT.value)
         form = RecordFormat(_FORMAT.value, _QUALITY.value, _FRAME_RATE.value, _SHORT_SIDE.value)
         shard = parse_shard(_SHARD.value)
-        dataset = read_dataset(
-            _DATASET.value,
-            _DATA_DIR.value,
-            _SPLIT.value,
-            annotation=_ANNOTATION.value,
-            classes=_CLASSES.value,
-            quarantine=_QUARANTINE.value,
-        )
+        if _BOXES.value is None:
+            dataset, action_ids = _read_dataset(), None
+        else:
+            dataset, action_ids = _read_persons()
         print_lines(*dataset.report.lines())
         flow = None
         if _FLOW_DIR.value is not None:
@@ -106,6 +152,7 @@ def main(argv):
             _PROCESSES.value,
             _OVERWRITE.value,
             shard,
+            action_ids,
         )
         print_lines(*report.lines())
         sys.exit(1 if report.failed or report.left_out else 0)

@@ -7,7 +7,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from i3d_tf.data.ava import Frame, PersonFile, read_persons
+from i3d_tf.data.ava import Frame, PersonFile, read_label_map, read_persons
 from i3d_tf.data.class_names import ClassNames
 from i3d_tf.data.clips import count_frames
 from i3d_tf.data.example import NO_LABEL, KeyFrame, Person, VideoDataset, VideoExample
@@ -268,6 +268,48 @@ def _with_readable_key_frames(dataset, source, frame_rate):
         faults = (*(f"{path}: {reason}" for path, reason in unreadable), *map(str, outside))
         raise ValueError(f"{source}: no key frame can be read; the first fault is {faults[0]}.")
     return dataclasses.replace(dataset, examples=tuple(examples), report=report)
+
+
+def read_person_videos(
+    data_dir: str,
+    boxes: os.PathLike | str,
+    label_map: os.PathLike | str,
+    frame_rate: float,
+    quarantine: os.PathLike | str | None = None,
+    time_offset: float = 0.0,
+) -> tuple[VideoDataset, tuple[int, ...]]:
+    """Reads a file of persons as `read_person_dataset` does: an example for each video.
+
+    Args:
+        data_dir: See `read_person_dataset`.
+        boxes: See there.
+        label_map: File of the actions, see `i3d_tf.data.ava.read_label_map`.
+        frame_rate: See there.
+        quarantine: See there.
+        time_offset: See there.
+
+    Returns:
+        VideoDataset whose examples have all key frames of a video each, and the number of each of
+        its classes in the label map.
+    """
+    actions = read_label_map(label_map)
+    dataset = read_person_dataset(
+        data_dir, boxes, actions, frame_rate, quarantine=quarantine, time_offset=time_offset
+    )
+    key_frames: dict[str, list[KeyFrame]] = defaultdict(list)
+    videos = {example.path: example for example in dataset.examples}
+    for example in dataset.examples:
+        key_frames[example.path] += example.key_frames
+    examples = tuple(
+        dataclasses.replace(example, key_frames=tuple(key_frames[path]))
+        for path, example in videos.items()
+    )
+    report = dataclasses.replace(
+        dataset.report,
+        rows=dataset.report.rows - dataset.report.found + len(examples),
+        found=len(examples),
+    )
+    return dataclasses.replace(dataset, examples=examples, report=report), tuple(actions)
 
 
 def _outside(path, frame, seconds):

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from i3d_tf.records import keys
+from i3d_tf.records.regions import RegionFrame, parse_regions, read_regions
 from i3d_tf.specs.protocol import MAX_FRAME_RATE
 from i3d_tf.specs.streams import FLOW_ROUNDINGS
 from i3d_tf.system import storage
@@ -77,6 +78,7 @@ class Record:
         height: Pixels; 0 where the record does not say.
         width: Pixels; 0 where the record does not say.
         segments: (start, end, class) of its actions: seconds, and a number or a name.
+        persons: Its moments with persons in boxes.
     """
 
     name: str
@@ -96,6 +98,7 @@ class Record:
     height: int = 0
     width: int = 0
     segments: tuple[tuple[float, float, int | str], ...] = ()
+    persons: tuple[RegionFrame, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -247,7 +250,8 @@ def _record(row):
     for start, end, label in row.get("segments", ()):
         numbers = [of_kind(each, "segments", (int, float)) for each in (start, end)]
         segments.append((*numbers, of_kind(label, "segments", (int, str))))
-    return Record(**row | {"segments": tuple(segments)})
+    persons = parse_regions(row.get("persons", ()))
+    return Record(**row | {"segments": tuple(segments), "persons": persons})
 
 
 def scan_shard(shard: str) -> Iterator[Record]:
@@ -327,6 +331,7 @@ def describe_record(content: bytes, shard: str, number: int, offset: int) -> Rec
         height=context.number(keys.HEIGHT) or 0,
         width=context.number(keys.WIDTH) or 0,
         segments=tuple(context.segments()),
+        persons=read_regions(lists),
     )
 
 

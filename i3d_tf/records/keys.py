@@ -33,5 +33,11 @@ FLOW_ROUNDING = "i3d_tf/flow_rounding"
 ENCODED = "image/encoded"
 TIMESTAMP = "image/timestamp"
 FLOW_ENCODED = FLOW_PREFIX + ENCODED
+REGION_BOX = tuple(f"region/bbox/{side}" for side in ("ymin", "xmin", "ymax", "xmax"))
+REGION_TIMESTAMP = "region/timestamp"
+REGION_COUNT = "region/num_regions"
+REGION_IS_ANNOTATED = "region/is_annotated"
+REGION_LABEL_INDEX, REGION_LABEL_STRING = "region/label/index", "region/label/string"
+REGION_TRACK = "region/track/index"
 
 MICROSECONDS = 1_000_000  # in a second

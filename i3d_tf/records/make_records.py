@@ -4,7 +4,7 @@ import hashlib
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
@@ -92,6 +92,7 @@ class _Contents(NamedTuple):
     class_names: tuple[str, ...]
     form: RecordFormat
     flow_store: FlowStore | None
+    action_ids: tuple[int, ...] | None
     settings: dict[str, Any]
 
 
@@ -141,6 +142,7 @@ def make_records(
     processes: int | None = None,
     overwrite: bool = False,
     shard: Shard | None = None,
+    action_ids: Sequence[int] | None = None,
 ) -> RecordsReport:
     """Writes a dataset as shards of MediaSequence's SequenceExamples, each with an index.
 
@@ -158,6 +160,8 @@ def make_records(
         overwrite: Whether shards that were made with other settings are replaced.
         shard: The part of the shards that is written; None means all. Several machines may write
             parts of one set.
+        action_ids: Of a dataset of persons, the number of each class in the label map; None counts
+            them from 1.
 
     Raises:
         ValueError: An argument is invalid, or a shard exists that was made with other settings.
@@ -168,7 +172,8 @@ def make_records(
     if not name or name != os.path.basename(name) or path_problem(name) or name.startswith("."):
         raise ValueError(f"`name` must be the start of a file's name; received {name!r}.")
     form, output_dir = form or RecordFormat(), os.fspath(output_dir)
-    tasks = _tasks(dataset, output_dir, name, shards, form, flow)
+    ids = None if action_ids is None else tuple(action_ids)
+    tasks = _tasks(dataset, output_dir, name, shards, form, flow, ids)
     if shard is not None:
         tasks = tasks[shard.index :: shard.count]
     processes = check_processes(processes)
@@ -213,7 +218,7 @@ def entries_of(dataset: VideoDataset) -> list[Entry]:
     return entries
 
 
-def _tasks(dataset, output_dir, name, shards, form, flow):
+def _tasks(dataset, output_dir, name, shards, form, flow, action_ids):
     by_shard: list[list[Entry]] = [[] for _ in range(shards)]
     for entry in entries_of(dataset):
         by_shard[shard_index(entry.name, shards)].append(entry)
@@ -229,13 +234,14 @@ def _tasks(dataset, output_dir, name, shards, form, flow):
     }
     tasks, flow_store = [], None if flow is None else flow.store(form)
     for index, entries in enumerate(by_shard):
-        settings = common | {"videos": _digest(entries, dataset.class_names)}
+        settings = common | {"videos": _digest(entries, dataset.class_names, action_ids)}
         contents = _Contents(
             tuple(entries),
             dataset.report.name,
             dataset.class_names,
             form,
             flow_store,
+            action_ids,
             settings,
         )
         shard = shard_name(name, index, shards)
@@ -243,13 +249,14 @@ def _tasks(dataset, output_dir, name, shards, form, flow):
     return tasks
 
 
-def _digest(entries, class_names):
-    """Returns a hash of the names, places, labels and actions of the videos of a shard."""
+def _digest(entries, class_names, action_ids):
+    """Returns a hash of the names, places, labels, actions and persons of a shard's videos."""
     rows = [
         (name, position, each.label, each.start, each.end, each.intervals)
         for each, name, position in entries
     ]
-    text = json.dumps([rows, list(class_names)])
+    persons = [(name, each.key_frames) for each, name, _ in entries if each.key_frames]
+    text = json.dumps([rows, list(class_names), *([persons, action_ids] if persons else ())])
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
@@ -316,6 +323,7 @@ def _serialized(contents: _Contents, left_out: list[tuple[str, str]]) -> Iterato
                 contents.class_names,
                 contents.form,
                 contents.flow_store,
+                contents.action_ids,
             )
         except (UserError, MemoryError) as error:
             reason = NO_MEMORY

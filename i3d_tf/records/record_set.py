@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from i3d_tf.data.class_names import read_class_names
-from i3d_tf.data.example import DataReport, VideoDataset, VideoExample
+from i3d_tf.data.example import NO_LABEL, DataReport, KeyFrame, Person, VideoDataset, VideoExample
 from i3d_tf.records.index import SUFFIX, Record, RecordError, read_index
 from i3d_tf.system.console import progress_bar
 from i3d_tf.system.storage import file_names, is_file, is_folder, join
@@ -111,27 +111,11 @@ def read_records(
         ValueError: There is no shard, or the labels contradict each other.
         RecordError: A shard or a record cannot be read, or a record has no class.
     """
-    shards, indexes = find_shards(pattern), []
-    pool = ThreadPoolExecutor(THREADS)
-    try:
-        with progress_bar() as bar:
-            task = bar.add_task("looking at the records", total=len(shards))
-            for index in pool.map(read_index, shards):
-                indexes.append(index)
-                bar.advance(task)
-    finally:
-        pool.shutdown(cancel_futures=True)
-    places = [
-        Place(shard, number, record)
-        for shard, index in zip(shards, indexes, strict=True)
-        for number, record in enumerate(index.records)
-    ]
-    if not places:
-        raise ValueError(f"`records` {pattern}: its shards hold no record.")
-    places.sort(key=_order)
+    places, indexes = _find_records(pattern)
     for place in places:
         if place.record.label_text is place.record.label is None:
             has = "actions in time, and no class" if place.record.segments else "no class"
+            has = "persons in boxes, and no class" if place.record.persons else has
             raise RecordError(
                 place.shard, f"record {place.number} has {has}; training needs one of each record"
             )
@@ -152,21 +136,113 @@ def read_records(
         path = _unique(f"{pattern}/{record.name}", by_path)
         by_path[path] = place
         examples.append(VideoExample(path, label, names[label]))
+    if not examples:
+        raise ValueError(f"`records` {pattern}: no record is of the classes {', '.join(names)}.")
+    report = _report(title, pattern, examples, left_out, names, indexes)
+    dataset = VideoDataset(tuple(examples), names, report)
+    return RecordSet(dataset, by_path, _settings(pattern, indexes))
+
+
+def read_person_records(
+    pattern: str, classes: Sequence[str] | os.PathLike | str | None = None, title: str = "records"
+) -> RecordSet:
+    """Reads the persons in boxes of shards, as examples with all key frames of a record each.
+
+    The label of a person is that of the action's name; the classes are those that the shards list,
+    else the names, sorted. Without names, action n of the label map has label n - 1.
+
+    Args:
+        pattern: See `find_shards`.
+        classes: Class names in label order, or a file of them; other actions are left out.
+        title: Name of the set in reports.
+
+    Raises:
+        ValueError: There is no shard, or the labels contradict each other.
+        RecordError: A shard or a record cannot be read, or a record has no persons.
+    """
+    places, indexes = _find_records(pattern)
+    for place in places:
+        if not place.record.persons:
+            raise RecordError(place.shard, f"record {place.number} has no persons in boxes")
+        regions = [region for frame in place.record.persons for region in frame.regions]
+        boxes = [region.box for region in regions]
+        wrong = [
+            box for box in boxes if not (0 <= box[0] <= box[2] <= 1 and 0 <= box[1] <= box[3] <= 1)
+        ]
+        if wrong:
+            raise RecordError(
+                place.shard,
+                f"record {place.number} has a box that is not within 0..1: {wrong[0]}",
+            )
+    names = read_class_names(classes)
+    names = _action_names(pattern, places, indexes) if names is None else tuple(names)
+    labels = {name: label for label, name in enumerate(names)}
+    labels |= {label + 1: label for label in range(len(names))}
+    by_path: dict[str, Place] = {}
+    examples = []
+    for place in places:
+        path = _unique(f"{pattern}/{place.record.name}", by_path)
+        by_path[path] = place
+        examples.append(VideoExample(path, NO_LABEL, "", key_frames=_key_frames(place, labels)))
+    report = _report(title, pattern, examples, 0, names, indexes)
+    dataset = VideoDataset(tuple(examples), names, report)
+    return RecordSet(dataset, by_path, _settings(pattern, indexes))
+
+
+def _key_frames(place, labels):
+    """Returns the key frames of a record; actions that are no key of `labels` are left out."""
+    return tuple(
+        KeyFrame(
+            place.record.name,
+            frame.time,
+            frame.time,
+            tuple(
+                Person(
+                    region.box,
+                    tuple(sorted(labels[each] for each in region.labels if each in labels)),
+                    None if region.track is None else float(region.track),
+                )
+                for region in frame.regions
+            ),
+        )
+        for frame in place.record.persons
+    )
+
+
+def _find_records(pattern):
+    """Returns the places of all records, in the order of the dataset, and the shards' indexes."""
+    shards, indexes = find_shards(pattern), []
+    pool = ThreadPoolExecutor(THREADS)
+    try:
+        with progress_bar() as bar:
+            task = bar.add_task("looking at the records", total=len(shards))
+            for index in pool.map(read_index, shards):
+                indexes.append(index)
+                bar.advance(task)
+    finally:
+        pool.shutdown(cancel_futures=True)
+    places = [
+        Place(shard, number, record)
+        for shard, index in zip(shards, indexes, strict=True)
+        for number, record in enumerate(index.records)
+    ]
+    if not places:
+        raise ValueError(f"`records` {pattern}: its shards hold no record.")
+    return sorted(places, key=_order), indexes
+
+
+def _report(title, pattern, examples, left_out, names, indexes):
     failed = [each for index in indexes for each in index.left_out]
-    report = DataReport(
+    return DataReport(
         title,
         None,
         pattern,
-        rows=len(places) + len(failed),
+        rows=len(examples) + left_out + len(failed),
         found=len(examples),
         skipped=tuple(SkippedRow(pattern, 0, f"{name}: {why}") for name, why in failed),
         left_out=left_out,
         classes=len(names),
     )
-    if not examples:
-        raise ValueError(f"`records` {pattern}: no record is of the classes {', '.join(names)}.")
-    dataset = VideoDataset(tuple(examples), names, report)
-    return RecordSet(dataset, by_path, _settings(pattern, indexes))
 
 
 def _settings(pattern, indexes):
@@ -199,15 +275,37 @@ def _unique(path, others):
     return name
 
 
-def _class_names(pattern, places, indexes):
+def _listed_names(pattern, indexes):
+    """Returns the classes that shards list; None where none does."""
     listed = {index.class_names for index in indexes if index.class_names is not None}
     if len(listed) > 1:
         raise ValueError(
             f"`records` {pattern}: its shards list different classes. Give --classes, a file of "
             "class names, or name the shards of one dataset."
         )
-    if listed:
-        return listed.pop()
+    return listed.pop() if listed else None
+
+
+def _action_names(pattern, places, indexes):
+    """Returns the names of the actions of persons, in label order."""
+    listed = _listed_names(pattern, indexes)
+    if listed is not None:
+        return listed
+    frames = [frame for place in places for frame in place.record.persons]
+    labels = {label for frame in frames for region in frame.regions for label in region.labels}
+    names = sorted(label for label in labels if isinstance(label, str))
+    if names and len(names) < len(labels):
+        raise ValueError(
+            f"`records` {pattern}: some of its actions have a name, and others a number alone. "
+            "Name shards of one kind."
+        )
+    return tuple(names or (f"class {number}" for number in range(1, max(labels, default=0) + 1)))
+
+
+def _class_names(pattern, places, indexes):
+    listed = _listed_names(pattern, indexes)
+    if listed is not None:
+        return listed
     named = [place for place in places if place.record.label_text is not None]
     if len(named) < len(places):
         if named:

@@ -1,6 +1,7 @@
-"""One video, or a cut of one, as a SequenceExample: frames, flow, class, actions."""
+"""One video, or a cut of one, as a SequenceExample: frames, flow, class, actions, persons."""
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -10,6 +11,7 @@ from i3d_tf.data.example import NO_LABEL, VideoExample
 from i3d_tf.data.flow_store import FlowStore
 from i3d_tf.records import keys
 from i3d_tf.records.record_format import MAX_RECORD, PNG, RecordFormat
+from i3d_tf.records.regions import add_regions
 from i3d_tf.specs.streams import FLOW_BOUND
 from i3d_tf.video.decode import iter_frames, iter_watched
 from i3d_tf.video.errors import VideoError
@@ -42,6 +44,7 @@ def make_record(
     class_names: tuple[str, ...],
     form: RecordFormat,
     flow_store: FlowStore | None = None,
+    action_ids: Sequence[int] | None = None,
 ) -> tf.train.SequenceExample:
     """Returns a video as a SequenceExample of MediaSequence.
 
@@ -53,6 +56,7 @@ def make_record(
         class_names: Of all classes.
         form: Its pictures.
         flow_store: The flow files, of the same frame rate and size; None without flow.
+        action_ids: Of persons, see `add_regions`.
 
     Raises:
         VideoError: The video or its flow cannot be read, or is too long.
@@ -82,6 +86,9 @@ def make_record(
     _add_pictures(result, "", frames, form.frame_rate)
     if example.intervals:
         context |= _segments(example, class_names, len(frames), form.frame_rate)
+    if example.key_frames:
+        lists = result.feature_lists.feature_list
+        add_regions(lists, example.key_frames, class_names, action_ids)
     if flow_store is not None:
         fields, flow = _flow(example, count, form, flow_store)
         context |= {

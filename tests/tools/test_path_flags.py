@@ -50,6 +50,7 @@ RGB, FLOW, NETWORK = ("--rgb_checkpoint=RGB",), ("--flow_checkpoint=FLOW",), ("-
 TRAIN = ("--dataset=class_folders", "--train_split=train", "--test_split=test", "--data_dir=DATA")
 CLASSIFY = ("--features=DATA", "--data_dir=DATA", "--report_dir=NEW")
 MAKE_RECORDS = ("--data_dir=DATA", "--split=train", "--output_dir=NEW")
+BOXED_RECORDS = ("--data_dir=DATA", "--output_dir=NEW")
 TWO_DATASETS = (*TRAIN, "--model=two_stream_2014", "--heads=a,b", "--workdir=NEW")
 TIMED = ("--data_dir=DATA", "--intervals=WHEN")
 TIMED_TRAIN = ("--task=multilabel", "--workdir=NEW", "--data_dir=DATA")
@@ -148,6 +149,8 @@ CASES = [
     ("make_records", "classes", MAKE_RECORDS),
     ("make_records", "quarantine", MAKE_RECORDS),
     ("make_records", "flow_dir", (*MAKE_RECORDS, "--flow_engine=dis")),
+    ("make_records", "boxes", (*BOXED_RECORDS, "--label_map=MAP")),
+    ("make_records", "label_map", (*BOXED_RECORDS, "--boxes=BOXES")),
     ("make_stick_actions", "data_dir", ()),
     ("map_features", "features", ("--data_dir=DATA", "--report_dir=NEW")),
     ("map_features", "data_dir", ("--features=DATA", "--report_dir=NEW")),
