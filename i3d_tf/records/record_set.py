@@ -164,16 +164,7 @@ def read_person_records(
     for place in places:
         if not place.record.persons:
             raise RecordError(place.shard, f"record {place.number} has no persons in boxes")
-        regions = [region for frame in place.record.persons for region in frame.regions]
-        boxes = [region.box for region in regions]
-        wrong = [
-            box for box in boxes if not (0 <= box[0] <= box[2] <= 1 and 0 <= box[1] <= box[3] <= 1)
-        ]
-        if wrong:
-            raise RecordError(
-                place.shard,
-                f"record {place.number} has a box that is not within 0..1: {wrong[0]}",
-            )
+        _check_boxes(place)
     names = read_class_names(classes)
     names = _action_names(pattern, places, indexes) if names is None else tuple(names)
     labels = {name: label for label, name in enumerate(names)}
@@ -187,6 +178,16 @@ def read_person_records(
     report = _report(title, pattern, examples, 0, names, indexes)
     dataset = VideoDataset(tuple(examples), names, report)
     return RecordSet(dataset, by_path, _settings(pattern, indexes))
+
+
+def _check_boxes(place):
+    boxes = (region.box for frame in place.record.persons for region in frame.regions)
+    for x1, y1, x2, y2 in boxes:
+        if not (0 <= x1 <= x2 <= 1 and 0 <= y1 <= y2 <= 1):
+            raise RecordError(
+                place.shard,
+                f"record {place.number} has a box that is not within 0..1: {x1, y1, x2, y2}",
+            )
 
 
 def _key_frames(place, labels):

@@ -13,6 +13,13 @@ from i3d_tf.system.records import of_kind
 
 MAX_TRACK = 2**53  # up to which a float holds every whole number
 SIDES = (1, 0, 3, 2)  # of a box (x1, y1, x2, y2), in the order of `keys.REGION_BOX`
+# Lists that a record may lack, and their kinds.
+OPTIONAL = {
+    keys.REGION_LABEL_STRING: "bytes_list",
+    keys.REGION_LABEL_INDEX: "int64_list",
+    keys.REGION_TRACK: "int64_list",
+    keys.REGION_IS_ANNOTATED: "int64_list",
+}
 
 
 class Region(NamedTuple):
@@ -96,21 +103,14 @@ def read_regions(lists: Any) -> tuple[RegionFrame, ...]:
     Args:
         lists: `feature_lists.feature_list` of the SequenceExample.
     """
-    times = _entries(lists, keys.REGION_TIMESTAMP)
-    needed = [_entries(lists, key) for key in keys.REGION_BOX]
-    others = [
-        _entries(lists, key) or [[]] * len(times)
-        for key in (
-            keys.REGION_IS_ANNOTATED,
-            keys.REGION_LABEL_STRING,
-            keys.REGION_LABEL_INDEX,
-            keys.REGION_TRACK,
-        )
-    ]
-    if any(len(column) != len(times) for column in (*needed, *others)):
+    times = _entries(lists, keys.REGION_TIMESTAMP, "int64_list")
+    columns = [_entries(lists, key, "float_list") for key in keys.REGION_BOX]
+    for key, kind in OPTIONAL.items():
+        columns.append(_entries(lists, key, kind) if key in lists else [[]] * len(times))
+    if any(len(column) != len(times) for column in columns):
         return ()
     frames = []
-    for time, annotated, *entries in zip(times, others[0], *needed, *others[1:], strict=True):
+    for time, *entries, annotated in zip(times, *columns, strict=True):
         count = len(entries[0])
         lengths = [len(entry) for entry in entries]
         if lengths[:4] != [count] * 4 or not {*lengths[4:]} <= {0, count}:
@@ -121,12 +121,12 @@ def read_regions(lists: Any) -> tuple[RegionFrame, ...]:
     return tuple(frames)
 
 
-def _entries(lists, key):
-    """Returns the values of each entry of a feature list; [] where there is no such list."""
-    if key not in lists:
+def _entries(lists, key, kind):
+    """Returns the values of each entry of a feature list; [] where none is of this kind."""
+    features = lists[key].feature if key in lists else ()
+    if any(each.WhichOneof("kind") not in (None, kind) for each in features):
         return []
-    kinds = [(each, each.WhichOneof("kind")) for each in lists[key].feature]
-    return [[] if kind is None else list(getattr(each, kind).value) for each, kind in kinds]
+    return [list(getattr(each, kind).value) for each in features]
 
 
 def _regions(rows):

@@ -227,6 +227,8 @@ def test_numbers_alone_count_from_1(write_shard):
         {**boxes([LEFT]), "timestamp": [[0], [1]]},
         {**boxes([LEFT]), "timestamp": [[0]], "label__index": [[1, 2]]},
         {**boxes([LEFT]), "timestamp": [[0]], "bbox__ymin": [[]]},
+        {**boxes([LEFT]), "timestamp": [[b"0"]]},
+        {**boxes([LEFT]), "timestamp": [[0]], "track__index": [[0.5]]},
     ],
 )
 def test_lists_that_do_not_agree_are_no_persons(write_shard, columns):
