@@ -11,7 +11,7 @@ STAMP := $(VENV)/installed-from-$(LIBRARIES_KEY)-$(shell cksum < setup.py | cut 
 # A file's tests share what they build, so a file stays in one process; 16 cores need no 16 TensorFlows.
 PARALLEL := --numprocesses=auto --maxprocesses=8 --dist=loadfile
 
-.PHONY: help env lint format test train table transfer homework tasks bench structure demo demo-release test-slow test-backends test-beam test-export test-remote test-svm test-web test-release hunt hunt-short dist test-install lock clean
+.PHONY: help env lint format test train table transfer homework tasks bench structure demo demo-release test-slow test-backends test-beam test-export test-remote test-svm test-web test-oldest test-release hunt hunt-short dist test-install lock clean
 
 help:
 	@echo "make demo           classify rendered clips with the networks that ship"
@@ -31,6 +31,7 @@ help:
 	@echo "make test-remote    videos and results at addresses, on a local S3 server"
 	@echo "make test-svm       linear SVMs, whose package is in a folder of its own"
 	@echo "make test-web       the page in a browser, whose packages are in a folder of their own"
+	@echo "make test-oldest    the lowest versions that setup.py promises, and tensorflow-io, in an environment of their own"
 	@echo "make test-release   a released network on real clips, where it can be downloaded"
 	@echo "make hunt           5,000 hostile inputs and unlucky moments, about an hour; hunt-short takes 5 minutes"
 	@echo "make dist           build the wheel and the source distribution in dist/, and check them"
@@ -137,6 +138,27 @@ $(WEB_STAMP): | $(STAMP)
 test-web: env $(WEB_STAMP)
 	PYTHONPATH="$(abspath $(WEB))" $(BIN)/python -m pytest tests/web/test_page.py -rs
 
+# The lowest versions, among them TensorFlow 2.16, which has wheels up to Python 3.12.
+OLDEST := $(VENV)-oldest
+OLDEST_STAMP := $(OLDEST)/made-from-$(shell { $(PYTHON) --version; cat requirements-oldest.txt; } 2>&1 | cksum | cut -d' ' -f1)
+OLDEST_TESTS := \
+  tests/compatibility tests/data/test_clips.py tests/data/test_pipeline.py tests/export/test_saved_model.py tests/evaluation/test_report.py \
+  tests/features/test_extract_features.py tests/flow/test_compute_files.py tests/inference/test_predictor.py \
+  tests/layers/test_unit.py tests/models/test_inception.py tests/system/test_console.py tests/system/test_remote.py \
+  tests/tools/test_predict.py tests/training/test_model.py tests/video/test_container.py tests/video/test_rgb_frames.py \
+  tests/viz/test_filters.py tests/weights/test_assign.py tests/weights/test_store.py tests/weights/test_weights_file.py \
+  tests/zoo/test_checkpoint.py
+
+$(OLDEST_STAMP):
+	rm -rf "$(OLDEST)"
+	$(PYTHON) -m venv "$(OLDEST)"
+	$(OLDEST)/bin/python -m pip install --quiet --requirement requirements-oldest.txt
+	touch "$@"
+
+test-oldest: $(OLDEST_STAMP)
+	PYTHONPATH=. $(OLDEST)/bin/python -m pytest $(OLDEST_TESTS) -m "not slow and not release" --numprocesses=2 --dist=loadfile
+	PYTHONPATH=. $(OLDEST)/bin/python -m pytest tests/tools/test_s3_plugin.py -rs
+
 dist: env
 	rm -rf dist
 	$(BIN)/python tests/distribution/build_distributions.py dist
@@ -209,4 +231,4 @@ lock:
 	  --extra dev setup.py --constraint requirements.in --output-file requirements.lock
 
 clean:
-	rm -rf "$(VENV)" "$(VENV)-backends" "$(VENV)-beam" "$(VENV)-export" "$(VENV)-remote" "$(VENV)-svm" "$(VENV)-web" "$(VENV)-install" build dist *.egg-info
+	rm -rf "$(VENV)" "$(VENV)-backends" "$(VENV)-beam" "$(VENV)-export" "$(VENV)-remote" "$(VENV)-svm" "$(VENV)-web" "$(VENV)-oldest" "$(VENV)-install" build dist *.egg-info

@@ -13,6 +13,8 @@ EXTRAS = {
     "export": ["onnx>=1.17", "onnxruntime>=1.20", "safetensors>=0.4", "tf2onnx>=1.17"],
     # s3://, and what else fsspec reads; gs:// needs nothing more than TensorFlow.
     "remote": ["fsspec>=2024.6", "s3fs>=2024.6"],
+    # The same through tf.io.gfile: a pair that loads together, and the last one.
+    "io": ["tensorflow-io==0.37.1", "tensorflow==2.16.*"],
     # Jobs on Dataflow, Flink and Spark; for Dataflow also apache-beam[gcp].
     "beam": ["apache-beam>=2.70"],
     # Linear SVMs on features and on the outputs of two networks, and maps of features.
@@ -54,12 +56,12 @@ setup(
     python_requires=">=3.10",
     install_requires=[
         "absl-py>=2.1",
-        "av>=14.0",
-        "h5py>=3.10",
-        "keras>=3.6",
+        "av>=17.1",
+        "h5py>=3.11",
+        "keras>=3.7",
         "numba>=0.62",
         "numpy>=1.26",
-        "opencv-contrib-python-headless>=4.12",
+        "opencv-contrib-python-headless>=4.11",
         "pillow>=10.0",
         "rich>=13.0",
         "tensorboard>=2.16",

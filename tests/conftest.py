@@ -5,6 +5,7 @@ import signal
 import zlib
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -51,6 +52,13 @@ def shared_dir():
     if not path.is_dir():
         pytest.skip(f"needs the reference data in {path}, which is not part of the project")
     return path
+
+
+@pytest.fixture(scope="session")
+def exact_remap():
+    """A skip where OpenCV's remap, and TV-L1 with it, rounds positions to 1/32 of a pixel."""
+    if int(cv2.__version__.partition(".")[0]) < 5:
+        pytest.skip(f"OpenCV {cv2.__version__} rounds positions of remap; version 5 does not")
 
 
 @pytest.fixture(scope="session")

@@ -15,6 +15,7 @@ DISTRIBUTIONS = {
     "absl": "absl-py",
     "apache_beam": "apache-beam",
     "cv2": "opencv-contrib-python-headless",
+    "tensorflow_io": "tensorflow-io",
 }
 OF_KERAS = {"jax"}  # the other backends: who runs Keras on one has it
 BROUGHT_BY = {
@@ -62,7 +63,7 @@ def test_command_starts_in_the_package_of_the_tools(keywords):
 
 def test_every_imported_library_is_required(keywords, repository_root):
     extras = keywords["extras_require"]
-    of_extras = (extras[name] for name in ("beam", "export", "remote", "svm", "web"))
+    of_extras = (extras[name] for name in ("beam", "export", "io", "remote", "svm", "web"))
     requirements = chain(keywords["install_requires"], *of_extras)
     required = {re.match(r"[\w-]+", requirement)[0] for requirement in requirements}
     imported = set()
@@ -76,3 +77,11 @@ def test_every_imported_library_is_required(keywords, repository_root):
     libraries = imported - set(sys.stdlib_module_names) - {"i3d_tf", *OF_KERAS}
     libraries = {BROUGHT_BY.get(name, DISTRIBUTIONS.get(name, name)) for name in libraries}
     assert libraries <= required
+
+
+def test_lowest_versions_are_those_of_make_test_oldest(keywords, repository_root):
+    lines = (repository_root / "requirements-oldest.txt").read_text("utf-8").splitlines()
+    pins = dict(line.split("==") for line in lines if not line.startswith("#"))
+    for requirement in keywords["install_requires"] + keywords["extras_require"]["io"][:1]:
+        name, lowest = re.split(">=|==", requirement)
+        assert f"{pins[name]}.".startswith(f"{lowest}."), requirement

@@ -106,8 +106,7 @@ def _json(results):
 def _write_logits(evaluation, path):
     with open(path, "wb") as file:
         np.savez(  # logits are noise in their last digits, which compression cannot shorten
-            file,
-            allow_pickle=False,
+            file,  # without allow_pickle, which NumPy before 2.1 saves as one more array
             **evaluation.logits,
             labels=evaluation.labels,
             class_names=np.array(evaluation.class_names, np.str_),

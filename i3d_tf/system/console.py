@@ -176,6 +176,7 @@ def progress_bar(unit=""):
         else (progress.MofNCompleteColumn(),)
     )
     console = Console(stderr=True)
+    console.quiet = not console.is_terminal  # before rich 14.3, a hidden bar leaves an empty line
     return progress.Progress(
         progress.TextColumn("{task.description}", markup=False),
         progress.BarColumn(),

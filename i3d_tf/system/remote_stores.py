@@ -1,11 +1,17 @@
 """Files and folders of a storage: through tf.io.gfile or fsspec, which raise errors of their own.
 
+Where fsspec cannot open a scheme, tensorflow-io may: its plugins of tf.io.gfile load beside
+TensorFlow 2.16 alone.
+
 `i3d_tf.system.remote` uses them, and turns their errors into words.
 """
 
 import contextlib
+import ctypes
 import logging
+import os
 import secrets
+import warnings
 from functools import lru_cache
 from pathlib import Path
 
@@ -17,6 +23,8 @@ TENSORFLOW_SCHEMES = ("file", "gs", "ram")
 # A file appears whole there when it is written; elsewhere it gets its name when it is.
 OBJECT_STORES = ("abfs", "abfss", "az", "gs", "gcs", "oss", "s3", "s3a")
 INSTALL = "pip install 'i3d_tf[remote]'"
+IO = "beside TensorFlow 2.16 alone, tensorflow-io does as well: pip install 'i3d_tf[io]'"
+S3_CREDENTIALS_HINT = " (AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE)"
 
 
 class RemoteAccessError(ValueError):
@@ -46,25 +54,47 @@ def open_store(address: str) -> "Store":
         RemoteAccessError: A library is missing, or the scheme is unknown.
     """
     scheme = address.partition(SEPARATOR)[0]
-    fsspec = _fsspec()
-    if scheme in TENSORFLOW_SCHEMES or (fsspec is None and _is_registered(scheme)):
+    if scheme in TENSORFLOW_SCHEMES:
         return _TensorFlowStore(address)
-    if fsspec is None:
-        raise RemoteAccessError(f"{address}: {scheme}:// needs fsspec. Run {INSTALL}.")
+    fsspec = _fsspec()
     try:
-        return _FsspecStore(address, *fsspec.core.url_to_fs(address))
+        if fsspec is not None:
+            return _FsspecStore(address, *fsspec.core.url_to_fs(address))
     except (ImportError, ValueError) as error:  # a library is missing, or the scheme unknown
-        raise RemoteAccessError(
-            f"{address}: {scheme}:// cannot be used: {short_reason(error)}. Run {INSTALL}, or "
-            "install the library that fsspec needs for it."
-        ) from error
+        if scheme not in _plugin_schemes():
+            raise RemoteAccessError(
+                f"{address}: {scheme}:// cannot be used: {short_reason(error)}. Run {INSTALL}, or "
+                f"install the library that fsspec needs for it ({IO})."
+            ) from error
+    if scheme in _plugin_schemes():
+        return _PluginStore(address)
+    raise RemoteAccessError(f"{address}: {scheme}:// needs fsspec. Run {INSTALL} ({IO}).")
 
 
-def _is_registered(scheme):
+@lru_cache(maxsize=1)
+def _plugin_schemes():
+    """Returns the schemes that tf.io.gfile opens, with those of tensorflow-io where it is."""
     quiet_tensorflow()
     import tensorflow as tf
 
-    return scheme in tf.io.gfile.get_registered_schemes()
+    # The plugin has a variable of its own for what the vendor's tools read from these.
+    endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
+    if endpoint:
+        os.environ.setdefault("S3_ENDPOINT", endpoint)
+    with warnings.catch_warnings():  # of a library that does not load beside this TensorFlow
+        warnings.simplefilter("ignore")
+        with contextlib.suppress(ImportError, NotImplementedError, tf.errors.OpError):
+            import tensorflow_io  # noqa: F401 - it registers the schemes
+
+            _leave_out_destructors()
+    return frozenset(tf.io.gfile.get_registered_schemes())
+
+
+def _leave_out_destructors():
+    """Ends the process right after Python has ended: the plugin's destructors would abort it."""
+    libc = ctypes.CDLL(None)
+    if hasattr(libc, "on_exit"):  # glibc, which gives the handler the exit status
+        libc.on_exit(libc._exit, None)
 
 
 class Store:
@@ -113,7 +143,7 @@ class _FsspecStore(Store):
         super().__init__(address)
         self._system, self._path = system, path.rstrip("/")
         if address.startswith("s3"):
-            self.credentials_hint = " (AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE)"
+            self.credentials_hint = S3_CREDENTIALS_HINT
 
     def info(self):
         self._system.invalidate_cache()
@@ -256,6 +286,65 @@ class _TensorFlowStore(Store):
             return False
         with _tensorflow_errors() as gfile:
             return gfile.isdir(f"{self.address.rstrip('/')}/{name}")
+
+
+class _PluginStore(_TensorFlowStore):
+    """Files through tensorflow-io, whose plugins call everything that they cannot ask missing.
+
+    Only reading says why, a refusal or a cut connection: where something seems to be missing,
+    a byte is read.
+    """
+
+    credentials_hint = S3_CREDENTIALS_HINT
+
+    def __init__(self, address):
+        scheme, _, path = address.partition(SEPARATOR)
+        super().__init__(address if "/" in path else f"{scheme}{SEPARATOR}{path}/")
+
+    def info(self):
+        found = super().info()
+        if found is None and self._can_read(self.address) and not super().is_folder():
+            raise TransferError("it could not be found, and could be read")
+        return found
+
+    def is_folder(self):
+        found = super().is_folder()
+        if not found:
+            self._check_access()
+        return found
+
+    def entries(self):
+        found = super().entries()
+        if found is None:
+            self._check_access()
+        return found
+
+    def files_below(self):
+        found = super().files_below()
+        if not found:
+            self._check_access()
+        return found
+
+    def read(self):
+        with contextlib.suppress(FileNotFoundError):
+            return super().read()
+        if self._can_read(self.address):
+            raise TransferError("it could not be found, and could be read")
+        raise FileNotFoundError(self.address)
+
+    def _check_access(self):
+        self._can_read(f"{self.address.rstrip('/')}/.none")
+
+    def _can_read(self, address):
+        """Returns whether there is a file; raises what keeps it from being read."""
+        if address.endswith("/"):
+            return False
+        try:
+            with _tensorflow_errors() as gfile, gfile.GFile(address, "rb") as file:
+                file.read(1)
+        except FileNotFoundError:
+            return False
+        return True
 
 
 @contextlib.contextmanager

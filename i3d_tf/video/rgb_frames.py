@@ -1,12 +1,13 @@
 """Decoded frames as upright RGB arrays, all of one size."""
 
+from enum import IntEnum
 from fractions import Fraction
 from functools import lru_cache
 
 import av
 import cv2
 import numpy as np
-from av.video.reformatter import Colorspace, VideoReformatter
+from av.video.reformatter import VideoReformatter
 
 from i3d_tf.video.cropping import NO_MARGINS, Margins
 from i3d_tf.video.errors import VideoError
@@ -18,7 +19,17 @@ INITIAL_BYTES = 2**28  # room for 10 s of most clips; pages that are never writt
 MAX_SINGLE_THREADED_PIXELS = 2**19
 # Colour matrices that FFmpeg converts, in ITU-T H.273's numbers, and what stands for others.
 KNOWN_MATRICES = {0, 1, 2, 4, 5, 6, 7, 9}
-LIKELY_MATRIX = {9: Colorspace.BT2020, 5: Colorspace.ITU601, 6: Colorspace.ITU601}  # by primaries
+
+
+class Matrix(IntEnum):
+    """Colour matrices that stand for others, in FFmpeg's numbers; PyAV names BT.2020's since 18."""
+
+    ITU709 = 1
+    ITU601 = 5
+    BT2020 = 9
+
+
+LIKELY_MATRIX = {9: Matrix.BT2020, 5: Matrix.ITU601, 6: Matrix.ITU601}  # by primaries
 
 
 class RGBConverter:
@@ -33,7 +44,7 @@ class RGBConverter:
 
     height: int
     width: int
-    shown_matrix: Colorspace | None
+    shown_matrix: Matrix | None
 
     def __init__(
         self,
@@ -122,7 +133,7 @@ def _shown_matrix(frame):
     matrix = int(frame.colorspace)
     if matrix in KNOWN_MATRICES:
         return None
-    return LIKELY_MATRIX.get(int(frame.color_primaries), Colorspace.ITU709)
+    return LIKELY_MATRIX.get(int(frame.color_primaries), Matrix.ITU709)
 
 
 @lru_cache

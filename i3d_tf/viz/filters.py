@@ -5,6 +5,7 @@ of a filter, over all its time steps, has the full colour: each filter has its o
 compare taps of one filter, not two filters.
 """
 
+import io
 import math
 from collections.abc import Sequence
 
@@ -102,18 +103,14 @@ def encode_animation(frames: Sequence[np.ndarray], milliseconds: int = 250) -> b
 
     Returns:
         The file's bytes.
-
-    Raises:
-        OSError: The pictures cannot be encoded.
     """
-    animation = cv2.Animation()
-    animation.frames = [cv2.cvtColor(frame, cv2.COLOR_RGB2BGR) for frame in frames]
-    animation.durations = [milliseconds] * len(frames)
-    animation.loop_count = 0  # for ever
-    done, data = cv2.imencodeanimation(".png", animation)
-    if not done:
-        raise OSError("the animation cannot be encoded.")
-    return data.tobytes()
+    from PIL import Image
+
+    first, *others = (Image.fromarray(frame) for frame in frames)
+    data = io.BytesIO()
+    # 0: for ever
+    first.save(data, "PNG", save_all=True, append_images=others, duration=milliseconds, loop=0)
+    return data.getvalue()
 
 
 def _colours(taps):

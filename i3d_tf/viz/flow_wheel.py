@@ -102,8 +102,8 @@ def _write_below(picture, text, top):
     height, width = picture.shape[0] - top, picture.shape[1]
     scale = cv2.getFontScaleFromHeight(FONT, max(6, round(height * 0.7)))
     (text_width, text_height), _ = cv2.getTextSize(text, FONT, scale, 1)
-    if text_width > width:
-        scale *= width / text_width
+    if text_width > width - 4:  # antialiased strokes are a little wider
+        scale *= (width - 4) / text_width
         (text_width, text_height), _ = cv2.getTextSize(text, FONT, scale, 1)
     corner = (width - text_width) // 2, top + (height + text_height) // 2
     cv2.putText(picture, text, corner, FONT, scale, (255, 255, 255), 1, cv2.LINE_AA)

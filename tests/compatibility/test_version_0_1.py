@@ -114,9 +114,18 @@ def predicted(run_tool, *arguments):
 # ---- networks
 
 
+def release(version):
+    return tuple(map(int, version.split(".")[:2]))
+
+
 @pytest.mark.parametrize("name", network_params(NETWORKS))
 def test_keras_file_gives_the_same_logits(name, arrays, structures):
-    model = load_keras(Path(f"networks/{name}.keras"))
+    path = Path(f"networks/{name}.keras")
+    with zipfile.ZipFile(path) as file:
+        written_by = json.loads(file.read("metadata.json"))["keras_version"]
+    if release(keras.__version__) < release(written_by):
+        pytest.skip(f"Keras {keras.__version__} reads no files of Keras {written_by}")
+    model = load_keras(path)
     assert_structure(model, structures[name])
     assert_close(model(clips_for(model)), arrays[f"logits/{name}"])
 
@@ -251,7 +260,7 @@ def test_flow_file_is_read(arrays):
     np.testing.assert_array_equal(found.read(), arrays["flow"])
 
 
-def test_flow_file_is_kept_and_made_again_alike(run_tool, arrays, tmp_path):
+def test_flow_file_is_kept_and_made_again_alike(run_tool, arrays, tmp_path, exact_remap):
     kept = shutil.copytree("flow", tmp_path / "flow") / "moving.flow.zip"
     before = kept.stat().st_mtime_ns
     for folder, engine in (("flow", "numba"), ("anew", "opencv")):

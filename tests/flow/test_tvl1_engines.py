@@ -25,7 +25,7 @@ def flow_between(request):
 
 
 @pytest.fixture(scope="module")
-def reference():
+def reference(exact_remap):
     return load_engine("opencv")
 
 

@@ -180,7 +180,7 @@ def test_linearise_without_motion_reads_image_itself(images):
         np.testing.assert_allclose(data.inverse_norm[index], 1 / norm, rtol=1e-6)
 
 
-def test_linearise_between_pixels_is_opencv_s_cubic_remap(images):
+def test_linearise_between_pixels_is_opencv_s_cubic_remap(images, exact_remap):
     previous, following = images
     generator = np.random.default_rng(1)
     u1, u2 = generator.uniform(-8, 8, images.shape).astype(np.float32)  # some lead out of the image

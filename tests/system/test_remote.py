@@ -7,7 +7,7 @@ import tempfile
 import pytest
 import tensorflow as tf
 
-from i3d_tf.system import remote
+from i3d_tf.system import remote, remote_stores
 from i3d_tf.system.errors import UserError
 from i3d_tf.system.job_status import job_status
 from i3d_tf.system.jobs import Task, missing_outputs, run_each, run_job
@@ -307,3 +307,51 @@ def test_output_is_copied_after_what_lies_beside_it(place, tmp_path, fail):
     (tmp_path / "1").write_text("abc")
     run_job([Task(str(tmp_path / "1"), f"{out}/1")], run_each(write_length), out, "x", outputs)
     assert [os.path.basename(path) for path in attempts] == ["1.json", "1"]
+
+
+@pytest.fixture
+def no_fsspec(monkeypatch):
+    monkeypatch.setattr(remote_stores, "_fsspec", lambda: None)
+    return monkeypatch
+
+
+def test_scheme_without_a_library_is_one_line(no_fsspec):
+    no_fsspec.setattr(remote_stores, "_plugin_schemes", lambda: {"gs", "ram"})
+    message = (
+        r"s3://bucket/a: s3:// needs fsspec\. Run pip install 'i3d_tf\[remote\]' \(beside "
+        r"TensorFlow 2\.16 alone, tensorflow-io does as well: pip install 'i3d_tf\[io\]'\)\."
+    )
+    with pytest.raises(RemoteAccessError, match=message):
+        file_info("s3://bucket/a")
+
+
+class PluginFiles:
+    """tf.io.gfile of a plugin that calls everything missing, and says why when it is read."""
+
+    def __init__(self, error):
+        self.error = error
+
+    def exists(self, address):
+        return False
+
+    isdir = exists
+
+    def GFile(self, address, mode):
+        raise self.error
+
+    def listdir(self, address):
+        raise tf.errors.NotFoundError(None, None, "no folder")
+
+
+@pytest.mark.parametrize("ask", [file_info, is_folder, entries, files_below])
+def test_plugin_s_missing_files_may_be_refused_ones(no_fsspec, ask):
+    no_fsspec.setattr(remote_stores, "_plugin_schemes", lambda: {"s3"})
+    no_fsspec.setattr(remote, "_reached", set())
+    no_fsspec.setattr(tf.io, "gfile", PluginFiles(DENIED))
+    with pytest.raises(RemoteAccessError, match=r"access denied: not yours\. Check .*AWS_ACCESS"):
+        ask("s3://bucket/a")
+    tf.io.gfile.error = tf.errors.NotFoundError(None, None, "no key")
+    assert not ask("s3://bucket/a")
+    tf.io.gfile.error = CUT
+    with pytest.raises(RemoteFileError, match="the connection failed 4 times: connection reset"):
+        ask("s3://bucket/a")

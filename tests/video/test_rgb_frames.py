@@ -163,6 +163,8 @@ def test_read_clip_converts_grey_video_to_grey_rgb(make_video, container, codec)
 @pytest.mark.parametrize("matrix", [1, 5, 9])  # BT.709, BT.601, BT.2020
 @pytest.mark.parametrize("value_range", [1, 2])  # 16 to 235, 0 to 255
 def test_read_clip_follows_colour_matrix_and_range_of_file(make_video, matrix, value_range):
+    if matrix == 9 and int(av.__version__.partition(".")[0]) < 18:
+        pytest.skip(f"PyAV {av.__version__} reads BT.2020, and does not convert to it")
     video = make_video(draw_patches(3), colour=(matrix, value_range))
     colours = read_patches(read_clip(video))
     assert np.abs(colours - [*PATCHES.values()]).max() <= COLOUR_TOLERANCE
