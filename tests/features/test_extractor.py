@@ -77,6 +77,7 @@ def assert_near(found, expected):
     np.testing.assert_allclose(found, expected, atol=TOLERANCE * np.abs(expected).max(), rtol=0)
 
 
+@pytest.mark.slow
 def test_features_of_both_streams_lie_side_by_side(extractor, outputs, moving_video):
     found = extractor("joint", feature_config()).extract(moving_video(FRAMES))
     assert found.features.shape == (10, 128)

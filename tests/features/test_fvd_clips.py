@@ -169,6 +169,7 @@ def feature_network(monkeypatch):
     return build
 
 
+@pytest.mark.slow
 def test_logits_and_pooled_features_are_those_of_the_network(tiny_dir, monkeypatch):
     clips = np.random.default_rng(1).integers(0, 256, (2, 17, 32, 32, 3), np.uint8)
     monkeypatch.setattr(checkpoint, "open_checkpoint", cache(checkpoint.open_checkpoint))

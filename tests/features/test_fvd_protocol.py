@@ -23,6 +23,7 @@ def network(tiny_dir):
     return FeatureNetwork("tiny_rgb", tiny_dir, clip_config("original", size=32))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PROTOCOLS)
 def test_protocol_equals_an_independent_computation(name, network, write, monkeypatch):
     def same_network(checkpoint, checkpoint_dir, config):

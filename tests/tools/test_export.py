@@ -1,6 +1,9 @@
 import json
 
+import pytest
 
+
+@pytest.mark.slow
 def test_predict_classifies_with_an_export(run_tool, small_export, moving_video):
     arguments = (f"--saved_model={small_export}", "--json", "--top=2", moving_video(30))
     status, out, err = run_tool("predict", *arguments)

@@ -70,6 +70,7 @@ def test_extract_features_of_flow_windows_skips_bad_videos(
     assert found.metadata["precision"] == "bfloat16"
 
 
+@pytest.mark.slow
 def test_extract_features_prints_and_keeps_a_profile_and_what_overrides_it(
     run_tool, videos, tmp_path
 ):

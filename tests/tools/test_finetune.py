@@ -30,6 +30,7 @@ def short(small_release, monkeypatch):
     monkeypatch.setattr(recipes, "EPOCHS", 1)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("short")
 def test_commands_of_the_page_run(run_tool, repository_root, folder):
     commands = commands_of(repository_root / PAGE)
@@ -59,6 +60,7 @@ def test_commands_of_the_page_run(run_tool, repository_root, folder):
     assert (full["transfer"], full["learning_rates"]) == ("full", [0.001])
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("short")
 def test_train_goes_on_after_the_folder_gained_videos(run_tool, folder):
     command = ("train", "--recipe=finetune", "--data_dir=my_videos")

@@ -81,9 +81,10 @@ def test_predict_prints_one_line_for_missing_weights(run_tool, tmp_path):
     assert "I3D_TF_OFFLINE forbids downloads" in err[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("number", "status"),
-    [pytest.param(signal.SIGINT, 130, marks=pytest.mark.slow), (signal.SIGTERM, 143)],
+    [(signal.SIGINT, 130), (signal.SIGTERM, 143)],
 )
 def test_signal_ends_predict_with_one_line(tool_command, small_dir, folder, number, status):
     # Jobs that a shell starts in the background ignore the signal, and so would their children.
@@ -112,6 +113,7 @@ def test_missing_videos_are_reported_before_networks_are_opened(run_tool):
     assert err == ["error: no video was named; give files, folders or glob patterns."]
 
 
+@pytest.mark.slow
 def test_checkpoint_is_of_any_stream(run_tool, small_dir, folder):
     arguments = (
         f"--checkpoint_dir={small_dir}",

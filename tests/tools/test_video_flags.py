@@ -21,6 +21,7 @@ def broken(numbered_frames, make_video, with_damaged_packet, tmp_path):
     return path
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.*it is damaged")
 def test_predict_counts_what_it_conceals(broken, small_dir, run_tool):
     arguments = ("--json", "--rgb_checkpoint=small_rgb", f"--checkpoint_dir={small_dir}", broken)
@@ -32,6 +33,7 @@ def test_predict_counts_what_it_conceals(broken, small_dir, run_tool):
     assert json.loads(out[0])["frames"] == 60
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.*it is damaged")
 def test_features_tell_what_was_concealed(broken, small_dir, run_tool, tmp_path):
     arguments = (

@@ -95,6 +95,7 @@ def test_run_on_features_is_kept_and_evaluated_like_any_other(options, tmp_path)
         np.testing.assert_allclose(arrays["features"][place], expected, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_stopped_run_on_features_ends_as_one_that_was_not(options, tmp_path):
     whole = train(recipe(steps=4, evaluate_every=4), options)
     other = dataclasses.replace(options, workdir=str(tmp_path / "other"))

@@ -117,6 +117,7 @@ def test_train_refuses_a_folder_that_another_process_trains_in(tiny_recipe, squa
     assert train(recipe, options).latest()[0] == 1
 
 
+@pytest.mark.slow
 def test_run_goes_on_with_other_videos_and_more_steps(
     tiny_recipe, squares_dir, tmp_path, train_until, monkeypatch, capsys
 ):
