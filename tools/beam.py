@@ -5,9 +5,9 @@ python tools/beam.py compute_flow --data_dir=videos --flow_dir=flow --direct_num
 python tools/beam.py predict --output_dir=gs://b/p --runner=DataflowRunner gs://b/videos
 python tools/beam.py check_videos --help
 
-The jobs are check_videos, compute_flow, extract_features and predict --output_dir, with their own
-flags; all other flags are Beam's. The files are those of the job without Beam, and a stopped job
-goes on when it is run again: docs/beam.md.
+The jobs are check_videos, compute_flow, extract_features, make_records and predict --output_dir,
+with their own flags; all other flags are Beam's. The files are those of the job without Beam, and a
+stopped job goes on when it is run again: docs/beam.md.
 """
 
 import importlib.util
@@ -18,7 +18,7 @@ from absl import app, flags
 
 from i3d_tf.system.console import check_file_names, one_line_errors
 
-JOBS = ("check_videos", "compute_flow", "extract_features", "predict")
+JOBS = ("check_videos", "compute_flow", "extract_features", "make_records", "predict")
 
 _THREADS = flags.DEFINE_integer(
     "threads",

@@ -118,8 +118,8 @@ def _read_dataset():
     )
 
 
-def main(argv):
-    """Reads the flags and makes one call."""
+def main(argv, runner=None):
+    """Reads the flags and makes one call; tools/beam.py gives a runner of the job."""
     with one_line_errors():
         refuse_arguments(argv)
         from i3d_tf.records.make_records import FlowOptions, make_records
@@ -153,6 +153,7 @@ def main(argv):
             _OVERWRITE.value,
             shard,
             action_ids,
+            runner,
         )
         print_lines(*report.lines())
         sys.exit(1 if report.failed or report.left_out else 0)

@@ -6,7 +6,7 @@ import secrets
 import shlex
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from i3d_tf.distributed.beam_flags import BeamError, import_options, parse_options
@@ -74,7 +74,11 @@ class BeamRunner:
         self.threads = share if threads is None else threads
 
     def run_each(
-        self, work: Work, output_dir: os.PathLike | str, died: str
+        self,
+        work: Work,
+        output_dir: os.PathLike | str,
+        died: str,
+        inputs: Callable[[Task], Iterable[str]] | None = None,
     ) -> Callable[[Sequence[Task], Path], Outcomes]:
         """Returns a function for `run_job`; see `JobRunner`."""
         from i3d_tf.distributed.beam_pipeline import JobWork
@@ -89,7 +93,7 @@ class BeamRunner:
         def run(tasks, staging):
             waiting = {task.target: task for task in tasks}
             if tasks:
-                self._check_places(tasks, place)
+                self._check_places(tasks, place, inputs or _source)
                 failures = Failures(place)
                 for target in waiting:
                     failures.discard(target)
@@ -121,11 +125,10 @@ class BeamRunner:
             logging.getLogger("apache_beam").setLevel(logging.CRITICAL)
         return max(1, processor_count() // (direct.direct_num_workers or processor_count()))
 
-    def _check_places(self, tasks, output_dir):
+    def _check_places(self, tasks, output_dir, inputs):
         """Refuses what the workers cannot read or write, before one of them starts."""
-        here = {
-            path for task in tasks for path in (task.source, task.target) if not is_remote(path)
-        }
+        places = (path for task in tasks for path in (*inputs(task), task.target))
+        here = {path for path in places if not is_remote(path)}
         if self._name == DATAFLOW and here:
             raise BeamError(
                 f"{min(map(str, here))}: --runner={DATAFLOW} works on machines that do not have "
@@ -197,6 +200,10 @@ class BeamRunner:
             return create_runner(self._name)
         except (ValueError, ImportError) as error:
             raise BeamError(f"--runner={self._name}: {short_reason(error)}.") from error
+
+
+def _source(task):
+    return (task.source,)
 
 
 def _appearing(paths, ended):

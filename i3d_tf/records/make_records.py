@@ -30,7 +30,15 @@ from i3d_tf.specs.version import __version__
 from i3d_tf.system.console import print_lines, quiet_tensorflow
 from i3d_tf.system.errors import UserError, short_reason
 from i3d_tf.system.files import atomic_write, path_problem
-from i3d_tf.system.jobs import NO_MEMORY, Task, first_difference, missing_outputs, run_each, run_job
+from i3d_tf.system.jobs import (
+    NO_MEMORY,
+    JobRunner,
+    Task,
+    first_difference,
+    missing_outputs,
+    run_each,
+    run_job,
+)
 from i3d_tf.system.remote import as_path
 from i3d_tf.system.shards import Shard, shard_index
 from i3d_tf.system.storage import is_file, join
@@ -143,6 +151,7 @@ def make_records(
     overwrite: bool = False,
     shard: Shard | None = None,
     action_ids: Sequence[int] | None = None,
+    runner: JobRunner | None = None,
 ) -> RecordsReport:
     """Writes a dataset as shards of MediaSequence's SequenceExamples, each with an index.
 
@@ -162,6 +171,7 @@ def make_records(
             parts of one set.
         action_ids: Of a dataset of persons, the number of each class in the label map; None counts
             them from 1.
+        runner: The runner of the job, in place of `processes`; None means this machine.
 
     Raises:
         ValueError: An argument is invalid, or a shard exists that was made with other settings.
@@ -184,7 +194,10 @@ def make_records(
         store = missing[0].details.flow_store  # one for all
         entries = (entry for task in missing for entry in task.details.entries)
         store.compute_missing(entry.example.path for entry in entries)
-    run = run_each(_write_shard, min(processes, max(1, len(missing))), DIED)
+    if runner is not None:
+        run = runner.run_each(_write_shard, output_dir, DIED, _videos)
+    else:
+        run = run_each(_write_shard, min(processes, max(1, len(missing))), DIED)
     failed = run_job(missing, run, output_dir, "writing records", _outputs)
     not_written = {source for source, _ in failed}
     indexes = [read_index(str(t.target)) for t in tasks if t.source not in not_written]
@@ -258,6 +271,11 @@ def _digest(entries, class_names, action_ids):
     persons = [(name, each.key_frames) for each, name, _ in entries if each.key_frames]
     text = json.dumps([rows, list(class_names), *([persons, action_ids] if persons else ())])
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+def _videos(task):
+    """Returns the files that a shard is made of."""
+    return (entry.example.path for entry in task.details.entries)
 
 
 def _outputs(task):

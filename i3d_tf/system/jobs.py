@@ -71,7 +71,11 @@ class JobRunner(Protocol):
     records_dir: str | None
 
     def run_each(
-        self, work: Work, output_dir: os.PathLike | str, died: str
+        self,
+        work: Work,
+        output_dir: os.PathLike | str,
+        died: str,
+        inputs: Callable[[Task], Iterable[str]] | None = None,
     ) -> Callable[[Sequence[Task], Path], Outcomes]:
         """Returns a function for `run_job`.
 
@@ -79,6 +83,7 @@ class JobRunner(Protocol):
             work: See `run_each`; it is pickled.
             output_dir: Folder of all outputs.
             died: See `run_each`.
+            inputs: Function of a task to the files that it reads; None means its source.
         """
 
 

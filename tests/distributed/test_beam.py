@@ -108,6 +108,15 @@ def test_files_are_those_of_the_job_without_beam(
         assert out[-1].endswith(f" done, 0 missing, {len(err)} failed")
 
 
+def test_records_are_those_without_beam(run_tool, run_beam, videos, tmp_path):
+    given = ("--shards=3", "--short_side=24", "--format=png", f"--data_dir={videos}")
+    status, out, err = run_tool("make_records", f"--output_dir={tmp_path}/here", *given)
+    found = run_beam("make_records", f"--output_dir={tmp_path}/beam", *given, TWO)
+    assert found == (status, [line.replace("/here", "/beam") for line in out], err)
+    assert status == 1  # some are left out
+    assert files_below(tmp_path / "beam") == files_below(tmp_path / "here")
+
+
 def test_check_of_videos_is_that_without_beam(run_tool, run_beam, videos, tmp_path):
     here, there = tmp_path / "here" / "list.jsonl", tmp_path / "beam" / "list.jsonl"
     status, out, _ = run_tool("check_videos", f"--data_dir={videos}", f"--quarantine={here}")
