@@ -171,7 +171,7 @@ OVERFITTING = {
         for fusion, table in SPORTS_1M_FUSIONS.items()
     },
     "bn_inception": ({"input_shape": (32, 32, 3), "width_multiplier": 1 / 8}, 0.1, 10),
-    "tsn": ({"input_shape": (1, 32, 32, 3), "width_multiplier": 1 / 8}, 0.5, 12),
+    "tsn": ({"input_shape": (1, 32, 32, 3), "width_multiplier": 1 / 8}, 0.3, 24),
     "tsn_rgb_difference": ({"input_shape": (6, 32, 32, 3), "width_multiplier": 1 / 8}, 0.5, 12),
     **dict.fromkeys(
         ("feature_lstm", "feature_gru"),
