@@ -45,7 +45,6 @@ import keras
 import numpy as np
 from absl import app, flags
 from gpu_backends import distance, make_backend, to_numpy, worst_distance
-from gpu_video import measure_flow, measure_input, rendered_videos
 from product import network_operations, product_operations
 from record import write_record
 from zoo_networks import I3D, zoo_networks
@@ -124,6 +123,8 @@ def main(argv):
         with tempfile.TemporaryDirectory() as folder:
             videos = argv[1:]
             if not videos and VIDEO_PARTS.intersection(_PARTS.value):
+                from gpu_video import rendered_videos
+
                 videos = rendered_videos(Path(folder))
             benchmark = _Benchmark(make_backend(), videos)
             print(benchmark.title())
@@ -219,6 +220,8 @@ class _Benchmark:
 
     def flow(self):
         """Measures optical flow: a table for all videos."""
+        from gpu_video import measure_flow  # needs libraries of video, as no other part does
+
         settings = self.settings
         with _alone():
             rows = measure_flow(
@@ -239,6 +242,8 @@ class _Benchmark:
 
     def input(self):
         """Measures how many clips threads make, and how many threads the training steps need."""
+        from gpu_video import measure_input
+
         processors = processor_count()
         threads = sorted({1, max(1, processors // 2), processors})
         frames, clips = self.settings["frames"], self.settings["clips"]
