@@ -20,6 +20,7 @@ from i3d_tf.inflation.flatten import Call
 from i3d_tf.inflation.schedules import LayerPlan
 from i3d_tf.layers.frames import PerFrame, SpacePool
 from i3d_tf.layers.padded_conv import DepthwiseConv3D, PaddedConv3D
+from i3d_tf.layers.pool import MaxPool3D
 
 # Layers that treat every position alike, or work along the last axis.
 _UNCHANGED = (
@@ -53,7 +54,7 @@ _WITH_AXES = (
 )
 _POOLS = {
     layers.AveragePooling2D: layers.AveragePooling3D,
-    layers.MaxPooling2D: layers.MaxPooling3D,
+    layers.MaxPooling2D: MaxPool3D,
 }
 # Names of the classes behind `keras.ops` that work on each number by itself.
 _ELEMENTWISE_ARITHMETIC = {

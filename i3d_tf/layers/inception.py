@@ -6,11 +6,12 @@ from typing import Any
 import keras
 from keras import KerasTensor, ops
 
+from i3d_tf.layers.pool import MaxPool3D
 from i3d_tf.layers.unit import UNITS, Unit
 from i3d_tf.specs.geometry import Shape
 from i3d_tf.specs.inception_v1 import Conv, Mixed, Row, branches
 
-POOLS = {2: keras.layers.MaxPooling2D, 3: keras.layers.MaxPooling3D}
+POOLS = {2: keras.layers.MaxPooling2D, 3: MaxPool3D}
 
 
 def layer_for(row: Row, **kwargs: Any) -> keras.layers.Layer:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import keras
 from keras import KerasTensor
 
-from i3d_tf.layers.padded_pool import CeilMaxPool, PaddedAveragePool2D
+from i3d_tf.layers.pool import CeilMaxPool, PaddedAveragePool2D
 from i3d_tf.layers.unit import Unit2D
 from i3d_tf.models.clip_input import normalized
 from i3d_tf.models.validation import check_input_shape, check_network

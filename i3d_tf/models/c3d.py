@@ -7,7 +7,7 @@ import keras
 from i3d_tf.layers.convolution import Conv3D
 from i3d_tf.layers.dense_layers import apply_dense_layers
 from i3d_tf.layers.inception import layer_for
-from i3d_tf.layers.padded_pool import PaddedMaxPool3D
+from i3d_tf.layers.pool import PaddedMaxPool3D
 from i3d_tf.layers.unit import DenseUnit
 from i3d_tf.models.clip_input import normalized
 from i3d_tf.models.validation import check_input_shape, check_network

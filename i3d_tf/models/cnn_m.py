@@ -4,7 +4,7 @@ import keras
 from keras import KerasTensor
 
 from i3d_tf.layers.dense_layers import apply_dense_layers
-from i3d_tf.layers.padded_pool import CeilMaxPool
+from i3d_tf.layers.pool import CeilMaxPool
 from i3d_tf.layers.response_norm import LocalResponseNorm
 from i3d_tf.specs.baselines import CNN_M, CNN_M_DENSE, CNN_M_NORM, widen_units
 

@@ -8,7 +8,7 @@ from keras import KerasTensor
 
 from i3d_tf.layers.gate import ChannelGate
 from i3d_tf.layers.head import HeadPool, HeadWindow, Logits
-from i3d_tf.layers.padded_pool import PaddedMaxPool3D
+from i3d_tf.layers.pool import MaxPool3D, PaddedMaxPool3D
 from i3d_tf.layers.space_to_depth import SpaceToDepth
 from i3d_tf.layers.unit import Unit3D
 from i3d_tf.models.clip_input import clip_input, normalized
@@ -147,7 +147,7 @@ class _Builder:
             return PaddedMaxPool3D(part.kernel, part.stride, pool_padding(part), name=part.name)(
                 inputs
             )
-        return keras.layers.MaxPooling3D(
+        return MaxPool3D(
             part.kernel, part.stride, "same", data_format="channels_last", name=part.name
         )(inputs)
 

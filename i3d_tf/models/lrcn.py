@@ -7,7 +7,7 @@ from keras import KerasTensor
 
 from i3d_tf.layers.frames import FoldTime, UnfoldTime
 from i3d_tf.layers.grouped_conv import GroupedConv2D
-from i3d_tf.layers.padded_pool import CeilMaxPool
+from i3d_tf.layers.pool import CeilMaxPool
 from i3d_tf.layers.response_norm import LocalResponseNorm
 from i3d_tf.layers.step_pool import StepPool
 from i3d_tf.models.clip_input import normalized

@@ -4,6 +4,7 @@ import keras
 from keras import KerasTensor
 
 from i3d_tf.layers.frames import ExtendTime, FoldTime, SpacePool, TimePool, UnfoldTime
+from i3d_tf.layers.pool import MaxPool3D
 from i3d_tf.models.backbone import apply_backbone
 from i3d_tf.models.clip_input import clip_input
 from i3d_tf.models.validation import check_network
@@ -122,7 +123,7 @@ class _Pooling:
 
 def _window_max(maps):
     """Returns the largest of each window of frames, (N, windows, H', W', filters)."""
-    pool = keras.layers.MaxPooling3D(
+    pool = MaxPool3D(
         (POOLING_WINDOW, 1, 1),
         (POOLING_STRIDE, 1, 1),
         data_format="channels_last",

@@ -6,7 +6,7 @@ import keras
 from keras import KerasTensor
 
 from i3d_tf.layers.attention import INSTANTIATIONS, NonLocalAttention
-from i3d_tf.layers.padded_pool import PaddedMaxPool3D
+from i3d_tf.layers.pool import PaddedMaxPool3D
 from i3d_tf.layers.unit import Unit3D
 from i3d_tf.models.clip_input import clip_input, normalized
 from i3d_tf.models.validation import check_network

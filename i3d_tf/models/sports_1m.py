@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import keras
 
 from i3d_tf.layers.dense_layers import apply_dense_layers
+from i3d_tf.layers.pool import MaxPool3D
 from i3d_tf.layers.response_norm import LocalResponseNorm
 from i3d_tf.models.clip_input import normalized
 from i3d_tf.models.validation import check_input_shape, check_network
@@ -115,7 +116,7 @@ def _convolutions(prefix, inputs, fusion, width_multiplier, has_last_pool):
         if row.has_norm:
             outputs = LocalResponseNorm(*SPORTS_1M_NORM, name=f"{prefix}norm{number}")(outputs)
         if row.has_pool and (has_last_pool or row is not SPORTS_1M[-1]):
-            outputs = keras.layers.MaxPooling3D(
-                HALF, HALF, "same", DIMENSIONS, name=f"{prefix}pool{number}"
-            )(outputs)
+            outputs = MaxPool3D(HALF, HALF, "same", DIMENSIONS, name=f"{prefix}pool{number}")(
+                outputs
+            )
     return outputs

@@ -1,4 +1,4 @@
-"""One weights file, the same logits on every Keras backend.
+"""One weights file, the same logits and gradients on every Keras backend.
 
 Two steps, since the backends live in different environments:
 
@@ -21,6 +21,7 @@ from i3d_tf.specs.inception_v1 import ENDPOINTS
 
 TOLERANCE = 1e-4  # of the norm: float32 sums in another order
 # The released size; odd lengths, where SAME padding is asymmetric; the smallest clip.
+STILL = (1, 16, 64, 64, 3)  # of one frame: windows of max-pools have many equal largest values
 CLIP_SHAPES = ((1, 20, 224, 224, 3), (2, 17, 65, 47, 3), (1, 9, 32, 32, 3))
 
 
@@ -38,6 +39,35 @@ def without_tf32():
 def clips():
     generator = np.random.default_rng(0)
     return [generator.uniform(-1, 1, shape).astype("float32") for shape in CLIP_SHAPES]
+
+
+def gradients_of_a_still_clip(model):
+    """Returns the gradients of the sum of the logits by the kernels."""
+    still = np.random.default_rng(2).uniform(-1, 1, STILL).astype("float32")
+    still[:] = still[:, :1]
+    kernels = [v for v in model.trainable_variables if v.path.endswith("kernel")]
+    if keras.backend.backend() == "tensorflow":
+        library = sys.modules["tensorflow"]
+        with library.GradientTape() as tape:
+            total = library.reduce_sum(model(still, training=False))
+        found = tape.gradient(total, [v.value for v in kernels])
+    elif keras.backend.backend() == "jax":
+        chosen = {id(v): index for index, v in enumerate(kernels)}
+        others = [v.value for v in model.non_trainable_variables]
+
+        def logits_sum(values):
+            trainable = [
+                values[chosen[id(v)]] if id(v) in chosen else v.value
+                for v in model.trainable_variables
+            ]
+            return model.stateless_call(trainable, others, still, training=False)[0].sum()
+
+        found = sys.modules["jax"].grad(logits_sum)([v.value for v in kernels])
+    else:
+        model.zero_grad()
+        model(still, training=False).sum().backward()
+        found = [v.value.grad for v in kernels]
+    return [keras.ops.convert_to_numpy(gradient) for gradient in found]
 
 
 def randomise(model):
@@ -61,6 +91,8 @@ def write(folder):
     model.save_weights(folder / "network.weights.h5")
     model.save(folder / "network.keras")
     np.savez(folder / "outputs.npz", **outputs_of(model))
+    gradients = gradients_of_a_still_clip(model)
+    np.savez(folder / "gradients.npz", **{f"{k}": array for k, array in enumerate(gradients)})
     print(f"{keras.backend.backend()}: wrote the outputs of {len(CLIP_SHAPES)} clips")
 
 
@@ -83,12 +115,21 @@ def compare(folder):
     for network in (model, whole, fuse_for_inference(model)):
         outputs = outputs_of(network)
         for name in expected.files:
-            distance = np.linalg.norm(outputs[name] - expected[name])
-            worst = max(worst, float(distance / np.linalg.norm(expected[name])))
+            worst = max(worst, _distance(outputs[name], expected[name]))
+    expected = np.load(folder / "gradients.npz", allow_pickle=False)
+    gradients = gradients_of_a_still_clip(model)
+    worst_gradient = max(_distance(g, expected[f"{k}"]) for k, g in enumerate(gradients))
     check_that_predictions_leave_the_original(model)
-    print(f"{keras.backend.backend()}: largest difference {worst:.1e} of the norm")
-    if not worst <= TOLERANCE:
+    print(
+        f"{keras.backend.backend()}: largest difference {worst:.1e} of the norm, of gradients by "
+        f"kernels {worst_gradient:.1e}"
+    )
+    if not max(worst, worst_gradient) <= TOLERANCE:
         sys.exit(f"{keras.backend.backend()} differs from the reference by more than {TOLERANCE}")
+
+
+def _distance(found, expected):
+    return float(np.linalg.norm(found - expected) / np.linalg.norm(expected))
 
 
 def check_that_predictions_leave_the_original(model):

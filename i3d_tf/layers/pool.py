@@ -1,4 +1,10 @@
-"""Pools with the padding of PyTorch's and Caffe's networks.
+"""Max-pools of clips, and pools with the padding of PyTorch's and Caffe's networks.
+
+On a CPU, TensorFlow's 3D max-pool gives each of several equal largest values of a window the whole
+gradient (seen in 2.21), and equal values are common: where nothing moves, and where a pool of
+stride 1 copies a value into neighboring windows, as in the Inception blocks. A pool over space and
+then one over time, both 2D, have the same values, and give the gradient to the first of them, as
+JAX, PyTorch and GPUs do.
 
 PyTorch pads half a kernel on both sides. Caffe without padding rounds the number of windows up, so
 that the last one may reach over the end; and its average pools count the zeros that they pad.
@@ -14,8 +20,56 @@ from i3d_tf.specs.geometry import Shape
 
 
 @keras.saving.register_keras_serializable(package="i3d_tf")
-class PaddedMaxPool3D(keras.layers.MaxPooling3D):
-    """`keras.layers.MaxPooling3D` with its own padding; what is padded is never the largest.
+class MaxPool3D(keras.layers.MaxPooling3D):
+    """`keras.layers.MaxPooling3D`, whose gradient is right on a CPU, too; see the module.
+
+    (N, T, H, W, C) -> (N, T', H', W', C).
+
+    Args:
+        *args: See `keras.layers.MaxPooling3D`.
+        **kwargs: See `keras.layers.MaxPooling3D`; `data_format` is "channels_last".
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any):
+        kwargs.setdefault("data_format", "channels_last")
+        super().__init__(*args, **kwargs)
+
+    def call(self, inputs: KerasTensor) -> KerasTensor:
+        """Pools: (N, T, H, W, C) -> (N, T', H', W', C)."""
+        if self.data_format != "channels_last":
+            return super().call(inputs)
+        return _max_pool(inputs, self.pool_size, self.strides, self.padding)
+
+
+def _max_pool(inputs, pool_size, strides, padding):
+    """Pools clips or images whose channels are last; with TensorFlow, clips as the module says."""
+    if len(pool_size) != 3 or keras.backend.backend() != "tensorflow":
+        return ops.max_pool(inputs, pool_size, strides, padding, "channels_last")
+    return _pool_space_and_time(inputs, pool_size, strides, padding)
+
+
+def _pool_space_and_time(clips, pool_size, strides, padding):
+    """Pools over space, then over time: (N, T, H, W, C) -> (N, T', H', W', C)."""
+    (time_size, *space_size), (time_stride, *space_stride) = pool_size, strides
+    batch, time, *size, channels = ops.shape(clips)
+
+    def pooled(images, window, stride):
+        return ops.max_pool(images, tuple(window), tuple(stride), padding, "channels_last")
+
+    if (*space_size, *space_stride) != (1, 1, 1, 1):
+        clips = pooled(ops.reshape(clips, (-1, *size, channels)), space_size, space_stride)
+        _, *size, _ = ops.shape(clips)
+    if (time_size, time_stride) != (1, 1):
+        height, width = size
+        clips = ops.reshape(clips, (-1, time, height * width, channels))
+        clips = pooled(clips, (time_size, 1), (time_stride, 1))
+        _, time, _, _ = ops.shape(clips)
+    return ops.reshape(clips, (batch, time, *size, channels))
+
+
+@keras.saving.register_keras_serializable(package="i3d_tf")
+class PaddedMaxPool3D(MaxPool3D):
+    """`MaxPool3D` with its own padding; what is padded is never the largest.
 
     (N, T, H, W, C) -> (N, T', H', W', C).
 
@@ -89,9 +143,7 @@ class CeilMaxPool(keras.layers.Layer):
         if any(ends):
             widths = [(0, 0), *((0, end) for end in ends), (0, 0)]
             inputs = ops.pad(inputs, widths, constant_values=-float("inf"))
-        return ops.max_pool(
-            inputs, self.pool_size, self.strides, padding="valid", data_format="channels_last"
-        )
+        return _max_pool(inputs, self.pool_size, self.strides, "valid")
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """Returns (N, *fewer positions, C)."""
