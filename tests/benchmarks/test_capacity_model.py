@@ -37,9 +37,6 @@ def test_storage_rate_is_the_bytes_of_clips_over_their_time(job):
 def test_limit_is_the_largest_term(job):
     assert job.limit() == ("computing", 6 / 8)
     assert job._replace(decode=12.0, write=2.0).limit() == ("decoding", 12 / 20)
-    assert (
-        model.limits_sentence({"flow": job}) == "Of the time of a clip: of flow 75% is computing."
-    )
 
 
 def test_mean_job_keeps_the_number_of_processes(model, job):
