@@ -18,10 +18,9 @@ from i3d_tf.data.pipeline import Failures, PipelineConfig, train_batches
 from i3d_tf.inference.person_clips import CLIP_INPUT, BoxCounts, person_batches
 from i3d_tf.records.pipeline import FailedRecords, RecordConfig, record_batches
 from i3d_tf.records.record_set import Place
-from i3d_tf.records.service import check_service, distribute_to
+from i3d_tf.records.service import distribute_to
 from i3d_tf.specs.protocol import Protocol
-from i3d_tf.specs.recipes import CLIP, FRAMES, MULTILABEL, PERSONS, TRAINED_STREAMS, Recipe
-from i3d_tf.specs.streams import FEATURES, JOINT
+from i3d_tf.specs.recipes import PERSONS, Recipe
 from i3d_tf.specs.validation import check_choice
 from i3d_tf.system.console import print_lines
 from i3d_tf.system.files import check_target, folder_lock
@@ -36,6 +35,7 @@ from i3d_tf.training.callbacks import (
     WarnOfWaiting,
     write_pictures,
 )
+from i3d_tf.training.options_check import check_options
 from i3d_tf.training.periodic_evaluation import PeriodicEvaluation
 from i3d_tf.training.process_group import join_group
 from i3d_tf.training.replicas import synchronize
@@ -48,18 +48,7 @@ from i3d_tf.training.settings import (
 )
 from i3d_tf.training.splits import RunVideos, read_run_videos
 from i3d_tf.training.workdir import Start, Workdir, read_earlier
-from i3d_tf.zoo.networks import arguments_of
 from i3d_tf.zoo.resolve import BEST_FILE
-
-# Options of videos, which records have behind them.
-RECORDS_EXCLUDE = ("features", "annotation", "quarantine", "second", "intervals", "boxes")
-INTERVAL_FILES = ("intervals", "test_intervals")
-PERSON_FILES = ("boxes", "test_boxes", "label_map")
-FILE_TITLES = {
-    "boxes": "a file of persons",
-    "test_boxes": "a file of persons in other videos",
-    "label_map": "a file of actions",
-}
 
 
 def train(recipe: Recipe, options: TrainOptions) -> Workdir:
@@ -97,10 +86,7 @@ def train(recipe: Recipe, options: TrainOptions) -> Workdir:
 def _train(recipe, options, group):
     """Trains a network, alone or together with other processes."""
     options = options.for_recipe(recipe)
-    _check_features(recipe, options)
-    _check_task(recipe, options)
-    _check_second(recipe, options)
-    _check_records(recipe, options)
+    check_options(recipe, options)
     training_model.set_precision(options.precision)
     keras.utils.set_random_seed(options.seed)
     if options.deterministic:
@@ -161,109 +147,6 @@ def class_weights(examples: Sequence[VideoExample], classes: int) -> tuple[float
     labels = [example.label for example in examples]
     counts = np.bincount(labels, minlength=classes)
     return tuple((len(labels) / (np.count_nonzero(counts) * np.maximum(counts, 1))).tolist())
-
-
-def _check_features(recipe, options):
-    """Checks that there are stored features for a network that reads them, and for no other."""
-    if recipe.stream == FEATURES and options.features is None:
-        raise ValueError(
-            f"`features` must be the folder of stored features for {recipe.model}; received None. "
-            "Give --features."
-        )
-    if recipe.stream != FEATURES and options.features is not None:
-        raise ValueError(
-            f"`features` must be None for {recipe.model}, which sees clips; received "
-            f"{options.features!r}. Give --model=feature_lstm to train on features."
-        )
-
-
-def _check_task(recipe, options):
-    """Checks that there are the files that a task learns from, and no others."""
-    given = INTERVAL_FILES if recipe.task in (MULTILABEL, FRAMES) else ()
-    given = PERSON_FILES if recipe.task == PERSONS else given
-    advice = {
-        **dict.fromkeys(INTERVAL_FILES, "--task=frames or --task=multilabel"),
-        **dict.fromkeys(PERSON_FILES, "--task=persons"),
-    }
-    for name, task in advice.items():
-        value = getattr(options, name)
-        if value is not None and name not in given:
-            raise ValueError(
-                f"`{name}` must be None for `task` {recipe.task!r}; received {value!r}. Give "
-                f"{task}."
-            )
-    for name in given:
-        if getattr(options, name) is None and name != "test_intervals":
-            raise ValueError(
-                f"`{name}` must be {FILE_TITLES.get(name, 'an annotation file')} for `task` "
-                f"{recipe.task!r}; received None. Give --{name}."
-            )
-    if recipe.task == CLIP:
-        return
-    for name in ("class_weights", "annotation"):
-        if value := getattr(options, name):
-            raise ValueError(
-                f"`{name}` is not for `task` {recipe.task!r}; received {value!r}. Leave it out."
-            )
-
-
-def _check_second(recipe, options):
-    """Checks that a network can have a head for each of two datasets, where there are two."""
-    if options.second is None:
-        if options.heads is not None:
-            raise ValueError(
-                f"`heads` must be None with one dataset; received {', '.join(options.heads)}. Give "
-                "--second_data_dir, too."
-            )
-        return
-    if "heads" not in arguments_of(recipe.model) or recipe.stream == JOINT or recipe.task != CLIP:
-        able = ", ".join(name for name in TRAINED_STREAMS if "heads" in arguments_of(name))
-        raise ValueError(
-            f"`second` must be None for {recipe.model} of {recipe.stream} and the task "
-            f"{recipe.task}. Give --model, one of {able}, for a head for each of two datasets."
-        )
-    if options.class_weights:
-        raise ValueError(
-            "`class_weights` must be False with a second dataset; received True. Leave it out."
-        )
-
-
-def _check_records(recipe, options):
-    """Checks that there are videos or records, and for records nothing that only videos have."""
-    if options.records is None:
-        for name in ("test_records", "data_service"):
-            if (value := getattr(options, name)) is not None:
-                raise ValueError(
-                    f"`{name}` must be None without records; received {value!r}. Give --records, "
-                    "too."
-                )
-        if options.data_dir is None:
-            raise ValueError(
-                "`data_dir` must be the folder of a dataset; received None. Give --data_dir, or "
-                "--records to train on records."
-            )
-        return
-    for name in ("data_dir", *RECORDS_EXCLUDE):
-        if (value := getattr(options, name)) is not None:
-            shown = repr(value) if isinstance(value, str) else "one"
-            raise ValueError(
-                f"`{name}` must be None with records; received {shown}. Leave it out, or train on "
-                "the videos: give --data_dir without --records."
-            )
-    if options.data_service is not None:
-        if options.deterministic:
-            raise ValueError(
-                "`data_service` must be None for deterministic training, since the order of its "
-                f"clips varies; received {options.data_service!r}. Leave out one of the two."
-            )
-        check_service(options.data_service)
-    if recipe.task != CLIP or recipe.crop_scales is not None:
-        name = "crop_scales" if recipe.task == CLIP else "task"
-        wanted = "None" if recipe.task == CLIP else repr(CLIP)
-        raise ValueError(
-            f"`{name}` must be {wanted} with records; received {getattr(recipe, name)!r}. Train on "
-            "the videos: give --data_dir without --records."
-        )
 
 
 def _start(videos, options, batch: RunBatch, workdir, store):
