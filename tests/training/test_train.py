@@ -16,9 +16,11 @@ import pytest
 from i3d_tf.data.example import VideoExample
 from i3d_tf.system.console import Terminated
 from i3d_tf.system.files import folder_lock
-from i3d_tf.training import train as train_file
+from i3d_tf.training import model as training_model
+from i3d_tf.training import run as run_file
 from i3d_tf.training.callbacks import Scalars
-from i3d_tf.training.train import TrainOptions, class_weights, train
+from i3d_tf.training.run import class_weights
+from i3d_tf.training.train import TrainOptions, train
 from i3d_tf.training.workdir import Start, Workdir
 from i3d_tf.zoo.checkpoint import open_checkpoint
 
@@ -146,7 +148,7 @@ def test_run_goes_on_with_other_videos_and_more_steps(
     # Stopped once more, it ends the same.
     train_until(6, longer, options[1])
     shown = []
-    monkeypatch.setattr(train_file, "train_batches", spy_on_epochs(shown))
+    monkeypatch.setattr(run_file, "train_batches", spy_on_epochs(shown))
     second = train(longer, options[1])
     assert "goes on with" not in capsys.readouterr().out.splitlines()[-1]
     assert set(shown) == {3 * recipe.batch_size}
@@ -156,7 +158,7 @@ def test_run_goes_on_with_other_videos_and_more_steps(
 
 def spy_on_epochs(shown):
     """Notes the position at which epochs start."""
-    make_batches = train_file.train_batches
+    make_batches = run_file.train_batches
 
     def spied(config, *arguments, **keywords):
         shown.append(config.epoch_start)
@@ -302,12 +304,12 @@ def no_steps(monkeypatch):
     def start(config, *_, **__):
         raise StartedError(config)
 
-    monkeypatch.setattr(train_file, "train_batches", start)
+    monkeypatch.setattr(run_file, "train_batches", start)
 
 
 @pytest.mark.parametrize("frozen", [False, True])
 def test_small_batches_are_warned_of(tiny_recipe, squares_dir, tmp_path, no_steps, capsys, frozen):
-    init = train_file.training_model.build_model(tiny_recipe, 4)
+    init = training_model.build_model(tiny_recipe, 4)
     init.save(tmp_path / "init.keras")
     options = TrainOptions(
         data_dir=str(squares_dir),
@@ -363,20 +365,20 @@ def test_i3d_overfits_eight_clips(tiny_recipe, squares_dir, tmp_path, monkeypatc
 MIRRORED = """
 import sys
 import tensorflow as tf
-from i3d_tf.training import train as file
+from i3d_tf.training import run as run_file, train as file
 from i3d_tf.specs.recipes import Recipe
 
 (cpu,) = tf.config.list_physical_devices("CPU")
 two = [tf.config.LogicalDeviceConfiguration()] * 2
 tf.config.set_logical_device_configuration(cpu, two)
 file.choose_strategy = lambda: tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
-batches = file.train_batches
+batches = run_file.train_batches
 
 def spied(config, *arguments, **keywords):
     print("clips of a batch:", config.batch_size)
     return batches(config, *arguments, **keywords)
 
-file.train_batches = spied
+run_file.train_batches = spied
 recipe = Recipe(**eval(sys.argv[1]))
 options = file.TrainOptions(data_dir=sys.argv[2], workdir=sys.argv[3], sync_batch_norm=True)
 for _ in range(2):  # the second goes on

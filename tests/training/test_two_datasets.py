@@ -10,7 +10,7 @@ from i3d_tf.data.example import NO_LABEL
 from i3d_tf.evaluation.evaluate import EvaluateOptions, evaluate
 from i3d_tf.inference.predictor import Predictor
 from i3d_tf.specs.recipes import for_model
-from i3d_tf.training import train as train_file
+from i3d_tf.training import run as run_file
 from i3d_tf.training.settings import SecondDataset, TrainOptions
 from i3d_tf.training.splits import RunVideos
 from i3d_tf.training.train import train
@@ -103,8 +103,8 @@ def test_labels_of_one_dataset_leave_the_head_of_the_other_as_it_is(
         )
         return original(dataclasses.replace(config, examples=other), *arguments, **named)
 
-    original = train_file.train_batches
-    monkeypatch.setattr(train_file, "train_batches", train_batches)
+    original = run_file.train_batches
+    monkeypatch.setattr(run_file, "train_batches", train_batches)
     after = weights(train(recipe, dataclasses.replace(options, workdir=str(tmp_path / "other"))))
     assert not np.allclose(after["Logits_four"][1], before["Logits_four"][1])
     for a, b in zip(after["Logits_two"], before["Logits_two"], strict=True):
@@ -118,7 +118,7 @@ def test_run_on_two_datasets_goes_on_and_is_used_by_either_head(
     recipe, options, squares_dir, second_dir, tmp_path, monkeypatch
 ):
     seen, scales = [], set()
-    original = train_file.train_batches
+    original = run_file.train_batches
 
     def train_batches(config, *arguments, **named):
         batches = original(config, *arguments, **named)
@@ -126,7 +126,7 @@ def test_run_on_two_datasets_goes_on_and_is_used_by_either_head(
         seen.extend(labels for _, labels, _ in batches)
         return original(config, *arguments, **named)
 
-    monkeypatch.setattr(train_file, "train_batches", train_batches)
+    monkeypatch.setattr(run_file, "train_batches", train_batches)
     recipe = dataclasses.replace(recipe, crop_scales=(1.0, 0.8))
     train(recipe, options)
     assert scales == {(1.0, 0.8)}
