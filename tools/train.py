@@ -23,15 +23,8 @@ import os
 from absl import app, flags
 
 from i3d_tf.specs.geometry import STEP_RULES
-from i3d_tf.specs.recipes import (
-    CLIP,
-    FEATURE_RECIPE,
-    RECIPES,
-    TASKS,
-    TRANSFERS,
-    for_model,
-    for_task,
-)
+from i3d_tf.specs.recipe import CLIP, TASKS, TRANSFERS
+from i3d_tf.specs.recipes import FEATURE_RECIPE, RECIPES, for_model, for_task
 from i3d_tf.specs.streams import FLOW_DIRECTIONS, FLOW_ENGINES, FLOW_ROUNDINGS
 from i3d_tf.system.console import (
     CHECKPOINT_DIR_HELP,

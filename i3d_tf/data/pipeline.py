@@ -21,7 +21,7 @@ from i3d_tf.data.intervals import interval_targets
 from i3d_tf.data.threaded_dataset import threaded_dataset
 from i3d_tf.data.views import View, evaluation_views, key_view, random_key_view, random_view
 from i3d_tf.specs.protocol import Protocol, clip_shape
-from i3d_tf.specs.recipes import CLIP, FRAMES, PERSONS
+from i3d_tf.specs.recipe import CLIP, FRAMES, PERSONS
 from i3d_tf.specs.streams import FEATURES
 from i3d_tf.video.errors import VideoError
 from i3d_tf.video.transforms_tf import preprocess_batch

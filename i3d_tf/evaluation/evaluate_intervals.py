@@ -30,7 +30,7 @@ from i3d_tf.inference.dataset_logits import compute_logits, forward_function
 from i3d_tf.inference.frame_logits import FrameLogits, gives_frame_logits
 from i3d_tf.metrics.average_precision import class_average_precisions
 from i3d_tf.specs.datasets import INTERVALS
-from i3d_tf.specs.recipes import FRAMES
+from i3d_tf.specs.recipe import FRAMES
 from i3d_tf.specs.streams import inputs_of
 from i3d_tf.specs.validation import check_choice
 from i3d_tf.zoo.checkpoint import Checkpoints, open_checkpoints

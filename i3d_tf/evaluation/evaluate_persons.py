@@ -20,7 +20,7 @@ from i3d_tf.evaluation.score_report import check_score_dir, write_score
 from i3d_tf.evaluation.text import FUSION_NAMES, RESULT_NAMES
 from i3d_tf.inference.person_dataset import read_person_dataset
 from i3d_tf.inference.person_logits import compute_person_logits, person_function
-from i3d_tf.specs.recipes import PERSONS
+from i3d_tf.specs.recipe import PERSONS
 from i3d_tf.system.files import atomic_write
 from i3d_tf.zoo.checkpoint import Checkpoints, open_checkpoints
 

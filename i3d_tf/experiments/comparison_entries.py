@@ -7,14 +7,8 @@ from i3d_tf.specs.architectures import ARCHITECTURES, Architecture
 from i3d_tf.specs.complexity import Complexity, architecture_complexity
 from i3d_tf.specs.further_networks import FURTHER_NETWORKS, FurtherNetwork
 from i3d_tf.specs.protocol import clip_shape
-from i3d_tf.specs.recipes import (
-    I3D_MODEL,
-    RECIPES,
-    STICK_ACTIONS,
-    TRAINED_STREAMS,
-    Recipe,
-    for_model,
-)
+from i3d_tf.specs.recipe import I3D_MODEL, TRAINED_STREAMS, Recipe
+from i3d_tf.specs.recipes import RECIPES, STICK_ACTIONS, for_model
 from i3d_tf.specs.stick_actions import STICK_LABELS
 from i3d_tf.specs.validation import check_choice
 

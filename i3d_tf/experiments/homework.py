@@ -17,7 +17,8 @@ from i3d_tf.evaluation.text import percent
 from i3d_tf.experiments.make_stick_actions import make_stick_actions
 from i3d_tf.features.extract_features import extract_feature_files
 from i3d_tf.features.options import FeatureOptions, feature_config
-from i3d_tf.specs.recipes import FEATURE_RECIPE, RECIPES, STICK_ACTIONS, Recipe, for_model
+from i3d_tf.specs.recipe import Recipe
+from i3d_tf.specs.recipes import FEATURE_RECIPE, RECIPES, STICK_ACTIONS, for_model
 from i3d_tf.specs.stick_actions import TEST_CLIPS, TRAIN_CLIPS
 from i3d_tf.specs.validation import check_integer
 from i3d_tf.system.console import print_lines

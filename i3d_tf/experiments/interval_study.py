@@ -11,7 +11,8 @@ from i3d_tf.evaluation.evaluate_intervals import IntervalOptions, evaluate_inter
 from i3d_tf.evaluation.video_scores import VideoScores, score_scale
 from i3d_tf.experiments.make_stick_intervals import INTERVALS_FILE, make_stick_intervals
 from i3d_tf.metrics.average_precision import class_average_precisions
-from i3d_tf.specs.recipes import FRAMES, FULL, RECIPES, STICK_ACTIONS, Recipe, for_task
+from i3d_tf.specs.recipe import FRAMES, FULL, Recipe
+from i3d_tf.specs.recipes import RECIPES, STICK_ACTIONS, for_task
 from i3d_tf.specs.stick_actions import STICK_NETWORKS
 from i3d_tf.system.console import quiet_tensorflow
 from i3d_tf.system.files import atomic_write

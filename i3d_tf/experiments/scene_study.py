@@ -18,7 +18,8 @@ from i3d_tf.experiments.interval_study import GRACE, INIT, Row, train_quietly
 from i3d_tf.experiments.make_stick_scenes import LABEL_MAP, make_stick_scenes
 from i3d_tf.inference.person_dataset import read_person_dataset
 from i3d_tf.inference.person_logits import compute_person_logits, person_function
-from i3d_tf.specs.recipes import FULL, PERSONS, RECIPES, STICK_ACTIONS, Recipe, for_task
+from i3d_tf.specs.recipe import FULL, PERSONS, Recipe
+from i3d_tf.specs.recipes import RECIPES, STICK_ACTIONS, for_task
 from i3d_tf.specs.streams import FRAME_RATE
 from i3d_tf.synthetic.crowd import PEOPLE
 from i3d_tf.system.files import atomic_write

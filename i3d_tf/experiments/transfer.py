@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from i3d_tf.experiments.make_stick_actions import make_stick_actions
-from i3d_tf.specs.recipes import FIXED, FULL, RECIPES, SCRATCH, STICK_ACTIONS, Recipe
+from i3d_tf.specs.recipe import FIXED, FULL, SCRATCH, Recipe
+from i3d_tf.specs.recipes import RECIPES, STICK_ACTIONS
 from i3d_tf.specs.validation import check_integer
 from i3d_tf.system.console import print_lines, quiet_tensorflow
 from i3d_tf.system.files import atomic_write, check_target

@@ -21,7 +21,7 @@ from i3d_tf.inference.video_source import flow_origin
 from i3d_tf.models.fold_batch_norm import fuse_for_inference
 from i3d_tf.models.person_i3d import PERSON_FEATURES
 from i3d_tf.specs.inception_v1 import MIN_FRAMES
-from i3d_tf.specs.recipes import PERSONS
+from i3d_tf.specs.recipe import PERSONS
 from i3d_tf.specs.streams import STREAMS
 from i3d_tf.specs.validation import check_choice, check_integer
 from i3d_tf.specs.version import __version__

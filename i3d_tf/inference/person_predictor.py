@@ -20,7 +20,7 @@ from i3d_tf.inference.prediction import (
 )
 from i3d_tf.metrics.ranking import Prediction
 from i3d_tf.models.fold_batch_norm import fuse_for_inference
-from i3d_tf.specs.recipes import PERSONS
+from i3d_tf.specs.recipe import PERSONS
 from i3d_tf.specs.validation import check_integer
 from i3d_tf.video.errors import VideoError
 from i3d_tf.zoo.checkpoint import open_checkpoint

@@ -23,7 +23,7 @@ from i3d_tf.flow.quantize import dequantize
 from i3d_tf.records import keys
 from i3d_tf.records.index import Record, RecordError
 from i3d_tf.records.record_set import Place
-from i3d_tf.specs.recipes import CLIP
+from i3d_tf.specs.recipe import CLIP
 from i3d_tf.specs.streams import BOTH, CHANNELS, FLOW_ROUNDINGS
 from i3d_tf.system.errors import short_reason
 from i3d_tf.video.errors import VideoError

@@ -44,7 +44,7 @@ class FurtherNetwork:
         rgb_step: Frames from one that the network gets to the next.
         crop_size: Pixels, side of the square that the network gets.
         short_side: Pixels, after resizing.
-        loss_gain: Weights of the steps of a clip in its loss, see `i3d_tf.specs.recipes.Recipe`.
+        loss_gain: Weights of the steps of a clip in its loss, see `i3d_tf.specs.recipe.Recipe`.
         streams: The streams that a network can be trained for.
         has_fixed_size: Whether frames, height and width are part of the network, because of dense
             layers over all positions.

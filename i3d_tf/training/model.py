@@ -11,7 +11,7 @@ from tensorflow.python.framework.config import is_op_determinism_enabled
 
 from i3d_tf.specs.baselines import LOCAL
 from i3d_tf.specs.further_networks import FEATURE_NETWORKS, FURTHER_NETWORKS
-from i3d_tf.specs.recipes import CLIP, FRAMES, PERSONS, TRANSFERS, Recipe
+from i3d_tf.specs.recipe import CLIP, FRAMES, PERSONS, TRANSFERS, Recipe
 from i3d_tf.specs.streams import BOTH, CHANNELS
 from i3d_tf.specs.validation import check_choice
 from i3d_tf.training.optimization import accuracy, make_loss, make_optimizer
@@ -179,7 +179,7 @@ def _of_features(recipe, channels, all_steps=None, **arguments):
     return build(recipe.model, input_shape=(None, channels), **steps, **arguments)
 
 
-# How the network of a recipe is built; see `i3d_tf.specs.recipes.TRAINED_STREAMS`.
+# How the network of a recipe is built; see `i3d_tf.specs.recipe.TRAINED_STREAMS`.
 NETWORKS = {
     "inception_i3d": _any_length,
     "convnet_lstm": partial(_any_length, all_steps=True),

@@ -9,7 +9,7 @@ from i3d_tf.data.example import NO_LABEL
 from i3d_tf.layers.step_interpolation import interpolate_steps
 from i3d_tf.layers.step_pool import step_gains
 from i3d_tf.specs.geometry import CENTERS
-from i3d_tf.specs.recipes import FRAMES, MULTILABEL, PERSONS, Recipe
+from i3d_tf.specs.recipe import FRAMES, MULTILABEL, PERSONS, Recipe
 from i3d_tf.training.replicas import share_of_weights
 
 PACKAGE = "i3d_tf"

@@ -1,7 +1,7 @@
 """Checks that the options of a training run fit its recipe, and one another."""
 
 from i3d_tf.records.service import check_service
-from i3d_tf.specs.recipes import CLIP, FRAMES, MULTILABEL, PERSONS, TRAINED_STREAMS, Recipe
+from i3d_tf.specs.recipe import CLIP, FRAMES, MULTILABEL, PERSONS, TRAINED_STREAMS, Recipe
 from i3d_tf.specs.streams import FEATURES, JOINT
 from i3d_tf.training.settings import TrainOptions
 from i3d_tf.zoo.networks import arguments_of

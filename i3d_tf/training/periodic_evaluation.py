@@ -15,7 +15,7 @@ from i3d_tf.metrics.average_precision import class_average_precisions
 from i3d_tf.metrics.classification import top_k_accuracy
 from i3d_tf.metrics.detection import Box, frame_average_precisions
 from i3d_tf.specs.geometry import CENTERS
-from i3d_tf.specs.recipes import CLIP, FRAMES, PERSONS
+from i3d_tf.specs.recipe import CLIP, FRAMES, PERSONS
 from i3d_tf.training.workdir import Workdir
 from i3d_tf.zoo.heads import select_head
 

@@ -17,7 +17,7 @@ from i3d_tf.records.pipeline import FailedRecords, RecordConfig, record_batches
 from i3d_tf.records.record_set import Place
 from i3d_tf.records.service import distribute_to
 from i3d_tf.specs.protocol import Protocol
-from i3d_tf.specs.recipes import PERSONS
+from i3d_tf.specs.recipe import PERSONS
 from i3d_tf.system.console import print_lines
 from i3d_tf.training import model as training_model
 from i3d_tf.training.callbacks import (

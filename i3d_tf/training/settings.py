@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from i3d_tf.data.clips import unusual_folder_rate, unusual_options
-from i3d_tf.specs.recipes import SCRATCH, Recipe
+from i3d_tf.specs.recipe import SCRATCH, Recipe
 from i3d_tf.specs.releases import RELEASES
 from i3d_tf.system.records import get_value, record_errors
 from i3d_tf.zoo.run_record import RESTORE, RUN_FILE

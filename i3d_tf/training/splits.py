@@ -19,7 +19,8 @@ from i3d_tf.data.example import VideoDataset, VideoExample
 from i3d_tf.data.readers import read_dataset
 from i3d_tf.inference.person_dataset import read_person_dataset, without_empty_frames
 from i3d_tf.records.record_set import Place, read_records
-from i3d_tf.specs.recipes import CLIP, PERSONS, Recipe, fit_to_clips
+from i3d_tf.specs.recipe import CLIP, PERSONS, Recipe
+from i3d_tf.specs.recipes import fit_to_clips
 from i3d_tf.system.records import of_kind, record_errors
 from i3d_tf.system.remote import file_name
 from i3d_tf.training.settings import TrainOptions

@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from i3d_tf.data.feature_store import FeatureStore
-from i3d_tf.specs.recipes import Recipe
+from i3d_tf.specs.recipe import Recipe
 from i3d_tf.specs.validation import check_choice
 from i3d_tf.system.console import print_lines
 from i3d_tf.system.files import check_target, folder_lock

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from i3d_tf.specs.geometry import CENTERS, STEP_RULES
 from i3d_tf.specs.labels import read_labels
 from i3d_tf.specs.protocol import Protocol
-from i3d_tf.specs.recipes import settings_protocol
+from i3d_tf.specs.recipe import settings_protocol
 from i3d_tf.specs.streams import CHANNELS, FEATURES, JOINT, STREAM_CHOICES
 from i3d_tf.specs.validation import check_choice, check_positive
 from i3d_tf.system.records import get_list, of_kind, record_errors

@@ -15,7 +15,7 @@ from i3d_tf.inference.person_clips import (
     sample_view,
 )
 from i3d_tf.specs.protocol import Protocol
-from i3d_tf.specs.recipes import PERSONS
+from i3d_tf.specs.recipe import PERSONS
 from i3d_tf.video.transforms import CropPlace
 
 TOP_LEFT, TOP_RIGHT = CropPlace(0.0, 0.0), CropPlace(0.0, 1.0)

@@ -3,14 +3,8 @@ import dataclasses
 import pytest
 
 from i3d_tf.specs.further_networks import FEATURE_NETWORKS
-from i3d_tf.specs.recipes import (
-    RECIPES,
-    TRAINED_STREAMS,
-    fit_to_clips,
-    for_model,
-    for_task,
-    settings_protocol,
-)
+from i3d_tf.specs.recipe import TRAINED_STREAMS, settings_protocol
+from i3d_tf.specs.recipes import RECIPES, fit_to_clips, for_model, for_task
 
 KINETICS = RECIPES["kinetics_rgb"]
 

@@ -366,7 +366,7 @@ MIRRORED = """
 import sys
 import tensorflow as tf
 from i3d_tf.training import run as run_file, train as file
-from i3d_tf.specs.recipes import Recipe
+from i3d_tf.specs.recipe import Recipe
 
 (cpu,) = tf.config.list_physical_devices("CPU")
 two = [tf.config.LogicalDeviceConfiguration()] * 2
