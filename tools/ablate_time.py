@@ -17,29 +17,22 @@ from i3d_tf.specs.streams import FLOW_ENGINES, FLOW_ROUNDINGS
 from i3d_tf.system.console import (
     CHECKPOINT_DIR_HELP,
     CHECKPOINT_HELP,
-    DAMAGED_HELP,
-    DEINTERLACE_HELP,
     FED_ROUNDING_HELP,
-    FOLDER_RATE_HELP,
-    PIXEL_ASPECT_HELP,
     check_file_names,
     one_line_errors,
     print_lines,
     quiet_tensorflow,
     refuse_flags_beside,
 )
+from i3d_tf.system.flags import define_annotation, define_quarantine, define_video_flags
 
 _DATASET = flags.DEFINE_string("dataset", "class_folders", "Name of the dataset's reader, or csv.")
 _DATA_DIR = flags.DEFINE_string("data_dir", None, "Folder of the dataset.")
 _SPLIT = flags.DEFINE_string(
     "split", "test", "Split of the dataset; of class folders without splits, the run's own."
 )
-_ANNOTATION = flags.DEFINE_string(
-    "annotation", None, "Annotation file of the dataset, or the folder of its files."
-)
-_QUARANTINE = flags.DEFINE_string(
-    "quarantine", None, "List of videos to leave out, from tools/check_videos.py."
-)
+_ANNOTATION = define_annotation(flags)
+_QUARANTINE = define_quarantine(flags)
 _CHECKPOINT = flags.DEFINE_string(
     "checkpoint", None, f"One network, whatever its stream: {CHECKPOINT_HELP}."
 )
@@ -67,10 +60,7 @@ _SEED = flags.DEFINE_integer("seed", 0, "Of shuffling and of the bootstrap.")
 _BOOTSTRAP = flags.DEFINE_integer("bootstrap", 2000, "Resampled test sets for the intervals.")
 _FLOW_ENGINE = flags.DEFINE_enum("flow_engine", "auto", FLOW_ENGINES, "Engine that computes flow.")
 _FLOW_ROUNDING = flags.DEFINE_enum("flow_rounding", "nearest", FLOW_ROUNDINGS, FED_ROUNDING_HELP)
-_FOLDER_RATE = flags.DEFINE_float("folder_rate", None, FOLDER_RATE_HELP)
-_DAMAGED = flags.DEFINE_enum("damaged", None, ("refuse", "conceal"), DAMAGED_HELP)
-_DEINTERLACE = flags.DEFINE_bool("deinterlace", None, DEINTERLACE_HELP)
-_PIXEL_ASPECT = flags.DEFINE_bool("pixel_aspect", None, PIXEL_ASPECT_HELP)
+_VIDEO = define_video_flags(flags)
 _OVERWRITE = flags.DEFINE_bool(
     "overwrite", False, "Replace logits that were computed with other settings."
 )
@@ -97,11 +87,9 @@ def main(argv):
         quiet_tensorflow()
         from i3d_tf.explain.ablate_time import AblationOptions, ablate_time
         from i3d_tf.explain.frame_orders import DEFAULT_CONDITIONS
-        from i3d_tf.video.frame_folder import set_folder_rate
-        from i3d_tf.video.options import set_video_options
+        from i3d_tf.video.frame_folder import set_reading
 
-        set_folder_rate(_FOLDER_RATE.value)
-        set_video_options(_DAMAGED.value, _DEINTERLACE.value, _PIXEL_ASPECT.value)
+        set_reading(**_VIDEO.values())
         options = AblationOptions(
             report_dir=_REPORT_DIR.value,
             data_dir=_DATA_DIR.value,

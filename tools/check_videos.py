@@ -14,23 +14,15 @@ import sys
 from absl import app, flags
 
 from i3d_tf.specs.datasets import DATASETS
-from i3d_tf.system.console import (
-    SHARD_HELP,
-    STATUS_HELP,
-    STATUS_JSON_HELP,
-    one_line_errors,
-    print_lines,
-    refuse_arguments,
-)
+from i3d_tf.system.console import one_line_errors, print_lines, refuse_arguments
+from i3d_tf.system.flags import define_annotation, define_job_flags
 
 _DATA_DIR = flags.DEFINE_string("data_dir", None, "Folder of the videos.", required=True)
 _DATASET = flags.DEFINE_enum(
     "dataset", None, tuple(DATASETS), "Dataset to check. Default: all videos below --data_dir."
 )
 _SPLIT = flags.DEFINE_list("split", [], "Splits of the dataset. Default: all.")
-_ANNOTATION = flags.DEFINE_string(
-    "annotation", None, "Annotation file of the dataset, or the folder of its files."
-)
+_ANNOTATION = define_annotation(flags)
 _CLASSES = flags.DEFINE_string("classes", None, "Text file with the class names, one a line.")
 _QUARANTINE = flags.DEFINE_string(
     "quarantine", None, "The list to write. Default: quarantine.jsonl in --data_dir."
@@ -41,9 +33,7 @@ _PROCESSES = flags.DEFINE_integer(
 _LIST = flags.DEFINE_string(
     "list", None, "Text file with a video a line: a path relative to --data_dir, or an address."
 )
-_SHARD = flags.DEFINE_string("shard", None, SHARD_HELP)
-_STATUS = flags.DEFINE_bool("status", False, STATUS_HELP)
-_JSON = flags.DEFINE_bool("json", False, STATUS_JSON_HELP)
+_JOB = define_job_flags(flags)
 
 
 def main(argv, runner=None):
@@ -60,13 +50,12 @@ def main(argv, runner=None):
             "classes": _CLASSES.value,
             "quarantine": _QUARANTINE.value,
             "list_file": _LIST.value,
-            "shard": parse_shard(_SHARD.value),
+            "shard": parse_shard(_JOB.shard.value),
         }
-        if _JSON.value and not _STATUS.value:
-            raise ValueError("--json needs --status, which it prints as a record.")
-        if _STATUS.value:
+        _JOB.check()
+        if _JOB.status.value:
             status = check_status(_DATA_DIR.value, **arguments)
-            print_lines(*status.lines(_JSON.value))
+            print_lines(*status.lines(_JOB.json.value))
             sys.exit(0 if status.is_done else 1)
         report = check_videos(
             _DATA_DIR.value, **arguments, processes=_PROCESSES.value, runner=runner

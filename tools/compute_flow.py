@@ -22,20 +22,14 @@ from i3d_tf.specs.streams import (
     SHORT_SIDE,
 )
 from i3d_tf.system.console import (
-    DAMAGED_HELP,
-    DEINTERLACE_HELP,
-    FOLDER_RATE_HELP,
     FORMER_FLAGS,
     LIST_HELP,
-    PIXEL_ASPECT_HELP,
-    SHARD_HELP,
-    STATUS_HELP,
-    STATUS_JSON_HELP,
     check_file_names,
     one_line_errors,
     print_lines,
     quiet_tensorflow,
 )
+from i3d_tf.system.flags import define_job_flags, define_video_flags
 
 _FLOW_DIR = flags.DEFINE_string("flow_dir", None, "Folder of the flow files.", required=True)
 _DATA_DIR = flags.DEFINE_string(
@@ -52,10 +46,7 @@ _PRESET = flags.DEFINE_enum(
     "preset", "default", ("default", "fast"), "Parameters: OpenCV's, or faster and less exact."
 )
 _FRAME_RATE = flags.DEFINE_float("frame_rate", FRAME_RATE, "Frames per second after resampling.")
-_FOLDER_RATE = flags.DEFINE_float("folder_rate", None, FOLDER_RATE_HELP)
-_DAMAGED = flags.DEFINE_enum("damaged", None, ("refuse", "conceal"), DAMAGED_HELP)
-_DEINTERLACE = flags.DEFINE_bool("deinterlace", None, DEINTERLACE_HELP)
-_PIXEL_ASPECT = flags.DEFINE_bool("pixel_aspect", None, PIXEL_ASPECT_HELP)
+_VIDEO = define_video_flags(flags)
 _SHORT_SIDE = flags.DEFINE_integer("short_side", SHORT_SIDE, "Pixels after resizing.")
 _ROUNDING = flags.DEFINE_enum(
     "rounding",
@@ -77,9 +68,7 @@ _PROCESSES = flags.DEFINE_integer(
 )
 _OVERWRITE = flags.DEFINE_bool("overwrite", False, "Replace flow files made with other settings.")
 _LIST = flags.DEFINE_string("list", None, LIST_HELP)
-_SHARD = flags.DEFINE_string("shard", None, SHARD_HELP)
-_STATUS = flags.DEFINE_bool("status", False, STATUS_HELP)
-_JSON = flags.DEFINE_bool("json", False, STATUS_JSON_HELP)
+_JOB = define_job_flags(flags)
 
 
 def main(argv, runner=None):
@@ -89,18 +78,15 @@ def main(argv, runner=None):
             quiet_tensorflow()
         from i3d_tf.flow.compute_files import compute_flow_files, flow_status
         from i3d_tf.system.shards import parse_shard
-        from i3d_tf.video.frame_folder import set_folder_rate
-        from i3d_tf.video.options import set_video_options
+        from i3d_tf.video.frame_folder import set_reading
 
-        shard = parse_shard(_SHARD.value)
-        if _JSON.value and not _STATUS.value:
-            raise ValueError("--json needs --status, which it prints as a record.")
-        if _STATUS.value:
+        shard = parse_shard(_JOB.shard.value)
+        _JOB.check()
+        if _JOB.status.value:
             status = flow_status(argv[1:], _FLOW_DIR.value, _DATA_DIR.value, _LIST.value, shard)
-            print_lines(*status.lines(_JSON.value))
+            print_lines(*status.lines(_JOB.json.value))
             sys.exit(0 if status.is_done else 1)
-        set_folder_rate(_FOLDER_RATE.value)
-        set_video_options(_DAMAGED.value, _DEINTERLACE.value, _PIXEL_ASPECT.value)
+        set_reading(**_VIDEO.values())
         report = compute_flow_files(
             argv[1:],
             _FLOW_DIR.value,

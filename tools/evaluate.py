@@ -17,19 +17,20 @@ from i3d_tf.specs.streams import FEATURES, FLOW_ENGINES, FLOW_ROUNDINGS, SCORE_F
 from i3d_tf.system.console import (
     CHECKPOINT_DIR_HELP,
     CHECKPOINT_HELP,
-    DAMAGED_HELP,
-    DEINTERLACE_HELP,
-    FOLDER_RATE_HELP,
     FORMER_FLAGS,
     HEAD_HELP,
-    PIXEL_ASPECT_HELP,
-    STORED_ROUNDING_HELP,
     one_line_errors,
     parse_numbers,
     print_lines,
     quiet_tensorflow,
     refuse_arguments,
     refuse_flags_beside,
+)
+from i3d_tf.system.flags import (
+    define_annotation,
+    define_flow_flags,
+    define_quarantine,
+    define_video_flags,
 )
 
 _DATASET = flags.DEFINE_string("dataset", "class_folders", "Name of the dataset's reader, or csv.")
@@ -53,17 +54,8 @@ _JOINT_CHECKPOINT = flags.DEFINE_string(
 )
 _HEAD = flags.DEFINE_string("head", None, HEAD_HELP)
 _CHECKPOINT_DIR = flags.DEFINE_string("checkpoint_dir", None, CHECKPOINT_DIR_HELP)
-_FLOW_DIR = flags.DEFINE_string(
-    "flow_dir", None, "Folder of flow files, read or written. Default: <data_dir>/flow."
-)
-_FLOW_ENGINE = flags.DEFINE_enum(
-    "flow_engine", "auto", FLOW_ENGINES, "Engine that computes missing flow."
-)
-_FOLDER_RATE = flags.DEFINE_float("folder_rate", None, FOLDER_RATE_HELP)
-_DAMAGED = flags.DEFINE_enum("damaged", None, ("refuse", "conceal"), DAMAGED_HELP)
-_DEINTERLACE = flags.DEFINE_bool("deinterlace", None, DEINTERLACE_HELP)
-_PIXEL_ASPECT = flags.DEFINE_bool("pixel_aspect", None, PIXEL_ASPECT_HELP)
-_FLOW_ROUNDING = flags.DEFINE_enum("flow_rounding", None, FLOW_ROUNDINGS, STORED_ROUNDING_HELP)
+_FLOW = define_flow_flags(flags, FLOW_ENGINES, FLOW_ROUNDINGS)
+_VIDEO = define_video_flags(flags)
 _FUSION = flags.DEFINE_enum(
     "fusion", "logits", SCORE_FUSIONS, "Outputs of the two streams that are added."
 )
@@ -75,12 +67,8 @@ _FEATURES = flags.DEFINE_string(
 )
 _REPORT_DIR = flags.DEFINE_string("report_dir", None, "Folder of the report.")
 _BATCH_SIZE = flags.DEFINE_integer("batch_size", 4, "Clips at once.", lower_bound=1)
-_ANNOTATION = flags.DEFINE_string(
-    "annotation", None, "Annotation file of the dataset, or the folder of its files."
-)
-_QUARANTINE = flags.DEFINE_string(
-    "quarantine", None, "List of videos to leave out, from tools/check_videos.py."
-)
+_ANNOTATION = define_annotation(flags)
+_QUARANTINE = define_quarantine(flags)
 _WORKERS = flags.DEFINE_integer("workers", None, "Clips made at once.", lower_bound=1)
 _FREEZE_TIME = flags.DEFINE_bool(
     "freeze_time", False, "Show one frame of every clip, repeated: accuracy without motion."
@@ -123,11 +111,9 @@ def main(argv):
         quiet_tensorflow()
         from i3d_tf.evaluation.evaluate import EvaluateOptions, evaluate
         from i3d_tf.evaluation.text import summary
-        from i3d_tf.video.frame_folder import set_folder_rate
-        from i3d_tf.video.options import set_video_options
+        from i3d_tf.video.frame_folder import set_reading
 
-        set_folder_rate(_FOLDER_RATE.value)
-        set_video_options(_DAMAGED.value, _DEINTERLACE.value, _PIXEL_ASPECT.value)
+        set_reading(**_VIDEO.values())
         options = EvaluateOptions(
             dataset=_DATASET.value,
             data_dir=_DATA_DIR.value,
@@ -135,9 +121,9 @@ def main(argv):
             report_dir=_REPORT_DIR.value,
             **_checkpoints(),
             checkpoint_dir=_CHECKPOINT_DIR.value,
-            flow_dir=_FLOW_DIR.value or f"{_DATA_DIR.value}/flow",
-            flow_engine=_FLOW_ENGINE.value,
-            flow_rounding=_FLOW_ROUNDING.value,
+            flow_dir=_FLOW.flow_dir.value or f"{_DATA_DIR.value}/flow",
+            flow_engine=_FLOW.flow_engine.value,
+            flow_rounding=_FLOW.flow_rounding.value,
             fusion=_FUSION.value,
             protocol={flag.name: flag.value for flag in _PROTOCOL if flag.value is not None},
             batch_size=_BATCH_SIZE.value,

@@ -12,19 +12,12 @@ page, and submission.csv in AVA's form, which `tools/score.py` scores too.
 from absl import app, flags
 
 from i3d_tf.specs.streams import FLOW_ENGINES, FLOW_ROUNDINGS
-from i3d_tf.system.console import (
-    CHECKPOINT_DIR_HELP,
-    CHECKPOINT_HELP,
-    DAMAGED_HELP,
-    DEINTERLACE_HELP,
-    FOLDER_RATE_HELP,
-    PIXEL_ASPECT_HELP,
-    STORED_ROUNDING_HELP,
-    one_line_errors,
-    print_lines,
-    quiet_tensorflow,
-    refuse_arguments,
-    refuse_flags_beside,
+from i3d_tf.system.console import one_line_errors, print_lines, quiet_tensorflow, refuse_arguments
+from i3d_tf.system.flags import (
+    define_flow_flags,
+    define_network_flags,
+    define_quarantine,
+    define_video_flags,
 )
 
 _DATA_DIR = flags.DEFINE_string("data_dir", None, "Folder of the videos.")
@@ -48,31 +41,11 @@ _EXCLUSIONS = flags.DEFINE_string(
 _TIME_OFFSET = flags.DEFINE_float(
     "time_offset", 0.0, "Seconds of these files at which the videos start, such as 900."
 )
-_CHECKPOINT = flags.DEFINE_string(
-    "checkpoint", None, f"One network, whatever its stream: {CHECKPOINT_HELP}."
-)
-_RGB_CHECKPOINT = flags.DEFINE_string(
-    "rgb_checkpoint", None, f"The RGB network: {CHECKPOINT_HELP}."
-)
-_FLOW_CHECKPOINT = flags.DEFINE_string(
-    "flow_checkpoint", None, "The flow network; logits of two networks are added."
-)
-_CHECKPOINT_DIR = flags.DEFINE_string("checkpoint_dir", None, CHECKPOINT_DIR_HELP)
+_NETWORKS = define_network_flags(flags)
 _OUTPUT_DIR = flags.DEFINE_string("output_dir", None, "Folder of the score and the submission.")
-_FLOW_DIR = flags.DEFINE_string(
-    "flow_dir", None, "Folder of flow files, read or written. Default: <data_dir>/flow."
-)
-_FLOW_ENGINE = flags.DEFINE_enum(
-    "flow_engine", "auto", FLOW_ENGINES, "Engine that computes missing flow."
-)
-_FLOW_ROUNDING = flags.DEFINE_enum("flow_rounding", None, FLOW_ROUNDINGS, STORED_ROUNDING_HELP)
-_FOLDER_RATE = flags.DEFINE_float("folder_rate", None, FOLDER_RATE_HELP)
-_DAMAGED = flags.DEFINE_enum("damaged", None, ("refuse", "conceal"), DAMAGED_HELP)
-_DEINTERLACE = flags.DEFINE_bool("deinterlace", None, DEINTERLACE_HELP)
-_PIXEL_ASPECT = flags.DEFINE_bool("pixel_aspect", None, PIXEL_ASPECT_HELP)
-_QUARANTINE = flags.DEFINE_string(
-    "quarantine", None, "List of videos to leave out, from tools/check_videos.py."
-)
+_FLOW = define_flow_flags(flags, FLOW_ENGINES, FLOW_ROUNDINGS)
+_VIDEO = define_video_flags(flags)
+_QUARANTINE = define_quarantine(flags)
 
 
 def main(argv):
@@ -84,11 +57,9 @@ def main(argv):
                 raise ValueError(f"--{flag.name} is needed.")
         quiet_tensorflow()
         from i3d_tf.evaluation.evaluate_persons import PersonOptions, evaluate_persons
-        from i3d_tf.video.frame_folder import set_folder_rate
-        from i3d_tf.video.options import set_video_options
+        from i3d_tf.video.frame_folder import set_reading
 
-        set_folder_rate(_FOLDER_RATE.value)
-        set_video_options(_DAMAGED.value, _DEINTERLACE.value, _PIXEL_ASPECT.value)
+        set_reading(**_VIDEO.values())
         options = PersonOptions(
             data_dir=_DATA_DIR.value,
             truth=_TRUTH.value,
@@ -99,10 +70,10 @@ def main(argv):
             min_score=_MIN_SCORE.value,
             exclusions=_EXCLUSIONS.value,
             time_offset=_TIME_OFFSET.value,
-            checkpoint_dir=_CHECKPOINT_DIR.value,
-            flow_dir=_FLOW_DIR.value or f"{_DATA_DIR.value}/flow",
-            flow_engine=_FLOW_ENGINE.value,
-            flow_rounding=_FLOW_ROUNDING.value,
+            checkpoint_dir=_NETWORKS.checkpoint_dir.value,
+            flow_dir=_FLOW.flow_dir.value or f"{_DATA_DIR.value}/flow",
+            flow_engine=_FLOW.flow_engine.value,
+            flow_rounding=_FLOW.flow_rounding.value,
             quarantine=_QUARANTINE.value,
         )
         print_lines(*evaluate_persons(options).lines())
@@ -112,10 +83,8 @@ def _checkpoints():
     """Returns the networks by stream."""
     from i3d_tf.zoo.checkpoint import references_by_stream
 
-    if _CHECKPOINT.value is not None:
-        refuse_flags_beside(_CHECKPOINT, (_RGB_CHECKPOINT, _FLOW_CHECKPOINT))
-    by_stream = {"rgb": _RGB_CHECKPOINT.value, "flow": _FLOW_CHECKPOINT.value}
-    return references_by_stream(_CHECKPOINT.value, by_stream, _CHECKPOINT_DIR.value)
+    networks = (_NETWORKS.checkpoint.value, _NETWORKS.by_stream())
+    return references_by_stream(*networks, _NETWORKS.checkpoint_dir.value)
 
 
 if __name__ == "__main__":

@@ -22,16 +22,9 @@ from i3d_tf.specs.streams import FLOW_ENGINES, STREAM_CHOICES
 from i3d_tf.system.console import (
     CHECKPOINT_DIR_HELP,
     CHECKPOINT_HELP,
-    DAMAGED_HELP,
-    DEINTERLACE_HELP,
     FED_ROUNDING_HELP,
-    FOLDER_RATE_HELP,
     FORMER_FLAGS,
     LIST_HELP,
-    PIXEL_ASPECT_HELP,
-    SHARD_HELP,
-    STATUS_HELP,
-    STATUS_JSON_HELP,
     check_file_names,
     one_line_errors,
     print_lines,
@@ -39,6 +32,7 @@ from i3d_tf.system.console import (
     refuse_flags_beside,
     refuse_flags_without,
 )
+from i3d_tf.system.flags import define_job_flags, define_video_flags
 
 _OUTPUT_DIR = flags.DEFINE_string("output_dir", None, "Folder of the files.", required=True)
 _PROFILE = flags.DEFINE_enum(
@@ -181,10 +175,7 @@ _CHECKPOINT_DIR = flags.DEFINE_string("checkpoint_dir", None, CHECKPOINT_DIR_HEL
 _FLOW_ENGINE = flags.DEFINE_enum(
     "flow_engine", "auto", FLOW_ENGINES, "Engine that computes optical flow."
 )
-_FOLDER_RATE = flags.DEFINE_float("folder_rate", None, FOLDER_RATE_HELP)
-_DAMAGED = flags.DEFINE_enum("damaged", None, ("refuse", "conceal"), DAMAGED_HELP)
-_DEINTERLACE = flags.DEFINE_bool("deinterlace", None, DEINTERLACE_HELP)
-_PIXEL_ASPECT = flags.DEFINE_bool("pixel_aspect", None, PIXEL_ASPECT_HELP)
+_VIDEO = define_video_flags(flags)
 _FLOW_DIR = flags.DEFINE_string("flow_dir", None, "Folder of flow files from compute_flow.py.")
 _PRECISION = flags.DEFINE_enum(
     "precision", "float32", ("float32", "bfloat16"), "Precision of the networks."
@@ -193,9 +184,7 @@ _BATCH_SIZE = flags.DEFINE_integer("batch_size", 8, "Windows at once.")
 _PROCESSES = flags.DEFINE_integer("processes", 1, "Videos at a time, each in its own process.")
 _OVERWRITE = flags.DEFINE_bool("overwrite", False, "Replace files made with other settings.")
 _LIST = flags.DEFINE_string("list", None, LIST_HELP)
-_SHARD = flags.DEFINE_string("shard", None, SHARD_HELP)
-_STATUS = flags.DEFINE_bool("status", False, STATUS_HELP)
-_JSON = flags.DEFINE_bool("json", False, STATUS_JSON_HELP)
+_JOB = define_job_flags(flags)
 flags.DEFINE_alias("rgb_weights", "rgb_checkpoint", module_name=FORMER_FLAGS)
 flags.DEFINE_alias("flow_weights", "flow_checkpoint", module_name=FORMER_FLAGS)
 flags.DEFINE_alias("engine", "flow_engine", module_name=FORMER_FLAGS)
@@ -208,21 +197,18 @@ def main(argv, runner=None):
         from i3d_tf.features.file_layout import settings_layout
         from i3d_tf.features.options import settings_options
         from i3d_tf.system.shards import parse_shard
-        from i3d_tf.video.frame_folder import set_folder_rate
-        from i3d_tf.video.options import set_video_options
+        from i3d_tf.video.frame_folder import set_reading
 
-        shard = parse_shard(_SHARD.value)
-        if _JSON.value and not _STATUS.value:
-            raise ValueError("--json needs --status, which it prints as a record.")
+        shard = parse_shard(_JOB.shard.value)
+        _JOB.check()
         given = {flag.name: flag.value for flag in _SETTINGS}
         settings, use = choices.resolve_settings(_PROFILE.value, given)
-        if _STATUS.value:
+        if _JOB.status.value:
             layout = settings_layout(settings)
             status = feature_status(argv[1:], _OUTPUT_DIR.value, layout, _LIST.value, shard)
-            print_lines(*status.lines(_JSON.value))
+            print_lines(*status.lines(_JOB.json.value))
             sys.exit(0 if status.is_done else 1)
-        set_folder_rate(_FOLDER_RATE.value)
-        set_video_options(_DAMAGED.value, _DEINTERLACE.value, _PIXEL_ASPECT.value)
+        set_reading(**_VIDEO.values())
         if _BOXES.value is not None:
             options = _person_options()
         else:

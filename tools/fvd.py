@@ -21,17 +21,14 @@ from absl import app, flags
 from i3d_tf.system.console import (
     CHECKPOINT_DIR_HELP,
     CHECKPOINT_HELP,
-    DAMAGED_HELP,
-    DEINTERLACE_HELP,
-    FOLDER_RATE_HELP,
     FORMER_FLAGS,
-    PIXEL_ASPECT_HELP,
     one_line_errors,
     print_lines,
     quiet_tensorflow,
     refuse_arguments,
     refuse_flags_beside,
 )
+from i3d_tf.system.flags import define_video_flags
 
 _REAL = flags.DEFINE_multi_string("real", [], "Reference videos, or a file of statistics.")
 _GENERATED = flags.DEFINE_multi_string(
@@ -59,10 +56,7 @@ _FRAMES = flags.DEFINE_integer(
 _FRAME_RATE = flags.DEFINE_float(
     "frame_rate", None, "Frames per second after resampling. Default: no resampling."
 )
-_FOLDER_RATE = flags.DEFINE_float("folder_rate", None, FOLDER_RATE_HELP)
-_DAMAGED = flags.DEFINE_enum("damaged", None, ("refuse", "conceal"), DAMAGED_HELP)
-_DEINTERLACE = flags.DEFINE_bool("deinterlace", None, DEINTERLACE_HELP)
-_PIXEL_ASPECT = flags.DEFINE_bool("pixel_aspect", None, PIXEL_ASPECT_HELP)
+_VIDEO = define_video_flags(flags)
 _FRAME_STEP = flags.DEFINE_integer("frame_step", None, "Take every n-th frame. Default: 1.")
 _CLIPS = flags.DEFINE_enum(
     "clips", None, ("first", "random", "sliding"), "Frames of a video that make its clips."
@@ -119,11 +113,9 @@ def main(argv):
         from i3d_tf.features.fvd import FvdOptions, frechet_video_distance, print_result
         from i3d_tf.features.fvd_protocol import clip_config
         from i3d_tf.features.npy_clips import ArrayLayout
-        from i3d_tf.video.frame_folder import set_folder_rate
-        from i3d_tf.video.options import set_video_options
+        from i3d_tf.video.frame_folder import set_reading
 
-        set_folder_rate(_FOLDER_RATE.value)
-        set_video_options(_DAMAGED.value, _DEINTERLACE.value, _PIXEL_ASPECT.value)
+        set_reading(**_VIDEO.values())
         config = clip_config(
             _PROTOCOL.value,
             frames=_FRAMES.value,

@@ -16,15 +16,12 @@ from absl import app, flags
 
 from i3d_tf.specs.datasets import DATASETS
 from i3d_tf.specs.streams import FLOW_ENGINES, FLOW_ROUNDINGS, FRAME_RATE, SHORT_SIDE
-from i3d_tf.system.console import (
-    DAMAGED_HELP,
-    DEINTERLACE_HELP,
-    FOLDER_RATE_HELP,
-    PIXEL_ASPECT_HELP,
-    STORED_ROUNDING_HELP,
-    one_line_errors,
-    print_lines,
-    refuse_arguments,
+from i3d_tf.system.console import one_line_errors, print_lines, refuse_arguments
+from i3d_tf.system.flags import (
+    define_annotation,
+    define_flow_flags,
+    define_quarantine,
+    define_video_flags,
 )
 
 _DATA_DIR = flags.DEFINE_string("data_dir", None, "Folder of the dataset.", required=True)
@@ -34,9 +31,7 @@ _DATASET = flags.DEFINE_string(
     "dataset", "class_folders", f"Reader of the dataset: {', '.join(DATASETS)}."
 )
 _SPLIT = flags.DEFINE_string("split", None, "Split of the dataset. Default: all class folders.")
-_ANNOTATION = flags.DEFINE_string(
-    "annotation", None, "Annotation file of the dataset, or the folder of its files."
-)
+_ANNOTATION = define_annotation(flags)
 _CLASSES = flags.DEFINE_string("classes", None, "File of class names, one a line. Default: all.")
 _BOXES = flags.DEFINE_string(
     "boxes",
@@ -48,25 +43,19 @@ _LABEL_MAP = flags.DEFINE_string("label_map", None, "The actions of --boxes: AVA
 _TIME_OFFSET = flags.DEFINE_float(
     "time_offset", 0.0, "Seconds of --boxes at which the videos start, such as 900."
 )
-_QUARANTINE = flags.DEFINE_string(
-    "quarantine", None, "List of videos to leave out, from tools/check_videos.py."
-)
+_QUARANTINE = define_quarantine(flags)
 _SHARDS = flags.DEFINE_integer("shards", 16, "Number of shards.", lower_bound=1)
 _FORMAT = flags.DEFINE_enum("format", "jpeg", ("jpeg", "png"), "Of pictures; png loses nothing.")
 _QUALITY = flags.DEFINE_integer("quality", 95, "Of JPEG.", lower_bound=1, upper_bound=100)
 _FRAME_RATE = flags.DEFINE_float("frame_rate", FRAME_RATE, "Frames per second after resampling.")
 _SHORT_SIDE = flags.DEFINE_integer("short_side", SHORT_SIDE, "Pixels after resizing.")
-_FLOW_DIR = flags.DEFINE_string(
-    "flow_dir", None, "Folder of flow files, read or written: write the flow, too."
+_FLOW = define_flow_flags(
+    flags,
+    FLOW_ENGINES,
+    FLOW_ROUNDINGS,
+    folder_help="Folder of flow files, read or written: write the flow, too.",
 )
-_FLOW_ENGINE = flags.DEFINE_enum(
-    "flow_engine", "auto", FLOW_ENGINES, "Engine that computes missing flow."
-)
-_FLOW_ROUNDING = flags.DEFINE_enum("flow_rounding", None, FLOW_ROUNDINGS, STORED_ROUNDING_HELP)
-_FOLDER_RATE = flags.DEFINE_float("folder_rate", None, FOLDER_RATE_HELP)
-_DAMAGED = flags.DEFINE_enum("damaged", None, ("refuse", "conceal"), DAMAGED_HELP)
-_DEINTERLACE = flags.DEFINE_bool("deinterlace", None, DEINTERLACE_HELP)
-_PIXEL_ASPECT = flags.DEFINE_bool("pixel_aspect", None, PIXEL_ASPECT_HELP)
+_VIDEO = define_video_flags(flags)
 _PROCESSES = flags.DEFINE_integer(
     "processes", None, "Shards at a time. Default: one per processor.", lower_bound=1
 )
@@ -125,11 +114,9 @@ def main(argv, runner=None):
         from i3d_tf.records.make_records import FlowOptions, make_records
         from i3d_tf.records.record_format import RecordFormat
         from i3d_tf.system.shards import parse_shard
-        from i3d_tf.video.frame_folder import set_folder_rate
-        from i3d_tf.video.options import set_video_options
+        from i3d_tf.video.frame_folder import set_reading
 
-        set_folder_rate(_FOLDER_RATE.value)
-        set_video_options(_DAMAGED.value, _DEINTERLACE.value, _PIXEL_ASPECT.value)
+        set_reading(**_VIDEO.values())
         form = RecordFormat(_FORMAT.value, _QUALITY.value, _FRAME_RATE.value, _SHORT_SIDE.value)
         shard = parse_shard(_SHARD.value)
         if _BOXES.value is None:
@@ -138,9 +125,12 @@ def main(argv, runner=None):
             dataset, action_ids = _read_persons()
         print_lines(*dataset.report.lines())
         flow = None
-        if _FLOW_DIR.value is not None:
+        if _FLOW.flow_dir.value is not None:
             flow = FlowOptions(
-                _FLOW_DIR.value, _DATA_DIR.value, _FLOW_ENGINE.value, _FLOW_ROUNDING.value
+                _FLOW.flow_dir.value,
+                _DATA_DIR.value,
+                _FLOW.flow_engine.value,
+                _FLOW.flow_rounding.value,
             )
         report = make_records(
             dataset,

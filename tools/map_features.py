@@ -12,6 +12,7 @@ those of tools/extract_features.py.
 from absl import app, flags
 
 from i3d_tf.system.console import one_line_errors, print_lines, refuse_arguments
+from i3d_tf.system.flags import define_annotation, define_quarantine
 
 _FEATURES = flags.DEFINE_string("features", None, "Folder of the videos' features.", required=True)
 _DATA_DIR = flags.DEFINE_string("data_dir", None, "Folder of the dataset.", required=True)
@@ -19,13 +20,9 @@ _REPORT_DIR = flags.DEFINE_string("report_dir", None, "Folder of the report.", r
 _DATASET = flags.DEFINE_string("dataset", "class_folders", "Name of the dataset's reader, or csv.")
 _TRAIN_SPLIT = flags.DEFINE_string("train_split", "train", "Split to learn from.")
 _TEST_SPLIT = flags.DEFINE_string("test_split", "test", "Split to evaluate on.")
-_ANNOTATION = flags.DEFINE_string(
-    "annotation", None, "Annotation file of the dataset, or the folder of its files."
-)
+_ANNOTATION = define_annotation(flags)
 _CLASSES = flags.DEFINE_string("classes", None, "File of class names, one a line. Default: all.")
-_QUARANTINE = flags.DEFINE_string(
-    "quarantine", None, "List of videos to leave out, from tools/check_videos.py."
-)
+_QUARANTINE = define_quarantine(flags)
 _REGULARIZATION = flags.DEFINE_float("regularization", 1.0, "The C of the SVM.")
 _NEIGHBORS = flags.DEFINE_integer("neighbors", 5, "Videos that vote.", lower_bound=1)
 _PERPLEXITY = flags.DEFINE_float(

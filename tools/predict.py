@@ -22,14 +22,10 @@ from i3d_tf.specs.streams import FLOW_ENGINES, FLOW_ROUNDINGS, STREAM_CHOICES
 from i3d_tf.system.console import (
     CHECKPOINT_DIR_HELP,
     CHECKPOINT_HELP,
-    DAMAGED_HELP,
-    DEINTERLACE_HELP,
     FED_ROUNDING_HELP,
-    FOLDER_RATE_HELP,
     FORMER_FLAGS,
     HEAD_HELP,
     LIST_HELP,
-    PIXEL_ASPECT_HELP,
     SHARD_HELP,
     STATUS_HELP,
     check_file_names,
@@ -39,6 +35,7 @@ from i3d_tf.system.console import (
     refuse_flags_beside,
     refuse_flags_without,
 )
+from i3d_tf.system.flags import define_video_flags
 
 _STREAM = flags.DEFINE_enum(
     "stream", "rgb", STREAM_CHOICES, "Input of the network; joint adds the logits of both streams."
@@ -85,10 +82,7 @@ _PROTOCOL = (
         "their mirror images (10).",
     ),
 )
-_FOLDER_RATE = flags.DEFINE_float("folder_rate", None, FOLDER_RATE_HELP)
-_DAMAGED = flags.DEFINE_enum("damaged", None, ("refuse", "conceal"), DAMAGED_HELP)
-_DEINTERLACE = flags.DEFINE_bool("deinterlace", None, DEINTERLACE_HELP)
-_PIXEL_ASPECT = flags.DEFINE_bool("pixel_aspect", None, PIXEL_ASPECT_HELP)
+_VIDEO = define_video_flags(flags)
 _WINDOW = flags.DEFINE_integer(
     "window", None, "Frames: predict for the whole video and for every window of it.", lower_bound=1
 )
@@ -187,11 +181,9 @@ def main(argv, runner=None):
         quiet_tensorflow()
         from i3d_tf.inference.command_output import classify_videos
         from i3d_tf.video.find import find_videos
-        from i3d_tf.video.frame_folder import set_folder_rate
-        from i3d_tf.video.options import set_video_options
+        from i3d_tf.video.frame_folder import set_reading
 
-        set_folder_rate(_FOLDER_RATE.value)
-        set_video_options(_DAMAGED.value, _DEINTERLACE.value, _PIXEL_ASPECT.value)
+        set_reading(**_VIDEO.values())
         if _OUTPUT_DIR.value is not None:
             sys.exit(_write_files(argv[1:], shard, runner))
         # Before networks are opened, or even downloaded.

@@ -11,16 +11,12 @@ import sys
 
 from absl import app, flags
 
-from i3d_tf.system.console import (
-    FOLDER_RATE_HELP,
-    check_file_names,
-    one_line_errors,
-    print_lines,
-)
+from i3d_tf.system.console import check_file_names, one_line_errors, print_lines
+from i3d_tf.system.flags import define_folder_rate
 
 _JSON = flags.DEFINE_bool("json", False, "Print one JSON record a line instead of text.")
 _READ = flags.DEFINE_bool("read", True, "Read whole videos, which finds their damage.")
-_FOLDER_RATE = flags.DEFINE_float("folder_rate", None, FOLDER_RATE_HELP)
+_FOLDER_RATE = define_folder_rate(flags)
 
 
 def main(argv):

@@ -29,16 +29,17 @@ from i3d_tf.specs.streams import FLOW_DIRECTIONS, FLOW_ENGINES, FLOW_ROUNDINGS
 from i3d_tf.system.console import (
     CHECKPOINT_DIR_HELP,
     CHECKPOINT_HELP,
-    DAMAGED_HELP,
-    DEINTERLACE_HELP,
-    FOLDER_RATE_HELP,
-    PIXEL_ASPECT_HELP,
-    STORED_ROUNDING_HELP,
     one_line_errors,
     parse_numbers,
     print_lines,
     quiet_tensorflow,
     refuse_arguments,
+)
+from i3d_tf.system.flags import (
+    define_annotation,
+    define_flow_flags,
+    define_quarantine,
+    define_video_flags,
 )
 
 _RECIPE = flags.DEFINE_enum(
@@ -69,17 +70,8 @@ _FEATURES = flags.DEFINE_string(
     "Folder of the videos' features, from extract_features.py: train a network on them instead of "
     "frames. The recipe is then features, if none is given, and a frame is a row of them.",
 )
-_FLOW_DIR = flags.DEFINE_string(
-    "flow_dir", None, "Folder of flow files, read or written. Default: <data_dir>/flow."
-)
-_FLOW_ENGINE = flags.DEFINE_enum(
-    "flow_engine", "auto", FLOW_ENGINES, "Engine that computes missing flow."
-)
-_FOLDER_RATE = flags.DEFINE_float("folder_rate", None, FOLDER_RATE_HELP)
-_DAMAGED = flags.DEFINE_enum("damaged", None, ("refuse", "conceal"), DAMAGED_HELP)
-_DEINTERLACE = flags.DEFINE_bool("deinterlace", None, DEINTERLACE_HELP)
-_PIXEL_ASPECT = flags.DEFINE_bool("pixel_aspect", None, PIXEL_ASPECT_HELP)
-_FLOW_ROUNDING = flags.DEFINE_enum("flow_rounding", None, FLOW_ROUNDINGS, STORED_ROUNDING_HELP)
+_FLOW = define_flow_flags(flags, FLOW_ENGINES, FLOW_ROUNDINGS)
+_VIDEO = define_video_flags(flags)
 _TRANSFER = flags.DEFINE_enum(
     "transfer",
     None,
@@ -123,13 +115,9 @@ _CLUSTER = flags.DEFINE_enum(
     "auto: train together with the processes that TF_CONFIG or SLURM's srun name; none: alone.",
 )
 _PROFILE = flags.DEFINE_bool("profile", False, "Profile some steps for TensorBoard.")
-_ANNOTATION = flags.DEFINE_string(
-    "annotation", None, "Annotation file of the dataset, or the folder of its files."
-)
+_ANNOTATION = define_annotation(flags)
 _CLASSES = flags.DEFINE_string("classes", None, "File of class names, one a line. Default: all.")
-_QUARANTINE = flags.DEFINE_string(
-    "quarantine", None, "List of videos to leave out, from tools/check_videos.py."
-)
+_QUARANTINE = define_quarantine(flags)
 _SECOND = (
     flags.DEFINE_string(
         "second_data_dir",
@@ -252,17 +240,15 @@ def main(argv):
         quiet_tensorflow()
         from i3d_tf.training.settings import TrainOptions
         from i3d_tf.training.train import train
-        from i3d_tf.video.frame_folder import set_folder_rate
-        from i3d_tf.video.options import set_video_options
+        from i3d_tf.video.frame_folder import set_reading
 
-        set_folder_rate(_FOLDER_RATE.value)
-        set_video_options(_DAMAGED.value, _DEINTERLACE.value, _PIXEL_ASPECT.value)
+        set_reading(**_VIDEO.values())
         options = TrainOptions(
             data_dir=_DATA_DIR.value,
             workdir=_WORKDIR.value or _default_workdir(),
             flow_dir=_flow_dir(),
-            flow_engine=_FLOW_ENGINE.value,
-            flow_rounding=_FLOW_ROUNDING.value,
+            flow_engine=_FLOW.flow_engine.value,
+            flow_rounding=_FLOW.flow_rounding.value,
             transfer=_TRANSFER.value,
             init=_INIT.value,
             checkpoint_dir=_CHECKPOINT_DIR.value,
@@ -350,8 +336,8 @@ def _network_arguments(texts):
 
 def _flow_dir():
     """Returns the folder of flow files; None where there are no videos."""
-    if _FLOW_DIR.value is not None or _DATA_DIR.value is None:
-        return _FLOW_DIR.value
+    if _FLOW.flow_dir.value is not None or _DATA_DIR.value is None:
+        return _FLOW.flow_dir.value
     return f"{_DATA_DIR.value}/flow"
 
 

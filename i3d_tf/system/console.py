@@ -193,15 +193,6 @@ def progress_bar(unit=""):
 # A module name that absl's --help leaves out: flags of former versions still work, unlisted.
 FORMER_FLAGS = "former spellings"
 CHECKPOINT_HELP = "a release or another known name, a run's folder, or a .keras file"
-FOLDER_RATE_HELP = "Frames per second of folders of pictures. Default: 25."
-DAMAGED_HELP = (
-    "Damaged videos: refused, or shown as far as they decode, with a count. Default: refuse."
-)
-DEINTERLACE_HELP = "Deinterlace interlaced videos."
-PIXEL_ASPECT_HELP = "Stretch pixels that are not square to squares."
-STORED_ROUNDING_HELP = (
-    "Rounding of flow files; deepmind is what the releases were trained on. Default: nearest."
-)
 FED_ROUNDING_HELP = (
     "Give flow as if it had been stored in 8 bits; deepmind is what the releases were trained on."
 )

@@ -22,7 +22,7 @@ from i3d_tf.system.files import open_regular
 from i3d_tf.system.jobs import source_metadata
 from i3d_tf.video.errors import VideoError, reason_of
 from i3d_tf.video.limits import MAX_FRAMES, MAX_PIXELS
-from i3d_tf.video.options import video_options
+from i3d_tf.video.options import set_video_options, video_options
 from i3d_tf.video.resample import as_fraction
 
 PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png")
@@ -82,6 +82,20 @@ def set_folder_rate(rate: float | None) -> None:
     if rate is not None:
         os.environ[RATE_VARIABLE] = repr(check_positive("folder_rate", rate, MAX_RATE))
     folder_rate()
+
+
+def set_reading(folder_rate: float | None = None, **options: Any) -> None:
+    """Sets how folders and other videos are read, for this process and those that it starts.
+
+    Args:
+        folder_rate: See `set_folder_rate`.
+        **options: See `i3d_tf.video.options.set_video_options`.
+
+    Raises:
+        ValueError: A value is not allowed.
+    """
+    set_folder_rate(folder_rate)
+    set_video_options(**options)
 
 
 def video_metadata(video: str | os.PathLike) -> dict[str, Any]:
