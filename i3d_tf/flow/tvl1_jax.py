@@ -20,17 +20,7 @@ def flow_between(
 ) -> np.ndarray:
     """Computes the optical flow of each pair of frames.
 
-    The first call for frames of another size compiles for some seconds.
-
-    Args:
-        previous: Grey (N, H, W), uint8 or float within [0, 255], H and W at least 16.
-        following: Like `previous`: the frame after each of them.
-        parameters: Parameters.
-        schedule: One of `tvl1_graph.SCHEDULES`; "fixed" ignores the iterations and epsilon in
-            `parameters`.
-
-    Returns:
-        float32 (N, H, W, 2), x then y, pixels per frame.
+    Arguments and result are those of `i3d_tf.flow.tvl1_tensorflow.flow_between`.
     """
     previous, following = np.asarray(previous), np.asarray(following)
     check_pairs(previous, following)
