@@ -24,7 +24,12 @@ from i3d_tf.system.console import (
     quiet_tensorflow,
     refuse_flags_beside,
 )
-from i3d_tf.system.flags import define_annotation, define_quarantine, define_video_flags
+from i3d_tf.system.flags import (
+    define_annotation,
+    define_protocol_flags,
+    define_quarantine,
+    define_video_flags,
+)
 
 _DATASET = flags.DEFINE_string("dataset", "class_folders", "Name of the dataset's reader, or csv.")
 _DATA_DIR = flags.DEFINE_string("data_dir", None, "Folder of the dataset.")
@@ -64,18 +69,7 @@ _VIDEO = define_video_flags(flags)
 _OVERWRITE = flags.DEFINE_bool(
     "overwrite", False, "Replace logits that were computed with other settings."
 )
-# Fields of the protocol; values that are not given stay as the networks have them.
-_PROTOCOL = (
-    flags.DEFINE_integer("frames", None, "Frames of a clip."),
-    flags.DEFINE_float("frame_rate", None, "Frames per second after resampling."),
-    flags.DEFINE_integer("short_side", None, "Pixels, after resizing."),
-    flags.DEFINE_integer("crop_size", None, "Pixels, side of the square input."),
-    flags.DEFINE_integer("windows", None, "Clips of a video, spread evenly in time."),
-    flags.DEFINE_integer("segments", None, "Snippets of a clip, of --frames each."),
-    flags.DEFINE_integer("crops", None, "Crops of a clip."),
-    flags.DEFINE_enum("crop_set", None, CROP_SETS, "Places of the crops, see tools/evaluate.py."),
-    flags.DEFINE_integer("rgb_step", None, "RGB gets one of so many frames of a clip."),
-)
+_PROTOCOL = define_protocol_flags(flags, CROP_SETS)
 
 
 def main(argv):

@@ -29,6 +29,7 @@ from i3d_tf.system.console import (
 from i3d_tf.system.flags import (
     define_annotation,
     define_flow_flags,
+    define_protocol_flags,
     define_quarantine,
     define_video_flags,
 )
@@ -73,24 +74,7 @@ _WORKERS = flags.DEFINE_integer("workers", None, "Clips made at once.", lower_bo
 _FREEZE_TIME = flags.DEFINE_bool(
     "freeze_time", False, "Show one frame of every clip, repeated: accuracy without motion."
 )
-# Fields of the protocol; values that are not given stay as the networks have them.
-_PROTOCOL = (
-    flags.DEFINE_integer("frames", None, "Frames of a clip."),
-    flags.DEFINE_float("frame_rate", None, "Frames per second after resampling."),
-    flags.DEFINE_integer("short_side", None, "Pixels, after resizing."),
-    flags.DEFINE_integer("crop_size", None, "Pixels, side of the square input."),
-    flags.DEFINE_integer("windows", None, "Clips of a video, spread evenly in time."),
-    flags.DEFINE_integer("segments", None, "Snippets of a clip, of --frames each."),
-    flags.DEFINE_integer("crops", None, "Crops of a clip."),
-    flags.DEFINE_enum(
-        "crop_set",
-        None,
-        CROP_SETS,
-        "Places of the crops: spread along the longer side; or the corners and the center (5), and "
-        "their mirror images (10).",
-    ),
-    flags.DEFINE_integer("rgb_step", None, "RGB gets one of so many frames of a clip."),
-)
+_PROTOCOL = define_protocol_flags(flags, CROP_SETS)
 _COMPARE = flags.DEFINE_list(
     "compare", None, "Two report.json, for tools/compare_reports.py.", module_name=FORMER_FLAGS
 )

@@ -128,6 +128,35 @@ def define_flow_flags(
     )
 
 
+def define_protocol_flags(flags: ModuleType, crop_sets: Sequence[str]) -> tuple[Any, ...]:
+    """Defines the flags of a test protocol's fields.
+
+    Values that are not given stay as the networks have them.
+
+    Args:
+        flags: `absl.flags`.
+        crop_sets: Choices of the places of crops.
+    """
+    flags.disclaim_key_flags()
+    return (
+        flags.DEFINE_integer("frames", None, "Frames of a clip."),
+        flags.DEFINE_float("frame_rate", None, "Frames per second after resampling."),
+        flags.DEFINE_integer("short_side", None, "Pixels, after resizing."),
+        flags.DEFINE_integer("crop_size", None, "Pixels, side of the square input."),
+        flags.DEFINE_integer("windows", None, "Clips of a video, spread evenly in time."),
+        flags.DEFINE_integer("segments", None, "Snippets of a clip, of --frames each."),
+        flags.DEFINE_integer("crops", None, "Crops of a clip."),
+        flags.DEFINE_enum(
+            "crop_set",
+            None,
+            crop_sets,
+            "Places of the crops: spread along the longer side; or the corners and the center (5), "
+            "and their mirror images (10).",
+        ),
+        flags.DEFINE_integer("rgb_step", None, "RGB gets one of so many frames of a clip."),
+    )
+
+
 def define_network_flags(flags: ModuleType) -> NetworkFlags:
     """Defines the flags of networks whose logits are added."""
     flags.disclaim_key_flags()
