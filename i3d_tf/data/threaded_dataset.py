@@ -21,6 +21,7 @@ import tensorflow as tf
 
 from i3d_tf.system.signals import stop_signals_deferred
 from i3d_tf.system.worker_pool import processor_count
+from i3d_tf.video.options import decoder_threads
 
 POLL_SECONDS = 0.005  # between two looks whether the queue has room; it cannot be waited for
 END_SECONDS = 10.0  # that the interpreter's end waits for elements being made
@@ -43,7 +44,8 @@ def threaded_dataset(
         signature: Type and shape of the components.
         on_error: Called with what `make` raises: an iterator can only say that the queue is closed.
             An error of an earlier position may follow; the last call counts.
-        workers: Elements made at once for an iteration; None means one per processor.
+        workers: Elements made at once for an iteration; None means one per processor. Each has its
+            share of the processors to decode a video.
         iterations: How often the dataset can be iterated. Each iteration has threads and a queue of
             its own, filled from the start.
 
@@ -90,6 +92,7 @@ class _Threads:
         with tf.init_scope(), tf.device("CPU"):
             self.queue = tf.queue.FIFOQueue(capacity=workers, dtypes=dtypes)
         self._room = workers
+        self._decoder_threads = max(1, processor_count() // workers)
         self._changed = threading.Condition()  # guards what follows
         self._next_to_make = self._next_to_put = 0
         self._end = len(positions)
@@ -120,7 +123,7 @@ class _Threads:
 
     def _work(self):
         try:
-            with tf.device("CPU"):
+            with tf.device("CPU"), decoder_threads(self._decoder_threads):
                 while (index := self._take()) is not None:
                     try:
                         element = self._make(self._positions[index])

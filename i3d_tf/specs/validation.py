@@ -13,6 +13,8 @@ _VARIANCES = ("moving_variance", "variance")  # last parts of the paths of varia
 
 def is_integer(value: Any) -> bool:
     """Returns whether a value is an integer, NumPy's included; True and False are none."""
+    if type(value) is int:  # fast, as some are checked for each frame
+        return True
     return isinstance(value, Integral) and not isinstance(value, bool)
 
 

@@ -4,6 +4,7 @@ A thread cannot be ended from outside. What hangs is left behind, in a thread th
 and the work goes on without it.
 """
 
+import contextvars
 import threading
 import time
 from collections.abc import Callable
@@ -79,7 +80,7 @@ def run_watched(function: Callable[[], Result]) -> Result:
     """Calls a function in a thread of its own, and gives up where it makes no progress.
 
     Args:
-        function: It calls `note_progress` now and then.
+        function: It calls `note_progress` now and then. It has the context of the caller.
 
     Returns:
         Its result. What it raises is raised.
@@ -87,13 +88,13 @@ def run_watched(function: Callable[[], Result]) -> Result:
     Raises:
         StalledError: It makes no progress. It may still be running.
     """
-    watch, done = Watch(), threading.Event()
+    watch, done, context = Watch(), threading.Event(), contextvars.copy_context()
     results: list[Any] = []
 
     def run():
         follow(watch)
         try:
-            results.append((function(), None))
+            results.append((context.run(function), None))
         except BaseException as error:  # an error of a thread is seen by nobody
             results.append((None, error))
         finally:

@@ -29,7 +29,7 @@ from i3d_tf.video.limits import (
     MAX_STRETCH,
 )
 from i3d_tf.video.mp4_index import find_contradiction
-from i3d_tf.video.options import CONCEAL, video_options
+from i3d_tf.video.options import CONCEAL, num_decoder_threads, video_options
 
 # How much earlier than its header says a video may end, in seconds. Headers round, and count the
 # last frame's duration differently; a file cut short nearly always misses more, or ends in a half
@@ -400,6 +400,7 @@ def _choose_decoder(stream, is_strict, conceals):
     # With a thread for each frame, FFmpeg may give a damaged frame before its error is known, but
     # for errors that end decoding. With one for each slice, it does not look for what is missing.
     stream.thread_type = "AUTO" if is_strict else "NONE"
+    stream.codec_context.thread_count = num_decoder_threads()
 
 
 class Demuxer:

@@ -50,6 +50,8 @@ def decode_from(
         hint = "" if has_size else f": its frame size is unknown or above {MAX_PIXELS} pixels"
         raise VideoError(container.path, f"no frame of it can be decoded{hint}")
     frames = _seek(container, first.time + start) if start else itertools.chain([first], frames)
+    if not first.time:  # as usual: nothing is to be computed
+        return first, frames
     return first, (frame._replace(time=frame.time - first.time) for frame in frames)
 
 

@@ -1,9 +1,10 @@
-"""Options of reading videos, for a process and those that it starts."""
+"""Options of reading videos, for a process and those that it starts; and threads of a decoder."""
 
 import contextlib
 import json
 import os
 from collections.abc import Iterator, Mapping
+from contextvars import ContextVar
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from typing import Any
@@ -13,6 +14,8 @@ from i3d_tf.specs.validation import check_choice
 VARIABLE = "I3D_TF_VIDEO_OPTIONS"  # the options that are not the usual ones, as JSON
 REFUSE, CONCEAL = "refuse", "conceal"
 DAMAGED = (REFUSE, CONCEAL)
+# Threads that decode one video; 0 is FFmpeg's choice, one per processor.
+_DECODER_THREADS: ContextVar[int] = ContextVar("decoder threads", default=0)
 
 
 @dataclass(frozen=True)
@@ -100,3 +103,25 @@ def _checked(values: Mapping[str, Any]) -> VideoOptions:
         if not isinstance(getattr(options, name), bool):
             raise ValueError(f"`{name}` must be true or false; received {values[name]!r}.")
     return options
+
+
+@contextlib.contextmanager
+def decoder_threads(count: int) -> Iterator[None]:
+    """Limits the threads that decode a video while the block runs, in this thread.
+
+    Each of them decodes a frame of its own, ahead of the one that is asked for, and in vain where
+    reading starts or ends. So it is better to decode several videos at once with one thread each.
+
+    Args:
+        count: Threads of a video; 0 is FFmpeg's choice, one per processor.
+    """
+    token = _DECODER_THREADS.set(count)
+    try:
+        yield
+    finally:
+        _DECODER_THREADS.reset(token)
+
+
+def num_decoder_threads() -> int:
+    """Returns how many threads may decode a video, see `decoder_threads`."""
+    return _DECODER_THREADS.get()

@@ -13,6 +13,7 @@ from i3d_tf.video.cropping import NO_MARGINS, Margins
 from i3d_tf.video.errors import VideoError
 from i3d_tf.video.hdr import ToneMap, is_hdr
 from i3d_tf.video.limits import MAX_BYTES, MAX_PIXELS
+from i3d_tf.video.options import num_decoder_threads
 
 INITIAL_BYTES = 2**28  # room for 10 s of most clips; pages that are never written cost nothing
 # Pixels of a frame that one thread converts: more threads take longer to start than to convert it.
@@ -75,7 +76,8 @@ class RGBConverter:
                 self._stretched = stretched_width, sides[0]
         self.height, self.width = reversed(sides) if self._transposed else sides
         self._reformatter = VideoReformatter()
-        self._num_threads = 1 if width * height <= MAX_SINGLE_THREADED_PIXELS else 0  # 0: all
+        is_small = width * height <= MAX_SINGLE_THREADED_PIXELS
+        self._num_threads = 1 if is_small else num_decoder_threads()
         self._tone_map = ToneMap(first_frame) if is_hdr(first_frame) else None
         self.shown_matrix = _shown_matrix(first_frame)
 

@@ -64,6 +64,8 @@ def resize_short_side(frames: np.ndarray, short_side: int = SHORT_SIDE) -> np.nd
             f"`frames` resized to {shape} would exceed {MAX_BYTES / 2**30:g} GiB; take fewer "
             f"frames or crop them first; received shape {frames.shape}."
         )
+    if num_frames == 1:  # without a copy
+        return _resize_frame(frames[0], new_height, new_width)[np.newaxis]
     resized = np.empty(shape, np.uint8)
     for index, frame in enumerate(frames):
         resized[index] = _resize_frame(frame, new_height, new_width)
