@@ -71,6 +71,13 @@ _BATCH_SIZE = flags.DEFINE_integer("batch_size", 4, "Clips at once.", lower_boun
 _ANNOTATION = define_annotation(flags)
 _QUARANTINE = define_quarantine(flags)
 _WORKERS = flags.DEFINE_integer("workers", None, "Clips made at once.", lower_bound=1)
+_INPUT_PROCESSES = flags.DEFINE_integer(
+    "input_processes",
+    None,
+    "Processes that decode the videos; such as one per processor, for a GPU that waits for its "
+    "input. Default: none, but threads of this process.",
+    lower_bound=1,
+)
 _FREEZE_TIME = flags.DEFINE_bool(
     "freeze_time", False, "Show one frame of every clip, repeated: accuracy without motion."
 )
@@ -114,6 +121,7 @@ def main(argv):
             annotation=_ANNOTATION.value,
             quarantine=_QUARANTINE.value,
             workers=_WORKERS.value,
+            input_processes=_INPUT_PROCESSES.value,
             freeze_time=_FREEZE_TIME.value,
             fusion_weights=parse_numbers(_FUSION_WEIGHTS.name, _FUSION_WEIGHTS.value),
             features=_FEATURES.value,

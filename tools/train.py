@@ -108,6 +108,13 @@ _DETERMINISTIC = flags.DEFINE_bool(
 )
 _SEED = flags.DEFINE_integer("seed", 0, "Seed of weights, order, windows and crops.", lower_bound=0)
 _WORKERS = flags.DEFINE_integer("workers", None, "Clips made at once.", lower_bound=1)
+_INPUT_PROCESSES = flags.DEFINE_integer(
+    "input_processes",
+    None,
+    "Processes that decode the videos; such as one per processor, for a GPU that waits for its "
+    "input. Default: none, but threads of this process.",
+    lower_bound=1,
+)
 _CLUSTER = flags.DEFINE_enum(
     "cluster",
     "auto",
@@ -261,6 +268,7 @@ def main(argv):
             deterministic=_DETERMINISTIC.value,
             seed=_SEED.value,
             workers=_WORKERS.value,
+            input_processes=_INPUT_PROCESSES.value,
             profile=_PROFILE.value,
             annotation=_ANNOTATION.value,
             classes=_CLASSES.value,

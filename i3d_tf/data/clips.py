@@ -1,19 +1,23 @@
 """One view of one video as an array: decode, resize, crop, mirror."""
 
+import contextlib
 import math
-from collections.abc import Sequence
-from functools import lru_cache
+from collections.abc import Iterator, Sequence
+from functools import lru_cache, partial
 
 import numpy as np
 
 from i3d_tf.data.example import VideoExample
+from i3d_tf.data.feature_store import FeatureStore
 from i3d_tf.data.flow_store import ComputedFlowStore, FlowStore, JoinedFlowStore
 from i3d_tf.data.views import View
 from i3d_tf.specs.protocol import Protocol
 from i3d_tf.specs.streams import CHANNELS, FRAME_RATE
+from i3d_tf.system.array_processes import ArrayProcesses
 from i3d_tf.system.console import progress_bar
+from i3d_tf.system.worker_pool import share_processors
 from i3d_tf.video import decode
-from i3d_tf.video.decode import iter_frames, read_clip, read_watched
+from i3d_tf.video.decode import iter_frames, read_clip, read_single_threaded, read_watched
 from i3d_tf.video.errors import VideoError
 from i3d_tf.video.frame_folder import folder_rate
 from i3d_tf.video.limits import MAX_FRAMES
@@ -23,6 +27,7 @@ from i3d_tf.video.rgb_frames import FrameBuffer
 from i3d_tf.video.transforms import change_colours, crop_at, resize_short_side
 
 ROUNDING_ERROR = 1e-6  # frames; durations in headers are decimal numbers
+DIED = "decoding it ends its process: a crash, or more memory than there is"
 
 
 def count_frames(example: VideoExample, frame_rate: float) -> int:
@@ -87,6 +92,84 @@ def unusual_options() -> str | None:
     unusual = video_options().unusual()
     words = (name if value is True else f"{name} {value}" for name, value in unusual.items())
     return ", ".join(words) or None
+
+
+def load_clips(
+    example: VideoExample,
+    view: View,
+    streams: Sequence[str],
+    protocol: Protocol,
+    freeze_time: bool = False,
+    flow_store: FlowStore | JoinedFlowStore | ComputedFlowStore | None = None,
+    feature_store: FeatureStore | None = None,
+) -> list[np.ndarray]:
+    """Decodes and augments one view, every stream's clip alike.
+
+    Args:
+        example: The video, or the cut of one.
+        view: The frames, the crop and the mirroring.
+        streams: See `i3d_tf.data.pipeline.PipelineConfig`.
+        protocol: How clips are made.
+        freeze_time: Show the middle frame, repeated (of flow: no motion).
+        flow_store: The flow files; None where no flow is needed.
+        feature_store: The stored features; None where no network reads them.
+
+    Returns:
+        A clip for each stream: uint8 RGB, float32 flow in pixels per frame, or rows of features.
+
+    Raises:
+        VideoError: The video, or its flow, cannot be read.
+    """
+
+    def load(stream):
+        if feature_store is not None:
+            return feature_store.read(example.path)[view.indices]
+        of_stream = view.of_stream(stream, protocol)
+        if stream == "rgb":
+            return load_rgb(example, of_stream, protocol)
+        return load_flow(example, of_stream, protocol, flow_store)
+
+    clips = [load(stream) for stream in streams]
+    return list(map(_freeze, clips, streams)) if freeze_time else clips
+
+
+def _freeze(clip, stream):
+    """Returns the middle frame repeated; between equal frames nothing moves."""
+    middle = np.repeat(clip[len(clip) // 2 :][:1], len(clip), axis=0)
+    return np.zeros_like(middle) if stream == "flow" else middle
+
+
+@contextlib.contextmanager
+def clip_processes(
+    processes: int | None,
+    flow_store: FlowStore | JoinedFlowStore | ComputedFlowStore | None = None,
+    feature_store: FeatureStore | None = None,
+) -> Iterator[ArrayProcesses | None]:
+    """Starts processes that call `load_clips`, without TensorFlow and with one thread each.
+
+    Args:
+        processes: How many; None for none.
+        flow_store: See `load_clips`.
+        feature_store: See `load_clips`.
+
+    Yields:
+        A function of the other arguments of `load_clips`; None without processes. They end with the
+        block.
+    """
+    if processes is None:
+        yield None
+        return
+    load = partial(_load_alone, flow_store=flow_store, feature_store=feature_store)
+    pool = ArrayProcesses(load, processes)
+    try:
+        yield pool
+    finally:
+        pool.close()
+
+
+def _load_alone(*arguments, **stores):
+    share_processors(1)
+    return read_single_threaded(partial(load_clips, *arguments, **stores))
 
 
 def load_rgb(example: VideoExample, view: View, protocol: Protocol) -> np.ndarray:

@@ -13,7 +13,7 @@ from functools import lru_cache, partial
 import numpy as np
 import tensorflow as tf
 
-from i3d_tf.data.clips import count_frames, load_flow, load_rgb
+from i3d_tf.data.clips import DIED, count_frames, load_clips
 from i3d_tf.data.example import NO_LABEL, VideoExample
 from i3d_tf.data.feature_store import FeatureStore
 from i3d_tf.data.flow_store import ComputedFlowStore, FlowStore, JoinedFlowStore
@@ -23,6 +23,7 @@ from i3d_tf.data.views import View, evaluation_views, key_view, random_key_view,
 from i3d_tf.specs.protocol import Protocol, clip_shape
 from i3d_tf.specs.recipe import CLIP, FRAMES, PERSONS
 from i3d_tf.specs.streams import FEATURES
+from i3d_tf.system.array_processes import ArrayProcesses
 from i3d_tf.video.errors import VideoError
 from i3d_tf.video.transforms_tf import preprocess_batch
 
@@ -86,6 +87,8 @@ class PipelineConfig:
         classes: Number of classes; only needed where a clip may have several.
         heads: Names of the classifiers of a network with several. Training batches then have
             dictionaries of labels and weights by these; a clip counts for that of its example.
+        clip_processes: Processes that decode the clips, see `i3d_tf.data.clips.clip_processes`;
+            None decodes them in the threads of this one.
 
     Raises:
         ValueError: Flow is needed, and there is no `flow_store`; or features, and no
@@ -109,6 +112,7 @@ class PipelineConfig:
     classes: int = 0
     heads: tuple[str, ...] = ()
     share: tuple[int, int] = (0, 1)
+    clip_processes: ArrayProcesses | None = None
 
     def __post_init__(self):
         if FEATURES in self.streams and self.feature_store is None:
@@ -159,8 +163,22 @@ class PipelineConfig:
         Returns:
             A clip for each stream: uint8 RGB, or float32 flow in pixels per frame.
         """
-        clips = [self._load(stream, example, view) for stream in self.streams]
-        return list(map(_freeze, clips, self.streams)) if self.freeze_time else clips
+        arguments = example, view, self.streams, self.protocol, self.freeze_time
+        if self.clip_processes is None:
+            return load_clips(*arguments, self.flow_store, self.feature_store)
+        clips = self.clip_processes(*arguments)
+        if clips is None:
+            raise VideoError(example.path, DIED)
+        return clips
+
+    def clips_at_once(self, workers: int | None) -> int | None:
+        """Returns how many threads make clips, where so many were asked for.
+
+        With processes there are half as many more threads, some of which wait for their turn.
+        """
+        if workers is None and self.clip_processes is not None:
+            return -(-3 * self.clip_processes.processes // 2)
+        return workers
 
     def shape(self, stream: str) -> tuple[int, ...]:
         """Returns (T, S, S, C) of a stream's clips, (T, C) of stored features."""
@@ -222,21 +240,6 @@ class PipelineConfig:
         """Returns the videos of one batch."""
         first = step * self.batch_size
         return [self.read(first + index).path for index in range(self.batch_size)]
-
-    def _load(self, stream, example, view):
-        if self.feature_store is not None:
-            return self.feature_store.read(example.path)[view.indices]
-        protocol = self.protocol
-        view = view.of_stream(stream, protocol)
-        if stream == "rgb":
-            return load_rgb(example, view, protocol)
-        return load_flow(example, view, protocol, self.flow_store)
-
-
-def _freeze(clip, stream):
-    """Returns the middle frame repeated; between equal frames nothing moves."""
-    middle = np.repeat(clip[len(clip) // 2 :][:1], len(clip), axis=0)
-    return np.zeros_like(middle) if stream == "flow" else middle
 
 
 @lru_cache(maxsize=4)
@@ -348,8 +351,9 @@ def _batched(positions, load, spec, config, failures, workers, iterations, drop_
         named = dict(zip(streams, inputs, strict=True))
         return (named if len(named) > 1 else inputs[0]), targets, weights
 
+    at_once = config.clips_at_once(workers)
     elements = threaded_dataset(
-        load, positions, signature, failures.keep_error, workers, iterations
+        load, positions, signature, failures.keep_error, at_once, iterations
     )
     return batched(elements, by_stream, config.batch_size // config.share[1], drop_remainder)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from i3d_tf.data.clips import unusual_folder_rate, unusual_options
+from i3d_tf.data.clips import clip_processes, unusual_folder_rate, unusual_options
 from i3d_tf.data.example import VideoDataset
 from i3d_tf.data.feature_store import FeatureStore, check_feature_folder
 from i3d_tf.data.flow_store import FlowStore
@@ -53,6 +53,8 @@ class EvaluateOptions:
         annotation: Annotation file of the dataset, or the folder of its files.
         quarantine: List of unreadable videos to leave out.
         workers: Clips made at once.
+        input_processes: Processes that decode the clips, see `i3d_tf.data.clips.clip_processes`;
+            None decodes them in threads of this one.
         freeze_time: Show the middle frame of every clip, repeated: accuracy without motion.
         fusion_weights: Weights of the two streams, RGB first; None for equal ones.
         features: Folder of the videos' stored features.
@@ -77,6 +79,7 @@ class EvaluateOptions:
     annotation: str | None = None
     quarantine: str | None = None
     workers: int | None = None
+    input_processes: int | None = None
     freeze_time: bool = False
     fusion_weights: tuple[float, ...] | None = None
     features: str | None = None
@@ -146,9 +149,10 @@ def evaluate(options: EvaluateOptions) -> Results:
                 options.flow_rounding,
             )
             flow_store.compute_missing(example.path for example in dataset.examples)
-        logits, unreadable = _compute_logits(
-            options, networks, protocol, dataset, flow_store, feature_store
-        )
+        with clip_processes(options.input_processes, flow_store, feature_store) as processes:
+            logits, unreadable = _compute_logits(
+                options, networks, protocol, dataset, flow_store, feature_store, processes
+            )
         read = np.all([np.isfinite(values).all(axis=1) for values in logits.values()], axis=0)
         examples = [e for e, is_read in zip(dataset.examples, read, strict=True) if is_read]
         if not examples:
@@ -213,7 +217,7 @@ def _open_features(options, dataset, networks) -> FeatureStore | None:
     return store
 
 
-def _compute_logits(options, networks, protocol, dataset, flow_store, feature_store):
+def _compute_logits(options, networks, protocol, dataset, flow_store, feature_store, processes):
     """Returns stream to logits, NaN for unreadable videos, and these videos with reasons."""
     logits, unreadable = {}, {}
     for stream, network in networks.items():
@@ -226,6 +230,7 @@ def _compute_logits(options, networks, protocol, dataset, flow_store, feature_st
             flow_store=flow_store,
             freeze_time=options.freeze_time,
             feature_store=feature_store,
+            clip_processes=processes,
         )
         logits[stream], failures = compute_logits(
             forward_function(network.model), config, options.workers, stream

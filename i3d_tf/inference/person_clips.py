@@ -234,8 +234,9 @@ def person_batches(
         inputs = {CLIP_INPUT: preprocess_batch(clips, stream), BOXES_INPUT: boxes}
         return inputs, targets, weights
 
+    at_once = config.clips_at_once(workers)
     elements = threaded_dataset(
-        load, positions, signature, failures.keep_error, workers, iterations
+        load, positions, signature, failures.keep_error, at_once, iterations
     )
     return batched(elements, by_name, config.batch_size // config.share[1], drop_remainder=True)
 
@@ -279,5 +280,6 @@ def key_frame_clips(
     def by_name(clips, boxes, number):
         return {CLIP_INPUT: preprocess_batch(clips, stream), BOXES_INPUT: boxes}, number[0]
 
-    elements = threaded_dataset(load, range(len(numbers)), signature, failures.keep_error, workers)
+    at_once = config.clips_at_once(workers)
+    elements = threaded_dataset(load, range(len(numbers)), signature, failures.keep_error, at_once)
     return batched(elements, by_name, 1, drop_remainder=False)

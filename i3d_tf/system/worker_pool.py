@@ -160,6 +160,9 @@ class TaskProcess:
                     raise InterruptedError("its process was ended")
                 if self._worker is None:
                     self._worker = _Worker(self._function)
+                    if self._is_closed:  # while it started
+                        self._end()
+                        continue
                 self._worker.start_task(arguments, 1)
                 try:
                     raised, result = self._worker.connection.recv()

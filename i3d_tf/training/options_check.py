@@ -7,7 +7,10 @@ from i3d_tf.training.settings import TrainOptions
 from i3d_tf.zoo.networks import arguments_of
 
 # Options of videos, which records have behind them.
-RECORDS_EXCLUDE = ("features", "annotation", "quarantine", "second", "intervals", "boxes")
+RECORDS_EXCLUDE = (
+    *("features", "annotation", "quarantine", "second", "intervals", "boxes"),
+    "input_processes",
+)
 INTERVAL_FILES = ("intervals", "test_intervals")
 PERSON_FILES = ("boxes", "test_boxes", "label_map")
 FILE_TITLES = {
@@ -116,7 +119,7 @@ def _check_records(recipe, options):
         return
     for name in ("data_dir", *RECORDS_EXCLUDE):
         if (value := getattr(options, name)) is not None:
-            shown = repr(value) if isinstance(value, str) else "one"
+            shown = repr(value) if isinstance(value, (str, int)) else "one"
             raise ValueError(
                 f"`{name}` must be None with records; received {shown}. Leave it out, or train on "
                 "the videos: give --data_dir without --records."

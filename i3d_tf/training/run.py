@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from i3d_tf.data.clips import clip_processes
 from i3d_tf.data.example import VideoExample
 from i3d_tf.data.flow_store import FlowStore, JoinedFlowStore
 from i3d_tf.data.pipeline import Failures, PipelineConfig, train_batches
@@ -18,6 +19,7 @@ from i3d_tf.records.record_set import Place
 from i3d_tf.records.service import distribute_to
 from i3d_tf.specs.protocol import Protocol
 from i3d_tf.specs.recipe import PERSONS
+from i3d_tf.system.array_processes import ArrayProcesses
 from i3d_tf.system.console import print_lines
 from i3d_tf.training import model as training_model
 from i3d_tf.training.callbacks import (
@@ -67,6 +69,7 @@ class Run:
         self.failed_records: FailedRecords | None = None
         self.batch_size = recipe.batch_size * replicas
         self.failures = Failures(workdir.unreadable() if start.step else {})
+        self.clip_processes: ArrayProcesses | None = None
         self.step_time = StepTime(start.step, recipe.steps)
         self.writer = (
             tf.summary.create_file_writer(str(workdir.tensorboard))
@@ -76,13 +79,19 @@ class Run:
 
     def train(self, videos: RunVideos):
         """Trains to the last step."""
+        self.places = videos.places
+        flow_store = self._flow_store(videos)
+        processes = clip_processes(self.options.input_processes, flow_store, self.store)
+        with processes as self.clip_processes:
+            self._train(videos, flow_store)
+        self._report_failures()
+
+    def _train(self, videos, flow_store):
         recipe = self.recipe
         train_protocol, examples = recipe.train_protocol, videos.train_examples
         self.classes = len(videos.train.class_names)
         persons = (len(f.persons) for each in examples for f in each.key_frames)
         self.max_boxes = min(recipe.max_boxes, max(persons, default=recipe.max_boxes))
-        self.places = videos.places
-        flow_store = self._flow_store(videos)
         train_config = dataclasses.replace(
             self._config(examples, train_protocol, self.batch_size, flow_store),
             heads=videos.heads,
@@ -124,7 +133,6 @@ class Run:
             if self.is_chief:
                 self._save(step)
                 evaluation.run(step)
-        self._report_failures()
 
     def _flow_store(self, videos):
         """Computes the flow that is missing; None where the network sees none."""
@@ -167,6 +175,7 @@ class Run:
             feature_store=self.store,
             task=self.recipe.task,
             classes=self.classes,
+            clip_processes=self.clip_processes,
             **of_records,
         )
 

@@ -83,6 +83,8 @@ class TrainOptions:
         deterministic: Same bits every time, at some cost in speed.
         seed: Seed of weights, order and views.
         workers: Clips made at once; None lets tf.data choose.
+        input_processes: Processes that decode the clips, see `i3d_tf.data.clips.clip_processes`;
+            None decodes them in threads of this one.
         profile: Whether TensorBoard profiles the tenth to twentieth step.
         annotation: Annotation file of the dataset, or the folder of its files; None looks where
             they usually are.
@@ -127,6 +129,7 @@ class TrainOptions:
     deterministic: bool = False
     seed: int = 0
     workers: int | None = None
+    input_processes: int | None = None
     profile: bool = False
     annotation: str | None = None
     classes: str | None = None

@@ -15,6 +15,7 @@ from fractions import Fraction
 from typing import TypeVar
 
 import av
+import cv2
 import numpy as np
 
 from i3d_tf.specs.streams import FRAME_RATE, SHORT_SIDE
@@ -26,7 +27,7 @@ from i3d_tf.video.deinterlace import deinterlaced
 from i3d_tf.video.errors import VideoError, reason_of
 from i3d_tf.video.frame_folder import folder_rate, iter_pictures
 from i3d_tf.video.limits import MAX_FRAME_PIXELS, MAX_FRAMES
-from i3d_tf.video.options import REFUSE, video_options
+from i3d_tf.video.options import REFUSE, decoder_threads, video_options
 from i3d_tf.video.resample import as_fraction, between, resample
 from i3d_tf.video.rgb_frames import FrameBuffer, RGBConverter
 from i3d_tf.video.timeline import DecodedFrame
@@ -206,6 +207,20 @@ def read_watched(path: str | os.PathLike, read: Callable[[], Result]) -> Result:
         return run_watched(read)
     except StalledError as error:
         raise VideoError(source_name(path), f"its decoder makes {error}; it is given up") from error
+
+
+def read_single_threaded(read: Callable[[], Result]) -> Result:
+    """Calls a function that reads videos in a process beside which others do the same.
+
+    Args:
+        read: The function; FFmpeg and OpenCV start no threads for it.
+
+    Returns:
+        What the function returns.
+    """
+    cv2.setNumThreads(1)
+    with decoder_threads(1):
+        return read()
 
 
 def iter_watched(

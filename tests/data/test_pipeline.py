@@ -1,12 +1,14 @@
 """Batches of videos whose every pixel says which frame of which video it is."""
 
+import multiprocessing
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from i3d_tf.data.clips import count_frames
+from i3d_tf.data.clips import DIED, clip_processes, count_frames
 from i3d_tf.data.example import NO_LABEL, Interval, IntervalVideo, VideoExample
+from i3d_tf.data.flow_store import FlowStore
 from i3d_tf.data.pipeline import (
     Failures,
     PipelineConfig,
@@ -158,6 +160,46 @@ def test_unreadable_video_has_weight_0_and_is_in_failures(examples, tmp_path):
     assert (clips[labels == 2] == -1.0).all()
     assert list(failures.reasons) == [str(broken)]
     assert (numbers(batch)[0][labels != 2] >= 0).all()
+
+
+@pytest.mark.slow
+def test_processes_make_the_batches_of_threads(examples, tmp_path):
+    broken = tmp_path / "broken.mp4"
+    broken.write_bytes(b"not a video")
+    flow_store = FlowStore(tmp_path / "flow", PROTOCOL, engine="dis")
+    flow_store.compute_missing([example.path for example in examples], processes=1)
+    mixed = (*examples, VideoExample(str(broken), 2, "class 2"))
+    two_streams = {"streams": ("rgb", "flow"), "flow_store": flow_store, "jitter": 0.3}
+    found, reasons = {}, {}
+    for processes in (None, 2):
+        failures = Failures()
+        with clip_processes(processes, flow_store) as pool:
+            settings = config(mixed, **two_streams, clip_processes=pool)
+            batches = [*train_batches(settings, 0, 8, failures, iterations=1)]
+            batches += evaluation_clips(settings, failures)
+        found[processes] = [
+            [part.tobytes() for part in (*map(np.array, clips.values()), *map(np.array, rest))]
+            for clips, *rest in batches
+        ]
+        reasons[processes] = failures.reasons
+    assert len(found[2]) == 8 + 2
+    assert found[2] == found[None]
+    assert reasons[2] == reasons[None] == {str(broken): reasons[None][str(broken)]}
+    assert multiprocessing.active_children() == []
+
+
+def test_a_video_that_ends_its_process_every_time_has_weight_0(examples):
+    class DyingProcesses:
+        processes = 1
+
+        def __call__(self, example, *_):
+            return None if example.label == 1 else [np.zeros((8, 32, 32, 3), np.uint8)]
+
+    failures = Failures()
+    dying = config(examples, batch_size=4, clip_processes=DyingProcesses())
+    ((_, labels, weights),) = train_batches(dying, 0, 1, failures)
+    assert (weights.numpy() == (labels.numpy() != 1)).all()
+    assert failures.reasons == {examples[1].path: DIED}
 
 
 def test_class_weights_are_weights_of_clips(examples):
