@@ -3,15 +3,19 @@
 python benchmarks/pipeline.py
 python benchmarks/pipeline.py --frames=64 --output=pipeline.json clip.mp4 another.avi
 python benchmarks/pipeline.py --records=jpeg clip.mp4
+python benchmarks/pipeline.py --processes=2 clip.mp4
 
 Both read the same windows of the same videos with the same number of threads, and take turns, so
 that other load on the machine affects both alike. A turn includes the start of the pipeline, and is
 so long that the start matters little, as in training. The decoder returns whole frames; the
 pipeline resizes, crops, mirrors and batches them, as float32 in [-1, 1]. With --records the
-pipeline from records of the videos takes turns with both, and the sizes of the files are shown.
+pipeline from records of the videos takes turns with both, and the sizes of the files are shown;
+with --processes the pipeline whose clips are decoded by processes, and its ratio to the threads of
+one process, with the time for which the main process was busy with a clip of each.
 Prints medians over the rounds.
 """
 
+import dataclasses
 import os
 import statistics
 import sys
@@ -44,6 +48,9 @@ _MEMORY_CLIPS = flags.DEFINE_integer(
 _RECORDS = flags.DEFINE_enum(
     "records", None, ("jpeg", "png"), "Also from records of the videos, of this format."
 )
+_PROCESSES = flags.DEFINE_integer(
+    "processes", None, "Also with as many processes that decode the clips.", lower_bound=1
+)
 
 RENDERED = ("sit_down", "climb_up", "open_door")  # actions of the embedded dataset
 WATCHED = (0.1, 0.5, 1.0)  # shares of the clips after which memory is measured
@@ -54,13 +61,19 @@ def main(argv):
     """Measures, prints the table, writes the file."""
     with one_line_errors():
         quiet_tensorflow()
+        from i3d_tf.data.clips import clip_processes
+
         with tempfile.TemporaryDirectory() as folder:
             config = _config(argv[1:] or _rendered(Path(folder)))
             workers = _WORKERS.value or processor_count()
             records = None
             if _RECORDS.value is not None:
                 records = _of_records(config, Path(folder) / "records")
-            results = _measure(config, records, workers)
+            with clip_processes(_PROCESSES.value) as processes:
+                by_processes = None
+                if processes is not None:
+                    by_processes = dataclasses.replace(config, clip_processes=processes)
+                results = _measure(config, records, workers, by_processes)
             results["memory"] = _watch_memory(config, workers, _MEMORY_CLIPS.value)
         _print_table(results)
         write_record(_OUTPUT.value, LIBRARIES, **results)
@@ -95,8 +108,6 @@ def _config(paths):
 
 def _of_records(config, folder):
     """Writes records of the videos, and returns the settings of their pipeline."""
-    import dataclasses
-
     from i3d_tf.data.example import DataReport, VideoDataset
     from i3d_tf.records.make_records import make_records
     from i3d_tf.records.pipeline import RecordConfig
@@ -152,7 +163,7 @@ def _batches(config, first, last, workers):
         raise ValueError(f"{path}: {reason}. Name other videos.")
 
 
-def _measure(config, records, workers):
+def _measure(config, records, workers, by_processes):
     """Measures all in turns; the first ones are not counted."""
     clips = _BATCHES.value * config.batch_size
     make = {
@@ -163,14 +174,17 @@ def _measure(config, records, workers):
         make["records"] = lambda first, last: deque(
             _record_batches(records, first, last, workers), 0
         )
-    seconds = {name: [] for name in make}
+    if by_processes is not None:
+        make["processes"] = lambda first, last: deque(_batches(by_processes, first, last, None), 0)
+    seconds, busy = ({name: [] for name in make} for _ in range(2))
     for turn in range(_ROUNDS.value + 1):
         first, last = turn * clips, (turn + 1) * clips
         for name, run in make.items():
-            start = time.perf_counter()
+            start, start_busy = time.perf_counter(), time.process_time()
             run(first, last)
             if turn:
                 seconds[name].append(time.perf_counter() - start)
+                busy[name].append(time.process_time() - start_busy)
     ratios = [d / p for d, p in zip(seconds["decoder"], seconds["pipeline"], strict=True)]
     speeds = {name: clips / statistics.median(each) for name, each in seconds.items()}
     results = {
@@ -181,6 +195,13 @@ def _measure(config, records, workers):
         "ratio": statistics.median(ratios),
         "ratios": ratios,
     }
+    if by_processes is not None:
+        pairs = zip(seconds["pipeline"], seconds["processes"], strict=True)
+        results["processes"] = _PROCESSES.value
+        results["processes_ratio"] = statistics.median(p / q for p, q in pairs)
+        results["busy_ms"] = {
+            name: 1e3 * statistics.median(busy[name]) / clips for name in ("pipeline", "processes")
+        }
     if records is not None:
         results["bytes"] = {
             "videos": sum(os.path.getsize(example.path) for example in config.examples),
@@ -221,6 +242,11 @@ def _print_table(results):
         table.add_row(name, f"{speed:.2f}")
     ratios = sorted(results["ratios"])
     table.add_row("ratio", f"{results['ratio']:.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f})")
+    if "processes_ratio" in results:
+        ratio = f"{results['processes_ratio']:.2f}"
+        table.add_row(f"{results['processes']} processes, to threads", ratio)
+    for name, milliseconds in results.get("busy_ms", {}).items():
+        table.add_row(f"main process, {name}", f"{milliseconds:.1f} ms a clip")
     for name, size in results.get("bytes", {}).items():
         table.add_row(f"{name}, in all", f"{size / 1e6:.1f} MB")
     for clips, memory in results["memory"].items():

@@ -100,7 +100,7 @@ def test_close_ends_calls_and_refuses_more():
 
 @pytest.mark.parametrize("number", [0, -1, 10_000, 1.5])
 def test_a_wrong_number_of_processes_is_refused(number):
-    with pytest.raises(ValueError, match="`processes` must be an integer within 1..1024"):
+    with pytest.raises(ValueError, match=r"`processes` must be an integer within 1\.\.1024"):
         ArrayProcesses(eval, number)
 
 

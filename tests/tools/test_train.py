@@ -1,9 +1,12 @@
+import contextlib
 import io
+import os
 import secrets
 import signal
 import subprocess
 import time
 import zipfile
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -88,6 +91,56 @@ def test_train_resumes_after_a_kill_with_the_same_result(tool_command, data_dir,
     names = {path.name for path in (tmp_path / "killed").iterdir()}
     wanted = {"run.json", "history.jsonl", "best.keras", name, "tensorboard"}
     assert names == wanted  # nothing half-written is left
+
+
+def processes_with(variable):
+    """The processes that have an environment variable, but for those that have ended."""
+    found = set()
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):  # ended, or another user's
+            if variable.encode() in (process / "environ").read_bytes().split(b"\0"):
+                found.add(int(process.name))
+    return found
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="looks into /proc")
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGKILL, -9)])
+def test_train_with_processes_ends_them_and_goes_on_to_the_same_result(
+    tool_command, data_dir, tmp_path, number, status
+):
+    def start(name, *more):
+        flags = (*TINY, "--steps=12", f"--data_dir={data_dir}", f"--workdir={tmp_path / name}")
+        command = tool_command("train", *flags, *more)
+        command["env"] = {**(command.get("env") or os.environ), "I3D_TF_TEST": str(tmp_path)}
+        return subprocess.Popen(**command)
+
+    def end(process):
+        out, err = process.communicate(timeout=300)
+        assert process.returncode == 0, err
+        return out
+
+    stopped = start("processes", "--input_processes=2")
+    while not list((tmp_path / "processes").glob("step_*.keras")):
+        assert stopped.poll() is None, stopped.communicate()[1]
+        time.sleep(0.02)
+    ours = f"I3D_TF_TEST={tmp_path}"
+    assert len(processes_with(ours)) >= 2
+    stopped.send_signal(number)
+    stopped.communicate(timeout=300)
+    assert stopped.returncode == status
+    deadline = time.monotonic() + 30
+    while processes_with(ours):
+        assert time.monotonic() < deadline, "processes outlived the run by 30 s"
+        time.sleep(0.1)
+    resumed, whole = start("processes", "--input_processes=2"), start("threads")
+    assert "going on from step" in end(resumed)
+    end(whole)
+    assert state(tmp_path / "processes") == state(tmp_path / "threads")
+    histories = [
+        (tmp_path / name / "history.jsonl").read_text() for name in ("processes", "threads")
+    ]
+    assert histories[0] == histories[1]
 
 
 @pytest.mark.slow
