@@ -79,6 +79,20 @@ def options(networks, data_dir, tmp_path, squares_flow_dir):
     )
 
 
+@pytest.mark.slow
+def test_processes_make_the_report_of_threads(options, networks, tmp_path):
+    both = dataclasses.replace(options, flow_checkpoint=networks["flow"])
+    for processes in (None, 2):
+        folder = tmp_path / f"report of {processes}"
+        evaluate(dataclasses.replace(both, report_dir=str(folder), input_processes=processes))
+    threads, processes = ((tmp_path / f"report of {each}") for each in (None, 2))
+    names = {path.name for path in threads.iterdir()}
+    assert "report.json" in names
+    assert {path.name for path in processes.iterdir()} == names
+    for name in names:
+        assert (processes / name).read_bytes() == (threads / name).read_bytes(), name
+
+
 def test_both_streams_and_their_sum(options, networks, data_dir, tmp_path, capsys):
     both = dataclasses.replace(options, flow_checkpoint=networks["flow"])
     results = evaluate(both)

@@ -180,6 +180,7 @@ def test_damaged_records_are_reported_and_the_run_goes_on(
         ({"records": None, "test_records": None}, {}, "`data_dir` must be the folder of a dataset"),
         ({"data_dir": "videos"}, {}, "`data_dir` must be None with records; received 'videos'"),
         ({"quarantine": "list"}, {}, "`quarantine` must be None with records"),
+        ({"input_processes": 2}, {}, "`input_processes` must be None with records; received 2"),
         ({}, {"crop_scales": (1.0, 0.9)}, "`crop_scales` must be None with records"),
         ({"records": "none-*"}, {}, "`records` none-*: there is no such shard"),
         ({}, {"stream": "flow"}, "record 0 has no flow. Make records with --flow_dir"),
