@@ -29,6 +29,7 @@ from i3d_tf.system.console import (
 from i3d_tf.system.flags import (
     define_annotation,
     define_flow_flags,
+    define_input_processes,
     define_protocol_flags,
     define_quarantine,
     define_video_flags,
@@ -71,13 +72,7 @@ _BATCH_SIZE = flags.DEFINE_integer("batch_size", 4, "Clips at once.", lower_boun
 _ANNOTATION = define_annotation(flags)
 _QUARANTINE = define_quarantine(flags)
 _WORKERS = flags.DEFINE_integer("workers", None, "Clips made at once.", lower_bound=1)
-_INPUT_PROCESSES = flags.DEFINE_integer(
-    "input_processes",
-    None,
-    "Processes that decode the videos; such as one per processor, for a GPU that waits for its "
-    "input. Default: none, but threads of this process.",
-    lower_bound=1,
-)
+_INPUT_PROCESSES = define_input_processes(flags)
 _FREEZE_TIME = flags.DEFINE_bool(
     "freeze_time", False, "Show one frame of every clip, repeated: accuracy without motion."
 )

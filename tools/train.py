@@ -38,6 +38,7 @@ from i3d_tf.system.console import (
 from i3d_tf.system.flags import (
     define_annotation,
     define_flow_flags,
+    define_input_processes,
     define_quarantine,
     define_video_flags,
 )
@@ -108,13 +109,7 @@ _DETERMINISTIC = flags.DEFINE_bool(
 )
 _SEED = flags.DEFINE_integer("seed", 0, "Seed of weights, order, windows and crops.", lower_bound=0)
 _WORKERS = flags.DEFINE_integer("workers", None, "Clips made at once.", lower_bound=1)
-_INPUT_PROCESSES = flags.DEFINE_integer(
-    "input_processes",
-    None,
-    "Processes that decode the videos; such as one per processor, for a GPU that waits for its "
-    "input. Default: none, but threads of this process.",
-    lower_bound=1,
-)
+_INPUT_PROCESSES = define_input_processes(flags)
 _CLUSTER = flags.DEFINE_enum(
     "cluster",
     "auto",

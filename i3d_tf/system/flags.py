@@ -196,3 +196,15 @@ def define_quarantine(flags: ModuleType) -> Any:
     return flags.DEFINE_string(
         "quarantine", None, "List of videos to leave out, from tools/check_videos.py."
     )
+
+
+def define_input_processes(flags: ModuleType) -> Any:
+    """Defines the flag of the processes that decode clips."""
+    flags.disclaim_key_flags()
+    return flags.DEFINE_integer(
+        "input_processes",
+        None,
+        "Processes that decode the videos; such as one per processor, for a GPU that waits for its "
+        "input. Default: none, but threads of this process.",
+        lower_bound=1,
+    )
