@@ -63,6 +63,7 @@ def test_errors_and_warnings_come_from_the_process(processes):
     assert len(caught) == 1
 
 
+@pytest.mark.slow
 def test_a_killed_process_is_replaced_and_its_call_made_again(tmp_path, processes):
     flag = str(tmp_path / "flag")
     once = f"__import__('os').path.exists({flag!r}) or open({flag!r}, 'x') and {DEATH}"
