@@ -26,6 +26,7 @@ from typing import Any
 
 import numpy as np
 
+from i3d_tf.system.array_header import read_array_header
 from i3d_tf.system.errors import short_reason
 from i3d_tf.system.expansion import check_archive
 from i3d_tf.system.files import atomic_write, check_regular, check_target, open_regular
@@ -45,10 +46,6 @@ MAX_METADATA_HDF5 = 2**16 - 2**10  # an attribute holds 64 KiB, and the format n
 # The same features give the same bytes: entries have the earliest date of the ZIP format.
 DATE = (1980, 1, 1, 0, 0, 0)
 UNIX, READABLE = 3, 0o644 << 16  # system and permissions of the entries, for unzip
-_HEADERS = {
-    (1, 0): np.lib.format.read_array_header_1_0,
-    (2, 0): np.lib.format.read_array_header_2_0,
-}
 H5_TRAILER = b"i3d_tf\0\1"  # before the SHA-256 of all that it follows; HDF5 passes over both
 HASH_BYTES = 2**20  # at once
 _DAMAGE = (ValueError, EOFError, KeyError, RuntimeError, zlib.error, zipfile.BadZipFile)
@@ -307,8 +304,7 @@ def _read_array(stream, size, name, kinds):
         kinds: Dtypes it may have: names, or one letter for all of a kind.
     """
     try:
-        read = _HEADERS[np.lib.format.read_magic(stream)]
-        shape, by_column, dtype = read(stream)
+        shape, by_column, dtype = read_array_header(stream)
     except Exception as error:  # a damaged header fails anywhere, in any way
         raise ValueError(f"{name} is not an array in NumPy's format") from error
     if by_column or not (dtype.name in kinds or dtype.kind in kinds):

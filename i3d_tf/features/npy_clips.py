@@ -18,6 +18,7 @@ from typing import BinaryIO, NamedTuple
 import numpy as np
 
 from i3d_tf.specs.validation import check_choice
+from i3d_tf.system.array_header import read_array_header
 from i3d_tf.system.errors import short_reason
 from i3d_tf.system.expansion import check_archive
 from i3d_tf.system.files import open_regular
@@ -28,10 +29,6 @@ from i3d_tf.video.limits import MAX_BYTES, MAX_PIXELS
 ARRAY_SUFFIXES = (".npy", ".npz")
 AXES = ("NTHWC", "NCTHW", "NTCHW")
 VALUE_RANGES = {"0..1": (0.0, 1.0), "-1..1": (-1.0, 1.0), "0..255": (0.0, 255.0)}
-_HEADERS = {
-    (1, 0): np.lib.format.read_array_header_1_0,
-    (2, 0): np.lib.format.read_array_header_2_0,
-}
 _DAMAGE = (OSError, ValueError, EOFError, RuntimeError, zlib.error, zipfile.BadZipFile)
 
 
@@ -234,8 +231,7 @@ def _streams(path):
 def _read_header(stream, name, layout):
     """Returns the dtype, and the lengths of the axes by their letters."""
     try:
-        read = _HEADERS[np.lib.format.read_magic(stream)]
-        shape, fortran_order, dtype = read(stream)
+        shape, fortran_order, dtype = read_array_header(stream)
     except Exception as error:  # a damaged header fails anywhere, in any way
         raise ValueError(
             f"{name or 'it'} is not an array as NumPy writes them, or damaged"

@@ -26,13 +26,22 @@ class MaxPool3D(keras.layers.MaxPooling3D):
     (N, T, H, W, C) -> (N, T', H', W', C).
 
     Args:
-        *args: See `keras.layers.MaxPooling3D`.
-        **kwargs: See `keras.layers.MaxPooling3D`; `data_format` is "channels_last".
+        pool_size: See `keras.layers.MaxPooling3D`, as all others.
+        strides: None for those of `pool_size`.
+        padding: "valid" or "same".
+        data_format: Of "channels_first", the gradient is TensorFlow's.
+        **kwargs: See `keras.layers.MaxPooling3D`.
     """
 
-    def __init__(self, *args: Any, **kwargs: Any):
-        kwargs.setdefault("data_format", "channels_last")
-        super().__init__(*args, **kwargs)
+    def __init__(
+        self,
+        pool_size: int | Sequence[int],
+        strides: int | Sequence[int] | None = None,
+        padding: str = "valid",
+        data_format: str = "channels_last",
+        **kwargs: Any,
+    ):
+        super().__init__(pool_size, strides, padding, data_format, **kwargs)
 
     def call(self, inputs: KerasTensor) -> KerasTensor:
         """Pools: (N, T, H, W, C) -> (N, T', H', W', C)."""

@@ -116,7 +116,5 @@ def _convolutions(prefix, inputs, fusion, width_multiplier, has_last_pool):
         if row.has_norm:
             outputs = LocalResponseNorm(*SPORTS_1M_NORM, name=f"{prefix}norm{number}")(outputs)
         if row.has_pool and (has_last_pool or row is not SPORTS_1M[-1]):
-            outputs = MaxPool3D(HALF, HALF, "same", DIMENSIONS, name=f"{prefix}pool{number}")(
-                outputs
-            )
+            outputs = MaxPool3D(HALF, HALF, "same", name=f"{prefix}pool{number}")(outputs)
     return outputs
