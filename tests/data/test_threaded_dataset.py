@@ -186,6 +186,7 @@ threading.Thread.start = start_and_stop
 """
 
 
+@pytest.mark.slow
 def test_start_of_threads_is_not_interrupted():
     program = INTERRUPTED_START + PROGRAM % "" + "\nprint('not reached')"
     command = [sys.executable, "-c", program]

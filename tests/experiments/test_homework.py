@@ -71,7 +71,7 @@ def test_homework_with_another_network_shares_the_frames(calls, tmp_path):
 
 
 @pytest.mark.slow
-def test_homework_in_miniature_goes_on_where_it_stopped(tmp_path, restored_settings, capsys):
+def test_homework_in_miniature_goes_on_where_it_stopped(tmp_path, eager_training, capsys):
     options = HomeworkOptions(
         str(tmp_path),
         frame_steps=2,

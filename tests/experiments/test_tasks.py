@@ -71,7 +71,7 @@ def test_study_refuses_no_steps(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("restored_settings")
+@pytest.mark.usefixtures("eager_training")
 def test_both_studies_run_from_rendering_to_reports(tmp_path, monkeypatch):
     def call(function, *arguments, grace):
         return function(*arguments)

@@ -3,6 +3,7 @@ from pathlib import Path
 
 import keras
 import numpy as np
+import pytest
 
 from i3d_tf.experiments import train_stick_actions as module
 from i3d_tf.experiments.train_stick_actions import publish, train_stick_actions
@@ -10,6 +11,7 @@ from i3d_tf.models.inception import inception_i3d
 from i3d_tf.zoo.checkpoint import open_checkpoint
 
 
+@pytest.mark.slow
 def test_publish_saves_the_network_of_a_run(tmp_path):
     keras.utils.set_random_seed(0)
     trained = inception_i3d(input_shape=(None, 48, 48, 2), classes=3, width_multiplier=1 / 16)

@@ -50,6 +50,7 @@ def test_flow_function_finds_motion(flow):
     assert not flow[1].any()
 
 
+@pytest.mark.slow
 def test_flow_function_does_not_depend_on_batch(compute_two, pairs, flow):
     # The same steps on the same numbers; only the order of sums may differ.
     np.testing.assert_allclose(compute_two(*pairs), flow, atol=1e-4)
@@ -70,6 +71,7 @@ def test_flow_function_nests_in_compiled_function(compute, pairs, flow):
     np.testing.assert_allclose(twice_the_flow(*map(tf.constant, pairs)), 2 * flow, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_flow_function_is_saved_and_loaded(compute_two, pairs, flow, tmp_path):
     module = tf.Module()
     module.flow = compute_two

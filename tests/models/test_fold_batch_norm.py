@@ -124,6 +124,7 @@ def test_every_endpoint_is_the_same(name, names, precision, tiny_network, folded
         assert difference(outputs[endpoint], expected) < TOLERANCES[precision], endpoint
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "trunks"),
     [("two_stream_i3d", ("rgb_stream", "flow_stream")), ("fused_3d", ("rgb_stream",))],

@@ -46,15 +46,19 @@ def test_dropout_acts_in_training_only(build_tiny, tiny_network, tiny_clips):
     assert np.abs(first - second).max() > 0
 
 
-# Joint networks take seconds; `tests/models/test_two_stream.py` saves a small one.
+# A deep network takes seconds; `tests/models/test_two_stream.py` saves a small one of two streams.
+QUICKLY_SAVED = (
+    *("inception_i3d", "c3d", "lrcn", "c3d_original", "sports_1m_slow"),
+    *("feature_lstm", "feature_gru", "feature_linear"),
+)
+
+
 @pytest.mark.parametrize(
     "name",
     [
-        pytest.param(name, marks=pytest.mark.slow) if name.startswith("two_stream") else name
-        for name in network_params(MODELS)
-        if isinstance(name, str)
-    ]
-    + [name for name in network_params(MODELS) if not isinstance(name, str)],
+        name if name in QUICKLY_SAVED else pytest.param(name, marks=pytest.mark.slow)
+        for name in MODELS
+    ],
 )
 def test_network_saves_and_loads(name, tiny_network, tiny_clips, assert_saves):
     assert_saves(tiny_network(name), tiny_clips(name, 1))

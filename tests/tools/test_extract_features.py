@@ -51,6 +51,7 @@ def test_extract_features_resumes_after_a_kill_with_the_same_files(
     assert contents(broken) == contents(whole)
 
 
+@pytest.mark.slow
 def test_extract_features_of_flow_windows_skips_bad_videos(
     run_tool, videos, write_bad_videos, tmp_path
 ):

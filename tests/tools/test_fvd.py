@@ -21,6 +21,7 @@ def folder(write_grey_video, tmp_path):
     return folder
 
 
+@pytest.mark.slow
 def test_fvd_of_a_folder_with_bad_videos_and_arrays(
     run_tool, tiny_dir, folder, write_bad_videos, tmp_path
 ):

@@ -16,6 +16,7 @@ from i3d_tf.video.encode import write_video
 
 TINY = (
     "--recipe=stick_actions",
+    "--model=two_stream_2014",  # whose graph is soon made
     "--dataset=class_folders",
     "--train_frames=9",
     "--test_frames=9",

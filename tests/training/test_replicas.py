@@ -70,17 +70,26 @@ def results(values):
 """
 
 
-def run_arithmetic(program):
-    """Runs a program for two replicas, and returns the lines that it prints."""
+@pytest.fixture(scope="module")
+def printed():
+    """Name of a program for two replicas -> the lines that it prints; one process runs all."""
+    programs = {"dropout": DROPOUT, "overflow": OVERFLOW, "persons": PERSONS}
+    parts = [f"print(json.dumps({name!r}))\n{program}" for name, program in programs.items()]
     done = subprocess.run(
-        [sys.executable, "-c", ARITHMETIC + program],
+        [sys.executable, "-c", "import json\n" + ARITHMETIC + "\n".join(parts)],
         capture_output=True,
         text=True,
         check=False,
         timeout=SECONDS,
     )
     assert done.returncode == 0, done.stderr
-    return [json.loads(line) for line in done.stdout.splitlines()]
+    lines = {}
+    for line in map(json.loads, done.stdout.splitlines()):
+        if isinstance(line, str):
+            last = lines.setdefault(line, [])
+        else:
+            last.append(line)
+    return lines
 
 
 DROPOUT = """
@@ -94,8 +103,8 @@ for seed, step in ((0, 0), (0, 0), (0, 1)):
 
 
 @pytest.mark.slow
-def test_dropout_differs_between_replicas_and_follows_from_the_step():
-    first, again, later = run_arithmetic(DROPOUT)
+def test_dropout_differs_between_replicas_and_follows_from_the_step(printed):
+    first, again, later = printed["dropout"]
     assert first == again
     assert first[0] != first[1]
     assert first[0] != later[0]
@@ -120,9 +129,9 @@ for second in (np.inf, 3.0):
 
 
 @pytest.mark.slow
-def test_overflow_on_the_second_replica_alone_leaves_the_weights():
+def test_overflow_on_the_second_replica_alone_leaves_the_weights(printed):
     """The gradient of |w x| is x: 1 and infinity, then 1 and 3, which are 2 on average."""
-    assert run_arithmetic(OVERFLOW) == [[1.0, 4.0], [0.0, 4.0]]
+    assert printed["overflow"] == [[1.0, 4.0], [0.0, 4.0]]
 
 
 PERSONS = """
@@ -145,9 +154,9 @@ print(results(losses))
 
 
 @pytest.mark.slow
-def test_loss_of_persons_is_the_mean_over_the_persons_of_all_replicas():
+def test_loss_of_persons_is_the_mean_over_the_persons_of_all_replicas(printed):
     """At logit 0, the gradient is -x / 2: of persons 1, 2 and 4, -7 / 6 on average."""
-    gradients, losses = run_arithmetic(PERSONS)
+    gradients, losses = printed["persons"]
     np.testing.assert_allclose(gradients, np.full((2, 1, 1), -7 / 6), rtol=1e-6)
     assert np.mean(losses) == pytest.approx(np.log(2), rel=1e-6)
 

@@ -77,7 +77,7 @@ def test_convert_takes_the_names_and_shapes_of_real_index_files(converted, recip
         np.testing.assert_array_equal(weights[ours], recipe.weight(release.prefix + theirs, shape))
 
 
-@pytest.mark.parametrize("stream", ["rgb", "flow"])
+@pytest.mark.parametrize("stream", ["rgb", pytest.param("flow", marks=SLOW)])
 def test_converted_network_meets_the_reference_for_random_clips(
     converted, recipe, shared_dir, assert_meets, stream
 ):
@@ -87,6 +87,7 @@ def test_converted_network_meets_the_reference_for_random_clips(
         assert_meets(model, clip, reference)
 
 
+@SLOW
 def test_converted_network_meets_the_reference_for_a_real_clip(converted, shared_dir, assert_meets):
     model, _ = converted("rgb_imagenet")
     path = shared_dir / "videos/v_CricketShot_g04_c01_rgb.gif"

