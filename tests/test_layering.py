@@ -28,7 +28,7 @@ ALLOWED = {
     "zoo": "specs system metrics weights models inflation",
     "inference": "specs system layers metrics viz video flow models data zoo",
     "training": "specs system layers metrics data records zoo inference",
-    "evaluation": "specs system metrics viz video data zoo inference",
+    "evaluation": "specs system metrics viz video data records zoo inference",
     "features": "specs system metrics video flow data models zoo inference",
     "export": "specs system metrics video flow models zoo inference",
     "explain": "specs system metrics viz video flow data models zoo inference",

@@ -5,6 +5,8 @@ python tools/evaluate.py --dataset=stick_actions --data_dir=stick --split=test \
 
 python tools/evaluate.py --checkpoint=runs/mine --data_dir=mine --report_dir=report
 
+python tools/evaluate.py --checkpoint=runs/mine --records='records/test-*' --report_dir=report
+
 python tools/evaluate.py --checkpoint=runs/lstm --features=f --data_dir=mine --report_dir=report
 
 `tools/compare_reports.py` compares two reports, and fuses them.
@@ -37,8 +39,16 @@ from i3d_tf.system.flags import (
 
 _DATASET = flags.DEFINE_string("dataset", "class_folders", "Name of the dataset's reader, or csv.")
 _DATA_DIR = flags.DEFINE_string("data_dir", None, "Folder of the dataset.")
+_RECORDS = flags.DEFINE_string(
+    "records",
+    None,
+    "Shards of records to evaluate on instead of videos, from make_records.py or another program: "
+    "a folder, or a pattern such as 'records/test-*'.",
+)
 _SPLIT = flags.DEFINE_string(
-    "split", "test", "Split of the dataset; of class folders without splits, the run's own."
+    "split",
+    "test",
+    "Split of the dataset; of class folders without splits, and of records, the run's own.",
 )
 _CHECKPOINT = flags.DEFINE_string(
     "checkpoint", None, f"One network, whatever its stream: {CHECKPOINT_HELP}."
@@ -77,6 +87,11 @@ _FREEZE_TIME = flags.DEFINE_bool(
     "freeze_time", False, "Show one frame of every clip, repeated: accuracy without motion."
 )
 _PROTOCOL = define_protocol_flags(flags, CROP_SETS)
+# Flags of videos, which records have behind them.
+_OF_VIDEOS = (
+    *(_DATA_DIR, _DATASET, _FEATURES, _ANNOTATION, _QUARANTINE),
+    *(_FLOW.flow_dir, _FLOW.flow_engine, *_VIDEO),
+)
 _COMPARE = flags.DEFINE_list(
     "compare", None, "Two report.json, for tools/compare_reports.py.", module_name=FORMER_FLAGS
 )
@@ -91,9 +106,12 @@ def main(argv):
 
             print_lines(*compare_reports(*_COMPARE.value).lines())
             return
-        for flag in (_DATA_DIR, _REPORT_DIR):
-            if flag.value is None:
-                raise ValueError(f"--{flag.name} is needed.")
+        if _DATA_DIR.value is None and _RECORDS.value is None:
+            raise ValueError("--data_dir or --records is needed.")
+        if _REPORT_DIR.value is None:
+            raise ValueError("--report_dir is needed.")
+        if _RECORDS.value is not None:
+            refuse_flags_beside(_RECORDS, _OF_VIDEOS)
         quiet_tensorflow()
         from i3d_tf.evaluation.evaluate import EvaluateOptions, evaluate
         from i3d_tf.evaluation.text import summary
@@ -107,7 +125,7 @@ def main(argv):
             report_dir=_REPORT_DIR.value,
             **_checkpoints(),
             checkpoint_dir=_CHECKPOINT_DIR.value,
-            flow_dir=_FLOW.flow_dir.value or f"{_DATA_DIR.value}/flow",
+            flow_dir=_flow_dir(),
             flow_engine=_FLOW.flow_engine.value,
             flow_rounding=_FLOW.flow_rounding.value,
             fusion=_FUSION.value,
@@ -121,8 +139,16 @@ def main(argv):
             fusion_weights=parse_numbers(_FUSION_WEIGHTS.name, _FUSION_WEIGHTS.value),
             features=_FEATURES.value,
             head=_HEAD.value,
+            records=_RECORDS.value,
         )
         print_lines(*summary(evaluate(options), options.report_dir))
+
+
+def _flow_dir():
+    """Returns the folder of flow files; None where there are no videos."""
+    if _FLOW.flow_dir.value is not None or _DATA_DIR.value is None:
+        return _FLOW.flow_dir.value
+    return f"{_DATA_DIR.value}/flow"
 
 
 def _checkpoints():

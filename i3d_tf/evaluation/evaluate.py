@@ -4,6 +4,7 @@ import dataclasses
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,8 +17,11 @@ from i3d_tf.data.pipeline import PipelineConfig
 from i3d_tf.evaluation.measure import Evaluation
 from i3d_tf.evaluation.report import check_report_dir, write_report
 from i3d_tf.evaluation.results import Results
+from i3d_tf.evaluation.test_records import read_film_records, read_test_records
 from i3d_tf.inference.dataset_logits import compute_logits, forward_function
 from i3d_tf.inference.test_set import read_test_set
+from i3d_tf.records.pipeline import RecordConfig
+from i3d_tf.records.record_set import RecordSet
 from i3d_tf.specs.datasets import check_has_classes
 from i3d_tf.specs.protocol import SPREAD, Protocol
 from i3d_tf.specs.streams import BOTH, FEATURES, JOINT, inputs_of
@@ -30,15 +34,22 @@ from i3d_tf.zoo.checkpoint import (
     open_checkpoint,
 )
 
+# Options of videos, which records have behind them.
+RECORDS_EXCLUDE = (
+    *("data_dir", "flow_dir", "annotation", "quarantine", "features"),
+    "input_processes",
+)
+
 
 @dataclass(frozen=True)
 class EvaluateOptions:
     """The networks, the data and the protocol of an evaluation.
 
     Attributes:
-        dataset: Name of the dataset's reader.
-        data_dir: Folder of the dataset.
-        split: Its split; of class folders without folders for splits, that of the networks' runs.
+        dataset: Name of the dataset's reader; without effect on records.
+        data_dir: Folder of the dataset; None with records.
+        split: Its split; of class folders without folders for splits, and of records, that of the
+            networks' runs, where these chose one.
         report_dir: Folder of the report.
         rgb_checkpoint: RGB network, see `open_checkpoint`; None leaves the stream out.
         flow_checkpoint: Flow network; None leaves the stream out.
@@ -60,10 +71,12 @@ class EvaluateOptions:
         features: Folder of the videos' stored features.
         features_checkpoint: Network that reads these, instead of any other.
         head: Name of the classifier to use, of networks that were trained with several.
+        records: Shards of records to evaluate on instead of videos, see
+            `i3d_tf.records.record_set.find_shards`.
     """
 
     dataset: str
-    data_dir: str
+    data_dir: str | None
     split: str
     report_dir: str
     rgb_checkpoint: str | None = None
@@ -85,6 +98,7 @@ class EvaluateOptions:
     features: str | None = None
     features_checkpoint: str | None = None
     head: str | None = None
+    records: str | None = None
 
     @property
     def checkpoints(self) -> dict[str, str]:
@@ -124,23 +138,15 @@ def evaluate(options: EvaluateOptions) -> Results:
         ValueError: No network was named, or networks and data do not fit.
         OSError: The folder of the report cannot be written, or another process writes into it.
     """
-    check_has_classes(options.dataset)
+    _check_source(options)
     check_report_dir(options.report_dir)
     opened = _open_networks(options)
     networks, class_names, protocol = opened.by_stream, opened.class_names, opened.protocol
-    dataset = read_test_set(
-        options.dataset,
-        options.data_dir,
-        options.split,
-        networks,
-        class_names,
-        options.annotation,
-        options.quarantine,
-    )
+    dataset, records = _read_source(options, networks, class_names, protocol)
     feature_store = _open_features(options, dataset, networks)
     with report_folder(options.report_dir):
         flow_store = None
-        if any("flow" in inputs_of(stream) for stream in networks):
+        if records is None and any("flow" in inputs_of(stream) for stream in networks):
             flow_store = FlowStore(
                 options.flow_dir,
                 protocol,
@@ -150,12 +156,19 @@ def evaluate(options: EvaluateOptions) -> Results:
             )
             flow_store.compute_missing(example.path for example in dataset.examples)
         with clip_processes(options.input_processes, flow_store, feature_store) as processes:
-            logits, unreadable = _compute_logits(
-                options, networks, protocol, dataset, flow_store, feature_store, processes
-            )
+            inputs: dict[str, Any] = {
+                "flow_store": flow_store,
+                "feature_store": feature_store,
+                "clip_processes": processes,
+            }
+            if records is not None:
+                inputs |= {"places": records.places, "flow_rounding": options.flow_rounding}
+            logits, unreadable = _compute_logits(options, networks, protocol, dataset, inputs)
         read = np.all([np.isfinite(values).all(axis=1) for values in logits.values()], axis=0)
         examples = [e for e, is_read in zip(dataset.examples, read, strict=True) if is_read]
         if not examples:
+            if records is not None:
+                raise ValueError(f"{options.records}: no record could be read.")
             raise ValueError(f"{options.data_dir}: no video of {options.split} could be read.")
         metadata = _protocol_metadata(options, protocol, networks, feature_store)
         if flow_store is not None:
@@ -163,6 +176,8 @@ def evaluate(options: EvaluateOptions) -> Results:
             engines, roundings = {f.metadata["engine"] for f in flows}, {f.rounding for f in flows}
             metadata["flow_engine"] = ", ".join(sorted(engines))
             metadata["flow_rounding"] = ", ".join(sorted(roundings))
+        if records is not None:
+            metadata |= _records_metadata(options, records, dataset, networks)
         evaluation = Evaluation(
             class_names=class_names,
             paths=(example.path for example in examples),
@@ -175,7 +190,43 @@ def evaluate(options: EvaluateOptions) -> Results:
             fusion_weights=options.fusion_weights,
             cuts=[(example.start, example.end) for example in examples],
         )
-        return write_report(evaluation, options.report_dir)
+        read_frames = None if records is None else partial(read_film_records, records)
+        return write_report(evaluation, options.report_dir, read_frames)
+
+
+def _check_source(options):
+    """Checks that there are videos or records, and for records nothing that only videos have."""
+    if options.records is None:
+        if options.data_dir is None:
+            raise ValueError(
+                "`data_dir` must be the folder of a dataset; received None. Give --data_dir, or "
+                "--records to evaluate on records."
+            )
+        check_has_classes(options.dataset)
+        return
+    for name in RECORDS_EXCLUDE:
+        if (value := getattr(options, name)) is not None:
+            raise ValueError(
+                f"`{name}` must be None with records; received {value!r}. Leave it out, or "
+                "evaluate on the videos: give --data_dir without --records."
+            )
+
+
+def _read_source(options, networks, class_names, protocol) -> tuple[VideoDataset, RecordSet | None]:
+    """Reads the test set, and the records that it is of, where it is of records."""
+    if options.records is not None:
+        records = read_test_records(options.records, options.split, networks, class_names, protocol)
+        return records.dataset, records
+    dataset = read_test_set(
+        options.dataset,
+        options.data_dir,
+        options.split,
+        networks,
+        class_names,
+        options.annotation,
+        options.quarantine,
+    )
+    return dataset, None
 
 
 def _open_networks(options) -> Checkpoints:
@@ -217,20 +268,19 @@ def _open_features(options, dataset, networks) -> FeatureStore | None:
     return store
 
 
-def _compute_logits(options, networks, protocol, dataset, flow_store, feature_store, processes):
+def _compute_logits(options, networks, protocol, dataset, inputs):
     """Returns stream to logits, NaN for unreadable videos, and these videos with reasons."""
     logits, unreadable = {}, {}
+    make = RecordConfig if "places" in inputs else PipelineConfig
     for stream, network in networks.items():
-        config = PipelineConfig(
+        config = make(
             examples=dataset.examples,
             streams=inputs_of(stream),
             protocol=protocol,
-            batch_size=options.batch_size if feature_store is None else 1,
+            batch_size=options.batch_size if inputs["feature_store"] is None else 1,
             seed=0,
-            flow_store=flow_store,
             freeze_time=options.freeze_time,
-            feature_store=feature_store,
-            clip_processes=processes,
+            **inputs,
         )
         logits[stream], failures = compute_logits(
             forward_function(network.model), config, options.workers, stream
@@ -283,6 +333,22 @@ def _protocol_metadata(
         metadata["video_options"] = words
     if options.freeze_time:
         metadata["time"] = "frozen: the middle frame of every clip, repeated"
+    return metadata
+
+
+def _records_metadata(options, records, dataset, networks):
+    """Returns how the pictures of records were made, by the keys of report.json."""
+    settings = dict(records.settings)
+    flow = settings.pop("flow", None) or {}
+    metadata: dict[str, Any] = {
+        "dataset": dataset.report.name,
+        "split": dataset.report.split,
+        "records": settings,
+    }
+    if any("flow" in inputs_of(stream) for stream in networks):
+        stored = {records.places[each.path].record.flow_rounding for each in dataset.examples}
+        metadata["flow_engine"] = flow.get("algorithm")
+        metadata["flow_rounding"] = options.flow_rounding or ", ".join(sorted(stored))
     return metadata
 
 

@@ -11,6 +11,7 @@ import contextlib
 import json
 import os
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -30,12 +31,18 @@ FRAMES_SHOWN = 4  # of the video of an error
 MAX_SECONDS = 10.0  # from the clip's start: what 250 frames at 25 per second cover
 
 
-def write_report(evaluation: Evaluation, report_dir: os.PathLike | str) -> Results:
+def write_report(
+    evaluation: Evaluation,
+    report_dir: os.PathLike | str,
+    read_frames: Callable[[VideoPrediction], np.ndarray] | None = None,
+) -> Results:
     """Writes an evaluation's report; files of an earlier one are replaced when all new ones exist.
 
     Args:
         evaluation: Logits, labels, and how they were computed.
         report_dir: Folder of the report; it is made where it does not exist.
+        read_frames: Function that reads the frames that the page shows of a video, of another
+            source than a video file; see `read_film_frames`.
 
     Returns:
         The results, which report.json holds.
@@ -45,7 +52,8 @@ def write_report(evaluation: Evaluation, report_dir: os.PathLike | str) -> Resul
         OSError: The folder cannot be written.
     """
     results = measure(evaluation)
-    pictures = {index: _film_strip(results.predictions[index]) for index in results.errors}
+    read = read_frames or read_film_frames
+    pictures = {index: _film_strip(results.predictions[index], read) for index in results.errors}
     page = report_page(results, pictures)
     folder = make_report_folder(report_dir)
     try:
@@ -114,12 +122,12 @@ def _write_logits(evaluation, path):
         )
 
 
-def _film_strip(prediction):
+def _film_strip(prediction, read_frames):
     """Returns frames of a video as one JPEG, or the reason why there are none."""
     from i3d_tf.viz.thumbnails import data_uri, film_strip, jpeg
 
     try:
-        frames = read_film_frames(prediction)
+        frames = read_frames(prediction)
     except (VideoError, OSError, ValueError) as error:
         return Picture(missing=str(getattr(error, "reason", error)))
     return Picture(data_uri(jpeg(film_strip(frames, FRAMES_SHOWN))))

@@ -38,7 +38,9 @@ def read_test_set(
         ValueError: See `read_dataset`; or the networks have other classes, or were tested on
             different videos.
     """
-    recorded = _recorded_videos(dataset, data_dir, split, networks)
+    recorded = None
+    if dataset == "class_folders" and split and not is_split_folder(data_dir, split):
+        recorded = recorded_videos(split, networks)
     found = read_dataset(
         dataset,
         data_dir,
@@ -55,10 +57,19 @@ def read_test_set(
     return found if recorded is None else select_videos(found, split, recorded)
 
 
-def _recorded_videos(dataset, data_dir, split, networks) -> Collection[str] | None:
-    """Returns the videos of the split as training chose them, or None where it did not."""
-    if dataset != "class_folders" or not split or is_split_folder(data_dir, split):
-        return None
+def recorded_videos(split: str, networks: Mapping[str, Checkpoint]) -> Collection[str] | None:
+    """Returns the names of the videos of a split as training chose them.
+
+    Args:
+        split: "train" or "test".
+        networks: Stream to network.
+
+    Returns:
+        Those that every network has in it; None where none has chosen its split.
+
+    Raises:
+        ValueError: The networks have no video of it in common.
+    """
     splits = [network.split for network in networks.values() if network.split]
     if not splits or any(split not in recorded for recorded in splits):
         return None

@@ -8,7 +8,7 @@ that the videos give, bit for bit.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -59,19 +59,19 @@ class RecordConfig(PipelineConfig):
         if self.task != CLIP or self.heads or self.feature_store is not None:
             raise ValueError(
                 f"`records` are for the task {CLIP!r} and one dataset of videos; received task "
-                f"{self.task!r}. Train on the videos: give --data_dir."
+                f"{self.task!r}. Give --data_dir, the videos, without --records."
             )
         if self.crop_scales is not None:
             raise ValueError(
                 "`crop_scales` must be None for records, whose crops are not resized; received "
-                f"{self.crop_scales}. Train on the videos: give --data_dir."
+                f"{self.crop_scales}. Give --data_dir, the videos, without --records."
             )
         if "flow" not in self.streams:
             return
         if self.protocol.flow_direction == BOTH:
             raise ValueError(
                 "`flow_direction` must be forward for records, which hold no other flow; received "
-                f"{BOTH!r}. Train on the videos: give --data_dir."
+                f"{BOTH!r}. Give --data_dir, the videos, without --records."
             )
         for example in self.examples:
             self._check_flow(example)
@@ -123,7 +123,7 @@ class RecordConfig(PipelineConfig):
             row = self.row(example, view)
             return [clip.numpy() for clip in self._make_now(row)]
         except tf.errors.OpError as error:
-            raise _unreadable(example, self.places[example.path], error) from error
+            raise _unreadable(example.path, self.places[example.path], error) from error
 
     @cached_property
     def _make_now(self):
@@ -194,11 +194,11 @@ class RecordConfig(PipelineConfig):
         return {shard: number for number, shard in enumerate(self.shards)}
 
 
-def _unreadable(example, place, error):
+def _unreadable(path, place, error):
     """Returns the error of a record that TensorFlow cannot read or decode."""
     # Without the names of operations that TensorFlow puts before and after it.
     reason = short_reason(re.sub(r"^\{\{.*?\}\} | \[Op:.*", "", error.message, flags=re.DOTALL))
-    return VideoError(example.path, f"{_where(place)}: {reason}")
+    return VideoError(path, f"{_where(place)}: {reason}")
 
 
 def _where(place):
@@ -364,6 +364,29 @@ def read_pictures(
     return {stream: found[LISTS[stream]] for stream in streams}
 
 
+def read_record_frames(path: str, place: Place, numbers: Sequence[int]) -> np.ndarray:
+    """Reads some frames of a record, as they are stored.
+
+    Args:
+        path: Path of its example, for the error.
+        place: The record.
+        numbers: Of the frames.
+
+    Returns:
+        uint8 RGB (N, H, W, 3).
+
+    Raises:
+        VideoError: The record cannot be read; the reason names shard and record.
+    """
+    try:
+        pictures = read_pictures(
+            tf.constant(place.shard), tf.constant(place.record.offset, tf.int64), ("rgb",)
+        )
+        return _decoded(pictures["rgb"], tf.constant(numbers, tf.int32)).numpy()
+    except tf.errors.OpError as error:
+        raise _unreadable(path, place, error) from error
+
+
 def _decoded(pictures, numbers):
     """Decodes some of the pictures: uint8 (T, H, W, 3)."""
 
@@ -451,7 +474,7 @@ class FailedRecords:
         try:
             self._check(np.int64(place.record.offset), place.shard)
         except RECORD_ERRORS as error:
-            return _unreadable(example, place, error).reason
+            return _unreadable(example.path, place, error).reason
         except tf.errors.OpError as error:
             raise RecordError(place.shard, short_reason(error)) from error
         return f"{_where(place)}: it has other frames than its index says, or could not be read"

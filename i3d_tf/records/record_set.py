@@ -4,7 +4,7 @@ import fnmatch
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from i3d_tf.data.class_names import read_class_names
@@ -117,7 +117,7 @@ def read_records(
             has = "actions in time, and no class" if place.record.segments else "no class"
             has = "persons in boxes, and no class" if place.record.persons else has
             raise RecordError(
-                place.shard, f"record {place.number} has {has}; training needs one of each record"
+                place.shard, f"record {place.number} has {has}; one of each record is needed"
             )
     names = read_class_names(classes)
     names = _class_names(pattern, places, indexes) if names is None else tuple(names)
@@ -137,10 +137,36 @@ def read_records(
         by_path[path] = place
         examples.append(VideoExample(path, label, names[label]))
     if not examples:
-        raise ValueError(f"`records` {pattern}: no record is of the classes {', '.join(names)}.")
+        raise ValueError(
+            f"`records` {pattern}: no record is of the {len(names)} classes, such as {names[0]!r}."
+        )
     report = _report(title, pattern, examples, left_out, names, indexes)
     dataset = VideoDataset(tuple(examples), names, report)
     return RecordSet(dataset, by_path, _settings(pattern, indexes))
+
+
+def note_differences(
+    records: RecordSet, short_side: int, frame_rate: float, whose: str
+) -> RecordSet:
+    """Returns records with a note in their report where their frames are of another size or rate.
+
+    Args:
+        records: The records.
+        short_side: Pixels of frames that are wanted.
+        frame_rate: Frames per second that are wanted.
+        whose: Noun of what wants them, for the note.
+    """
+    wanted = {"short_side": short_side, "frame_rate": frame_rate}
+    others = [
+        f"{name} {records.settings[name]:g}, and the {whose}'s is {value:g}"
+        for name, value in wanted.items()
+        if records.settings.get(name, value) != value
+    ]
+    if not others:
+        return records
+    note = f"made with {'; '.join(others)}: clips are not those of the videos"
+    report = replace(records.dataset.report, notes=(*records.dataset.report.notes, note))
+    return replace(records, dataset=replace(records.dataset, report=report))
 
 
 def read_person_records(

@@ -18,7 +18,7 @@ from i3d_tf.data.clips import find_unreadable
 from i3d_tf.data.example import VideoDataset, VideoExample
 from i3d_tf.data.readers import read_dataset
 from i3d_tf.inference.person_dataset import read_person_dataset, without_empty_frames
-from i3d_tf.records.record_set import Place, read_records
+from i3d_tf.records.record_set import Place, note_differences, read_records
 from i3d_tf.specs.recipe import CLIP, PERSONS, Recipe
 from i3d_tf.specs.recipes import fit_to_clips
 from i3d_tf.system.records import of_kind, record_errors
@@ -189,20 +189,8 @@ def _read_record_videos(recipe, options, earlier):
 
 
 def _read_records(recipe, pattern, classes, title):
-    """Reads records; a note says so where their frames are not of the recipe's size or rate."""
     records = read_records(pattern, classes, title)
-    names = ("short_side", "frame_rate")
-    others = [
-        f"{name} {records.settings[name]:g}, and the recipe's is {getattr(recipe, name):g}"
-        for name in names
-        if records.settings.get(name, getattr(recipe, name)) != getattr(recipe, name)
-    ]
-    if not others:
-        return records
-    note = f"made with {'; '.join(others)}: clips are not those of the videos"
-    report = dataclasses.replace(records.dataset.report, notes=(note,))
-    dataset = dataclasses.replace(records.dataset, report=report)
-    return dataclasses.replace(records, dataset=dataset)
+    return note_differences(records, recipe.short_side, recipe.frame_rate, "recipe")
 
 
 def _read_videos(recipe, options, earlier):

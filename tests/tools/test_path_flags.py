@@ -105,6 +105,7 @@ CASES = [
     ("evaluate", "flow_dir", (*FLOW, "--data_dir=DATA", "--report_dir=NEW")),
     ("evaluate", "annotation", (*RGB, "--dataset=csv", "--data_dir=DATA", "--report_dir=NEW")),
     ("evaluate", "quarantine", (*RGB, "--data_dir=DATA", "--report_dir=NEW")),
+    ("evaluate", "records", (*RGB, "--report_dir=NEW")),
     ("evaluate", "features", (*NETWORK, "--data_dir=DATA", "--report_dir=NEW")),
     ("evaluate_intervals", "data_dir", (*RGB, "--intervals=WHEN", "--output_dir=NEW")),
     ("evaluate_intervals", "intervals", (*RGB, "--data_dir=DATA", "--output_dir=NEW")),
