@@ -81,6 +81,17 @@ def _duration(path):
     return probe(path).duration
 
 
+@lru_cache(maxsize=1 << 12)
+def frame_size(path: str) -> tuple[int, int]:
+    """Returns height and width of a video's frames, from the header.
+
+    Raises:
+        VideoError: The video cannot be read.
+    """
+    info = probe(path)
+    return info.height, info.width
+
+
 def unusual_folder_rate() -> float | None:
     """Returns the frame rate of folders of pictures; None where it is the usual 25."""
     rate = float(folder_rate())

@@ -13,7 +13,7 @@ from functools import lru_cache, partial
 import numpy as np
 import tensorflow as tf
 
-from i3d_tf.data.clips import DIED, count_frames, load_clips
+from i3d_tf.data.clips import DIED, count_frames, frame_size, load_clips
 from i3d_tf.data.example import NO_LABEL, VideoExample
 from i3d_tf.data.feature_store import FeatureStore
 from i3d_tf.data.flow_store import ComputedFlowStore, FlowStore, JoinedFlowStore
@@ -156,6 +156,10 @@ class PipelineConfig:
         if self.feature_store is not None:
             return self.feature_store.count_rows(example.path)
         return count_frames(example, self.protocol.frame_rate)
+
+    def frame_size(self, example: VideoExample) -> tuple[int, int]:
+        """Returns height and width of an example's frames, before they are resized."""
+        return frame_size(example.path)
 
     def decode(self, example: VideoExample, view: View) -> list[np.ndarray]:
         """Decodes and augments one view (phases 3 and 4), every stream's clip alike.

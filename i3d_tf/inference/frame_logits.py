@@ -78,6 +78,7 @@ class FrameLogits:
         self._model = model
         self._streamer = Streamer(model)
         self._config = config
+        self._of_length: dict[int, PipelineConfig] = {}
         self._step_rule = step_rule
 
     def __call__(self, example: VideoExample) -> VideoLogits:
@@ -123,7 +124,9 @@ class FrameLogits:
     def _frames(self, example, num_frames, length) -> Iterator[np.ndarray]:
         for start in range(0, length, FRAMES_AT_ONCE):
             part = np.arange(start, min(start + FRAMES_AT_ONCE, length))
-            protocol = replace(self._config.protocol, frames=len(part))
-            config = replace(self._config, protocol=protocol)
+            config = self._of_length.get(len(part))
+            if config is None:
+                protocol = replace(self._config.protocol, frames=len(part))
+                config = self._of_length[len(part)] = replace(self._config, protocol=protocol)
             (clip,) = config.decode(example, View(part % num_frames))
             yield from clip

@@ -5,7 +5,6 @@ A clip has the key frame in its middle; the boxes move with its crop and its mir
 
 import threading
 from dataclasses import dataclass, field
-from functools import lru_cache
 
 import numpy as np
 import tensorflow as tf
@@ -16,7 +15,6 @@ from i3d_tf.data.threaded_dataset import threaded_dataset
 from i3d_tf.data.views import View
 from i3d_tf.specs.streams import CHANNELS
 from i3d_tf.video.errors import VideoError
-from i3d_tf.video.probe import probe
 from i3d_tf.video.transforms import CropPlace, ScaledCropPlace, crop_offsets, resized_shape
 from i3d_tf.video.transforms_tf import preprocess_batch
 
@@ -92,12 +90,6 @@ def move_boxes(
     return moved.astype(np.float32), shares
 
 
-@lru_cache(maxsize=1 << 12)
-def _frame_size(path) -> tuple[int, int]:
-    info = probe(path)
-    return info.height, info.width
-
-
 def view_boxes(
     example: VideoExample, view: View, config: PipelineConfig
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -113,7 +105,7 @@ def view_boxes(
         return move_boxes(boxes, 0, 0, 0, None)
     if isinstance(view.place, ScaledCropPlace):
         raise ValueError("`crop_scales` must be empty for persons in boxes.")
-    height, width = resized_shape(*_frame_size(example.path), protocol.short_side)
+    height, width = resized_shape(*config.frame_size(example), protocol.short_side)
     return move_boxes(boxes, height, width, protocol.crop_size, view.place)
 
 

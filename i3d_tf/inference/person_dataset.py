@@ -7,7 +7,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from i3d_tf.data.ava import Frame, PersonFile, read_label_map, read_persons
+from i3d_tf.data.ava import DECIMALS, Frame, PersonFile, read_label_map, read_persons
 from i3d_tf.data.class_names import ClassNames
 from i3d_tf.data.clips import count_frames
 from i3d_tf.data.example import NO_LABEL, KeyFrame, Person, VideoDataset, VideoExample
@@ -77,7 +77,8 @@ def read_person_dataset(
     key_frames: dict[str, list[KeyFrame]] = defaultdict(list)
     for frame, persons in sorted(by_frame.items()):
         video, timestamp = frame
-        key_frames[video].append(KeyFrame(video, timestamp, timestamp - time_offset, persons))
+        time = round(timestamp - time_offset, DECIMALS)  # without noise, as records keep it
+        key_frames[video].append(KeyFrame(video, timestamp, time, persons))
     rows: list[Row] = [*content.skipped, *_videos(source, key_frames, data_dir)]
     notes = []
     if min_score is not None:

@@ -383,7 +383,7 @@ class _Context:
             self.values(keys.SEGMENT_LABEL_INDEX),
         )
         if len(starts) == len(ends) and len(starts) in (len(names), len(labels)):
-            classes = labels if len(labels) == len(starts) else names
+            classes = names if len(names) == len(starts) else labels
             for start, end, label in zip(starts, ends, classes, strict=True):
                 text = label.decode("utf-8", "replace") if isinstance(label, bytes) else label
                 yield start / keys.MICROSECONDS, end / keys.MICROSECONDS, text

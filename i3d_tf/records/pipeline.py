@@ -10,7 +10,8 @@ that the videos give, bit for bit.
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
+from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -23,7 +24,7 @@ from i3d_tf.flow.quantize import dequantize
 from i3d_tf.records import keys
 from i3d_tf.records.index import Record, RecordError
 from i3d_tf.records.record_set import Place
-from i3d_tf.specs.recipe import CLIP
+from i3d_tf.specs.recipe import FRAMES, MULTILABEL
 from i3d_tf.specs.streams import BOTH, CHANNELS, FLOW_ROUNDINGS
 from i3d_tf.system.errors import short_reason
 from i3d_tf.video.errors import VideoError
@@ -36,6 +37,7 @@ EXACT = "INTEGER_ACCURATE"  # JPEG's inverse transform, the same on every machin
 PAST_THE_END = 2**62  # bytes, of every shard
 # Errors of TensorFlow that are the fault of one record.
 RECORD_ERRORS = (tf.errors.DataLossError, tf.errors.InvalidArgumentError, tf.errors.OutOfRangeError)
+OF_ACTIONS = (MULTILABEL, FRAMES)  # tasks whose targets follow from actions in time
 LISTS = {"rgb": keys.ENCODED, "flow": keys.FLOW_ENCODED}
 Row = dict[str, tf.Tensor]
 
@@ -56,10 +58,10 @@ class RecordConfig(PipelineConfig):
     flow_rounding: str | None = None
 
     def __post_init__(self):
-        if self.task != CLIP or self.heads or self.feature_store is not None:
+        if self.heads or self.feature_store is not None:
             raise ValueError(
-                f"`records` are for the task {CLIP!r} and one dataset of videos; received task "
-                f"{self.task!r}. Give --data_dir, the videos, without --records."
+                "`records` are for one dataset of videos; received two, or stored features. Give "
+                "--data_dir, the videos, without --records."
             )
         if self.crop_scales is not None:
             raise ValueError(
@@ -113,21 +115,42 @@ class RecordConfig(PipelineConfig):
             return record.frame_count
         return _at_rate(record.frames, self.ratio(record))
 
+    def frame_size(self, example: VideoExample) -> tuple[int, int]:
+        """Returns height and width of an example's frames as they are stored."""
+        place = self.places[example.path]
+        record = place.record
+        if record.height and record.width:
+            return record.height, record.width
+        return _stored_size(example.path, place)
+
     def decode(self, example: VideoExample, view: View) -> list[np.ndarray]:
-        """Makes the clips of one view at once, for tests of a network.
+        """Makes the clips of one view at once: for tests of a network, and of persons in boxes.
 
         Raises:
             VideoError: The record cannot be read; the reason names shard and record.
         """
+        place, row = self.places[example.path], self.row(example, view)
+        make = _clip_function(self.settings(is_whole=view.place is None))
+        used = row.keys() - {"shard", "times"}
         try:
-            row = self.row(example, view)
-            return [clip.numpy() for clip in self._make_now(row)]
+            tensors = {name: tf.convert_to_tensor(row[name]) for name in used}
+            return [clip.numpy() for clip in make(tf.constant(place.shard), tensors)]
         except tf.errors.OpError as error:
-            raise _unreadable(example.path, self.places[example.path], error) from error
+            raise _unreadable(example.path, place, error) from error
 
-    @cached_property
-    def _make_now(self):
-        return tf.function(ClipMaker(self).clips, reduce_retracing=True)
+    def settings(self, is_whole: bool = False) -> "ClipSettings":
+        """Returns what the function from pictures to a clip follows from.
+
+        Args:
+            is_whole: Whether clips have whole frames, and not crops.
+        """
+        return ClipSettings(
+            self.streams,
+            self.protocol.short_side,
+            None if is_whole else self.protocol.crop_size,
+            bool(self.jitter),
+            tuple(self.shape(s)[0] for s in self.streams) if self.freeze_time else None,
+        )
 
     def row(self, example: VideoExample, view: View) -> dict[str, np.ndarray]:
         """Returns what `ClipMaker` needs to know of a clip.
@@ -155,6 +178,8 @@ class RecordConfig(PipelineConfig):
             if stream == "flow":
                 rounding = self.flow_rounding or record.flow_rounding
                 row["rounding"] = np.int32(FLOW_ROUNDINGS.index(rounding))
+        if self.task in OF_ACTIONS:
+            row["times"] = view.indices / self.protocol.frame_rate
         return row
 
     def empty_row(self) -> dict[str, np.ndarray]:
@@ -172,6 +197,8 @@ class RecordConfig(PipelineConfig):
                 row["colours"] = np.zeros((3, 4), np.float32)
             if stream == "flow":
                 row["rounding"] = np.int32(0)
+        if self.task in OF_ACTIONS:
+            row["times"] = np.zeros(self.protocol.frames * self.protocol.segments, np.float64)
         return row
 
     def _frames(self, stream, record, indices):
@@ -192,6 +219,30 @@ class RecordConfig(PipelineConfig):
     @cached_property
     def _shard_numbers(self):
         return {shard: number for number, shard in enumerate(self.shards)}
+
+
+class ClipSettings(NamedTuple):
+    """Settings of the function from the pictures of a record to a clip.
+
+    Attributes:
+        streams: See `PipelineConfig`.
+        short_side: Pixels, to which frames of RGB are resized.
+        crop_size: Pixels; None keeps whole frames.
+        has_jitter: Whether rows have a matrix of colours.
+        frozen: Frames of the clip of each stream, all equal; None where they are as they come.
+    """
+
+    streams: tuple[str, ...]
+    short_side: int
+    crop_size: int | None
+    has_jitter: bool
+    frozen: tuple[int, ...] | None
+
+
+@lru_cache(maxsize=1 << 12)
+def _stored_size(path, place):
+    height, width, _ = read_record_frames(path, place, [0])[0].shape
+    return height, width
 
 
 def _unreadable(path, place, error):
@@ -260,11 +311,12 @@ class ClipMaker:
     """The function from a row of the plan to a clip, TensorFlow operations alone.
 
     Args:
-        config: Settings. Their examples need not be those of the rows, but the shards must be.
+        config: Settings of the rows.
     """
 
     def __init__(self, config: RecordConfig):
         self._config = config
+        self._settings = config.settings()
 
     def clips(self, row: Row) -> tuple[tf.Tensor, ...]:
         """Reads, decodes and augments the clip of a row (phases 3 and 4).
@@ -280,8 +332,37 @@ class ClipMaker:
         """
         shard = tf.gather(tf.constant(self._config.shards), row["shard"])
         pictures = read_pictures(shard, row["offset"], self._config.streams)
-        makers = {"rgb": self._rgb, "flow": self._flow}
-        return tuple(makers[s](pictures[s], row) for s in self._config.streams)
+        clips = _make_clips(pictures, row, self._settings)
+        shapes = map(self._config.shape, self._config.streams)
+        return tuple(map(tf.ensure_shape, clips, shapes))
+
+    def target(self, row: Row) -> tf.Tensor:
+        """Returns what is to be learned of a row, see `PipelineConfig.target`."""
+        if self._config.task not in OF_ACTIONS:
+            return row["label"]
+        *actions, offsets = map(tf.constant, self._intervals)
+        first, end = offsets[row["example"]], offsets[row["example"] + 1]
+        starts, ends, labels = (each[first:end] for each in actions)
+        times = row["times"][:, tf.newaxis]
+        is_there = tf.cast((starts <= times) & (times <= ends), tf.float32)
+        found = tf.matmul(is_there, tf.one_hot(labels, self._config.classes))
+        targets = tf.cast(found > 0, tf.float32)
+        if self._config.task == MULTILABEL:
+            targets = tf.reduce_max(targets, axis=0)
+        return tf.ensure_shape(targets, self._config.target_spec.shape)
+
+    @cached_property
+    def _intervals(self):
+        """The actions of all examples, one after the other."""
+        examples = self._config.examples
+        rows = [interval for example in examples for interval in example.intervals]
+        counts = [len(example.intervals) for example in examples]
+        return _Intervals(
+            np.array([row.start for row in rows], np.float64),
+            np.array([row.end for row in rows], np.float64),
+            np.array([row.label for row in rows], np.int32),
+            np.cumsum([0, *counts], dtype=np.int32),
+        )
 
     def __call__(self, row: Row) -> tuple[tf.Tensor, ...]:
         """Makes the element of a row; of an unreadable record, black or motionless clips.
@@ -290,19 +371,22 @@ class ClipMaker:
             row: An element of `plan_dataset`.
 
         Returns:
-            (clip of each stream, label, weight, number): the weight is 0 for an unreadable
+            (clip of each stream, target, weight, number): the weight is 0 for an unreadable
             record, and the number is that of its example; else -1.
         """
 
         def make(row):
-            return *self.clips(row), row["label"], row["weight"], tf.constant(-1, tf.int32)
+            return *self.clips(row), self.target(row), row["weight"], tf.constant(-1, tf.int32)
 
         def give_up(row):
             empty = [
                 tf.zeros(self._config.shape(stream), DTYPES[stream])
                 for stream in self._config.streams
             ]
-            return *empty, row["label"], tf.constant(0.0), row["example"]
+            target = row["label"]
+            if self._config.task in OF_ACTIONS:
+                target = tf.zeros(self._config.target_spec.shape, tf.float32)
+            return *empty, target, tf.constant(0.0), row["example"]
 
         # Not errors of many elements are ignored, which would shift those that follow, but that
         # of this one, in whose place another comes.
@@ -310,30 +394,65 @@ class ClipMaker:
         either = rows.map(make).ignore_errors().concatenate(rows.map(give_up)).take(1)
         return either.get_single_element()
 
-    def _rgb(self, pictures, row):
-        protocol = self._config.protocol
-        frames = _decoded(pictures, row["rgb"])
-        frames = _crop(resize_short_side(frames, protocol.short_side), row, protocol.crop_size)
-        if self._config.jitter:
-            frames = change_colours(frames, row["colours"])
-        return self._in_shape(frames, "rgb")
 
-    def _flow(self, pictures, row):
-        codes = _decoded(pictures, row["flow"])[..., : CHANNELS["flow"]]
-        codes = _crop(codes, row, self._config.protocol.crop_size)
-        values = tf.constant(
-            np.stack([dequantize(np.arange(256, dtype=np.uint8), r) for r in FLOW_ROUNDINGS])
-        )
-        flow = tf.gather(tf.gather(values, row["rounding"]), tf.cast(codes, tf.int32))
-        sign = tf.where(row["mirrored"], [-1.0, 1.0], [1.0, 1.0])
-        flow = tf.zeros_like(flow) if self._config.freeze_time else flow * sign
-        return self._in_shape(flow, "flow")
+class _Intervals(NamedTuple):
+    """The actions of examples, one after the other; those of example n start at `offsets[n]`."""
 
-    def _in_shape(self, frames, stream):
-        shape = self._config.shape(stream)
-        if self._config.freeze_time:
-            frames = tf.repeat(frames, shape[0], axis=0)
-        return tf.ensure_shape(frames, shape)
+    starts: np.ndarray
+    ends: np.ndarray
+    labels: np.ndarray
+    offsets: np.ndarray
+
+
+def _make_clips(pictures, row, settings: ClipSettings):
+    """Decodes and augments the clip of each stream."""
+    clips = []
+    for index, stream in enumerate(settings.streams):
+        make = _make_rgb if stream == "rgb" else _make_flow
+        clip = make(pictures[stream], row, settings)
+        if settings.frozen is not None:
+            clip = tf.repeat(clip, settings.frozen[index], axis=0)
+        clips.append(clip)
+    return tuple(clips)
+
+
+def _make_rgb(pictures, row, settings):
+    frames = _decoded(pictures, row["rgb"])
+    frames = _crop(resize_short_side(frames, settings.short_side), row, settings.crop_size)
+    return change_colours(frames, row["colours"]) if settings.has_jitter else frames
+
+
+def _make_flow(pictures, row, settings):
+    codes = _decoded(pictures, row["flow"])[..., : CHANNELS["flow"]]
+    codes = _crop(codes, row, settings.crop_size)
+    values = tf.constant(
+        np.stack([dequantize(np.arange(256, dtype=np.uint8), r) for r in FLOW_ROUNDINGS])
+    )
+    flow = tf.gather(tf.gather(values, row["rounding"]), tf.cast(codes, tf.int32))
+    sign = tf.where(row["mirrored"], [-1.0, 1.0], [1.0, 1.0])
+    return flow * sign if settings.frozen is None else tf.zeros_like(flow)
+
+
+@lru_cache(maxsize=32)
+def _clip_function(settings: ClipSettings):
+    """Returns a function of a shard's path and a row, traced once."""
+    row = {
+        "offset": tf.TensorSpec((), tf.int64),
+        "top": tf.TensorSpec((), tf.float64),
+        "left": tf.TensorSpec((), tf.float64),
+        "mirrored": tf.TensorSpec((), tf.bool),
+        **{stream: tf.TensorSpec((None,), tf.int32) for stream in settings.streams},
+    }
+    if "rgb" in settings.streams and settings.has_jitter:
+        row["colours"] = tf.TensorSpec((3, 4), tf.float32)
+    if "flow" in settings.streams:
+        row["rounding"] = tf.TensorSpec((), tf.int32)
+
+    @tf.function(input_signature=(tf.TensorSpec((), tf.string), row))
+    def make(shard, row):
+        return _make_clips(read_pictures(shard, row["offset"], settings.streams), row, settings)
+
+    return make
 
 
 def read_pictures(
@@ -400,6 +519,8 @@ def _decoded(pictures, numbers):
 
 def _crop(frames, row, size):
     """Does the same as `i3d_tf.video.transforms.crop_at`, but leaves the sign of flow."""
+    if size is None:
+        return frames
     spare = tf.cast(tf.shape(frames)[1:3] - size, tf.float64)
     offsets = tf.cast(tf.math.ceil(tf.stack([row["top"], row["left"]]) * spare - 0.5), tf.int32)
     cut = frames[:, offsets[0] : offsets[0] + size, offsets[1] : offsets[1] + size]

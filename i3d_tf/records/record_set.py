@@ -8,7 +8,16 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from i3d_tf.data.class_names import read_class_names
-from i3d_tf.data.example import NO_LABEL, DataReport, KeyFrame, Person, VideoDataset, VideoExample
+from i3d_tf.data.example import (
+    NO_LABEL,
+    DataReport,
+    Interval,
+    IntervalVideo,
+    KeyFrame,
+    Person,
+    VideoDataset,
+    VideoExample,
+)
 from i3d_tf.records.index import SUFFIX, Record, RecordError, read_index
 from i3d_tf.system.console import progress_bar
 from i3d_tf.system.storage import file_names, is_file, is_folder, join
@@ -145,6 +154,63 @@ def read_records(
     return RecordSet(dataset, by_path, _settings(pattern, indexes))
 
 
+def read_interval_records(
+    pattern: str, classes: Sequence[str] | os.PathLike | str | None = None, title: str = "records"
+) -> RecordSet:
+    """Reads the actions in time of shards, as examples with the actions of a record each.
+
+    The label of an action is that of its name; the classes are those that the shards list, else the
+    names, sorted. Without names, the numbers are the labels.
+
+    Args:
+        pattern: See `find_shards`.
+        classes: Class names in label order, or a file of them; other actions are left out.
+        title: Name of the set in reports.
+
+    Raises:
+        ValueError: There is no shard, or the labels contradict each other.
+        RecordError: A shard or a record cannot be read, an action ends before it starts, or no
+            record has any.
+    """
+    places, indexes = _find_records(pattern)
+    if not any(place.record.segments for place in places):
+        raise RecordError(pattern, "no record has actions in time")
+    listed = _listed_names(pattern, indexes)
+    names = read_class_names(classes)
+    if names is None:
+        found = {label for place in places for *_, label in place.record.segments}
+        names = _names_of(pattern, found, 0) if listed is None else listed
+    names = tuple(names)
+    labels: dict[int | str, int] = {name: label for label, name in enumerate(names)}
+    # Numbers are places among the classes that the shards list.
+    numbers = range(len(names)) if listed is None else map(labels.get, listed)
+    labels |= {number: label for number, label in enumerate(numbers) if label is not None}
+    by_path: dict[str, Place] = {}
+    examples = []
+    for place in places:
+        name = place.record.name
+        path = _unique(f"{pattern}/{name}", by_path)
+        by_path[path] = place
+        actions = IntervalVideo(name, tuple(_intervals(place, labels)))
+        examples.append(VideoExample(path, NO_LABEL, "", actions=actions))
+    report = _report(title, pattern, examples, 0, names, indexes)
+    dataset = VideoDataset(tuple(examples), names, report)
+    return RecordSet(dataset, by_path, _settings(pattern, indexes))
+
+
+def _intervals(place, labels):
+    """Yields the actions of a record; those that are no key of `labels` are left out."""
+    for start, end, label in place.record.segments:
+        if not start <= end:
+            raise RecordError(
+                place.shard,
+                f"record {place.number} has an action that ends before it starts: {start:g} to "
+                f"{end:g} s",
+            )
+        if label in labels:
+            yield Interval(labels[label], start, end)
+
+
 def note_differences(
     records: RecordSet, short_side: int, frame_rate: float, whose: str
 ) -> RecordSet:
@@ -204,6 +270,16 @@ def read_person_records(
     report = _report(title, pattern, examples, 0, names, indexes)
     dataset = VideoDataset(tuple(examples), names, report)
     return RecordSet(dataset, by_path, _settings(pattern, indexes))
+
+
+def each_key_frame(records: RecordSet) -> RecordSet:
+    """Returns records with an example for each key frame, in the order of video and time."""
+    examples = tuple(
+        replace(example, key_frames=(key_frame,))
+        for example in records.dataset.examples
+        for key_frame in example.key_frames
+    )
+    return replace(records, dataset=replace(records.dataset, examples=examples))
 
 
 def _check_boxes(place):
@@ -320,13 +396,20 @@ def _action_names(pattern, places, indexes):
         return listed
     frames = [frame for place in places for frame in place.record.persons]
     labels = {label for frame in frames for region in frame.regions for label in region.labels}
+    return _names_of(pattern, labels, 1)
+
+
+def _names_of(pattern, labels, first):
+    """Returns names of labels, sorted; of numbers, of all from the first one on."""
     names = sorted(label for label in labels if isinstance(label, str))
     if names and len(names) < len(labels):
         raise ValueError(
             f"`records` {pattern}: some of its actions have a name, and others a number alone. "
             "Name shards of one kind."
         )
-    return tuple(names or (f"class {number}" for number in range(1, max(labels, default=0) + 1)))
+    if names:
+        return tuple(names)
+    return tuple(f"class {number}" for number in range(first, max(labels, default=0) + 1))
 
 
 def _class_names(pattern, places, indexes):

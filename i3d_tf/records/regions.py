@@ -7,6 +7,8 @@ frames: microseconds after the first.
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from i3d_tf.data.example import KeyFrame
 from i3d_tf.records import keys
 from i3d_tf.system.records import of_kind
@@ -104,7 +106,10 @@ def read_regions(lists: Any) -> tuple[RegionFrame, ...]:
         lists: `feature_lists.feature_list` of the SequenceExample.
     """
     times = _entries(lists, keys.REGION_TIMESTAMP, "int64_list")
-    columns = [_entries(lists, key, "float_list") for key in keys.REGION_BOX]
+    columns: list[list[list]] = [
+        [list(map(shortest_decimal, entry)) for entry in _entries(lists, key, "float_list")]
+        for key in keys.REGION_BOX
+    ]
     for key, kind in OPTIONAL.items():
         columns.append(_entries(lists, key, kind) if key in lists else [[]] * len(times))
     if any(len(column) != len(times) for column in columns):
@@ -119,6 +124,14 @@ def read_regions(lists: Any) -> tuple[RegionFrame, ...]:
             rows = zip(*(entry or [None] * count for entry in entries), strict=True)
             frames.append(RegionFrame(time[0] / keys.MICROSECONDS, _regions(rows)))
     return tuple(frames)
+
+
+def shortest_decimal(value: float) -> float:
+    """Returns the number of the fewest digits that a float32 stands for: 0.123, not 0.12300000339.
+
+    So boxes of up to six digits are those that were written.
+    """
+    return float(str(np.float32(value)))
 
 
 def _entries(lists, key, kind):

@@ -6,13 +6,15 @@ from i3d_tf.specs.streams import FEATURES, JOINT
 from i3d_tf.training.settings import TrainOptions
 from i3d_tf.zoo.networks import arguments_of
 
-# Options of videos, which records have behind them.
-RECORDS_EXCLUDE = (
-    *("features", "annotation", "quarantine", "second", "intervals", "boxes"),
-    "input_processes",
-)
 INTERVAL_FILES = ("intervals", "test_intervals")
 PERSON_FILES = ("boxes", "test_boxes", "label_map")
+# Options of videos, which records have behind them.
+RECORDS_EXCLUDE = (
+    *("data_dir", "features", "annotation", "quarantine", "second"),
+    "input_processes",
+    *INTERVAL_FILES,
+    *PERSON_FILES,
+)
 FILE_TITLES = {
     "boxes": "a file of persons",
     "test_boxes": "a file of persons in other videos",
@@ -31,10 +33,12 @@ def check_options(recipe: Recipe, options: TrainOptions) -> None:
         ValueError: An option is missing or is not for this network, task or kind of data, or no
                 data service answers.
     """
+    _check_source(options)
     _check_features(recipe, options)
     _check_task(recipe, options)
     _check_second(recipe, options)
-    _check_records(recipe, options)
+    if options.records is not None:
+        _check_records(recipe, options)
 
 
 def _check_features(recipe, options):
@@ -66,7 +70,7 @@ def _check_task(recipe, options):
                 f"`{name}` must be None for `task` {recipe.task!r}; received {value!r}. Give "
                 f"{task}."
             )
-    for name in given:
+    for name in given if options.records is None else ():
         if getattr(options, name) is None and name != "test_intervals":
             raise ValueError(
                 f"`{name}` must be {FILE_TITLES.get(name, 'an annotation file')} for `task` "
@@ -102,7 +106,7 @@ def _check_second(recipe, options):
         )
 
 
-def _check_records(recipe, options):
+def _check_source(options):
     """Checks that there are videos or records, and for records nothing that only videos have."""
     if options.records is None:
         for name in ("test_records", "data_service"):
@@ -117,24 +121,41 @@ def _check_records(recipe, options):
                 "--records to train on records."
             )
         return
-    for name in ("data_dir", *RECORDS_EXCLUDE):
+    for name in RECORDS_EXCLUDE:
         if (value := getattr(options, name)) is not None:
             shown = repr(value) if isinstance(value, (str, int)) else "one"
             raise ValueError(
                 f"`{name}` must be None with records; received {shown}. Leave it out, or train on "
                 "the videos: give --data_dir without --records."
             )
+    if options.time_offset:
+        raise ValueError(
+            "`time_offset` must be 0 with records, whose persons have the times of the frames; "
+            f"received {options.time_offset:g}. Leave it out."
+        )
+
+
+def _check_records(recipe, options):
+    """Checks that records can serve a recipe."""
+    if recipe.task != CLIP and options.test_records is None:
+        raise ValueError(
+            f"`test_records` must be records of other videos for `task` {recipe.task!r}; received "
+            "None. Give --test_records."
+        )
+    if recipe.crop_scales is not None:
+        raise ValueError(
+            f"`crop_scales` must be None with records; received {recipe.crop_scales!r}. Train on "
+            "the videos: give --data_dir without --records."
+        )
     if options.data_service is not None:
+        if recipe.task == PERSONS:
+            raise ValueError(
+                "`data_service` must be None for persons, whose clips are made where the training "
+                f"is; received {options.data_service!r}. Leave it out."
+            )
         if options.deterministic:
             raise ValueError(
                 "`data_service` must be None for deterministic training, since the order of its "
                 f"clips varies; received {options.data_service!r}. Leave out one of the two."
             )
         check_service(options.data_service)
-    if recipe.task != CLIP or recipe.crop_scales is not None:
-        name = "crop_scales" if recipe.task == CLIP else "task"
-        wanted = "None" if recipe.task == CLIP else repr(CLIP)
-        raise ValueError(
-            f"`{name}` must be {wanted} with records; received {getattr(recipe, name)!r}. Train on "
-            "the videos: give --data_dir without --records."
-        )

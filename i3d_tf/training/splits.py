@@ -18,14 +18,27 @@ from i3d_tf.data.clips import find_unreadable
 from i3d_tf.data.example import VideoDataset, VideoExample
 from i3d_tf.data.readers import read_dataset
 from i3d_tf.inference.person_dataset import read_person_dataset, without_empty_frames
-from i3d_tf.records.record_set import Place, note_differences, read_records
-from i3d_tf.specs.recipe import CLIP, PERSONS, Recipe
+from i3d_tf.records.record_set import (
+    Place,
+    each_key_frame,
+    note_differences,
+    read_interval_records,
+    read_person_records,
+    read_records,
+)
+from i3d_tf.specs.recipe import CLIP, FRAMES, MULTILABEL, PERSONS, Recipe
 from i3d_tf.specs.recipes import fit_to_clips
 from i3d_tf.system.records import of_kind, record_errors
 from i3d_tf.system.remote import file_name
 from i3d_tf.training.settings import TrainOptions
 from i3d_tf.zoo.run_record import RESTORE, RUN_FILE
 
+# Task to the reader of records; others have one class a record.
+RECORD_READERS = {
+    MULTILABEL: read_interval_records,
+    FRAMES: read_interval_records,
+    PERSONS: read_person_records,
+}
 SPLITS = ("train_split", "test_split")
 HEAD_NAME = re.compile(r"[A-Za-z0-9._-]+")
 
@@ -179,9 +192,14 @@ def _read_record_videos(recipe, options, earlier):
         return RunVideos(recipe, *parts, split, places=train.places, records=train.settings)
     names = train.dataset.class_names
     test = _read_records(recipe, options.test_records, names, "test records")
+    dataset = train.dataset
+    if recipe.task != CLIP:
+        _check_records_apart(train, test, options)
+    if recipe.task == PERSONS:
+        dataset = without_empty_frames(dataset)
     return RunVideos(
         recipe,
-        train.dataset,
+        dataset,
         test.dataset,
         places=train.places | test.places,
         records=train.settings,
@@ -189,7 +207,10 @@ def _read_record_videos(recipe, options, earlier):
 
 
 def _read_records(recipe, pattern, classes, title):
-    records = read_records(pattern, classes, title)
+    read = RECORD_READERS.get(recipe.task, read_records)
+    records = read(pattern, classes, title)
+    if recipe.task == PERSONS:
+        records = each_key_frame(records)
     return note_differences(records, recipe.short_side, recipe.frame_rate, "recipe")
 
 
@@ -282,6 +303,18 @@ def _check_apart(train, test, options):
         raise ValueError(
             f"{options.intervals or options.boxes}: {len(both)} of its videos are for training and "
             f"for testing, such as {min(both)}. {advice}"
+        )
+
+
+def _check_records_apart(train, test, options):
+    """Checks that no record is for training and for testing."""
+    places = [{(p.shard, p.number) for p in each.places.values()} for each in (train, test)]
+    if both := set.intersection(*places):
+        shard, number = min(both)
+        raise ValueError(
+            f"`records` {options.records} and `test_records` {options.test_records}: "
+            f"{len(both)} records are for training and for testing, such as record {number} of "
+            f"{shard}. Name other shards."
         )
 
 

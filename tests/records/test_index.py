@@ -67,7 +67,7 @@ def test_describe_record_of_charades_has_segments_and_rate_of_its_times():
         "segment/label/string": ["c092", "c147"],
     }
     record = described(context, pictures=(b"a", b"b", b"c"), times=(0, 41667, 83333))
-    assert record.segments == ((0.0, 1.0, 92), (2.0, 3.0, 147))
+    assert record.segments == ((0.0, 1.0, "c092"), (2.0, 3.0, "c147"))
     assert record.frame_rate == pytest.approx(24, abs=0.01)
     assert (record.label, record.label_text) == (None, None)
 

@@ -267,8 +267,7 @@ def test_stored_fields_start_over():
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        ({"task": "frames"}, "`records` are for the task 'clip'"),
-        ({"heads": ("a", "b")}, "and one dataset of videos"),
+        ({"heads": ("a", "b")}, "`records` are for one dataset of videos"),
         ({"crop_scales": (1.0, 0.75)}, "`crop_scales` must be None for records"),
         ({"streams": ("flow",)}, r"record \d has no flow. Make records with --flow_dir"),
         (

@@ -8,16 +8,21 @@ import zipfile
 from pathlib import Path
 
 import h5py
+import numpy as np
 import pytest
 
 from i3d_tf.data.readers import read_dataset
+from i3d_tf.inference.person_dataset import read_person_videos
+from i3d_tf.records.index import RecordError
 from i3d_tf.records.make_records import FlowOptions, make_records
 from i3d_tf.records.record_format import RecordFormat
 from i3d_tf.records.record_set import read_records
+from i3d_tf.specs.recipes import for_task
 from i3d_tf.training.callbacks import Scalars
 from i3d_tf.training.splits import read_run_videos
 from i3d_tf.training.train import TrainOptions, train
 from i3d_tf.training.workdir import Workdir
+from i3d_tf.video.encode import write_video
 from i3d_tf.zoo.run_record import read_run
 
 pytestmark = pytest.mark.usefixtures("small_network")
@@ -194,8 +199,77 @@ def test_what_does_not_fit_is_one_line(
         train(dataclasses.replace(tiny_recipe, **recipe), options)
 
 
-def test_task_of_intervals_is_refused(tiny_recipe, square_records, tmp_path):
-    recipe = dataclasses.replace(tiny_recipe, task="frames", dataset="intervals")
-    options = of_records(square_records, tmp_path, intervals="when.csv", test_intervals="when.csv")
-    with pytest.raises(ValueError, match="`intervals` must be None with records"):
-        train(recipe, options)
+@pytest.mark.parametrize(
+    ("task", "changes", "reason"),
+    [
+        ("frames", {"intervals": "when.csv"}, "`intervals` must be None with records"),
+        ("frames", {"test_records": None}, "`test_records` must be records of other videos"),
+        ("frames", {}, "no record has actions in time"),
+        ("persons", {}, "record 0 has no persons in boxes"),
+        ("persons", {"boxes": "boxes.csv"}, "`boxes` must be None with records"),
+        ("persons", {"label_map": "map.pbtxt"}, "`label_map` must be None with records"),
+        ("persons", {"time_offset": 900.0}, "`time_offset` must be 0 with records"),
+        ("persons", {"data_service": "grpc://a:1"}, "`data_service` must be None for persons"),
+    ],
+)
+def test_task_that_does_not_fit_is_one_line(
+    tiny_recipe, square_records, tmp_path, task, changes, reason
+):
+    options = dataclasses.replace(of_records(square_records, tmp_path / "run"), **changes)
+    with pytest.raises((ValueError, RecordError), match=reason):
+        train(for_task(tiny_recipe, task), options)
+
+
+@pytest.fixture(scope="module")
+def task_sources(tmp_path_factory):
+    """Task to options of the same videos: those of videos, and those of records."""
+    folder = tmp_path_factory.mktemp("tasks")
+    rows, boxes = ["id,start,end,class,split"], {"train": [], "test": []}
+    for number, split in enumerate(("train", "train", "test")):
+        levels = np.where(np.arange(16) < 8, 40, 200)[:: (-1) ** number]
+        frames = np.broadcast_to(levels[:, None, None, None], (16, 32, 32, 3))
+        write_video(folder / f"{number}.mp4", frames.astype(np.uint8))
+        rows += [f"{number},0.32,0.63,day,{split}", f"{number},0,9,sky,{split}"]
+        boxes[split] += [f"{number},0.3,0.012,0.1,0.5,1,1,0", f"{number},0.5,0,0,0.999,1,2,1"]
+    (folder / "when.csv").write_text("\n".join(rows) + "\n")
+    items = (f'item {{\n name: "{name}"\n id: {n}\n}}' for n, name in ((1, "sit"), (2, "run")))
+    (folder / "map.pbtxt").write_text("\n".join(items))
+    form = RecordFormat("png", short_side=32)
+    for split, lines in boxes.items():
+        (folder / f"{split}.csv").write_text("\n".join(lines) + "\n")
+        timed = read_dataset("intervals", folder, split, str(folder / "when.csv"))
+        make_records(timed, folder / "timed", split, 1, form, processes=1)
+        files = (folder / f"{split}.csv", folder / "map.pbtxt", 25.0)
+        boxed, ids = read_person_videos(str(folder), *files)
+        make_records(boxed, folder / "boxed", split, 1, form, processes=1, action_ids=ids)
+
+    def sources(task):
+        files = {"intervals": str(folder / "when.csv")}
+        if task == "persons":
+            files = {"boxes": str(folder / "train.csv"), "test_boxes": str(folder / "test.csv")}
+            files["label_map"] = str(folder / "map.pbtxt")
+        name = folder / ("boxed" if task == "persons" else "timed")
+        of_records = {"records": f"{name}/train-*", "test_records": f"{name}/test-*"}
+        return {"data_dir": str(folder), **files}, {"data_dir": None, **of_records}
+
+    return sources
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("task", ["multilabel", "persons"])
+def test_run_of_a_task_is_that_on_videos(tiny_recipe, task_sources, tmp_path, task):
+    changes = {"steps": 2, "evaluate_every": 1, "short_side": 32, "jitter": 0.2}
+    recipe = for_task(dataclasses.replace(tiny_recipe, **changes), task)
+    runs = [
+        train(recipe, TrainOptions(workdir=str(tmp_path / name), deterministic=True, **source))
+        for name, source in zip(("videos", "records"), task_sources(task), strict=True)
+    ]
+    assert state(runs[0]) == state(runs[1])
+    assert runs[0].history() == runs[1].history()
+
+
+def test_records_for_training_and_for_testing_are_refused(tiny_recipe, task_sources, tmp_path):
+    _, source = task_sources("frames")
+    options = TrainOptions(workdir=str(tmp_path), **source | {"test_records": source["records"]})
+    with pytest.raises(ValueError, match="2 records are for training and for testing, such as"):
+        train(for_task(tiny_recipe, "frames"), options)
