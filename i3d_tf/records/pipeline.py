@@ -29,8 +29,13 @@ from i3d_tf.specs.streams import BOTH, CHANNELS, FLOW_ROUNDINGS
 from i3d_tf.system.errors import short_reason
 from i3d_tf.video.errors import VideoError
 from i3d_tf.video.resample import as_fraction
-from i3d_tf.video.transforms import CENTER, colour_matrix
-from i3d_tf.video.transforms_tf import change_colours, preprocess_batch, resize_short_side
+from i3d_tf.video.transforms import CENTER, ScaledCropPlace, colour_matrix
+from i3d_tf.video.transforms_tf import (
+    change_colours,
+    preprocess_batch,
+    resize,
+    resize_short_side,
+)
 
 READ_BYTES = 2**20  # at once, of a shard
 EXACT = "INTEGER_ACCURATE"  # JPEG's inverse transform, the same on every machine
@@ -63,9 +68,9 @@ class RecordConfig(PipelineConfig):
                 "`records` are for one dataset of videos; received two, or stored features. Give "
                 "--data_dir, the videos, without --records."
             )
-        if self.crop_scales is not None:
+        if self.crop_scales is not None and "flow" in self.streams:
             raise ValueError(
-                "`crop_scales` must be None for records, whose crops are not resized; received "
+                "`crop_scales` must be None for flow of records, which is not resized; received "
                 f"{self.crop_scales}. Give --data_dir, the videos, without --records."
             )
         if "flow" not in self.streams:
@@ -149,6 +154,7 @@ class RecordConfig(PipelineConfig):
             self.protocol.short_side,
             None if is_whole else self.protocol.crop_size,
             bool(self.jitter),
+            self.crop_scales is not None,
             tuple(self.shape(s)[0] for s in self.streams) if self.freeze_time else None,
         )
 
@@ -167,6 +173,9 @@ class RecordConfig(PipelineConfig):
             "left": np.float64(at.left),
             "mirrored": np.bool_(at.mirrored),
         }
+        if self.crop_scales is not None:
+            scales = (at.height, at.width) if isinstance(at, ScaledCropPlace) else (0.0, 0.0)
+            row["scales"] = np.array(scales, np.float64)
         for stream in self.streams:
             seen = view.of_stream(stream, self.protocol)
             try:
@@ -191,6 +200,8 @@ class RecordConfig(PipelineConfig):
             "left": np.float64(0),
             "mirrored": np.bool_(False),
         }
+        if self.crop_scales is not None:
+            row["scales"] = np.zeros(2, np.float64)
         for stream in self.streams:
             row[stream] = np.zeros(1 if self.freeze_time else self.shape(stream)[0], np.int32)
             if stream == "rgb" and self.jitter:
@@ -229,6 +240,7 @@ class ClipSettings(NamedTuple):
         short_side: Pixels, to which frames of RGB are resized.
         crop_size: Pixels; None keeps whole frames.
         has_jitter: Whether rows have a matrix of colours.
+        has_scales: Whether rows have sizes of crops, which are then resized; of RGB alone.
         frozen: Frames of the clip of each stream, all equal; None where they are as they come.
     """
 
@@ -236,6 +248,7 @@ class ClipSettings(NamedTuple):
     short_side: int
     crop_size: int | None
     has_jitter: bool
+    has_scales: bool
     frozen: tuple[int, ...] | None
 
 
@@ -418,7 +431,15 @@ def _make_clips(pictures, row, settings: ClipSettings):
 
 def _make_rgb(pictures, row, settings):
     frames = _decoded(pictures, row["rgb"])
-    frames = _crop(resize_short_side(frames, settings.short_side), row, settings.crop_size)
+    frames = resize_short_side(frames, settings.short_side)
+    if settings.has_scales and settings.crop_size is not None:
+        frames = tf.cond(
+            row["scales"][0] > 0,
+            lambda: _scaled_crop(frames, row, settings.crop_size),
+            lambda: _crop(frames, row, settings.crop_size),
+        )
+    else:
+        frames = _crop(frames, row, settings.crop_size)
     return change_colours(frames, row["colours"]) if settings.has_jitter else frames
 
 
@@ -447,6 +468,8 @@ def _clip_function(settings: ClipSettings):
         row["colours"] = tf.TensorSpec((3, 4), tf.float32)
     if "flow" in settings.streams:
         row["rounding"] = tf.TensorSpec((), tf.int32)
+    if settings.has_scales:
+        row["scales"] = tf.TensorSpec((2,), tf.float64)
 
     @tf.function(input_signature=(tf.TensorSpec((), tf.string), row))
     def make(shard, row):
@@ -524,7 +547,28 @@ def _crop(frames, row, size):
     spare = tf.cast(tf.shape(frames)[1:3] - size, tf.float64)
     offsets = tf.cast(tf.math.ceil(tf.stack([row["top"], row["left"]]) * spare - 0.5), tf.int32)
     cut = frames[:, offsets[0] : offsets[0] + size, offsets[1] : offsets[1] + size]
-    return tf.cond(row["mirrored"], lambda: tf.reverse(cut, [2]), lambda: cut)
+    return _mirrored(cut, row)
+
+
+def _mirrored(frames, row):
+    return tf.cond(row["mirrored"], lambda: tf.reverse(frames, [2]), lambda: frames)
+
+
+def _scaled_crop(frames, row, size):
+    """Does the same as `i3d_tf.video.transforms.crop_at` with a `ScaledCropPlace`."""
+    sides = tf.shape(frames)[1:3]
+    short = tf.reduce_min(sides)
+    lengths = tf.cast(tf.cast(short, tf.float64) * row["scales"], tf.int32)
+    lengths = tf.maximum(lengths, 1)
+    is_near = (tf.abs(lengths - size) < 3) & (size <= short)
+    lengths = tf.where(is_near, size, lengths)
+    spare = tf.cast(sides - lengths, tf.float64)
+    offsets = tf.cast(tf.math.ceil(tf.stack([row["top"], row["left"]]) * spare - 0.5), tf.int32)
+    ends = offsets + lengths
+    part = frames[:, offsets[0] : ends[0], offsets[1] : ends[1]]
+    is_that_size = tf.reduce_all(lengths == size)
+    part = tf.cond(is_that_size, lambda: part, lambda: resize(part, size, size))
+    return _mirrored(part, row)
 
 
 def plan_dataset(

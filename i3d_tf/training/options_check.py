@@ -142,10 +142,10 @@ def _check_records(recipe, options):
             f"`test_records` must be records of other videos for `task` {recipe.task!r}; received "
             "None. Give --test_records."
         )
-    if recipe.crop_scales is not None:
+    if recipe.crop_scales is not None and "flow" in recipe.streams:
         raise ValueError(
-            f"`crop_scales` must be None with records; received {recipe.crop_scales!r}. Train on "
-            "the videos: give --data_dir without --records."
+            f"`crop_scales` must be None with records of flow; received {recipe.crop_scales!r}. "
+            "Train on the videos: give --data_dir without --records."
         )
     if options.data_service is not None:
         if recipe.task == PERSONS:

@@ -33,6 +33,21 @@ def resize_short_side(frames: tf.Tensor, short_side: int) -> tf.Tensor:
     return tf.ensure_shape(resized, [None, None, None, 3])
 
 
+def resize(frames: tf.Tensor, height: int, width: int) -> tf.Tensor:
+    """Resizes frames as `i3d_tf.video.transforms.crop_at` does the parts of TSN's crops.
+
+    Args:
+        frames: uint8 (T, H, W, 3), of any size.
+        height: Pixels.
+        width: Pixels.
+
+    Returns:
+        uint8 (T, height, width, 3).
+    """
+    resized = _resize(frames, tf.shape(frames)[1:3], tf.constant([height, width]))
+    return tf.ensure_shape(resized, [None, height, width, 3])
+
+
 def _resize(frames, size, wanted):
     top, bottom, *row_weights = _rows(size[0], wanted[0])
     left, right, *column_weights = _columns(size[1], wanted[1])

@@ -82,6 +82,11 @@ VARIANTS = {
     "jitter": {"jitter": 0.4},
     "frozen": {"freeze_time": True, "jitter": 0.4},
     "not mirrored, later epochs": {"flip": False, "epoch_start": 6, "seed": 0},
+    "crops of TSN": {"crop_scales": (1.0, 0.875, 0.75, 0.66), "jitter": 0.4},
+    "crops of TSN, enlarged": {
+        "crop_scales": (0.9, 0.5, 0.25),
+        "protocol": dataclasses.replace(PROTOCOL, crop_size=36),
+    },
     "class weights": {"class_weights": (0.5, 1.5)},
     "the second of two processes": {"share": (1, 2)},
 }
@@ -268,7 +273,10 @@ def test_stored_fields_start_over():
     ("changes", "reason"),
     [
         ({"heads": ("a", "b")}, "`records` are for one dataset of videos"),
-        ({"crop_scales": (1.0, 0.75)}, "`crop_scales` must be None for records"),
+        (
+            {"crop_scales": (1.0, 0.75), "streams": ("flow",)},
+            "`crop_scales` must be None for flow of records",
+        ),
         ({"streams": ("flow",)}, r"record \d has no flow. Make records with --flow_dir"),
         (
             {

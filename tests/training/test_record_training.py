@@ -186,7 +186,11 @@ def test_damaged_records_are_reported_and_the_run_goes_on(
         ({"data_dir": "videos"}, {}, "`data_dir` must be None with records; received 'videos'"),
         ({"quarantine": "list"}, {}, "`quarantine` must be None with records"),
         ({"input_processes": 2}, {}, "`input_processes` must be None with records; received 2"),
-        ({}, {"crop_scales": (1.0, 0.9)}, "`crop_scales` must be None with records"),
+        (
+            {},
+            {"crop_scales": (1.0, 0.9), "stream": "flow"},
+            "`crop_scales` must be None with records of flow",
+        ),
         ({"records": "none-*"}, {}, "`records` none-*: there is no such shard"),
         ({}, {"stream": "flow"}, "record 0 has no flow. Make records with --flow_dir"),
     ],
