@@ -83,14 +83,8 @@ PROTOCOLS = {
 }
 
 
-@pytest.mark.parametrize(
-    "protocol",
-    [
-        pytest.param(protocol, marks=pytest.mark.slow if protocol else ())
-        for protocol in PROTOCOLS.values()
-    ],
-    ids=PROTOCOLS,
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("protocol", PROTOCOLS.values(), ids=PROTOCOLS)
 def test_numbers_are_those_of_the_videos(on_videos, on_records, protocol):
     found, wanted = (
         evaluate(dataclasses.replace(options, protocol=protocol))
@@ -186,8 +180,6 @@ def test_split_is_that_of_the_run(on_records, networks, square_records, tmp_path
         ({"flow_dir": "flow"}, "`flow_dir` must be None with records; received 'flow'"),
         ({"quarantine": "list"}, "`quarantine` must be None with records"),
         ({"records": "none-*"}, r"`records` none-\*: there is no such shard"),
-        ({"protocol": {"short_side": 36}}, "has flow of short side 40, not 36"),
-        ({"flow_rounding": "floor"}, "has flow whose codes were rounded as 'nearest', not 'floor'"),
     ],
 )
 def test_what_does_not_fit_is_one_line(on_records, changes, reason):
@@ -196,6 +188,21 @@ def test_what_does_not_fit_is_one_line(on_records, changes, reason):
     assert not Path(on_records.report_dir).exists()
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"protocol": {"short_side": 36}}, "has flow of short side 40, not 36"),
+        ({"flow_rounding": "floor"}, "has flow whose codes were rounded as 'nearest', not 'floor'"),
+    ],
+)
+def test_flow_that_does_not_fit_is_one_line(on_records, changes, reason):
+    with pytest.raises(ValueError, match=reason):
+        evaluate(dataclasses.replace(on_records, **changes))
+    assert not Path(on_records.report_dir).exists()
+
+
+@pytest.mark.slow
 def test_tool_evaluates_on_records(on_records, run_tool):
     status, lines, errors = run_tool(
         "evaluate",

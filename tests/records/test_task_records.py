@@ -102,7 +102,7 @@ def test_actions_are_those_of_the_videos(timed):
     ]
 
 
-@pytest.mark.parametrize("task", ["frames", "multilabel"])
+@pytest.mark.parametrize("task", ["frames", pytest.param("multilabel", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("frames", [8, pytest.param(40, marks=pytest.mark.slow)])
 def test_batches_with_actions_are_those_of_videos(timed, task, frames):
     protocol = dataclasses.replace(PROTOCOL, frames=frames)
@@ -143,6 +143,7 @@ def test_frame_logits_are_those_of_videos(timed, monkeypatch):
     assert (len(found), failures.reasons) == (4, {})
 
 
+@pytest.mark.slow
 def test_unreadable_record_has_no_action_and_no_weight(timed):
     _, of_records = configs(*timed, task="frames")
     place = of_records.places[of_records.examples[0].path]
