@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from i3d_tf.records import keys
-from i3d_tf.records.regions import RegionFrame, parse_regions, read_regions
+from i3d_tf.records.regions import RegionFrame, finite, parse_regions, read_regions
 from i3d_tf.specs.protocol import MAX_FRAME_RATE
 from i3d_tf.specs.streams import FLOW_ROUNDINGS
 from i3d_tf.system import storage
@@ -30,6 +30,7 @@ DESCRIPTION, VERSION = "i3d_tf record index", 1
 FRAME_BYTES = 16  # of a TFRecord around its content: length and two checksums
 END_BYTES = 2**16  # at either end of a shard, which tell it from a later one
 REMEDY = "Remove it; it is then made anew."
+MAX_COUNT = 2**40  # of frames, pixels, videos, bytes; far above what there is
 NUMBERS = {"frame_count", "position", "label", "flow_frames", "flow_height", "flow_width"}
 NUMBERS |= {"height", "width"}
 TEXTS = {"label_text", "flow_rounding"}
@@ -227,7 +228,7 @@ def _parse(path):
         get_value(state, "bytes", int)
         names = content.get("class_names")
         index = ShardIndex(
-            tuple(_record(row) for row in get_list(content, "records", dict)),
+            tuple(_record(row, state["bytes"]) for row in get_list(content, "records", dict)),
             None if names is None else get_list(content, "class_names", str),
             content.get("settings"),
             tuple((str(name), str(why)) for name, why in get_list(content, "left_out", list)),
@@ -235,20 +236,27 @@ def _parse(path):
     return index, state
 
 
-def _record(row):
-    """Returns a record from its row, whose values are of the kinds that they should be."""
+def _record(row, size):
+    """Returns a record from its row, whose values are of the kinds that they should be.
+
+    Args:
+        row: The row.
+        size: Bytes of the shard.
+    """
     for name in ("offset", "length", "frames", *row.keys() & NUMBERS):
-        if get_value(row, name, int) < 0:
-            raise ValueError(f"{name!r} is negative")
+        if not 0 <= get_value(row, name, int) <= MAX_COUNT:
+            raise ValueError(f"{name!r} is negative or too large")
+    if row["offset"] + FRAME_BYTES + row["length"] > size:
+        raise ValueError("a record reaches beyond the end of the shard")
     for name in ("name", *row.keys() & TEXTS):
         get_value(row, name, str)
-    if get_value({"frame_rate": 1, **row}, "frame_rate", (int, float)) <= 0:
-        raise ValueError("'frame_rate' is not positive")
+    if not 0 < get_value({"frame_rate": 1, **row}, "frame_rate", (int, float)) < MAX_FRAME_RATE:
+        raise ValueError(f"'frame_rate' is not between 0 and {MAX_FRAME_RATE}")
     if row.get("flow_rounding", "nearest") not in FLOW_ROUNDINGS:
         raise ValueError("'flow_rounding' is unknown")
     segments = []
     for start, end, label in row.get("segments", ()):
-        numbers = [of_kind(each, "segments", (int, float)) for each in (start, end)]
+        numbers = [finite(each, "segments") for each in (start, end)]
         segments.append((*numbers, of_kind(label, "segments", (int, str))))
     persons = parse_regions(row.get("persons", ()))
     return Record(**row | {"segments": tuple(segments), "persons": persons})
@@ -312,24 +320,24 @@ def describe_record(content: bytes, shard: str, number: int, offset: int) -> Rec
     rate = context.number(keys.FRAME_RATE)
     if rate is None or not 0 < rate < MAX_FRAME_RATE:
         rate = _rate_of(lists)
-    label = context.number(keys.LABEL_INDEX)
+    label = context.count(keys.LABEL_INDEX)
     return Record(
         name=name or context.text(keys.DATA_PATH) or f"{os.path.basename(shard)}#{number}",
         offset=offset,
         length=len(content),
         frames=frames,
         frame_rate=rate,
-        frame_count=context.number(keys.FRAME_COUNT),
-        position=context.number(keys.POSITION),
+        frame_count=context.count(keys.FRAME_COUNT),
+        position=context.count(keys.POSITION),
         label=label,
         label_text=text if text is not None else context.text(keys.LABEL_TEXT),
         is_label_trusted=text is not None or context.text(keys.LABEL_TEXT) is None,
         flow_frames=flow,
-        flow_height=context.number(keys.FLOW_PREFIX + keys.HEIGHT) or 0,
-        flow_width=context.number(keys.FLOW_PREFIX + keys.WIDTH) or 0,
+        flow_height=context.count(keys.FLOW_PREFIX + keys.HEIGHT) or 0,
+        flow_width=context.count(keys.FLOW_PREFIX + keys.WIDTH) or 0,
         flow_rounding=_rounding(context.text(keys.FLOW_ROUNDING)),
-        height=context.number(keys.HEIGHT) or 0,
-        width=context.number(keys.WIDTH) or 0,
+        height=context.count(keys.HEIGHT) or 0,
+        width=context.count(keys.WIDTH) or 0,
         segments=tuple(context.segments()),
         persons=read_regions(lists),
     )
@@ -368,6 +376,11 @@ class _Context:
     def number(self, key):
         values = self.values(key)
         return values[0] if values and not isinstance(values[0], bytes) else None
+
+    def count(self, key):
+        """Returns a whole number that counts something; None where it cannot."""
+        number = self.number(key)
+        return number if isinstance(number, int) and 0 <= number <= MAX_COUNT else None
 
     def text(self, key):
         values = self.values(key)

@@ -168,5 +168,17 @@ def parse_regions(rows: Any) -> tuple[RegionFrame, ...]:
             regions.append(
                 Region((x1, y1, x2, y2), names, of_kind(track, "track", (int, type(None))))
             )
-        frames.append(RegionFrame(of_kind(time, "time", (int, float)), tuple(regions)))
+        frames.append(RegionFrame(finite(time, "time"), tuple(regions)))
     return tuple(frames)
+
+
+def finite(value: Any, name: str) -> float:
+    """Returns a number of an index.
+
+    Raises:
+        TypeError, ValueError: It is no number, or not a finite one.
+    """
+    number = of_kind(value, name, (int, float))
+    if not abs(number) < MAX_TRACK:
+        raise ValueError(f"{name!r} is not a number in reason")
+    return number

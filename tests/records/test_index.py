@@ -1,6 +1,7 @@
 """Indexes of shards that this program and others wrote."""
 
 import json
+import math
 import shutil
 import struct
 from pathlib import Path
@@ -56,6 +57,32 @@ def test_describe_record_of_media_sequence():
     assert (record.label, record.label_text, record.is_label_trusted) == (7, "abseiling", True)
     assert (record.frames, record.frame_rate, record.height, record.width) == (2, 25.0, 256, 340)
     assert (record.offset, record.position, record.frame_count) == (100, None, None)
+
+
+def test_numbers_that_count_nothing_are_unknown():
+    context = {
+        "clip/label/index": -1,
+        "image/height": -256,
+        "image/width": 340.0,
+        "image/frame_rate": math.nan,
+    }
+    record = described(context)
+    assert (record.label, record.height, record.width, record.frame_rate) == (None, 0, 0, None)
+
+
+def test_index_of_a_record_with_damaged_numbers_is_read_again(tmp_path):
+    example = sequence_example({"clip/label/index": -1, "image/width": 2**62})
+    lists = example.feature_lists.feature_list
+    add_values(lists["region/timestamp"].feature.add(), 2**62)
+    for side, value in zip(("ymin", "xmin", "ymax", "xmax"), (0.0, 0.0, 1.0, 1.0), strict=True):
+        add_values(lists[f"region/bbox/{side}"].feature.add(), value)
+    shard = str(tmp_path / "shard")
+    with tf.io.TFRecordWriter(shard) as writer:
+        writer.write(example.SerializeToString())
+    first = read_index(shard)
+    assert Path(index_path(shard)).exists()
+    assert read_index(shard) == first
+    assert first.records[0].persons[0].regions[0].box == (0, 0, 1, 1)
 
 
 def test_describe_record_of_charades_has_segments_and_rate_of_its_times():
@@ -153,6 +180,8 @@ def test_damaged_index_is_one_line(texture_records, tmp_path):
     [
         *(("offset", -1), ("frames", "2"), ("label", 0.5), ("frame_rate", 0), ("name", None)),
         *(("flow_rounding", "up"), ("segments", [[0, 1]]), ("segments", 3), ("other", 1)),
+        *(("offset", 2**70), ("length", 10**6), ("frame_rate", math.nan), ("frame_rate", 10**400)),
+        *(("segments", [[0, math.inf, 1]]), ("persons", [[math.nan, []]]), ("height", 2**63)),
     ],
 )
 def test_index_with_a_value_of_another_kind_is_one_line(texture_records, tmp_path, name, value):
