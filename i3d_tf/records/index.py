@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from i3d_tf.records import keys
-from i3d_tf.records.regions import RegionFrame, finite, parse_regions, read_regions
+from i3d_tf.records.regions import RegionFrame, parse_regions, read_regions
 from i3d_tf.specs.protocol import MAX_FRAME_RATE
 from i3d_tf.specs.streams import FLOW_ROUNDINGS
 from i3d_tf.system import storage
@@ -256,7 +256,7 @@ def _record(row, size):
         raise ValueError("'flow_rounding' is unknown")
     segments = []
     for start, end, label in row.get("segments", ()):
-        numbers = [finite(each, "segments") for each in (start, end)]
+        numbers = [of_kind(each, "segments", (int, float)) for each in (start, end)]
         segments.append((*numbers, of_kind(label, "segments", (int, str))))
     persons = parse_regions(row.get("persons", ()))
     return Record(**row | {"segments": tuple(segments), "persons": persons})

@@ -28,6 +28,7 @@ from i3d_tf.specs.recipe import FRAMES, MULTILABEL
 from i3d_tf.specs.streams import BOTH, CHANNELS, FLOW_ROUNDINGS
 from i3d_tf.system.errors import short_reason
 from i3d_tf.video.errors import VideoError
+from i3d_tf.video.limits import MAX_BYTES, MAX_PIXELS
 from i3d_tf.video.resample import as_fraction
 from i3d_tf.video.transforms import CENTER, ScaledCropPlace, colour_matrix
 from i3d_tf.video.transforms_tf import (
@@ -39,6 +40,9 @@ from i3d_tf.video.transforms_tf import (
 
 READ_BYTES = 2**20  # at once, of a shard
 EXACT = "INTEGER_ACCURATE"  # JPEG's inverse transform, the same on every machine
+JPEG_START = b"\xff\xd8"
+PNG_START, PNG_SIDES = b"\x89PNG\r\n\x1a\n", 16  # the first bytes; where width and height are
+TOO_LARGE = "a picture, or all that are wanted of a record, would need too much memory"
 PAST_THE_END = 2**62  # bytes, of every shard
 # Errors of TensorFlow that are the fault of one record.
 RECORD_ERRORS = (tf.errors.DataLossError, tf.errors.InvalidArgumentError, tf.errors.OutOfRangeError)
@@ -531,13 +535,43 @@ def read_record_frames(path: str, place: Place, numbers: Sequence[int]) -> np.nd
 
 def _decoded(pictures, numbers):
     """Decodes some of the pictures: uint8 (T, H, W, 3)."""
+    most = MAX_BYTES // (3 * tf.maximum(tf.size(numbers, tf.int64), 1))
 
+    @tf.autograph.experimental.do_not_convert  # which would put its own words before errors
     def decode(number):
-        # Named after JPEG, but it knows PNG by its first bytes, too.
-        return tf.io.decode_jpeg(pictures[number], channels=3, dct_method=EXACT)
+        return _decoded_picture(pictures[number], most)
 
     signature = tf.TensorSpec((None, None, 3), tf.uint8)
     return tf.map_fn(decode, numbers, fn_output_signature=signature)
+
+
+def _decoded_picture(picture, most=MAX_PIXELS):
+    """Decodes a picture of at most so many pixels: uint8 (H, W, 3)."""
+    is_small = _pixels(picture) <= tf.minimum(tf.constant(MAX_PIXELS, tf.int64), most)
+    with tf.control_dependencies([tf.debugging.Assert(is_small, [TOO_LARGE])]):
+        # Named after JPEG, but it knows PNG by its first bytes, too.
+        return tf.io.decode_jpeg(picture, channels=3, dct_method=EXACT)
+
+
+def _pixels(picture):
+    """Returns how many pixels a JPEG or a PNG says that it has, before they are allocated."""
+    start = tf.strings.substr(picture, 0, len(PNG_START))
+    is_png = (start == PNG_START) & (tf.strings.length(picture) >= PNG_SIDES + 8)
+    is_jpeg = tf.strings.substr(picture, 0, len(JPEG_START)) == JPEG_START
+
+    def sides_of_jpeg():
+        return tf.io.extract_jpeg_shape(picture)[:2]
+
+    def sides_of_png():
+        sides = tf.strings.substr(picture, PNG_SIDES, 8)
+        return tf.io.decode_raw(sides, tf.int32, little_endian=False)
+
+    # What is neither has no sides; the decoder says so.
+    sides = tf.case(
+        [(is_jpeg, sides_of_jpeg), (is_png, sides_of_png)],
+        default=lambda: tf.zeros((2,), tf.int32),
+    )
+    return tf.reduce_prod(tf.cast(sides, tf.int64))
 
 
 def _crop(frames, row, size):
@@ -648,7 +682,7 @@ class FailedRecords:
         """Reads and decodes a record whole."""
         for pictures in read_pictures(tf.constant(shard), offset, self._config.streams).values():
             for picture in pictures:
-                tf.io.decode_jpeg(picture, channels=3, dct_method=EXACT)
+                _decoded_picture(picture)
 
 
 def record_batches(

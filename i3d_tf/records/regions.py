@@ -168,11 +168,11 @@ def parse_regions(rows: Any) -> tuple[RegionFrame, ...]:
             regions.append(
                 Region((x1, y1, x2, y2), names, of_kind(track, "track", (int, type(None))))
             )
-        frames.append(RegionFrame(finite(time, "time"), tuple(regions)))
+        frames.append(RegionFrame(_finite(time, "time"), tuple(regions)))
     return tuple(frames)
 
 
-def finite(value: Any, name: str) -> float:
+def _finite(value: Any, name: str) -> float:
     """Returns a number of an index.
 
     Raises:

@@ -181,7 +181,7 @@ def test_damaged_index_is_one_line(texture_records, tmp_path):
         *(("offset", -1), ("frames", "2"), ("label", 0.5), ("frame_rate", 0), ("name", None)),
         *(("flow_rounding", "up"), ("segments", [[0, 1]]), ("segments", 3), ("other", 1)),
         *(("offset", 2**70), ("length", 10**6), ("frame_rate", math.nan), ("frame_rate", 10**400)),
-        *(("segments", [[0, math.inf, 1]]), ("persons", [[math.nan, []]]), ("height", 2**63)),
+        *(("persons", [[math.nan, []]]), ("height", 2**63)),
     ],
 )
 def test_index_with_a_value_of_another_kind_is_one_line(texture_records, tmp_path, name, value):

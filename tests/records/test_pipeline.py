@@ -2,6 +2,8 @@
 
 import dataclasses
 import shutil
+import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -10,20 +12,22 @@ import tensorflow as tf
 
 from i3d_tf.data.flow_store import FlowStore
 from i3d_tf.data.pipeline import Failures, PipelineConfig, evaluation_clips, train_batches
-from i3d_tf.records.index import FRAME_BYTES
+from i3d_tf.records.index import FRAME_BYTES, scan_shard
 from i3d_tf.records.make_records import FlowOptions, make_records
 from i3d_tf.records.pipeline import (
     FailedRecords,
     RecordConfig,
     plan_dataset,
+    read_record_frames,
     record_batches,
     stored_fields,
     stored_frames,
 )
 from i3d_tf.records.record_format import RecordFormat
-from i3d_tf.records.record_set import read_records
+from i3d_tf.records.record_set import Place, read_records
 from i3d_tf.specs.protocol import Protocol
 from i3d_tf.video.decode import read_clip
+from i3d_tf.video.errors import VideoError
 from i3d_tf.video.transforms import resize_short_side
 
 PROTOCOL = Protocol(frames=8, short_side=36, crop_size=32)
@@ -211,7 +215,7 @@ def break_pictures(content, record):
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("change", "reason"),
-    [(flip_a_bit, "corrupted record"), (break_pictures, "Unknown image file format")],
+    [(flip_a_bit, "corrupted record"), (break_pictures, "Invalid PNG")],
 )
 def test_damaged_record_is_reported_and_weighs_nothing(
     texture_records, records, tmp_path, change, reason
@@ -341,3 +345,30 @@ def feature(value):
     if isinstance(value, bytes):
         return tf.train.Feature(bytes_list=tf.train.BytesList(value=[value]))
     return tf.train.Feature(int64_list=tf.train.Int64List(value=[value]))
+
+
+def png(width, height):
+    """A PNG of one pixel that says it has others."""
+    content = bytearray(tf.io.encode_png(np.zeros((1, 1, 3), np.uint8)).numpy())
+    content[16:24] = struct.pack(">II", width, height)
+    content[29:33] = struct.pack(">I", zlib.crc32(content[12:29]))
+    return bytes(content)
+
+
+@pytest.mark.parametrize(
+    ("picture", "reason"),
+    [(png(60_000, 60_000), "too much memory"), (png(1, 1)[:20], "Invalid PNG")],
+    ids=["large", "short"],
+)
+def test_picture_that_is_too_large_is_not_decoded(tmp_path, picture, reason):
+    example = tf.train.SequenceExample()
+    frames = example.feature_lists.feature_list["image/encoded"]
+    for content in (png(1, 1), picture):
+        frames.feature.add().bytes_list.value.append(content)
+    shard = str(tmp_path / "shard")
+    with tf.io.TFRecordWriter(shard) as writer:
+        writer.write(example.SerializeToString())
+    place = Place(shard, 0, *scan_shard(shard))
+    assert read_record_frames("video", place, [0, 0]).shape == (2, 1, 1, 3)
+    with pytest.raises(VideoError, match=f"record 0 at byte 0: .*{reason}"):
+        read_record_frames("video", place, [1])
