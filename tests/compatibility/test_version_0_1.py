@@ -19,6 +19,7 @@ from i3d_tf import layers
 from i3d_tf.data.quarantine import Quarantine
 from i3d_tf.evaluation.compare_reports import compare_reports
 from i3d_tf.flow.flow_file import open_flow_file
+from i3d_tf.layers.pool import MaxPool3D
 from i3d_tf.system.jobs import source_metadata
 from i3d_tf.zoo import build, load_keras
 from i3d_tf.zoo.checkpoint import open_checkpoint
@@ -194,7 +195,9 @@ def test_compiled_state_is_loaded_by_keras():
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("eager_training")
-def test_run_is_resumed(run_tool, arrays, tmp_path):
+def test_run_is_resumed(run_tool, arrays, tmp_path, monkeypatch):
+    # Version 0.1 trained with the gradient that TensorFlow's 3D max-pools have on CPUs.
+    monkeypatch.setattr(MaxPool3D, "call", keras.layers.MaxPooling3D.call)
     workdir = shutil.copytree("run", tmp_path / "run")
     status, out, err = run_tool(
         "train",

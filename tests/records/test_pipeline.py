@@ -215,7 +215,7 @@ def break_pictures(content, record):
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("change", "reason"),
-    [(flip_a_bit, "corrupted record"), (break_pictures, "Invalid PNG")],
+    [(flip_a_bit, "corrupted record"), (break_pictures, "Unknown image file format")],
 )
 def test_damaged_record_is_reported_and_weighs_nothing(
     texture_records, records, tmp_path, change, reason

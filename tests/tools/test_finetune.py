@@ -35,7 +35,7 @@ def short(small_release, monkeypatch):
 def test_commands_of_the_page_run(run_tool, repository_root, folder):
     commands = commands_of(repository_root / PAGE)
     assert [tool for tool, _ in commands] == [
-        *("train", "predict", "evaluate", "export", "predict", "train")
+        *("train", "predict", "evaluate", "export", "predict", "train", "train")
     ]
     shown = {}
     for tool, arguments in commands:
