@@ -21,14 +21,13 @@ from i3d_tf.data.pipeline import DTYPES, Failures, PipelineConfig
 from i3d_tf.data.views import View
 from i3d_tf.flow.metadata import FORMULAS
 from i3d_tf.flow.quantize import dequantize
-from i3d_tf.records import keys
 from i3d_tf.records.index import Record, RecordError
+from i3d_tf.records.pictures import decode_picture, decode_pictures, read_pictures
 from i3d_tf.records.record_set import Place
 from i3d_tf.specs.recipe import FRAMES, MULTILABEL
 from i3d_tf.specs.streams import BOTH, CHANNELS, FLOW_ROUNDINGS
 from i3d_tf.system.errors import short_reason
 from i3d_tf.video.errors import VideoError
-from i3d_tf.video.limits import MAX_BYTES, MAX_PIXELS
 from i3d_tf.video.resample import as_fraction
 from i3d_tf.video.transforms import CENTER, ScaledCropPlace, colour_matrix
 from i3d_tf.video.transforms_tf import (
@@ -38,16 +37,10 @@ from i3d_tf.video.transforms_tf import (
     resize_short_side,
 )
 
-READ_BYTES = 2**20  # at once, of a shard
-EXACT = "INTEGER_ACCURATE"  # JPEG's inverse transform, the same on every machine
-JPEG_START = b"\xff\xd8"
-PNG_START, PNG_SIDES = b"\x89PNG\r\n\x1a\n", 16  # the first bytes; where width and height are
-TOO_LARGE = "a picture, or all that are wanted of a record, would need too much memory"
 PAST_THE_END = 2**62  # bytes, of every shard
 # Errors of TensorFlow that are the fault of one record.
 RECORD_ERRORS = (tf.errors.DataLossError, tf.errors.InvalidArgumentError, tf.errors.OutOfRangeError)
 OF_ACTIONS = (MULTILABEL, FRAMES)  # tasks whose targets follow from actions in time
-LISTS = {"rgb": keys.ENCODED, "flow": keys.FLOW_ENCODED}
 Row = dict[str, tf.Tensor]
 
 
@@ -434,7 +427,7 @@ def _make_clips(pictures, row, settings: ClipSettings):
 
 
 def _make_rgb(pictures, row, settings):
-    frames = _decoded(pictures, row["rgb"])
+    frames = decode_pictures(pictures, row["rgb"])
     frames = resize_short_side(frames, settings.short_side)
     if settings.has_scales and settings.crop_size is not None:
         frames = tf.cond(
@@ -448,7 +441,7 @@ def _make_rgb(pictures, row, settings):
 
 
 def _make_flow(pictures, row, settings):
-    codes = _decoded(pictures, row["flow"])[..., : CHANNELS["flow"]]
+    codes = decode_pictures(pictures, row["flow"])[..., : CHANNELS["flow"]]
     codes = _crop(codes, row, settings.crop_size)
     values = tf.constant(
         np.stack([dequantize(np.arange(256, dtype=np.uint8), r) for r in FLOW_ROUNDINGS])
@@ -482,34 +475,6 @@ def _clip_function(settings: ClipSettings):
     return make
 
 
-def read_pictures(
-    shard: tf.Tensor, offset: tf.Tensor, streams: tuple[str, ...]
-) -> dict[str, tf.Tensor]:
-    """Reads a record of a shard, wherever in it, and nothing else of it.
-
-    Args:
-        shard: string, the path.
-        offset: int64, bytes of the shard before the record.
-        streams: Those whose pictures are wanted.
-
-    Returns:
-        string (T,) of each stream: its encoded pictures.
-    """
-    # The constructor of tf.data.TFRecordDataset does not take the offset.
-    records = tf.raw_ops.TFRecordDatasetV2(
-        filenames=tf.reshape(shard, (1,)),
-        compression_type="",
-        buffer_size=READ_BYTES,
-        byte_offsets=tf.reshape(offset, (1,)),
-    )
-    spec = tf.TensorSpec((), tf.string)
-    content = tf.data.experimental.from_variant(records, spec).take(1).get_single_element()
-    picture = tf.io.FixedLenSequenceFeature((), tf.string)
-    lists = {LISTS[stream]: picture for stream in streams}
-    _, found = tf.io.parse_single_sequence_example(content, sequence_features=lists)
-    return {stream: found[LISTS[stream]] for stream in streams}
-
-
 def read_record_frames(path: str, place: Place, numbers: Sequence[int]) -> np.ndarray:
     """Reads some frames of a record, as they are stored.
 
@@ -528,50 +493,9 @@ def read_record_frames(path: str, place: Place, numbers: Sequence[int]) -> np.nd
         pictures = read_pictures(
             tf.constant(place.shard), tf.constant(place.record.offset, tf.int64), ("rgb",)
         )
-        return _decoded(pictures["rgb"], tf.constant(numbers, tf.int32)).numpy()
+        return decode_pictures(pictures["rgb"], tf.constant(numbers, tf.int32)).numpy()
     except tf.errors.OpError as error:
         raise _unreadable(path, place, error) from error
-
-
-def _decoded(pictures, numbers):
-    """Decodes some of the pictures: uint8 (T, H, W, 3)."""
-    most = MAX_BYTES // (3 * tf.maximum(tf.size(numbers, tf.int64), 1))
-
-    @tf.autograph.experimental.do_not_convert  # which would put its own words before errors
-    def decode(number):
-        return _decoded_picture(pictures[number], most)
-
-    signature = tf.TensorSpec((None, None, 3), tf.uint8)
-    return tf.map_fn(decode, numbers, fn_output_signature=signature)
-
-
-def _decoded_picture(picture, most=MAX_PIXELS):
-    """Decodes a picture of at most so many pixels: uint8 (H, W, 3)."""
-    is_small = _pixels(picture) <= tf.minimum(tf.constant(MAX_PIXELS, tf.int64), most)
-    with tf.control_dependencies([tf.debugging.Assert(is_small, [TOO_LARGE])]):
-        # Named after JPEG, but it knows PNG by its first bytes, too.
-        return tf.io.decode_jpeg(picture, channels=3, dct_method=EXACT)
-
-
-def _pixels(picture):
-    """Returns how many pixels a JPEG or a PNG says that it has, before they are allocated."""
-    start = tf.strings.substr(picture, 0, len(PNG_START))
-    is_png = (start == PNG_START) & (tf.strings.length(picture) >= PNG_SIDES + 8)
-    is_jpeg = tf.strings.substr(picture, 0, len(JPEG_START)) == JPEG_START
-
-    def sides_of_jpeg():
-        return tf.io.extract_jpeg_shape(picture)[:2]
-
-    def sides_of_png():
-        sides = tf.strings.substr(picture, PNG_SIDES, 8)
-        return tf.io.decode_raw(sides, tf.int32, little_endian=False)
-
-    # What is neither has no sides; the decoder says so.
-    sides = tf.case(
-        [(is_jpeg, sides_of_jpeg), (is_png, sides_of_png)],
-        default=lambda: tf.zeros((2,), tf.int32),
-    )
-    return tf.reduce_prod(tf.cast(sides, tf.int64))
 
 
 def _crop(frames, row, size):
@@ -682,7 +606,7 @@ class FailedRecords:
         """Reads and decodes a record whole."""
         for pictures in read_pictures(tf.constant(shard), offset, self._config.streams).values():
             for picture in pictures:
-                _decoded_picture(picture)
+                decode_picture(picture)
 
 
 def record_batches(
