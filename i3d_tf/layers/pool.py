@@ -1,8 +1,9 @@
 """Max-pools of clips, and pools with the padding of PyTorch's and Caffe's networks.
 
 On a CPU, TensorFlow's 3D max-pool gives each of several equal largest values of a window the whole
-gradient, eagerly and in graphs without oneDNN (seen in 2.21), and equal values are common: where nothing moves, and where a pool of
-stride 1 copies a value into neighboring windows, as in the Inception blocks. A pool over space and
+gradient, eagerly and in graphs without oneDNN (seen in 2.21), and equal values are common: where
+nothing moves, and where a pool of stride 1 copies a value into neighboring windows, as in the
+Inception blocks. A pool over space and
 then one over time, both 2D, have the same values, and give the gradient to the first of them, as
 JAX, PyTorch and GPUs do.
 
